@@ -1,0 +1,133 @@
+"""APDUs of ISO/IEC 7816-4, short form. Decides how commands and responses are laid out in bytes;
+leaves what they mean to the card. Short form suffices: the longest record is 128 bytes.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from cardcore.errors import DecodeError
+
+
+class StatusWord(IntEnum):
+    """Status words of the purse and of ISO 7816-4 that the card gives (two bytes)."""
+
+    OK = 0x9000
+    EOF_REACHED = 0x6282
+    FILE_INVALIDATED = 0x6283
+    EXECUTION_ERROR = 0x6400
+    MEMORY_FAILURE = 0x6581
+    WRONG_LENGTH = 0x6700
+    STATE_INVALID = 0x6901
+    FILE_TYPE_INCOMPATIBLE = 0x6981
+    SECURITY_NOT_SATISFIED = 0x6982
+    AUTHENTICATION_BLOCKED = 0x6983
+    NO_CHALLENGE = 0x6984
+    CONDITIONS_NOT_SATISFIED = 0x6985
+    NO_CURRENT_EF = 0x6986
+    MAC_MISSING = 0x6987
+    MAC_WRONG = 0x6988
+    DATA_WRONG = 0x6A80
+    FUNCTION_NOT_SUPPORTED = 0x6A81
+    FILE_NOT_FOUND = 0x6A82
+    RECORD_NOT_FOUND = 0x6A83
+    NO_SPACE = 0x6A84
+    P1P2_WRONG = 0x6A86
+    KEY_NOT_FOUND = 0x6A88
+    OFFSET_WRONG = 0x6B00
+    LE_WRONG = 0x6C00
+    INS_NOT_SUPPORTED = 0x6D00
+    CLA_NOT_SUPPORTED = 0x6E00
+    NO_DIAGNOSIS = 0x6F00
+    PURSE_MAC_WRONG = 0x9302
+    APPLICATION_PERMANENTLY_BLOCKED = 0x9303
+    INSUFFICIENT_FUNDS = 0x9401
+    COUNTER_OR_AMOUNT_LIMIT = 0x9402
+    PURSE_KEY_INDEX_WRONG = 0x9403
+    NO_TRANSACTION_PROOF = 0x9406
+
+
+@dataclass(frozen=True, slots=True)
+class CommandApdu:
+    """One command. `le` is None when no response data is expected, 256 when Le is 00.
+
+    >>> CommandApdu(0x80, 0x5C, 0x00, 0x02, le=4).encode().hex()
+    '805c000204'
+    >>> CommandApdu.decode(bytes.fromhex("00A4040002315000")).data.hex()
+    '3150'
+    """
+
+    cla: int
+    ins: int
+    p1: int
+    p2: int
+    data: bytes = b""
+    le: int | None = None
+
+    def encode(self) -> bytes:
+        """Lay the command out in one of the four short cases of ISO 7816-3 §12.1."""
+        header = bytes((self.cla, self.ins, self.p1, self.p2))
+        body = bytes((len(self.data),)) + self.data if self.data else b""
+        tail = b"" if self.le is None else bytes((self.le & 0xFF,))
+        return header + body + tail
+
+    @classmethod
+    def decode(cls, raw: bytes) -> "CommandApdu":
+        """Read a command; `DecodeError` when header, Lc and length do not agree."""
+        if len(raw) < 4:
+            raise DecodeError("command APDU", len(raw), "shorter than its four-byte header")
+        cla, ins, p1, p2 = raw[:4]
+        body = raw[4:]
+        if not body:
+            return cls(cla, ins, p1, p2)
+        if len(body) == 1:
+            return cls(cla, ins, p1, p2, le=body[0] or 256)
+        lc = body[0]
+        if lc == 0:
+            raise DecodeError("command APDU", 4, "extended length is not supported")
+        if len(body) == 1 + lc:
+            return cls(cla, ins, p1, p2, body[1:])
+        if len(body) == 2 + lc:
+            return cls(cla, ins, p1, p2, body[1:-1], le=body[-1] or 256)
+        raise DecodeError("command APDU", 4, f"Lc says {lc} bytes, {len(body) - 1} follow")
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseApdu:
+    """One response: data and status word.
+
+    >>> ResponseApdu.decode(bytes.fromhex("00000AC39000"))
+    ResponseApdu(data=b'\\x00\\x00\\n\\xc3', sw=36864)
+    """
+
+    data: bytes
+    sw: int
+
+    def encode(self) -> bytes:
+        """Data, then the status word."""
+        return self.data + self.sw.to_bytes(2, "big")
+
+    @classmethod
+    def decode(cls, raw: bytes) -> "ResponseApdu":
+        """Read a response; `DecodeError` when even the status word is missing."""
+        if len(raw) < 2:
+            raise DecodeError("response APDU", len(raw), "shorter than its status word")
+        return cls(raw[:-2], int.from_bytes(raw[-2:], "big"))
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status word is 9000."""
+        return self.sw == StatusWord.OK
+
+
+def describe(sw: int) -> str:
+    """A status word in words, hexadecimal first.
+
+    >>> describe(0x6A82), describe(0x63C2), describe(0x1234)
+    ('6A82 file not found', '63C2 wrong, 2 tries left', '1234 unknown')
+    """
+    if sw & 0xFFF0 == 0x63C0:
+        return f"{sw:04X} wrong, {sw & 0x0F} tries left"
+    try:
+        return f"{sw:04X} {StatusWord(sw).name.lower().replace('_', ' ')}"
+    except ValueError:
+        return f"{sw:04X} unknown"

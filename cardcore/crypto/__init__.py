@@ -1,0 +1,37 @@
+"""Algorithm suites: how a card's keys are derived, sessions opened, MACs and TACs computed.
+
+Every suite satisfies `Suite`, is chosen by the algorithm id of key and record, and works on bytes
+only. Which bytes go into a MAC is the purse's business (`cardcore.purse`), not the suite's.
+"""
+
+from typing import Protocol
+
+from cardcore.crypto import pboc_3des
+from cardcore.keys import Algorithm
+
+
+class Suite(Protocol):
+    """The operations of one algorithm suite. Keys are raw bytes here and nowhere outside."""
+
+    def diversify(self, master: bytes, factor: bytes) -> bytes:
+        """A card's key (16 bytes) from a master key and an 8-byte factor."""
+        ...
+
+    def session_key(self, card_key: bytes, session_input: bytes) -> bytes:
+        """Key of one transaction from the card's key and 8 bytes of random and counters."""
+        ...
+
+    def session_mac(self, session_key: bytes, data: bytes) -> bytes:
+        """4-byte MAC under a session key."""
+        ...
+
+    def tac(self, card_key: bytes, data: bytes) -> bytes:
+        """4-byte transaction authentication code under the card's TAC key."""
+        ...
+
+    def message_mac(self, card_key: bytes, challenge: bytes, data: bytes) -> bytes:
+        """4-byte secure-messaging MAC, starting from the card's challenge."""
+        ...
+
+
+SUITES: dict[Algorithm, Suite] = {Algorithm.PBOC_3DES: pboc_3des.SUITE}

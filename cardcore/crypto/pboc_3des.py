@@ -1,0 +1,119 @@
+"""Suite `pboc-3des`: two-key triple DES as JR/T 0025 (PBOC purse) uses it.
+
+Decides padding, derivation, session keys and MACs. Leaves the choice of key and the composition
+of the messages to others. Formulas: `vectors/pboc_purse.json` recomputes every one of them.
+"""
+
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+
+BLOCK = 8
+_IV_ZERO = bytes(BLOCK)
+
+
+def expand(key: bytes) -> bytes:
+    """Bring an 8- or 16-byte key to the 24 bytes the library wants; the only place that does.
+
+    >>> expand(bytes.fromhex("0011223344556677")).hex()
+    '001122334455667700112233445566770011223344556677'
+    """
+    if len(key) == 8:
+        return key * 3
+    if len(key) == 16:
+        return key + key[:8]
+    raise ValueError(f"a DES key has 8 or 16 bytes, not {len(key)}")
+
+
+def pad(data: bytes) -> bytes:
+    """Append 80 and zeros to a multiple of 8; an aligned message gets a whole block.
+
+    >>> pad(bytes.fromhex("00001000")).hex()
+    '0000100080000000'
+    """
+    return data + b"\x80" + bytes(-(len(data) + 1) % BLOCK)
+
+
+def encrypt_ecb(key: bytes, blocks: bytes) -> bytes:
+    """3DES-ECB without padding."""
+    encryptor = Cipher(TripleDES(expand(key)), modes.ECB()).encryptor()  # noqa: S305 - JR/T 0025
+    return encryptor.update(blocks)
+
+
+def decrypt_ecb(key: bytes, blocks: bytes) -> bytes:
+    """3DES-ECB without padding, the other way."""
+    decryptor = Cipher(TripleDES(expand(key)), modes.ECB()).decryptor()  # noqa: S305 - JR/T 0025
+    return decryptor.update(blocks)
+
+
+def _cbc_mac(key8: bytes, iv: bytes, data: bytes) -> bytes:
+    """Last block of single-DES CBC over padded data (single DES = 3DES with three equal keys)."""
+    encryptor = Cipher(TripleDES(expand(key8)), modes.CBC(iv)).encryptor()
+    return encryptor.update(pad(data))[-BLOCK:]
+
+
+def fold(key: bytes) -> bytes:
+    """Left half XOR right half: how a 16-byte TAC key becomes a DES key.
+
+    >>> fold(bytes.fromhex("00112233445566778899AABBCCDDEEFF")).hex()
+    '8888888888888888'
+    """
+    return bytes(left ^ right for left, right in zip(key[:8], key[8:], strict=True))
+
+
+class Pboc3DesSuite:
+    """See `cardcore.crypto.Suite`."""
+
+    def diversify(self, master: bytes, factor: bytes) -> bytes:
+        """Left = 3DES(master, factor), right = 3DES(master, NOT factor).
+
+        >>> m = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
+        >>> SUITE.diversify(m, bytes.fromhex("0487123456789012")).hex()
+        '4fee1118cd14a8cc42bf97f1df9f3fb0'
+        """
+        return encrypt_ecb(master, factor + bytes(byte ^ 0xFF for byte in factor))
+
+    def session_key(self, card_key: bytes, session_input: bytes) -> bytes:
+        """3DES-ECB of the 8-byte input: an 8-byte, single-DES key.
+
+        >>> k = bytes.fromhex("11223344556677888877665544332211")
+        >>> SUITE.session_key(k, bytes.fromhex("1122334400000001")).hex()
+        '003238abc57659dd'
+        """
+        return encrypt_ecb(card_key, session_input)
+
+    def session_mac(self, session_key: bytes, data: bytes) -> bytes:
+        """Single-DES CBC-MAC, IV zero, leftmost four bytes.
+
+        >>> s = bytes.fromhex("003238ABC57659DD")
+        >>> SUITE.session_mac(s, bytes.fromhex("00001000")).hex()
+        '56988a13'
+        """
+        return _cbc_mac(session_key, _IV_ZERO, data)[:4]
+
+    def tac(self, card_key: bytes, data: bytes) -> bytes:
+        """Single-DES CBC-MAC under the folded key, IV zero, leftmost four bytes.
+
+        >>> k = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
+        >>> d = bytes.fromhex("00001000060011223344550000000120120229135100")
+        >>> SUITE.tac(k, d).hex()
+        'b3a0d49c'
+        """
+        return _cbc_mac(fold(card_key), _IV_ZERO, data)[:4]
+
+    def message_mac(self, card_key: bytes, challenge: bytes, data: bytes) -> bytes:
+        """ISO 9797-1 algorithm 3: DES-CBC under the left half, last block D(right) then E(left).
+
+        A four-byte challenge is padded with zeros to make the IV.
+
+        >>> k = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
+        >>> SUITE.message_mac(k, bytes.fromhex("A1B2C3D4"),
+        ...                   bytes.fromhex("04D695000800112233")).hex()
+        'd8e8aec5'
+        """
+        last = _cbc_mac(card_key[:8], challenge.ljust(BLOCK, b"\x00"), data)
+        if len(card_key) == 16:
+            last = encrypt_ecb(card_key[:8], decrypt_ecb(card_key[8:], last))
+        return last[:4]
+
+
+SUITE = Pboc3DesSuite()

@@ -1,0 +1,75 @@
+"""BCD digits, dates and times as cards and terminals write them.
+
+Decides how digits become bytes and which digit strings are dates. Leaves time zones to others:
+a card's clock is the city's wall clock.
+"""
+
+from datetime import date, datetime
+
+from cardcore.errors import DecodeError
+
+
+def encode_bcd(digits: str, length: int) -> bytes:
+    """Pack decimal digits into `length` bytes, leading zeros added.
+
+    >>> encode_bcd("231017343", 6).hex()
+    '000231017343'
+    """
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 2 * length:
+        raise ValueError(f"{digits!r} is not a number of at most {2 * length} digits")
+    return bytes.fromhex(digits.zfill(2 * length))
+
+
+def decode_bcd(data: bytes) -> str:
+    """Unpack bytes into their decimal digits.
+
+    >>> decode_bcd(bytes.fromhex("0310"))
+    '0310'
+
+    Raises `DecodeError` when a half-byte is not a digit.
+    """
+    digits = data.hex()
+    if not digits.isdigit():
+        position = next(i for i, digit in enumerate(digits) if not digit.isdigit())
+        raise DecodeError("BCD digits", position // 2, f"half-byte {digits[position]!r}")
+    return digits
+
+
+def encode_date(day: date) -> bytes:
+    """Four bytes YYYYMMDD.
+
+    >>> encode_date(date(2018, 9, 1)).hex()
+    '20180901'
+    """
+    return bytes.fromhex(f"{day:%Y%m%d}")
+
+
+def decode_date(data: bytes) -> date:
+    """Four bytes YYYYMMDD to a date; `DecodeError` when there is no such day."""
+    digits = decode_bcd(data)
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
+    except ValueError as error:
+        raise DecodeError("date", 0, f"{digits}: {error}") from error
+
+
+def encode_time(moment: datetime) -> bytes:
+    """Seven bytes YYYYMMDDHHMMSS; the first four are the date, the last three the time.
+
+    >>> encode_time(datetime(2018, 9, 1, 9, 42, 31)).hex()
+    '20180901094231'
+    """
+    return bytes.fromhex(f"{moment:%Y%m%d%H%M%S}")
+
+
+def decode_time(data: bytes) -> datetime:
+    """Seven bytes YYYYMMDDHHMMSS to a moment; `DecodeError` when there is none.
+
+    >>> decode_time(bytes.fromhex("20180901094231"))
+    datetime.datetime(2018, 9, 1, 9, 42, 31)
+    """
+    digits = decode_bcd(data)
+    try:
+        return datetime.strptime(digits, "%Y%m%d%H%M%S")  # noqa: DTZ007 - wall clock of the city
+    except ValueError as error:
+        raise DecodeError("time", 0, f"{digits}: {error}") from error

@@ -1,0 +1,64 @@
+"""Exceptions of the core, in one short tree split by whose fault it is.
+
+A refusal the business expects is a value (`Decision`, `StatusWord`, an enum), never one of these.
+A programmer's mistake is an `assert`. What is left is bytes or messages that cannot be right::
+
+    CardcoreError
+    ├── DecodeError            the bytes handed in are damaged; carries where
+    │   └── RecordFormatError  one field of a transaction record is damaged
+    ├── CryptogramError        a MAC or TAC does not hold; nothing may go on
+    ├── KeyServiceError        the key service refuses the request
+    │   ├── UnknownKeyError    no key of that usage, label and version
+    │   └── KeyUsageError      the key is not for that operation
+    ├── KeyServiceUnavailableError  the key service does not answer; the caller may repeat
+    └── PowerLossError         the card lost power inside a command (fault injection only)
+"""
+
+
+class CardcoreError(Exception):
+    """Root of everything this package raises."""
+
+
+class DecodeError(CardcoreError):
+    """Bytes could not be decoded.
+
+    `what` names the thing, `offset` the byte where reading stopped making sense.
+    """
+
+    def __init__(self, what: str, offset: int, reason: str) -> None:
+        super().__init__(f"{what}: byte {offset}: {reason}")
+        self.what = what
+        self.offset = offset
+        self.reason = reason
+
+
+class RecordFormatError(DecodeError):
+    """One field of a transaction record is damaged; `field` names it."""
+
+    def __init__(self, field: str, offset: int, reason: str) -> None:
+        super().__init__(f"record field {field}", offset, reason)
+        self.field = field
+
+
+class CryptogramError(CardcoreError):
+    """A cryptogram does not hold. Carries no secret and no expected value."""
+
+
+class KeyServiceError(CardcoreError):
+    """The key service refuses the request; repeating it cannot help."""
+
+
+class UnknownKeyError(KeyServiceError):
+    """No key of that usage, label and version is held."""
+
+
+class KeyUsageError(KeyServiceError):
+    """The key is held, but is not for this operation."""
+
+
+class KeyServiceUnavailableError(CardcoreError):
+    """The key service does not answer. Nothing was decided; the caller may repeat later."""
+
+
+class PowerLossError(CardcoreError):
+    """Power failed inside the card. Only fault injection raises it."""

@@ -1,0 +1,83 @@
+"""A scheme is the rules of one city as data: operators, issuer, day cut-over, tariff.
+
+Decides what a fare must be and which class explains a fare that was charged. Leaves who applies
+the rule to others: terminals charge by it, settlement checks by it, with the same functions.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import IntEnum
+
+from cardcore.records import Concession, RecordKind, Sector
+
+
+class Role(IntEnum):
+    """What a participant of the scheme does."""
+
+    OPERATOR = 1  # 运营商: carries passengers or sells goods, is paid
+    LOAD_AGENT = 2  # 充值代理: takes cash for loads, owes it
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """An operator or load agent: the code records carry, the name people use."""
+
+    code: int
+    name: str
+    role: Role
+    sector: Sector
+
+
+@dataclass(frozen=True, slots=True)
+class FareClass:
+    """How a fare came about: the class of the passenger and whether a transfer was given."""
+
+    concession: Concession
+    transfer: bool
+
+    @property
+    def name(self) -> str:
+        """Short name for reports.
+
+        >>> FareClass(Concession.ADULT, True).name
+        'adult_transfer'
+        """
+        return self.concession.name.lower() + ("_transfer" if self.transfer else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """The rules of one city."""
+
+    name: str
+    issuer: bytes
+    city_code: str  # 4 digits, as trip records carry it
+    cutover_hour: int  # the business day starts at this hour of the wall clock
+    participants: tuple[Participant, ...]
+    tariff_version: int
+    #: Fare in fen for (kind, full tariff, class): kind EXIT is a metro ride, PURCHASE a bus ride.
+    fare_fen: Callable[[RecordKind, int, FareClass], int]
+    #: Classes in the order in which they are tried to explain a fare, by transfer mark.
+    classes: Mapping[bool, tuple[FareClass, ...]]
+
+    def business_day(self, moment: datetime) -> date:
+        """The business day a moment belongs to."""
+        return (moment - timedelta(hours=self.cutover_hour)).date()
+
+    def explain_fare(
+        self, kind: RecordKind, tariff_fen: int, charged_fen: int, *, transfer_mark: bool
+    ) -> FareClass | None:
+        """The first class, in the scheme's order, under which the charged fare is right.
+
+        A class with a transfer under mark False means the discount was taken without the mark;
+        None means that no class of the scheme explains the fare.
+        """
+        for fare_class in self.classes[transfer_mark]:
+            if self.fare_fen(kind, tariff_fen, fare_class) == charged_fen:
+                return fare_class
+        return None
+
+    def participant(self, name: str) -> Participant | None:
+        """The participant of that name, or None."""
+        return next((each for each in self.participants if each.name == name), None)
