@@ -93,10 +93,10 @@ class CommandApdu:
 
 @dataclass(frozen=True, slots=True)
 class ResponseApdu:
-    """One response: data and status word.
+    r"""One response: data and status word.
 
     >>> ResponseApdu.decode(bytes.fromhex("00000AC39000"))
-    ResponseApdu(data=b'\\x00\\x00\\n\\xc3', sw=36864)
+    ResponseApdu(data=b'\x00\x00\n\xc3', sw=36864)
     """
 
     data: bytes

@@ -76,7 +76,7 @@ class BatchTotals:
     hash_total: int
 
 
-class BatchFault(DecodeError):
+class BatchFaultError(DecodeError):
     """A batch file that proves itself wrong; `kind` is the short name of the fault."""
 
     def __init__(self, kind: str, offset: int, reason: str) -> None:
@@ -162,9 +162,9 @@ def _encode_register(register: DeviceRegister) -> bytes:
 def decode_header(data: bytes) -> BatchHeader:
     """Read the first 64 bytes. Proves form only: the signature still has to be checked."""
     if not data.startswith(MAGIC):
-        raise BatchFault("not_a_batch", 0, "does not start with OCB1")
+        raise BatchFaultError("not_a_batch", 0, "does not start with OCB1")
     if len(data) < HEADER.size:
-        raise BatchFault("truncated", len(data), "ends inside the header")
+        raise BatchFaultError("truncated", len(data), "ends inside the header")
     (_, version, algorithm, record_bytes, sender, sequence, day, records, registers, key_version,
      reserved, created) = HEADER.unpack_from(data)  # fmt: skip
     if (version, algorithm, record_bytes, reserved) != (
@@ -173,9 +173,9 @@ def decode_header(data: bytes) -> BatchHeader:
         RECORD_BYTES,
         0,
     ):
-        raise BatchFault("version_unknown", 4, f"version {version}, signature {algorithm}")
+        raise BatchFaultError("version_unknown", 4, f"version {version}, signature {algorithm}")
     if records > RECORDS_MAX or registers > RECORDS_MAX:
-        raise BatchFault("too_large", 20, f"more than {RECORDS_MAX} records or registers")
+        raise BatchFaultError("too_large", 20, f"more than {RECORDS_MAX} records or registers")
     try:
         return BatchHeader(
             sender,
@@ -187,11 +187,11 @@ def decode_header(data: bytes) -> BatchHeader:
             registers,
         )
     except DecodeError as error:
-        raise BatchFault("not_a_batch", 16, error.reason) from error
+        raise BatchFaultError("not_a_batch", 16, error.reason) from error
 
 
 def decode_batch(data: bytes, public_key: bytes) -> Batch:
-    """Take a file apart and prove it whole. Raises `BatchFault`, in this order of precedence:
+    """Take a file apart and prove it whole. Raises `BatchFaultError`, in this order of precedence:
     not_a_batch, version_unknown, too_large, truncated, too_long, altered, signature_wrong,
     totals_wrong.
     """
@@ -200,22 +200,24 @@ def decode_batch(data: bytes, public_key: bytes) -> Batch:
     registers_end = records_end + header.register_count * REGISTER.size
     expected = registers_end + TRAILER_BYTES
     if len(data) < expected:
-        raise BatchFault("truncated", len(data), f"{expected} bytes announced")
+        raise BatchFaultError("truncated", len(data), f"{expected} bytes announced")
     if len(data) > expected:
-        raise BatchFault("too_long", expected, f"{len(data) - expected} bytes too many")
+        raise BatchFaultError("too_long", expected, f"{len(data) - expected} bytes too many")
     magic, count, debit, load, hash_total, digest = TRAILER.unpack_from(data, registers_end)
     if magic != TRAILER_MAGIC or digest != hashlib.sha256(data[:registers_end]).digest():
-        raise BatchFault("altered", registers_end, "content and trailer do not agree")
+        raise BatchFaultError("altered", registers_end, "content and trailer do not agree")
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(
             data[-SIGNATURE_BYTES:], data[:-SIGNATURE_BYTES]
         )
     except InvalidSignature as error:
-        raise BatchFault("signature_wrong", expected - 64, "not signed by its sender") from error
+        raise BatchFaultError(
+            "signature_wrong", expected - 64, "not signed by its sender"
+        ) from error
     records = data[HEADER.size : records_end]
     totals = BatchTotals(count, debit, load, hash_total)
     if totals != total_records(records):
-        raise BatchFault("totals_wrong", registers_end, "trailer totals are not the records'")
+        raise BatchFaultError("totals_wrong", registers_end, "trailer totals are not the records'")
     return Batch(
         header,
         records,
