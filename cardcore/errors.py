@@ -9,6 +9,7 @@ A programmer's mistake is an `assert`. What is left is bytes or messages that ca
     ├── CryptogramError        a MAC or TAC does not hold; nothing may go on
     ├── KeyServiceError        the key service refuses the request
     │   ├── UnknownKeyError    no key of that usage, label and version
+    │   │   └── UnknownKeyVersionError  the key is held, but not in that version
     │   └── KeyUsageError      the key is not for that operation
     ├── KeyServiceUnavailableError  the key service does not answer; the caller may repeat
     └── PowerLossError         the card lost power inside a command (fault injection only)
@@ -50,6 +51,10 @@ class KeyServiceError(CardcoreError):
 
 class UnknownKeyError(KeyServiceError):
     """No key of that usage, label and version is held."""
+
+
+class UnknownKeyVersionError(UnknownKeyError):
+    """Other versions of the key are held, the named one is not: loading it can help."""
 
 
 class KeyUsageError(KeyServiceError):

@@ -1,0 +1,119 @@
+"""DES over columns equals DES one block at a time, whatever the key."""
+
+import numpy as np
+import pytest
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsm_sim import bitslice
+from hsm_sim.sboxes import CIRCUITS
+from tests.hsm_sim import table_des
+
+# The weak and the semi-weak keys of DES, with their parity bits.
+WEAK_KEYS = [
+    0x0101010101010101, 0xFEFEFEFEFEFEFEFE, 0xE0E0E0E0F1F1F1F1, 0x1F1F1F1F0E0E0E0E,
+    0x011F011F010E010E, 0x1F011F010E010E01, 0x01E001E001F101F1, 0xE001E001F101F101,
+    0x01FE01FE01FE01FE, 0xFE01FE01FE01FE01, 0x1FE01FE00EF10EF1, 0xE01FE01FF10EF10E,
+    0x1FFE1FFE0EFE0EFE, 0xFE1FFE1FFE0EFE0E, 0xE0FEE0FEF1FEF1FE, 0xFEE0FEE0FEF1FEF1,
+]  # fmt: skip
+EDGE_WORDS = [0, 2**64 - 1, 2**63, 1, 0x0101_0101_0101_0101, 0xFEFE_FEFE_FEFE_FEFE]
+words = st.one_of(st.integers(0, 2**64 - 1), st.sampled_from(EDGE_WORDS))
+
+
+def one_at_a_time(key: int, message: list[int]) -> int:
+    """The library's own answer; single DES is triple DES with three equal keys."""
+    algorithm = TripleDES(key.to_bytes(8, "big") * 3)
+    encryptor = Cipher(algorithm, modes.CBC(bytes(8))).encryptor()
+    data = b"".join(block.to_bytes(8, "big") for block in message)
+    return int.from_bytes(encryptor.update(data)[-8:], "big")
+
+
+def in_columns(keys: list[int], messages: list[list[int]]) -> list[int]:
+    columns = np.array(keys, np.uint64), np.array(messages, np.uint64)
+    answer = bitslice.cbc_last_blocks(*columns)
+    assert np.array_equal(answer, table_des.cbc_last_blocks(*columns))
+    return [int(block) for block in answer]
+
+
+@pytest.mark.parametrize("box", range(8))
+def test_each_circuit_is_the_s_box_of_the_standard_for_all_64_inputs(box: int) -> None:
+    gates, results = bitslice._parse(CIRCUITS[box])
+    inputs = np.arange(64, dtype=np.uint64)
+    wires = [inputs >> np.uint64(5 - bit) & np.uint64(1) for bit in range(6)]
+    ones = np.ones(64, np.uint64)
+    for operation, first, second in gates:
+        wires.append(operation(wires[first], ones if second < 0 else wires[second]))
+    highest, *others = (wires[result] for result in results)
+    outputs = highest
+    for bit in others:
+        outputs = outputs << np.uint64(1) | bit
+    assert outputs.tolist() == [table_des.sbox(box, value) for value in range(64)]
+
+
+def test_edge_keys_meet_edge_blocks() -> None:
+    keys = EDGE_WORDS + WEAK_KEYS
+    rows = [(key, [first, second]) for key in keys for first in EDGE_WORDS for second in EDGE_WORDS]
+    answers = in_columns([key for key, _ in rows], [message for _, message in rows])
+    assert answers == [one_at_a_time(key, message) for key, message in rows]
+
+
+@pytest.mark.parametrize("key", WEAK_KEYS[:4], ids=hex)
+def test_a_weak_key_undoes_itself(key: int) -> None:
+    once = in_columns([key], [[0x0123456789ABCDEF]])
+    assert in_columns([key], [once]) == [0x0123456789ABCDEF]
+
+
+@given(words, words)
+def test_parity_bits_of_the_key_change_nothing(key: int, block: int) -> None:
+    flipped = [key ^ 1 << 8 * byte for byte in range(8)]
+    assert set(in_columns(flipped, [[block]] * 8)) == {one_at_a_time(key, [block])}
+
+
+@given(words, words)
+def test_the_opposite_key_and_block_give_the_opposite_answer(key: int, block: int) -> None:
+    """The complementation property of DES."""
+    mask = 2**64 - 1
+    plain, opposite = in_columns([key, key ^ mask], [[block], [block ^ mask]])
+    assert plain ^ opposite == mask
+
+
+@given(st.data(), st.integers(1, 4))
+def test_random_columns_equal_the_library(data: st.DataObject, blocks: int) -> None:
+    row = st.tuples(words, st.lists(words, min_size=blocks, max_size=blocks))
+    rows = data.draw(st.lists(row, min_size=1, max_size=70))
+    answers = in_columns([key for key, _ in rows], [message for _, message in rows])
+    assert answers == [one_at_a_time(key, message) for key, message in rows]
+
+
+@pytest.mark.parametrize("rows", [1, 63, 64, 65, 128, 4_097])
+def test_every_row_of_a_column_of_any_length_keeps_its_place(rows: int) -> None:
+    random = np.random.default_rng(rows)
+    keys = random.integers(0, 2**64, rows, np.uint64)
+    messages = random.integers(0, 2**64, (rows, 3), np.uint64)
+    assert in_columns(keys.tolist(), messages.tolist()) == [
+        one_at_a_time(int(key), message.tolist())
+        for key, message in zip(keys, messages, strict=True)
+    ]
+
+
+def test_a_column_longer_than_one_chunk_continues_in_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    random = np.random.default_rng(7)
+    keys = random.integers(0, 2**64, 300, np.uint64)
+    messages = random.integers(0, 2**64, (300, 2), np.uint64)
+    whole = bitslice.cbc_last_blocks(keys, messages)
+    monkeypatch.setattr(bitslice, "LANES_MAX", 128)
+    assert np.array_equal(bitslice.cbc_last_blocks(keys, messages), whole)
+
+
+def test_an_empty_column_has_an_empty_answer() -> None:
+    assert len(bitslice.cbc_last_blocks(np.empty(0, np.uint64), np.empty((0, 3), np.uint64))) == 0
+
+
+def test_the_columns_given_are_not_changed() -> None:
+    keys, messages = np.array([5, 6], np.uint64), np.array([[1], [2]], np.uint64)
+    bitslice.cbc_last_blocks(keys, messages)
+    assert (keys.tolist(), messages.tolist()) == ([5, 6], [[1], [2]])

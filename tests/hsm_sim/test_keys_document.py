@@ -1,0 +1,50 @@
+"""What docs/keys.md says of the keys is what the code makes of them."""
+
+import re
+
+import pytest
+
+from cardcore.keys import Key, KeyRef, KeyUsage, ProofReason
+from hsm_sim.proof import BULK_ROWS_MIN
+from hsm_sim.psam import SEQUENCES_RESERVED
+from hsm_sim.published_keys import RULE_TEXT, issuer_key_refs, published_key
+from hsm_sim.vault import check_value
+from tests.support.shared import REPOSITORY
+
+TEXT = (REPOSITORY / "docs" / "keys.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\| `([a-z-]+)/([a-z0-9-]+)/v(\d+)` \| `([0-9A-F]{6})` \|$", re.MULTILINE)
+
+
+def documented() -> dict[KeyRef, str]:
+    return {
+        KeyRef(KeyUsage(usage), label, int(version)): shown
+        for usage, label, version, shown in ROW.findall(TEXT)
+    }
+
+
+def test_every_documented_check_value_is_recomputed_from_the_published_rule() -> None:
+    for ref, shown in documented().items():
+        assert check_value(Key(ref.usage, published_key(ref))) == shown, ref
+
+
+@pytest.mark.parametrize("label", ["demo", "shenzhen"])
+def test_the_keys_of_the_demonstrated_cities_are_documented(label: str) -> None:
+    for version in (1, 2):
+        assert set(issuer_key_refs(label, version)) <= documented().keys()
+    assert any(ref.usage is KeyUsage.FILE_SIGNING for ref in documented())
+
+
+def test_the_rule_is_quoted_word_for_word() -> None:
+    assert f'"{RULE_TEXT} tac/shenzhen/v1"' in TEXT
+
+
+def test_every_usage_and_every_reason_is_explained() -> None:
+    for usage in KeyUsage:
+        assert f"| `{usage}` |" in TEXT
+    for reason in ProofReason:
+        assert f"| {reason.value} | `{reason.name}` |" in TEXT
+
+
+def test_the_figures_of_the_code_stand_in_the_text() -> None:
+    assert f"`BULK_ROWS_MIN` ({BULK_ROWS_MIN})" in TEXT
+    assert f"`SEQUENCES_RESERVED` ({SEQUENCES_RESERVED})" in TEXT

@@ -1,0 +1,129 @@
+"""Keys by name: what is shown, what is refused, how the public test keys are recognised."""
+
+import hashlib
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cardcore.crypto import pboc_3des
+from cardcore.errors import KeyServiceError, UnknownKeyError, UnknownKeyVersionError
+from cardcore.keys import Key, KeyRef, KeyUsage
+from hsm_sim.published_keys import (
+    RULE_TEXT,
+    is_public_test_key,
+    issuer_key_refs,
+    public_test_keys,
+    published_key,
+    published_vault,
+)
+from hsm_sim.vault import KeyVault, check_value, key_bytes
+
+TAC_1 = KeyRef(KeyUsage.TAC, "shenzhen", 1)
+TAC_2 = KeyRef(KeyUsage.TAC, "shenzhen", 2)
+SECRET = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
+refs = st.builds(
+    KeyRef, st.sampled_from(KeyUsage), st.text(min_size=1, max_size=8), st.integers(0, 255)
+)
+
+
+def shows(text: str, secret: bytes) -> bool:
+    """Whether a text lets any four bytes of a secret out, in any usual writing of bytes."""
+    parts = [secret[start : start + 4] for start in range(len(secret) - 3)]
+    writings = [
+        (part.hex(), part.hex(" "), repr(part)[2:-1], repr(list(part))[1:-1]) for part in parts
+    ]
+    return any(writing.lower() in text.lower() for row in writings for writing in row)
+
+
+def test_what_shows_a_key_is_noticed() -> None:
+    assert shows(repr(SECRET), SECRET)
+    assert shows(SECRET.hex(), SECRET)
+    assert not shows("KeyVault(tac/shenzhen/v1)", SECRET)
+
+
+def test_no_key_byte_stands_in_any_text_of_vault_or_key() -> None:
+    vault = KeyVault({TAC_1: SECRET})
+    for text in (repr(vault), str(vault), repr(vault.key(TAC_1)), f"{vault.key(TAC_1)}"):
+        assert not shows(text, SECRET), text
+
+
+@pytest.mark.parametrize(
+    ("ref", "value"),
+    [
+        (TAC_2, SECRET[:15]),
+        (TAC_2, SECRET + b"\x00"),
+        (KeyRef(KeyUsage.TAC, "shenzhen", 256), SECRET),
+        (KeyRef(KeyUsage.TAC, "shenzhen", -1), SECRET),
+        (KeyRef(KeyUsage.FILE_SIGNING, "depot", 1), SECRET),
+        (TAC_1, SECRET[::-1]),
+    ],
+)
+def test_a_refused_key_changes_nothing_and_does_not_show_in_the_error(
+    ref: KeyRef, value: bytes
+) -> None:
+    vault = KeyVault({TAC_1: SECRET})
+    with pytest.raises(KeyServiceError) as caught:
+        vault.install(ref, value)
+    assert vault.refs() == (TAC_1,)
+    assert vault.key(TAC_1).value == SECRET
+    assert not shows("".join(traceback.format_exception(caught.value)), value)
+
+
+def test_installing_the_same_key_again_changes_nothing() -> None:
+    vault = KeyVault({TAC_1: SECRET})
+    vault.install(TAC_1, SECRET)
+    assert vault.refs() == (TAC_1,)
+
+
+def test_an_unknown_version_is_told_apart_from_an_unknown_key() -> None:
+    vault = KeyVault({TAC_1: SECRET})
+    with pytest.raises(UnknownKeyVersionError, match=r"tac/shenzhen/v2: not held.*\(1,\)"):
+        vault.key(TAC_2)
+    with pytest.raises(UnknownKeyError, match="load/shenzhen/v1: no version") as caught:
+        vault.key(KeyRef(KeyUsage.LOAD, "shenzhen", 1))
+    assert not isinstance(caught.value, UnknownKeyVersionError)
+    with pytest.raises(UnknownKeyError, match="tac/hangzhou/v1: no version"):
+        vault.key(KeyRef(KeyUsage.TAC, "hangzhou", 1))
+
+
+def test_versions_stand_side_by_side_in_ascending_order() -> None:
+    vault = published_vault([TAC_2, TAC_1, KeyRef(KeyUsage.LOAD, "shenzhen", 7)])
+    assert vault.versions(KeyUsage.TAC, "shenzhen") == (1, 2)
+    assert vault.key(TAC_1).value != vault.key(TAC_2).value
+
+
+def test_a_check_value_is_three_bytes_of_encrypted_zeros() -> None:
+    assert check_value(Key(KeyUsage.TAC, SECRET)) == (
+        pboc_3des.encrypt_ecb(SECRET, bytes(8))[:3].hex().upper()
+    )
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_a_signing_keys_check_value_is_not_made_from_its_seed_alone(seed: bytes) -> None:
+    shown = check_value(Key(KeyUsage.FILE_SIGNING, seed))
+    assert len(bytes.fromhex(shown)) == 3
+    assert shown != hashlib.sha256(seed).digest()[:3].hex().upper()
+
+
+@given(refs)
+def test_published_keys_follow_the_published_rule_and_are_recognised(ref: KeyRef) -> None:
+    text = f"{RULE_TEXT} {ref.usage}/{ref.label}/v{ref.version}"
+    key = hashlib.sha256(text.encode()).digest()[: key_bytes(ref.usage)]
+    assert published_key(ref) == key
+    assert is_public_test_key(ref, key)
+    assert not is_public_test_key(ref, bytes((key[0] ^ 1,)) + key[1:])
+
+
+def test_one_public_test_key_among_real_ones_is_found() -> None:
+    vault = published_vault([TAC_2])
+    vault.install(TAC_1, SECRET)
+    assert public_test_keys(vault) == (TAC_2,)
+    assert public_test_keys(KeyVault({TAC_1: SECRET})) == ()
+
+
+def test_an_issuer_needs_one_key_for_each_use_of_a_card() -> None:
+    assert {ref.usage for ref in issuer_key_refs("shenzhen", 1)} == (
+        set(KeyUsage) - {KeyUsage.FILE_SIGNING}
+    )
