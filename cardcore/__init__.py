@@ -12,10 +12,12 @@ Read it in the order of one tap::
     keys.py          names of keys and the port of the key service
     crypto/          suites: the formulas behind one interface
     cryptograms.py   which bytes stand under each MAC and TAC
+    fixed.py         records of fields at fixed offsets
     layout.py        the files of the card and their codecs
     filesystem.py    MF, DF, EF: transparent, record and cyclic files
     memory.py        non-volatile memory: a command commits whole or leaves no trace
     purse.py         the electronic purse: decisions of load, purchase, composite purchase
+    commands/        one family of commands a file: files, payment
     card.py          the card operating system: one APDU in, one APDU out
     applets/         one file per use of the card; they never import each other
     records.py       the transaction record: the contract between terminal and back office

@@ -41,12 +41,15 @@ def encode_date(day: date) -> bytes:
     >>> encode_date(date(2018, 9, 1)).hex()
     '20180901'
     """
-    return bytes.fromhex(f"{day:%Y%m%d}")
+    # %Y drops the leading zeros of early years on some platforms.
+    return bytes.fromhex(f"{day.year:04d}{day:%m%d}")
 
 
 def decode_date(data: bytes) -> date:
     """Four bytes YYYYMMDD to a date; `DecodeError` when there is no such day."""
     digits = decode_bcd(data)
+    if len(digits) != 8:
+        raise DecodeError("date", len(data), f"{len(data)} bytes, not 4")
     try:
         return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
     except ValueError as error:
@@ -59,7 +62,7 @@ def encode_time(moment: datetime) -> bytes:
     >>> encode_time(datetime(2018, 9, 1, 9, 42, 31)).hex()
     '20180901094231'
     """
-    return bytes.fromhex(f"{moment:%Y%m%d%H%M%S}")
+    return bytes.fromhex(f"{moment.year:04d}{moment:%m%d%H%M%S}")
 
 
 def decode_time(data: bytes) -> datetime:
@@ -69,7 +72,16 @@ def decode_time(data: bytes) -> datetime:
     datetime.datetime(2018, 9, 1, 9, 42, 31)
     """
     digits = decode_bcd(data)
+    if len(digits) != 14:
+        raise DecodeError("time", len(data), f"{len(data)} bytes, not 7")
     try:
-        return datetime.strptime(digits, "%Y%m%d%H%M%S")  # noqa: DTZ007 - wall clock of the city
+        return datetime(  # noqa: DTZ001 - wall clock of the city
+            int(digits[:4]),
+            int(digits[4:6]),
+            int(digits[6:8]),
+            int(digits[8:10]),
+            int(digits[10:12]),
+            int(digits[12:]),
+        )
     except ValueError as error:
         raise DecodeError("time", 0, f"{digits}: {error}") from error

@@ -1,0 +1,83 @@
+"""How the command line speaks: one JSON object, or tables and sentences for people.
+
+With `--json` standard output carries one object and nothing else. Progress bars go to standard
+error and only to a terminal. Exit codes: 0 done, 1 refused or failed check, 2 usage.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, Protocol
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from cardcore.money import yuan
+
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+console = Console()
+console_error = Console(stderr=True)
+
+DataOption = Annotated[
+    Path, typer.Option("--data", help="Folder of one city. 一座城市的数据目录。")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+DEFAULT_DATA = Path("onecard-data")
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON object on standard output."""
+    json.dump(document, sys.stdout, ensure_ascii=False, indent=2, default=str)
+    sys.stdout.write("\n")
+
+
+def refuse(message: str, exit_code: int = EXIT_REFUSED) -> NoReturn:
+    """Say what is wrong on standard error and leave."""
+    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(exit_code)
+
+
+class Advance(Protocol):
+    """Called with how many steps were done."""
+
+    def __call__(self, steps: int = 1) -> None:
+        """Count steps."""
+        ...
+
+
+@contextmanager
+def progress_bar(label: str, total: int) -> Iterator[Advance]:
+    """A progress bar on standard error; silent when that is not a terminal."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console_error,
+        disable=not console_error.is_terminal,
+        transient=True,
+    ) as progress:
+        task = progress.add_task(label, total=total)
+
+        def advance(steps: int = 1) -> None:
+            progress.advance(task, steps)
+
+        yield advance
+
+
+def amount_table(title: str, *columns: str) -> Table:
+    """A table whose first column is text and whose others are right-aligned."""
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    return table
+
+
+def fen(amount_fen: int) -> str:
+    """An amount for a table."""
+    return yuan(amount_fen)

@@ -1,0 +1,103 @@
+"""Driving a plan to its end: taps, files, clearing runs, closed days.
+
+Decides only the order. Every step may be repeated: a tap that has its answer gets it again, a file
+that was received is answered as before, a closed day stays closed. So a drive that was killed is
+driven again from the start and ends as if it had not been.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from functools import partial
+from typing import Any
+
+from settlement.engine import Engine
+
+from api.composition import KEY_VERSION, KeyRoom
+from api.world.plan import Plan, PlannedTap, TapRole
+from api.world.virtual_city import VirtualCity
+from settlement.city import City
+from settlement.intake import FileAnswer
+from settlement.service import close_day, receive_file, run_clearing
+from settlement.window import DayAnswer
+from terminals.taps import TapOutcome
+from terminals.upload import pending_batches, plan_batch, store_answer, write_batch
+
+#: Told the stage and how many steps of it were done.
+OnProgress = Callable[[str, int], None]
+TAPS, FILES, DAYS = "taps", "files", "days"
+
+
+class DriveError(Exception):
+    """The plan did not go as planned; the message names the tap or file."""
+
+
+@dataclass(slots=True)
+class Driven:
+    """What came of a drive: taps by role and outcome, and the totals of every closed day."""
+
+    taps: Counter[tuple[TapRole, TapOutcome]] = field(default_factory=Counter)
+    days: dict[date, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def drive(city: City, keys: KeyRoom, plan: Plan, engine: Engine, on_progress: OnProgress) -> Driven:
+    """Drive a plan whole. Raises `DriveError` when a tap is refused that the plan says happened."""
+    driven = Driven()
+    with VirtualCity(city, keys, plan) as world:
+        world.prepare()
+        for day in plan.settlement_days:
+            for tap in plan.taps:
+                if tap.settlement_day == day:
+                    driven.taps[tap.role, _tap(world, tap)] += 1
+                    on_progress(TAPS, 1)
+            _upload(world, keys, datetime.combine(day, time(23, 59, 59)), on_progress)
+            driven.days[day] = _settle(city, day, engine)
+            on_progress(DAYS, 1)
+    return driven
+
+
+def _tap(world: VirtualCity, tap: PlannedTap) -> TapOutcome:
+    result = world.tap(tap)
+    if not result.outcome.done:
+        raise DriveError(f"tap {tap.request} of card {tap.card}: {result.outcome.name}")
+    return result.outcome
+
+
+def _upload(world: VirtualCity, keys: KeyRoom, now: datetime, on_progress: OnProgress) -> None:
+    """Send what the collectors hold, in files of at most the permitted size."""
+    for participant in world.participants():
+        journal = world.journal(participant)
+        while plan_batch(journal, key_version=KEY_VERSION, now=now) is not None:
+            pass
+        for batch in pending_batches(journal):
+            path = write_batch(
+                journal,
+                batch.sequence,
+                partial(world.sign_as, participant),
+                world.outbox(participant),
+            )
+            answer = receive_file(
+                world.city, path.read_bytes(), keys.service, now.replace(tzinfo=UTC)
+            )
+            if not answer.answer.is_kept:
+                raise DriveError(f"file {path.name}: {answer.answer.name} {answer.detail}")
+            store_answer(
+                journal,
+                batch.sequence,
+                {"answer": answer.answer.name, "content_hash": answer.content_hash},
+                settled=answer.answer in {FileAnswer.ACCEPTED, FileAnswer.ALREADY_RECEIVED},
+            )
+            on_progress(FILES, 1)
+
+
+def _settle(city: City, day: date, engine: Engine) -> Mapping[str, Any]:
+    """Clear and close a day; a closed one is computed again and gives the same totals."""
+    result = run_clearing(city, day, engine)
+    if isinstance(result, DayAnswer):
+        raise DriveError(f"day {day}: {result.text_en}")
+    if not result.is_closed:
+        closed = close_day(city, day, engine, datetime.now(UTC))
+        if isinstance(closed, DayAnswer):
+            raise DriveError(f"day {day}: {closed.text_en}")
+    return result.run.totals

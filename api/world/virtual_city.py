@@ -1,0 +1,243 @@
+"""A virtual city on disk: its chips, its collectors' journals, its terminals.
+
+Decides where they lie and that every step of them can be repeated. Leaves the taps to the
+terminals and the money to settlement. Beside the settlement folders a city folder then holds::
+
+    world/chips.sqlite               images of cards and PSAMs
+    terminals/<participant>.sqlite   the journal of a participant's collector
+    outbox/<participant>/*.ocb       signed batch files, as they were sent
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from api.composition import KEY_VERSION, PSAM_KEY_INDEX, KeyRoom, signing_key_ref
+from api.world.chips import Chip, ChipAtRest, ChipDrawer, repeatable_random
+from api.world.plan import CardOrder, Plan, PlannedTap, TapRole
+from cardcore.apdu import CommandApdu
+from cardcore.applets.transit import TransitProfile, personalise
+from cardcore.card import Card
+from cardcore.keys import Algorithm, KeyRef, KeyUsage
+from cardcore.layout import (
+    RECORD_BUS,
+    RECORD_METRO,
+    CardProperties,
+    PublicInformation,
+    TransitRecord,
+    TransitStatus,
+)
+from settlement.city import City
+from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
+from settlement.store.registry import register
+from terminals.connection import CardConnection, InProcessConnection
+from terminals.errors import CardRemovedError
+from terminals.journal import Journal
+from terminals.roles import bus, gate, kiosk, shop
+from terminals.taps import Fare, Hotlist, Place, TapRequest, TapResult
+from terminals.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
+
+_DEBIT_FOR_PURCHASE = 0x54
+#: A passenger whose card left the field too early taps again after so long.
+SECOND_TRY = timedelta(seconds=4)
+CARD_LIFE = timedelta(days=365 * 10)
+#: Published taps hold entries without exits and exits without entries, so every gate runs in the
+#: degraded mode 进出次序免检; a record is marked only when its order was in fact broken.
+_ROLES = {
+    TapRole.BUS: bus.BUS,
+    TapRole.GATE_ENTRY: gate.ENTRY_EXEMPT,
+    TapRole.GATE_EXIT: gate.EXIT_EXEMPT,
+    TapRole.SHOP: shop.SHOP,
+    TapRole.KIOSK: kiosk.KIOSK,
+}
+#: Which application function of EF15 a card uses: 02 is the electronic purse.
+_PURSE_ONLY = 2
+
+
+class PlanDiffersError(Exception):
+    """The folder holds the chips of another plan; driving this one there would mix two cities."""
+
+
+class TornAtDebit:
+    """A connection to a card that is pulled away after executing DEBIT, before its answer."""
+
+    def __init__(self, inner: CardConnection) -> None:
+        self._inner = inner
+
+    def transmit(self, command: bytes) -> bytes:
+        """See `CardConnection`."""
+        response = self._inner.transmit(command)
+        if CommandApdu.decode(command).ins == _DEBIT_FOR_PURCHASE:
+            raise CardRemovedError("pulled away before the answer to DEBIT")
+        return response
+
+
+class VirtualCity:
+    """The chips, journals and terminals of one plan. Use as a context manager."""
+
+    def __init__(self, city: City, keys: KeyRoom, plan: Plan) -> None:
+        self.city = city
+        self._keys = keys
+        self._plan = plan
+        self._drawer = ChipDrawer(city.folder / "world" / "chips.sqlite")
+        self._journals: dict[int, Journal] = {}
+        self._terminals: dict[tuple[str, TapRole], Terminal] = {}
+        self._load_host = kiosk.LoadHost(keys.service, plan.scheme.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for journal in self._journals.values():
+            journal.close()
+        self._drawer.close()
+
+    def prepare(self) -> None:
+        """Register senders, terminals and names, and issue the cards that are not issued yet."""
+        plan = self._plan
+        if self._drawer.remember_once("plan", plan.fingerprint) != plan.fingerprint:
+            raise PlanDiffersError(
+                f"{self.city.folder} holds another virtual city; name another folder with --data"
+            )
+        register(
+            self.city.database,
+            Registry(
+                senders=tuple(
+                    SenderRow(
+                        each.code,
+                        KEY_VERSION,
+                        each.code,
+                        self._keys.service.public_key(signing_key_ref(each.code)).hex(),
+                    )
+                    for each in plan.scheme.participants
+                ),
+                terminals=tuple(
+                    {
+                        order.terminal: TerminalRow(order.terminal, order.participant, order.role)
+                        for order in plan.terminals
+                    }.values()
+                ),
+                names=tuple(
+                    NameRow(kind, code, text)
+                    for kind, texts in plan.names.items()
+                    for code, text in texts.items()
+                ),
+            ),
+        )
+        issued = self._drawer.ids("card/")
+        self._drawer.add_missing(
+            (f"card/{order.number}", self._new_card(order))
+            for order in plan.cards
+            if f"card/{order.number}" not in issued
+        )
+
+    def tap(self, tap: PlannedTap) -> TapResult:
+        """One planned tap; a torn one is followed by the passenger's second try."""
+        terminal = self._terminal(tap)
+        request = TapRequest(
+            request_id=tap.request,
+            fare=Fare(tap.tariff_fen, tap.amount_fen, tap.concession, tap.transfer),
+            place=Place(tap.line, tap.station, tap.vehicle),
+            business_day=self._plan.scheme.business_day(tap.time),
+        )
+        if not tap.torn:
+            return terminal.tap(self._card_in_field(tap.card), request, tap.time)
+        terminal.tap(TornAtDebit(self._card_in_field(tap.card)), request, tap.time)
+        return terminal.tap(self._card_in_field(tap.card), request, tap.time + SECOND_TRY)
+
+    def journal(self, participant: int) -> Journal:
+        """The journal of a participant's collector."""
+        if participant not in self._journals:
+            folder = self.city.folder / "terminals"
+            folder.mkdir(exist_ok=True)
+            self._journals[participant] = Journal.open(
+                folder / f"{participant}.sqlite", sender=participant
+            )
+        return self._journals[participant]
+
+    def outbox(self, participant: int) -> Path:
+        """The folder of a collector's batch files."""
+        folder = self.city.folder / "outbox" / str(participant)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def participants(self) -> Iterable[int]:
+        """Participants with a terminal, in order of their codes."""
+        return sorted({order.participant for order in self._plan.terminals})
+
+    def sign_as(self, participant: int, message: bytes) -> bytes:
+        """The signature of a collector."""
+        return self._keys.service.sign(signing_key_ref(participant), message)
+
+    def _card_in_field(self, number: str) -> InProcessConnection:
+        chip_id = f"card/{number}"
+        image = self._drawer.image(chip_id)
+        assert image is not None, number
+        # The image stands for the generation: it changes whenever the chip does.
+        random = repeatable_random(self._plan.fingerprint, image)
+        card: Chip = Card.from_image(image, random)
+        return InProcessConnection(ChipAtRest(self._drawer, chip_id, card))
+
+    def _terminal(self, tap: PlannedTap) -> Terminal:
+        key = (tap.terminal, tap.role)
+        if key not in self._terminals:
+            self._terminals[key] = self._start_terminal(tap)
+        return self._terminals[key]
+
+    def _start_terminal(self, tap: PlannedTap) -> Terminal:
+        scheme = self._plan.scheme
+        journal = self.journal(tap.participant)
+        if tap.role is TapRole.KIOSK:
+            identity = Identity(tap.terminal, NO_PSAM, PSAM_KEY_INDEX)
+            device = make_device(identity, scheme, tap.participant, Hotlist())
+            return Terminal(_ROLES[tap.role], device, journal, self._load_host)
+        psam = self._psam(tap.terminal)
+        device = make_device(read_psam(psam), scheme, tap.participant, Hotlist())
+        return Terminal(_ROLES[tap.role], device, journal, psam)
+
+    def _psam(self, terminal: str) -> CardConnection:
+        chip_id = f"psam/{terminal}"
+        image = self._drawer.image(chip_id)
+        if image is None:
+            image = self._keys.new_psam(self._plan.scheme, terminal).image()
+            self._drawer.put(chip_id, image)
+        return InProcessConnection(ChipAtRest(self._drawer, chip_id, self._keys.wake_psam(image)))
+
+    def _new_card(self, order: CardOrder) -> bytes:
+        scheme = self._plan.scheme
+        public = PublicInformation(
+            issuer=scheme.issuer,
+            application_type=_PURSE_ONLY,
+            application_version=1,
+            card_number=order.number,
+            valid_from=order.valid_from,
+            valid_to=order.valid_from + CARD_LIFE,
+        )
+        ride = TransitRecord(RECORD_METRO)
+        if order.inside_since is not None:
+            ride = TransitRecord(
+                RECORD_METRO, status=TransitStatus.INSIDE, entry_time=order.inside_since
+            )
+        return personalise(
+            TransitProfile(
+                public,
+                properties=CardProperties(city=scheme.city_code),
+                rides=(ride, TransitRecord(RECORD_BUS)),
+            ),
+            {
+                usage: self._keys.service.derive_card_key(
+                    KeyRef(usage, scheme.name, KEY_VERSION), public.factor
+                )
+                for usage in (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
+            },
+            key_version=KEY_VERSION,
+            algorithm=Algorithm.PBOC_3DES,
+            key_index=PSAM_KEY_INDEX,
+        )

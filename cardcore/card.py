@@ -1,0 +1,102 @@
+"""The card operating system: one APDU in, one APDU out, a commit or no trace.
+
+Decides which command the bytes are, whether the card's state allows it and which status word
+answers bytes that are no command. Leaves what each command does to `cardcore.commands`, power
+failures to `cardcore.memory` and the product's files to the applets.
+
+A handler only decides: it returns a `Reply` with the answer, the next session and the changes to
+memory. `transmit` then checks Le, commits the changes and only then moves the session on, so a
+command that is refused, also for a wrong Le, has changed nothing.
+"""
+
+from collections.abc import Callable
+
+from cardcore.apdu import CommandApdu, StatusWord
+from cardcore.commands import Context, Reply, Session, files, payment
+from cardcore.errors import DecodeError, PowerLossError
+from cardcore.filesystem import FileSystem
+from cardcore.memory import Memory
+
+#: Answer to reset of a contactless card without historical bytes, as PC/SC part 3 makes it up.
+ATR = bytes.fromhex("3B80800101")
+
+
+class Card:
+    """A card made of its memory and a source of random bytes.
+
+    `transmit` answers any byte string with data and a status word. Only a loss of power
+    (`memory.power`, fault injection) is an exception: `PowerLossError`, until `reset`.
+    """
+
+    __slots__ = ("_files", "_powered", "_random", "_session", "memory")
+
+    atr = ATR
+
+    def __init__(self, memory: Memory, random: Callable[[int], bytes]) -> None:
+        memory.power_up()
+        self.memory = memory
+        self._random = random
+        self._files = FileSystem(memory)
+        self._session = Session(self._files.root)
+        self._powered = True
+
+    @classmethod
+    def from_image(cls, image: bytes, random: Callable[[int], bytes]) -> "Card":
+        """The card whose memory is in the image; `DecodeError` when the image is damaged."""
+        return cls(Memory.from_image(image), random)
+
+    def image(self) -> bytes:
+        """The memory in canonical form, also of a card that has just lost power."""
+        return self.memory.image()
+
+    @property
+    def generation(self) -> int:
+        """How many times the card has changed for good."""
+        return self.memory.generation
+
+    def reset(self) -> bytes:
+        """Power cycle: forget the session, finish or forget unfinished writes. Returns the ATR."""
+        self._powered = False
+        self.memory.power_up()
+        self._session = Session(self._files.root)
+        self._powered = True
+        return self.atr
+
+    def transmit(self, command: bytes) -> bytes:
+        """One command, one answer: data and two bytes of status word."""
+        if not self._powered:
+            raise PowerLossError("the card has no power until it is reset")
+        try:
+            apdu = CommandApdu.decode(command)
+        except DecodeError:
+            return self._finish(None, Reply(sw=StatusWord.WRONG_LENGTH))
+        handler = _HANDLERS.get((apdu.cla, apdu.ins))
+        if handler is None:
+            known = apdu.cla in _CLASSES and apdu.ins not in _INSTRUCTIONS
+            sw = StatusWord.INS_NOT_SUPPORTED if known else StatusWord.CLA_NOT_SUPPORTED
+            return self._finish(apdu, Reply(sw=sw))
+        reply = handler(Context(self._files, self._session, self._random), apdu)
+        return self._finish(apdu, Reply(sw=reply) if isinstance(reply, StatusWord) else reply)
+
+    def _finish(self, apdu: CommandApdu | None, reply: Reply) -> bytes:
+        """Check Le, commit, move the session on, answer."""
+        session = reply.session
+        if session is None and (apdu is None or (apdu.cla, apdu.ins) not in payment.CONTINUING):
+            # JR/T 0025: from INITIALIZE to its end a transaction is not interrupted.
+            session = Session(self._session.directory, self._session.file)
+        if reply.data and apdu is not None and apdu.le not in (None, 256, len(reply.data)):
+            return bytes((StatusWord.LE_WRONG >> 8, len(reply.data) & 0xFF))
+        if reply.changes:
+            try:
+                self.memory.commit(reply.changes)
+            except PowerLossError:
+                self._powered = False
+                raise
+        if session is not None:
+            self._session = session
+        return reply.data + reply.sw.to_bytes(2, "big")
+
+
+_HANDLERS = {**files.HANDLERS, **payment.HANDLERS}
+_CLASSES = {cla for cla, _ in _HANDLERS}
+_INSTRUCTIONS = {ins for _, ins in _HANDLERS}

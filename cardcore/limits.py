@@ -1,0 +1,24 @@
+"""Every limit of the card, with its unit, its reason and where it comes from.
+
+Decides the numbers only; the code that keeps a limit names it. A limit without a source is ours,
+and says why it has the size it has.
+"""
+
+#: Balance of an anonymous card (不记名卡). A prepaid card without a name holds at most 1,000 yuan:
+#: 《支付机构预付卡业务管理办法》 (2012), on the face value of one card.
+BALANCE_MAX_FEN = 100_000
+
+#: Balance of a registered card (记名卡): at most 5,000 yuan, the same rule.
+BALANCE_MAX_REGISTERED_FEN = 500_000
+
+#: Both counters of the purse are two bytes (JR/T 0025); a card that reaches the last value
+#: answers 9402 for good, so that no counter is ever used twice.
+COUNTER_MAX = 0xFFFF
+
+#: Records one composite purchase holds back until its DEBIT. A gate writes two (EF1A, EF1E); ours,
+#: twice that, so that the commit stays short enough to finish on a card that is being pulled away.
+CAPP_RECORDS_MAX = 4
+
+#: Bytes in one answer: a short APDU carries 256 (ISO/IEC 7816-3 §12.1). Reading "to the end"
+#: stops at the last whole record that fits.
+RESPONSE_BYTES_MAX = 256
