@@ -25,7 +25,7 @@ from api.cli.session import open_office
 from cardcore.batch import FILE_BYTES_MAX
 from settlement.intake import Acknowledgement
 from settlement.service import receive_file
-from settlement.store.files import list_files
+from settlement.store.files import load_files
 
 app = typer.Typer(help="Batch files: add, list, show. 批次文件。", no_args_is_help=True)
 
@@ -63,7 +63,7 @@ def add(
 def list_(data: DataOption, as_json: JsonOption = False) -> None:
     """Every file that is kept. 已收文件一览。"""
     with open_office(data) as office:
-        files = list_files(office.city.database)
+        files = load_files(office.city.database)
     if as_json:
         print_json({"files": [_document(row.file.acknowledgement()) for row in files]})
         return
@@ -92,7 +92,7 @@ def show(
     with open_office(data) as office:
         found = [
             row
-            for row in list_files(office.city.database)
+            for row in load_files(office.city.database)
             if row.file.content_hash.startswith(content_hash.lower())
         ]
     if len(found) != 1:

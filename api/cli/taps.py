@@ -1,18 +1,16 @@
 """`onecard replay` and `onecard demo`: whole days from the first tap to the sealed books."""
 
-from collections import Counter
-from collections.abc import Mapping
+import hashlib
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from api.cli.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
-    DataOption,
     JsonOption,
     amount_table,
     console,
@@ -22,18 +20,29 @@ from api.cli.output import (
     refuse,
 )
 from api.cli.session import open_or_create_office
+from api.statement import Statement, read_statement
+from api.world.chips import ChipDrawer
 from api.world.demonstration import plan_demonstration
-from api.world.drive import TAPS, Driven, drive, read_outcome
-from api.world.plan import Plan
+from api.world.drive import TAPS, DriveError, Driven, drive
+from api.world.plan import Plan, TapRole
 from api.world.published import plan_published
 from api.world.taps import TapsFileError, read_taps_file
-from api.world.virtual_city import PlanDiffersError
+from api.world.virtual_city import PlanDiffersError, chips_path
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine.local import LocalEngine
 from settlement.errors import SettlementError
+from terminals.taps import TapOutcome
 
 #: The first business day of the demonstration city; fixed, so that the same seed is the same city.
 DEMO_FIRST_DAY = date(2026, 9, 1)
+
+ROLE_NAMES = {
+    TapRole.BUS: "bus 公交车载机",
+    TapRole.GATE_ENTRY: "metro entry 进站闸机",
+    TapRole.GATE_EXIT: "metro exit 出站闸机",
+    TapRole.SHOP: "shop 商户终端",
+    TapRole.KIOSK: "load kiosk 充值机",
+}
 
 WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="Processes of the engine.")]
 OptionalData = Annotated[
@@ -49,7 +58,7 @@ def replay(
     workers: WorkersOption = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Drive published taps through real card and PSAM commands, then settle them. 真实刷卡回放。"""
+    """Drive published taps through real card and PSAM commands, then settle. 真实刷卡数据回放。"""
     if scheme not in SCHEMES:
         refuse(f"no scheme {scheme!r}; there are {', '.join(SCHEMES)}", EXIT_USAGE)
     if not taps.is_file():
@@ -59,12 +68,13 @@ def replay(
         plan = plan_published(file, SCHEMES[scheme])
     except TapsFileError as error:
         refuse(f"{taps}: {error}. Nothing was done.", EXIT_USAGE)
-    folder = data or _free_folder(plan, file.content_hash)
-    document = _drive(folder, plan, workers, rows=file.rows)
+    folder = data or _free_folder(plan)
+    driven, statement = _drive(folder, plan, workers)
     if as_json:
-        print_json(document)
+        print_json({"rows": file.rows, **_document(statement, folder)})
     else:
-        _show(document, folder)
+        _show(plan, driven, statement)
+        _suggest(driven.record, folder)
 
 
 def demo(
@@ -74,15 +84,116 @@ def demo(
     data: OptionalData = None,
     workers: WorkersOption = 2,
     headless: Annotated[
-        bool, typer.Option(help="Print the result and end; no page is served. 不打开页面。")
+        bool, typer.Option("--headless", help="Print the result and nothing more. 只打印结果。")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a small city, drive every kind of terminal, close the days. 演示城市。"""
     plan = plan_demonstration(seed, cards, days, DEMO_FIRST_DAY)
-    folder = data or _free_folder(plan, plan.fingerprint)
-    document = _drive(folder, plan, workers)
+    folder = data or _free_folder(plan)
+    driven, statement = _drive(folder, plan, workers)
     if as_json:
-        print_json(document)
+        print_json(_document(statement, folder))
     else:
-        _show(document, folder)
+        _show(plan, driven, statement)
+        if not headless:
+            _suggest(driven.record, folder)
+
+
+def _free_folder(plan: Plan) -> Path:
+    """The default folder, or one inside it when the default holds another city already."""
+    if not (DEFAULT_DATA / "city.json").exists() or _holds(DEFAULT_DATA, plan):
+        return DEFAULT_DATA
+    name = hashlib.sha256(plan.fingerprint.encode()).hexdigest()[:8]
+    return DEFAULT_DATA / f"{plan.scheme.name}-{name}"
+
+
+def _holds(folder: Path, plan: Plan) -> bool:
+    drawer = ChipDrawer(chips_path(folder))
+    try:
+        return drawer.remembered("plan") == plan.fingerprint
+    finally:
+        drawer.close()
+
+
+def _drive(folder: Path, plan: Plan, workers: int) -> tuple[Driven, Statement]:
+    try:
+        with (
+            open_or_create_office(folder, plan.scheme.name) as office,
+            progress_bar("taps 刷卡", len(plan.taps)) as advance,
+        ):
+            driven = drive(
+                office.city,
+                office.keys,
+                plan,
+                LocalEngine(workers),
+                lambda stage, steps: advance(steps) if stage == TAPS else None,
+            )
+            return driven, read_statement(office.city, plan.settlement_days)
+    except (PlanDiffersError, DriveError, SettlementError) as error:
+        refuse(str(error))
+
+
+def _document(statement: Statement, folder: Path) -> dict[str, Any]:
+    return {
+        **statement.totals,
+        "classes": statement.classes,
+        "operators": {name: asdict(line) for name, line in statement.operators.items()},
+        "loads": statement.loads,
+        "days": {str(day): output_hash for day, output_hash in statement.days.items()},
+        "data": str(folder),
+    }
+
+
+def _show(plan: Plan, driven: Driven, statement: Statement) -> None:
+    """What a person understands at a glance."""
+    totals = statement.totals
+    taps = amount_table("Taps 刷卡", "role 终端", "approved 成功", "recovered 补全")
+    for role in TapRole:
+        done = {outcome: driven.taps[role, outcome] for outcome in TapOutcome if outcome.done}
+        if any(done.values()):
+            approved, recovered = done[TapOutcome.APPROVED], done[TapOutcome.RECOVERED]
+            taps.add_row(ROLE_NAMES[role], f"{approved:,}", f"{recovered:,}")
+    records = amount_table("Records 交易记录", "disposition 处理结果", "count 笔数")
+    for name, chinese in (
+        ("accepted", "正常"), ("duplicates", "重复"), ("suspended", "可疑"), ("rejected", "拒付"),
+    ):  # fmt: skip
+        records.add_row(f"{name} {chinese}", f"{totals[name]:,}")
+    records.add_row("in all 合计", f"{totals['records']:,}", style="bold")
+    for name, count in totals["notes"].items():
+        records.add_row(f"note: {name.replace('_', ' ')}", f"{count:,}", style="dim")
+    positions = amount_table(
+        "Positions 清分头寸", "participant 参与方", "taps 笔数", "tariff 票价", "charged 实收",
+        "owed to it 应付",
+    )  # fmt: skip
+    for name, line in statement.operators.items():
+        positions.add_row(
+            name, f"{line.taps:,}", fen(line.tariff_fen), fen(line.charged_fen),
+            fen(line.charged_fen),
+        )  # fmt: skip
+    for name, amount in statement.loads.items():
+        positions.add_row(f"{name} (loads 充值)", "", "", fen(amount), fen(-amount))
+    proof = amount_table("The float, proven 备付金证明", "", "")
+    proof.add_row("float 备付金余额", fen(totals["float_fen"]))
+    proof.add_row("= card balances 卡内余额", fen(totals["card_balance_fen"]))
+    proof.add_row("+ open gaps 未补断号", fen(totals["open_gap_fen"]))
+    proof.add_row("sum of nets 轧差合计", fen(totals["net_sum_fen"]))
+    console.print(
+        f"[bold]{len(plan.cards):,} cards 张卡, {len(plan.terminals):,} terminals 台终端, "
+        f"{len(statement.days)} days closed 个清算日[/bold]"
+    )
+    for table in (taps, records, positions, proof):
+        console.print(table)
+
+
+def _suggest(record: str, folder: Path) -> None:
+    """Two or three commands to go on with."""
+    option = "" if folder == DEFAULT_DATA else f" --data {folder}"
+    console.print("Try next 接下来可以试:", style="bold")
+    for command, meaning in (
+        ("verify", "recompute every invariant from the raw bytes 从原始字节重新验证"),
+        (f"explain {record}", "one tap, card to ledger 一笔交易的来龙去脉"),
+        ("files list", "the signed batch files 批次文件一览"),
+    ):
+        console.print(f"  onecard {command}{option}", style="cyan", highlight=False)
+        console.print(f"      {meaning}", style="dim", highlight=False)

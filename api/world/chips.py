@@ -77,8 +77,12 @@ class ChipDrawer:
     def remember_once(self, name: str, text: str) -> str:
         """Remember a fact if none of that name is known yet; returns the one that is known."""
         self._connection.execute("INSERT OR IGNORE INTO note VALUES (?, ?)", (name, text))
+        return self.remembered(name) or text
+
+    def remembered(self, name: str) -> str | None:
+        """The fact of that name, or None."""
         row = self._connection.execute("SELECT text FROM note WHERE name = ?", (name,)).fetchone()
-        return str(row[0])
+        return None if row is None else str(row[0])
 
     def close(self) -> None:
         """Close the file."""

@@ -12,16 +12,15 @@ from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
-from settlement.engine import Engine
-
 from api.composition import KEY_VERSION, KeyRoom
 from api.world.plan import Plan, PlannedTap, TapRole
 from api.world.virtual_city import VirtualCity
 from settlement.city import City
+from settlement.engine import Engine
 from settlement.intake import FileAnswer
 from settlement.service import close_day, receive_file, run_clearing
 from settlement.window import DayAnswer
-from terminals.taps import TapOutcome
+from terminals.taps import TapOutcome, TapResult
 from terminals.upload import pending_batches, plan_batch, store_answer, write_batch
 
 #: Told the stage and how many steps of it were done.
@@ -39,6 +38,7 @@ class Driven:
 
     taps: Counter[tuple[TapRole, TapOutcome]] = field(default_factory=Counter)
     days: dict[date, Mapping[str, Any]] = field(default_factory=dict)
+    record: str = ""  # one record worth explaining: the last torn one, or the first of all
 
 
 def drive(city: City, keys: KeyRoom, plan: Plan, engine: Engine, on_progress: OnProgress) -> Driven:
@@ -49,7 +49,7 @@ def drive(city: City, keys: KeyRoom, plan: Plan, engine: Engine, on_progress: On
         for day in plan.settlement_days:
             for tap in plan.taps:
                 if tap.settlement_day == day:
-                    driven.taps[tap.role, _tap(world, tap)] += 1
+                    _count(driven, tap, _tap(world, tap))
                     on_progress(TAPS, 1)
             _upload(world, keys, datetime.combine(day, time(23, 59, 59)), on_progress)
             driven.days[day] = _settle(city, day, engine)
@@ -57,11 +57,17 @@ def drive(city: City, keys: KeyRoom, plan: Plan, engine: Engine, on_progress: On
     return driven
 
 
-def _tap(world: VirtualCity, tap: PlannedTap) -> TapOutcome:
+def _count(driven: Driven, tap: PlannedTap, result: TapResult) -> None:
+    driven.taps[tap.role, result.outcome] += 1
+    if result.record is not None and (tap.torn or not driven.record):
+        driven.record = result.record.id
+
+
+def _tap(world: VirtualCity, tap: PlannedTap) -> TapResult:
     result = world.tap(tap)
     if not result.outcome.done:
         raise DriveError(f"tap {tap.request} of card {tap.card}: {result.outcome.name}")
-    return result.outcome
+    return result
 
 
 def _upload(world: VirtualCity, keys: KeyRoom, now: datetime, on_progress: OnProgress) -> None:

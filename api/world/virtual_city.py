@@ -56,6 +56,11 @@ _ROLES = {
 _PURSE_ONLY = 2
 
 
+def chips_path(folder: Path) -> Path:
+    """Where the chips of a city folder lie."""
+    return folder / "world" / "chips.sqlite"
+
+
 class PlanDiffersError(Exception):
     """The folder holds the chips of another plan; driving this one there would mix two cities."""
 
@@ -81,7 +86,7 @@ class VirtualCity:
         self.city = city
         self._keys = keys
         self._plan = plan
-        self._drawer = ChipDrawer(city.folder / "world" / "chips.sqlite")
+        self._drawer = ChipDrawer(chips_path(city.folder))
         self._journals: dict[int, Journal] = {}
         self._terminals: dict[tuple[str, TapRole], Terminal] = {}
         self._load_host = kiosk.LoadHost(keys.service, plan.scheme.name)

@@ -1,0 +1,89 @@
+"""`onecard clear`, `close`, `verify`, `explain`: the days, and the proof of them."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+import typer
+
+from api.cli.output import (
+    EXIT_USAGE,
+    DataOption,
+    JsonOption,
+    amount_table,
+    console,
+    fen,
+    print_json,
+    progress_bar,
+    refuse,
+)
+from api.cli.session import open_office
+from settlement.engine.local import LocalEngine
+from settlement.service import close_day, run_clearing
+from settlement.window import DayAnswer
+
+DayOption = Annotated[
+    str | None,
+    typer.Option("--business-day", help="Settlement day YYYY-MM-DD; by default the open one."),
+]
+WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="Processes of the engine.")]
+
+
+def clear(
+    data: DataOption,
+    business_day: DayOption = None,
+    workers: WorkersOption = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Clear every complete file into the open day; nothing is posted before `close`. 清分。"""
+    day = _day(business_day)
+    with open_office(data) as office, progress_bar("clearing 清分", 0) as advance:
+        result = run_clearing(office.city, day, LocalEngine(workers))
+        advance()
+    if isinstance(result, DayAnswer):
+        refuse(f"{result.name}: {result.text_zh} / {result.text_en}")
+    document = {
+        "settlement_day": result.run.settlement_day,
+        "run_id": result.run.run_id,
+        "is_closed": result.is_closed,
+        "files": result.file_count,
+        **result.run.totals,
+        "output_hash": result.run.output_hash,
+    }
+    if as_json:
+        print_json(document)
+        return
+    table = amount_table(f"Clearing 清分 {result.run.settlement_day}", "", "")
+    for name, value in document.items():
+        shown = fen(value) if name.endswith("_fen") and isinstance(value, int) else str(value)
+        table.add_row(name, shown)
+    console.print(table)
+    if not result.is_closed:
+        console.print("Provisional until `onecard close`. 日终关闭后方入账。", style="dim")
+
+
+def close(
+    data: DataOption,
+    business_day: DayOption = None,
+    workers: WorkersOption = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Close the open day: post, net, seal. A closed day never changes. 日终关闭。"""
+    day = _day(business_day)
+    with open_office(data) as office:
+        closed = close_day(office.city, day, LocalEngine(workers), datetime.now(UTC))
+    if isinstance(closed, DayAnswer):
+        refuse(f"{closed.name}: {closed.text_zh} / {closed.text_en}")
+    if as_json:
+        print_json({name: getattr(closed, name) for name in closed.__slots__})
+    else:
+        console.print(
+            f"Day {closed.settlement_day} is closed 已关闭. Seal 封存 {closed.seal}",
+            highlight=False,
+        )
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        refuse(f"--business-day {text!r} is not a date YYYY-MM-DD", EXIT_USAGE)
