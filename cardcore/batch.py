@@ -221,13 +221,15 @@ def decode_batch(data: bytes, public_key: bytes) -> Batch:
     return Batch(
         header,
         records,
-        tuple(
-            _decode_register(fields)
-            for fields in REGISTER.iter_unpack(data[records_end:registers_end])
-        ),
+        decode_registers(data[records_end:registers_end]),
         totals,
         hashlib.sha256(data).hexdigest(),
     )
+
+
+def decode_registers(data: bytes) -> tuple[DeviceRegister, ...]:
+    """Read n * 48 bytes. They prove nothing by themselves: the file around them does."""
+    return tuple(_decode_register(fields) for fields in REGISTER.iter_unpack(data))
 
 
 def _decode_register(fields: tuple[bytes, int, int, int, int, int, int, int]) -> DeviceRegister:

@@ -69,3 +69,12 @@ CREATE TABLE batch_registers (
     unresolved_fen INTEGER NOT NULL,
     PRIMARY KEY (sequence, terminal)
 ) STRICT, WITHOUT ROWID;
+
+-- Records that a collector read out of their terminal once more (重复采集). They go up again, and
+-- settlement is the one that knows them for what they are.
+CREATE TABLE repeats (
+    position INTEGER NOT NULL REFERENCES records (position),
+    copy INTEGER NOT NULL,          -- from 1
+    sequence INTEGER,               -- NULL until a batch file holds it
+    PRIMARY KEY (position, copy)
+) STRICT, WITHOUT ROWID;

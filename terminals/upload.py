@@ -6,7 +6,8 @@ the bytes of the file to `cardcore.batch` and the sending to whoever has a netwo
 A file is planned first: one committed row says which positions of the journal it holds and what
 its registers are. From then on the same sequence is always the same bytes, so a file that was cut,
 lost or never answered is made again and sent again, and the back office sees a repetition. The
-next file begins where this one ends; records of several business days may share one.
+next file begins where this one ends; records of several business days may share one. What a
+collector reads out of a terminal a second time goes up a second time, behind the new records.
 """
 
 import json
@@ -48,6 +49,23 @@ def batch_name(sender: int, sequence: int) -> str:
     return f"{sender:08d}-{sequence:08d}.ocb"
 
 
+def read_again(journal: Journal, terminal: str, serial: int, copies: int) -> None:
+    """Send a record so many times more, in the next file; asking again changes nothing.
+
+    `KeyError` when the journal holds no such record.
+    """
+    with journal.transaction("repeat") as database:
+        row = database.execute(
+            "SELECT position FROM records WHERE terminal = ? AND serial = ?", (terminal, serial)
+        ).fetchone()
+        if row is None:
+            raise KeyError((terminal, serial))
+        database.executemany(
+            "INSERT OR IGNORE INTO repeats (position, copy) VALUES (?, ?)",
+            [(row[0], copy) for copy in range(1, copies + 1)],
+        )
+
+
 def plan_batch(journal: Journal, *, key_version: int, now: datetime) -> int | None:
     """Give the next records a file; its sequence, or None when there is nothing to send.
 
@@ -57,12 +75,17 @@ def plan_batch(journal: Journal, *, key_version: int, now: datetime) -> int | No
         sequence, after = database.execute(
             "SELECT coalesce(max(sequence), 0) + 1, coalesce(max(last_position), 0) FROM batches"
         ).fetchone()
+        repeats = database.execute(
+            "SELECT record, position, copy FROM repeats JOIN records USING (position) "
+            "WHERE sequence IS NULL ORDER BY position, copy LIMIT ?",
+            (RECORDS_MAX,),
+        ).fetchall()
         rows = database.execute(
             "SELECT position, terminal, serial, record, lifetime_records, lifetime_debit_fen, "
             "lifetime_load_fen FROM records WHERE position > ? ORDER BY position LIMIT ?",
-            (after, RECORDS_MAX),
+            (after, RECORDS_MAX - len(repeats)),
         ).fetchall()
-        if not rows:
+        if not rows and not repeats:
             return None
         first_serials: dict[str, int] = {}
         totals: dict[str, tuple[int, ...]] = {}
@@ -73,11 +96,18 @@ def plan_batch(journal: Journal, *, key_version: int, now: datetime) -> int | No
             "INSERT INTO batches (sequence, first_position, last_position, business_day, "
             "key_version, created_at, settled) VALUES (?, ?, ?, ?, ?, ?, 0)",
             (
-                *(sequence, rows[0][0], rows[-1][0]),
-                max(_business_day(row[3]) for row in rows).isoformat(),
+                *(sequence, after + 1, rows[-1][0] if rows else after),
+                max(
+                    _business_day(record)
+                    for record in (*(row[3] for row in rows), *(row[0] for row in repeats))
+                ).isoformat(),
                 key_version,
                 now.replace(microsecond=0).isoformat(),
             ),
+        )
+        database.executemany(
+            "UPDATE repeats SET sequence = ? WHERE position = ? AND copy = ?",
+            [(sequence, position, copy) for _, position, copy in repeats],
         )
         database.executemany(
             f"INSERT INTO batch_registers (sequence, {_REGISTER_COLUMNS}) "  # noqa: S608 - constants
@@ -106,6 +136,13 @@ def build_batch(journal: Journal, sequence: int, sign: Sign) -> bytes:
             "SELECT record FROM records WHERE position BETWEEN ? AND ? ORDER BY position",
             first,
             last,
+        )
+    ] + [
+        row[0]
+        for row in journal.query(
+            "SELECT record FROM repeats JOIN records USING (position) WHERE sequence = ? "
+            "ORDER BY position, copy",
+            sequence,
         )
     ]
     registers = [
@@ -161,8 +198,8 @@ def store_answer(
 def batches(journal: Journal) -> tuple[BatchStatus, ...]:
     """Every planned file, in order."""
     rows = journal.query(
-        "SELECT sequence, last_position - first_position + 1, settled, answer "
-        "FROM batches ORDER BY sequence"
+        "SELECT sequence, last_position - first_position + 1 + (SELECT count(*) FROM repeats "
+        "WHERE repeats.sequence = batches.sequence), settled, answer FROM batches ORDER BY sequence"
     )
     return tuple(
         BatchStatus(sequence, records, bool(settled), json.loads(answer) if answer else None)

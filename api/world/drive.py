@@ -21,7 +21,7 @@ from settlement.intake import FileAnswer
 from settlement.service import close_day, receive_file, run_clearing
 from settlement.window import DayAnswer
 from terminals.taps import TapOutcome, TapResult
-from terminals.upload import pending_batches, plan_batch, store_answer, write_batch
+from terminals.upload import pending_batches, plan_batch, read_again, store_answer, write_batch
 
 #: Told the stage and how many steps of it were done.
 OnProgress = Callable[[str, int], None]
@@ -67,6 +67,9 @@ def _tap(world: VirtualCity, tap: PlannedTap) -> TapResult:
     result = world.tap(tap)
     if not result.outcome.done:
         raise DriveError(f"tap {tap.request} of card {tap.card}: {result.outcome.name}")
+    if tap.copies and result.record is not None:
+        record, journal = result.record, world.journal(tap.participant)
+        read_again(journal, record.terminal, record.terminal_serial, tap.copies)
     return result
 
 
