@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import EXIT_USAGE, DataOption, JsonOption, console, print_json, refuse
+from api.cli.output import (
+    DEFAULT_DATA,
+    EXIT_USAGE,
+    DataOption,
+    JsonOption,
+    console,
+    print_json,
+    refuse,
+)
 from api.cli.session import open_office
 from cardcore.errors import DecodeError
 from cardcore.schemes.catalogue import SCHEMES
@@ -19,7 +27,7 @@ app = typer.Typer(help="A city's folder and registry. 城市目录与登记簿�
 
 @app.command()
 def init(
-    data: DataOption,
+    data: DataOption = DEFAULT_DATA,
     scheme: Annotated[str, typer.Option(help="Whose rules: " + ", ".join(SCHEMES))] = "demo",
     buckets: Annotated[
         int, typer.Option(help="Card buckets, a power of two, fixed for good.")
@@ -42,7 +50,7 @@ def init(
 @app.command()
 def export(
     path: Annotated[Path, typer.Argument(help="Where to write the registry.")],
-    data: DataOption,
+    data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
     """Write the public registry: participants, senders, terminals, names. 导出登记簿。"""

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from api.cli.output import (
+    DEFAULT_DATA,
     EXIT_USAGE,
     DataOption,
     JsonOption,
@@ -29,7 +30,7 @@ WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="Processes of th
 
 
 def clear(
-    data: DataOption,
+    data: DataOption = DEFAULT_DATA,
     business_day: DayOption = None,
     workers: WorkersOption = 2,
     as_json: JsonOption = False,
@@ -62,7 +63,7 @@ def clear(
 
 
 def close(
-    data: DataOption,
+    data: DataOption = DEFAULT_DATA,
     business_day: DayOption = None,
     workers: WorkersOption = 2,
     as_json: JsonOption = False,

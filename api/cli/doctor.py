@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from api.cli.output import EXIT_REFUSED, DataOption, JsonOption, console, print_json
+from api.cli.output import DEFAULT_DATA, EXIT_REFUSED, DataOption, JsonOption, console, print_json
 from api.settings import read_settings
 from settlement.city import open_city
 from settlement.errors import CityError
@@ -33,7 +33,7 @@ class Check:
     remedy: str = ""
 
 
-def doctor(data: DataOption, as_json: JsonOption = False) -> None:
+def doctor(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """Examine this machine and, if there is one, the city. 环境自检。"""
     checks = list(examine(data))
     if as_json:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.output import (
+    DEFAULT_DATA,
     EXIT_REFUSED,
     EXIT_USAGE,
     DataOption,
@@ -33,7 +34,7 @@ app = typer.Typer(help="Batch files: add, list, show. 批次文件。", no_args_
 @app.command()
 def add(
     paths: Annotated[list[Path], typer.Argument(help="Batch files (.ocb), in any order.")],
-    data: DataOption,
+    data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
     """Take in batch files; sending one twice changes nothing. 接收批次文件，重复上传不重复入账。"""
@@ -60,7 +61,7 @@ def add(
 
 
 @app.command("list")
-def list_(data: DataOption, as_json: JsonOption = False) -> None:
+def list_(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """Every file that is kept. 已收文件一览。"""
     with open_office(data) as office:
         files = load_files(office.city.database)
@@ -85,7 +86,7 @@ def list_(data: DataOption, as_json: JsonOption = False) -> None:
 @app.command()
 def show(
     content_hash: Annotated[str, typer.Argument(help="The first digits of a content hash.")],
-    data: DataOption,
+    data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
     """One file and what was answered. 一个文件及其回执。"""

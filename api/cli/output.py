@@ -6,7 +6,7 @@ error and only to a terminal. Exit codes: 0 done, 1 refused or failed check, 2 u
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Protocol
@@ -68,6 +68,16 @@ def progress_bar(label: str, total: int) -> Iterator[Advance]:
             progress.advance(task, steps)
 
         yield advance
+
+
+@contextmanager
+def status_line() -> Iterator[Callable[[str], None]]:
+    """One changing line on standard error; silent when that is not a terminal."""
+    if not console_error.is_terminal:
+        yield lambda _: None
+        return
+    with console_error.status("") as status:
+        yield status.update
 
 
 def amount_table(title: str, *columns: str) -> Table:

@@ -18,7 +18,7 @@ from api.world.virtual_city import VirtualCity
 from settlement.city import City
 from settlement.engine import Engine
 from settlement.intake import FileAnswer
-from settlement.service import close_day, receive_file, run_clearing
+from settlement.service import OnStep, close_day, pass_by, receive_file, run_clearing
 from settlement.window import DayAnswer
 from terminals.taps import TapOutcome, TapResult
 from terminals.upload import pending_batches, plan_batch, read_again, store_answer, write_batch
@@ -41,18 +41,28 @@ class Driven:
     record: str = ""  # one record worth explaining: the last torn one, or the first of all
 
 
-def drive(city: City, keys: KeyRoom, plan: Plan, engine: Engine, on_progress: OnProgress) -> Driven:
-    """Drive a plan whole. Raises `DriveError` when a tap is refused that the plan says happened."""
+def drive(
+    city: City,
+    keys: KeyRoom,
+    plan: Plan,
+    engine: Engine,
+    on_progress: OnProgress,
+    on_step: OnStep = pass_by,
+) -> Driven:
+    """Drive a plan whole. `on_step` hears every commit point of journals, intake and close.
+
+    Raises `DriveError` when a tap is refused that the plan says happened.
+    """
     driven = Driven()
-    with VirtualCity(city, keys, plan) as world:
+    with VirtualCity(city, keys, plan, on_step) as world:
         world.prepare()
         for day in plan.settlement_days:
             for tap in plan.taps:
                 if tap.settlement_day == day:
                     _count(driven, tap, _tap(world, tap))
                     on_progress(TAPS, 1)
-            _upload(world, keys, datetime.combine(day, time(23, 59, 59)), on_progress)
-            driven.days[day] = _settle(city, day, engine)
+            _upload(world, keys, datetime.combine(day, time(23, 59, 59)), on_progress, on_step)
+            driven.days[day] = _settle(city, day, engine, on_step)
             on_progress(DAYS, 1)
     return driven
 
@@ -73,7 +83,13 @@ def _tap(world: VirtualCity, tap: PlannedTap) -> TapResult:
     return result
 
 
-def _upload(world: VirtualCity, keys: KeyRoom, now: datetime, on_progress: OnProgress) -> None:
+def _upload(
+    world: VirtualCity,
+    keys: KeyRoom,
+    now: datetime,
+    on_progress: OnProgress,
+    on_step: OnStep,
+) -> None:
     """Send what the collectors hold, in files of at most the permitted size."""
     for participant in world.participants():
         journal = world.journal(participant)
@@ -87,7 +103,7 @@ def _upload(world: VirtualCity, keys: KeyRoom, now: datetime, on_progress: OnPro
                 world.outbox(participant),
             )
             answer = receive_file(
-                world.city, path.read_bytes(), keys.service, now.replace(tzinfo=UTC)
+                world.city, path.read_bytes(), keys.service, now.replace(tzinfo=UTC), on_step
             )
             if not answer.answer.is_kept:
                 raise DriveError(f"file {path.name}: {answer.answer.name} {answer.detail}")
@@ -100,13 +116,13 @@ def _upload(world: VirtualCity, keys: KeyRoom, now: datetime, on_progress: OnPro
             on_progress(FILES, 1)
 
 
-def _settle(city: City, day: date, engine: Engine) -> Mapping[str, Any]:
+def _settle(city: City, day: date, engine: Engine, on_step: OnStep) -> Mapping[str, Any]:
     """Clear and close a day; a closed one is computed again and gives the same totals."""
-    result = run_clearing(city, day, engine)
+    result = run_clearing(city, day, engine, on_step)
     if isinstance(result, DayAnswer):
         raise DriveError(f"day {day}: {result.text_en}")
     if not result.is_closed:
-        closed = close_day(city, day, engine, datetime.now(UTC))
+        closed = close_day(city, day, engine, datetime.now(UTC), on_step)
         if isinstance(closed, DayAnswer):
             raise DriveError(f"day {day}: {closed.text_en}")
     return result.run.totals

@@ -31,6 +31,7 @@ from cardcore.layout import (
 )
 from settlement.city import City
 from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
+from settlement.service import OnStep, pass_by
 from settlement.store.registry import register
 from terminals.connection import CardConnection, InProcessConnection
 from terminals.errors import CardRemovedError
@@ -82,8 +83,9 @@ class TornAtDebit:
 class VirtualCity:
     """The chips, journals and terminals of one plan. Use as a context manager."""
 
-    def __init__(self, city: City, keys: KeyRoom, plan: Plan) -> None:
+    def __init__(self, city: City, keys: KeyRoom, plan: Plan, on_step: OnStep = pass_by) -> None:
         self.city = city
+        self._on_step = on_step
         self._keys = keys
         self._plan = plan
         self._drawer = ChipDrawer(chips_path(city.folder))
@@ -163,7 +165,7 @@ class VirtualCity:
             folder = self.city.folder / "terminals"
             folder.mkdir(exist_ok=True)
             self._journals[participant] = Journal.open(
-                folder / f"{participant}.sqlite", sender=participant
+                folder / f"{participant}.sqlite", sender=participant, on_step=self._on_step
             )
         return self._journals[participant]
 

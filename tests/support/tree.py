@@ -13,7 +13,16 @@ _TEXT_SUFFIXES = {".py", ".md", ".toml", ".txt", ".yaml", ".html", ".css", ".js"
 
 def package_files() -> list[Path]:
     """Every Python file of the product."""
-    return sorted(path for name in PACKAGES for path in (REPOSITORY / name).rglob("*.py"))
+    return _inside_packages("*.py")
+
+
+def script_files() -> list[Path]:
+    """Every SQL file of the product."""
+    return _inside_packages("*.sql")
+
+
+def _inside_packages(pattern: str) -> list[Path]:
+    return sorted(path for name in PACKAGES for path in (REPOSITORY / name).rglob(pattern))
 
 
 def text_files() -> list[Path]:

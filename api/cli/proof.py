@@ -1,0 +1,64 @@
+"""`onecard verify`: every invariant again, from the raw bytes."""
+
+from dataclasses import asdict
+
+import typer
+
+from api.cli.output import (
+    DEFAULT_DATA,
+    EXIT_REFUSED,
+    DataOption,
+    JsonOption,
+    amount_table,
+    console,
+    print_json,
+    status_line,
+)
+from api.cli.session import open_office
+from api.cli.taps import WorkersOption
+from settlement.engine.local import LocalEngine
+from settlement.findings import Invariant
+from settlement.verify import verify as verify_city
+
+
+def verify(
+    data: DataOption = DEFAULT_DATA, workers: WorkersOption = 2, as_json: JsonOption = False
+) -> None:
+    """Recompute I1 to I10 from the raw bytes; exit 1 names what broke. 全部重新验证。"""
+    with open_office(data) as office, status_line() as say:
+        result = verify_city(
+            office.city,
+            office.keys.service,
+            LocalEngine(workers),
+            lambda step, done, total: say(f"{step} {done}/{total}"),
+        )
+    if as_json:
+        print_json(
+            {
+                "invariants": result.invariants,
+                "files": result.files,
+                "days": result.days,
+                "findings": [asdict(each) for each in result.findings],
+            }
+        )
+    else:
+        table = amount_table(
+            f"{result.files} files 个文件, {result.days} closed days 个已关闭日",
+            "invariant 不变式",
+            "",
+        )
+        for invariant in Invariant:
+            good = result.invariants[invariant.value]
+            table.add_row(
+                f"{invariant.value}  {invariant.text_en} {invariant.text_zh}",
+                "✓ holds 成立" if good else "✗ BROKEN 不成立",
+                style=None if good else "red",
+            )
+        console.print(table)
+        for finding in result.findings:
+            console.print(
+                f"{finding.invariant.value}  {finding.where}: {finding.text}",
+                style="red", highlight=False, markup=False, soft_wrap=True,
+            )  # fmt: skip
+    if not result.is_sound:
+        raise typer.Exit(EXIT_REFUSED)

@@ -1,0 +1,30 @@
+"""What holds for every test: three hypothesis profiles, and no word to another machine."""
+
+import os
+import sys
+
+from hypothesis import HealthCheck, settings
+
+# Cores are shared and disks are slow on machines that test, so time never decides a property.
+_COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", _COMMON, max_examples=50)
+settings.register_profile("ci", _COMMON, max_examples=50, derandomize=True, print_blob=True)
+settings.register_profile("soak", _COMMON, max_examples=5_000, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+def _refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
+    """Audit hook: a test that asks for another machine fails, whatever library does the asking."""
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    if host is not None and not str(host).startswith(_LOOPBACK):
+        raise PermissionError(f"tests talk to this machine only, not to {host!r}")
+
+
+sys.addaudithook(_refuse_the_network)
