@@ -4,7 +4,7 @@ import warnings
 
 import typer
 
-from api.cli import bench, city, clearing, doctor, files, proof, taps
+from api.cli import bench, city, clearing, doctor, explain, files, proof, taps
 from api.cli.output import EXIT_USAGE, console_error
 from api.settings import SettingsRefusedError
 from cardcore.keys import InsecureKeyServiceWarning
@@ -20,6 +20,7 @@ app.command()(taps.replay)
 app.add_typer(files.app, name="files")
 app.command()(clearing.clear)
 app.command()(clearing.close)
+app.command()(explain.explain)
 app.command()(proof.verify)
 app.add_typer(city.app, name="city")
 app.add_typer(bench.app, name="bench")

@@ -62,6 +62,11 @@ def chips_path(folder: Path) -> Path:
     return folder / "world" / "chips.sqlite"
 
 
+def journal_path(folder: Path, participant: int) -> Path:
+    """Where the journal of a participant's collector lies."""
+    return folder / "terminals" / f"{participant}.sqlite"
+
+
 class PlanDiffersError(Exception):
     """The folder holds the chips of another plan; driving this one there would mix two cities."""
 
@@ -162,10 +167,10 @@ class VirtualCity:
     def journal(self, participant: int) -> Journal:
         """The journal of a participant's collector."""
         if participant not in self._journals:
-            folder = self.city.folder / "terminals"
-            folder.mkdir(exist_ok=True)
+            path = journal_path(self.city.folder, participant)
+            path.parent.mkdir(exist_ok=True)
             self._journals[participant] = Journal.open(
-                folder / f"{participant}.sqlite", sender=participant, on_step=self._on_step
+                path, sender=participant, on_step=self._on_step
             )
         return self._journals[participant]
 

@@ -107,8 +107,8 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arrange",
     [
-        lambda columns: tuple(reversed(columns)),
-        lambda columns: columns[5:] + columns[:5],
+        pytest.param(lambda columns: tuple(reversed(columns)), id="reversed"),
+        pytest.param(lambda columns: columns[5:] + columns[:5], id="turned"),
     ],
 )
 def test_the_order_of_columns_does_not_matter(
@@ -159,16 +159,9 @@ def test_a_card_whose_first_metro_tap_is_an_exit_begins_inside(tmp_path: Path) -
 
 
 def test_every_card_is_loaded_on_the_eve_with_enough_for_its_rows(tmp_path: Path) -> None:
-    plan = plan_published(
-        read(
-            write(
-                tmp_path,
-                {"deal_money": "2600", "deal_value": "4000"},
-                {"deal_money": "2500", "deal_value": "4000"},
-            )
-        ),
-        SCHEME,
-    )
+    fare = {"deal_money": "2600", "deal_value": "4000"}
+    later = fare | {"deal_date": "2018-09-01 10:00:00"}
+    plan = plan_published(read(write(tmp_path, fare, later)), SCHEME)
     load, *rides = plan.taps
     assert load.role is TapRole.KIOSK
     assert load.amount_fen == 10_000 >= sum(tap.amount_fen for tap in rides)
