@@ -34,7 +34,7 @@ replay: setup ## Replay a file of real taps: make replay TAPS=taps.csv [SCHEME=s
 	$(BIN)/onecard replay "$(TAPS)" --scheme "$(SCHEME)"
 
 test: apt-packages lint ## Set up what the tests need, then lint, type check and run every test
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 test-fast: dev-setup ## Run the tests that are not marked slow, stopping at the first failure
 	$(BIN)/python -m pytest -q -x -n $(WORKERS) -m "not slow"
@@ -47,13 +47,13 @@ lint: dev-setup ## Check form, types and the direction of imports
 	$(BIN)/lint-imports --no-cache
 
 coverage: dev-setup ## Run every test and print the lines and branches that none of them reached
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 bench: setup ## Measure one tap against the journal's own fsync
 	$(BIN)/onecard bench tap
 
 soak: dev-setup ## Run the property tests with many more examples (an hour or so)
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --hypothesis-profile=soak
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --hypothesis-profile=soak
 
 clean: ## Remove .venv and everything that tools made; city folders stay
 	rm -rf $(VENV) build *.egg-info .coverage .coverage.* .hypothesis

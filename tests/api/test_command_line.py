@@ -133,11 +133,11 @@ def test_one_changed_byte_of_a_raw_file_is_found_by_verify(
     assert any(raw.stem[:12] in each["where"] for each in result["findings"])
 
 
-def test_a_record_is_explained_from_apdu_to_position(demo_folder: Path) -> None:
+def test_a_torn_tap_is_explained_from_its_apdus_to_the_position(demo_folder: Path) -> None:
     suggested = run("demo", "--cards", "40", "--days", "2", "--data", demo_folder)
     record = suggested.split("explain ")[1].split()[0]
     text = run("explain", record, "--data", demo_folder)
-    for word in ("SELECT", "DEBIT", "TAC", "seal", "operator/"):
+    for word in ("SELECT", "GET TRANSACTION PROVE", "TAC", "sealed", "operator/"):
         assert word in text
     run("explain", "000000000000-00000001", "--data", demo_folder, exit_code=1)
 

@@ -21,7 +21,7 @@ from tests.support.shared import DATA, needs_shared
 TAPS = DATA / "shenzhen" / "taps.csv"
 README = DATA / "README.md"
 
-pytestmark = [needs_shared, pytest.mark.slow, pytest.mark.xdist_group("replay")]
+pytestmark = [needs_shared, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

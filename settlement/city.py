@@ -1,0 +1,206 @@
+"""One city's folder: where everything lies, what was fixed when it was made, its database.
+
+Decides paths and settings only. The number of buckets is fixed with the city, never by the number
+of workers. Raw files are kept by content hash and are the only truth; everything else beside them
+can be computed again from them, except what people decided, which is in the database.
+
+    city.json                              scheme, number of buckets, format version
+    control.sqlite                         registry, files, runs, ledger, audit
+    raw/<aa>/<sha256>.ocb                  batch files as received
+    facts/<sha256>/<bucket>.parquet        the same as columns
+    inputs/<sha256>.json                   registry as a run saw it
+    runs/<settlement day>/<run id>/        what a run wrote
+    seals/<settlement day>.json            closed days
+    scratch/                               what is computed aside and thrown away
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from cardcore.schemes import Scheme
+from cardcore.schemes.catalogue import SCHEMES
+from settlement.errors import CityError
+from settlement.registry import ParticipantRow, Registry
+from settlement.seal import Sealable, canonical_json
+from settlement.store.database import Database
+from settlement.store.registry import register
+
+FORMAT = 1
+BUCKET_COUNT_DEFAULT = 4
+BUCKET_COUNT_MAX = 4096
+_SETTINGS = "city.json"
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """An open city. Use as a context manager, or close its database."""
+
+    folder: Path
+    scheme: Scheme
+    bucket_count: int
+    database: Database
+
+    def raw_path(self, content_hash: str) -> Path:
+        """Where a batch file is kept."""
+        return self.folder / "raw" / content_hash[:2] / f"{content_hash}.ocb"
+
+    def facts_folder(self, content_hash: str) -> Path:
+        """Where a batch file's fact files are kept."""
+        return self.folder / "facts" / content_hash
+
+    def input_path(self, sha256: str) -> Path:
+        """Where a registry is kept as a run saw it."""
+        return self.folder / "inputs" / f"{sha256}.json"
+
+    def run_folder(self, settlement_day: date, run_id: str) -> Path:
+        """Where a run writes."""
+        return self.runs_folder(settlement_day) / run_id
+
+    def runs_folder(self, settlement_day: date) -> Path:
+        """Where all the runs of a day write."""
+        return self.folder / "runs" / settlement_day.isoformat()
+
+    def seal_path(self, settlement_day: date) -> Path:
+        """The sealed document of a closed day."""
+        return self.folder / "seals" / f"{settlement_day}.json"
+
+    @contextmanager
+    def clearing(self) -> Iterator[None]:
+        """Only one process at a time clears or closes; the next one waits here."""
+        with self._locked("clearing"):
+            yield
+
+    @contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """An empty folder to compute aside in, for one process at a time. What a killed one left
+        there is removed first.
+        """
+        folder = self.folder / "scratch" / name
+        with self._locked(f"scratch-{name}"):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        # The lock is the operating system's, so a killed process lets go of it.
+        with (self.folder / f"{name}.lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def create_city(folder: Path, scheme_name: str, bucket_count: int = BUCKET_COUNT_DEFAULT) -> City:
+    """Make a city in a folder that holds none, and register the scheme's participants.
+
+    Raises `CityError` for a folder that holds a city, an unknown scheme or a number of buckets
+    that is no power of two. Repeating a call that was killed is safe.
+    """
+    if (folder / _SETTINGS).exists():
+        raise CityError(folder, "a city is here already")
+    if scheme_name not in SCHEMES:
+        raise CityError(folder, f"no scheme {scheme_name!r}; there are {', '.join(SCHEMES)}")
+    if not 1 <= bucket_count <= BUCKET_COUNT_MAX or bucket_count & (bucket_count - 1):
+        raise CityError(folder, f"{bucket_count} buckets: a power of two up to {BUCKET_COUNT_MAX}")
+    folder.mkdir(parents=True, exist_ok=True)
+    scheme = SCHEMES[scheme_name]
+    database = Database.sqlite(folder / "control.sqlite")
+    participants = (
+        ParticipantRow(each.code, each.name, each.role, each.sector) for each in scheme.participants
+    )
+    register(database, Registry(participants=tuple(participants)))
+    # The settings come last: a folder with settings is a whole city.
+    settings: dict[str, Sealable] = {
+        "format": FORMAT,
+        "scheme": scheme_name,
+        "bucket_count": bucket_count,
+    }
+    write_durable(folder / _SETTINGS, canonical_json(settings))
+    return City(folder, scheme, bucket_count, database)
+
+
+def open_city(folder: Path) -> City:
+    """Open the city in a folder, its database brought up to date.
+
+    Raises `CityError` when there is none, or one of another version.
+    """
+    try:
+        settings: dict[str, Any] = json.loads((folder / _SETTINGS).read_bytes())
+        version, name, bucket_count = (
+            settings[key] for key in ("format", "scheme", "bucket_count")
+        )
+    except FileNotFoundError as error:
+        raise CityError(folder, "no city here") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise CityError(folder, f"{_SETTINGS} cannot be read") from error
+    if version != FORMAT:
+        raise CityError(folder, f"format {version}; this version reads {FORMAT}")
+    if name not in SCHEMES:
+        raise CityError(folder, f"no scheme {name!r}")
+    return City(folder, SCHEMES[name], bucket_count, Database.sqlite(folder / "control.sqlite"))
+
+
+def write_durable(path: Path, data: bytes) -> None:
+    """Put a file in place whole or not at all, on the disk before this returns."""
+    make_folder(path.parent)
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents; every new name is on the disk before this returns."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in reversed(missing):
+        sync_folder(each.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file's bytes are on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a folder's names are on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,159 @@
+"""The closed words of settlement: what became of a record, why, and what else is worth noting.
+
+Decides the order of precedence of reasons and what each means for the money; leaves finding them
+to `settlement.reconciliation`. Numbers are stored for ever and never used again.
+
+The one rule above all: a reason that sets two records against each other (a serial or counter
+used twice) counts only records that passed everything before it, so a forged record never
+suspends a true one.
+"""
+
+from enum import IntEnum, IntFlag
+from typing import NamedTuple
+
+
+class Disposition(IntEnum):
+    """What became of a record (处理结果). Every record has exactly one (I9)."""
+
+    ACCEPTED = 1  # 正常: posted
+    DUPLICATE = 2  # 重复: the same bytes came before; no money
+    SUSPENDED = 3  # 可疑: a debit's money is held until somebody decides
+    REJECTED = 4  # 拒付: proven wrong; no money
+
+    @property
+    def text(self) -> tuple[str, str]:
+        """Chinese and English."""
+        return _DISPOSITION_TEXT[self]
+
+
+class Reason(IntEnum):
+    """Why a record was not simply accepted. Order of precedence is the order of the numbers:
+    the first reason that holds is the record's only one; NONE stands last.
+    """
+
+    FORMAT_WRONG = 1
+    DUPLICATE = 2
+    ALGORITHM_UNKNOWN = 3
+    KEY_VERSION_UNKNOWN = 4
+    KEY_VERSION_WRONG = 5
+    TAC_MISSING = 6
+    TAC_WRONG = 7
+    TERMINAL_UNKNOWN = 8
+    BALANCE_BROKEN = 9
+    TERMINAL_SERIAL_REUSED = 10
+    CARD_COUNTER_REUSED = 11
+    CARD_COUNTER_REGRESSED = 12
+    CLOCK_AHEAD = 13
+    HOTLISTED = 14
+    OVERCHARGED = 15
+    NONE = 99
+
+    @property
+    def disposition(self) -> Disposition:
+        """What the reason means for the record."""
+        return _RULES[self].disposition
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing that happens later can change the answer; suspended waits for it."""
+        return self.disposition is not Disposition.SUSPENDED
+
+    @property
+    def retry_may_help(self) -> bool:
+        """Whether the cause may go away by itself: a key or a registry entry that comes late."""
+        return _RULES[self].retry_may_help
+
+    @property
+    def text(self) -> tuple[str, str]:
+        """Chinese and English."""
+        return _RULES[self].chinese, _RULES[self].english
+
+
+class GapState(IntEnum):
+    """Whether something is still missing in a card's chain."""
+
+    OPEN = 1  # 未补
+    FILLED = 2  # 已补
+
+
+class Note(IntFlag):
+    """What else is worth an auditor's look in a record that is settled all the same."""
+
+    TRANSFER_MARK_MISSING = 1  # 无联程标记: only a transfer explains the fare, but none is marked
+    STATION_MISSING = 2  # 无站点: a metro entry or exit that names no station
+    FARE_UNEXPLAINED = 4  # 票价不明: below the tariff, and no class of the scheme explains it
+    CLASS_DIFFERS = 8  # 优惠类别不符: explained only by another concession than the record's
+    HOTLISTED_LATE = 16  # 挂失在后: the card is listed, but the terminal could not yet know
+    RECOVERED = 32  # 补全: the tap was torn and proven at the card's next visit
+
+    @property
+    def text(self) -> tuple[str, str]:
+        """Chinese and English of one note."""
+        return _NOTE_TEXT[self]
+
+
+class _Rule(NamedTuple):
+    disposition: Disposition
+    retry_may_help: bool
+    chinese: str
+    english: str
+
+
+_HELD, _REFUSED = Disposition.SUSPENDED, Disposition.REJECTED
+
+_RULES = {
+    Reason.FORMAT_WRONG: _Rule(_REFUSED, False, "格式错误", "a field of the record is damaged"),
+    Reason.DUPLICATE: _Rule(
+        Disposition.DUPLICATE, False, "重复记录", "the same bytes were settled before"
+    ),
+    Reason.ALGORITHM_UNKNOWN: _Rule(
+        _HELD, True, "算法未知", "no suite is held for the record's algorithm"
+    ),
+    Reason.KEY_VERSION_UNKNOWN: _Rule(
+        _HELD, True, "密钥版本未知", "the key version the record names is not held"
+    ),
+    Reason.KEY_VERSION_WRONG: _Rule(
+        _HELD, False, "密钥版本不符", "the TAC holds, but under another key version"
+    ),
+    Reason.TAC_MISSING: _Rule(
+        _HELD, False, "缺少交易认证码", "the tap was torn and the card could not prove it"
+    ),
+    Reason.TAC_WRONG: _Rule(_REFUSED, False, "交易认证码错误", "no key proves the record's TAC"),
+    Reason.TERMINAL_UNKNOWN: _Rule(
+        _HELD, True, "终端未登记", "the terminal is not registered for that operator"
+    ),
+    Reason.BALANCE_BROKEN: _Rule(
+        _HELD, False, "余额不符", "balance before, amount and balance after do not agree"
+    ),
+    Reason.TERMINAL_SERIAL_REUSED: _Rule(
+        _HELD, False, "终端流水号重用", "two different records carry one terminal serial"
+    ),
+    Reason.CARD_COUNTER_REUSED: _Rule(
+        _HELD, False, "卡计数器重用（疑似伪卡）", "two different records carry one card counter"
+    ),
+    Reason.CARD_COUNTER_REGRESSED: _Rule(
+        _HELD, False, "卡计数器倒退", "the card counter lies behind and fills no open gap"
+    ),
+    Reason.CLOCK_AHEAD: _Rule(
+        _HELD, False, "终端时钟超前", "the transaction time lies after the settlement day"
+    ),
+    Reason.HOTLISTED: _Rule(_HELD, False, "黑名单卡", "the terminal's list named the card"),
+    Reason.OVERCHARGED: _Rule(_HELD, False, "超票价扣款", "charged above the full tariff"),
+    Reason.NONE: _Rule(Disposition.ACCEPTED, False, "正常", "accepted"),
+}
+
+_DISPOSITION_TEXT = {
+    Disposition.ACCEPTED: ("正常", "accepted"),
+    Disposition.DUPLICATE: ("重复", "duplicate"),
+    Disposition.SUSPENDED: ("可疑", "suspended"),
+    Disposition.REJECTED: ("拒付", "rejected"),
+}
+
+_NOTE_TEXT = {
+    Note.TRANSFER_MARK_MISSING: ("无联程标记", "transfer discount without the mark"),
+    Note.STATION_MISSING: ("无站点", "metro record without a station"),
+    Note.FARE_UNEXPLAINED: ("票价不明", "no fare class explains the charge"),
+    Note.CLASS_DIFFERS: ("优惠类别不符", "explained by another fare class"),
+    Note.HOTLISTED_LATE: ("挂失在后", "the card was listed after the terminal's list"),
+    Note.RECOVERED: ("补全", "torn tap, proven later"),
+}

@@ -1,0 +1,59 @@
+"""The engine of one machine: worker processes, or none at all.
+
+Decides how processes are started and what happens when one dies. One worker means this very
+process: a small city pays for nothing it does not need.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from settlement.engine import Result, Task, WorkerLostError
+
+
+class LocalEngine:
+    """Runs tasks in `workers` processes; with one worker, in this process."""
+
+    def __init__(self, workers: int = 1) -> None:
+        assert workers >= 1, workers
+        self._workers = workers
+
+    def map(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Sequence[Task],
+        on_done: Callable[[int], None],
+    ) -> list[Result]:
+        """See `settlement.engine.Engine`."""
+        if self._workers == 1 or len(tasks) <= 1:
+            return self._map_here(function, tasks, on_done)
+        # Workers start from nothing: a forked one would inherit open databases and locks.
+        context = multiprocessing.get_context("spawn")
+        workers = min(self._workers, len(tasks))
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            futures = [pool.submit(function, task) for task in tasks]
+            try:
+                for done, future in enumerate(as_completed(futures), 1):
+                    future.result()
+                    on_done(done)
+                return [future.result() for future in futures]
+            except BrokenProcessPool as error:
+                raise WorkerLostError(
+                    f"a worker process died with {len(tasks)} tasks at hand; start the run again"
+                ) from error
+            finally:
+                for future in futures:
+                    future.cancel()
+
+    @staticmethod
+    def _map_here(
+        function: Callable[[Task], Result],
+        tasks: Sequence[Task],
+        on_done: Callable[[int], None],
+    ) -> list[Result]:
+        results = []
+        for done, task in enumerate(tasks, 1):
+            results.append(function(task))
+            on_done(done)
+        return results

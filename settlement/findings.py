@@ -1,0 +1,99 @@
+"""The invariants of a city, and what a check of them found, in words.
+
+Decides what is reported and how; `settlement.verify` decides what is checked.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Invariant(StrEnum):
+    """What must hold after every run and for every closed day."""
+
+    I1 = "I1"
+    I2 = "I2"
+    I3 = "I3"
+    I4 = "I4"
+    I5 = "I5"
+    I6 = "I6"
+    I7 = "I7"
+    I8 = "I8"
+    I9 = "I9"
+    I10 = "I10"
+
+    @property
+    def text_zh(self) -> str:
+        """What it says, in Chinese."""
+        return _TEXTS[self][0]
+
+    @property
+    def text_en(self) -> str:
+        """What it says, in English."""
+        return _TEXTS[self][1]
+
+
+_TEXTS: Mapping[Invariant, tuple[str, str]] = {
+    Invariant.I1: ("每笔分录借贷平衡", "every posting balances"),
+    Invariant.I2: ("全部账户合计为零", "all accounts sum to zero"),
+    Invariant.I3: ("备付金等于卡余额加缺口", "float = latest proven balances + open gaps"),
+    Invariant.I4: ("每条正常记录恰好入账一次", "every accepted record is posted exactly once"),
+    Invariant.I5: ("分成之和等于金额", "shares sum to the amount"),
+    Invariant.I6: ("净额合计为零", "nets sum to zero"),
+    Invariant.I7: ("已结窗口清算账户为零", "a settled window's clearing account is zero"),
+    Invariant.I8: ("已关闭日的哈希不变", "a closed day's hash never changes"),
+    Invariant.I9: ("记录数与金额守恒", "records in = accepted + duplicate + suspended + rejected"),
+    Invariant.I10: ("相同文件得相同结果", "the same files give the same output bytes"),
+}
+assert set(_TEXTS) == set(Invariant)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that does not hold: `where` names the file, row or day, `text` says what broke."""
+
+    invariant: Invariant
+    where: str
+    text: str
+
+
+#: Told what is being checked: name of the step, how many are done, how many there are.
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects what a check finds."""
+
+    found: list[Finding] = field(default_factory=list)
+
+    def add(self, invariant: Invariant, where: str, text: str) -> None:
+        """Something does not hold."""
+        self.found.append(Finding(invariant, where, text))
+
+    def expect_equal(
+        self, invariant: Invariant, where: str, name: str, stored: object, right: object
+    ) -> None:
+        """What is stored must be what follows from the raw bytes."""
+        if stored != right:
+            self.add(invariant, where, f"{name} is {stored}, must be {right}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result of a check: an invariant holds when nothing was found against it."""
+
+    findings: tuple[Finding, ...]
+    files: int
+    days: int
+
+    @property
+    def invariants(self) -> dict[str, bool]:
+        """Name of each invariant and whether it holds."""
+        broken = {finding.invariant for finding in self.findings}
+        return {invariant.value: invariant not in broken for invariant in Invariant}
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether everything holds."""
+        return not self.findings

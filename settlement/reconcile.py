@@ -1,0 +1,173 @@
+"""One bucket of cards: every record gets its disposition, every hole in a card's chain its price.
+
+Decides by SQL what many records decide together (copies, reused counters, seams between a card's
+movements) and asks plain functions about the few that are left: `reconcile_continuity` about cards
+with a seam, `reconcile_fares` about each distinct fare. Leaves terminals to `reconcile_terminals`
+and sums to `clear`. A task is pure: files in, files out, safe to run twice, the same bytes always.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from cardcore.records import Concession, RecordKind
+from cardcore.schemes import Scheme
+from cardcore.schemes.catalogue import SCHEMES
+from settlement import columnar
+from settlement.dispositions import Disposition
+from settlement.reconcile_fares import Fare, judge_fare
+from settlement.reconcile_inputs import FactInput, load_facts, load_registry
+from settlement.reconcile_threads import thread_odd_cards
+
+
+@dataclass(frozen=True, slots=True)
+class BucketTask:
+    """What one bucket is reconciled from. Folders and files by path, so a task can travel.
+
+    `previous` is the bucket's own output folder of the last closed day, `history` those of all
+    closed days; they are read only for counters that look old. `registry` and `conflicts` are
+    what `reconcile_terminals` wrote for the run.
+    """
+
+    bucket: int
+    settlement_day: date
+    scheme: str
+    facts: tuple[FactInput, ...]
+    previous: str | None
+    history: tuple[str, ...]
+    registry: str
+    conflicts: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Tally:
+    """How many records of a bucket ended alike, and their sums in fen."""
+
+    disposition: int
+    reason: int
+    operator: int
+    is_load: bool
+    fare_class: int
+    notes: int
+    chained: bool
+    late: bool
+    records: int
+    amount_fen: int
+    tariff_fen: int
+
+    @property
+    def float_fen(self) -> int:
+        """What the records did to the float (I3): accepted and proven loads came in; debits went
+        out, suspended ones too, because the card has paid them.
+        """
+        held = self.disposition == Disposition.SUSPENDED
+        if self.disposition != Disposition.ACCEPTED and not held:
+            return 0
+        if self.is_load:
+            return self.amount_fen if self.chained or not held else 0
+        return -self.amount_fen
+
+
+@dataclass(frozen=True, slots=True)
+class BucketResult:
+    """What became of a bucket: its output files with their SHA-256, its tallies, its cards.
+
+    `balance_fen` is the sum of the latest proven balances, `gap_fen` that of the open gaps, and
+    `worth_before_fen` both together before the run.
+    """
+
+    bucket: int
+    outputs: tuple[tuple[str, str], ...]
+    tallies: tuple[Tally, ...]
+    card_count: int
+    balance_fen: int
+    gap_count: int
+    gap_fen: int
+    worth_before_fen: int
+
+
+#: The output files of a bucket and what stands in them, each in its own order.
+_OUTPUTS = {
+    "decisions": "FROM decision ORDER BY file, row",
+    "cards": "FROM card_after ORDER BY card_number",
+    "gaps": "FROM gap_after ORDER BY card_number, gap",
+    "loose": "FROM loose_after ORDER BY ALL",
+}
+
+
+def reconcile_bucket(task: BucketTask) -> BucketResult:
+    """Judge every record of a bucket and write `<output>/{decisions,cards,gaps,loose}.parquet`.
+
+    Raises `duckdb.Error` or `OSError` when a file cannot be read or written.
+    """
+    output = Path(task.output)
+    output.mkdir(parents=True, exist_ok=True)
+    with columnar.connect(output) as connection:
+        columnar.define_words(connection)
+        columnar.run_script(connection, "reconcile_tables")
+        _load(connection, task)
+        columnar.run_script(connection, "reconcile_records")
+        _load_past(connection, task)
+        columnar.run_script(connection, "reconcile_reuse")
+        columnar.run_script(connection, "reconcile_seams")
+        thread_odd_cards(connection, task.settlement_day)
+        _judge_fares(connection, SCHEMES[task.scheme])
+        columnar.run_script(connection, "reconcile_decide")
+        outputs = columnar.write_tables(connection, _OUTPUTS, output)
+        return _result(connection, task.bucket, outputs)
+
+
+def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
+    load_facts(connection, task.facts)
+    load_registry(connection, Path(task.registry))
+    columnar.set_variables(connection, settlement_day=task.settlement_day)
+    connection.execute(
+        "CREATE TABLE conflict AS FROM read_parquet($path)", {"path": task.conflicts}
+    )
+    if task.previous is None:
+        return
+    folder = Path(task.previous)
+    columnar.set_variables(
+        connection,
+        cards=str(folder / "cards.parquet"),
+        gaps=str(folder / "gaps.parquet"),
+        loose=str(folder / "loose.parquet"),
+    )
+    columnar.run_script(connection, "reconcile_resume")
+
+
+def _load_past(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
+    """Fetch settled records of closed days, but only those whose counter comes again."""
+    (old,) = connection.execute("SELECT count(*) FROM old_counter").fetchall()[0]
+    if old and task.history:
+        files = [str(Path(folder) / "decisions.parquet") for folder in task.history]
+        columnar.set_variables(connection, history=files)
+        columnar.run_script(connection, "reconcile_past")
+
+
+def _judge_fares(connection: duckdb.DuckDBPyConnection, scheme: Scheme) -> None:
+    distinct = connection.execute("FROM distinct_fare").fetchall()
+    rows = [
+        (*columns, *(int(value) for value in judge_fare(_fare(*columns), scheme)))
+        for columns in distinct
+    ]
+    columnar.insert(connection, "fare", rows)
+
+
+def _fare(kind: int, tariff_fen: int, amount_fen: int, transfer: bool, concession: int) -> Fare:  # noqa: FBT001 - a row of SQL
+    return Fare(RecordKind(kind), tariff_fen, amount_fen, transfer, Concession(concession))
+
+
+def _result(
+    connection: duckdb.DuckDBPyConnection, bucket: int, outputs: tuple[tuple[str, str], ...]
+) -> BucketResult:
+    tallies = tuple(Tally(*row) for row in connection.execute("FROM tally ORDER BY ALL").fetchall())
+    (worth,) = connection.execute("FROM worth").fetchall()
+    result = BucketResult(bucket, outputs, tallies, *worth)
+    # I3: cards are worth what they were, and what the records moved.
+    moved_fen = sum(tally.float_fen for tally in tallies)
+    assert result.balance_fen + result.gap_fen == result.worth_before_fen + moved_fen, result
+    return result

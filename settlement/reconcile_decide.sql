@@ -1,0 +1,97 @@
+-- The last word on every record, and the cards and gaps as they stand afterwards.
+
+CREATE TABLE judged AS
+SELECT
+    record.* EXCLUDE (reason, chained),
+    record.chained AND unplaced.id IS NULL AS chained,
+    CASE
+        WHEN record.reason <> reason_none() THEN record.reason
+        WHEN unplaced.id IS NOT NULL THEN reason_card_counter_regressed()
+        WHEN record.time >= getvariable('settlement_day') + INTERVAL 2 DAY
+            THEN reason_clock_ahead()
+        WHEN hotlist.version <= record.hotlist_version THEN reason_hotlisted()
+        WHEN record.sector = sector_transit() AND NOT record.is_load
+            AND record.amount_fen > record.tariff_fen THEN reason_overcharged()
+        ELSE reason_none()
+    END AS reason,
+    hotlist.version > record.hotlist_version AS is_hotlisted_late
+FROM record
+LEFT JOIN unplaced ON unplaced.id = record.id
+LEFT JOIN hotlist ON hotlist.card_number = record.card_number;
+
+CREATE TABLE decision AS
+SELECT
+    input.file, judged.row, judged.record_hash_high, judged.record_hash_low,
+    judged.card_number, judged.terminal, judged.terminal_serial, judged.kind, judged.is_load,
+    if(judged.is_load, judged.online_counter, judged.offline_counter) AS counter,
+    judged.position, judged.operator, judged.business_day, judged.time,
+    judged.amount_fen, judged.tariff_fen,
+    CASE WHEN takes_notes(judged.reason) THEN coalesce(fare.fare_class, 0) ELSE 0 END::UTINYINT
+        AS fare_class,
+    disposition(judged.reason) AS disposition,
+    judged.reason,
+    CASE WHEN takes_notes(judged.reason)
+        THEN coalesce(fare.notes, 0)
+            | if(judged.kind IN (kind_entry(), kind_exit()) AND judged.station = 0,
+                note_station_missing(), 0)
+            | if(coalesce(judged.is_hotlisted_late, false), note_hotlisted_late(), 0)
+            | if(judged.flags & flag_recovered() <> 0, note_recovered(), 0)
+        ELSE 0
+    END::UTINYINT AS notes,
+    coalesce(judged.business_day < getvariable('settlement_day'), false) AS late,
+    judged.chained
+FROM judged
+JOIN input ON input.number = judged.file_index
+LEFT JOIN fare
+    ON judged.sector = sector_transit() AND fare.kind = judged.kind
+    AND fare.tariff_fen = judged.tariff_fen AND fare.amount_fen = judged.amount_fen
+    AND fare.transfer = (judged.flags & flag_transfer() <> 0)
+    AND fare.concession = judged.concession;
+
+-- Cards without a seam end where arithmetic says; threaded ones where the chain says.
+CREATE TABLE card_after AS
+SELECT
+    card_number,
+    any_value(known_balance_fen) + sum(
+        if(is_load, amount_fen::BIGINT, -amount_fen::BIGINT)
+    )::BIGINT AS balance_fen,
+    any_value(known_offline) + count(*) FILTER (NOT is_load) AS next_offline,
+    any_value(known_online) + count(*) FILTER (is_load) AS next_online,
+    max(time) AS time,
+    any_value(known_gap_count) AS gap_count
+FROM record
+WHERE chained AND card_number NOT IN (FROM odd_card)
+GROUP BY card_number;
+INSERT INTO card_after FROM card_threaded;
+INSERT INTO card_after
+FROM card_before
+WHERE card_number NOT IN (SELECT card_number FROM card_after);
+
+CREATE TABLE gap_after AS
+FROM gap_before
+WHERE card_number NOT IN (FROM odd_card);
+INSERT INTO gap_after FROM gap_threaded;
+
+CREATE TABLE loose_after AS
+FROM loose_before
+UNION ALL
+SELECT card_number, is_load, position, reason, record_hash_high, record_hash_low
+FROM decision
+WHERE NOT chained AND reason NOT IN (reason_format_wrong(), reason_duplicate());
+
+CREATE VIEW tally AS
+SELECT
+    disposition, reason, operator, is_load, fare_class, notes, chained, late,
+    count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
+    sum(tariff_fen)::BIGINT AS tariff_fen
+FROM decision
+GROUP BY ALL;
+
+CREATE VIEW worth AS
+SELECT
+    (SELECT count(*) FROM card_after) AS card_count,
+    (SELECT coalesce(sum(balance_fen), 0)::BIGINT FROM card_after) AS balance_fen,
+    (SELECT count(*) FROM gap_after WHERE state = gap_open()) AS gap_count,
+    (SELECT coalesce(sum(price_fen), 0)::BIGINT FROM gap_after) AS gap_fen,
+    (SELECT coalesce(sum(balance_fen), 0)::BIGINT FROM card_before)
+        + (SELECT coalesce(sum(price_fen), 0)::BIGINT FROM gap_before) AS worth_before_fen;

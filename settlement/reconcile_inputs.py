@@ -1,0 +1,85 @@
+"""What every task of a run reads: the facts of its files, and the registry as it stands.
+
+Decides the order of the files (by content hash, whatever order they came in) and the two tables
+that tasks read the registry from. Leaves judging to `reconcile` and `reconcile_terminals`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from settlement import columnar
+from settlement.facts import fact_columns
+from settlement.registry import HotlistRow, TerminalRow
+
+
+@dataclass(frozen=True, slots=True)
+class FactInput:
+    """The facts of one batch file in one bucket, or of all terminals' view of them."""
+
+    content_hash: str  # SHA-256 of the batch file, hexadecimal
+    path: str
+
+    @property
+    def file(self) -> int:
+        """How decisions name the batch file: the first 64 bits of its hash."""
+        return int(self.content_hash[:16], 16)
+
+
+def write_registry(
+    terminals: Sequence[TerminalRow], hotlist: Sequence[HotlistRow], folder: Path
+) -> tuple[tuple[str, str], ...]:
+    """Write `folder/{terminal,hotlist}.parquet`: terminals with their operator, listed cards with
+    the version of the list that named them first. Returns (file name, SHA-256).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with columnar.connect(folder) as connection:
+        connection.execute(
+            "CREATE TABLE terminal_row (terminal UBIGINT, operator UINTEGER);"
+            "CREATE TABLE hotlist_row (card_number UBIGINT, version UINTEGER)"
+        )
+        columnar.insert(
+            connection,
+            "terminal_row",
+            [(int(each.terminal, 16), each.participant) for each in terminals],
+        )
+        columnar.insert(
+            connection,
+            "hotlist_row",
+            [(int(each.card_number), each.version) for each in hotlist],
+        )
+        queries = {
+            "terminal": "SELECT DISTINCT terminal, operator FROM terminal_row ORDER BY ALL",
+            "hotlist": "SELECT card_number, min(version) AS version FROM hotlist_row "
+            "GROUP BY card_number ORDER BY card_number",
+        }
+        return columnar.write_tables(connection, queries, folder)
+
+
+def load_facts(connection: duckdb.DuckDBPyConnection, facts: tuple[FactInput, ...]) -> None:
+    """Make the tables `fact` and `input`. Files stand by content hash, however they came in."""
+    ordered = sorted(facts, key=lambda each: (each.content_hash, each.path))
+    connection.execute("CREATE TABLE input (number UBIGINT, file UBIGINT)")
+    if not ordered:
+        empty = {"file_index": np.zeros(0, np.uint64), **fact_columns(b"", b"")}
+        columnar.register(connection, "fact", empty)
+        return
+    connection.executemany(
+        "INSERT INTO input VALUES (?, ?)", [[i, each.file] for i, each in enumerate(ordered)]
+    )
+    columnar.set_variables(connection, facts=[each.path for each in ordered])
+    connection.execute(
+        "CREATE VIEW fact AS SELECT *, file_index FROM read_parquet(getvariable('facts'))"
+    )
+
+
+def load_registry(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Make the tables `terminal` and `hotlist` of a run."""
+    for name in ("terminal", "hotlist"):
+        connection.execute(
+            f"CREATE TABLE {name} AS FROM read_parquet($path)",
+            {"path": str(folder / f"{name}.parquet")},
+        )

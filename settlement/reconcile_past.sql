@@ -1,0 +1,7 @@
+-- Settled records of closed days whose counter a record of today carries again.
+
+INSERT INTO past
+SELECT card_number, is_load, position, reason, record_hash_high, record_hash_low
+FROM read_parquet(getvariable('history')) SEMI JOIN old_counter
+    USING (card_number, is_load, position)
+WHERE reason NOT IN (reason_format_wrong(), reason_duplicate());

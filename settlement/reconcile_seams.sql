@@ -1,0 +1,44 @@
+-- V10, V11: which cards join without a seam, and what is left for a closer look.
+
+CREATE TABLE odd_card AS
+SELECT DISTINCT card_number
+FROM (
+    SELECT
+        card_number,
+        balance_before_fen = coalesce(lag(balance_after_fen) OVER card, known_balance_fen)
+            AND position = if(is_load,
+                known_online + count(*) FILTER (is_load) OVER card,
+                known_offline + count(*) FILTER (NOT is_load) OVER card
+            ) - 1 AS joins
+    FROM record
+    WHERE chained
+    -- A load and a debit of the same second: money has to be there before it is spent.
+    WINDOW card AS (
+        PARTITION BY card_number ORDER BY time, is_load DESC, position
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    )
+)
+WHERE NOT joins
+UNION
+-- Held debits that are no link: the card has, perhaps, paid them.
+SELECT card_number
+FROM record
+WHERE NOT chained AND NOT is_load AND is_suspended(reason)
+UNION
+SELECT card_number
+FROM gap_before SEMI JOIN (FROM record WHERE chained) USING (card_number);
+
+-- In the order in which the cards are threaded.
+CREATE TABLE odd_record AS
+SELECT
+    card_number, id, is_load, position, chained, balance_before_fen, balance_after_fen, amount_fen,
+    time, known_offline, known_online, previous_type, previous_counter
+FROM record SEMI JOIN odd_card USING (card_number)
+WHERE chained OR (NOT is_load AND is_suspended(reason))
+ORDER BY card_number, id;
+
+CREATE VIEW distinct_fare AS
+SELECT DISTINCT
+    kind, tariff_fen, amount_fen, flags & flag_transfer() <> 0 AS transfer, concession
+FROM record
+WHERE sector = sector_transit() AND NOT is_load AND takes_notes(reason);

@@ -1,0 +1,194 @@
+"""All terminals of a run: serials used twice, serials missing, registers that do not add up.
+
+Decides which (terminal, serial) keys stand for two different records, so that every bucket of
+cards can suspend both, and what each terminal still owes. Leaves the records themselves to
+`settlement.reconcile`. A terminal starts at serial 1 and counts without holes; a missing serial
+has no price, because the card's chain prices what is missing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from cardcore.batch import DeviceRegister
+from settlement import columnar
+from settlement.dispositions import GapState
+from settlement.reconcile_inputs import FactInput, load_facts, load_registry
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalTask:
+    """What the terminals of a run are judged from; every path as in `BucketTask`.
+
+    `facts` are those of all buckets, `history` the output folders of all buckets on all closed
+    days, `previous` this task's own output folder on the last closed day.
+    """
+
+    settlement_day: date
+    facts: tuple[FactInput, ...]
+    registers: tuple[DeviceRegister, ...]
+    previous: str | None
+    history: tuple[str, ...]
+    registry: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalResult:
+    """The output files with their SHA-256, and how much in them is worth a look."""
+
+    outputs: tuple[tuple[str, str], ...]
+    conflict_count: int
+    gap_count: int
+    register_difference_count: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SerialGap:
+    """Serials a terminal has not delivered: first to last, both missing."""
+
+    first_serial: int
+    last_serial: int
+    opened_day: date
+
+
+#: The output files and what stands in them, each in its own order.
+_OUTPUTS = {
+    "conflicts": "FROM conflict ORDER BY ALL",
+    "terminals": "FROM terminal_after ORDER BY terminal",
+    "terminal_gaps": "FROM terminal_gap_after ORDER BY ALL",
+    "register_differences": "FROM register_difference ORDER BY terminal",
+}
+
+
+def reconcile_terminals(task: TerminalTask) -> TerminalResult:
+    """Write `<output>/{conflicts,terminals,terminal_gaps,register_differences}.parquet`.
+
+    Raises `duckdb.Error` or `OSError` when a file cannot be read or written.
+    """
+    output = Path(task.output)
+    output.mkdir(parents=True, exist_ok=True)
+    with columnar.connect(output) as connection:
+        columnar.define_words(connection)
+        columnar.run_script(connection, "reconcile_terminals")
+        _load(connection, task)
+        columnar.run_script(connection, "reconcile_terminals_seen")
+        _load_past(connection, task)
+        columnar.insert(connection, "terminal_gap_after", _find_gaps(connection, task))
+        columnar.run_script(connection, "reconcile_terminals_decide")
+        outputs = columnar.write_tables(connection, _OUTPUTS, output)
+        ((conflicts, gaps, differences),) = connection.execute(
+            "SELECT (SELECT count(*) FROM conflict), "
+            "(SELECT count(*) FROM terminal_gap_after WHERE state = gap_open()), "
+            "(SELECT count(*) FROM register_difference)"
+        ).fetchall()
+    return TerminalResult(outputs, conflicts, gaps, differences)
+
+
+def continue_serials(
+    gaps: Sequence[SerialGap], last_before: int, serials: Iterable[int], day: date
+) -> tuple[SerialGap, ...]:
+    """The gaps that are open after these serials (each once, in order) have come in.
+
+    >>> monday = date(2018, 9, 3)
+    >>> continue_serials((), 4, [5, 8], monday)
+    (SerialGap(first_serial=6, last_serial=7, opened_day=datetime.date(2018, 9, 3)),)
+    >>> continue_serials(_, 8, [6, 7, 9], monday)
+    ()
+    """
+    late: set[int] = set()
+    opened = []
+    following = last_before + 1
+    for serial in serials:
+        if serial <= last_before:
+            late.add(serial)
+            continue
+        if serial > following:
+            opened.append(SerialGap(following, serial - 1, day))
+        following = serial + 1
+    return (*(piece for gap in gaps for piece in _without(gap, late)), *opened)
+
+
+def _without(gap: SerialGap, late: set[int]) -> list[SerialGap]:
+    pieces, first = [], gap.first_serial
+    for serial in sorted(each for each in late if gap.first_serial <= each <= gap.last_serial):
+        if serial > first:
+            pieces.append(SerialGap(first, serial - 1, gap.opened_day))
+        first = serial + 1
+    if first <= gap.last_serial:
+        pieces.append(SerialGap(first, gap.last_serial, gap.opened_day))
+    return pieces
+
+
+def _load(connection: duckdb.DuckDBPyConnection, task: TerminalTask) -> None:
+    load_facts(connection, task.facts)
+    load_registry(connection, Path(task.registry))
+    last: dict[str, DeviceRegister] = {}
+    for register in task.registers:
+        known = last.get(register.terminal)
+        # Totals only grow, so the fullest register is the latest, however files were ordered.
+        if known is None or _fullness(register) > _fullness(known):
+            last[register.terminal] = register
+    rows = [(int(each.terminal, 16), *_fullness(each)) for each in last.values()]
+    columnar.insert(connection, "register", rows)
+    if task.previous is not None:
+        folder = Path(task.previous)
+        columnar.set_variables(
+            connection,
+            terminals=str(folder / "terminals.parquet"),
+            gaps=str(folder / "terminal_gaps.parquet"),
+        )
+        columnar.run_script(connection, "reconcile_terminals_resume")
+
+
+def _fullness(register: DeviceRegister) -> tuple[int, int, int, int]:
+    return (
+        register.last_serial,
+        register.lifetime_records,
+        register.lifetime_debit_fen,
+        register.lifetime_load_fen,
+    )
+
+
+def _load_past(connection: duckdb.DuckDBPyConnection, task: TerminalTask) -> None:
+    """Fetch settled records of closed days, but only those whose serial comes again."""
+    ((old,),) = connection.execute("SELECT count(*) FROM old_serial").fetchall()
+    if old and task.history:
+        files = [str(Path(folder) / "decisions.parquet") for folder in task.history]
+        columnar.set_variables(connection, history=files)
+        columnar.run_script(connection, "reconcile_terminals_past")
+
+
+def _find_gaps(
+    connection: duckdb.DuckDBPyConnection, task: TerminalTask
+) -> list[tuple[int, int, int, date, int]]:
+    """The gaps of terminals whose serials do not simply go on, open and just filled ones."""
+    before: dict[int, list[SerialGap]] = {}
+    for terminal, first, last, opened, _ in connection.execute(
+        "FROM terminal_gap_before ORDER BY ALL"
+    ).fetchall():
+        before.setdefault(terminal, []).append(SerialGap(first, last, opened))
+    seen: dict[int, list[int]] = {}
+    for terminal, serial in connection.execute(
+        "SELECT terminal, terminal_serial FROM serial_seen SEMI JOIN odd_terminal USING (terminal) "
+        "ORDER BY ALL"
+    ).fetchall():
+        seen.setdefault(terminal, []).append(serial)
+    rows = []
+    for terminal, last_before in connection.execute("FROM odd_terminal").fetchall():
+        gaps = before.get(terminal, [])
+        after = continue_serials(gaps, last_before, seen[terminal], task.settlement_day)
+        rows += [_row(terminal, gap, GapState.OPEN) for gap in after]
+        rows += [
+            _row(terminal, gap, GapState.FILLED)
+            for gap in gaps
+            if not any(gap.first_serial <= each.first_serial <= gap.last_serial for each in after)
+        ]
+    return rows
+
+
+def _row(terminal: int, gap: SerialGap, state: GapState) -> tuple[int, int, int, date, int]:
+    return terminal, gap.first_serial, gap.last_serial, gap.opened_day, int(state)

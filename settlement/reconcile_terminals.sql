@@ -1,0 +1,20 @@
+-- V07, V09 and the device registers: what the records of a run say of their terminals.
+
+CREATE TABLE terminal_before (
+    terminal UBIGINT, last_serial BIGINT, register_serial BIGINT,
+    lifetime_records BIGINT, lifetime_debit_fen BIGINT, lifetime_load_fen BIGINT
+);
+CREATE TABLE terminal_gap_before (
+    terminal UBIGINT, first_serial BIGINT, last_serial BIGINT, opened_day DATE, state UTINYINT
+);
+CREATE TABLE terminal_gap_after AS FROM terminal_gap_before;
+-- Running totals of each device as they stood after its last file of this run.
+CREATE TABLE register (
+    terminal UBIGINT, last_serial BIGINT,
+    lifetime_records BIGINT, lifetime_debit_fen BIGINT, lifetime_load_fen BIGINT
+);
+-- Settled records whose terminal serial comes again today.
+CREATE TABLE past (
+    terminal UBIGINT, terminal_serial UINTEGER,
+    record_hash_high UBIGINT, record_hash_low UBIGINT, reason UTINYINT
+);

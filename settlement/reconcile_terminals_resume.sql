@@ -1,0 +1,4 @@
+-- The terminals as the last closed day left them.
+
+INSERT INTO terminal_before FROM read_parquet(getvariable('terminals'));
+INSERT INTO terminal_gap_before FROM read_parquet(getvariable('gaps')) WHERE state = gap_open();

@@ -1,0 +1,133 @@
+"""Between SQL and the chain of one card: rows in, `continue_card`, rows out.
+
+Decides nothing: it reads the odd cards of a bucket card by card, asks
+`settlement.reconcile_continuity`, and hands back what changed. Tables: `reconcile_tables.sql`.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import duckdb
+
+from cardcore.records import TransactionType
+from settlement import columnar
+from settlement.dispositions import GapState
+from settlement.reconcile_chain import Card, Claim, Gap, Movement, Point, Purse, unwrap
+from settlement.reconcile_continuity import continue_card
+
+#: A row of SQL; the tables say its columns.
+Row = tuple[Any, ...]
+
+_LINKS = {
+    TransactionType.LOAD: Purse.LOAD,
+    TransactionType.PURCHASE: Purse.DEBIT,
+    TransactionType.COMPOSITE: Purse.DEBIT,
+}
+
+
+def thread_odd_cards(connection: duckdb.DuckDBPyConnection, day: date) -> None:
+    """Put the movements of every card with a seam into its chain, one card after the other."""
+    cards = _by_card(connection, "FROM card_before SEMI JOIN odd_card USING (card_number)")
+    gaps = _by_card(
+        connection,
+        "FROM gap_before SEMI JOIN odd_card USING (card_number) "
+        "ORDER BY card_number, left_offline, left_online, gap",
+    )
+    unplaced: list[Row] = []
+    card_rows: list[Row] = []
+    gap_rows: list[Row] = []
+    records = connection.execute("FROM odd_record ORDER BY card_number, id").fetchall()
+    for number, rows in groupby(records, key=itemgetter(0)):
+        movements, claims = _read_records(rows, day)
+        card = _read_card(cards.get(number), gaps.get(number, []))
+        after = continue_card(card, movements, claims, day)
+        unplaced += [(each,) for each in after.unplaced]
+        card_rows.append(_card_row(number, after.card))
+        gap_rows += [_gap_row(number, gap, GapState.OPEN) for gap in after.card.gaps]
+        gap_rows += [_gap_row(number, gap, GapState.FILLED) for gap in after.filled]
+    columnar.insert(connection, "unplaced", unplaced)
+    columnar.insert(connection, "card_threaded", card_rows)
+    columnar.insert(connection, "gap_threaded", gap_rows)
+
+
+def _by_card(connection: duckdb.DuckDBPyConnection, query: str) -> dict[int, list[Row]]:
+    grouped: dict[int, list[Row]] = {}
+    for row in connection.execute(query).fetchall():
+        grouped.setdefault(row[0], []).append(row)
+    return grouped
+
+
+def _read_records(rows: Iterable[Row], day: date) -> tuple[list[Movement], list[Claim]]:
+    """Links of the chain, and held debits that are none."""
+    movements, claims = [], []
+    for row in rows:
+        (_, number, is_load, position, chained, before_fen, after_fen, amount_fen, time,
+         known_offline, known_online, previous_type, previous_counter) = row  # fmt: skip
+        if not chained:
+            claims.append(Claim(position, amount_fen, day))
+            continue
+        link = _LINKS.get(previous_type)
+        near = known_online if link is Purse.LOAD else known_offline
+        purse = Purse.LOAD if is_load else Purse.DEBIT
+        link_counter = unwrap(previous_counter, near)
+        movements.append(
+            Movement(number, purse, position, before_fen, after_fen, time, link, link_counter)
+        )
+    return movements, claims
+
+
+def _read_card(rows: list[Row] | None, gaps: list[Row]) -> Card:
+    if rows is None:
+        return Card()
+    ((_, balance_fen, offline, online, time, gap_count),) = rows
+    return Card(
+        Point(balance_fen, offline, online),
+        time,
+        tuple(_read_gap(each) for each in gaps),
+        gap_count,
+    )
+
+
+def _read_gap(row: Row) -> Gap:
+    _, number, opened_day, *points = row[:9]
+    right_time, counters, amounts_fen, days = row[9:13]
+    claims = zip(counters, amounts_fen, days, strict=True)
+    return Gap(
+        number,
+        opened_day,
+        Point(*points[:3]),
+        Point(*points[3:]),
+        right_time,
+        tuple(Claim(*each) for each in claims),
+    )
+
+
+def _card_row(number: int, card: Card) -> Row:
+    point = card.point
+    return number, point.balance_fen, point.offline, point.online, card.time, card.gap_count
+
+
+def _gap_row(card_number: int, gap: Gap, state: GapState) -> Row:
+    left, right, claims = gap.left, gap.right, gap.claims
+    # Where both kinds are missing, people are shown the debits; the points tell both.
+    is_load = left.offline == right.offline and left.online < right.online
+    first, end = (left.online, right.online) if is_load else (left.offline, right.offline)
+    return (
+        card_number,
+        gap.number,
+        gap.opened_day,
+        *(left.balance_fen, left.offline, left.online),
+        *(right.balance_fen, right.offline, right.online),
+        gap.right_time,
+        [claim.counter for claim in claims],
+        [claim.amount_fen for claim in claims],
+        [claim.day for claim in claims],
+        int(Purse.LOAD if is_load else Purse.DEBIT),
+        first,
+        end - 1,
+        gap.price_fen if state is GapState.OPEN else 0,
+        int(state),
+    )

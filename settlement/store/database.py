@@ -1,0 +1,122 @@
+"""The control database: opened, brought up to date, and used one transaction at a time.
+
+Decides how a transaction begins and what a commit promises. Leaves tables and queries to the
+modules beside it. On SQLite a commit is on the disk (WAL, synchronous FULL), a writing
+transaction takes the write lock when it begins, so that what it read stays true until it commits.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+from settlement.store.tables import METADATA
+
+#: A writer waits this long for another one before it gives up.
+BUSY_TIMEOUT_MS = 60_000
+_MIGRATIONS = Path(__file__).parent / "migrations"
+#: Execution option that marks a transaction which is going to write.
+_WRITES = "onecard_writes"
+
+
+class Database:
+    """An open control database. Use as a context manager, or call `close`."""
+
+    def __init__(self, url: URL) -> None:
+        self._engine = create_engine(url)
+        if url.get_backend_name() == "sqlite":
+            _prepare_sqlite(self._engine)
+        self._upgrade()
+
+    @classmethod
+    def sqlite(cls, path: Path) -> Self:
+        """Open, or make, the database file of a city."""
+        return cls(URL.create("sqlite", database=str(path)))
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database and writes nothing."""
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits at the end of the block, or leaves no trace."""
+        with self._engine.connect() as connection:
+            connection = connection.execution_options(**{_WRITES: True})  # noqa: PLW2901 - the same one
+            with connection.begin():
+                yield connection
+
+    def damage(self) -> list[str]:
+        """What the database engine itself finds wrong, in its own words."""
+        if self._engine.dialect.name != "sqlite":
+            return []  # a server checks its pages and references by itself
+        with self.read() as connection:
+            pages = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+            orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        return [text for text in pages if text != "ok"] + [
+            f"{table}: row {row} refers to nothing in {parent}" for table, row, parent, _ in orphans
+        ]
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _upgrade(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        # The folder's name would otherwise be split at characters a folder may contain.
+        config.set_main_option("path_separator", "newline")
+        scripts = ScriptDirectory(str(_MIGRATIONS))
+        head = scripts.get_current_head()
+        with self.read() as connection:
+            if MigrationContext.configure(connection).get_current_revision() == head:
+                return
+
+        def upgrade(revision: Any, _: MigrationContext) -> Any:  # noqa: ANN401 - Alembic's types
+            return scripts._upgrade_revs("head", revision)  # noqa: SLF001 - as its documents show
+
+        # One transaction for every step: two processes may open a new city at the same moment,
+        # and the second finds the first one's revision when the write lock is its own.
+        with self.write() as connection, EnvironmentContext(config, scripts, fn=upgrade) as steps:
+            steps.configure(connection=connection, target_metadata=METADATA, transactional_ddl=True)
+            steps.run_migrations()
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _: object) -> None:  # noqa: ANN401 - a driver's connection
+        # The driver must not begin transactions by its own rules.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout = {BUSY_TIMEOUT_MS}",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,224 @@
+"""Runs, closed days, and what a closed day posted: entries, positions, gaps, discounts.
+
+Loads what clearing and closing decide from, and keeps what they decided. A day is closed in one
+transaction that checks, under the write lock, that nothing has changed since the plan was made.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Table, delete, func, select
+
+from settlement.ledger import ChainEnd, Entry, EntryKind, Position, Posting
+from settlement.seal import canonical_json
+from settlement.store.database import Database
+from settlement.store.files import ready_files, settle_files
+from settlement.store.tables import (
+    DAYS,
+    DISCOUNTS,
+    ENTRIES,
+    GAPS,
+    POSITIONS,
+    POSTINGS,
+    RUNS,
+)
+from settlement.window import (
+    ClosedDay,
+    ClosePlan,
+    DiscountRow,
+    GapRow,
+    OfficeState,
+    StoredRun,
+)
+
+
+def load_office(database: Database) -> OfficeState:
+    """What a clearing run or a close starts from, all of one moment."""
+    with database.read() as connection:
+        return _office(connection)
+
+
+def close_day(
+    database: Database, plan: Callable[[OfficeState], ClosePlan | None]
+) -> ClosePlan | None:
+    """Decide under the write lock and keep the whole plan, or nothing when there is none.
+
+    `plan` returns None when what it was computed from is no longer so.
+    """
+    with database.write() as connection:
+        decided = plan(_office(connection))
+        if decided is None:
+            return None
+        day = decided.day.settlement_day
+        connection.execute(DAYS.insert(), asdict(decided.day))
+        settle_files(connection, [row.file.content_hash for row in decided.files], day)
+        _insert(connection, ENTRIES, [_entry_row(entry) for entry in decided.entries])
+        postings = [
+            _posting_row(entry, each) for entry in decided.entries for each in entry.postings
+        ]
+        _insert(connection, POSTINGS, postings)
+        _insert(connection, POSITIONS, _day_rows(day, decided.positions))
+        _insert(connection, GAPS, _day_rows(day, decided.gaps))
+        _insert(connection, DISCOUNTS, _day_rows(day, decided.discounts))
+        # Provisional runs of this day and of days that can no longer open have served.
+        connection.execute(
+            delete(RUNS).where(
+                RUNS.c.settlement_day <= day, RUNS.c.run_id.not_in(select(DAYS.c.run_id))
+            )
+        )
+        return decided
+
+
+def save_run(database: Database, run: StoredRun) -> None:
+    """Keep a run. The same run may be saved again: a run is a function of its inputs."""
+    with database.write() as connection:
+        if _run(connection, run.run_id) is None:
+            connection.execute(
+                RUNS.insert(),
+                {
+                    "run_id": run.run_id,
+                    "settlement_day": run.settlement_day,
+                    "registry_sha256": run.registry_sha256,
+                    "outputs": canonical_json([list(each) for each in run.outputs]).decode(),
+                    "totals": canonical_json(run.totals).decode(),
+                    "output_hash": run.output_hash,
+                },
+            )
+
+
+def load_run(database: Database, run_id: str) -> StoredRun | None:
+    """One run, or None."""
+    with database.read() as connection:
+        return _run(connection, run_id)
+
+
+def load_provisional_runs(database: Database) -> tuple[StoredRun, ...]:
+    """Runs that no day was closed on, by day."""
+    query = select(RUNS).where(RUNS.c.run_id.not_in(select(DAYS.c.run_id)))
+    with database.read() as connection:
+        rows = connection.execute(query.order_by(RUNS.c.settlement_day, RUNS.c.run_id)).mappings()
+        return tuple(_stored_run(row) for row in rows)
+
+
+def load_closed_days(database: Database) -> tuple[ClosedDay, ...]:
+    """Every closed day, in order."""
+    with database.read() as connection:
+        return _closed_days(connection)
+
+
+def load_entries(database: Database) -> tuple[Entry, ...]:
+    """The whole ledger, as stored."""
+    with database.read() as connection:
+        lines: dict[int, list[Posting]] = {}
+        query = select(POSTINGS).order_by(POSTINGS.c.entry, POSTINGS.c.line)
+        for row in connection.execute(query).mappings():
+            posting = Posting(**{each.name: row[each.name] for each in fields(Posting)})
+            lines.setdefault(row["entry"], []).append(posting)
+        heads = connection.execute(select(ENTRIES).order_by(ENTRIES.c.number)).mappings()
+        return tuple(
+            Entry(
+                **{
+                    **dict(head),
+                    "kind": EntryKind(head["kind"]),
+                    "postings": tuple(lines.pop(head["number"], ())),
+                }
+            )
+            for head in heads
+        )
+
+
+def load_positions(database: Database, settlement_day: date) -> tuple[Position, ...]:
+    """A closed day's positions, by account."""
+    query = select(POSITIONS).where(POSITIONS.c.settlement_day == settlement_day)
+    with database.read() as connection:
+        rows = connection.execute(query.order_by(POSITIONS.c.account)).mappings()
+        return tuple(_value(Position, row) for row in rows)
+
+
+def load_gaps(database: Database, settlement_day: date) -> tuple[GapRow, ...]:
+    """The gaps as a closed day left them."""
+    query = select(GAPS).where(GAPS.c.settlement_day == settlement_day)
+    with database.read() as connection:
+        rows = connection.execute(query.order_by(GAPS.c.card_number, GAPS.c.gap)).mappings()
+        return tuple(_value(GapRow, row) for row in rows)
+
+
+def load_discounts(database: Database, settlement_day: date) -> tuple[DiscountRow, ...]:
+    """A closed day's discounts, by operator and class."""
+    query = select(DISCOUNTS).where(DISCOUNTS.c.settlement_day == settlement_day)
+    with database.read() as connection:
+        ordered = query.order_by(DISCOUNTS.c.operator, DISCOUNTS.c.fare_class)
+        return tuple(_value(DiscountRow, row) for row in connection.execute(ordered).mappings())
+
+
+def load_balances(database: Database) -> dict[str, int]:
+    """Every account's balance in fen, debits positive."""
+    query = select(POSTINGS.c.account, func.sum(POSTINGS.c.amount_fen))
+    with database.read() as connection:
+        ordered = query.group_by(POSTINGS.c.account).order_by(POSTINGS.c.account)
+        return {account: int(balance) for account, balance in connection.execute(ordered)}
+
+
+def _office(connection: Connection) -> OfficeState:
+    days = _closed_days(connection)
+    return OfficeState(
+        last_closed=days[-1] if days else None,
+        ready=ready_files(connection),
+        ledger_end=_ledger_end(connection),
+    )
+
+
+def _closed_days(connection: Connection) -> tuple[ClosedDay, ...]:
+    rows = connection.execute(select(DAYS).order_by(DAYS.c.settlement_day)).mappings()
+    return tuple(ClosedDay(**row) for row in rows)
+
+
+def _ledger_end(connection: Connection) -> ChainEnd:
+    last = connection.execute(
+        select(POSTINGS.c.entry, POSTINGS.c.hash)
+        .order_by(POSTINGS.c.entry.desc(), POSTINGS.c.line.desc())
+        .limit(1)
+    ).one_or_none()
+    return ChainEnd() if last is None else ChainEnd(*last)
+
+
+def _run(connection: Connection, run_id: str) -> StoredRun | None:
+    row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id)).mappings().one_or_none()
+    return None if row is None else _stored_run(row)
+
+
+def _stored_run(row: RowMapping) -> StoredRun:
+    return StoredRun(
+        run_id=row["run_id"],
+        settlement_day=row["settlement_day"],
+        registry_sha256=row["registry_sha256"],
+        outputs=tuple((path, sha256) for path, sha256 in json.loads(row["outputs"])),
+        totals=json.loads(row["totals"]),
+        output_hash=row["output_hash"],
+    )
+
+
+def _value(kind: type[Any], row: RowMapping) -> Any:  # noqa: ANN401 - the caller names the kind
+    return kind(**{field.name: row[field.name] for field in fields(kind)})
+
+
+def _entry_row(entry: Entry) -> dict[str, Any]:
+    return {field.name: getattr(entry, field.name) for field in fields(Entry)[:-1]}
+
+
+def _posting_row(entry: Entry, posting: Posting) -> dict[str, Any]:
+    return {"entry": entry.number} | asdict(posting)
+
+
+def _day_rows(
+    settlement_day: date, rows: Sequence[Position] | Sequence[GapRow] | Sequence[DiscountRow]
+) -> list[dict[str, Any]]:
+    return [{"settlement_day": settlement_day} | asdict(row) for row in rows]
+
+
+def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(table.insert(), rows)

@@ -1,0 +1,71 @@
+"""Rows of the public registry: loaded whole, added all together or not at all.
+
+Decides nothing: which rows are new, and which contradict held ones, stands in
+`settlement.registry`.
+"""
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from sqlalchemy import Connection, Table, select
+
+from settlement.registry import (
+    HotlistRow,
+    NameRow,
+    ParticipantRow,
+    Registry,
+    RegistryRow,
+    SenderRow,
+    TerminalRow,
+    additions,
+)
+from settlement.store.database import Database
+from settlement.store.tables import HOTLIST, NAMES, PARTICIPANTS, SENDERS, TERMINALS
+
+# Participants first: the others refer to them.
+_TABLES: dict[str, tuple[Table, type[RegistryRow]]] = {
+    "participants": (PARTICIPANTS, ParticipantRow),
+    "senders": (SENDERS, SenderRow),
+    "terminals": (TERMINALS, TerminalRow),
+    "names": (NAMES, NameRow),
+    "hotlist": (HOTLIST, HotlistRow),
+}
+
+
+def register(database: Database, offered: Registry) -> Registry:
+    """Add the rows that are new, in one transaction, and return them.
+
+    Raises `RegistryConflictError`, with nothing added, when one contradicts a held row.
+    """
+    with database.write() as connection:
+        new = additions(_load(connection), offered)
+        for kind, (table, _) in _TABLES.items():
+            rows = [asdict(row) for row in getattr(new, kind)]
+            if rows:
+                connection.execute(table.insert(), rows)
+    return new
+
+
+def load_registry(database: Database) -> Registry:
+    """The whole registry, rows sorted by key."""
+    with database.read() as connection:
+        return _load(connection)
+
+
+def load_public_key(database: Database, sender: int, key_version: int) -> bytes | None:
+    """A sender's Ed25519 public key (32 bytes), or None when it is not registered."""
+    query = select(SENDERS.c.public_key).where(
+        SENDERS.c.sender == sender, SENDERS.c.key_version == key_version
+    )
+    with database.read() as connection:
+        text: str | None = connection.execute(query).scalar_one_or_none()
+    return None if text is None else bytes.fromhex(text)
+
+
+def _load(connection: Connection) -> Registry:
+    rows: dict[str, Any] = {}
+    for kind, (table, row_type) in _TABLES.items():
+        names = [field.name for field in fields(row_type)]
+        query = select(*(table.c[name] for name in names))
+        rows[kind] = tuple(sorted(row_type(*row) for row in connection.execute(query)))
+    return Registry(**rows)

@@ -1,0 +1,225 @@
+"""The schema of the control database: registry, files, runs, closed days, ledger, audit.
+
+Decides names, types and constraints only. Amounts are signed fen in 64 bits, moments UTC,
+hashes 64 hexadecimal characters. The same tables suit SQLite and PostgreSQL.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment with its zone in Python, UTC without one in the database."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002 - the base class says so
+        """Refuses a moment without a zone: the office would not know what it means."""
+        if value is None:
+            return None
+        assert value.tzinfo is not None, value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401, ARG002 - the base class says so
+        """Gives the zone back."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+HASH = String(64)
+
+PARTICIPANTS = Table(
+    "participants",
+    METADATA,
+    Column("code", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("role", Integer, nullable=False),
+    Column("sector", Integer, nullable=False),
+)
+
+SENDERS = Table(
+    "senders",
+    METADATA,
+    Column("sender", BigInteger, primary_key=True, autoincrement=False),
+    Column("key_version", Integer, primary_key=True, autoincrement=False),
+    Column("participant", ForeignKey("participants.code"), nullable=False),
+    Column("public_key", String(64), nullable=False),  # hexadecimal
+)
+
+TERMINALS = Table(
+    "terminals",
+    METADATA,
+    Column("terminal", String(12), primary_key=True),
+    Column("participant", ForeignKey("participants.code"), nullable=False),
+    Column("role", Text, nullable=False),
+)
+
+NAMES = Table(
+    "names",
+    METADATA,
+    Column("kind", String(16), primary_key=True),
+    Column("code", BigInteger, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+)
+
+HOTLIST = Table(
+    "hotlist",
+    METADATA,
+    Column("card_number", String(20), primary_key=True),
+    # The list version from which on a terminal could know.
+    Column("version", BigInteger, nullable=False),
+)
+
+FILES = Table(
+    "files",
+    METADATA,
+    Column("content_hash", HASH, primary_key=True),
+    Column("sender", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("key_version", Integer, nullable=False),
+    Column("business_day", Date, nullable=False),
+    Column("created_at", DateTime, nullable=False),  # the sender's wall clock
+    Column("received_at", Moment, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("record_count", Integer, nullable=False),
+    Column("register_count", Integer, nullable=False),
+    Column("debit_fen", BigInteger, nullable=False),
+    Column("load_fen", BigInteger, nullable=False),
+    Column("hash_total", String(16), nullable=False),  # 64 bits unsigned, hexadecimal
+    Column("answer", Integer, nullable=False),  # the answer first given
+    Column("missing", Text, nullable=False),  # holes named in that answer, as JSON
+    Column("row_hash", HASH, nullable=False),  # over every column above
+    # Null until a day is closed over the file; the day's seal lists its files.
+    Column("settlement_day", ForeignKey("days.settlement_day"), index=True),
+    UniqueConstraint("sender", "sequence"),
+    CheckConstraint("sequence >= 1", name="sequence_from_one"),
+)
+
+FACTS = Table(
+    "facts",
+    METADATA,
+    Column("content_hash", ForeignKey("files.content_hash"), primary_key=True),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("row_count", Integer, nullable=False),
+    Column("sha256", HASH, nullable=False),
+)
+
+REFUSALS = Table(
+    "refusals",
+    METADATA,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("content_hash", HASH, nullable=False),
+    Column("sender_claim", BigInteger),
+    Column("sequence_claim", BigInteger),
+    Column("answer", Integer, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("is_alarm", Integer, nullable=False),
+    Column("received_at", Moment, nullable=False),
+)
+
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("run_id", HASH, primary_key=True),
+    Column("settlement_day", Date, nullable=False, index=True),
+    Column("registry_sha256", HASH, nullable=False),  # the registry as the run saw it
+    Column("outputs", Text, nullable=False),  # canonical JSON: [path in the run's folder, sha256]
+    Column("totals", Text, nullable=False),  # canonical JSON
+    Column("output_hash", HASH, nullable=False),
+)
+
+DAYS = Table(
+    "days",
+    METADATA,
+    Column("settlement_day", Date, primary_key=True),
+    Column("run_id", ForeignKey("runs.run_id"), nullable=False, unique=True),
+    Column("output_hash", HASH, nullable=False),
+    Column("ledger_root", HASH, nullable=False),  # last link of the ledger's chain
+    Column("previous_seal", HASH, nullable=False, unique=True),  # a chain never forks
+    Column("seal", HASH, nullable=False, unique=True),
+    Column("closed_at", Moment, nullable=False),
+)
+
+ENTRIES = Table(
+    "entries",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("settlement_day", ForeignKey("days.settlement_day"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("bucket", Integer),  # of a collect entry
+    Column("participant", BigInteger),  # of a distribute entry
+    Column("previous_hash", HASH, nullable=False),
+    Column("hash", HASH, nullable=False),
+)
+
+POSTINGS = Table(
+    "postings",
+    METADATA,
+    Column("entry", ForeignKey("entries.number"), primary_key=True, autoincrement=False),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("account", String(64), nullable=False, index=True),
+    Column("amount_fen", BigInteger, nullable=False),  # debit positive
+    Column("previous_hash", HASH, nullable=False),
+    Column("hash", HASH, nullable=False),
+)
+
+POSITIONS = Table(
+    "positions",
+    METADATA,
+    Column("settlement_day", ForeignKey("days.settlement_day"), primary_key=True),
+    Column("account", String(64), primary_key=True),
+    Column("gross_debit_fen", BigInteger, nullable=False),
+    Column("gross_credit_fen", BigInteger, nullable=False),
+    Column("net_fen", BigInteger, nullable=False),
+)
+
+GAPS = Table(
+    "gaps",
+    METADATA,
+    Column("settlement_day", ForeignKey("days.settlement_day"), primary_key=True),
+    Column("card_number", String(20), primary_key=True),
+    Column("gap", Integer, primary_key=True, autoincrement=False),
+    Column("opened_day", Date, nullable=False),
+    Column("counter_kind", Integer, nullable=False),
+    Column("first_counter", BigInteger, nullable=False),
+    Column("last_counter", BigInteger, nullable=False),
+    Column("price_fen", BigInteger, nullable=False),
+    Column("state", Integer, nullable=False),
+)
+
+DISCOUNTS = Table(
+    "discounts",
+    METADATA,
+    Column("settlement_day", ForeignKey("days.settlement_day"), primary_key=True),
+    Column("operator", BigInteger, primary_key=True, autoincrement=False),
+    Column("fare_class", String(32), primary_key=True),
+    Column("record_count", BigInteger, nullable=False),
+    Column("tariff_fen", BigInteger, nullable=False),
+    Column("charged_fen", BigInteger, nullable=False),
+)

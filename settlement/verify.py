@@ -1,0 +1,66 @@
+"""Everything again from the raw bytes: does what the office holds follow from what it was sent?
+
+Decides the order of the checks and gathers what they find; what is compared with what stands in
+`verify_files`, `verify_days` and `verify_records`. Nothing is written: the check computes aside
+and throws its files away. A check that cannot even read what it compares is a finding, too.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cardcore.errors import KeyServiceUnavailableError
+from cardcore.keys import KeyService
+from settlement.city import City
+from settlement.engine import Engine, WorkerLostError
+from settlement.findings import Findings, Invariant, OnProgress, Verification
+from settlement.store.files import load_files
+from settlement.verify_days import verify_days, verify_positions, verify_registry
+from settlement.verify_files import verify_files
+
+
+def be_silent(_step: str, _done: int, _total: int) -> None:
+    """Nobody is watching the progress."""
+
+
+def verify(
+    city: City, key_service: KeyService, engine: Engine, on_progress: OnProgress = be_silent
+) -> Verification:
+    """Recompute I1 to I10. Raises `KeyServiceUnavailableError` when TACs cannot be proven now."""
+    with city.scratch("verify") as scratch:
+        return _verify(city, key_service, engine, scratch, on_progress)
+
+
+def _verify(
+    city: City, key_service: KeyService, engine: Engine, scratch: Path, on_progress: OnProgress
+) -> Verification:
+    findings = Findings()
+
+    def check_database() -> int:
+        for text in city.database.damage():
+            findings.add(Invariant.I8, "control.sqlite", text)
+        return 0
+
+    def check_files() -> int:
+        rows = load_files(city.database)
+        return verify_files(city, rows, key_service, scratch, findings, on_progress)
+
+    def check_days() -> int:
+        return verify_days(city, engine, scratch, findings, on_progress)
+
+    _guard(findings, "database", check_database)
+    files = _guard(findings, "files", check_files)
+    days = _guard(findings, "closed days and ledger entries", check_days)
+    _guard(findings, "positions", lambda: verify_positions(city, findings))
+    _guard(findings, "registry", lambda: verify_registry(city, findings))
+    return Verification(tuple(findings.found), files, days)
+
+
+def _guard(findings: Findings, what: str, check: Callable[[], int]) -> int:
+    """Run one check; how many it went through, 0 when it could not."""
+    try:
+        return check()
+    except (KeyServiceUnavailableError, WorkerLostError):
+        raise  # nothing was found out about the stored bytes
+    except Exception as error:  # noqa: BLE001 - damaged rows may fail anywhere; that is a finding
+        findings.add(Invariant.I8, what, f"cannot be read: {type(error).__name__}: {error}")
+        return 0

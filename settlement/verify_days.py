@@ -1,0 +1,275 @@
+"""Every closed day again: its run computed anew, its entries posted anew, its seal made anew.
+
+Decides what is wrong with a closed day, by comparing what is stored with what follows from the
+files it settled. Leaves the files to `settlement.verify_files` and sums over single records to
+`settlement.verify_records`. Each day is computed from the stored outputs of the days before it,
+which were found right, or named as damaged, by then.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from cardcore.errors import DecodeError
+from settlement.city import City
+from settlement.engine import Engine, WorkerLostError
+from settlement.findings import Findings, Invariant, OnProgress
+from settlement.ledger import (
+    ChainEnd,
+    Entry,
+    Position,
+    chain_end,
+    clearing_account,
+    entry_content,
+    posting_content,
+)
+from settlement.registry import RegistryConflictError, additions, decode_registry
+from settlement.runs import compute_run, damaged_outputs
+from settlement.seal import digest
+from settlement.service import be_silent, closed_inputs
+from settlement.store import days as day_store
+from settlement.store.registry import load_registry
+from settlement.verify_records import verify_records
+from settlement.window import (
+    ClosedDay,
+    ClosePlan,
+    DiscountRow,
+    GapRow,
+    RunInputs,
+    StoredRun,
+    encode_seal,
+    plan_close,
+)
+
+_DayRow = Position | GapRow | DiscountRow
+
+
+def verify_days(
+    city: City, engine: Engine, scratch: Path, findings: Findings, on_progress: OnProgress
+) -> int:
+    """Check every closed day, in order; returns how many there are."""
+    days = day_store.load_closed_days(city.database)
+    entries = day_store.load_entries(city.database)
+    previous: ClosedDay | None = None
+    end = ChainEnd()
+    for done, day in enumerate(days):
+        on_progress("days", done, len(days))
+        posted = tuple(each for each in entries if each.settlement_day <= day.settlement_day)
+        plan = _plan_again(city, day, previous, end, posted, engine, scratch, findings)
+        of_day = [each for each in posted if each.settlement_day == day.settlement_day]
+        if plan is not None:
+            _compare_day(city, day, plan, of_day, findings)
+        end = chain_end(of_day if plan is None else plan.entries, end)
+        previous = day
+    _verify_ledger(entries, days, findings)
+    on_progress("days", len(days), len(days))
+    return len(days)
+
+
+def _plan_again(
+    city: City,
+    day: ClosedDay,
+    previous: ClosedDay | None,
+    end: ChainEnd,
+    posted: Sequence[Entry],
+    engine: Engine,
+    scratch: Path,
+    findings: Findings,
+) -> ClosePlan | None:
+    """What closing the day must have stored, from its files; None when that cannot be known."""
+    where = f"day {day.settlement_day}"
+    run = day_store.load_run(city.database, day.run_id)
+    if run is None:
+        findings.add(Invariant.I8, f"runs row {day.run_id}", f"is gone; {where} was closed on it")
+        return None
+    for path in damaged_outputs(city.run_folder(run.settlement_day, run.run_id), run):
+        findings.add(Invariant.I10, f"run output {path.relative_to(city.folder)}", "was changed")
+    inputs = closed_inputs(city, day, run)
+    _compare_inputs(city, day, inputs, findings)
+    folder = scratch / "run"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        report = compute_run(city, inputs, folder, engine, be_silent)
+    except WorkerLostError:
+        raise  # nothing was found out about the stored bytes
+    except Exception as error:  # noqa: BLE001 - damaged bytes may fail anywhere; that is a finding
+        text = f"cannot be computed again: {type(error).__name__}: {error}"
+        findings.add(Invariant.I10, where, text)
+        return None
+    _compare_run(run, report.run, findings)
+    verify_records(folder, inputs, posted, findings)
+    return plan_close(report, inputs, previous, end, day.closed_at)
+
+
+def _compare_inputs(city: City, day: ClosedDay, inputs: RunInputs, findings: Findings) -> None:
+    """Name what the day is made of that is not what was sealed."""
+    path = city.seal_path(day.settlement_day)
+    if inputs.run_id != day.run_id:
+        text = f"its files, its registry or the run before it give run {inputs.run_id}"
+        findings.add(Invariant.I8, f"day {day.settlement_day}", text)
+    try:
+        document = json.loads(path.read_bytes())["document"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # the bytes of the sealed document are compared as a whole
+    if digest(document) != day.seal:
+        return
+    sealed = dict(document["file_rows"])
+    held = {row.file.content_hash: row.file.row_hash for row in inputs.files}
+    for content_hash in sorted(sealed.keys() | held.keys()):
+        if sealed.get(content_hash) != held.get(content_hash):
+            text = f"is not the row that was sealed with day {day.settlement_day}"
+            findings.add(Invariant.I8, f"files row {content_hash}", text)
+
+
+def _compare_run(stored: StoredRun, again: StoredRun, findings: Findings) -> None:
+    where = f"runs row {stored.run_id}"
+    for name in ("run_id", "settlement_day", "totals", "output_hash"):
+        found, right = getattr(stored, name), getattr(again, name)
+        findings.expect_equal(Invariant.I10, where, name, found, right)
+    expected = dict(again.outputs)
+    for path, sha256 in stored.outputs:
+        findings.expect_equal(Invariant.I10, where, path, sha256, expected.pop(path, None))
+    for path in expected:
+        findings.add(Invariant.I10, where, f"{path} is not among its outputs")
+
+
+def _compare_day(
+    city: City, day: ClosedDay, plan: ClosePlan, of_day: Sequence[Entry], findings: Findings
+) -> None:
+    where = f"days row {day.settlement_day}"
+    for each in fields(ClosedDay):
+        stored, right = getattr(day, each.name), getattr(plan.day, each.name)
+        findings.expect_equal(Invariant.I8, where, each.name, stored, right)
+    path = city.seal_path(day.settlement_day)
+    try:
+        is_sealed = path.read_bytes() == encode_seal(plan)
+    except OSError:
+        is_sealed = False
+    if not is_sealed:
+        text = "is not the sealed document of its day"
+        findings.add(Invariant.I8, f"seal file {path.relative_to(city.folder)}", text)
+    _compare_rows("entries", _heads(of_day), _heads(plan.entries), findings)
+    _compare_rows("postings", _postings(of_day), _postings(plan.entries), findings)
+    stored_rows: tuple[Sequence[_DayRow], ...] = (
+        day_store.load_positions(city.database, day.settlement_day),
+        day_store.load_gaps(city.database, day.settlement_day),
+        day_store.load_discounts(city.database, day.settlement_day),
+    )
+    expected_rows: tuple[Sequence[_DayRow], ...] = (plan.positions, plan.gaps, plan.discounts)
+    names = ("positions", "gaps", "discounts")
+    for name, stored, right in zip(names, stored_rows, expected_rows, strict=True):
+        _compare_rows(
+            f"{name} of {day.settlement_day}",
+            {_row_key(each): each for each in stored},
+            {_row_key(each): each for each in right},
+            findings,
+        )
+
+
+def _heads(entries: Sequence[Entry]) -> dict[int, object]:
+    return {each.number: (entry_content(each), each.previous_hash, each.hash) for each in entries}
+
+
+def _postings(entries: Sequence[Entry]) -> dict[tuple[int, int], object]:
+    return {
+        (entry.number, each.line): (
+            posting_content(entry.number, each),
+            each.previous_hash,
+            each.hash,
+        )
+        for entry in entries
+        for each in entry.postings
+    }
+
+
+def _row_key(row: _DayRow) -> tuple[object, ...]:
+    match row:
+        case Position():
+            return (row.account,)
+        case GapRow():
+            return (row.card_number, row.gap)
+        case DiscountRow():
+            return (row.operator, row.fare_class)
+
+
+def _compare_rows(
+    table: str, stored: Mapping[Any, object], right: Mapping[Any, object], findings: Findings
+) -> None:
+    for key in sorted(stored.keys() | right.keys()):
+        where = f"{table}, row {key}"
+        if key not in stored:
+            findings.add(Invariant.I8, where, "is gone")
+        elif key not in right:
+            findings.add(Invariant.I8, where, "follows from no file")
+        elif stored[key] != right[key]:
+            findings.add(
+                Invariant.I8, where, f"was changed: is {stored[key]}, must be {right[key]}"
+            )
+
+
+def _verify_ledger(entries: Sequence[Entry], days: Sequence[ClosedDay], findings: Findings) -> None:
+    balances: dict[str, int] = {}
+    for entry in entries:
+        amount_fen = sum(posting.amount_fen for posting in entry.postings)
+        if amount_fen or not entry.postings:
+            text = f"is out of balance by {amount_fen} fen"
+            findings.add(Invariant.I1, f"entries, row {entry.number}", text)
+        for posting in entry.postings:
+            account = posting.account
+            balances[account] = balances.get(account, 0) + posting.amount_fen
+    if sum(balances.values()):
+        text = f"sum to {sum(balances.values())} fen, not to zero"
+        findings.add(Invariant.I2, "all accounts", text)
+    closed = {day.settlement_day for day in days}
+    for day in days:
+        account = clearing_account(day.settlement_day)
+        if balances.get(account, 0):
+            text = f"stands at {balances[account]} fen, not at zero"
+            findings.add(Invariant.I7, f"account {account}", text)
+    for entry in entries:
+        if entry.settlement_day not in closed:
+            text = f"belongs to {entry.settlement_day}, which is not closed"
+            findings.add(Invariant.I8, f"entries, row {entry.number}", text)
+
+
+def verify_positions(city: City, findings: Findings) -> int:
+    """The nets of every closed day sum to zero, and each is its debit less its credit."""
+    days = day_store.load_closed_days(city.database)
+    for day in days:
+        positions = day_store.load_positions(city.database, day.settlement_day)
+        net_fen = sum(each.net_fen for each in positions)
+        where = f"positions of {day.settlement_day}"
+        if net_fen:
+            findings.add(Invariant.I6, where, f"nets sum to {net_fen} fen, not to zero")
+        for each in positions:
+            right = each.gross_debit_fen - each.gross_credit_fen
+            findings.expect_equal(
+                Invariant.I6, f"{where}, {each.account}", "net", each.net_fen, right
+            )
+    return len(days)
+
+
+def verify_registry(city: City, findings: Findings) -> int:
+    """What closed days read of the registry is still registered as it was: rows are only added."""
+    held = load_registry(city.database)
+    days = day_store.load_closed_days(city.database)
+    for day in days:
+        run = day_store.load_run(city.database, day.run_id)
+        if run is None:
+            continue
+        path = city.input_path(run.registry_sha256)
+        where = f"registry of day {day.settlement_day}"
+        try:
+            missing = additions(held, decode_registry(path.read_bytes()))
+        except RegistryConflictError as error:
+            findings.add(Invariant.I8, where, str(error))
+        except (OSError, DecodeError) as error:
+            findings.add(Invariant.I10, f"input {path.relative_to(city.folder)}", str(error))
+        else:
+            for kind in missing.__slots__:
+                for row in getattr(missing, kind):
+                    findings.add(Invariant.I8, where, f"{kind} {row.key} is registered no more")
+    return len(days)

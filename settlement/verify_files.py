@@ -1,0 +1,131 @@
+"""Every kept batch file again, from its raw bytes: hash, signature, totals, TACs, facts.
+
+Decides what is wrong with a kept file, by comparing the raw bytes with the row and the facts
+that were made of them. Leaves what the files add up to to `settlement.verify_days`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import duckdb
+
+from cardcore.batch import Batch
+from cardcore.keys import KeyService, ProofReason
+from settlement import columnar
+from settlement.city import City
+from settlement.facts import write_facts
+from settlement.findings import Findings, Invariant, OnProgress
+from settlement.intake import Acknowledgement, FileHistory, place_file, prove_file, read_claim
+from settlement.proof import prove_records
+from settlement.runs import fact_path, hash_of
+from settlement.store.registry import load_public_key
+from settlement.window import FactFileRow, FileRow
+
+#: Answers that a key which arrives later may change; the stored one stays what it was.
+_MAY_CHANGE = frozenset({ProofReason.UNKNOWN_VERSION, ProofReason.UNKNOWN_ALGORITHM})
+
+
+def verify_files(
+    city: City,
+    rows: Sequence[FileRow],
+    key_service: KeyService,
+    scratch: Path,
+    findings: Findings,
+    on_progress: OnProgress,
+) -> int:
+    """Check every kept file against its raw bytes; returns how many there are."""
+    for done, row in enumerate(rows):
+        on_progress("files", done, len(rows))
+        batch = _verify_raw(city, row, findings)
+        if batch is not None:
+            _verify_row(row, batch, city.raw_path(row.file.content_hash), findings)
+            _verify_facts(city, row, batch, key_service, scratch / "facts", findings)
+    on_progress("files", len(rows), len(rows))
+    return len(rows)
+
+
+def _verify_raw(city: City, row: FileRow, findings: Findings) -> Batch | None:
+    content_hash = row.file.content_hash
+    path = city.raw_path(content_hash)
+    where = f"raw file {path.relative_to(city.folder)}"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        findings.add(Invariant.I10, where, f"cannot be read: {error.strerror}")
+        return None
+    found_hash = hashlib.sha256(data).hexdigest()
+    if found_hash != content_hash:
+        findings.add(Invariant.I10, where, f"its bytes hash to {found_hash}, not to its name")
+    moment = row.file.received_at
+    claim = read_claim(data, moment)
+    if isinstance(claim, Acknowledgement):
+        findings.add(Invariant.I10, where, f"{claim.answer.text_en}: {claim.detail}")
+        return None
+    public_key = load_public_key(city.database, claim.sender, claim.key_version)
+    batch = prove_file(data, claim, public_key, moment)
+    if isinstance(batch, Acknowledgement):
+        findings.add(Invariant.I10, where, f"{batch.answer.text_en}: {batch.detail}")
+        return None
+    return batch
+
+
+def _verify_row(row: FileRow, batch: Batch, path: Path, findings: Findings) -> None:
+    where = f"files row {row.file.content_hash}"
+    history = FileHistory(None, None, row.file.missing)
+    expected = place_file(batch, path.stat().st_size, history, row.file.received_at)
+    assert not isinstance(expected, Acknowledgement)
+    for each in fields(row.file):
+        stored, right = getattr(row.file, each.name), getattr(expected, each.name)
+        findings.expect_equal(Invariant.I9, where, each.name, stored, right)
+    if row.row_hash != row.file.row_hash:
+        findings.add(Invariant.I8, where, "a column was changed: the row does not hash to row_hash")
+
+
+def _verify_facts(
+    city: City,
+    row: FileRow,
+    batch: Batch,
+    key_service: KeyService,
+    scratch: Path,
+    findings: Findings,
+) -> None:
+    content_hash = row.file.content_hash
+    stored = {each.bucket: each for each in row.facts}
+    for bucket, fact in stored.items():
+        path = fact_path(city, content_hash, bucket)
+        found = hash_of(path)
+        if found != fact.sha256:
+            where = f"fact file {path.relative_to(city.folder)}"
+            findings.add(Invariant.I10, where, f"is {found or 'absent'}, must be {fact.sha256}")
+    proof = prove_records(batch.records, key_service, city.scheme.name)
+    again = _facts_again(city, batch, proof, scratch)
+    if again != row.facts:
+        paths = [fact_path(city, content_hash, bucket) for bucket in stored]
+        again = _facts_again(city, batch, _as_judged(proof, paths), scratch)
+    if again != row.facts:
+        findings.add(
+            Invariant.I10,
+            f"facts rows of {content_hash}",
+            "the facts made again from the raw file, its TACs proven again, are not those recorded",
+        )
+
+
+def _facts_again(city: City, batch: Batch, proof: bytes, scratch: Path) -> tuple[FactFileRow, ...]:
+    written = write_facts(batch.records, proof, batch.content_hash, city.bucket_count, scratch)
+    return tuple(FactFileRow(each.bucket, each.rows, each.sha256) for each in written)
+
+
+def _as_judged(proof: bytes, paths: Sequence[Path]) -> bytes:
+    """The proof with the stored answer wherever a key that came later changed it."""
+    judged = bytearray(proof)
+    try:
+        with columnar.connect(paths[0].parent) as connection:
+            stored = connection.read_parquet([str(path) for path in paths])
+            for number, answer in stored.select("row", "proof").fetchall():
+                if answer in _MAY_CHANGE:
+                    judged[number] = answer
+    except (duckdb.Error, IndexError):
+        return proof  # no stored facts, or damaged ones: that is found by their hash
+    return bytes(judged)

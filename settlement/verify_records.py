@@ -1,0 +1,154 @@
+"""One closed day, counted again record by record from its decisions.
+
+Decides whether every record of every file has exactly one disposition, whether exactly the
+accepted ones were posted, and whether the cards hold what the float says. The sums here are made
+by SQL over single decisions; the ledger was posted from tallies. They agree or something is wrong.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from settlement import columnar
+from settlement.findings import Findings, Invariant
+from settlement.ledger import CARD_FLOAT, Entry, EntryKind
+from settlement.reconcile_run import decisions_path
+from settlement.window import RunInputs
+
+_BY_FILE = """
+SELECT file, count(*), count(DISTINCT row), coalesce(max(row) + 1, 0), sum(amount_fen)::BIGINT
+FROM decision GROUP BY file
+"""
+_SUMS = """
+SELECT
+    coalesce(sum(amount_fen) FILTER (accepted AND NOT is_load), 0)::BIGINT,
+    coalesce(sum(amount_fen) FILTER (accepted AND is_load), 0)::BIGINT,
+    coalesce(sum(amount_fen) FILTER (held AND NOT is_load), 0)::BIGINT,
+    coalesce(sum(amount_fen) FILTER (held AND is_load AND chained), 0)::BIGINT
+"""
+_CARDS = """
+SELECT
+    (SELECT coalesce(sum(balance_fen), 0)::BIGINT FROM read_parquet($cards)),
+    (SELECT coalesce(sum(price_fen), 0)::BIGINT FROM read_parquet($gaps) WHERE state = gap_open())
+"""
+
+
+def verify_records(
+    folder: Path, inputs: RunInputs, posted: Sequence[Entry], findings: Findings
+) -> None:
+    """Check a day whose run stands in `folder`. `posted` are the entries up to and with that day,
+    as stored.
+    """
+    with columnar.connect(folder) as connection:
+        columnar.define_words(connection)
+        paths = [str(decisions_path(folder, bucket)) for bucket in range(inputs.bucket_count)]
+        columnar.set_variables(connection, decisions=paths)
+        connection.execute(
+            "CREATE VIEW decision AS SELECT *, disposition = disposition_accepted() AS accepted, "
+            "disposition = disposition_suspended() AS held, "
+            "list_position(getvariable('decisions'), filename) - 1 AS bucket "
+            "FROM read_parquet(getvariable('decisions'), filename = true)"
+        )
+        _verify_dispositions(connection, inputs, findings)
+        of_day = [each for each in posted if each.settlement_day == inputs.settlement_day]
+        _verify_posted(connection, inputs, of_day, findings)
+        _verify_float(connection, folder, inputs, posted, findings)
+
+
+def _verify_dispositions(
+    connection: duckdb.DuckDBPyConnection, inputs: RunInputs, findings: Findings
+) -> None:
+    """I9 by file: every row once, and the money of all dispositions is the file's."""
+    decided = {file: rest for file, *rest in connection.execute(_BY_FILE).fetchall()}
+    for row in inputs.files:
+        file = row.file
+        found = decided.pop(int(file.content_hash[:16], 16), [0, 0, 0, 0])
+        count = file.record_count
+        expected = [count, count, count, file.debit_fen + file.load_fen]
+        if found != expected:
+            text = (
+                f"{found[0]} decisions on {found[1]} rows over {found[3]} fen; "
+                f"the file has {count} records over {expected[3]} fen"
+            )
+            findings.add(Invariant.I9, f"decisions of file {file.content_hash}", text)
+    for file_number in decided:
+        text = "records of a file that the day did not settle"
+        findings.add(Invariant.I9, f"decisions of file {file_number:016x}...", text)
+
+
+def _verify_posted(
+    connection: duckdb.DuckDBPyConnection,
+    inputs: RunInputs,
+    of_day: Sequence[Entry],
+    findings: Findings,
+) -> None:
+    """I4: what was posted for each bucket and participant is what its records sum to, and
+    nothing else was. I5: the participants' shares sum to the accepted amounts.
+    """
+    posted: dict[tuple[EntryKind, int | None], dict[str, int]] = {}
+    shares = {"operator": 0, "load_agent": 0}
+    for entry in of_day:
+        key = (entry.kind, entry.bucket if entry.kind is EntryKind.COLLECT else entry.participant)
+        accounts = posted.setdefault(key, {})
+        for posting in entry.postings:
+            kind = posting.account.partition("/")[0]
+            accounts[kind] = accounts.get(kind, 0) + posting.amount_fen
+            if kind in shares:
+                shares[kind] += posting.amount_fen
+    for kind, column in ((EntryKind.COLLECT, "bucket"), (EntryKind.DISTRIBUTE, "operator")):
+        rows = connection.execute(f"{_SUMS}, {column} FROM decision GROUP BY {column}").fetchall()
+        for *sums, code in rows:
+            found = posted.pop((kind, code), {})
+            for account, amount_fen in _expected(kind, *sums).items():
+                where = f"{kind} entry of {column} {code} on {inputs.settlement_day}"
+                stored_fen = found.get(account, 0)
+                findings.expect_equal(Invariant.I4, where, account, stored_fen, amount_fen)
+    for kind, code in posted:
+        text = "no record of the day stands behind it"
+        findings.add(Invariant.I4, f"{kind} entry of {code} on {inputs.settlement_day}", text)
+    debit_fen, load_fen, _, _ = connection.execute(f"{_SUMS} FROM decision").fetchall()[0]
+    where = f"shares of {inputs.settlement_day}"
+    findings.expect_equal(Invariant.I5, where, "operators", shares["operator"], -debit_fen)
+    findings.expect_equal(Invariant.I5, where, "load agents", shares["load_agent"], load_fen)
+
+
+def _expected(
+    kind: EntryKind, debit_fen: int, load_fen: int, held_debit_fen: int, held_load_fen: int
+) -> dict[str, int]:
+    out_fen = debit_fen + held_debit_fen - load_fen - held_load_fen
+    if kind is EntryKind.COLLECT:
+        return {CARD_FLOAT: out_fen, "clearing": -out_fen}
+    return {
+        "clearing": out_fen,
+        "operator": -debit_fen,
+        "load_agent": load_fen,
+        "suspense": held_load_fen - held_debit_fen,
+    }
+
+
+def _verify_float(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    inputs: RunInputs,
+    posted: Sequence[Entry],
+    findings: Findings,
+) -> None:
+    """I3: the float in the ledger is on the cards, or in a gap that has a price."""
+    buckets = [decisions_path(folder, bucket).parent for bucket in range(inputs.bucket_count)]
+    (balance_fen, gap_fen) = connection.execute(
+        _CARDS,
+        {
+            "cards": [str(each / "cards.parquet") for each in buckets],
+            "gaps": [str(each / "gaps.parquet") for each in buckets],
+        },
+    ).fetchall()[0]
+    float_fen = -sum(
+        posting.amount_fen
+        for entry in posted
+        for posting in entry.postings
+        if posting.account == CARD_FLOAT
+    )
+    if float_fen != balance_fen + gap_fen:
+        text = f"is {float_fen} fen; cards hold {balance_fen} fen and open gaps {gap_fen} fen"
+        findings.add(Invariant.I3, f"float after {inputs.settlement_day}", text)
