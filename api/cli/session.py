@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.cli.output import EXIT_USAGE, refuse
+from api.cli.output import EXIT_USAGE, console_error, refuse
 from api.composition import KeyRoom, open_key_room
-from api.settings import read_settings
+from api.settings import Settings, read_settings
 from settlement.city import City, create_city, open_city
 from settlement.errors import CityError
 
@@ -21,6 +21,15 @@ class Office:
 
     city: City
     keys: KeyRoom
+
+
+def _office(city: City, settings: Settings) -> Office:
+    """A simulator says what it is, every time."""
+    console_error.print(
+        f"{settings.environment}: keys in this process, public test keys 公开测试密钥，仅供演示",
+        style="dim", highlight=False,
+    )  # fmt: skip
+    return Office(city, open_key_room(settings, city.scheme))
 
 
 @contextmanager
@@ -36,7 +45,7 @@ def open_office(data: Path) -> Iterator[Office]:
             EXIT_USAGE,
         )
     with city:
-        yield Office(city, open_key_room(settings, city.scheme))
+        yield _office(city, settings)
 
 
 @contextmanager
@@ -52,4 +61,4 @@ def open_or_create_office(data: Path, scheme: str) -> Iterator[Office]:
     else:
         city = create_city(data, scheme)
     with city:
-        yield Office(city, open_key_room(settings, city.scheme))
+        yield _office(city, settings)

@@ -5,7 +5,8 @@ masked cards, the load each card needs, the class a fare belongs to, cards that 
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from api.world.plan import CardOrder, Plan, PlannedTap, TapRole, TerminalOrder
@@ -24,6 +25,16 @@ _ROLES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """What the names of a file stand for in the plan."""
+
+    scheme: Scheme
+    cards: Mapping[str, str]  # masked card to card number
+    terminals: Mapping[tuple[str, int], str]  # device and operator to terminal
+    codes: Mapping[str, Mapping[str, int]]  # line, station, vehicle: name to code
+
+
 def plan_published(file: TapsFile, scheme: Scheme) -> Plan:
     """The plan of a file. On the eve of the first day every card is issued and loaded; then every
     row is a tap, settled on the day the file says. `TapsFileError` when a card could not hold the
@@ -34,7 +45,7 @@ def plan_published(file: TapsFile, scheme: Scheme) -> Plan:
     for tap in file.taps:
         by_card[tap.masked_card].append(tap)
     numbers = _card_numbers(by_card, scheme)
-    codes = _codes(file.taps)
+    lookup = _Lookup(scheme, numbers, _terminal_ids(file.taps), _codes(file.taps))
     first = file.taps[0].time
     settled = {tap.settlement_day for tap in file.taps}
     eve = min(first.date(), *settled) - timedelta(days=1)
@@ -47,12 +58,15 @@ def plan_published(file: TapsFile, scheme: Scheme) -> Plan:
         ),
         terminals=(
             *(TerminalOrder(kiosk, agent.code, TapRole.KIOSK) for kiosk in kiosks),
-            *_terminals(file.taps),
+            *_terminals(file.taps, lookup.terminals),
         ),
-        names={kind: {code: text for text, code in table.items()} for kind, table in codes.items()},
+        names={
+            kind: {code: text for text, code in table.items()}
+            for kind, table in lookup.codes.items()
+        },
         taps=(
             *_loads(by_card, numbers, eve, agent, kiosks),
-            *(_planned(tap, numbers[tap.masked_card], codes, scheme) for tap in file.taps),
+            *(_planned(tap, lookup) for tap in file.taps),
         ),
     )
 
@@ -91,10 +105,26 @@ def _codes(taps: Sequence[Tap]) -> dict[str, dict[str, int]]:
     }
 
 
-def _terminals(taps: Sequence[Tap]) -> list[TerminalOrder]:
+def _terminal_ids(taps: Sequence[Tap]) -> dict[tuple[str, int], str]:
+    """The terminal of each device and operator. A device number that two operators use stands for
+    two devices: the second operator's gets a digit in front.
+    """
+    operators: dict[str, list[int]] = defaultdict(list)
+    for device, operator in sorted({(tap.terminal, tap.operator.code) for tap in taps}):
+        operators[device].append(operator)
+    return {
+        (device, operator): f"{int(device) + index * 10**11:012d}"
+        for device, users in operators.items()
+        for index, operator in enumerate(users)
+    }
+
+
+def _terminals(
+    taps: Sequence[Tap], terminals: Mapping[tuple[str, int], str]
+) -> list[TerminalOrder]:
     orders = {
-        (tap.terminal, tap.operator.code): TerminalOrder(
-            tap.terminal, tap.operator.code, _ROLES[tap.kind]
+        terminals[tap.terminal, tap.operator.code]: TerminalOrder(
+            terminals[tap.terminal, tap.operator.code], tap.operator.code, _ROLES[tap.kind]
         )
         for tap in taps
     }
@@ -142,22 +172,23 @@ def _loads(
         )
 
 
-def _planned(tap: Tap, card: str, codes: dict[str, dict[str, int]], scheme: Scheme) -> PlannedTap:
+def _planned(tap: Tap, lookup: _Lookup) -> PlannedTap:
     """The terminal charges what the row says; the class is read from the amounts."""
+    codes = lookup.codes
     explained = (
         None
         if tap.kind is RecordKind.ENTRY
-        else scheme.explain_fare(
+        else lookup.scheme.explain_fare(
             tap.kind, tap.tariff_fen, tap.charged_fen, transfer_mark=tap.transfer_mark
         )
     )
     bus = tap.kind is RecordKind.PURCHASE
     return PlannedTap(
         request=f"row {tap.row}",
-        card=card,
+        card=lookup.cards[tap.masked_card],
         time=tap.time,
         role=_ROLES[tap.kind],
-        terminal=tap.terminal,
+        terminal=lookup.terminals[tap.terminal, tap.operator.code],
         participant=tap.operator.code,
         tariff_fen=tap.tariff_fen,
         amount_fen=tap.charged_fen,

@@ -140,7 +140,7 @@ def _read_row(line: int, cells: dict[str, str], scheme: Scheme) -> Tap:
         )
     if not re.fullmatch(r"[0-9A-Za-z*]{1,20}", cells["card_no"]):
         raise TapsFileError(line, "card_no", f"{cells['card_no']!r} is not a masked card number")
-    if not re.fullmatch(r"[0-9]{1,12}", cells["equ_no"]):
+    if not re.fullmatch(r"[0-9]{1,11}", cells["equ_no"]):
         raise TapsFileError(line, "equ_no", f"{cells['equ_no']!r} is not a device number")
     if cells["conn_mark"] not in {"0", "1"}:
         raise TapsFileError(line, "conn_mark", f"{cells['conn_mark']!r} is neither 0 nor 1")

@@ -50,7 +50,11 @@ PLAN = small_plan()
 def run(folder: Path, on_step: Callable[[str], None]) -> dict[str, Any]:
     """Drive the plan in a folder, from wherever it stands, prove it, and give what people see."""
     keys = open_key_room(Settings(), PLAN.scheme)
-    city = open_city(folder) if (folder / "city.json").exists() else create_city(folder, "demo", bucket_count=1)
+    city = (
+        open_city(folder)
+        if (folder / "city.json").exists()
+        else create_city(folder, "demo", bucket_count=1)
+    )
     with city:
         drive(city, keys, PLAN, LocalEngine(1), lambda _stage, _steps: None, on_step)
         statement = read_statement(city, PLAN.settlement_days)

@@ -175,3 +175,11 @@ def test_a_card_that_could_not_hold_what_it_is_charged_is_refused(tmp_path: Path
     ]
     with pytest.raises(TapsFileError, match="line 3, column deal_money"):
         plan_published(read(write(tmp_path, *rows)), SCHEME)
+
+
+def test_a_device_number_that_two_operators_use_is_two_terminals(tmp_path: Path) -> None:
+    other = {"company_name": "西部公共汽车", "card_no": "AAAAAAAAA"}
+    plan = plan_published(read(write(tmp_path, {}, other)), SCHEME)
+    _, first, _, second = sorted(plan.taps, key=lambda tap: (tap.card, tap.time))
+    assert {tap.participant for tap in (first, second)} == {101, 103}
+    assert first.terminal != second.terminal
