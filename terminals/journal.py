@@ -6,7 +6,7 @@ serial a record gets. Leaves what a tap means to the session and how files are s
 One SQLite file serves all terminals of one collector (采集点: a depot, a station, a shop). Its
 tables stand in `schema.sql`. A tap passes through these states::
 
-    (nothing) ──intent──► OPEN ──record──► RECORDED   in the next batch file
+    (nothing) ──intent──► OPEN ──record──► RECORDED   in the next batch file, unless held back
                             ├──void────► VOID         the card was not debited; no record, no hole
                             ├──lapse───► LAPSED       the card can no longer say; stays unresolved
                             └──forge───► FORGED       the card's own MAC was wrong
@@ -35,7 +35,7 @@ from cardcore.records import TransactionRecord, decode_record, encode_record
 from terminals.errors import JournalDamagedError, JournalError, JournalFullError
 from terminals.taps import Intent, TapOutcome, TapState
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 BUSY_TIMEOUT_S = 10.0
 MAGIC = b"SQLite format 3\x00"
 #: Steps between two checkpoints: about 20 MiB of log, and one tap in five hundred waits for one.

@@ -2,24 +2,25 @@
 
 Decides which rows of a cut or overwritten file can be trusted to be what was written, and makes a
 new journal of them. Leaves to the back office to say which records it has already: all are sent
-again, and those it has are answered as duplicates.
+again, and those it has are answered as duplicates. A record that waits for its day goes on waiting.
 
 The file is read as bytes, not through SQLite, because a damaged first page or inner page would
 hide whole leaves that are well. Of a page only two kinds matter (SQLite file format §1.6): leaves
-of tables (0D: taps, records) and leaves of indexes (0A: requests). Pages of the write-ahead log
-replace those of the file up to the last commit. A row counts when its columns have the types of
-its table and its record decodes.
+of tables (0D: taps, records, holds) and leaves of indexes (0A: requests). Pages of the write-ahead
+log replace those of the file up to the last commit. A row counts when its columns have the types
+of its table and its record decodes.
 
 What is not promised: a row on a lost page is lost, and a finished tap whose record is lost is lost
-with it. Serials that may have been used are not used again (`SERIAL_MARGIN`), so a salvaged
-terminal shows a gap, never the same serial twice.
+with it. A record whose hold is lost goes up at once. Serials that may have been used are not used
+again (`SERIAL_MARGIN`), so a salvaged terminal shows a gap, never the same serial twice.
 """
 
 import sqlite3
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from cardcore.errors import RecordFormatError
@@ -54,9 +55,10 @@ class SalvageReport:
 class _Finds:
     """Rows by their keys; a later find of the same key replaces an earlier one."""
 
-    taps: dict[int, Row]
-    records: dict[int, Row]
-    requests: dict[str, Row]
+    taps: dict[int, Row] = field(default_factory=dict)
+    records: dict[int, Row] = field(default_factory=dict)
+    requests: dict[str, Row] = field(default_factory=dict)
+    holds: dict[int, Row] = field(default_factory=dict)
     unreadable: int = 0
 
 
@@ -111,7 +113,7 @@ def _page_bytes(data: bytes, log: bytes) -> int:
 
 
 def _scan(pages: Mapping[int, bytes]) -> _Finds:
-    finds = _Finds({}, {}, {})
+    finds = _Finds()
     for number, page in sorted(pages.items()):
         start = _FILE_HEADER_BYTES if number == 1 else 0
         if page[start] not in {_TABLE_LEAF, _INDEX_LEAF}:
@@ -188,6 +190,8 @@ def _keep(finds: _Finds, key: int, row: Row) -> None:
                 finds.records[key] = row
         case (str() as request_id, bytes(), int()):
             finds.requests[request_id] = row
+        case (None, str() as until, int() | None) if _is_day(until):
+            finds.holds[key] = row
 
 
 def _decode(data: bytes) -> TransactionRecord | None:
@@ -195,6 +199,13 @@ def _decode(data: bytes) -> TransactionRecord | None:
         return decode_record(data)
     except RecordFormatError:
         return None
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _tap_rows(finds: _Finds) -> dict[int, Row]:
@@ -235,10 +246,19 @@ def _fill(
         "INSERT INTO requests VALUES (?, ?, ?)",
         [row for row in finds.requests.values() if row[2] in finds.taps],
     )
-    # Positions close up again, because a batch file is a range without holes.
+    # Positions close up again, because those of a journal have no holes.
+    positions = {old: new for new, old in enumerate(sorted(finds.records), 1)}
     database.executemany(
         "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [(position, *row[1:]) for position, row in enumerate(_in_order(finds.records), 1)],
+        [(new, *finds.records[old][1:]) for old, new in positions.items()],
+    )
+    database.executemany(
+        "INSERT INTO holds VALUES (?, ?, NULL)",
+        [
+            (positions[old], until)
+            for old, (_, until, sequence) in finds.holds.items()
+            if old in positions and sequence is None
+        ],
     )
     database.execute(
         "UPDATE collector SET serial_floor = ? + (SELECT coalesce(max(serial), 0) FROM records)",
@@ -246,7 +266,7 @@ def _fill(
     )
     if last_sequence:
         database.execute(
-            "INSERT INTO batches VALUES (?, 1, 0, '', 0, '', '{\"salvaged\": true}', 1)",
+            "INSERT INTO batches VALUES (?, 1, 0, 0, '', 0, '', '{\"salvaged\": true}', 1)",
             (last_sequence,),
         )
     database.execute("COMMIT")

@@ -31,7 +31,7 @@ CREATE TABLE requests (
 ) STRICT, WITHOUT ROWID;
 
 -- One row a finished record, with the terminal's life-long totals after it.
--- Positions have no holes, and a batch file is a range of them.
+-- Positions have no holes, and in one terminal they rise with the serial.
 CREATE TABLE records (
     position INTEGER PRIMARY KEY,
     tap INTEGER NOT NULL,
@@ -45,11 +45,14 @@ CREATE TABLE records (
 CREATE UNIQUE INDEX records_serial ON records (terminal, serial);
 
 -- One row a batch file. It is committed before the file is made, so the same sequence is always
--- the same bytes.
+-- the same bytes. A file holds a set of positions: those from first to last that were never held
+-- back, and those held back that were given to it. Up to the highest last_position, every record
+-- is in a file unless it is held back still.
 CREATE TABLE batches (
     sequence INTEGER PRIMARY KEY,
     first_position INTEGER NOT NULL,
-    last_position INTEGER NOT NULL,
+    last_position INTEGER NOT NULL, -- first - 1 when it took nothing new
+    record_count INTEGER NOT NULL,  -- with copies
     business_day TEXT NOT NULL,
     key_version INTEGER NOT NULL,
     created_at TEXT NOT NULL,
@@ -69,6 +72,14 @@ CREATE TABLE batch_registers (
     unresolved_fen INTEGER NOT NULL,
     PRIMARY KEY (sequence, terminal)
 ) STRICT, WITHOUT ROWID;
+
+-- Finished records that the collector cannot read out of their terminal yet (未采集): a bus that
+-- did not come home. Never a record that was in a file when it was to be held back.
+CREATE TABLE holds (
+    position INTEGER PRIMARY KEY REFERENCES records (position),
+    until TEXT NOT NULL,            -- the first day on which it can go up
+    sequence INTEGER                -- NULL until a batch file holds it
+) STRICT;
 
 -- Records that a collector read out of their terminal once more (重复采集). They go up again, and
 -- settlement is the one that knows them for what they are.

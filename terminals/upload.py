@@ -5,9 +5,18 @@ the bytes of the file to `cardcore.batch` and the sending to whoever has a netwo
 
 A file is planned first: one committed row says which positions of the journal it holds and what
 its registers are. From then on the same sequence is always the same bytes, so a file that was cut,
-lost or never answered is made again and sent again, and the back office sees a repetition. The
-next file begins where this one ends; records of several business days may share one. What a
-collector reads out of a terminal a second time goes up a second time, behind the new records.
+lost or never answered is made again and sent again, and the back office sees a repetition. Records
+of several business days may share one.
+
+A file takes every record that is in none yet, in the order of the journal, but for those held back
+(`hold_back`): a bus that did not come home is read out on a later day, when others have sent newer
+records. What a collector reads out of a terminal a second time goes up a second time, behind the
+new records, never before the record itself may go.
+
+A register never speaks of records that no file has reached. It gives the terminal's life-long
+totals at its newest record in this file or an earlier one, and an older record that is held back
+still is counted in them. So the back office names a difference on the day the newer records come,
+and none on the day that brings the older one, whose register has not gone back.
 """
 
 import json
@@ -16,10 +25,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from sqlite3 import Connection
 
 from cardcore.batch import RECORDS_MAX, BatchHeader, DeviceRegister, encode_batch
 from cardcore.digits import decode_date
 from cardcore.records import FIELD
+from terminals.errors import JournalDamagedError
 from terminals.journal import Journal, sync_folder
 
 Sign = Callable[[bytes], bytes]
@@ -28,6 +39,39 @@ _REGISTER_COLUMNS = (
     "terminal, first_serial, last_serial, lifetime_records, lifetime_debit_fen, "
     "lifetime_load_fen, unresolved_records, unresolved_fen"
 )
+# Two ordered halves that SQLite merges, so a long backlog is neither sorted nor read whole.
+_RECORDS_TO_SEND = """
+SELECT position, record, terminal, serial, false AS is_held FROM records
+WHERE position > ? AND position NOT IN (SELECT position FROM holds)
+UNION ALL
+SELECT position, record, terminal, serial, true FROM holds JOIN records USING (position)
+WHERE sequence IS NULL AND until <= ?
+ORDER BY position LIMIT ?
+"""
+_REPEATS_TO_SEND = """
+SELECT position, record, copy FROM repeats JOIN records USING (position)
+WHERE sequence IS NULL
+AND position NOT IN (SELECT position FROM holds WHERE sequence IS NULL AND until > ?)
+ORDER BY position, copy LIMIT ?
+"""
+_RECORDS_OF_BATCH = """
+SELECT record, position FROM records
+WHERE position BETWEEN ? AND ? AND position NOT IN (SELECT position FROM holds)
+UNION ALL
+SELECT record, position FROM holds JOIN records USING (position) WHERE sequence = ?
+ORDER BY position
+"""
+_REPEATS_OF_BATCH = """
+SELECT record FROM repeats JOIN records USING (position) WHERE sequence = ?
+ORDER BY position, copy
+"""
+# Up to the last position of the newest file only what is held back still is in no file.
+_NEWEST_SENT = """
+SELECT serial, lifetime_records, lifetime_debit_fen, lifetime_load_fen FROM records
+WHERE terminal = ? AND position <= ?
+AND NOT EXISTS (SELECT 1 FROM holds WHERE position = records.position AND sequence IS NULL)
+ORDER BY serial DESC LIMIT 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,101 +94,111 @@ def batch_name(sender: int, sequence: int) -> str:
 
 
 def read_again(journal: Journal, terminal: str, serial: int, copies: int) -> None:
-    """Send a record so many times more, in the next file; asking again changes nothing.
+    """Send a record so many times more, in the next file that it may go into; asking again
+    changes nothing.
 
     `KeyError` when the journal holds no such record.
     """
     with journal.transaction("repeat") as database:
-        row = database.execute(
-            "SELECT position FROM records WHERE terminal = ? AND serial = ?", (terminal, serial)
-        ).fetchone()
-        if row is None:
-            raise KeyError((terminal, serial))
+        position = _position(database, terminal, serial)
         database.executemany(
             "INSERT OR IGNORE INTO repeats (position, copy) VALUES (?, ?)",
-            [(row[0], copy) for copy in range(1, copies + 1)],
+            [(position, copy) for copy in range(1, copies + 1)],
         )
 
 
+def hold_back(journal: Journal, terminal: str, serial: int, until: date) -> bool:
+    """Keep a finished record out of every file made before that day; whether it waits for its day.
+
+    A record waits for the day that was stated first: asking again changes nothing. One that is in
+    a file already goes up with it; that changes nothing either and gives False. `KeyError` when
+    the journal holds no such record.
+    """
+    with journal.transaction("hold") as database:
+        position = _position(database, terminal, serial)
+        _, after = _last_batch(database)
+        if position > after:
+            database.execute(
+                "INSERT OR IGNORE INTO holds (position, until) VALUES (?, ?)",
+                (position, until.isoformat()),
+            )
+        waits = database.execute(
+            "SELECT sequence IS NULL FROM holds WHERE position = ?", (position,)
+        ).fetchone()
+    return waits is not None and bool(waits[0])
+
+
 def plan_batch(journal: Journal, *, key_version: int, now: datetime) -> int | None:
-    """Give the next records a file; its sequence, or None when there is nothing to send.
+    """Give the records that may go up by now a file; its sequence, or None without any.
 
     At most `RECORDS_MAX` records go into one, so a long backlog takes several calls.
     """
     with journal.transaction("batch") as database:
-        sequence, after = database.execute(
-            "SELECT coalesce(max(sequence), 0) + 1, coalesce(max(last_position), 0) FROM batches"
-        ).fetchone()
-        repeats = database.execute(
-            "SELECT record, position, copy FROM repeats JOIN records USING (position) "
-            "WHERE sequence IS NULL ORDER BY position, copy LIMIT ?",
-            (RECORDS_MAX,),
-        ).fetchall()
+        last_sequence, after = _last_batch(database)
+        sequence, today = last_sequence + 1, now.date().isoformat()
+        repeats = database.execute(_REPEATS_TO_SEND, (today, RECORDS_MAX)).fetchall()
         rows = database.execute(
-            "SELECT position, terminal, serial, record, lifetime_records, lifetime_debit_fen, "
-            "lifetime_load_fen FROM records WHERE position > ? ORDER BY position LIMIT ?",
-            (after, RECORDS_MAX - len(repeats)),
+            _RECORDS_TO_SEND, (after, today, RECORDS_MAX - len(repeats))
         ).fetchall()
         if not rows and not repeats:
             return None
-        first_serials: dict[str, int] = {}
-        totals: dict[str, tuple[int, ...]] = {}
-        for _, terminal, serial, _, *lifetime in rows:
-            first_serials.setdefault(terminal, serial)
-            totals[terminal] = (serial, *lifetime)
+        last = max(after, rows[-1][0]) if rows else after
         database.execute(
-            "INSERT INTO batches (sequence, first_position, last_position, business_day, "
-            "key_version, created_at, settled) VALUES (?, ?, ?, ?, ?, ?, 0)",
+            "INSERT INTO batches (sequence, first_position, last_position, record_count, "
+            "business_day, key_version, created_at, settled) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
             (
-                *(sequence, after + 1, rows[-1][0] if rows else after),
-                max(
-                    _business_day(record)
-                    for record in (*(row[3] for row in rows), *(row[0] for row in repeats))
-                ).isoformat(),
+                *(sequence, after + 1, last, len(rows) + len(repeats)),
+                max(_business_day(row[1]) for row in (*rows, *repeats)).isoformat(),
                 key_version,
                 now.replace(microsecond=0).isoformat(),
             ),
         )
         database.executemany(
-            "UPDATE repeats SET sequence = ? WHERE position = ? AND copy = ?",
-            [(sequence, position, copy) for _, position, copy in repeats],
+            "UPDATE holds SET sequence = ? WHERE position = ?",
+            [(sequence, position) for position, _, _, _, is_held in rows if is_held],
         )
+        database.executemany(
+            "UPDATE repeats SET sequence = ? WHERE position = ? AND copy = ?",
+            [(sequence, position, copy) for position, _, copy in repeats],
+        )
+        first_serials: dict[str, int] = {}
+        for _, _, terminal, serial, _ in rows:
+            first_serials[terminal] = min(serial, first_serials.get(terminal, serial))
         database.executemany(
             f"INSERT INTO batch_registers (sequence, {_REGISTER_COLUMNS}) "  # noqa: S608 - constants
             f"VALUES ({sequence}, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (terminal, first, *totals[terminal], *_unresolved(journal, terminal))
+                (
+                    *(terminal, first),
+                    *database.execute(_NEWEST_SENT, (terminal, last)).fetchone(),
+                    *_unresolved(journal, terminal),
+                )
                 for terminal, first in first_serials.items()
             ],
         )
-    return int(sequence)
+    return sequence
 
 
 def build_batch(journal: Journal, sequence: int, sign: Sign) -> bytes:
-    """The bytes of a planned file, the same at every call. `KeyError` when it was never planned."""
+    """The bytes of a planned file, the same at every call. `KeyError` when it was never planned,
+    `JournalDamagedError` when the journal has lost a record of it.
+    """
     planned = journal.query(
-        "SELECT first_position, last_position, business_day, key_version, created_at "
-        "FROM batches WHERE sequence = ?",
+        "SELECT first_position, last_position, record_count, business_day, key_version, "
+        "created_at FROM batches WHERE sequence = ?",
         sequence,
     )
     if not planned:
         raise KeyError(sequence)
-    first, last, business_day, key_version, created_at = planned[0]
+    first, last, record_count, business_day, key_version, created_at = planned[0]
     records = [
-        row[0]
-        for row in journal.query(
-            "SELECT record FROM records WHERE position BETWEEN ? AND ? ORDER BY position",
-            first,
-            last,
-        )
-    ] + [
-        row[0]
-        for row in journal.query(
-            "SELECT record FROM repeats JOIN records USING (position) WHERE sequence = ? "
-            "ORDER BY position, copy",
-            sequence,
-        )
+        *(row[0] for row in journal.query(_RECORDS_OF_BATCH, first, last, sequence)),
+        *(row[0] for row in journal.query(_REPEATS_OF_BATCH, sequence)),
     ]
+    if len(records) != record_count:
+        raise JournalDamagedError(
+            f"file {sequence} was planned with {record_count} records, {len(records)} are there"
+        )
     registers = [
         DeviceRegister(*row)
         for row in journal.query(
@@ -159,7 +213,7 @@ def build_batch(journal: Journal, sequence: int, sign: Sign) -> bytes:
         business_day=date.fromisoformat(business_day),
         key_version=key_version,
         created_at=datetime.fromisoformat(created_at),
-        record_count=len(records),
+        record_count=record_count,
         register_count=len(registers),
     )
     return encode_batch(header, records, registers, sign)
@@ -198,8 +252,7 @@ def store_answer(
 def batches(journal: Journal) -> tuple[BatchStatus, ...]:
     """Every planned file, in order."""
     rows = journal.query(
-        "SELECT sequence, last_position - first_position + 1 + (SELECT count(*) FROM repeats "
-        "WHERE repeats.sequence = batches.sequence), settled, answer FROM batches ORDER BY sequence"
+        "SELECT sequence, record_count, settled, answer FROM batches ORDER BY sequence"
     )
     return tuple(
         BatchStatus(sequence, records, bool(settled), json.loads(answer) if answer else None)
@@ -210,6 +263,23 @@ def batches(journal: Journal) -> tuple[BatchStatus, ...]:
 def pending_batches(journal: Journal) -> tuple[BatchStatus, ...]:
     """Files still to be sent, in order: never answered, or answered with "send it again"."""
     return tuple(batch for batch in batches(journal) if not batch.settled)
+
+
+def _position(database: Connection, terminal: str, serial: int) -> int:
+    row = database.execute(
+        "SELECT position FROM records WHERE terminal = ? AND serial = ?", (terminal, serial)
+    ).fetchone()
+    if row is None:
+        raise KeyError((terminal, serial))
+    return int(row[0])
+
+
+def _last_batch(database: Connection) -> tuple[int, int]:
+    """The last sequence, and the position up to which every record is in a file or held back."""
+    sequence, position = database.execute(
+        "SELECT coalesce(max(sequence), 0), coalesce(max(last_position), 0) FROM batches"
+    ).fetchone()
+    return int(sequence), int(position)
 
 
 def _unresolved(journal: Journal, terminal: str) -> tuple[int, int]:

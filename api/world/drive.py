@@ -1,8 +1,13 @@
 """Driving a plan to its end: taps, files, clearing runs, closed days.
 
-Decides only the order. Every step may be repeated: a tap that has its answer gets it again, a file
-that was received is answered as before, a closed day stays closed. So a drive that was killed is
-driven again from the start and ends as if it had not been.
+Decides only the order. Taps happen in the order of their time, whatever day settles them, so a
+card's own log and counters are in order. What a later day settles is held back in the journal of
+its collector until that day, as a bus that did not come home holds its records: the day between
+closes with an open gap, the later one fills it.
+
+Every step may be repeated: a tap that has its answer gets it again, a file that was received is
+answered as before, a closed day stays closed. So a drive that was killed is driven again from the
+start and ends as if it had not been.
 """
 
 from collections import Counter
@@ -19,9 +24,17 @@ from settlement.city import City
 from settlement.engine import Engine
 from settlement.intake import FileAnswer
 from settlement.service import OnStep, close_day, pass_by, receive_file, run_clearing
+from settlement.store.days import load_closed_days
 from settlement.window import DayAnswer
 from terminals.taps import TapOutcome, TapResult
-from terminals.upload import pending_batches, plan_batch, read_again, store_answer, write_batch
+from terminals.upload import (
+    hold_back,
+    pending_batches,
+    plan_batch,
+    read_again,
+    store_answer,
+    write_batch,
+)
 
 #: Told the stage and how many steps of it were done.
 OnProgress = Callable[[str, int], None]
@@ -56,12 +69,17 @@ def drive(
     driven = Driven()
     with VirtualCity(city, keys, plan, on_step) as world:
         world.prepare()
-        for day in plan.settlement_days:
-            for tap in plan.taps:
-                if tap.settlement_day == day:
-                    _count(driven, tap, _tap(world, tap))
-                    on_progress(TAPS, 1)
-            _upload(world, keys, datetime.combine(day, time(23, 59, 59)), on_progress, on_step)
+        closed = {each.settlement_day for each in load_closed_days(city.database)}
+        begin = 0
+        for day, end in plan.taps_by_day():
+            for tap in plan.taps[begin:end]:
+                _count(driven, tap, _tap(world, tap, day))
+                on_progress(TAPS, 1)
+            begin = end
+            # All of a closed day went up before it closed. What its collectors hold now is of the
+            # day after, perhaps a record that a killed drive had no time to hold back.
+            if day not in closed:
+                _upload(world, keys, datetime.combine(day, time(23, 59, 59)), on_progress, on_step)
             driven.days[day] = _settle(city, day, engine, on_step)
             on_progress(DAYS, 1)
     return driven
@@ -73,12 +91,15 @@ def _count(driven: Driven, tap: PlannedTap, result: TapResult) -> None:
         driven.record = result.record.id
 
 
-def _tap(world: VirtualCity, tap: PlannedTap) -> TapResult:
+def _tap(world: VirtualCity, tap: PlannedTap, day: date) -> TapResult:
+    """One tap, and what its collector does with its record while it waits for `day` to close."""
     result = world.tap(tap)
     if not result.outcome.done:
         raise DriveError(f"tap {tap.request} of card {tap.card}: {result.outcome.name}")
-    if tap.copies and result.record is not None:
-        record, journal = result.record, world.journal(tap.participant)
+    record, journal = result.record, world.journal(tap.participant)
+    if record is not None and tap.settlement_day > day:
+        hold_back(journal, record.terminal, record.terminal_serial, tap.settlement_day)
+    if record is not None and tap.copies:
         read_again(journal, record.terminal, record.terminal_serial, tap.copies)
     return result
 

@@ -3,7 +3,7 @@ it runs; a plan is made whole, then driven. A published tap file and a seeded de
 become plans, so one road drives both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -80,7 +80,8 @@ class PlannedTap:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole plan: taps in the order in which they happen, each with the day that settles it.
+    """A whole plan: taps in the order of their time, each with the day that settles it. A tap may
+    be settled later than ones that come after it.
 
     `names` gives the texts behind the codes of lines, stations and vehicles.
     """
@@ -96,3 +97,13 @@ class Plan:
     def settlement_days(self) -> tuple[date, ...]:
         """The days to be closed, in order."""
         return tuple(sorted({tap.settlement_day for tap in self.taps}))
+
+    def taps_by_day(self) -> Iterator[tuple[date, int]]:
+        """Each day to be closed, in order, and how many taps have happened when it is uploaded: up
+        to the last one that it or a day before it settles.
+        """
+        ends = {tap.settlement_day: end for end, tap in enumerate(self.taps, start=1)}
+        happened = 0
+        for day in sorted(ends):
+            happened = max(happened, ends[day])
+            yield day, happened

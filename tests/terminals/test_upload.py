@@ -7,11 +7,8 @@ from pathlib import Path
 import pytest
 
 from cardcore.batch import DeviceRegister, decode_batch
-from cardcore.keys import KeyRef, KeyUsage
 from terminals import upload
 from terminals.connection import InProcessConnection
-from terminals.journal import Journal
-from terminals.taps import Fare
 from terminals.upload import (
     batch_name,
     batches,
@@ -26,26 +23,16 @@ from tests.terminals.world import (
     KEYS,
     NOON,
     SENDER,
+    SIGNING,
     a_card,
     a_request,
     a_terminal,
     an_open_journal,
     load,
     records_of,
+    rides,
+    sign,
 )
-
-SIGNING = KeyRef(KeyUsage.FILE_SIGNING, "101", 1)
-
-
-def sign(message: bytes) -> bytes:
-    return KEYS.sign(SIGNING, message)
-
-
-def _rides(journal: Journal, first: int, count: int) -> None:
-    terminal = a_terminal("bus", journal)
-    for number in range(first, first + count):
-        request = a_request(f"ride {number}", "bus", Fare(0, 0))
-        assert terminal.tap(InProcessConnection(a_card(number)), request, NOON).outcome.done
 
 
 def test_file_carries_the_records_and_the_registers_as_they_stood_after_it(tmp_path: Path) -> None:
@@ -74,10 +61,10 @@ def test_file_carries_the_records_and_the_registers_as_they_stood_after_it(tmp_p
 
 def test_same_sequence_is_the_same_bytes_whatever_happened_since(tmp_path: Path) -> None:
     with an_open_journal(tmp_path) as journal:
-        _rides(journal, 1, 3)
+        rides(journal, 1, 3)
         plan_batch(journal, key_version=1, now=NOON)
         first = build_batch(journal, 1, sign)
-        _rides(journal, 4, 3)
+        rides(journal, 4, 3)
         plan_batch(journal, key_version=1, now=NOON + timedelta(days=1))
         store_answer(journal, 1, {"answer": "TRUNCATED"}, settled=False)
     with an_open_journal(tmp_path) as journal:
@@ -90,7 +77,7 @@ def test_same_sequence_is_the_same_bytes_whatever_happened_since(tmp_path: Path)
 def test_nothing_to_send_plans_nothing(tmp_path: Path) -> None:
     with an_open_journal(tmp_path) as journal:
         assert plan_batch(journal, key_version=1, now=NOON) is None
-        _rides(journal, 1, 1)
+        rides(journal, 1, 1)
         assert plan_batch(journal, key_version=1, now=NOON) == 1
         assert plan_batch(journal, key_version=1, now=NOON) is None
 
@@ -100,7 +87,7 @@ def test_long_backlog_is_cut_into_files_whose_registers_follow_one_another(
 ) -> None:
     monkeypatch.setattr(upload, "RECORDS_MAX", 4)
     with an_open_journal(tmp_path) as journal:
-        _rides(journal, 1, 10)
+        rides(journal, 1, 10)
         planned = [plan_batch(journal, key_version=1, now=NOON) for _ in range(4)]
         assert planned == [1, 2, 3, None]
         registers = [
@@ -116,7 +103,7 @@ def test_file_stays_pending_until_an_answer_settles_it_and_then_keeps_that_answe
     tmp_path: Path,
 ) -> None:
     with an_open_journal(tmp_path) as journal:
-        _rides(journal, 1, 1)
+        rides(journal, 1, 1)
         plan_batch(journal, key_version=1, now=NOON)
         assert [batch.sequence for batch in pending_batches(journal)] == [1]
         store_answer(journal, 1, {"answer": "TRUNCATED"}, settled=False)
@@ -131,7 +118,7 @@ def test_outbox_holds_whole_files_only(tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     outbox.mkdir()
     with an_open_journal(tmp_path) as journal:
-        _rides(journal, 1, 2)
+        rides(journal, 1, 2)
         plan_batch(journal, key_version=1, now=NOON)
         path = write_batch(journal, 1, sign, outbox)
         again = write_batch(journal, 1, sign, outbox)
@@ -152,7 +139,7 @@ def test_kill_at_an_upload_step_changes_no_byte_of_the_file(tmp_path: Path, step
     outbox = tmp_path / "outbox"
     outbox.mkdir()
     with an_open_journal(tmp_path) as journal:
-        _rides(journal, 1, 3)
+        rides(journal, 1, 3)
 
     def send(hear: Callable[[str], None] | None) -> None:
         with an_open_journal(tmp_path, hear) as journal:

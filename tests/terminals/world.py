@@ -43,7 +43,8 @@ from terminals.terminal import NO_PSAM, Identity, Terminal, make_device, read_ps
 
 LABEL, SENDER = SCHEME.name, 101
 NOON = datetime.fromisoformat("2018-09-01T12:00:00")
-REFS = (*issuer_key_refs(LABEL, 1), KeyRef(KeyUsage.FILE_SIGNING, "101", 1))
+SIGNING = KeyRef(KeyUsage.FILE_SIGNING, "101", 1)
+REFS = (*issuer_key_refs(LABEL, 1), SIGNING)
 ROLES = {"bus": BUS, "entry": ENTRY, "exit": EXIT, "shop": SHOP, "kiosk": KIOSK}
 FARES = {
     "bus": Fare(200, 160),
@@ -173,6 +174,19 @@ def load(card: Card, journal: Journal, amount_fen: int = 10_000, name: str = "lo
     kiosk = a_terminal("kiosk", journal)
     request = a_request(name, "kiosk", Fare(amount_fen, amount_fen))
     return kiosk.tap(InProcessConnection(card), request, NOON - timedelta(hours=1))
+
+
+def rides(journal: Journal, first: int, count: int) -> None:
+    """Free bus rides, each of its own card."""
+    terminal = a_terminal("bus", journal)
+    for number in range(first, first + count):
+        request = a_request(f"ride {number}", "bus", Fare(0, 0))
+        assert terminal.tap(InProcessConnection(a_card(number)), request, NOON).outcome.done
+
+
+def sign(message: bytes) -> bytes:
+    """The signature of the collector."""
+    return KEYS.sign(SIGNING, message)
 
 
 def records_of(journal: Journal) -> list[bytes]:
