@@ -36,6 +36,10 @@ _COLUMNS = (
     "terminal_serial", "operator", "line", "station", "vehicle", "business_day",
     "previous_type", "previous_counter", "tariff_version", "hotlist_version",
 )  # fmt: skip
+#: Two BCD digits as a number, and whether a byte is two digits at all.
+_PAIR = np.array([byte // 16 * 10 + byte % 16 for byte in range(256)], np.int32)
+_IS_PAIR = np.array([byte // 16 <= 9 and byte % 16 <= 9 for byte in range(256)])
+
 _FACT_QUERY = "SELECT * REPLACE (CAST(business_day AS DATE) AS business_day) FROM fact ORDER BY row"
 
 
@@ -77,7 +81,8 @@ def record_rows(records: bytes) -> Bytes:
 
 def record_columns(records: bytes) -> RecordColumns:
     """Read n * 192 bytes."""
-    rows = record_rows(records)
+    # Column by column in memory: every field is then read at once.
+    rows = np.asfortranarray(record_rows(records))
     high, low = _hash_halves(records)
     columns: dict[str, NDArray[np.generic]] = {}
     for name in _COLUMNS:
@@ -205,26 +210,25 @@ def _unsigned(cells: Bytes) -> NDArray[np.generic]:
     return wide.view(f">u{width}")[:, 0].astype(f"u{width}")
 
 
-def _bcd(cells: Bytes) -> tuple[Mask, NDArray[np.int64]]:
-    """Per row whether every half-byte is a digit, and each byte as a number 0 to 99."""
-    high, low = cells >> 4, cells & 0x0F
-    sound: Mask = np.all((high <= 9) & (low <= 9), axis=1)
-    return sound, high.astype(np.int64) * 10 + low
+def _are_digits(cells: Bytes) -> Mask:
+    """Per row whether every half-byte is a decimal digit."""
+    sound: Mask = np.all(_IS_PAIR[cells], axis=1)
+    return sound
 
 
 def _card_numbers(cells: Bytes) -> NDArray[np.uint64]:
-    sound, pairs = _bcd(cells)
     number = np.zeros(len(cells), np.uint64)
     for column in range(cells.shape[1]):
-        number = number * np.uint64(100) + pairs[:, column].astype(np.uint64)
-    number[~(sound & (cells[:, 0] >> 4 <= 1))] = 0
+        number = number * np.uint64(100) + _PAIR[cells[:, column]].astype(np.uint64)
+    number[~(_are_digits(cells) & (cells[:, 0] >> 4 <= 1))] = 0
     return number
 
 
 def _days(cells: Bytes) -> tuple[Mask, Moments]:
     """Per row whether YYYYMMDD is a day of the calendar, and midnight of it, else NaT."""
-    sound, pairs = _bcd(cells)
+    pairs = _PAIR[cells]
     year, month, day = pairs[:, 0] * 100 + pairs[:, 1], pairs[:, 2], pairs[:, 3]
+    sound = _are_digits(cells)
     sound &= (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
     months = ((np.where(sound, year, 1970) - 1970) * 12 + np.where(sound, month, 1) - 1).astype(
         "M8[M]"
@@ -239,9 +243,9 @@ def _days(cells: Bytes) -> tuple[Mask, Moments]:
 def _moments(cells: Bytes) -> tuple[Mask, Moments]:
     """Per row whether YYYYMMDDHHMMSS is a moment, and that moment, else NaT."""
     sound, moments = _days(cells[:, :4])
-    digits_sound, pairs = _bcd(cells[:, 4:])
-    hour, minute, second = pairs[:, 0], pairs[:, 1], pairs[:, 2]
-    sound &= digits_sound & (hour <= 23) & (minute <= 59) & (second <= 59)
+    clock = _PAIR[cells[:, 4:]]
+    hour, minute, second = clock[:, 0], clock[:, 1], clock[:, 2]
+    sound &= _are_digits(cells[:, 4:]) & (hour <= 23) & (minute <= 59) & (second <= 59)
     moments = moments + (hour * 3600 + minute * 60 + second).astype("m8[s]")
     moments[~sound] = np.datetime64("NaT")
     return sound, moments
@@ -257,9 +261,9 @@ def _sound(cells: Bytes, field: layout.Field) -> Mask:
     if coding is layout.TIME_OR_ZERO:
         return _moments(cells)[0] | ~cells.any(axis=1)
     if coding is layout.BCD:
-        return _bcd(cells)[0]
+        return _are_digits(cells)
     if coding is layout.CARD:
-        return _bcd(cells)[0] & (cells[:, 0] >> 4 <= 1)
+        return _are_digits(cells) & (cells[:, 0] >> 4 <= 1)
     if coding in {layout.UINT, layout.BYTES, layout.HEX}:
         return np.ones(len(cells), np.bool_)
     # What is left are enumerations of one byte: ask the coding about all 256 values once.
@@ -284,13 +288,17 @@ def _format_faults(rows: Bytes) -> Bytes:
     last = layout.FIELDS[-1]
     payload_at = last.offset + last.length
     size = rows[:, payload_at]
-    behind = np.arange(payload_at + 1, layout.RECORD_BYTES) - (payload_at + 1)
-    reserved = (rows[:, payload_at + 1 :] != 0) & (behind >= size[:, None])
+    # Most records carry no payload and are zero from here on: look closer at the others only.
+    filled = np.flatnonzero(rows[:, payload_at:].any(axis=1))
+    behind = np.arange(layout.RECORD_BYTES - payload_at - 1)
+    reserved = (rows[filled, payload_at + 1 :] != 0) & (behind >= size[filled, None])
+    is_clean = np.ones(len(rows), np.bool_)
+    is_clean[filled] = ~reserved.any(axis=1)
     sound = [
         rows[:, 0] == layout.VERSION,
         *(_sound(_cells(rows, field), field) for field in layout.FIELDS),
         size <= layout.PAYLOAD_BYTES_MAX,
-        ~reserved.any(axis=1),
+        is_clean,
     ]
     faults = np.zeros(len(rows), np.uint8)
     # From the last to the first: the first fault is written last and stays.

@@ -9,7 +9,10 @@ of them stands under the TAC of a debit, so none is trusted with money: a wrong 
 a price, never lose a fen (`settlement.reconcile_chain` says why). Three guesses are mended later:
 `_assign` looks for a late movement's place in the whole stretch where it can have been, `_gather`
 brings missing counters to the money that misses them, `_cancel` drops gaps that turn out to be
-none once every movement is known.
+none once every movement is known. What is not mended: when several movements of both kinds come
+late on different days, one of them can be taken for the latest. Its card then keeps an open gap
+without missing counters, priced at exactly the difference. `_cancel` also means that altered
+balances which cancel out over a complete chain are not reported.
 """
 
 from collections.abc import Iterator, Sequence
@@ -108,7 +111,7 @@ class _Slot:
         )
 
     def fit(self, movement: Movement) -> int:
-        """How many sides agree with the movement's balances; the open end counts for two."""
+        """How many sides agree with the movement's balances."""
         own = [each for each in self.movements if each.purse is movement.purse]
         ends = {each.after_fen for each in own[-1:]}
         if self.is_past:
@@ -116,9 +119,8 @@ class _Slot:
             moves_nothing = movement.before_fen == movement.after_fen
             return int(movement.before_fen in ends or (is_older and moves_nothing))
         joins = movement.before_fen in ends | {self.left.balance_fen}
-        if self.right is None:
-            return 2 * joins
-        return joins + (movement.after_fen == self.right.balance_fen)
+        ends_right = self.right is not None and movement.after_fen == self.right.balance_fen
+        return joins + ends_right
 
     def thread(self, reached: Point) -> tuple[list[Gap], Point, datetime | None]:
         """Order the movements put here: what is missing between them, where the chain then

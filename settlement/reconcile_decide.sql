@@ -1,25 +1,25 @@
 -- The last word on every record, and the cards and gaps as they stand afterwards.
 
-CREATE TABLE judged AS
-SELECT
-    record.* EXCLUDE (reason, chained),
-    record.chained AND unplaced.id IS NULL AS chained,
-    CASE
-        WHEN record.reason <> reason_none() THEN record.reason
-        WHEN unplaced.id IS NOT NULL THEN reason_card_counter_regressed()
-        WHEN record.time >= getvariable('settlement_day') + INTERVAL 2 DAY
-            THEN reason_clock_ahead()
-        WHEN hotlist.version <= record.hotlist_version THEN reason_hotlisted()
-        WHEN record.sector = sector_transit() AND NOT record.is_load
-            AND record.amount_fen > record.tariff_fen THEN reason_overcharged()
-        ELSE reason_none()
-    END AS reason,
-    hotlist.version > record.hotlist_version AS is_hotlisted_late
-FROM record
-LEFT JOIN unplaced ON unplaced.id = record.id
-LEFT JOIN hotlist ON hotlist.card_number = record.card_number;
-
 CREATE TABLE decision AS
+WITH judged AS (
+    SELECT
+        record.* EXCLUDE (reason, chained),
+        record.chained AND unplaced.id IS NULL AS chained,
+        CASE
+            WHEN record.reason <> reason_none() THEN record.reason
+            WHEN unplaced.id IS NOT NULL THEN reason_card_counter_regressed()
+            WHEN record.time >= getvariable('settlement_day') + INTERVAL 2 DAY
+                THEN reason_clock_ahead()
+            WHEN hotlist.version <= record.hotlist_version THEN reason_hotlisted()
+            WHEN record.sector = sector_transit() AND NOT record.is_load
+                AND record.amount_fen > record.tariff_fen THEN reason_overcharged()
+            ELSE reason_none()
+        END AS reason,
+        hotlist.version > record.hotlist_version AS is_hotlisted_late
+    FROM record
+    LEFT JOIN unplaced ON unplaced.id = record.id
+    LEFT JOIN hotlist ON hotlist.card_number = record.card_number
+)
 SELECT
     input.file, judged.row, judged.record_hash_high, judged.record_hash_low,
     judged.card_number, judged.terminal, judged.terminal_serial, judged.kind, judged.is_load,

@@ -1,10 +1,11 @@
 """Records and runs for tests of reconciliation: bytes and proofs, without keys and SQL."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -41,6 +42,8 @@ TERMINALS = (
     TerminalRow(GATE, METRO_OPERATOR, "gate"),
     TerminalRow(KIOSK, LOAD_AGENT, "kiosk"),
 )
+#: A row of SQL.
+Row = tuple[Any, ...]
 #: A record with the answer of the key service.
 Proven = tuple[bytes, ProofReason]
 
@@ -66,7 +69,7 @@ def debit(card: int = 1, **values: object) -> TransactionRecord:
         transaction_type=TransactionType.COMPOSITE,
         terminal=BUS,
         psam_sequence=1,
-        time=datetime(2018, 9, 1, 8),
+        time=datetime.fromisoformat("2018-09-01T08:00"),
         offline_counter=0,
         tariff_fen=200,
         psam="1" * 20,
@@ -109,7 +112,7 @@ def load(card: int = 1, **values: object) -> TransactionRecord:
         transaction_type=TransactionType.LOAD,
         terminal=KIOSK,
         operator=LOAD_AGENT,
-        time=datetime(2018, 9, 1, 7),
+        time=datetime.fromisoformat("2018-09-01T07:00"),
     )
     return replace(record, **values)  # type: ignore[arg-type] # the caller names fields
 
@@ -128,7 +131,7 @@ def chain(
             "balance_after_fen": balance_fen + amount_fen,
             "amount_fen": abs(amount_fen),
             "terminal_serial": next_serial[terminal],
-            "time": datetime(2018, 9, 1, 7) + timedelta(minutes=number),
+            "time": datetime.fromisoformat("2018-09-01T07:00") + timedelta(minutes=number),
         }
         if amount_fen > 0:
             records.append(load(card, online_counter=loads, **values))
@@ -232,7 +235,7 @@ class Desk:
         verdicts = self.verdicts()
         return [verdicts[file, row].reason for row in range(len(rows))]
 
-    def gaps(self) -> list[tuple[object, ...]]:
+    def gaps(self) -> list[Row]:
         """(card, kind, first, last, price, day, state) of the last run."""
         return self._query(
             gaps_path,
@@ -253,15 +256,16 @@ class Desk:
                 found.setdefault((card, 1), set()).update(range(ends[2], ends[3]))
         return {key: counters for key, counters in found.items() if counters}
 
-    def table(self, name: str) -> list[tuple[object, ...]]:
+    def table(self, name: str) -> list[Row]:
         """A table of the run's terminals."""
         return duckdb.read_parquet(str(self.folder / "terminals" / f"{name}.parquet")).fetchall()
 
-    def _query(self, path_of: object, select: str) -> list[tuple[object, ...]]:
-        rows: list[tuple[object, ...]] = []
-        for bucket in range(self._buckets):
-            assert callable(path_of)
-            rows += duckdb.sql(
-                f"{select} FROM read_parquet('{path_of(self.folder, bucket)}') ORDER BY ALL"
-            ).fetchall()
+    def _query(self, path_of: Callable[[Path, int], Path], select: str) -> list[Row]:
+        rows: list[Row] = []
+        with duckdb.connect() as connection:
+            for bucket in range(self._buckets):
+                rows += connection.execute(
+                    f"{select} FROM read_parquet($path)",
+                    {"path": str(path_of(self.folder, bucket))},
+                ).fetchall()
         return sorted(rows, key=str)

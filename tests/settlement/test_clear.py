@@ -2,7 +2,8 @@
 
 from random import Random
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from settlement.clear import clear, output_hash, share_out
 from settlement.dispositions import Disposition, Note, Reason

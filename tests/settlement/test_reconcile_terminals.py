@@ -5,7 +5,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cardcore.batch import DeviceRegister
 from settlement.reconcile_terminals import SerialGap, continue_serials
