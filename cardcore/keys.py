@@ -18,6 +18,15 @@ class KeyUsage(StrEnum):
     TAC = "tac"  # 交易认证码密钥 DTK: the card's signature under a transaction
     FILE_MAINTENANCE = "file-maintenance"  # 应用维护密钥 DAMK: secure messaging of UPDATE and BLOCK
     FILE_SIGNING = "file-signing"  # 文件签名: Ed25519 under batch files
+    UNLOAD = "unload"  # 圈提密钥 DULK: session key of unload
+    OVERDRAFT = "overdraft"  # 修改透支限额密钥 DUK: session key of the overdraft limit
+    PIN_UNBLOCK = "pin-unblock"  # PIN 解锁密钥 DPUK
+    PIN_RELOAD = "pin-reload"  # PIN 重装密钥 DRPK
+    INTERNAL_AUTHENTICATION = "internal-authentication"  # 内部认证密钥: the card proves itself
+    EXTERNAL_AUTHENTICATION = "external-authentication"  # 外部认证密钥: the reader proves itself
+    CHANNEL_ENC = "channel-enc"  # SCP03 Key-ENC: enciphers the secure channel
+    CHANNEL_MAC = "channel-mac"  # SCP03 Key-MAC: proves every command in it
+    CHANNEL_DEK = "channel-dek"  # SCP03 Key-DEK: enciphers keys inside commands
 
 
 @dataclass(frozen=True, slots=True, order=True)

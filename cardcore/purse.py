@@ -17,20 +17,15 @@ from dataclasses import dataclass, field, replace
 
 from cardcore import cryptograms
 from cardcore.apdu import StatusWord
-from cardcore.crypto import SUITES, Suite
-from cardcore.keys import Algorithm, Key, KeyUsage
+from cardcore.cardkeys import CardKey
 from cardcore.limits import COUNTER_MAX
 from cardcore.records import TransactionType
 
 _PROOF = struct.Struct(">BH4s4s")
 _STATE = struct.Struct(">iIIHH")
-_KEY = struct.Struct(">BBBB16s")
 _REQUEST = struct.Struct(">BI6s")
 _LOG = struct.Struct(">H3sIB6s7s")  # EF18, see layout.LogRecord
-_USAGE_CODES = {KeyUsage.PURCHASE: 1, KeyUsage.LOAD: 2, KeyUsage.TAC: 3}
-_USAGES = {code: usage for usage, code in _USAGE_CODES.items()}
-#: Internal files of an application that has a purse; nobody may read them.
-FID_KEYS = 0x0000
+#: The purse of an application; an internal file that nobody may read.
 FID_PURSE = 0x0002
 REQUEST_BYTES = _REQUEST.size
 CREDIT_BYTES = 11  # date 4, time 3, MAC2 4
@@ -102,33 +97,6 @@ class PurseState:
 
 
 @dataclass(frozen=True, slots=True)
-class PurseKey:
-    """A key of the purse: index chooses it, version and algorithm are shown to the terminal."""
-
-    index: int
-    version: int
-    algorithm: Algorithm
-    key: Key
-
-    def encode(self) -> bytes:
-        """20 bytes, one record of the key file."""
-        return _KEY.pack(
-            _USAGE_CODES[self.key.usage], self.index, self.version, self.algorithm, self.key.value
-        )
-
-    @classmethod
-    def decode(cls, data: bytes) -> "PurseKey":
-        """Read a record of the key file, which only personalisation has written."""
-        usage, index, version, algorithm, value = _KEY.unpack(data)
-        return cls(index, version, Algorithm(algorithm), Key(_USAGES[usage], value))
-
-    @property
-    def suite(self) -> Suite:
-        """The algorithm suite the key is for."""
-        return SUITES[self.algorithm]
-
-
-@dataclass(frozen=True, slots=True)
 class Request:
     """Data of INITIALIZE: which key, how much, at which terminal."""
 
@@ -148,8 +116,8 @@ class Pending:
 
     transaction_type: TransactionType
     request: Request
-    key: PurseKey
-    tac_key: PurseKey
+    key: CardKey
+    tac_key: CardKey
     random: bytes = field(repr=False)
 
 
@@ -171,7 +139,7 @@ class Completed:
 
 
 def initialize_load(
-    state: PurseState, request: Request, key: PurseKey, tac_key: PurseKey, random: bytes
+    state: PurseState, request: Request, key: CardKey, tac_key: CardKey, random: bytes
 ) -> StatusWord | Initialized:
     """INITIALIZE FOR LOAD (圈存初始化). `random` has 4 bytes.
 
@@ -203,8 +171,8 @@ def initialize_load(
 def initialize_purchase(
     state: PurseState,
     request: Request,
-    key: PurseKey,
-    tac_key: PurseKey,
+    key: CardKey,
+    tac_key: CardKey,
     random: bytes,
     *,
     composite: bool,

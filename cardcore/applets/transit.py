@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from cardcore.access import Access
+from cardcore.cardkeys import FID_KEYS, CardKey
 from cardcore.errors import KeyUsageError
-from cardcore.filesystem import Access, DedicatedFile, Structure, TreeBuilder
 from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.layout import (
     AID_PURSE,
@@ -30,8 +31,9 @@ from cardcore.layout import (
 )
 from cardcore.limits import BALANCE_MAX_FEN, BALANCE_MAX_REGISTERED_FEN
 from cardcore.memory import Memory
-from cardcore.purse import FID_KEYS, FID_PURSE, PurseKey, PurseState
+from cardcore.purse import FID_PURSE, PurseState
 from cardcore.tlv import Tlv
+from cardcore.tree import DedicatedFile, Structure, TreeBuilder
 
 #: File id of the PPSE; readers select it by name.
 FID_PPSE = 0x1000
@@ -117,7 +119,7 @@ def personalise(
         copied_sfi=Sfi.PUBLIC,
     )
     purse_keys = [
-        PurseKey(key_index, key_version, algorithm, _key(keys, usage))
+        CardKey(key_index, key_version, algorithm, _key(keys, usage))
         for usage in (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
     ]
     state = PurseState(

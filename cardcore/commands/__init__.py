@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from cardcore import purse
 from cardcore.apdu import CommandApdu, StatusWord
-from cardcore.filesystem import DedicatedFile, ElementaryFile, FileSystem
+from cardcore.filesystem import FileSystem
+from cardcore.tree import DedicatedFile, ElementaryFile
 
 
 @dataclass(frozen=True, slots=True)

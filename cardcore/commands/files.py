@@ -4,11 +4,12 @@ Decides which file a command means, whether it may be read and which bytes answe
 files lie in memory to `cardcore.filesystem`.
 """
 
+from cardcore.access import Access
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.commands import Context, Handler, Reply, Session
-from cardcore.filesystem import Access, DedicatedFile, ElementaryFile, Structure
 from cardcore.layout import FID_MASTER
 from cardcore.limits import RESPONSE_BYTES_MAX
+from cardcore.tree import DedicatedFile, ElementaryFile, Structure
 
 _BY_IDENTIFIER, _BY_NUMBER, _TO_THE_END = 0, 4, 5
 _CHALLENGE_BYTES = (8, 4, 16)  # the first answers a command that does not say
@@ -89,7 +90,7 @@ def read_binary(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
         return file
     if file.structure is not Structure.TRANSPARENT:
         return StatusWord.FILE_TYPE_INCOMPATIBLE
-    if file.read is not Access.ALWAYS:
+    if file.read != Access.ALWAYS:
         return StatusWord.SECURITY_NOT_SATISFIED
     rest = card.files.body(file)[offset:][:RESPONSE_BYTES_MAX]
     if not rest:
@@ -111,7 +112,7 @@ def read_record(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
         return file
     if file.structure is Structure.TRANSPARENT:
         return StatusWord.FILE_TYPE_INCOMPATIBLE
-    if file.read is not Access.ALWAYS:
+    if file.read != Access.ALWAYS:
         return StatusWord.SECURITY_NOT_SATISFIED
     number: int | None = apdu.p1
     if mode == _BY_IDENTIFIER:

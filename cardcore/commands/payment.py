@@ -7,13 +7,15 @@ cryptograms to `cardcore.purse`.
 from collections.abc import Callable
 
 from cardcore import purse
+from cardcore.access import Access
 from cardcore.apdu import CommandApdu, StatusWord
+from cardcore.cardkeys import FID_KEYS, CardKey, key_prefix
 from cardcore.commands import CachedRecord, Context, Handler, Reply, Session
-from cardcore.filesystem import Access, ElementaryFile, Structure
 from cardcore.keys import KeyUsage
 from cardcore.layout import Sfi
 from cardcore.limits import CAPP_RECORDS_MAX
 from cardcore.records import TransactionType
+from cardcore.tree import ElementaryFile, Structure
 
 #: P2 of purse commands: the electronic purse. No card of ours has the deposit book (存折, 01).
 _EP = 0x02
@@ -27,13 +29,13 @@ def _purse(card: Context) -> tuple[ElementaryFile, purse.PurseState] | None:
     return file, purse.PurseState.decode(card.files.body(file))
 
 
-def _key(card: Context, usage: KeyUsage, index: int) -> purse.PurseKey | None:
-    file = card.files.child(card.session.directory, purse.FID_KEYS)
+def _key(card: Context, usage: KeyUsage, index: int) -> CardKey | None:
+    file = card.files.child(card.session.directory, FID_KEYS)
     assert isinstance(file, ElementaryFile), "a purse without a key file"
+    prefix = key_prefix(usage, index)
     for record in card.files.records(file):
-        key = purse.PurseKey.decode(record)
-        if (key.key.usage, key.index) == (usage, index):
-            return key
+        if record.startswith(prefix):
+            return CardKey.decode(record)
     return None
 
 
@@ -100,7 +102,7 @@ def update_capp(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
     file = card.files.by_sfi(card.session.directory, apdu.p2 >> 3)
     if file is None:
         return StatusWord.FILE_NOT_FOUND
-    if file.update is not Access.COMPOSITE:
+    if file.update != Access.COMPOSITE:
         return StatusWord.SECURITY_NOT_SATISFIED
     if len(card.session.cached) >= CAPP_RECORDS_MAX:
         return StatusWord.NO_SPACE

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from cardcore.card import Card
 from cardcore.errors import DecodeError
-from cardcore.filesystem import ElementaryFile, FileSystem, Structure, TreeBuilder
+from cardcore.filesystem import FileSystem
 from cardcore.memory import Memory
+from cardcore.tree import ElementaryFile, Structure, TreeBuilder
 from tests.cardcore.builders import counting_random
 
 
