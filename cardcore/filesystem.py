@@ -5,13 +5,14 @@ is to `cardcore.tree`, whether somebody may write to the commands, and that the 
 whole to `cardcore.memory`. Writing here means adding to a dict of changes; nothing is written yet.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
 from cardcore.errors import DecodeError
 from cardcore.memory import Memory
 from cardcore.tlv import Tlv, encode_all
 from cardcore.tree import (
     BODY_SLOT,
+    FILES_MAX,
     FIRST_RECORD_SLOT,
     HEADER_SLOT,
     DedicatedFile,
@@ -25,21 +26,22 @@ from cardcore.tree import (
 class FileSystem:
     """The files in a memory. The tree is read once; contents are read when they are asked for."""
 
-    __slots__ = ("_by_fid", "_by_number", "_by_sfi", "_memory", "_named", "root")
+    __slots__ = ("_by_fid", "_by_number", "_by_sfi", "_memory", "_named", "directories", "root")
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         files = [
             decode_file(cell >> 8, data)
             for cell, data in sorted(memory.cells().items())
-            if cell and cell & 0xFF == HEADER_SLOT
+            if cell and cell & 0xFF == HEADER_SLOT and cell >> 8 <= FILES_MAX
         ]
-        directories = [file for file in files if isinstance(file, DedicatedFile)]
+        #: MF and DFs in the order of the tree.
+        self.directories = directories = [file for file in files if isinstance(file, DedicatedFile)]
         if not directories or directories[0] is not files[0]:
             raise DecodeError("card image", 0, "no master file")
         self.root = directories[0]
         self._named = [file for file in directories if file.name]
-        self._by_number = {file.number: file for file in directories}
+        self._by_number = {file.number: file for file in files}
         self._by_fid: dict[tuple[int, int], File] = {
             (file.parent, file.fid): file for file in files if file is not self.root
         }
@@ -51,7 +53,28 @@ class FileSystem:
 
     def parent(self, directory: DedicatedFile) -> DedicatedFile:
         """The directory above; the MF is above itself."""
-        return self._by_number[directory.parent]
+        above = self._by_number[directory.parent]
+        assert isinstance(above, DedicatedFile), "a directory stands in a directory"
+        return above
+
+    def upwards(self, directory: DedicatedFile) -> Iterator[DedicatedFile]:
+        """The directory, the one above it, and so on to the MF."""
+        yield directory
+        while directory is not self.root:
+            directory = self.parent(directory)
+            yield directory
+
+    def has(self, number: int) -> bool:
+        """Whether a file has that number."""
+        return number in self._by_number
+
+    def cells_below(self, directory: DedicatedFile) -> list[int]:
+        """Every cell of a directory and of what is in it."""
+        numbers = {directory.number}
+        for file in self._by_number.values():
+            if file.parent in numbers:
+                numbers.add(file.number)
+        return [cell for cell in sorted(self._memory.cells()) if cell >> 8 in numbers]
 
     def child(self, directory: DedicatedFile, fid: int) -> File | None:
         """The file with that id directly in a directory."""
@@ -129,13 +152,39 @@ class FileSystem:
         assert len(data) <= len(old), "a record keeps its length"
         changes[file.number << 8 | slot] = data + old[len(data) :]
 
+    def replace_record(
+        self, file: ElementaryFile, number: int, data: bytes, changes: MutableMapping[int, bytes]
+    ) -> None:
+        """Put other bytes in the place of a record, also of another length."""
+        slot = self._slot(file, number, changes)
+        assert slot is not None, "no such record"
+        changes[file.number << 8 | slot] = data
+
+    def replace_records(
+        self, file: ElementaryFile, records: Sequence[bytes], changes: MutableMapping[int, bytes]
+    ) -> None:
+        """Give a linear file other records."""
+        assert file.structure is not Structure.CYCLIC, "a cyclic file is only appended to"
+        assert len(records) <= file.records_max, "too many records"
+        base = file.number << 8
+        for slot in range(max(self.count(file), len(records))):
+            record = records[slot] if slot < len(records) else b""
+            changes[base | FIRST_RECORD_SLOT + slot] = record
+        changes[base | BODY_SLOT] = bytes((0, len(records)))
+
     def append(
         self, file: ElementaryFile, data: bytes, changes: MutableMapping[int, bytes]
     ) -> None:
-        """Make a record the newest of a cyclic file; the oldest goes when the file is full."""
-        assert file.structure is Structure.CYCLIC
-        assert len(data) == file.size, "a cyclic file has records of one length"
+        """Add a record: the newest of a cyclic file, where the oldest goes when the file is full,
+        the last one of a linear file, which must have room.
+        """
         newest, count = self._read(file, BODY_SLOT, changes)
+        if file.structure is not Structure.CYCLIC:
+            assert count < file.records_max, "the file is full"
+            changes[file.number << 8 | FIRST_RECORD_SLOT + count] = data
+            changes[file.number << 8 | BODY_SLOT] = bytes((0, count + 1))
+            return
+        assert len(data) == file.size, "a cyclic file has records of one length"
         newest = (newest + 1) % file.records_max
         base = file.number << 8
         changes[base | FIRST_RECORD_SLOT + newest] = data

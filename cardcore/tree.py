@@ -12,7 +12,7 @@ A file's number is its place in the tree. Its cells are numbered file * 256 + sl
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeVar
@@ -21,7 +21,8 @@ from cardcore.access import Access
 from cardcore.errors import DecodeError
 
 RECORDS_MAX = 254
-FILES_MAX = 223
+#: Cells from 0xE000 on hold a package that is on its way in (`cardcore.commands.manage`).
+FILES_MAX = 0xDF
 HEADER_SLOT, BODY_SLOT, FIRST_RECORD_SLOT = 0, 1, 2
 _DEDICATED = struct.Struct(">BBHBB")  # structure, parent, file id, copied SFI, bytes of the name
 _ELEMENTARY = struct.Struct(">BBHBHBB")
@@ -123,6 +124,59 @@ def decode_file(number: int, data: bytes) -> File:
         raise DecodeError("file header", 0, str(error)) from error
 
 
+def check_tree(cells: Mapping[int, bytes]) -> list[File]:
+    """The files of these cells in the order of their numbers, the directory of all others first.
+
+    Raises `DecodeError`, with the cell where something is wrong, for cells that are no such tree:
+    a header that cannot be read, a parent that is not there, contents that do not fit.
+    """
+    files = [
+        decode_file(cell >> 8, data)
+        for cell, data in sorted(cells.items())
+        if cell & 0xFF == HEADER_SLOT
+    ]
+    if not files or not isinstance(files[0], DedicatedFile):
+        raise DecodeError("file tree", 0, "does not start with a directory")
+    directories = {files[0].number}
+    slots = {HEADER_SLOT + (files[0].number << 8)}
+    for file in files[1:]:
+        if file.parent not in directories:
+            raise DecodeError("file tree", file.number << 8, "the parent is no directory above")
+        if isinstance(file, DedicatedFile):
+            directories.add(file.number)
+            slots.add(file.number << 8)
+        else:
+            slots |= _check_contents(file, cells)
+    if slots != set(cells):
+        raise DecodeError("file tree", min(slots ^ set(cells)), "a cell that belongs to no file")
+    return files
+
+
+def _check_contents(file: ElementaryFile, cells: Mapping[int, bytes]) -> set[int]:
+    """The cells of an EF, which must all be there and fit."""
+    base = file.number << 8
+    body = cells.get(base | BODY_SLOT, b"")
+    slots = {base | HEADER_SLOT, base | BODY_SLOT}
+    if file.structure is Structure.TRANSPARENT:
+        if not body or len(body) != file.size:
+            raise DecodeError("file tree", base | BODY_SLOT, "the body has another length")
+        return slots
+    if len(body) != 2 or not 1 <= file.records_max <= RECORDS_MAX or not 1 <= file.size <= 0xFF:
+        raise DecodeError("file tree", base | BODY_SLOT, "is no record file")
+    newest, count = body
+    if newest >= file.records_max or count > file.records_max:
+        raise DecodeError("file tree", base | BODY_SLOT, "more records than the file has room for")
+    whole = file.structure is not Structure.LINEAR_VARIABLE
+    for slot in range(count):
+        cell = base | FIRST_RECORD_SLOT + slot
+        length = len(cells.get(cell, b""))
+        shortest = file.size if whole else max(1, file.identifier_bytes)
+        if not shortest <= length <= file.size:
+            raise DecodeError("file tree", cell, "the record has another length")
+        slots.add(cell)
+    return slots
+
+
 class TreeBuilder:
     """Makes the tree of a new card, file by file, and collects its cells.
 
@@ -199,7 +253,7 @@ class TreeBuilder:
 
     def _take_number(self) -> int:
         number = self._next
-        assert number <= 0xFF, "a card has at most 255 files"
+        assert number <= FILES_MAX, "a card has no more file numbers"
         self._next += 1
         return number
 

@@ -4,9 +4,8 @@ Decides what stands on a new transit card: PPSE, AID A000000632010105, DF 1001, 
 the purse. Leaves what commands do with them to `cardcore.card`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from cardcore.access import Access
 from cardcore.cardkeys import FID_KEYS, CardKey
@@ -31,33 +30,13 @@ from cardcore.layout import (
 )
 from cardcore.limits import BALANCE_MAX_FEN, BALANCE_MAX_REGISTERED_FEN
 from cardcore.memory import Memory
+from cardcore.package import FID_PPSE, DirectoryEntry, directory
 from cardcore.purse import FID_PURSE, PurseState
 from cardcore.tlv import Tlv
 from cardcore.tree import DedicatedFile, Structure, TreeBuilder
 
-#: File id of the PPSE; readers select it by name.
-FID_PPSE = 0x1000
 #: Application version in the FCI (9F08) of published T-Union cards.
 _VERSION = b"\x02"
-
-
-class DirectoryEntry(NamedTuple):
-    """One application in the PPSE."""
-
-    aid: bytes
-    label: str
-    priority: int
-
-    def encode(self) -> Tlv:
-        """Template 61: AID, label, priority."""
-        return Tlv(
-            0x61,
-            (
-                Tlv(0x4F, self.aid),
-                Tlv(0x50, self.label.encode("ascii")),
-                Tlv(0x87, bytes((self.priority,))),
-            ),
-        )
 
 
 #: As the published two-application cards list it.
@@ -83,15 +62,6 @@ class TransitProfile:
     def balance_max_fen(self) -> int:
         """A card with a named holder may hold more than an anonymous one."""
         return BALANCE_MAX_REGISTERED_FEN if self.holder.id_number else BALANCE_MAX_FEN
-
-
-def directory(entries: Sequence[DirectoryEntry]) -> bytes:
-    """What the PPSE's FCI holds in A5: BF0C with one entry an application, in order of priority.
-
-    >>> directory([ENTRY]).hex()
-    'bf0c1961174f08a00000063201010550084d4f545f545f4550870102'
-    """
-    return Tlv(0xBF0C, tuple(entry.encode() for entry in entries)).encode()
 
 
 def personalise(
