@@ -1,7 +1,7 @@
 """The secure channel of personalisation, SCP03 (GlobalPlatform Amendment D), both ends of it.
 
 Decides how a channel is opened, how commands and answers are wrapped, and what a wrong cryptogram
-leads to. Leaves the keys to a `ChannelKeys` (a key service on one end, the card on the other), and
+leads to. Leaves the keys to `ChannelKeys` (a key service on one end, the card on the other), and
 what the commands inside do to the card. State goes in and state comes out; nothing is kept.
 
 A channel is opened by INITIALIZE UPDATE (both sides show a challenge, the card a cryptogram) and
@@ -24,14 +24,14 @@ R-MAC does not hold is a `CryptogramError`, and the channel must not be used aga
 import hmac
 from dataclasses import dataclass, field, replace
 from enum import IntFlag
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
 from cardcore.errors import CryptogramError, DecodeError, KeyUsageError
-from cardcore.keys import Key, KeyUsage
+from cardcore.keys import ChannelKeys, Key, KeyUsage
 
 BLOCK = 16
 MAC_BYTES = CHALLENGE_BYTES = CRYPTOGRAM_BYTES = 8
@@ -60,30 +60,6 @@ class Level(IntFlag):
 
 #: The levels that P1 of EXTERNAL AUTHENTICATE may ask for.
 LEVELS = frozenset({0x01, 0x03, 0x11, 0x33})
-
-
-class ChannelKeys(Protocol):
-    """The session keys of one channel, usable and never visible."""
-
-    def cryptogram(self, constant: int) -> bytes:
-        """8 bytes under S-MAC over both challenges."""
-        ...
-
-    def command_mac(self, data: bytes) -> bytes:
-        """AES-CMAC under S-MAC, all 16 bytes."""
-        ...
-
-    def response_mac(self, data: bytes) -> bytes:
-        """AES-CMAC under S-RMAC, all 16 bytes."""
-        ...
-
-    def encipher(self, counter: bytes, data: bytes) -> bytes:
-        """AES-CBC under S-ENC; the first vector is the enciphered 16-byte counter."""
-        ...
-
-    def decipher(self, counter: bytes, data: bytes) -> bytes:
-        """The other way."""
-        ...
 
 
 def derive(key: bytes, constant: int, context: bytes, length: int) -> bytes:
@@ -161,23 +137,23 @@ class SessionKeys:
         return "SessionKeys(hidden)"
 
     def cryptogram(self, constant: int) -> bytes:
-        """See `ChannelKeys`."""
+        """See `cardcore.keys.ChannelKeys`."""
         return derive(self._mac, constant, self._context, CRYPTOGRAM_BYTES)
 
     def command_mac(self, data: bytes) -> bytes:
-        """See `ChannelKeys`."""
+        """See `cardcore.keys.ChannelKeys`."""
         return cmac(self._mac, data)
 
     def response_mac(self, data: bytes) -> bytes:
-        """See `ChannelKeys`."""
+        """See `cardcore.keys.ChannelKeys`."""
         return cmac(self._rmac, data)
 
     def encipher(self, counter: bytes, data: bytes) -> bytes:
-        """See `ChannelKeys`."""
+        """See `cardcore.keys.ChannelKeys`."""
         return self._cipher(counter).encryptor().update(data)
 
     def decipher(self, counter: bytes, data: bytes) -> bytes:
-        """See `ChannelKeys`."""
+        """See `cardcore.keys.ChannelKeys`."""
         return self._cipher(counter).decryptor().update(data)
 
     def _cipher(self, counter: bytes) -> Cipher[modes.CBC]:
@@ -406,3 +382,13 @@ def _decipher(keys: ChannelKeys, counter: bytes, data: bytes) -> bytes | None:
         return None
     plain, mark, rest = keys.decipher(counter, data).rpartition(b"\x80")
     return plain if mark and not any(rest) else None
+
+
+def check_value(key: Key) -> bytes:
+    """The first 3 bytes of a block of 01 under an AES key (GlobalPlatform §B.6).
+
+    >>> check_value(Key(KeyUsage.CHANNEL_ENC, bytes(range(16)))).hex()
+    'c35280'
+    """
+    cipher = Cipher(algorithms.AES(key.value), modes.ECB())  # noqa: S305 - one block
+    return cipher.encryptor().update(b"\x01" * BLOCK)[:3]
