@@ -9,10 +9,21 @@ memory. `transmit` then checks Le, commits the changes and only then moves the s
 command that is refused, also for a wrong Le, has changed nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from cardcore.apdu import CommandApdu, StatusWord
-from cardcore.commands import Context, Reply, Session, files, payment
+from cardcore.commands import (
+    Attempt,
+    Context,
+    Reply,
+    Session,
+    blocking,
+    files,
+    payment,
+    pin,
+    security,
+    update,
+)
 from cardcore.errors import DecodeError, PowerLossError
 from cardcore.filesystem import FileSystem
 from cardcore.memory import Memory
@@ -70,33 +81,56 @@ class Card:
             apdu = CommandApdu.decode(command)
         except DecodeError:
             return self._finish(None, Reply(sw=StatusWord.WRONG_LENGTH))
+        context = Context(self._files, self._session, self._random)
+        return self._finish(apdu, self._decide(context, apdu))
+
+    def _decide(self, context: Context, apdu: CommandApdu) -> Reply:
+        """What the command comes to. A try is written down before a secret is compared."""
+        refused = blocking.refusal(context, apdu)
+        if refused is not None:
+            return Reply(sw=refused)
         handler = _HANDLERS.get((apdu.cla, apdu.ins))
         if handler is None:
             known = apdu.cla in _CLASSES and apdu.ins not in _INSTRUCTIONS
             sw = StatusWord.INS_NOT_SUPPORTED if known else StatusWord.CLA_NOT_SUPPORTED
-            return self._finish(apdu, Reply(sw=sw))
-        reply = handler(Context(self._files, self._session, self._random), apdu)
-        return self._finish(apdu, Reply(sw=reply) if isinstance(reply, StatusWord) else reply)
+            return Reply(sw=sw)
+        decision = handler(context, apdu)
+        if isinstance(decision, Attempt):
+            self._commit(decision.spend)
+            decision = decision.compare()
+        return Reply(sw=decision) if isinstance(decision, StatusWord) else decision
 
     def _finish(self, apdu: CommandApdu | None, reply: Reply) -> bytes:
         """Check Le, commit, move the session on, answer."""
         session = reply.session
         if session is None and (apdu is None or (apdu.cla, apdu.ins) not in payment.CONTINUING):
-            # JR/T 0025: from INITIALIZE to its end a transaction is not interrupted.
-            session = Session(self._session.directory, self._session.file)
+            # JR/T 0025: from INITIALIZE to its end a transaction is not interrupted; a challenge
+            # is good for one command.
+            session = self._session.idle()
         if reply.data and apdu is not None and apdu.le not in (None, 256, len(reply.data)):
             return bytes((StatusWord.LE_WRONG >> 8, len(reply.data) & 0xFF))
-        if reply.changes:
-            try:
-                self.memory.commit(reply.changes)
-            except PowerLossError:
-                self._powered = False
-                raise
+        self._commit(reply.changes)
         if session is not None:
             self._session = session
         return reply.data + reply.sw.to_bytes(2, "big")
 
+    def _commit(self, changes: Mapping[int, bytes]) -> None:
+        if not changes:
+            return
+        try:
+            self.memory.commit(changes)
+        except PowerLossError:
+            self._powered = False
+            raise
 
-_HANDLERS = {**files.HANDLERS, **payment.HANDLERS}
+
+_HANDLERS = {
+    **files.HANDLERS,
+    **update.HANDLERS,
+    **security.HANDLERS,
+    **pin.HANDLERS,
+    **blocking.HANDLERS,
+    **payment.HANDLERS,
+}
 _CLASSES = {cla for cla, _ in _HANDLERS}
 _INSTRUCTIONS = {ins for _, ins in _HANDLERS}

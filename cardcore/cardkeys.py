@@ -161,6 +161,12 @@ def key_prefix(usage: KeyUsage, index: int) -> bytes:
     return bytes((_CODES[usage], index))
 
 
+def usage_prefix(usage: KeyUsage) -> bytes:
+    """What the record of every key with that usage starts with."""
+    return bytes((_CODES[usage],))
+
+
+#: What the record of the PIN starts with.
 PIN_PREFIX = bytes((_PIN_CODE, 0))
 
 

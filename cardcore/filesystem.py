@@ -6,6 +6,7 @@ whole to `cardcore.memory`. Writing here means adding to a dict of changes; noth
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from enum import IntEnum
 
 from cardcore.errors import DecodeError
 from cardcore.memory import Memory
@@ -21,6 +22,15 @@ from cardcore.tree import (
     Structure,
     decode_file,
 )
+
+
+class ApplicationState(IntEnum):
+    """Whether a directory answers. The highest one on the way up to the MF counts."""
+
+    ACTIVE = 0
+    BLOCKED = 1  # 临时锁定
+    BLOCKED_FOR_GOOD = 2  # 永久锁定
+    CARD_BLOCKED = 3  # 卡片锁定; of the MF only
 
 
 class FileSystem:
@@ -63,6 +73,24 @@ class FileSystem:
         while directory is not self.root:
             directory = self.parent(directory)
             yield directory
+
+    def own_state(self, directory: DedicatedFile) -> ApplicationState:
+        """Whether this very directory is blocked."""
+        state = self._memory.read(directory.number << 8 | BODY_SLOT)
+        return ApplicationState.ACTIVE if state is None else ApplicationState(state[0])
+
+    def state(self, directory: DedicatedFile) -> ApplicationState:
+        """Whether a directory is blocked, itself or with one above it."""
+        return max(map(self.own_state, self.upwards(directory)))
+
+    def write_state(
+        self,
+        directory: DedicatedFile,
+        state: ApplicationState,
+        changes: MutableMapping[int, bytes],
+    ) -> None:
+        """Block a directory, or let it go."""
+        changes[directory.number << 8 | BODY_SLOT] = bytes((state,)) if state else b""
 
     def has(self, number: int) -> bool:
         """Whether a file has that number."""
@@ -125,15 +153,13 @@ class FileSystem:
             assert record is not None
             yield record
 
-    def identified(self, file: ElementaryFile, identifier: int) -> int | None:
-        """Number of the first record whose identifier ends in that byte."""
-        if not file.identifier_bytes:
-            return None
+    def identified(self, file: ElementaryFile, identifier: int) -> list[int]:
+        """Numbers of the records whose identifier ends in that byte."""
         at = file.identifier_bytes - 1
-        for number, record in enumerate(self.records(file), start=1):
-            if record[at] == identifier:
-                return number
-        return None
+        if at < 0:
+            return []
+        records = enumerate(self.records(file), start=1)
+        return [number for number, record in records if record[at] == identifier]
 
     def write_body(
         self, file: ElementaryFile, data: bytes, changes: MutableMapping[int, bytes]

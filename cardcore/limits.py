@@ -22,3 +22,6 @@ CAPP_RECORDS_MAX = 4
 #: Bytes in one answer: a short APDU carries 256 (ISO/IEC 7816-3 §12.1). Reading "to the end"
 #: stops at the last whole record that fits.
 RESPONSE_BYTES_MAX = 256
+
+#: Overdraft limit: three bytes in INITIALIZE and UPDATE OVERDRAW LIMIT (JR/T 0025).
+OVERDRAFT_LIMIT_MAX_FEN = 0xFFFFFF

@@ -1,45 +1,76 @@
-"""The electronic purse (电子钱包): what it answers to load, purchase and composite purchase.
+"""The purse of an application: what it answers to load, purchase, cash, unload and overdraft.
 
 Decides, over frozen values, whether a transaction may start and what it leaves behind: state, log
 record, cryptograms (JR/T 0025, purse part). Leaves files, commit and the wire to the card, and
 which bytes stand under a MAC to `cardcore.cryptograms`. A refusal is the status word itself.
 
-Two counters: the online one counts loads, the offline one purchases of both kinds. INITIALIZE
-shows the current value; the log record, the cryptograms and the proof of the transaction carry
-that value, and completing it adds 1. GET TRANSACTION PROVE therefore asks by the number in the
-log record. (Some gates ask with the next number; that reading is not supported, since it would
-let one counter name two transactions.)
+A purse is the electronic purse (电子钱包 EP) or the deposit book (电子存折 ED); each has its own
+balance, counters and proofs. Type 08, purchase on credit, is never written: a purchase that uses
+the overdraft keeps its type, since the terminal that must name the type under MAC1 cannot know.
+
+Two counters: the online one counts loads, unloads and changes of the overdraft limit, the offline
+one purchases and cash. INITIALIZE shows the current value; the log record, the cryptograms and
+the proof of the transaction carry that value, and completing it adds 1. GET TRANSACTION PROVE
+therefore asks by the number in the log record. (Some gates ask with the next number; that reading
+is not supported, since it would let one counter name two transactions.)
 """
 
 import hmac
 import struct
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 
 from cardcore import cryptograms
 from cardcore.apdu import StatusWord
 from cardcore.cardkeys import CardKey
-from cardcore.limits import COUNTER_MAX
-from cardcore.records import TransactionType
+from cardcore.limits import COUNTER_MAX, OVERDRAFT_LIMIT_MAX_FEN
 
 _PROOF = struct.Struct(">BH4s4s")
 _STATE = struct.Struct(">iIIHH")
+_LIMITS = struct.Struct(">IIII")
 _REQUEST = struct.Struct(">BI6s")
+_OVERDRAFT_REQUEST = struct.Struct(">B6s")
 _LOG = struct.Struct(">H3sIB6s7s")  # EF18, see layout.LogRecord
-#: The purse of an application; an internal file that nobody may read.
-FID_PURSE = 0x0002
 REQUEST_BYTES = _REQUEST.size
+OVERDRAFT_REQUEST_BYTES = _OVERDRAFT_REQUEST.size
 CREDIT_BYTES = 11  # date 4, time 3, MAC2 4
+OVERDRAFT_BYTES = 14  # limit 3, date 4, time 3, MAC2 4
 DEBIT_BYTES = 15  # terminal sequence 4, date 4, time 3, MAC1 4
+
+
+class PurseKind(IntEnum):
+    """P2 of purse commands, and the file id of that purse, which nobody may read."""
+
+    DEPOSIT = 1  # 电子存折 ED; needs the PIN
+    WALLET = 2  # 电子钱包 EP
+
+
+#: The purse file of an application with an electronic purse.
+FID_PURSE = int(PurseKind.WALLET)
+
+
+class PurseType(IntEnum):
+    """Transaction types as log, MAC and TAC carry them (交易类型标识)."""
+
+    DEPOSIT_LOAD = 1
+    LOAD = 2
+    UNLOAD = 3
+    CASH = 4
+    DEPOSIT_PURCHASE = 5
+    PURCHASE = 6
+    OVERDRAFT = 7
+    COMPOSITE = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What GET TRANSACTION PROVE gives for the last transaction of a counter.
 
-    `mac` is MAC2: of a purchase the card's own, of a load the host's that the card accepted.
+    `mac` is MAC2: of a purchase the card's own, of a load the host's that the card accepted. Of
+    an unload it is MAC3.
     """
 
-    transaction_type: int = TransactionType.NONE
+    transaction_type: int = 0  # 0: none yet
     counter: int = 0
     mac: bytes = bytes(4)
     tac: bytes = bytes(4)
@@ -51,7 +82,11 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class PurseState:
-    """Everything the purse remembers. A balance below zero is overdraft in use (透支)."""
+    """Everything the purse remembers. A balance below zero is overdraft in use (透支).
+
+    A limit of 0 is none. `day` is the date of the last purchase as its four bytes say it, and
+    `day_spent_fen` what was spent on that day.
+    """
 
     balance_fen: int
     balance_max_fen: int
@@ -60,6 +95,10 @@ class PurseState:
     offline_counter: int = 0
     online_proof: Proof = Proof()
     offline_proof: Proof = Proof()
+    purchase_max_fen: int = 0
+    day_max_fen: int = 0
+    day: int = 0
+    day_spent_fen: int = 0
 
     @property
     def available_fen(self) -> int:
@@ -71,8 +110,19 @@ class PurseState:
         """How much of the overdraft is in use."""
         return max(0, -self.balance_fen)
 
+    def spending(self, amount_fen: int, day: int) -> "PurseState | None":
+        """The state with that much more spent on a day, or None when it is over the day's limit.
+
+        A day before the last one counts as the last one: a terminal whose clock is behind must
+        not open the limit again. The host's date, at the next load, puts a wrong day right.
+        """
+        spent_fen = amount_fen + (self.day_spent_fen if day <= self.day else 0)
+        if self.day_max_fen and spent_fen > self.day_max_fen:
+            return None
+        return replace(self, day=max(day, self.day), day_spent_fen=spent_fen)
+
     def encode(self) -> bytes:
-        """38 bytes, the content of the purse file.
+        """54 bytes, the content of the purse file.
 
         >>> state = PurseState(1000, 100_000, offline_counter=7)
         >>> PurseState.decode(state.encode()) == state
@@ -85,15 +135,17 @@ class PurseState:
             self.online_counter,
             self.offline_counter,
         )
-        return head + self.online_proof.encode() + self.offline_proof.encode()
+        limits = _LIMITS.pack(self.purchase_max_fen, self.day_max_fen, self.day, self.day_spent_fen)
+        return head + self.online_proof.encode() + self.offline_proof.encode() + limits
 
     @classmethod
     def decode(cls, data: bytes) -> "PurseState":
         """Read the purse file, which only this card has written."""
-        online = Proof(*_PROOF.unpack_from(data, _STATE.size))
-        offline = Proof(*_PROOF.unpack_from(data, _STATE.size + _PROOF.size))
-        balance, balance_max, overdraft_limit, loads, purchases = _STATE.unpack_from(data)
-        return cls(balance, balance_max, overdraft_limit, loads, purchases, online, offline)
+        at = _STATE.size
+        online = Proof(*_PROOF.unpack_from(data, at))
+        offline = Proof(*_PROOF.unpack_from(data, at + _PROOF.size))
+        limits = _LIMITS.unpack_from(data, at + 2 * _PROOF.size)
+        return cls(*(*_STATE.unpack_from(data), online, offline, *limits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +161,18 @@ class Request:
         """Read the 11 bytes of the command."""
         return cls(*_REQUEST.unpack(data))
 
+    @classmethod
+    def decode_overdraft(cls, data: bytes) -> "Request":
+        """Read the 7 bytes of INITIALIZE FOR UPDATE, which names no amount."""
+        key_index, terminal = _OVERDRAFT_REQUEST.unpack(data)
+        return cls(key_index, 0, terminal)
+
 
 @dataclass(frozen=True, slots=True)
 class Pending:
     """A transaction between INITIALIZE and its end. Lives in volatile memory only."""
 
-    transaction_type: TransactionType
+    transaction_type: PurseType
     request: Request
     key: CardKey
     tac_key: CardKey
@@ -139,9 +197,9 @@ class Completed:
 
 
 def initialize_load(
-    state: PurseState, request: Request, key: CardKey, tac_key: CardKey, random: bytes
+    state: PurseState, kind: PurseType, request: Request, keys: tuple[CardKey, CardKey], dice: bytes
 ) -> StatusWord | Initialized:
-    """INITIALIZE FOR LOAD (圈存初始化). `random` has 4 bytes.
+    """INITIALIZE FOR LOAD (圈存初始化). `keys` are the LOAD and the TAC key, `dice` 4 bytes.
 
     Refusals in order: 9402 counter exhausted, 9402 the card would hold more than it may.
     """
@@ -149,81 +207,152 @@ def initialize_load(
         return StatusWord.COUNTER_OR_AMOUNT_LIMIT
     if state.balance_fen + request.amount_fen > state.balance_max_fen:
         return StatusWord.COUNTER_OR_AMOUNT_LIMIT
-    pending = Pending(TransactionType.LOAD, request, key, tac_key, random)
-    mac1 = key.suite.session_mac(
-        _load_session_key(state, pending),
-        cryptograms.load_mac1_message(
-            state.available_fen, request.amount_fen, TransactionType.LOAD, request.terminal
-        ),
+    return _initialize_online(state, Pending(kind, request, *keys, dice))
+
+
+def initialize_unload(
+    state: PurseState, request: Request, keys: tuple[CardKey, CardKey], dice: bytes
+) -> StatusWord | Initialized:
+    """INITIALIZE FOR UNLOAD (圈提初始化); `keys` are the UNLOAD and the TAC key.
+
+    Refusals in order: 9402 counter exhausted, 9401 more than the balance: credit is not unloaded.
+    """
+    if state.online_counter >= COUNTER_MAX:
+        return StatusWord.COUNTER_OR_AMOUNT_LIMIT
+    if request.amount_fen > state.balance_fen:
+        return StatusWord.INSUFFICIENT_FUNDS
+    return _initialize_online(state, Pending(PurseType.UNLOAD, request, *keys, dice))
+
+
+def _initialize_online(state: PurseState, pending: Pending) -> Initialized:
+    """Answer of INITIALIZE FOR LOAD and FOR UNLOAD, 16 bytes."""
+    request = pending.request
+    terms = (request.amount_fen, pending.transaction_type, request.terminal)
+    mac1 = pending.key.suite.session_mac(
+        _online_session_key(state, pending),
+        cryptograms.load_mac1_message(state.available_fen, *terms),
     )
-    response = b"".join(
-        (
-            state.available_fen.to_bytes(4, "big"),
-            state.online_counter.to_bytes(2, "big"),
-            bytes((key.version, key.algorithm)),
-            random,
-            mac1,
-        )
+    head = state.available_fen.to_bytes(4, "big") + state.online_counter.to_bytes(2, "big")
+    return Initialized(head + _key_shown(pending) + mac1, pending)
+
+
+def initialize_overdraft(
+    state: PurseState, request: Request, keys: tuple[CardKey, CardKey], dice: bytes
+) -> StatusWord | Initialized:
+    """INITIALIZE FOR UPDATE (修改透支限额初始化), 19 bytes; 9402 counter exhausted."""
+    if state.online_counter >= COUNTER_MAX:
+        return StatusWord.COUNTER_OR_AMOUNT_LIMIT
+    pending = Pending(PurseType.OVERDRAFT, request, *keys, dice)
+    message = cryptograms.overdraft_mac1_message(
+        state.available_fen, state.overdraft_limit_fen, PurseType.OVERDRAFT, request.terminal
     )
-    return Initialized(response, pending)
+    mac1 = pending.key.suite.session_mac(_online_session_key(state, pending), message)
+    head = state.available_fen.to_bytes(4, "big") + state.online_counter.to_bytes(2, "big")
+    limit = state.overdraft_limit_fen.to_bytes(3, "big")
+    return Initialized(head + limit + _key_shown(pending) + mac1, pending)
 
 
 def initialize_purchase(
-    state: PurseState,
-    request: Request,
-    key: CardKey,
-    tac_key: CardKey,
-    random: bytes,
-    *,
-    composite: bool,
+    state: PurseState, kind: PurseType, request: Request, keys: tuple[CardKey, CardKey], dice: bytes
 ) -> StatusWord | Initialized:
-    """INITIALIZE FOR PURCHASE (消费初始化) and FOR CAPP PURCHASE (复合应用消费初始化).
+    """INITIALIZE FOR PURCHASE (消费初始化), CAPP PURCHASE (复合应用消费初始化) and CASH WITHDRAW
+    (取现初始化), 15 bytes; `keys` are the PURCHASE and the TAC key.
 
-    Refusals in order: 9402 counter exhausted, 9401 more than balance and free overdraft.
+    Refusals in order: 9402 counter exhausted, 9402 over the limit of one purchase or of a whole
+    day, 9401 more than balance and free overdraft.
     """
     if state.offline_counter >= COUNTER_MAX:
         return StatusWord.COUNTER_OR_AMOUNT_LIMIT
+    for limit_fen in (state.purchase_max_fen, state.day_max_fen):
+        if limit_fen and request.amount_fen > limit_fen:
+            return StatusWord.COUNTER_OR_AMOUNT_LIMIT
     if request.amount_fen > state.available_fen:
         return StatusWord.INSUFFICIENT_FUNDS
-    kind = TransactionType.COMPOSITE if composite else TransactionType.PURCHASE
-    response = b"".join(
-        (
-            state.available_fen.to_bytes(4, "big"),
-            state.offline_counter.to_bytes(2, "big"),
-            state.overdraft_limit_fen.to_bytes(3, "big"),
-            bytes((key.version, key.algorithm)),
-            random,
-        )
-    )
-    return Initialized(response, Pending(kind, request, key, tac_key, random))
+    pending = Pending(kind, request, *keys, dice)
+    head = state.available_fen.to_bytes(4, "big") + state.offline_counter.to_bytes(2, "big")
+    limit = state.overdraft_limit_fen.to_bytes(3, "big")
+    return Initialized(head + limit + _key_shown(pending), pending)
+
+
+def _key_shown(pending: Pending) -> bytes:
+    """Key version, algorithm and random as INITIALIZE shows them."""
+    return bytes((pending.key.version, pending.key.algorithm)) + pending.random
 
 
 def complete_load(state: PurseState, pending: Pending, data: bytes) -> StatusWord | Completed:
     """CREDIT FOR LOAD (圈存): 9302 when MAC2 does not hold."""
-    request, suite = pending.request, pending.key.suite
-    time, mac2 = data[:7], data[7:]
+    request, time, mac2 = pending.request, data[:7], data[7:]
     terms = (request.amount_fen, pending.transaction_type, request.terminal, time)
-    expected = suite.session_mac(
-        _load_session_key(state, pending), cryptograms.load_mac2_message(*terms)
-    )
-    if not hmac.compare_digest(expected, mac2):
+    if not _mac2_holds(state, pending, cryptograms.load_mac2_message(*terms), mac2):
         return StatusWord.PURSE_MAC_WRONG
-    counter = state.online_counter
+    counter, today = state.online_counter, int.from_bytes(time[:4], "big")
     loaded = replace(
         state,
         balance_fen=state.balance_fen + request.amount_fen,
         online_counter=counter + 1,
+        day=min(state.day, today),
+        day_spent_fen=state.day_spent_fen if state.day <= today else 0,
     )
-    tac = pending.tac_key.suite.tac(
-        pending.tac_key.key.value,
-        cryptograms.load_tac_message(loaded.available_fen, counter, *terms),
+    message = cryptograms.load_tac_message(loaded.available_fen, counter, *terms)
+    return _completed_online(loaded, pending, counter, time, message, mac2)
+
+
+def complete_unload(state: PurseState, pending: Pending, data: bytes) -> StatusWord | Completed:
+    """DEBIT FOR UNLOAD (圈提): 9302 when MAC2 does not hold. The answer is MAC3."""
+    request, time, mac2 = pending.request, data[:7], data[7:]
+    terms = (request.amount_fen, pending.transaction_type, request.terminal, time)
+    if not _mac2_holds(state, pending, cryptograms.load_mac2_message(*terms), mac2):
+        return StatusWord.PURSE_MAC_WRONG
+    counter = state.online_counter
+    balance_fen = state.balance_fen - request.amount_fen
+    after = replace(state, balance_fen=balance_fen, online_counter=counter + 1)
+    mac3 = pending.key.suite.session_mac(
+        _online_session_key(state, pending),
+        cryptograms.unload_mac3_message(after.available_fen, counter, *terms),
     )
-    after = replace(loaded, online_proof=Proof(pending.transaction_type, counter, mac2, tac))
-    return Completed(after, _log(after, counter, pending, time), tac)
+    message = cryptograms.load_tac_message(after.available_fen, counter, *terms)
+    done = _completed_online(after, pending, counter, time, message, mac3)
+    return replace(done, response=mac3)
+
+
+def complete_overdraft(state: PurseState, pending: Pending, data: bytes) -> StatusWord | Completed:
+    """UPDATE OVERDRAW LIMIT (修改透支限额). The log carries the new limit as its amount.
+
+    Refusals in order: 9302 MAC2 does not hold, 9402 the limit is over the highest one or below
+    the overdraft in use.
+    """
+    limit_fen, time, mac2 = int.from_bytes(data[:3], "big"), data[3:10], data[10:]
+    terms = (limit_fen, PurseType.OVERDRAFT, pending.request.terminal, time)
+    if not _mac2_holds(state, pending, cryptograms.overdraft_mac2_message(*terms), mac2):
+        return StatusWord.PURSE_MAC_WRONG
+    if not state.overdraft_used_fen <= limit_fen <= OVERDRAFT_LIMIT_MAX_FEN:
+        return StatusWord.COUNTER_OR_AMOUNT_LIMIT
+    counter = state.online_counter
+    after = replace(state, overdraft_limit_fen=limit_fen, online_counter=counter + 1)
+    message = cryptograms.overdraft_tac_message(after.available_fen, counter, *terms)
+    logged = replace(pending, request=replace(pending.request, amount_fen=limit_fen))
+    return _completed_online(after, logged, counter, time, message, mac2)
+
+
+def _mac2_holds(state: PurseState, pending: Pending, message: bytes, mac2: bytes) -> bool:
+    expected = pending.key.suite.session_mac(_online_session_key(state, pending), message)
+    return hmac.compare_digest(expected, mac2)
+
+
+def _completed_online(
+    after: PurseState, pending: Pending, counter: int, time: bytes, message: bytes, mac: bytes
+) -> Completed:
+    """Proof, log record and TAC of a transaction that the host took part in."""
+    tac = pending.tac_key.suite.tac(pending.tac_key.key.value, message)
+    proven = replace(after, online_proof=Proof(pending.transaction_type, counter, mac, tac))
+    return Completed(proven, _log(proven, counter, pending, time), tac)
 
 
 def complete_purchase(state: PurseState, pending: Pending, data: bytes) -> StatusWord | Completed:
-    """DEBIT FOR PURCHASE or CAPP PURCHASE (消费): 9302 when MAC1 does not hold."""
+    """DEBIT FOR PURCHASE, CAPP PURCHASE and CASH WITHDRAW (消费, 取现).
+
+    Refusals in order: 9302 MAC1 does not hold, 9402 over the limit of that day.
+    """
     request, suite = pending.request, pending.key.suite
     sequence, time, mac1 = int.from_bytes(data[:4], "big"), data[4:11], data[11:]
     counter = state.offline_counter
@@ -235,12 +364,15 @@ def complete_purchase(state: PurseState, pending: Pending, data: bytes) -> Statu
     expected = suite.session_mac(session_key, cryptograms.purchase_mac1_message(*terms, time))
     if not hmac.compare_digest(expected, mac1):
         return StatusWord.PURSE_MAC_WRONG
+    spent = state.spending(request.amount_fen, int.from_bytes(time[:4], "big"))
+    if spent is None:
+        return StatusWord.COUNTER_OR_AMOUNT_LIMIT
     mac2 = suite.session_mac(session_key, cryptograms.purchase_mac2_message(request.amount_fen))
     tac = pending.tac_key.suite.tac(
         pending.tac_key.key.value, cryptograms.purchase_tac_message(*terms, sequence, time)
     )
     after = replace(
-        state,
+        spent,
         balance_fen=state.balance_fen - request.amount_fen,
         offline_counter=counter + 1,
         offline_proof=Proof(pending.transaction_type, counter, mac2, tac),
@@ -249,8 +381,8 @@ def complete_purchase(state: PurseState, pending: Pending, data: bytes) -> Statu
 
 
 def prove(state: PurseState, transaction_type: int, counter: int) -> bytes | None:
-    """GET TRANSACTION PROVE (取交易认证): MAC and TAC of the last load or the last purchase, when
-    it is of that type and its log record carries that counter; else None.
+    """GET TRANSACTION PROVE (取交易认证): MAC and TAC of the last transaction of either counter,
+    when it is of that type and its log record carries that counter; else None.
     """
     for proof in (state.offline_proof, state.online_proof):
         if proof.transaction_type and (proof.transaction_type, proof.counter) == (
@@ -261,7 +393,7 @@ def prove(state: PurseState, transaction_type: int, counter: int) -> bytes | Non
     return None
 
 
-def _load_session_key(state: PurseState, pending: Pending) -> bytes:
+def _online_session_key(state: PurseState, pending: Pending) -> bytes:
     return pending.key.suite.session_key(
         pending.key.key.value,
         cryptograms.load_session_input(pending.random, state.online_counter),
