@@ -10,8 +10,10 @@ command that is refused, also for a wrong Le, has changed nothing.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from cardcore.apdu import CommandApdu, StatusWord
+from cardcore import scp03
+from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
 from cardcore.commands import (
     Attempt,
     Context,
@@ -19,6 +21,7 @@ from cardcore.commands import (
     Session,
     blocking,
     files,
+    manage,
     payment,
     pin,
     security,
@@ -39,7 +42,9 @@ class Card:
     (`memory.power`, fault injection) is an exception: `PowerLossError`, until `reset`.
     """
 
-    __slots__ = ("_files", "_powered", "_random", "_session", "memory")
+    __slots__ = ("_files", "_powered", "_random", "_session", "_stale", "memory")
+
+    _files: FileSystem
 
     atr = ATR
 
@@ -47,7 +52,8 @@ class Card:
         memory.power_up()
         self.memory = memory
         self._random = random
-        self._files = FileSystem(memory)
+        self._stale = True
+        self._read_tree()
         self._session = Session(self._files.root)
         self._powered = True
 
@@ -69,6 +75,7 @@ class Card:
         """Power cycle: forget the session, finish or forget unfinished writes. Returns the ATR."""
         self._powered = False
         self.memory.power_up()
+        self._read_tree()
         self._session = Session(self._files.root)
         self._powered = True
         return self.atr
@@ -80,8 +87,28 @@ class Card:
         try:
             apdu = CommandApdu.decode(command)
         except DecodeError:
-            return self._finish(None, Reply(sw=StatusWord.WRONG_LENGTH))
-        context = Context(self._files, self._session, self._random)
+            return self._finish(None, Reply(sw=StatusWord.WRONG_LENGTH)).encode()
+        channel = self._session.channel
+        if channel is not None:
+            return self._transmit_in_channel(channel, apdu)
+        return self._answer(apdu, in_channel=False).encode()
+
+    def _transmit_in_channel(self, channel: scp03.Channel, apdu: CommandApdu) -> bytes:
+        """A command while the secure channel is open. One that is not protected, or wrongly,
+        closes it; only the unprotected one is then carried out.
+        """
+        self._session = replace(self._session, channel=None)
+        if not apdu.cla & _SECURE:
+            return self._answer(apdu, in_channel=False).encode()
+        opened = scp03.unwrap_command(channel, apdu)
+        if isinstance(opened, StatusWord):
+            return self._finish(apdu, Reply(sw=opened)).encode()
+        inner, channel = opened
+        self._session = replace(self._session, channel=channel)
+        return scp03.wrap_response(channel, self._answer(inner, in_channel=True)).encode()
+
+    def _answer(self, apdu: CommandApdu, *, in_channel: bool) -> ResponseApdu:
+        context = Context(self._files, self._session, self._random, in_channel)
         return self._finish(apdu, self._decide(context, apdu))
 
     def _decide(self, context: Context, apdu: CommandApdu) -> Reply:
@@ -100,7 +127,7 @@ class Card:
             decision = decision.compare()
         return Reply(sw=decision) if isinstance(decision, StatusWord) else decision
 
-    def _finish(self, apdu: CommandApdu | None, reply: Reply) -> bytes:
+    def _finish(self, apdu: CommandApdu | None, reply: Reply) -> ResponseApdu:
         """Check Le, commit, move the session on, answer."""
         session = reply.session
         if session is None and (apdu is None or (apdu.cla, apdu.ins) not in payment.CONTINUING):
@@ -108,11 +135,22 @@ class Card:
             # is good for one command.
             session = self._session.idle()
         if reply.data and apdu is not None and apdu.le not in (None, 256, len(reply.data)):
-            return bytes((StatusWord.LE_WRONG >> 8, len(reply.data) & 0xFF))
+            return ResponseApdu(b"", StatusWord.LE_WRONG | len(reply.data) & 0xFF)
+        self._stale |= reply.new_tree
         self._commit(reply.changes)
         if session is not None:
             self._session = session
-        return reply.data + reply.sw.to_bytes(2, "big")
+        if self._stale:
+            self._read_tree()
+            channel = self._session.channel
+            self._session = Session(self._files.root, channel=channel)
+        return ResponseApdu(reply.data, reply.sw)
+
+    def _read_tree(self) -> None:
+        """Look at the files anew when some may have come or gone."""
+        if self._stale:
+            self._files = FileSystem(self.memory)
+            self._stale = False
 
     def _commit(self, changes: Mapping[int, bytes]) -> None:
         if not changes:
@@ -131,6 +169,8 @@ _HANDLERS = {
     **pin.HANDLERS,
     **blocking.HANDLERS,
     **payment.HANDLERS,
+    **manage.HANDLERS,
 }
+_SECURE = 0x04  # the bit of CLA that says secure messaging
 _CLASSES = {cla for cla, _ in _HANDLERS}
 _INSTRUCTIONS = {ins for _, ins in _HANDLERS}

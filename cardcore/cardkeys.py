@@ -7,6 +7,9 @@ file is a linear fixed file that nobody reads; each record is one secret::
     tree.add_file(application, FID_KEYS, Structure.LINEAR_FIXED,
                   [CardKey(...).encode(), ..., Pin.fresh(...).encode()], read=Access.NEVER)
 
+In a package that is installed through the secure channel, each `CardKey` carries its key bytes
+enciphered (`cardcore.commands.manage`); in memory they are plain.
+
 A command looks for a secret in the current directory, then in the ones above it, so a key of the
 master file serves every application that has none of its own with that usage and index.
 """
@@ -20,6 +23,8 @@ from cardcore.keys import Algorithm, Key, KeyUsage
 
 #: The key file of a directory.
 FID_KEYS = 0x0000
+#: In the master file: how many secure channels have been opened, three bytes.
+FID_CHANNEL = 0x0003
 PIN_BYTES_MIN, PIN_BYTES_MAX = 2, 6
 TRIES_MAX = 15  # 63Cx has four bits for the tries that are left
 _SECRET = struct.Struct(">BBBBBB16s")
@@ -41,6 +46,7 @@ _CODES = {
     KeyUsage.CHANNEL_MAC: 12,
     KeyUsage.CHANNEL_DEK: 13,
 }
+_CHANNEL_USAGES = frozenset({KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK})
 _USAGES = {code: usage for usage, code in _CODES.items()}
 
 
@@ -65,6 +71,13 @@ class CardKey:
             raise ValueError(f"a {self.key.usage} key of a card has 16 bytes")
         if not 0 <= self.tries_max <= TRIES_MAX:
             raise ValueError(f"{self.tries_max} tries do not fit into 63Cx")
+        if (self.algorithm or Algorithm.PBOC_3DES) not in SUITES and not self.is_channel:
+            raise ValueError(f"algorithm {self.algorithm:02X} has no suite")
+
+    @property
+    def is_channel(self) -> bool:
+        """Whether it is a key of the secure channel, which is AES and belongs to no suite."""
+        return self.key.usage in _CHANNEL_USAGES
 
     @property
     def blocked(self) -> bool:

@@ -74,6 +74,10 @@ class FileSystem:
             directory = self.parent(directory)
             yield directory
 
+    def staged(self, cell: int) -> bytes:
+        """A cell that belongs to no file; empty when nothing is there."""
+        return self._memory.read(cell) or b""
+
     def own_state(self, directory: DedicatedFile) -> ApplicationState:
         """Whether this very directory is blocked."""
         state = self._memory.read(directory.number << 8 | BODY_SLOT)

@@ -25,3 +25,11 @@ RESPONSE_BYTES_MAX = 256
 
 #: Overdraft limit: three bytes in INITIALIZE and UPDATE OVERDRAW LIMIT (JR/T 0025).
 OVERDRAFT_LIMIT_MAX_FEN = 0xFFFFFF
+
+#: A package of one application on its way into the card. Ours: the largest, health with a photo
+#: and eight visits, has about 20 kilobytes.
+PACKAGE_BYTES_MAX = 48 * 1024
+
+#: Data of one answer inside a secure channel at level 33: padded to whole blocks of 16, with an
+#: R-MAC of 8 bytes they must fit into the 256 of a short APDU.
+CHANNEL_RESPONSE_BYTES_MAX = 239

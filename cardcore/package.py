@@ -22,16 +22,19 @@ from typing import NamedTuple
 
 from cardcore.access import Access
 from cardcore.apdu import StatusWord
-from cardcore.cardkeys import FID_KEYS, CardKey
+from cardcore.cardkeys import FID_CHANNEL, FID_KEYS, PIN_PREFIX, CardKey, Pin
 from cardcore.errors import DecodeError
 from cardcore.filesystem import FileSystem
-from cardcore.layout import FID_MASTER, PPSE_NAME, HolderInformation, Sfi
+from cardcore.layout import FID_MASTER, PPSE_NAME, HolderInformation, LogRecord, Sfi
 from cardcore.memory import GENERATION, Memory
+from cardcore.purse import PurseKind, PurseState
 from cardcore.tlv import Tlv, decode_all, find
 from cardcore.tree import (
+    BODY_SLOT,
     FILES_MAX,
     DedicatedFile,
     ElementaryFile,
+    File,
     Structure,
     TreeBuilder,
     check_tree,
@@ -115,7 +118,8 @@ class Package:
             raise DecodeError("package", 1, "is no directory entry")
         cells = Memory.from_image(data[end:]).cells()
         del cells[GENERATION]
-        check_tree(cells)
+        for file in check_tree(cells):
+            _check_internal(file, cells)
         return cls(cells, DirectoryEntry.decode(templates[0]) if templates else None)
 
     def install(self, files: FileSystem) -> StatusWord | dict[int, bytes]:
@@ -147,6 +151,31 @@ class Package:
         return changes if refused is None else refused
 
 
+def _check_internal(file: File, cells: Mapping[int, bytes]) -> None:
+    """The files that commands rely on: keys, purses, and the log beside a purse."""
+    if isinstance(file, DedicatedFile):
+        return
+    body = file.number << 8 | BODY_SLOT
+    if file.fid == FID_KEYS:
+        if file.structure is not Structure.LINEAR_FIXED or file.read != Access.NEVER:
+            raise DecodeError("package", body, "a key file is linear, fixed and read by nobody")
+        for cell in file.record_cells(cells):
+            secret = Pin if cells[cell].startswith(PIN_PREFIX) else CardKey
+            secret.decode(cells[cell])
+    if file.fid in tuple(PurseKind):
+        if file.structure is not Structure.TRANSPARENT or len(cells[body]) != PurseState.SIZE:
+            raise DecodeError("package", body, "is no purse")
+        siblings = [
+            other
+            for other in check_tree(cells)
+            if isinstance(other, ElementaryFile) and other.parent == file.parent
+        ]
+        log = [other for other in siblings if other.sfi == Sfi.LOG]
+        cyclic = log and log[0].structure is Structure.CYCLIC and log[0].size == LogRecord.SIZE
+        if not cyclic:
+            raise DecodeError("package", body, "a purse without a log")
+
+
 def delete(files: FileSystem, application: DedicatedFile) -> dict[int, bytes]:
     """The cells that change when an application leaves the card, with everything in it."""
     changes = dict.fromkeys(files.cells_below(application), b"")
@@ -154,6 +183,15 @@ def delete(files: FileSystem, application: DedicatedFile) -> dict[int, bytes]:
     refused = _list(files, entries, changes)
     assert refused is None, "a shorter list fits"
     return changes
+
+
+def is_emptied(files: FileSystem, application: DedicatedFile) -> bool:
+    """Whether this is an application and none of its purses holds money or owes any."""
+    if application.name == PPSE_NAME or files.parent(application) is not files.root:
+        return False
+    purses = [files.child(application, kind) for kind in PurseKind]
+    states = [PurseState.decode(files.body(f)) for f in purses if isinstance(f, ElementaryFile)]
+    return not any(state.balance_fen for state in states)
 
 
 def listed(files: FileSystem) -> list[DirectoryEntry]:
@@ -197,6 +235,7 @@ def new_chip(serial: bytes, keys: Iterable[CardKey]) -> bytes:
         [key.encode() for key in keys],
         read=Access.NEVER,
     )
+    tree.add_file(root, FID_CHANNEL, Structure.TRANSPARENT, [bytes(3)], read=Access.NEVER)
     tree.add_file(
         root,
         FID_DIRECTORY,

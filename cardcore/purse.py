@@ -19,6 +19,7 @@ import hmac
 import struct
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from typing import ClassVar
 
 from cardcore import cryptograms
 from cardcore.apdu import StatusWord
@@ -95,6 +96,8 @@ class PurseState:
     offline_counter: int = 0
     online_proof: Proof = Proof()
     offline_proof: Proof = Proof()
+    SIZE: ClassVar[int] = _STATE.size + 2 * _PROOF.size + _LIMITS.size
+
     purchase_max_fen: int = 0
     day_max_fen: int = 0
     day: int = 0

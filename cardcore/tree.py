@@ -91,6 +91,12 @@ class ElementaryFile:
         )
         return head + self.read.encode() + self.update.encode()
 
+    def record_cells(self, cells: Mapping[int, bytes]) -> list[int]:
+        """The cells of its records, in the order of their slots."""
+        base = self.number << 8
+        count = cells[base | BODY_SLOT][1]
+        return [base | FIRST_RECORD_SLOT + slot for slot in range(count)]
+
 
 File = DedicatedFile | ElementaryFile
 _FileT = TypeVar("_FileT", DedicatedFile, ElementaryFile)
@@ -167,8 +173,7 @@ def _check_contents(file: ElementaryFile, cells: Mapping[int, bytes]) -> set[int
     if newest >= file.records_max or count > file.records_max:
         raise DecodeError("file tree", base | BODY_SLOT, "more records than the file has room for")
     whole = file.structure is not Structure.LINEAR_VARIABLE
-    for slot in range(count):
-        cell = base | FIRST_RECORD_SLOT + slot
+    for cell in file.record_cells(cells):
         length = len(cells.get(cell, b""))
         shortest = file.size if whole else max(1, file.identifier_bytes)
         if not shortest <= length <= file.size:

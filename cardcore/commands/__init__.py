@@ -8,10 +8,11 @@ answer, a next session, changes to memory). The families of commands stand in th
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from cardcore import purse
+from cardcore import purse, scp03
 from cardcore.access import Condition
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.filesystem import FileSystem
+from cardcore.limits import CHANNEL_RESPONSE_BYTES_MAX, RESPONSE_BYTES_MAX
 from cardcore.tree import DedicatedFile, ElementaryFile
 
 
@@ -29,7 +30,8 @@ class Session:
     """What the card has in mind between two commands; gone with the power.
 
     `granted` are the conditions that have come true, each with the number of the directory whose
-    key or PIN it was. `challenge` lives for one command.
+    key or PIN it was. `challenge` and `opening` live for one command, `channel` until a command
+    comes outside of it.
     """
 
     directory: DedicatedFile
@@ -39,14 +41,22 @@ class Session:
     challenge: bytes = field(default=b"", repr=False)
     pending: purse.Pending | None = None
     cached: tuple[CachedRecord, ...] = ()
+    opening: scp03.Opening | None = None
+    channel: scp03.Channel | None = None
 
     def at(self, file: ElementaryFile, record: int = 0) -> "Session":
         """The session with another current file and record; nothing is pending in it."""
-        return Session(self.directory, file, record, self.granted)
+        return Session(self.directory, file, record, self.granted, channel=self.channel)
+
+    def entered(
+        self, directory: DedicatedFile, granted: frozenset[tuple[int, Condition]]
+    ) -> "Session":
+        """The session in a directory, with what is still granted there."""
+        return Session(directory, granted=granted, channel=self.channel)
 
     def idle(self) -> "Session":
         """The session without transaction and challenge."""
-        return Session(self.directory, self.file, self.record, self.granted)
+        return Session(self.directory, self.file, self.record, self.granted, channel=self.channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,11 @@ class Context:
     session: Session
     random: Callable[[int], bytes]
     in_channel: bool = False
+
+    @property
+    def room(self) -> int:
+        """How many bytes of data one answer carries."""
+        return CHANNEL_RESPONSE_BYTES_MAX if self.in_channel else RESPONSE_BYTES_MAX
 
 
 Decision = StatusWord | Reply | Attempt

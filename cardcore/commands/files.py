@@ -6,11 +6,10 @@ answer. Leaves how files lie in memory to `cardcore.filesystem`.
 
 from cardcore.access import Access
 from cardcore.apdu import CommandApdu, StatusWord
-from cardcore.commands import Context, Handler, Reply, Session
+from cardcore.commands import Context, Handler, Reply
 from cardcore.commands.security import holds
 from cardcore.filesystem import ApplicationState
 from cardcore.layout import FID_MASTER
-from cardcore.limits import RESPONSE_BYTES_MAX
 from cardcore.tree import DedicatedFile, ElementaryFile, Structure
 
 #: Modes of READ and UPDATE RECORD, the low three bits of P2. Modes 0 to 3 mean records with the
@@ -85,7 +84,7 @@ def _enter(card: Context, directory: DedicatedFile, apdu: CommandApdu) -> Status
     fci = b"" if apdu.p2 == 0x0C else card.files.fci(directory)
     active = state is ApplicationState.ACTIVE
     sw = StatusWord.OK if active else StatusWord.FILE_INVALIDATED
-    return Reply(fci, sw, Session(directory, granted=granted))
+    return Reply(fci, sw, card.session.entered(directory, granted))
 
 
 def find_file(card: Context, sfi: int) -> StatusWord | ElementaryFile:
@@ -129,7 +128,7 @@ def read_binary(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
     file, offset = place
     if not _readable(card, file):
         return StatusWord.SECURITY_NOT_SATISFIED
-    rest = card.files.body(file)[offset:][:RESPONSE_BYTES_MAX]
+    rest = card.files.body(file)[offset:][: card.room]
     if not rest:
         return StatusWord.OFFSET_WRONG
     # Less than the rest may be asked for; more is answered with 6Cxx and the rest's length.
@@ -192,7 +191,7 @@ def _records_from(card: Context, file: ElementaryFile, number: int) -> bytes:
     """Whole records from this one on, as many as one answer carries."""
     data = b""
     while (record := card.files.record(file, number)) is not None:
-        if len(data) + len(record) > RESPONSE_BYTES_MAX:
+        if len(data) + len(record) > card.room:
             break
         data += record
         number += 1
