@@ -7,9 +7,6 @@ file is a linear fixed file that nobody reads; each record is one secret::
     tree.add_file(application, FID_KEYS, Structure.LINEAR_FIXED,
                   [CardKey(...).encode(), ..., Pin.fresh(...).encode()], read=Access.NEVER)
 
-In a package that is installed through the secure channel, each `CardKey` carries its key bytes
-enciphered (`cardcore.commands.manage`); in memory they are plain.
-
 A command looks for a secret in the current directory, then in the ones above it, so a key of the
 master file serves every application that has none of its own with that usage and index.
 """

@@ -122,6 +122,16 @@ class Package:
             _check_internal(file, cells)
         return cls(cells, DirectoryEntry.decode(templates[0]) if templates else None)
 
+    @property
+    def has_secrets(self) -> bool:
+        """Whether there are keys or a PIN in its key files."""
+        return any(
+            isinstance(file, ElementaryFile)
+            and file.fid == FID_KEYS
+            and bool(file.record_cells(self.cells))
+            for file in check_tree(self.cells)
+        )
+
     def install(self, files: FileSystem) -> StatusWord | dict[int, bytes]:
         """The cells that change when the application comes onto this card.
 

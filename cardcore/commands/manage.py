@@ -14,18 +14,23 @@ LOAD                    80 E8 block2 Lc       that block, from number 0 in order
 INSTALL for install     80 E6 0C 00           whole package: the application is there in one commit
 DELETE                  80 E4 00 00 Lc        name of an application; without data the package
                                               that is on its way
+PUT KEY                 80 D8 00 00 19 or 16  a secret into the key file of the current directory,
+                                              in place of the one with its usage and index: its
+                                              record of 22 bytes (`cardcore.cardkeys`). A key has
+                                              its last 16 bytes enciphered under the chip's
+                                              CHANNEL_DEK key (`scp03.wrap_key`) and 3 bytes of
+                                              check value behind
 GET DATA, key check     80 CA 00 E0           for each key of the current directory: usage 1,
                                               index 1, version 1, check value 3
 ======================= ===================== ====================================================
 
-Blocks are kept when power fails: INSTALL for load of the same package goes on where it was. In
-the key files of a package every key is enciphered under the chip's CHANNEL_DEK key (`wrap_key`),
-so no level of the channel shows one; a PIN is not, so a package with one needs level 03 or 33.
+Blocks are kept when power fails: INSTALL for load of the same package goes on where it was. A key
+sent by PUT KEY is never seen, whatever the level of the channel. A PIN, and a package that has
+secrets in its key files, are as open as the level lets them be: they need level 03 or 33.
 """
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from dataclasses import replace
 
 from cardcore import scp03
@@ -34,7 +39,9 @@ from cardcore.cardkeys import (
     FID_CHANNEL,
     FID_KEYS,
     PIN_PREFIX,
+    SECRET_BYTES,
     CardKey,
+    Pin,
     usage_prefix,
 )
 from cardcore.commands import Attempt, Context, Decision, Handler, Reply, payment
@@ -44,7 +51,7 @@ from cardcore.keys import Key, KeyUsage
 from cardcore.layout import Sfi
 from cardcore.limits import PACKAGE_BYTES_MAX
 from cardcore.package import Package, delete, is_emptied
-from cardcore.tree import ElementaryFile, check_tree
+from cardcore.tree import ElementaryFile
 
 #: Name of the chip's manager, which goes into the card's challenge (GlobalPlatform).
 MANAGER_AID = bytes.fromhex("A000000151000000")
@@ -54,7 +61,7 @@ _NUMBER = slice(10, 20)  # the card number in EF15, by which the static keys wer
 #: Cells of a package on its way: the first says what it is and how much is there.
 _ARRIVAL = 0xE000
 _ANNOUNCED_BYTES = 36
-_VALUE_BYTES = 16
+_VALUE_BYTES, _CHECK_BYTES = 16, 3
 
 
 def initialize(card: Context, apdu: CommandApdu) -> Decision:
@@ -167,36 +174,66 @@ def _install(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
         return StatusWord.CONDITIONS_NOT_SATISFIED
     if not hmac.compare_digest(hashlib.sha256(data).digest(), arrival[4:_ANNOUNCED_BYTES]):
         return StatusWord.DATA_WRONG
-    channel, static = card.session.channel, _static_keys(card, 0)
-    if channel is None or static is None:
-        return StatusWord.SECURITY_NOT_SATISFIED
     try:
         package = Package.decode(data)
-        opened, has_pin = _unwrapped(package.cells, static[0].dek)
     except DecodeError:
         return StatusWord.DATA_WRONG
-    if has_pin and not channel.level & scp03.Level.C_ENC:
+    if package.has_secrets and not _is_enciphered(card):
         return StatusWord.SECURITY_NOT_SATISFIED
-    changes = replace(package, cells=opened).install(card.files)
+    changes = package.install(card.files)
     if isinstance(changes, StatusWord):
         return changes
     return Reply(changes={**_cleared(card), **changes}, new_tree=True)
 
 
-def _unwrapped(cells: Mapping[int, bytes], dek: Key) -> tuple[dict[int, bytes], bool]:
-    """The cells with their keys deciphered, and whether there is a PIN among them."""
-    opened, has_pin = dict(cells), False
-    for file in check_tree(cells):
-        if not isinstance(file, ElementaryFile) or file.fid != FID_KEYS:
-            continue
-        for cell in file.record_cells(cells):
-            record = cells[cell]
-            if record.startswith(PIN_PREFIX):
-                has_pin = True
-            else:
-                head, value = record[:-_VALUE_BYTES], record[-_VALUE_BYTES:]
-                opened[cell] = head + scp03.unwrap_key(dek, value)
-    return opened, has_pin
+def _is_enciphered(card: Context) -> bool:
+    channel = card.session.channel
+    return channel is not None and bool(channel.level & scp03.Level.C_ENC)
+
+
+def put_key(card: Context, apdu: CommandApdu) -> Decision:
+    """PUT KEY. Refusals in order: 6982 no channel, 6A86, 6700, 6A82 no key file, 6982 a PIN in the
+    clear, 6A80 no secret or a wrong check value, 6A84 the key file is full.
+    """
+    if not card.in_channel:
+        return StatusWord.SECURITY_NOT_SATISFIED
+    if apdu.p1 or apdu.p2:
+        return StatusWord.P1P2_WRONG
+    is_pin = apdu.data.startswith(PIN_PREFIX)
+    if len(apdu.data) != SECRET_BYTES + (0 if is_pin else _CHECK_BYTES):
+        return StatusWord.WRONG_LENGTH
+    file = card.files.child(card.session.directory, FID_KEYS)
+    static = _static_keys(card, 0)
+    if not isinstance(file, ElementaryFile) or static is None:
+        return StatusWord.FILE_NOT_FOUND
+    if is_pin and not _is_enciphered(card):
+        return StatusWord.SECURITY_NOT_SATISFIED
+    record = _opened(apdu.data, static[0].dek)
+    if record is None:
+        return StatusWord.DATA_WRONG
+    changes: dict[int, bytes] = {}
+    place = look_up(card, card.session.directory, record[:2])
+    if place is not None and place.file is file:
+        card.files.replace_record(file, place.number, record, changes)
+    elif card.files.count(file) < file.records_max:
+        card.files.append(file, record, changes)
+    else:
+        return StatusWord.NO_SPACE
+    return Reply(changes=changes)
+
+
+def _opened(data: bytes, dek: Key) -> bytes | None:
+    """The record of a secret with its key in the clear, or None when it is none."""
+    try:
+        if data.startswith(PIN_PREFIX):
+            pin = Pin.decode(data)
+            return Pin.fresh(pin.value, pin.tries_max).encode()
+        head, wrapped = data[: SECRET_BYTES - _VALUE_BYTES], data[-_VALUE_BYTES - _CHECK_BYTES :]
+        value = scp03.unwrap_key(dek, wrapped[:_VALUE_BYTES])
+        key = CardKey.decode(head + value)
+    except ValueError:
+        return None
+    return key.with_tries(key.tries_max).encode() if _check_value(key) == data[-3:] else None
 
 
 def remove(card: Context, apdu: CommandApdu) -> Decision:
@@ -258,5 +295,6 @@ HANDLERS: dict[tuple[int, int], Handler] = {
     (0x80, 0xE6): install,
     (0x80, 0xE8): load,
     (0x80, 0xE4): remove,
+    (0x80, 0xD8): put_key,
     (0x80, 0xCA): get_data,
 }
