@@ -12,8 +12,8 @@ from cardcore.errors import KeyServiceError, UnknownKeyError, UnknownKeyVersionE
 from cardcore.keys import Key, KeyRef, KeyUsage
 from hsm_sim.published_keys import (
     RULE_TEXT,
-    is_public_test_key,
     card_key_refs,
+    is_public_test_key,
     issuer_key_refs,
     public_test_keys,
     published_key,
