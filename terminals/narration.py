@@ -8,7 +8,10 @@ so that a wrong PIN or half a command is covered as well. Cryptograms and MACs a
 prove a key and do not give it away.
 """
 
+from collections.abc import Callable
+
 from cardcore.apdu import describe, describe_zh
+from terminals.connection import CardConnection
 
 #: Instructions whose data is a PIN or a key, in any class: the class says how, not what.
 _SECRET_INSTRUCTIONS = {
@@ -112,3 +115,21 @@ def spaced(data: bytes) -> str:
     '00 A4 04'
     """
     return data.hex(" ").upper()
+
+
+class NarratingConnection:
+    """A connection that tells every exchange over it, `>` to the card and `<` from it."""
+
+    def __init__(self, inner: CardConnection, tell: Callable[[str], None]) -> None:
+        self._inner = inner
+        self._tell = tell
+
+    def transmit(self, command: bytes) -> bytes:
+        """See `CardConnection`. A command that tore the card is told with no answer."""
+        self._tell(f"> {show_command(command)}")
+        response = b""
+        try:
+            response = self._inner.transmit(command)
+        finally:
+            self._tell(f"< {show_response(response)}")
+        return response

@@ -4,7 +4,7 @@ import warnings
 
 import typer
 
-from api.cli import bench, city, clearing, doctor, files, taps
+from api.cli import bench, card, city, clearing, doctor, files, taps
 from api.cli.output import EXIT_USAGE, console_error
 from api.settings import SettingsRefusedError
 from cardcore.keys import InsecureKeyServiceWarning
@@ -21,6 +21,7 @@ app.add_typer(files.app, name="files")
 app.command()(clearing.clear)
 app.command()(clearing.close)
 app.add_typer(city.app, name="city")
+app.add_typer(card.app, name="card")
 app.add_typer(bench.app, name="bench")
 app.command()(doctor.doctor)
 
