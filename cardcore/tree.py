@@ -252,7 +252,8 @@ class TreeBuilder:
         ordered = contents[::-1] if structure is Structure.CYCLIC else contents
         for slot, record in enumerate(ordered):
             self.cells[base | FIRST_RECORD_SLOT + slot] = record
-        newest = (len(contents) - 1) % file.records_max
+        cyclic = structure is Structure.CYCLIC
+        newest = (len(contents) - 1) % file.records_max if cyclic else 0
         self.cells[base | BODY_SLOT] = bytes((newest, len(contents)))
         return file
 

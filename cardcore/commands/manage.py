@@ -231,7 +231,7 @@ def _opened(data: bytes, dek: Key) -> bytes | None:
         head, wrapped = data[: SECRET_BYTES - _VALUE_BYTES], data[-_VALUE_BYTES - _CHECK_BYTES :]
         value = scp03.unwrap_key(dek, wrapped[:_VALUE_BYTES])
         key = CardKey.decode(head + value)
-    except ValueError:
+    except (DecodeError, ValueError):
         return None
     return key.with_tries(key.tries_max).encode() if _check_value(key) == data[-3:] else None
 
