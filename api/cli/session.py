@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from settlement.city import City, create_city, open_city
+from settlement.errors import CityError
+
 from api.cli.output import EXIT_USAGE, refuse
 from api.composition import KeyRoom, open_key_room
 from api.settings import read_settings
-from settlement.city import City, create_city, open_city
-from settlement.errors import CityError
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,6 +209,19 @@ def test_a_served_card_is_there_until_it_is_interrupted(
     slots.wait_empty()
 
 
+@with_pcscd
+@pytest.mark.usefixtures("slots")
+def test_the_bench_measures_rides_over_readers_beside_bare_round_trips(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        app, ["bench", "tap", "--pcsc", "--taps", "100", "--data", str(tmp_path), "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    measured = json.loads(result.stdout)
+    assert (measured["records"], measured["apdus"]) == (100, 6)
+    assert 0 < measured["round_trip_p50_ms"] < measured["p50_ms"] <= measured["p99_ms"]
+    assert measured["baseline_seconds"] < measured["seconds"]
+
+
 def test_without_pcscd_the_command_says_how_to_start_it() -> None:
     pytest.importorskip("smartcard")
     # libpcsclite asks this name for its daemon; nobody listens there.
