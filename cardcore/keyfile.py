@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cardcore.access import Access
 from cardcore.cardkeys import FID_KEYS, SECRET_BYTES, CardKey, Pin, Secret
 from cardcore.errors import KeyUsageError
-from cardcore.keys import KeyUsage
+from cardcore.keys import KeyRef, KeyUsage
 from cardcore.tree import DedicatedFile, Structure, TreeBuilder
 
 
@@ -26,6 +26,16 @@ class KeySlot:
     usage: KeyUsage
     index: int = 1
     tries_max: int = 0
+
+    def ref(self, label: str, version: int) -> KeyRef:
+        """The master key it comes from: every index has a master of its own.
+
+        >>> str(KeySlot(KeyUsage.EXTERNAL_AUTHENTICATION, 0x0A).ref("demo-social", 1))
+        'external-authentication/demo-social-0a/v1'
+        """
+        return KeyRef(
+            self.usage, label if self.index == 1 else f"{label}-{self.index:02x}", version
+        )
 
 
 def add_key_file(
