@@ -124,14 +124,18 @@ class SessionKeys:
     SessionKeys(hidden)
     """
 
-    __slots__ = ("_context", "_enc", "_mac", "_rmac")
+    __slots__ = ("_command_mac", "_context", "_enc", "_mac", "_response_mac", "_vectors")
 
     def __init__(self, enc: Key, mac: Key, context: bytes) -> None:
         assert len(context) == 2 * CHALLENGE_BYTES, len(context)
         self._context = context
-        self._enc = derive(enc.value, _S_ENC, context, BLOCK)
         self._mac = derive(mac.value, _S_MAC, context, BLOCK)
-        self._rmac = derive(mac.value, _S_RMAC, context, BLOCK)
+        # Contexts are made once: a card takes some hundred commands to be personalised.
+        self._command_mac = CMAC(algorithms.AES(self._mac))
+        self._response_mac = CMAC(algorithms.AES(derive(mac.value, _S_RMAC, context, BLOCK)))
+        self._enc = algorithms.AES(derive(enc.value, _S_ENC, context, BLOCK))
+        # Amendment D §6.2.6: one block under ECB makes the vector; S305 is about whole messages.
+        self._vectors = Cipher(self._enc, modes.ECB()).encryptor()  # noqa: S305 - one block
 
     def __repr__(self) -> str:
         return "SessionKeys(hidden)"
@@ -142,11 +146,11 @@ class SessionKeys:
 
     def command_mac(self, data: bytes) -> bytes:
         """See `cardcore.keys.ChannelKeys`."""
-        return cmac(self._mac, data)
+        return _finish(self._command_mac, data)
 
     def response_mac(self, data: bytes) -> bytes:
         """See `cardcore.keys.ChannelKeys`."""
-        return cmac(self._rmac, data)
+        return _finish(self._response_mac, data)
 
     def encipher(self, counter: bytes, data: bytes) -> bytes:
         """See `cardcore.keys.ChannelKeys`."""
@@ -157,9 +161,13 @@ class SessionKeys:
         return self._cipher(counter).decryptor().update(data)
 
     def _cipher(self, counter: bytes) -> Cipher[modes.CBC]:
-        # Amendment D §6.2.6: one block under ECB makes the vector; S305 is about whole messages.
-        block = Cipher(algorithms.AES(self._enc), modes.ECB())  # noqa: S305 - one block
-        return Cipher(algorithms.AES(self._enc), modes.CBC(block.encryptor().update(counter)))
+        return Cipher(self._enc, modes.CBC(self._vectors.update(counter)))
+
+
+def _finish(started: CMAC, data: bytes) -> bytes:
+    mac = started.copy()
+    mac.update(data)
+    return mac.finalize()
 
 
 def wrap_key(dek: Key, value: bytes) -> bytes:
