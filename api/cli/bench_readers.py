@@ -16,7 +16,7 @@ from pathlib import Path
 from api.cli.output import progress_bar
 from api.composition import open_key_room
 from api.settings import read_settings
-from api.world.single_card import PRODUCTS, issue_card, load_card
+from api.world.single_card import issue_card, load_card, sample_plan
 from cardcore.schemes.demo import SCHEME
 from terminals.connection import CardConnection, Peer, decode_trace
 from terminals.journal import Journal
@@ -52,7 +52,7 @@ def ride_over_readers(folder: Path, taps: int) -> ReaderRides:
     rides = []
     with ExitStack() as stack:
         psam_chip = keys.new_psam(SCHEME, _BUS_TERMINAL)
-        card_chip = issue_card(keys, SCHEME, PRODUCTS["citizen"])
+        card_chip = issue_card(keys, sample_plan(SCHEME, "citizen"))
         stack.enter_context(_in_slot(card_chip, 0, CARD_READER))
         stack.enter_context(_in_slot(psam_chip, 1, PSAM_READER))
         psam = stack.enter_context(open_card(PSAM_READER))

@@ -30,9 +30,10 @@ from api.cli.output import (
 )
 from api.composition import open_key_room
 from api.settings import read_settings
-from api.world.single_card import PRODUCTS, issue_card, load_card
+from api.world.single_card import issue_card, load_card, sample_plan
 from cardcore.apdu import StatusWord, describe, describe_zh
 from cardcore.dumps import Application, ParsedCard, parse_card_dump, parse_dump
+from cardcore.products import SHIPPED
 from cardcore.schemes.demo import SCHEME
 from terminals.connection import CardConnection, InProcessConnection
 from terminals.errors import CardRemovedError
@@ -299,7 +300,7 @@ def serve(
         bool,
         typer.Option("--vpcd", help="Into the virtual reader of vsmartcard-vpcd. 虚拟读卡器。"),
     ] = False,
-    profile: Annotated[str, typer.Option(help="Card product: " + ", ".join(PRODUCTS))] = "citizen",
+    profile: Annotated[str, typer.Option(help="Card product: " + ", ".join(SHIPPED))] = "citizen",
     balance: Annotated[
         int, typer.Option("--balance", min=0, help="Fen to load before. 预先充值, 分。")
     ] = 10_000,
@@ -310,10 +311,10 @@ def serve(
     """Put a personalised card into a virtual reader until Ctrl-C. 虚拟卡。"""
     if not vpcd:
         refuse("where to? say --vpcd, the virtual reader 请指定 --vpcd", EXIT_USAGE)
-    if profile not in PRODUCTS:
-        refuse(f"no profile {profile!r}; there are {', '.join(PRODUCTS)}", EXIT_USAGE)
+    if profile not in SHIPPED:
+        refuse(f"no profile {profile!r}; there are {', '.join(SHIPPED)}", EXIT_USAGE)
     keys = open_key_room(read_settings(), SCHEME)
-    card = issue_card(keys, SCHEME, PRODUCTS[profile])
+    card = issue_card(keys, sample_plan(SCHEME, profile))
     if balance:
         # The city's wall clock, as every terminal has it.
         outcome = load_card(

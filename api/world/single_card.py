@@ -1,21 +1,23 @@
-"""One card outside any city folder: issued with public test keys, loaded, ready to be served.
+"""One card outside any city folder: made from a product with public test keys, and loaded.
 
-Decides what such a card is. Leaves the load to the kiosk: the money comes onto the card by the
-same commands, and through the same load host, as in the street.
+Decides whose card it is. Leaves making it to `cardcore.personalisation`, over the same secure
+channel as at an issuing desk, and the load to the kiosk: the money comes onto the card by the same
+commands, and through the same load host, as in the street.
 """
 
 import secrets
 import tempfile
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from api.composition import KEY_VERSION, PSAM_KEY_INDEX, KeyRoom
-from cardcore.applets.transit import TransitProfile, personalise
+from api.composition import PSAM_KEY_INDEX, KeyRoom
 from cardcore.card import Card
-from cardcore.keys import Algorithm, KeyRef, KeyUsage
-from cardcore.layout import CardKind, CardProperties, HolderInformation, PublicInformation
+from cardcore.layout import CardProperties, HolderInformation, PublicInformation
+from cardcore.orders import CardOrder
+from cardcore.personalisation import Plan, Result, drive, make_plan, personalise
+from cardcore.products import SHIPPED, shipped
 from cardcore.schemes import Scheme
+from cardcore.stock import stock_chip
 from terminals.connection import CardConnection
 from terminals.journal import Journal
 from terminals.roles.kiosk import KIOSK, LoadHost
@@ -26,56 +28,51 @@ KIOSK_TERMINAL = "000901000001"
 _KIOSK_PARTICIPANT = 901
 _PURSE_ONLY = 2  # EF15: 电子钱包
 _VALID_FROM, _VALID_TO = date(2026, 1, 1), date(2035, 12, 31)
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """What a kind of card starts with beside its number."""
-
-    serial: int
-    properties_kind: CardKind
-    holder: HolderInformation
-
-
-#: Sample holders; nobody is called so.
-PRODUCTS = {
-    "citizen": Product(
-        1, CardKind.NORMAL, HolderInformation(1, 0, "张示例", "000000200001010017", 0)
-    ),
-    "anonymous": Product(2, CardKind.NORMAL, HolderInformation()),
-    "student": Product(
-        3, CardKind.STUDENT, HolderInformation(1, 0, "李示例", "000000201001010025", 0)
-    ),
+#: Sample holders; nobody is called so, and the PIN is no secret.
+_HOLDERS = {
+    "citizen": HolderInformation(name="张示例", id_number="000000200001010017"),
+    "student": HolderInformation(name="李示例", id_number="000000201001010025"),
 }
+_SAMPLE_PIN = bytes.fromhex("123456")
+_HOST_CHALLENGE_BYTES = 8
 
 
-def issue_card(keys: KeyRoom, scheme: Scheme, product: Product) -> Card:
-    """A ready card of the scheme with an empty purse, its keys derived from the city's."""
-    public = PublicInformation(
-        issuer=scheme.issuer,
-        application_type=_PURSE_ONLY,
-        application_version=1,
-        card_number=f"0310{scheme.city_code}{product.serial:012d}",
-        valid_from=_VALID_FROM,
-        valid_to=_VALID_TO,
-    )
-    image = personalise(
-        TransitProfile(
-            public,
-            product.holder,
-            CardProperties(city=scheme.city_code, card_kind=product.properties_kind),
+def sample_plan(scheme: Scheme, name: str) -> Plan:
+    """What the sample card of a shipped product contains."""
+    holder = _HOLDERS.get(name, HolderInformation())
+    product = shipped(name)
+    has_pin = any(hasattr(each, "pin_tries") for each in product.applications.values())
+    order = CardOrder(
+        PublicInformation(
+            issuer=scheme.issuer,
+            application_type=_PURSE_ONLY,
+            application_version=1,
+            card_number=f"0310{scheme.city_code}{SHIPPED.index(name) + 1:012d}",
+            valid_from=_VALID_FROM,
+            valid_to=_VALID_TO,
         ),
-        {
-            usage: keys.service.derive_card_key(
-                KeyRef(usage, scheme.name, KEY_VERSION), public.factor
-            )
-            for usage in (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
-        },
-        key_version=KEY_VERSION,
-        algorithm=Algorithm.PBOC_3DES,
-        key_index=PSAM_KEY_INDEX,
+        CardProperties(city=scheme.city_code),
+        holder,
+        reader_number="R0000001" if "library" in product.applications else "",
+        home_library="L01",
+        pin=_SAMPLE_PIN if has_pin else b"",
     )
+    return make_plan(product, order, scheme.name)
+
+
+def stock_card(keys: KeyRoom, plan: Plan) -> Card:
+    """The chip of a plan as it comes from the factory: its number and its channel's keys."""
+    image = stock_chip(plan.order.public, plan.product, keys.service, plan.label)
     return Card.from_image(image, secrets.token_bytes)
+
+
+def issue_card(keys: KeyRoom, plan: Plan) -> Card:
+    """A ready card with empty purses."""
+    card = stock_card(keys, plan)
+    challenge = secrets.token_bytes(_HOST_CHALLENGE_BYTES)
+    finished = drive(personalise(plan, keys.service, challenge), card.transmit)
+    assert finished.result is Result.DONE, finished
+    return card
 
 
 def load_card(
