@@ -114,7 +114,8 @@ def read_public(family: CardFamily, data: bytes) -> tuple[Public, tuple[DecodeEr
     if family is CardFamily.T_UNION and number is not None:
         printed = number.removeprefix("0")  # 19 digits are printed, 20 stored
     if family is CardFamily.SHENZHEN and len(data) >= _SHENZHEN_NUMBER.stop:
-        printed = str(int.from_bytes(data[_SHENZHEN_NUMBER], "little"))
+        number = printed = str(int.from_bytes(data[_SHENZHEN_NUMBER], "little"))
+        errors = tuple(error for error in errors if not error.reason.startswith("card_number"))
     return Public(
         family,
         number,

@@ -147,6 +147,38 @@ def test_a_broken_template_still_gives_up_the_number_inside() -> None:
     assert {problem.part for problem in card.problems} == {"fci"}
 
 
+def test_zeros_behind_the_template_are_nothing() -> None:
+    fci = "6F358408A000000632010105A5259F0801029F0C1E" + FILE15 + "00000000"
+    card = parse_card_dump({"fci": fci})
+    assert (card.public.card_number, card.problems) == ("03104830010006412507", ())
+
+
+def test_shenzhen_tong_prints_four_bytes_of_its_serial_backwards() -> None:
+    content = "00" * 16 + "EFCDAB00" + "2009010120190101"
+    tag = content.ljust(64, "0")
+    fci = "6F2E84075041592E535A54A5239F0C20" + tag
+    card = parse_card_dump({"fci": fci})
+    assert card.public.family is CardFamily.SHENZHEN
+    assert card.public.printed_number == str(0xABCDEF)
+    assert (card.public.valid_from, card.problems) == (date(2009, 1, 1), ())
+
+
+@pytest.mark.parametrize(
+    ("content", "family"),
+    [
+        (FILE15, CardFamily.T_UNION),
+        ("847531000000000000003100310000019856102320191225206912250000", CardFamily.CITY_UNION),
+        ("111122223333444402010000000000000000123420191225206912250000", CardFamily.PBOC),
+        ("FFFFFFFFFFFFFFFF5100000712345678030002FFFFFFFF2015091620251231", CardFamily.LINGNAN),
+    ],
+)
+def test_a_card_without_a_name_is_known_by_its_public_file(
+    content: str, family: CardFamily
+) -> None:
+    card = parse_card_dump({"file15": content})
+    assert (card.public.family, card.problems) == (family, ())
+
+
 def test_one_damaged_record_is_named_by_its_place_and_the_others_are_read() -> None:
     card = parse_card_dump({"records18": [LOG, "zz", LOG[:20], LOG[:10], {"hex": LOG}]})
     assert len(card.log) == 3
