@@ -58,6 +58,7 @@ def open_key_room(settings: Settings, scheme: Scheme) -> KeyRoom:
         [
             *issuer_key_refs(scheme.name, KEY_VERSION),
             *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
+            *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
             *(signing_key_ref(each.code) for each in scheme.participants),
         ]
     )
