@@ -157,6 +157,7 @@ _CHINESE: dict[int, str] = {
     StatusWord.OK: "成功",
     StatusWord.EOF_REACHED: "已到文件末尾",
     StatusWord.FILE_INVALIDATED: "选择的文件无效",
+    StatusWord.HOST_CRYPTOGRAM_WRONG: "主机密文验证失败",
     StatusWord.EXECUTION_ERROR: "状态未变, 执行出错",
     StatusWord.MEMORY_FAILURE: "存储器故障",
     StatusWord.WRONG_LENGTH: "长度错误",

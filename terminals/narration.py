@@ -49,11 +49,15 @@ NAMES = {
     0xB0: "READ BINARY 读二进制",
     0xB2: "READ RECORD 读记录",
     0xC0: "GET RESPONSE 取响应",
+    0xCA: "GET DATA 取数据",
     0xD4: "WRITE KEY 写密钥",
     0xD6: "UPDATE BINARY 写二进制",
     0xD8: "PUT KEY 写密钥",
     0xDC: "UPDATE RECORD 写记录",
     0xE2: "APPEND RECORD 追加记录",
+    0xE4: "DELETE 删除应用",
+    0xE6: "INSTALL 安装应用",
+    0xE8: "LOAD 装载应用",
 }
 
 

@@ -141,4 +141,5 @@ class Slots:
         for card, thread in self._cards:
             card.remove()
             thread.join(SOON_S)
-        time.sleep(AWAY_S)
+        if self._cards:
+            time.sleep(AWAY_S)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -210,6 +211,7 @@ def test_a_served_card_is_there_until_it_is_interrupted(
 
 
 @with_pcscd
+@pytest.mark.filterwarnings("ignore::cardcore.keys.InsecureKeyServiceWarning")
 @pytest.mark.usefixtures("slots")
 def test_the_bench_measures_rides_over_readers_beside_bare_round_trips(tmp_path: Path) -> None:
     result = CliRunner().invoke(
@@ -220,6 +222,23 @@ def test_the_bench_measures_rides_over_readers_beside_bare_round_trips(tmp_path:
     assert (measured["records"], measured["apdus"]) == (100, 6)
     assert 0 < measured["round_trip_p50_ms"] < measured["p50_ms"] <= measured["p99_ms"]
     assert measured["baseline_seconds"] < measured["seconds"]
+
+
+@pytest.mark.filterwarnings("ignore::cardcore.keys.InsecureKeyServiceWarning")
+def test_serving_where_no_virtual_reader_is_says_what_to_install() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        result = onecard("serve", "--vpcd", "--port", str(port))
+    assert result.exit_code == 1
+    assert "sudo apt install pcscd vsmartcard-vpcd" in result.stderr
+
+
+@pytest.mark.filterwarnings("ignore::cardcore.keys.InsecureKeyServiceWarning")
+def test_more_money_than_the_card_may_hold_is_refused_before_it_is_served() -> None:
+    result = onecard("serve", "--vpcd", "--profile", "anonymous", "--balance", "100001")
+    assert result.exit_code == 1
+    assert "CARD_LIMIT" in result.stderr
 
 
 def test_without_pcscd_the_command_says_how_to_start_it() -> None:

@@ -4,6 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from statistics import median
 
 import pytest
 
@@ -220,6 +221,17 @@ class TestWithReaders:
             slots.take_out(whole)
             with pytest.raises(CardRemovedError):
                 card.transmit(SELECT)
+
+    def test_a_command_does_not_wait_for_a_delayed_acknowledgement(self, slots: Slots) -> None:
+        slots.insert(a_card())
+        seconds = []
+        with open_card(READERS[0]) as card:
+            for _ in range(40):
+                started = time.perf_counter()
+                card.transmit(SELECT)
+                seconds.append(time.perf_counter() - started)
+        # A line without TCP_NODELAY and TCP_QUICKACK takes more than 40 ms for each.
+        assert median(seconds) < 0.02
 
     def test_resetting_a_card_ends_its_session_and_keeps_the_visit(self, slots: Slots) -> None:
         slots.insert(a_card())
