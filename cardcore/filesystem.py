@@ -85,7 +85,11 @@ class FileSystem:
 
     def state(self, directory: DedicatedFile) -> ApplicationState:
         """Whether a directory is blocked, itself or with one above it."""
-        return max(map(self.own_state, self.upwards(directory)))
+        states = [self.own_state(directory)]
+        while directory is not self.root:
+            directory = self.parent(directory)
+            states.append(self.own_state(directory))
+        return max(states)
 
     def write_state(
         self,

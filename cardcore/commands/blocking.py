@@ -32,9 +32,9 @@ _OPEN_WHEN_BLOCKED = frozenset({(0x00, 0xA4), (0x00, 0x84), (0x84, 0x1E), (0x84,
 def refusal(card: Context, apdu: CommandApdu) -> StatusWord | None:
     """Why the state of the current directory does not let this command through."""
     state = card.files.state(card.session.directory)
-    command = (apdu.cla, apdu.ins)
     if state is ApplicationState.ACTIVE:
         return None
+    command = (apdu.cla, apdu.ins)
     if state is ApplicationState.CARD_BLOCKED:
         return StatusWord.FUNCTION_NOT_SUPPORTED
     if state is ApplicationState.BLOCKED_FOR_GOOD:

@@ -38,11 +38,11 @@ class Host:
         data = b"\x01" + (b"" if amount is None else u(amount)) + TERMINAL
         raw = bytes((0x80, 0x50, p1, self.p2, len(data))) + data + bytes.fromhex(le)
         answer = self.reader.card.transmit(raw)
-        return answer[:-2], answer[-2:].hex()
+        return answer[:-2], answer[-2:].hex().upper()
 
     def end(self, header: str, data: bytes) -> tuple[bytes, str]:
         answer = bytes.fromhex(self.reader.send(header, data))
-        return answer[:-2], answer[-2:].hex()
+        return answer[:-2], answer[-2:].hex().upper()
 
     def online(
         self, p1: int, amount: int, usage: KeyUsage, kind: int, *, time: str = TIME, spoil: int = 0
