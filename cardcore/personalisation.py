@@ -329,11 +329,24 @@ def _check_body(content: bytes, name: str) -> _Dialogue:
 
 
 def _check_records(records: list[bytes], name: str) -> _Dialogue:
-    for number, record in enumerate(records, start=1):
-        _expect(_accept((yield CommandApdu(0x00, 0xB2, number, 0x04, le=256))), record, name)
-    response = yield CommandApdu(0x00, 0xB2, len(records) + 1, 0x04, le=256)
-    if response.sw != StatusWord.RECORD_NOT_FOUND:
-        raise _EndError(Result.CHECK_FAILED, response.sw, f"{name}: a record too many")
+    """From each record on to the end: as many whole ones as one answer carries."""
+    number = 1
+    while True:
+        response = yield CommandApdu(0x00, 0xB2, number, 0x05, le=256)
+        if response.sw == StatusWord.RECORD_NOT_FOUND:
+            break
+        read = _accept(response)
+        if not read:
+            raise _EndError(Result.CHECK_FAILED, detail=f"{name}: an empty answer")
+        while read:
+            if number > len(records):
+                raise _EndError(Result.CHECK_FAILED, detail=f"{name}: a record too many")
+            record = records[number - 1]
+            _expect(read[: len(record)], record, f"{name} record {number}")
+            read = read[len(record) :]
+            number += 1
+    if number <= len(records):
+        raise _EndError(Result.CHECK_FAILED, detail=f"{name}: record {number} is missing")
 
 
 def _expect(read: bytes, written: bytes, name: str) -> None:

@@ -28,6 +28,8 @@ FID_APPLICATION = 0xDDF1
 FID_CONTACTS, FID_CLINICAL, FID_VISITS = 0xDF01, 0xDF02, 0xDF03
 #: Key ids as readers send them in P2 of EXTERNAL AUTHENTICATE.
 READ_KEY, READ_KEY_BELOW = 0x04, 0x84
+#: P2 of INTERNAL AUTHENTICATE; 01 asks for the TAC over the digest of a record instead.
+INTERNAL_KEY, TAC_KEY = 0x02, 0x01
 UPDATE_KEYS = {
     FID_APPLICATION: 0x05,
     FID_CONTACTS: 0x85,
@@ -58,7 +60,7 @@ TABLES: Mapping[tuple[int, int], TaggedTable] = {
 FREE = frozenset({(FID_APPLICATION, 0xEF05), (FID_APPLICATION, 0xEF06), (FID_CLINICAL, 0xEF05)})
 ENTRY = DirectoryEntry(NAME, "HEALTH", 4)
 KEYS = (
-    KeySlot(KeyUsage.INTERNAL_AUTHENTICATION, 1),
+    KeySlot(KeyUsage.INTERNAL_AUTHENTICATION, INTERNAL_KEY),
     KeySlot(KeyUsage.EXTERNAL_AUTHENTICATION, READ_KEY, tries_max=10),
     KeySlot(KeyUsage.EXTERNAL_AUTHENTICATION, READ_KEY_BELOW, tries_max=10),
     *(
@@ -66,7 +68,7 @@ KEYS = (
         for key_id in UPDATE_KEYS.values()
     ),
     KeySlot(KeyUsage.FILE_MAINTENANCE, 1, tries_max=10),  # STK
-    KeySlot(KeyUsage.TAC, 1),  # signs settlements in which no purse moves
+    KeySlot(KeyUsage.TAC, TAC_KEY),  # signs settlements in which no purse moves
 )
 
 

@@ -24,15 +24,17 @@ NAME = b"ONECARD.LIBRARY"
 FID_APPLICATION = 0x2001
 #: Index of the keys: the desk maintains the reader, machines the loans.
 DESK_KEY, MACHINE_KEY = 1, 2
+#: P2 of INTERNAL AUTHENTICATE; 01 asks for the TAC over the digest of a record instead.
+INTERNAL_KEY, TAC_KEY = 0x02, 0x01
 ENTRY = DirectoryEntry(NAME, "LIBRARY", 5)
 KEYS = (
     KeySlot(KeyUsage.FILE_MAINTENANCE, DESK_KEY, tries_max=10),
     KeySlot(KeyUsage.FILE_MAINTENANCE, MACHINE_KEY, tries_max=10),
     KeySlot(KeyUsage.EXTERNAL_AUTHENTICATION, MACHINE_KEY, tries_max=10),
-    KeySlot(KeyUsage.INTERNAL_AUTHENTICATION, 1),
+    KeySlot(KeyUsage.INTERNAL_AUTHENTICATION, INTERNAL_KEY),
     KeySlot(KeyUsage.PIN_UNBLOCK, 1, tries_max=10),
     KeySlot(KeyUsage.PIN_RELOAD, 1, tries_max=10),
-    KeySlot(KeyUsage.TAC, 1),  # signs a loan, in which no purse moves
+    KeySlot(KeyUsage.TAC, TAC_KEY),  # signs a loan, in which no purse moves
 )
 
 

@@ -29,7 +29,8 @@ FID_HOUSEHOLD, FID_EMPLOYMENT, FID_INSURANCE = 0xDF01, 0xDF02, 0xDF03
 FINGERPRINT_BYTES, PHOTO_BYTES = 1024, 3072
 #: Key ids as readers send them in P2 of EXTERNAL AUTHENTICATE.
 READ_KEY, UPDATE_KEY = 0x0A, 0x04
-INTERNAL_KEY = 0x01
+#: P2 of INTERNAL AUTHENTICATE; 01 asks for the TAC over the digest of a record instead.
+INTERNAL_KEY, TAC_KEY = 0x02, 0x01
 _TEXT, _DIGITS, _BYTES = ValueCoding.TEXT, ValueCoding.DIGITS, ValueCoding.BYTES
 #: SFI of EF05 under tag 88 of the FCI, with the three bits behind it of published cards.
 _DIRECTORY_SFI = b"\x0b"
@@ -68,7 +69,7 @@ KEYS = (
     KeySlot(KeyUsage.FILE_MAINTENANCE, 1, tries_max=10),  # STK of the application
     KeySlot(KeyUsage.PIN_UNBLOCK, 1, tries_max=10),  # PUK
     KeySlot(KeyUsage.PIN_RELOAD, 1, tries_max=10),
-    KeySlot(KeyUsage.TAC, 1),  # signs settlements in which no purse moves
+    KeySlot(KeyUsage.TAC, TAC_KEY),  # signs settlements in which no purse moves
 )
 
 

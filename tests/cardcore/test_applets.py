@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from cardcore.apdu import CommandApdu
 from cardcore.applets import health, library, purse, social_security, transit
 from cardcore.cardkeys import CardKey, Secret
+from cardcore.crypto.pboc_3des import SUITE as PBOC
 from cardcore.errors import DecodeError, KeyUsageError
 from cardcore.keyfile import KeySlot
 from cardcore.keys import Key, KeyUsage
@@ -325,6 +327,22 @@ def test_a_hire_and_the_counters_of_the_month_are_written_with_the_debit() -> No
     assert result.sw == b"\x90\x00"
     assert HireRecord.decode(reader.data("00B203D400")) == hire
     assert ConcessionRecord.decode(reader.data("00B204D400")) == month
+
+
+@pytest.mark.parametrize("applet", [social_security, health, library])
+def test_a_record_without_money_is_signed_by_the_card(applet: ModuleType) -> None:
+    reader = Reader(chip())
+    reader.select(applet.NAME)
+    digest = bytes(range(32))
+    tac = reader.data(f"008800{applet.TAC_KEY:02X}20{digest.hex()}")
+    assert tac == PBOC.tac(key_value(KeyUsage.TAC, applet.TAC_KEY), digest)
+    assert len(reader.internal(applet.INTERNAL_KEY)) == 8
+
+
+def test_the_key_of_a_purse_never_signs_what_a_reader_chooses() -> None:
+    reader = Reader(chip())
+    reader.select(purse.NAME)
+    assert reader.send(f"0088000120{bytes(32).hex()}")[1] == "6982"
 
 
 def test_all_five_stand_behind_one_directory_and_are_blocked_one_by_one() -> None:
