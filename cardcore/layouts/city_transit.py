@@ -6,6 +6,7 @@ ours. They start like the others (id, length, valid, interoperable, locked), so 
 does not know them passes over them, and they are written by the DEBIT of the ride they belong to.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import IntEnum
@@ -83,6 +84,53 @@ class HireRecord(FixedLayout):
     entry_terminal: str = "0" * 12
     exit_terminal: str = "0" * 12
     local: bytes = bytes(53)
+
+    def opened(
+        self, place: str, terminal: str, time: datetime, *, vehicle: str, deposit_fen: int
+    ) -> "HireRecord | None":
+        """After taking a bicycle or driving in, or None when the last hire is still open."""
+        if self.status == HireStatus.OPEN:
+            return None
+        return HireRecord(
+            self.record_id,
+            interoperable=self.interoperable,
+            status=HireStatus.OPEN,
+            city=self.city,
+            operator=self.operator,
+            vehicle=vehicle,
+            entry_place=place,
+            entry_time=time,
+            entry_terminal=terminal,
+            deposit_held_fen=deposit_fen,
+        )
+
+    def closed(
+        self, place: str, terminal: str, time: datetime, *, amount_fen: int
+    ) -> "HireRecord | None":
+        """After bringing it back or driving out, or None when nothing is open. The deposit is
+        free again.
+        """
+        if self.status != HireStatus.OPEN:
+            return None
+        return replace(
+            self,
+            status=HireStatus.CLOSED,
+            exit_place=place,
+            exit_time=time,
+            exit_terminal=terminal,
+            amount_fen=amount_fen,
+            deposit_held_fen=0,
+        )
+
+
+def held_fen(hires: Iterable[HireRecord]) -> int:
+    """How much of the balance must stay on the card for hires that are open.
+
+    >>> held_fen([HireRecord(RECORD_BICYCLE, status=HireStatus.OPEN, deposit_held_fen=20000),
+    ...           HireRecord(RECORD_PARKING)])
+    20000
+    """
+    return sum(hire.deposit_held_fen for hire in hires if hire.status == HireStatus.OPEN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Codecs of single applications: there and back, and where damaged bytes stop them."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,7 @@ from cardcore.layouts.city_transit import (
     ConcessionRecord,
     HireRecord,
     HireStatus,
+    held_fen,
 )
 from cardcore.layouts.city_union import CityPublicInformation, CompositeRecord
 from cardcore.layouts.library import LoanRecord, ReaderInformation
@@ -74,6 +75,24 @@ def test_a_bus_record_round_trips(entry: object, leave: object, fare: int, paid:
     )
     assert BusRecord.decode(ride.encode()) == ride
     assert is_bus_layout(ride.encode()) == (entry is not None or leave is not None)
+
+
+def test_a_hire_is_opened_once_and_closed_once_and_holds_the_deposit_between() -> None:
+    place, terminal, vehicle = "00" * 8, "112233445566", "0000000000001234"
+    time = datetime.fromisoformat("2024-03-01T08:00:00")
+    fresh = HireRecord(RECORD_PARKING)
+    assert fresh.closed(place, terminal, time, amount_fen=0) is None
+    hire = fresh.opened(place, terminal, time, vehicle=vehicle, deposit_fen=20_000)
+    assert hire is not None
+    assert HireRecord.decode(hire.encode()) == hire
+    assert held_fen([hire, fresh]) == 20_000
+    assert hire.opened(place, terminal, time, vehicle=vehicle, deposit_fen=1) is None
+    done = hire.closed(place, terminal, time, amount_fen=150)
+    assert done is not None
+    assert (held_fen([done]), done.amount_fen, done.entry_time) == (0, 150, time)
+    again = done.opened(place, terminal, time, vehicle=vehicle, deposit_fen=1)
+    assert again is not None
+    assert (again.amount_fen, again.exit_time) == (0, None)
 
 
 @given(DAYS, AMOUNTS)
