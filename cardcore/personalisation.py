@@ -8,14 +8,15 @@ Nothing here waits or sends: `personalise` is a generator that yields commands a
 It can be cut off anywhere. Every `Exchange` says how many steps are done; started again with that
 number (or with 0) on the same chip it goes on, since every step may be repeated: a package goes on
 with the next block, an application that is there is left alone, a key or a file is written over.
-`void` takes an unfinished card back to stock. The last step reads everything back, by itself.
+`void` takes an unfinished card back to stock, `extend` adds applications to a card in use. The
+last step reads everything back, by itself.
 
 Steps: the number of the chip is looked at and its dates and holder written, then for each
 application package, keys and PIN, then the check of everything.
 """
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -27,7 +28,7 @@ from cardcore.cardkeys import CardKey, Pin
 from cardcore.errors import DecodeError
 from cardcore.filesystem import FileSystem
 from cardcore.keys import IssuerChannelKeys, Key, KeyService
-from cardcore.layout import FID_MASTER, Sfi
+from cardcore.layout import FID_MASTER, PPSE_NAME, Sfi
 from cardcore.memory import Memory
 from cardcore.orders import CardOrder, PlannedApplication, plan_applications
 from cardcore.products import Product
@@ -105,6 +106,20 @@ def personalise(plan: Plan, keys: KeyService, host_challenge: bytes, done: int =
     Raises `CryptogramError` when the chip has not our keys or answers are not the chip's.
     """
     return _run(plan, keys, host_challenge, _steps(plan, keys), done)
+
+
+def extend(
+    plan: Plan, names: Collection[str], keys: KeyService, host_challenge: bytes, done: int = 0
+) -> Talk:
+    """Put these applications of the plan onto a card already in use; all others stay as they are.
+
+    Parameters, answers and errors as those of `personalise`.
+    """
+    added = [each for each in plan.applications if each.name in names]
+    assert len(added) == len(names), "an application that is not in the plan"
+    steps = [_Step("look", partial(_look, plan)), *_application_steps(plan, keys, added)]
+    steps.append(_Step("check", partial(_check_applications, plan, keys, added)))
+    return _run(plan, keys, host_challenge, steps, done)
 
 
 def void(plan: Plan, keys: KeyService, host_challenge: bytes) -> Talk:
@@ -188,12 +203,20 @@ def _steps(plan: Plan, keys: KeyService) -> list[_Step]:
         _Step("dates", lambda _: _write_master(Sfi.PUBLIC, order.public.encode())),
         _Step("holder", lambda _: _write_master(Sfi.HOLDER, order.holder.encode())),
     ]
-    for each in plan.applications:
+    steps += _application_steps(plan, keys, plan.applications)
+    steps.append(_Step("check", partial(_check, plan, keys)))
+    return steps
+
+
+def _application_steps(
+    plan: Plan, keys: KeyService, applications: Sequence[PlannedApplication]
+) -> list[_Step]:
+    steps = []
+    for each in applications:
         steps.append(_Step(f"install {each.name}", partial(_install, each)))
         steps.append(_Step(f"keys of {each.name}", partial(_put_keys, plan, keys, each)))
         if each.pin_tries:
             steps.append(_Step(f"PIN of {each.name}", partial(_put_pin, plan, each)))
-    steps.append(_Step("check", partial(_check, plan, keys)))
     return steps
 
 
@@ -276,8 +299,8 @@ def _delete(aid: bytes) -> _Dialogue:
         _accept(response)
 
 
-def _check(plan: Plan, keys: KeyService, _: IssuerChannelKeys) -> _Dialogue:
-    """Read back: number, dates and holder, every readable file, the check value of every key."""
+def _check(plan: Plan, keys: KeyService, chip_keys: IssuerChannelKeys) -> _Dialogue:
+    """Read back number, dates and holder, then the applications."""
     yield from _select_master()
     for sfi, content in (
         (Sfi.PUBLIC, plan.order.public.encode()),
@@ -285,7 +308,21 @@ def _check(plan: Plan, keys: KeyService, _: IssuerChannelKeys) -> _Dialogue:
     ):
         read = _accept((yield CommandApdu(0x00, 0xB0, 0x80 | sfi, 0x00, le=256)))
         _expect(read, content, f"EF{sfi:02X}")
-    for planned in plan.applications:
+    yield from _check_applications(plan, keys, plan.applications, chip_keys)
+
+
+def _check_applications(
+    plan: Plan,
+    keys: KeyService,
+    applications: Sequence[PlannedApplication],
+    _: IssuerChannelKeys,
+) -> _Dialogue:
+    """The directory that readers look at, every readable file, the check value of every key."""
+    listed = _accept((yield _select_name(PPSE_NAME)))
+    for planned in applications:
+        assert planned.package.entry is not None, "every application is in the directory"
+        if planned.package.entry.encode().encode() not in listed:
+            raise _EndError(Result.CHECK_FAILED, detail=f"{planned.name} is not in the PPSE")
         _accept((yield _select_name(planned.aid)))
         rows = _accept((yield CommandApdu(0x80, 0xCA, 0x00, 0xE0, le=256)))
         shown = {rows[at : at + _KEY_ROW_BYTES] for at in range(0, len(rows), _KEY_ROW_BYTES)}

@@ -216,17 +216,22 @@ def cut_off(card: Card, name: str, after: int, done: int = 0) -> tuple[Finished 
 
 
 @pytest.mark.parametrize("knows", [True, False])
+@pytest.mark.parametrize("name", ["citizen", "anonymous"])
 @settings(max_examples=12, deadline=None)
-@given(st.lists(st.integers(1, 90), min_size=1, max_size=3))
-def test_a_card_cut_off_anywhere_is_finished_later(knows: bool, cuts: list[int]) -> None:  # noqa: FBT001 - parametrized
+@given(st.lists(st.integers(1, 150), min_size=1, max_size=3))
+def test_a_card_cut_off_anywhere_is_finished_later(
+    name: str,
+    knows: bool,  # noqa: FBT001 - parametrized
+    cuts: list[int],
+) -> None:
     card, done = a_chip(), 0
     for after in cuts:
-        _, reached = cut_off(card, "anonymous", after, done)
+        _, reached = cut_off(card, name, after, done)
         done = reached if knows else 0
         card.reset()
-    finished, _ = cut_off(card, "anonymous", 10_000, done)
+    finished, _ = cut_off(card, name, 10_000, done)
     assert finished == Finished(Result.DONE, "check")
-    whole = personalised("anonymous").memory.cells()
+    whole = personalised(name).memory.cells()
     assert {cell: data for cell, data in card.memory.cells().items() if data and _kept(cell)} == {
         cell: data for cell, data in whole.items() if data and _kept(cell)
     }
@@ -278,6 +283,40 @@ def test_an_unfinished_or_finished_card_goes_back_to_stock_and_can_be_another(af
     assert "张三".encode("gbk") not in card.image()
     talk = personalisation.personalise(a_plan("student"), KEYS, HOST_CHALLENGE)
     assert drive(talk, card.transmit).result is Result.DONE
+
+
+def test_an_application_is_added_in_the_field_and_nothing_else_moves() -> None:
+    student = shipped("student")
+    without = {name: each for name, each in student.applications.items() if name != "library"}
+    card = a_chip()
+    first = make_plan(
+        replace(student, applications=without), replace(an_order("student"), pin=b""), LABEL
+    )
+    talk = personalisation.personalise(first, KEYS, HOST_CHALLENGE)
+    assert drive(talk, card.transmit).result is Result.DONE
+    terminal_for(card, "purse").load(3_000)
+    before = card.memory.cells()
+    talk = personalisation.extend(a_plan("student"), {"library"}, KEYS, HOST_CHALLENGE)
+    answer = b""
+    for number in range(9):
+        exchange = talk.send(answer) if number else next(talk)
+        answer = card.transmit(exchange.command)
+    card.reset()
+    talk = personalisation.extend(a_plan("student"), {"library"}, KEYS, HOST_CHALLENGE)
+    assert drive(talk, card.transmit) == Finished(Result.DONE, "check")
+    applications = {each.name: each.aid for each in a_plan("student").applications}
+    assert {each.aid for each in listed(FileSystem(card.memory))} == set(applications.values())
+    assert terminal_for(card, "purse").balance() == 3_000
+    changed = {cell for cell, data in before.items() if card.memory.read(cell) != data}
+    assert {cell >> 8 for cell in changed if _kept(cell)} <= _directory_files(card)
+
+
+def _directory_files(card: Card) -> set[int]:
+    """The PPSE and DIR."""
+    tree = FileSystem(card.memory)
+    directory = tree.child(tree.root, 0x0001)
+    assert directory is not None
+    return {tree.named(PPSE_NAME)[0].number, directory.number}
 
 
 def test_a_card_with_money_on_it_is_not_taken_back() -> None:
