@@ -67,6 +67,16 @@ def answers() -> bool:
         return False
 
 
+def run(*command: str, stdin: str = "") -> str:
+    program = shutil.which(command[0])
+    assert program, f"{command[0]} is missing: make test installs opensc and pcsc-tools"
+    done = subprocess.run(
+        [program, *command[1:]],
+        input=stdin, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    return done.stdout + done.stderr
+
+
 @dataclass
 class Daemon:
     """A pcscd in the foreground. `process` is None for one that was there before us."""

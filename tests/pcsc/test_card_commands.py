@@ -18,7 +18,7 @@ from cardcore.card import Card
 from tests.cardcore.builders import LOAD_KEY, PROFILE, PURCHASE_KEY, TAC_KEY, TRIP
 from tests.cardcore.builders import a_card as a_keyed_card
 from tests.cardcore.reference_terminal import ReferenceTerminal
-from tests.pcsc.slots import CARD_ATR, READERS, SOON_S, Slots, needs_pcscd, wait_until
+from tests.pcsc.slots import CARD_ATR, READERS, SOON_S, Slots, needs_pcscd, run, wait_until
 from tests.support.shared import VECTORS, needs_shared
 
 SELECT = "00 A4 04 00 08 A000000632010105 00"
@@ -202,7 +202,13 @@ def served(slots: Slots) -> Iterator[subprocess.Popen[str]]:
 def test_a_served_card_is_there_until_it_is_interrupted(
     slots: Slots, served: subprocess.Popen[str]
 ) -> None:
-    assert as_json("info")["balance_fen"] == 12_345
+    said = as_json("info")
+    assert said["balance_fen"] == 12_345
+    assert len(said["applications"]) == 5
+    # 3039 is 12,345: somebody else's program reads the same balance.
+    other = run("opensc-tool", "-r", "0", "-s", SELECT, "-s", "80 5C 00 02 04")
+    assert "00 00 30 39" in other
+    assert run("opensc-tool", "-r", "0", "-a").strip() == CARD_ATR.hex(":")
     served.send_signal(signal.SIGINT)
     _, said = served.communicate(timeout=SOON_S)
     assert served.returncode == 0, said

@@ -1,6 +1,5 @@
 """Programs that others wrote see our card as a card."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,21 +10,11 @@ from cardcore.card import Card
 from tests.cardcore.builders import LOAD_KEY, PROFILE, PURCHASE_KEY, TAC_KEY
 from tests.cardcore.builders import a_card as a_keyed_card
 from tests.cardcore.reference_terminal import ReferenceTerminal
-from tests.pcsc.slots import CARD_ATR, READERS, Slots, needs_pcscd
+from tests.pcsc.slots import CARD_ATR, READERS, Slots, needs_pcscd, run
 
 pytestmark = needs_pcscd
 SELECT = "00 A4 04 00 08 A0 00 00 06 32 01 01 05 00"
 PPSE = "00 A4 04 00 0E 32 50 41 59 2E 53 59 53 2E 44 44 46 30 31 00"
-
-
-def run(*command: str, stdin: str = "") -> str:
-    program = shutil.which(command[0])
-    assert program, f"{command[0]} is missing: make test installs opensc and pcsc-tools"
-    done = subprocess.run(
-        [program, *command[1:]],
-        input=stdin, capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
-    return done.stdout + done.stderr
 
 
 def squeezed(text: str) -> str:
