@@ -143,9 +143,9 @@ class FileSystem:
         """The bytes of a transparent file."""
         return self._read(file, BODY_SLOT)
 
-    def count(self, file: ElementaryFile) -> int:
-        """How many records a record file holds."""
-        return self._read(file, BODY_SLOT)[1]
+    def count(self, file: ElementaryFile, changes: Mapping[int, bytes] | None = None) -> int:
+        """How many records a record file holds, as it will be after `changes`."""
+        return self._read(file, BODY_SLOT, changes)[1]
 
     def record(
         self, file: ElementaryFile, number: int, changes: Mapping[int, bytes] | None = None

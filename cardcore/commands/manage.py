@@ -14,19 +14,21 @@ LOAD                    80 E8 block2 Lc       that block, from number 0 in order
 INSTALL for install     80 E6 0C 00           whole package: the application is there in one commit
 DELETE                  80 E4 00 00 Lc        name of an application; without data the package
                                               that is on its way
-PUT KEY                 80 D8 00 00 19 or 16  a secret into the key file of the current directory,
-                                              in place of the one with its usage and index: its
-                                              record of 22 bytes (`cardcore.cardkeys`). A key has
-                                              its last 16 bytes enciphered under the chip's
+PUT KEY                 80 D8 00 00 Lc        secrets into the key file of the current directory,
+                                              each in place of the one with its usage and index:
+                                              its record of 22 bytes (`cardcore.cardkeys`). A key
+                                              has its last 16 bytes enciphered under the chip's
                                               CHANNEL_DEK key (`scp03.wrap_key`) and 3 bytes of
-                                              check value behind
+                                              check value behind; a PIN stands alone
 GET DATA, key check     80 CA 00 E0           for each key of the current directory: usage 1,
                                               index 1, version 1, check value 3
 ======================= ===================== ====================================================
 
 Blocks are kept when power fails: INSTALL for load of the same package goes on where it was. A key
 sent by PUT KEY is never seen, whatever the level of the channel. A PIN, and a package that has
-secrets in its key files, are as open as the level lets them be: they need level 03 or 33.
+secrets in its key files, are as open as the level lets them be: they need level 03 or 33. The
+three keys of the channel itself change together in one PUT KEY, or a loss of power between them
+would shut everybody out.
 """
 
 import hashlib
@@ -58,6 +60,7 @@ MANAGER_AID = bytes.fromhex("A000000151000000")
 _FOR_LOAD, _FOR_INSTALL = 0x02, 0x0C
 _CHANNEL_USAGES = (KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK)
 _NUMBER = slice(10, 20)  # the card number in EF15, by which the static keys were made
+_CHANNEL_CODES = {usage_prefix(usage)[0] for usage in _CHANNEL_USAGES}
 #: Cells of a package on its way: the first says what it is and how much is there.
 _ARRIVAL = 0xE000
 _ANNOUNCED_BYTES = 36
@@ -193,14 +196,17 @@ def _is_enciphered(card: Context) -> bool:
 
 def put_key(card: Context, apdu: CommandApdu) -> Decision:
     """PUT KEY. Refusals in order: 6982 no channel, 6A86, 6700, 6A82 no key file, 6982 a PIN in the
-    clear, 6A80 no secret or a wrong check value, 6A84 the key file is full.
+    clear, 6A80 no secret, a wrong check value or a part of the channel's keys, 6A84 the key file
+    is full.
     """
     if not card.in_channel:
         return StatusWord.SECURITY_NOT_SATISFIED
     if apdu.p1 or apdu.p2:
         return StatusWord.P1P2_WRONG
     is_pin = apdu.data.startswith(PIN_PREFIX)
-    if len(apdu.data) != SECRET_BYTES + (0 if is_pin else _CHECK_BYTES):
+    size = SECRET_BYTES if is_pin else SECRET_BYTES + _CHECK_BYTES
+    sent = [apdu.data[at : at + size] for at in range(0, len(apdu.data), size)]
+    if not sent or len(sent[-1]) != size or (is_pin and len(sent) > 1):
         return StatusWord.WRONG_LENGTH
     file = card.files.child(card.session.directory, FID_KEYS)
     static = _static_keys(card, 0)
@@ -208,18 +214,28 @@ def put_key(card: Context, apdu: CommandApdu) -> Decision:
         return StatusWord.FILE_NOT_FOUND
     if is_pin and not _is_enciphered(card):
         return StatusWord.SECURITY_NOT_SATISFIED
-    record = _opened(apdu.data, static[0].dek)
-    if record is None:
+    records = [record for data in sent if (record := _opened(data, static[0].dek)) is not None]
+    channel = {record[0] for record in records} & _CHANNEL_CODES
+    if len(records) < len(sent) or channel not in (set(), _CHANNEL_CODES):
         return StatusWord.DATA_WRONG
     changes: dict[int, bytes] = {}
-    place = look_up(card, card.session.directory, record[:2])
-    if place is not None and place.file is file:
-        card.files.replace_record(file, place.number, record, changes)
-    elif card.files.count(file) < file.records_max:
-        card.files.append(file, record, changes)
-    else:
-        return StatusWord.NO_SPACE
+    for record in records:
+        if not _put(card, file, record, changes):
+            return StatusWord.NO_SPACE
     return Reply(changes=changes)
+
+
+def _put(card: Context, file: ElementaryFile, record: bytes, changes: dict[int, bytes]) -> bool:
+    """A secret in place of the one with its usage and index, or behind the last one."""
+    for number in range(1, card.files.count(file, changes) + 1):
+        old = card.files.record(file, number, changes)
+        if old is not None and old[:2] == record[:2]:
+            card.files.replace_record(file, number, record, changes)
+            return True
+    if card.files.count(file, changes) >= file.records_max:
+        return False
+    card.files.append(file, record, changes)
+    return True
 
 
 def _opened(data: bytes, dek: Key) -> bytes | None:

@@ -61,6 +61,7 @@ class State:
     pin_tries: int = 3
     external_tries: int = 3
     mac_tries: int = 3
+    reload_tries: int = 3
     blocked: bool = False
     files: tuple[bytes, ...] = (bytes(20),) * len(FILES)
     log: tuple[tuple[int, int, int], ...] = ()  # newest first: type, counter, amount
@@ -97,6 +98,7 @@ def look(reader: Reader) -> State:
         pin[5],
         tries[10],
         tries[4],
+        tries[8],
         cells.get(application << 8 | 1) == b"\x01",
         tuple(bodies[by_fid[fid]] for fid in FILES),
         tuple(log),
@@ -176,11 +178,14 @@ class CosMachine(RuleBasedStateMachine):
         key = KEY[KeyUsage.PIN_RELOAD]
         folded = bytes(a ^ b for a, b in zip(key[:8], key[8:], strict=True))
         data = new + mac(folded, new)
-        after = replace(self.state, pin=new, pin_tries=3)
-        sw = self.run(tear, lambda: self.reader.send("805E0000", data), after)
-        # Torn with the key's last try written down it is blocked; the model has no need of it.
-        if sw == "6983":
-            self.state = look(self.reader)
+        if not self.state.reload_tries:
+            sw = self.run(tear, lambda: self.reader.send("805E0000", data))
+            assert sw in (None, "6983")
+            return
+        spent = replace(self.state, reload_tries=self.state.reload_tries - 1)
+        after = replace(self.state, pin=new, pin_tries=3, reload_tries=3)
+        sw = self.run(tear, lambda: self.reader.send("805E0000", data), spent, after)
+        assert sw in (None, "9000")
 
     @rule(tear=TEARS, right=st.booleans())
     def authenticate(self, tear: tuple[int, str] | None, *, right: bool) -> None:

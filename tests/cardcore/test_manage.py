@@ -137,6 +137,26 @@ def test_keys_are_put_one_by_one_and_recognised_by_their_check_values(level: int
     assert reader.verify(bytes.fromhex("9876")) == ("9000" if level & 2 else "63C2")
 
 
+def a_sent_key(usage: KeyUsage, value: bytes, version: int = 0x31) -> bytes:
+    key = CardKey(1, version, 5, Key(usage, value))
+    return key.encode()[:6] + scp03.wrap_key(DEK, value) + scp03.check_value(key.key)
+
+
+def test_the_keys_of_the_channel_change_all_three_together() -> None:
+    reader = stock()
+    desk = Desk(reader)
+    usages = (KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK)
+    sent = [a_sent_key(usage, bytes((number,)) * 16) for number, usage in enumerate(usages, 1)]
+    assert desk.send("80D80000", sent[0]).sw == 0x6A80
+    assert desk.send("80D80000", sent[0] + sent[1]).sw == 0x6A80
+    assert desk.send("80D80000", b"".join(sent)[:-1]).sw == 0x6700
+    assert desk.send("80D80000").sw == 0x6700
+    assert desk.send("80D80000", b"".join(sent)).sw == 0x9000
+    reader.card.reset()
+    assert reader.send("8050300008 0000000000000000") == "6A88"
+    assert reader.send("8050310008 0000000000000000")[-4:] == "9000"
+
+
 def test_the_holder_and_the_number_are_written_through_the_channel_only() -> None:
     reader = stock()
     reader.send("00A4000C023F00")

@@ -7,11 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore import messaging
+from cardcore.access import Access
 from cardcore.apdu import CommandApdu
-from cardcore.cardkeys import CardKey
+from cardcore.cardkeys import CardKey, Pin
 from cardcore.errors import PowerLossError
 from cardcore.keys import Key, KeyUsage
-from tests.cardcore.chips import KEY, PIN, Reader
+from cardcore.memory import Memory
+from cardcore.tree import Structure, TreeBuilder
+from tests.cardcore.chips import KEY, PIN, Reader, add_everything
 from tests.cardcore.reference_terminal import des3, enciphered, mac, secured
 from tests.cardcore.test_tears import PARTS, Cut, Meter
 
@@ -181,6 +184,30 @@ def test_internal_authentication_answers_and_is_remembered() -> None:
     assert reader.send("00B0930000") == "6982"
     reader.verify()
     assert reader.send("00B0930000") == b"secret".hex().upper() + "9000"
+
+
+def test_what_was_verified_holds_in_the_directories_below_and_in_no_other() -> None:
+    """DF 2001 below the application has no PIN of its own and uses the one above."""
+    tree = TreeBuilder()
+    root = tree.add_directory(None, 0x3F00)
+    made = add_everything(tree, root)
+    below = tree.add_directory(made, 0x2001)
+    tree.add_file(below, 5, Structure.TRANSPARENT, [b"below"], sfi=5, read=Access.PIN)
+    other = tree.add_directory(root, 0x1002, name=b"OTHER")
+    pin = Pin.fresh(PIN).encode()
+    tree.add_file(other, 0, Structure.LINEAR_FIXED, [pin], read=Access.NEVER)
+    tree.add_file(other, 5, Structure.TRANSPARENT, [b"other"], sfi=5, read=Access.PIN)
+    reader = Reader(Memory(tree.cells).image())
+    reader.send("00A4000C022001")
+    assert reader.send("00B0850000") == "6982"
+    assert reader.verify() == "9000"
+    assert reader.send("00B0850000") == b"below".hex().upper() + "9000"
+    reader.send("00A4000C021001")
+    assert reader.send("00D68200 01 AA") == "9000"
+    reader.send("00A4000C021002")
+    assert reader.send("00B0850000") == "6982"
+    reader.send("00A4000C021001")
+    assert reader.send("00D68200 01 AA") == "6982"
 
 
 def test_a_purse_never_signs_a_digest_that_a_reader_chose() -> None:
