@@ -210,9 +210,9 @@ def test_a_served_card_is_there_until_it_is_interrupted(
     assert "00 00 30 39" in other
     assert run("opensc-tool", "-r", "0", "-a").strip() == CARD_ATR.hex(":")
     served.send_signal(signal.SIGINT)
-    _, said = served.communicate(timeout=SOON_S)
-    assert served.returncode == 0, said
-    assert "¥123.45" in said
+    _, told = served.communicate(timeout=SOON_S)
+    assert served.returncode == 0, told
+    assert "¥123.45" in told
     slots.wait_empty()
 
 
