@@ -29,6 +29,7 @@ from cardcore.commands import (
 )
 from cardcore.errors import DecodeError, PowerLossError
 from cardcore.filesystem import FileSystem
+from cardcore.limits import RESPONSE_BYTES_MAX
 from cardcore.memory import Memory
 
 #: Answer to reset of a contactless card without historical bytes, as PC/SC part 3 makes it up.
@@ -105,7 +106,10 @@ class Card:
             return self._finish(apdu, Reply(sw=opened)).encode()
         inner, channel = opened
         self._session = replace(self._session, channel=channel)
-        return scp03.wrap_response(channel, self._answer(inner, in_channel=True)).encode()
+        answer = scp03.wrap_response(channel, self._answer(inner, in_channel=True))
+        if len(answer.data) > RESPONSE_BYTES_MAX:
+            return ResponseApdu(b"", StatusWord.WRONG_LENGTH).encode()
+        return answer.encode()
 
     def _answer(self, apdu: CommandApdu, *, in_channel: bool) -> ResponseApdu:
         context = Context(self._files, self._session, self._random, in_channel)

@@ -26,6 +26,9 @@ RESPONSE_BYTES_MAX = 256
 #: Overdraft limit: three bytes in INITIALIZE and UPDATE OVERDRAW LIMIT (JR/T 0025).
 OVERDRAFT_LIMIT_MAX_FEN = 0xFFFFFF
 
+#: Highest balance a purse can be made for: four bytes with the sign bit clear, which readers mask.
+PURSE_FIELD_MAX_FEN = 0x7FFFFFFF - OVERDRAFT_LIMIT_MAX_FEN
+
 #: A package of one application on its way into the card. Ours: the largest, health with a photo
 #: and eight visits, has about 20 kilobytes.
 PACKAGE_BYTES_MAX = 48 * 1024

@@ -22,10 +22,11 @@ from typing import NamedTuple
 
 from cardcore.access import Access
 from cardcore.apdu import StatusWord
-from cardcore.cardkeys import FID_CHANNEL, FID_KEYS, PIN_PREFIX, CardKey, Pin
+from cardcore.cardkeys import FID_CHANNEL, FID_KEYS, PIN_PREFIX, SECRET_BYTES, CardKey, Pin
 from cardcore.errors import DecodeError
 from cardcore.filesystem import FileSystem
 from cardcore.layout import FID_MASTER, PPSE_NAME, HolderInformation, LogRecord, Sfi
+from cardcore.limits import CHANNEL_RESPONSE_BYTES_MAX
 from cardcore.memory import GENERATION, Memory
 from cardcore.purse import PurseKind, PurseState
 from cardcore.tlv import Tlv, decode_all, find
@@ -44,9 +45,11 @@ from cardcore.tree import (
 FID_PPSE = 0x1000
 #: The directory file of the master file.
 FID_DIRECTORY = 0x0001
-#: Entries that fit into the one answer that is the PPSE's FCI.
+#: Applications of one chip.
 APPLICATIONS_MAX = 8
 _ENTRY_BYTES_MAX = 48
+#: What an answer of `CHANNEL_RESPONSE_BYTES_MAX` leaves beside the PPSE's name and the templates.
+_LIST_BYTES_MAX = CHANNEL_RESPONSE_BYTES_MAX - 24
 
 
 class DirectoryEntry(NamedTuple):
@@ -118,8 +121,10 @@ class Package:
             raise DecodeError("package", 1, "is no directory entry")
         cells = Memory.from_image(data[end:]).cells()
         del cells[GENERATION]
-        for file in check_tree(cells):
-            _check_internal(file, cells)
+        tree = check_tree(cells)
+        for file in tree:
+            _check_internal(file, tree, cells)
+        _check_answers(cells)
         return cls(cells, DirectoryEntry.decode(templates[0]) if templates else None)
 
     @property
@@ -161,29 +166,42 @@ class Package:
         return changes if refused is None else refused
 
 
-def _check_internal(file: File, cells: Mapping[int, bytes]) -> None:
+def _check_internal(file: File, tree: Sequence[File], cells: Mapping[int, bytes]) -> None:
     """The files that commands rely on: keys, purses, and the log beside a purse."""
     if isinstance(file, DedicatedFile):
         return
     body = file.number << 8 | BODY_SLOT
     if file.fid == FID_KEYS:
-        if file.structure is not Structure.LINEAR_FIXED or file.read != Access.NEVER:
-            raise DecodeError("package", body, "a key file is linear, fixed and read by nobody")
+        if file.structure is not Structure.LINEAR_FIXED or file.size != SECRET_BYTES:
+            raise DecodeError("package", body, "is no key file")
+        if file.read != Access.NEVER or file.update != Access.NEVER:
+            raise DecodeError("package", body, "a key file that commands may touch")
         for cell in file.record_cells(cells):
             secret = Pin if cells[cell].startswith(PIN_PREFIX) else CardKey
             secret.decode(cells[cell])
     if file.fid in tuple(PurseKind):
         if file.structure is not Structure.TRANSPARENT or len(cells[body]) != PurseState.SIZE:
             raise DecodeError("package", body, "is no purse")
-        siblings = [
+        if file.read != Access.NEVER or file.update != Access.NEVER:
+            raise DecodeError("package", body, "a purse that commands may touch")
+        if not PurseState.decode(cells[body]).is_sound:
+            raise DecodeError("package", body, "a purse outside of its own limits")
+        log = [
             other
-            for other in check_tree(cells)
-            if isinstance(other, ElementaryFile) and other.parent == file.parent
+            for other in tree
+            if isinstance(other, ElementaryFile)
+            and (other.parent, other.sfi) == (file.parent, Sfi.LOG)
         ]
-        log = [other for other in siblings if other.sfi == Sfi.LOG]
-        cyclic = log and log[0].structure is Structure.CYCLIC and log[0].size == LogRecord.SIZE
-        if not cyclic:
+        if [(other.structure, other.size) for other in log] != [(Structure.CYCLIC, LogRecord.SIZE)]:
             raise DecodeError("package", body, "a purse without a log")
+
+
+def _check_answers(cells: Mapping[int, bytes]) -> None:
+    """The FCI of every directory fits into one answer, also inside a secure channel."""
+    files = FileSystem(Memory(cells))
+    for application in files.directories:
+        if len(files.fci(application)) > CHANNEL_RESPONSE_BYTES_MAX:
+            raise DecodeError("package", application.number << 8, "an FCI longer than one answer")
 
 
 def delete(files: FileSystem, application: DedicatedFile) -> dict[int, bytes]:
@@ -216,7 +234,7 @@ def _list(
     files: FileSystem, entries: Sequence[DirectoryEntry], changes: dict[int, bytes]
 ) -> StatusWord | None:
     """Write the list of applications into the PPSE and DIR."""
-    if len(entries) > APPLICATIONS_MAX:
+    if len(entries) > APPLICATIONS_MAX or len(directory(entries)) > _LIST_BYTES_MAX:
         return StatusWord.NO_SPACE
     for ppse in files.named(PPSE_NAME):
         changed = replace(ppse, proprietary=directory(entries))

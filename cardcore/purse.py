@@ -24,7 +24,7 @@ from typing import ClassVar
 from cardcore import cryptograms
 from cardcore.apdu import StatusWord
 from cardcore.cardkeys import CardKey
-from cardcore.limits import COUNTER_MAX, OVERDRAFT_LIMIT_MAX_FEN
+from cardcore.limits import COUNTER_MAX, OVERDRAFT_LIMIT_MAX_FEN, PURSE_FIELD_MAX_FEN
 
 _PROOF = struct.Struct(">BH4s4s")
 _STATE = struct.Struct(">iIIHH")
@@ -86,7 +86,7 @@ class PurseState:
     """Everything the purse remembers. A balance below zero is overdraft in use (透支).
 
     A limit of 0 is none. `day` is the date of the last purchase as its four bytes say it, and
-    `day_spent_fen` what was spent on that day.
+    `day_spent_fen` what was spent on that day; a purse without that limit keeps neither.
     """
 
     balance_fen: int
@@ -113,14 +113,24 @@ class PurseState:
         """How much of the overdraft is in use."""
         return max(0, -self.balance_fen)
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether every amount the state can lead to fits its field."""
+        fits = self.overdraft_limit_fen <= OVERDRAFT_LIMIT_MAX_FEN
+        return fits and -self.overdraft_limit_fen <= self.balance_fen <= self.balance_max_fen <= (
+            PURSE_FIELD_MAX_FEN
+        )
+
     def spending(self, amount_fen: int, day: int) -> "PurseState | None":
         """The state with that much more spent on a day, or None when it is over the day's limit.
 
         A day before the last one counts as the last one: a terminal whose clock is behind must
         not open the limit again. The host's date, at the next load, puts a wrong day right.
         """
+        if not self.day_max_fen:
+            return self
         spent_fen = amount_fen + (self.day_spent_fen if day <= self.day else 0)
-        if self.day_max_fen and spent_fen > self.day_max_fen:
+        if spent_fen > self.day_max_fen:
             return None
         return replace(self, day=max(day, self.day), day_spent_fen=spent_fen)
 

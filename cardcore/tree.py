@@ -92,10 +92,12 @@ class ElementaryFile:
         return head + self.read.encode() + self.update.encode()
 
     def record_cells(self, cells: Mapping[int, bytes]) -> list[int]:
-        """The cells of its records, in the order of their slots."""
-        base = self.number << 8
-        count = cells[base | BODY_SLOT][1]
-        return [base | FIRST_RECORD_SLOT + slot for slot in range(count)]
+        """The cells of its records, in the order of their slots; newest first in a cyclic file."""
+        newest, count = cells[self.number << 8 | BODY_SLOT]
+        slots = list(range(count))
+        if self.structure is Structure.CYCLIC:
+            slots = [(newest - age) % self.records_max for age in range(count)]
+        return [self.number << 8 | FIRST_RECORD_SLOT + slot for slot in slots]
 
 
 File = DedicatedFile | ElementaryFile
@@ -172,6 +174,8 @@ def _check_contents(file: ElementaryFile, cells: Mapping[int, bytes]) -> set[int
     newest, count = body
     if newest >= file.records_max or count > file.records_max:
         raise DecodeError("file tree", base | BODY_SLOT, "more records than the file has room for")
+    if file.identifier_bytes > file.size:
+        raise DecodeError("file tree", base | HEADER_SLOT, "an identifier longer than its record")
     whole = file.structure is not Structure.LINEAR_VARIABLE
     for cell in file.record_cells(cells):
         length = len(cells.get(cell, b""))

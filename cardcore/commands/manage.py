@@ -64,6 +64,7 @@ _CHANNEL_CODES = {usage_prefix(usage)[0] for usage in _CHANNEL_USAGES}
 #: Cells of a package on its way: the first says what it is and how much is there.
 _ARRIVAL = 0xE000
 _ANNOUNCED_BYTES = 36
+_BLOCKS_MAX = 0x1000
 _VALUE_BYTES, _CHECK_BYTES = 16, 3
 
 
@@ -159,7 +160,7 @@ def load(card: Context, apdu: CommandApdu) -> Decision:
     if not apdu.data:
         return StatusWord.WRONG_LENGTH
     here = sum(len(data) for data in _blocks(card).values())
-    if here + len(apdu.data) > int.from_bytes(arrival[:4], "big"):
+    if block >= _BLOCKS_MAX or here + len(apdu.data) > int.from_bytes(arrival[:4], "big"):
         return StatusWord.NO_SPACE
     head = arrival[:_ANNOUNCED_BYTES] + (block + 1).to_bytes(2, "big")
     return Reply(changes={_ARRIVAL + 1 + block: apdu.data, _ARRIVAL: head})
