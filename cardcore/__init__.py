@@ -19,7 +19,8 @@ Read it in the order of one tap::
     tree.py          what a file is; the making of a tree
     filesystem.py    MF, DF, EF: transparent, record and cyclic files
     memory.py        non-volatile memory: a command commits whole or leaves no trace
-    purse.py         the electronic purse: decisions of load, purchase, composite purchase
+    purse.py         the purse: its state; decisions of purchase, composite purchase, cash
+    purse_online.py  decisions of load, unload and the overdraft limit
     cardkeys.py      keys and PIN of an application, each with its tries
     messaging.py     secure messaging of the purse application
     scp03.py         the secure channel of personalisation, both ends

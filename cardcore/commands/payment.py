@@ -1,15 +1,15 @@
 """The commands of the purse: GET BALANCE, INITIALIZE, CREDIT, DEBIT, the CAPP cache, PROVE.
 
 Decides form, order and file side of every purse command (JR/T 0025). Leaves money and
-cryptograms to `cardcore.purse`. P2 01 is the deposit book, which asks for the PIN, 02 the
-electronic purse, which does not.
+cryptograms to `cardcore.purse` and `cardcore.purse_online`. P2 01 is the deposit book, which asks
+for the PIN, 02 the electronic purse, which does not.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from cardcore import purse
+from cardcore import purse, purse_online
 from cardcore.access import Condition, ConditionKind
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.cardkeys import FID_KEYS, CardKey, key_prefix
@@ -143,11 +143,11 @@ def _initialized(
     dice: bytes,
 ) -> StatusWord | purse.Initialized:
     if kind in _LOADS:
-        return purse.initialize_load(state, kind, request, keys, dice)
+        return purse_online.initialize_load(state, kind, request, keys, dice)
     if kind is PurseType.UNLOAD:
-        return purse.initialize_unload(state, request, keys, dice)
+        return purse_online.initialize_unload(state, request, keys, dice)
     if kind is PurseType.OVERDRAFT:
-        return purse.initialize_overdraft(state, request, keys, dice)
+        return purse_online.initialize_overdraft(state, request, keys, dice)
     return purse.initialize_purchase(state, kind, request, keys, dice)
 
 
@@ -196,7 +196,7 @@ def credit(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
         return StatusWord.P1P2_WRONG
     if len(apdu.data) != purse.CREDIT_BYTES:
         return StatusWord.WRONG_LENGTH
-    return _complete(card, _LOADS, purse.complete_load, apdu.data)
+    return _complete(card, _LOADS, purse_online.complete_load, apdu.data)
 
 
 def debit(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
@@ -207,7 +207,7 @@ def debit(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
         return StatusWord.WRONG_LENGTH
     if apdu.p1 == 0x01:
         return _complete(card, _DEBITS, purse.complete_purchase, apdu.data)
-    return _complete(card, frozenset({PurseType.UNLOAD}), purse.complete_unload, apdu.data)
+    return _complete(card, frozenset({PurseType.UNLOAD}), purse_online.complete_unload, apdu.data)
 
 
 def update_overdraft(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
@@ -216,7 +216,9 @@ def update_overdraft(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
         return StatusWord.P1P2_WRONG
     if len(apdu.data) != purse.OVERDRAFT_BYTES:
         return StatusWord.WRONG_LENGTH
-    return _complete(card, frozenset({PurseType.OVERDRAFT}), purse.complete_overdraft, apdu.data)
+    return _complete(
+        card, frozenset({PurseType.OVERDRAFT}), purse_online.complete_overdraft, apdu.data
+    )
 
 
 def _complete(
