@@ -255,6 +255,38 @@ def test_deciphering_anything_is_data_or_nothing(data: bytes) -> None:
     assert plain is None or len(plain) < len(data)
 
 
+@pytest.mark.parametrize("hidden", [False, True], ids=["MAC", "enciphered"])
+def test_secure_messaging_of_records(hidden: bool) -> None:  # noqa: FBT001 - drawn
+    rule = Access.enciphered(1) if hidden else Access.mac(1)
+    tree = TreeBuilder()
+    root = tree.add_directory(None, 0x3F00)
+    made = add_everything(tree, root)
+    linear, cyclic = Structure.LINEAR_VARIABLE, Structure.CYCLIC
+    rules = {"update": rule | Access.COMPOSITE}
+    tree.add_file(
+        made, 25, linear, [b"\x08old"], sfi=25, size=9, records_max=2, identifier_bytes=1, **rules
+    )
+    tree.add_file(made, 26, cyclic, [b"old"], sfi=26, records_max=2, **rules)
+    reader = Reader(Memory(tree.cells).image())
+
+    def send(header: str, data: bytes) -> str:
+        wire = enciphered(MAINTENANCE, data) if hidden else data
+        return reader.send(secured(header, wire, MAINTENANCE, reader.challenge(4)).hex())
+
+    assert reader.send("00DC01CC 04", b"") == "6700"
+    assert reader.send("00DC01CC 04 086E6577") == "6987"
+    assert reader.send("00E200D0 03 6E6577") == "6987"
+    assert send("04DC01CC", b"\x08new") == "9000"
+    assert send("04DC08C8", b"\x08newer") == "9000"
+    assert send("04DC09C8", b"\x09newer") == "6A83"
+    assert send("04E200C8", b"\x09more") == "9000"
+    assert send("04E200C8", b"\x0amore") == "6A84"
+    assert send("04E200D0", b"new") == "9000"
+    assert send("04DC00D3", b"one") == "9000"
+    assert reader.send("00B201CD00") == (b"\x08newer\x09more".hex().upper() + "9000")
+    assert reader.send("00B201D500") == (b"onenew".hex().upper() + "9000")
+
+
 def test_a_wrong_mac_spends_challenge_and_try_and_writes_nothing() -> None:
     reader = Reader()
     for _ in range(3):
