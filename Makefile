@@ -11,15 +11,18 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 STAMP_VENV := $(VENV)/.stamp-venv
 STAMP_SETUP := $(VENV)/.stamp-setup
 STAMP_DEV := $(VENV)/.stamp-dev
+STAMP_PCSC := $(VENV)/.stamp-pcsc
 PACKAGES := cardcore terminals settlement api hsm_sim
-# Debian packages the tests need to start real components; empty while none is needed.
-APT_PACKAGES :=
+# Debian packages the tests need: to build pyscard, then a reader service with virtual readers, and
+# other people's programs that have to see our card as a card.
+APT_PACKAGES := gcc libc6-dev python3-dev libpcsclite-dev pkg-config \
+	pcscd vsmartcard-vpcd opensc pcsc-tools
 WORKERS ?= 2
 SCHEME ?= shenzhen
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo replay test test-fast lint coverage bench soak \
-	dev-setup apt-packages python-is-new-enough clean
+	dev-setup pcsc-setup apt-packages python-is-new-enough clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +36,7 @@ replay: setup ## Replay a file of real taps: make replay TAPS=taps.csv [SCHEME=s
 	@test -n "$(TAPS)" || { echo "Which taps? Say: make replay TAPS=path/to/taps.csv" >&2; exit 2; }
 	$(BIN)/onecard replay "$(TAPS)" --scheme "$(SCHEME)"
 
-test: apt-packages lint ## Set up what the tests need, then lint, type check and run every test
+test: apt-packages lint pcsc-setup ## Set up what the tests need, then lint, type check and run every test
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 test-fast: dev-setup ## Run the tests that are not marked slow, stopping at the first failure
@@ -61,6 +64,8 @@ clean: ## Remove .venv and everything that tools made; city folders stay
 	find $(PACKAGES) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 dev-setup: $(STAMP_DEV)
+
+pcsc-setup: $(STAMP_PCSC)
 
 python-is-new-enough:
 	@command -v "$(PYTHON)" >/dev/null || { echo "No $(PYTHON) found. onecard needs \
@@ -91,6 +96,12 @@ $(STAMP_SETUP): pyproject.toml constraints.txt $(STAMP_VENV)
 $(STAMP_DEV): $(STAMP_SETUP)
 	@echo "Installing the tools of the tests ..."
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+# The one package without a Linux wheel; nothing but the tests with real readers needs it here.
+$(STAMP_PCSC): constraints.txt $(STAMP_DEV) | apt-packages
+	@echo "Building pyscard ..."
+	@$(PIP_INSTALL) --no-binary pyscard pyscard
 	@touch $@
 
 apt-packages:

@@ -9,6 +9,7 @@ from datetime import date
 
 from api.settings import KeyServiceKind, Settings
 from cardcore.keys import KeyRef, KeyService, KeyUsage
+from cardcore.products import SHIPPED, key_refs, shipped
 from cardcore.schemes import Scheme
 from hsm_sim.psam import Psam, PsamProfile, make_psam
 from hsm_sim.published_keys import issuer_key_refs, published_vault
@@ -56,6 +57,8 @@ def open_key_room(settings: Settings, scheme: Scheme) -> KeyRoom:
     vault = published_vault(
         [
             *issuer_key_refs(scheme.name, KEY_VERSION),
+            *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
+            *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
             *(signing_key_ref(each.code) for each in scheme.participants),
         ]
     )

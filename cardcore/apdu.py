@@ -14,6 +14,7 @@ class StatusWord(IntEnum):
     OK = 0x9000
     EOF_REACHED = 0x6282
     FILE_INVALIDATED = 0x6283
+    HOST_CRYPTOGRAM_WRONG = 0x6300
     EXECUTION_ERROR = 0x6400
     MEMORY_FAILURE = 0x6581
     WRONG_LENGTH = 0x6700
@@ -122,12 +123,69 @@ class ResponseApdu:
 def describe(sw: int) -> str:
     """A status word in words, hexadecimal first.
 
-    >>> describe(0x6A82), describe(0x63C2), describe(0x1234)
-    ('6A82 file not found', '63C2 wrong, 2 tries left', '1234 unknown')
+    >>> describe(0x6A82), describe(0x63C2), describe(0x6C1E), describe(0x1234)
+    ('6A82 file not found', '63C2 wrong, 2 tries left', '6C1E le wrong, 30 bytes', '1234 unknown')
     """
     if sw & 0xFFF0 == 0x63C0:
         return f"{sw:04X} wrong, {sw & 0x0F} tries left"
+    if sw & 0xFF00 == 0x6100:
+        return f"{sw:04X} data waiting, {sw & 0xFF or 256} bytes"
+    if sw & 0xFF00 == StatusWord.LE_WRONG and sw & 0xFF:
+        return f"{sw:04X} le wrong, {sw & 0xFF} bytes"
     try:
         return f"{sw:04X} {StatusWord(sw).name.lower().replace('_', ' ')}"
     except ValueError:
         return f"{sw:04X} unknown"
+
+
+def describe_zh(sw: int) -> str:
+    """A status word in Chinese words, as the standards of JR/T 0025 put it.
+
+    >>> describe_zh(0x9302), describe_zh(0x63C2), describe_zh(0x6C1E), describe_zh(0x1234)
+    ('MAC 无效', '验证失败, 还可再试 2 次', 'Le 错误, 应为 30 字节', '未知状态字')
+    """
+    if sw & 0xFFF0 == 0x63C0:
+        return f"验证失败, 还可再试 {sw & 0x0F} 次"
+    if sw & 0xFF00 == 0x6100:
+        return f"还有 {sw & 0xFF or 256} 字节待取"
+    if sw & 0xFF00 == StatusWord.LE_WRONG and sw & 0xFF:
+        return f"Le 错误, 应为 {sw & 0xFF} 字节"
+    return _CHINESE.get(sw, "未知状态字")
+
+
+_CHINESE: dict[int, str] = {
+    StatusWord.OK: "成功",
+    StatusWord.EOF_REACHED: "已到文件末尾",
+    StatusWord.FILE_INVALIDATED: "选择的文件无效",
+    StatusWord.HOST_CRYPTOGRAM_WRONG: "主机密文验证失败",
+    StatusWord.EXECUTION_ERROR: "状态未变, 执行出错",
+    StatusWord.MEMORY_FAILURE: "存储器故障",
+    StatusWord.WRONG_LENGTH: "长度错误",
+    StatusWord.STATE_INVALID: "命令不接受, 状态无效",
+    StatusWord.FILE_TYPE_INCOMPATIBLE: "命令与文件结构不相容",
+    StatusWord.SECURITY_NOT_SATISFIED: "不满足安全状态",
+    StatusWord.AUTHENTICATION_BLOCKED: "认证方法锁定",
+    StatusWord.NO_CHALLENGE: "引用数据无效, 未取随机数",
+    StatusWord.CONDITIONS_NOT_SATISFIED: "不满足使用条件",
+    StatusWord.NO_CURRENT_EF: "没有当前文件",
+    StatusWord.MAC_MISSING: "缺少安全报文数据",
+    StatusWord.MAC_WRONG: "安全报文数据不正确",
+    StatusWord.DATA_WRONG: "数据域参数错误",
+    StatusWord.FUNCTION_NOT_SUPPORTED: "不支持此功能, 或卡片或应用已锁定",
+    StatusWord.FILE_NOT_FOUND: "未找到文件",
+    StatusWord.RECORD_NOT_FOUND: "未找到记录",
+    StatusWord.NO_SPACE: "空间不足",
+    StatusWord.P1P2_WRONG: "P1 P2 参数错误",
+    StatusWord.KEY_NOT_FOUND: "未找到引用的密钥",
+    StatusWord.OFFSET_WRONG: "偏移量错误",
+    StatusWord.LE_WRONG: "Le 错误",
+    StatusWord.INS_NOT_SUPPORTED: "不支持的指令",
+    StatusWord.CLA_NOT_SUPPORTED: "不支持的类别",
+    StatusWord.NO_DIAGNOSIS: "未知故障",
+    StatusWord.PURSE_MAC_WRONG: "MAC 无效",
+    StatusWord.APPLICATION_PERMANENTLY_BLOCKED: "应用永久锁定",
+    StatusWord.INSUFFICIENT_FUNDS: "余额不足",
+    StatusWord.COUNTER_OR_AMOUNT_LIMIT: "交易计数器达到最大值或金额超限",
+    StatusWord.PURSE_KEY_INDEX_WRONG: "密钥索引不支持",
+    StatusWord.NO_TRANSACTION_PROOF: "所需 MAC 不可用",
+}

@@ -9,12 +9,27 @@ memory. `transmit` then checks Le, commits the changes and only then moves the s
 command that is refused, also for a wrong Le, has changed nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from cardcore.apdu import CommandApdu, StatusWord
-from cardcore.commands import Context, Reply, Session, files, payment
+from cardcore import scp03
+from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
+from cardcore.commands import (
+    Attempt,
+    Context,
+    Reply,
+    Session,
+    blocking,
+    files,
+    manage,
+    payment,
+    pin,
+    security,
+    update,
+)
 from cardcore.errors import DecodeError, PowerLossError
 from cardcore.filesystem import FileSystem
+from cardcore.limits import RESPONSE_BYTES_MAX
 from cardcore.memory import Memory
 
 #: Answer to reset of a contactless card without historical bytes, as PC/SC part 3 makes it up.
@@ -28,7 +43,9 @@ class Card:
     (`memory.power`, fault injection) is an exception: `PowerLossError`, until `reset`.
     """
 
-    __slots__ = ("_files", "_powered", "_random", "_session", "memory")
+    __slots__ = ("_files", "_powered", "_random", "_session", "_stale", "memory")
+
+    _files: FileSystem
 
     atr = ATR
 
@@ -36,7 +53,8 @@ class Card:
         memory.power_up()
         self.memory = memory
         self._random = random
-        self._files = FileSystem(memory)
+        self._stale = True
+        self._read_tree()
         self._session = Session(self._files.root)
         self._powered = True
 
@@ -58,6 +76,7 @@ class Card:
         """Power cycle: forget the session, finish or forget unfinished writes. Returns the ATR."""
         self._powered = False
         self.memory.power_up()
+        self._read_tree()
         self._session = Session(self._files.root)
         self._powered = True
         return self.atr
@@ -69,34 +88,93 @@ class Card:
         try:
             apdu = CommandApdu.decode(command)
         except DecodeError:
-            return self._finish(None, Reply(sw=StatusWord.WRONG_LENGTH))
+            return self._finish(None, Reply(sw=StatusWord.WRONG_LENGTH)).encode()
+        channel = self._session.channel
+        if channel is not None:
+            return self._transmit_in_channel(channel, apdu)
+        return self._answer(apdu, in_channel=False).encode()
+
+    def _transmit_in_channel(self, channel: scp03.Channel, apdu: CommandApdu) -> bytes:
+        """A command while the secure channel is open. One that is not protected, or wrongly,
+        closes it; only the unprotected one is then carried out.
+        """
+        self._session = replace(self._session, channel=None)
+        if not apdu.cla & _SECURE:
+            return self._answer(apdu, in_channel=False).encode()
+        opened = scp03.unwrap_command(channel, apdu)
+        if isinstance(opened, StatusWord):
+            return self._finish(apdu, Reply(sw=opened)).encode()
+        inner, channel = opened
+        self._session = replace(self._session, channel=channel)
+        answer = scp03.wrap_response(channel, self._answer(inner, in_channel=True))
+        if len(answer.data) > RESPONSE_BYTES_MAX:
+            return ResponseApdu(b"", StatusWord.WRONG_LENGTH).encode()
+        return answer.encode()
+
+    def _answer(self, apdu: CommandApdu, *, in_channel: bool) -> ResponseApdu:
+        context = Context(self._files, self._session, self._random, in_channel)
+        return self._finish(apdu, self._decide(context, apdu))
+
+    def _decide(self, context: Context, apdu: CommandApdu) -> Reply:
+        """What the command comes to. A try is written down before a secret is compared."""
+        refused = blocking.refusal(context, apdu)
+        if refused is not None:
+            return Reply(sw=refused)
         handler = _HANDLERS.get((apdu.cla, apdu.ins))
         if handler is None:
             known = apdu.cla in _CLASSES and apdu.ins not in _INSTRUCTIONS
             sw = StatusWord.INS_NOT_SUPPORTED if known else StatusWord.CLA_NOT_SUPPORTED
-            return self._finish(apdu, Reply(sw=sw))
-        reply = handler(Context(self._files, self._session, self._random), apdu)
-        return self._finish(apdu, Reply(sw=reply) if isinstance(reply, StatusWord) else reply)
+            return Reply(sw=sw)
+        decision = handler(context, apdu)
+        if isinstance(decision, Attempt):
+            self._commit(decision.spend)
+            decision = decision.compare()
+        return Reply(sw=decision) if isinstance(decision, StatusWord) else decision
 
-    def _finish(self, apdu: CommandApdu | None, reply: Reply) -> bytes:
+    def _finish(self, apdu: CommandApdu | None, reply: Reply) -> ResponseApdu:
         """Check Le, commit, move the session on, answer."""
         session = reply.session
         if session is None and (apdu is None or (apdu.cla, apdu.ins) not in payment.CONTINUING):
-            # JR/T 0025: from INITIALIZE to its end a transaction is not interrupted.
-            session = Session(self._session.directory, self._session.file)
+            # JR/T 0025: from INITIALIZE to its end a transaction is not interrupted; a challenge
+            # is good for one command.
+            session = self._session.idle()
         if reply.data and apdu is not None and apdu.le not in (None, 256, len(reply.data)):
-            return bytes((StatusWord.LE_WRONG >> 8, len(reply.data) & 0xFF))
-        if reply.changes:
-            try:
-                self.memory.commit(reply.changes)
-            except PowerLossError:
-                self._powered = False
-                raise
+            return ResponseApdu(b"", StatusWord.LE_WRONG | len(reply.data) & 0xFF)
+        self._stale |= reply.new_tree
+        self._commit(reply.changes)
         if session is not None:
             self._session = session
-        return reply.data + reply.sw.to_bytes(2, "big")
+        if self._stale:
+            self._read_tree()
+            channel = self._session.channel
+            self._session = Session(self._files.root, channel=channel)
+        return ResponseApdu(reply.data, reply.sw)
+
+    def _read_tree(self) -> None:
+        """Look at the files anew when some may have come or gone."""
+        if self._stale:
+            self._files = FileSystem(self.memory)
+            self._stale = False
+
+    def _commit(self, changes: Mapping[int, bytes]) -> None:
+        if not changes:
+            return
+        try:
+            self.memory.commit(changes)
+        except PowerLossError:
+            self._powered = False
+            raise
 
 
-_HANDLERS = {**files.HANDLERS, **payment.HANDLERS}
+_HANDLERS = {
+    **files.HANDLERS,
+    **update.HANDLERS,
+    **security.HANDLERS,
+    **pin.HANDLERS,
+    **blocking.HANDLERS,
+    **payment.HANDLERS,
+    **manage.HANDLERS,
+}
+_SECURE = 0x04  # the bit of CLA that says secure messaging
 _CLASSES = {cla for cla, _ in _HANDLERS}
 _INSTRUCTIONS = {ins for _, ins in _HANDLERS}

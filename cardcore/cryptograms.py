@@ -78,3 +78,50 @@ def purchase_tac_message(
     """
     head = _u(amount_fen, 4) + bytes((transaction_type,)) + terminal
     return head + _u(psam_sequence, 4) + time
+
+
+def unload_mac3_message(
+    balance_after_fen: int,
+    online_counter: int,
+    amount_fen: int,
+    transaction_type: int,
+    terminal: bytes,
+    time: bytes,
+) -> bytes:
+    """MAC3 of an unload: the card shows the host that the money has left it.
+
+    No public source confirms this message; ours is that of the TAC of a load.
+    """
+    terms = (amount_fen, transaction_type, terminal, time)
+    return load_tac_message(balance_after_fen, online_counter, *terms)
+
+
+def overdraft_mac1_message(
+    balance_fen: int, limit_fen: int, transaction_type: int, terminal: bytes
+) -> bytes:
+    """MAC1 of a change of the overdraft limit: balance, limit so far, type, terminal.
+
+    The messages of this transaction are not confirmed by a public source either; they follow
+    those of the load, with the limit of three bytes in place of the amount.
+    """
+    return _u(balance_fen, 4) + _u(limit_fen, 3) + bytes((transaction_type,)) + terminal
+
+
+def overdraft_mac2_message(
+    limit_fen: int, transaction_type: int, terminal: bytes, time: bytes
+) -> bytes:
+    """MAC2 of a change of the overdraft limit: the new limit, type, terminal, time."""
+    return _u(limit_fen, 3) + bytes((transaction_type,)) + terminal + time
+
+
+def overdraft_tac_message(
+    balance_fen: int,
+    online_counter: int,
+    limit_fen: int,
+    transaction_type: int,
+    terminal: bytes,
+    time: bytes,
+) -> bytes:
+    """TAC of a change of the overdraft limit; `online_counter` is the one before it moved on."""
+    mac2 = overdraft_mac2_message(limit_fen, transaction_type, terminal, time)
+    return _u(balance_fen, 4) + _u(online_counter, 2) + mac2

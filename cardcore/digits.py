@@ -29,7 +29,7 @@ def decode_bcd(data: bytes) -> str:
     Raises `DecodeError` when a half-byte is not a digit.
     """
     digits = data.hex()
-    if not digits.isdigit():
+    if digits and not digits.isdigit():
         position = next(i for i, digit in enumerate(digits) if not digit.isdigit())
         raise DecodeError("BCD digits", position // 2, f"half-byte {digits[position]!r}")
     return digits

@@ -1,237 +1,57 @@
-"""The files of a card: MF, DF and EF as data, transparent, record and cyclic (ISO/IEC 7816-4).
+"""The files in a card's memory: finding, reading and changing them (ISO/IEC 7816-4).
 
-Decides where a file's bytes lie in memory, how a file is found, and which cells change when a
-record is written. Leaves whether somebody may do so to the card, and that the change happens
+Decides how a file is found and which cells change when something is written. Leaves what a file
+is to `cardcore.tree`, whether somebody may write to the commands, and that the change happens
 whole to `cardcore.memory`. Writing here means adding to a dict of changes; nothing is written yet.
-
-A file's number is its place in the tree. Its cells are numbered file * 256 + slot::
-
-    slot 0        what the file is (the header below)
-    slot 1        a transparent file: its bytes; a record file: newest slot and count
-    slot 2 to 255 records
 """
 
-import struct
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeVar
 
 from cardcore.errors import DecodeError
 from cardcore.memory import Memory
 from cardcore.tlv import Tlv, encode_all
-
-RECORDS_MAX = 254
-_HEADER_SLOT, _BODY_SLOT, _FIRST_RECORD_SLOT = 0, 1, 2
-_DEDICATED = struct.Struct(">BBHBB")  # structure, parent, file id, copied SFI, bytes of the name
-_ELEMENTARY = struct.Struct(">BBHBHBBBB")
-
-
-class Structure(IntEnum):
-    """What a file is made of."""
-
-    DEDICATED = 0  # MF or DF: a directory
-    TRANSPARENT = 1
-    LINEAR_FIXED = 2
-    LINEAR_VARIABLE = 3  # each record keeps the length it was made with
-    CYCLIC = 4  # record 1 is the newest; a new one takes the place of the oldest
+from cardcore.tree import (
+    BODY_SLOT,
+    FILES_MAX,
+    FIRST_RECORD_SLOT,
+    HEADER_SLOT,
+    DedicatedFile,
+    ElementaryFile,
+    File,
+    Structure,
+    decode_file,
+)
 
 
-class Access(IntEnum):
-    """Condition under which an operation on a file is open."""
+class ApplicationState(IntEnum):
+    """Whether a directory answers. The highest one on the way up to the MF counts."""
 
-    NEVER = 0
-    ALWAYS = 1
-    COMPOSITE = 2  # held back and written by the DEBIT of a composite purchase
-
-
-@dataclass(frozen=True, slots=True)
-class DedicatedFile:
-    """MF or DF. `proprietary` is what template A5 of its FCI starts with; when `copied_sfi` is not
-    zero, tag 9F0C follows with a copy of that EF (JT/T 978: the public information).
-    """
-
-    number: int
-    parent: int  # its own number in the MF
-    fid: int
-    name: bytes = b""
-    proprietary: bytes = b""
-    copied_sfi: int = 0
-
-    def encode(self) -> bytes:
-        """Header cell of the file."""
-        head = _DEDICATED.pack(
-            Structure.DEDICATED, self.parent, self.fid, self.copied_sfi, len(self.name)
-        )
-        return head + self.name + self.proprietary
-
-
-@dataclass(frozen=True, slots=True)
-class ElementaryFile:
-    """EF. `size` is the length of a transparent file or the longest record.
-
-    `identifier_bytes` says how many bytes at the start of a record are its identifier; the last
-    of them is what READ RECORD by identifier and UPDATE CAPP DATA CACHE call it by.
-    """
-
-    number: int
-    parent: int
-    fid: int
-    sfi: int  # 0: found by file id only
-    structure: Structure
-    size: int
-    records_max: int = 0
-    identifier_bytes: int = 0
-    read: Access = Access.ALWAYS
-    update: Access = Access.NEVER
-
-    def encode(self) -> bytes:
-        """Header cell of the file."""
-        return _ELEMENTARY.pack(
-            self.structure,
-            self.parent,
-            self.fid,
-            self.sfi,
-            self.size,
-            self.records_max,
-            self.identifier_bytes,
-            self.read,
-            self.update,
-        )
-
-
-File = DedicatedFile | ElementaryFile
-_FileT = TypeVar("_FileT", DedicatedFile, ElementaryFile)
-
-
-def _decode_file(number: int, data: bytes) -> File:
-    try:
-        if data[0] == Structure.DEDICATED:
-            _, parent, fid, copied_sfi, length = _DEDICATED.unpack_from(data)
-            body = data[_DEDICATED.size :]
-            return DedicatedFile(number, parent, fid, body[:length], body[length:], copied_sfi)
-        structure, parent, fid, sfi, size, records_max, identifier, read, update = (
-            _ELEMENTARY.unpack(data)
-        )
-        return ElementaryFile(
-            number,
-            parent,
-            fid,
-            sfi,
-            Structure(structure),
-            size,
-            records_max,
-            identifier,
-            Access(read),
-            Access(update),
-        )
-    except (struct.error, ValueError, IndexError) as error:
-        raise DecodeError("file header", number << 8, str(error)) from error
-
-
-class TreeBuilder:
-    """Makes the tree of a new card, file by file, and collects its cells.
-
-    >>> tree = TreeBuilder()
-    >>> root = tree.add_directory(None, 0x3F00)
-    >>> serial = tree.add_file(root, 0x0015, Structure.TRANSPARENT, [bytes(30)], sfi=0x15)
-    >>> sorted(tree.cells), len(tree.cells[serial.number << 8 | 1])
-    ([256, 512, 513], 30)
-    """
-
-    def __init__(self) -> None:
-        self.cells: dict[int, bytes] = {}
-        self._next = 1  # cell 0 belongs to the memory
-
-    def add_directory(
-        self,
-        parent: DedicatedFile | None,
-        fid: int,
-        *,
-        name: bytes = b"",
-        proprietary: bytes = b"",
-        copied_sfi: int = 0,
-    ) -> DedicatedFile:
-        """MF (without a parent, first) or DF."""
-        number = self._take_number()
-        parent_number = number if parent is None else parent.number
-        return self._keep(DedicatedFile(number, parent_number, fid, name, proprietary, copied_sfi))
-
-    def add_file(
-        self,
-        parent: DedicatedFile,
-        fid: int,
-        structure: Structure,
-        contents: Sequence[bytes],
-        *,
-        sfi: int = 0,
-        size: int | None = None,
-        records_max: int | None = None,
-        identifier_bytes: int = 0,
-        read: Access = Access.ALWAYS,
-        update: Access = Access.NEVER,
-    ) -> ElementaryFile:
-        """EF with its contents: the one body of a transparent file, or records, newest first in a
-        cyclic file. `size` and `records_max` are those of the contents unless given.
-        """
-        if structure is Structure.TRANSPARENT:
-            assert len(contents) == 1, "a transparent file has one body"
-            records_max = 0
-        file = self._keep(
-            ElementaryFile(
-                self._take_number(),
-                parent.number,
-                fid,
-                sfi,
-                structure,
-                max(map(len, contents)) if size is None else size,
-                len(contents) if records_max is None else records_max,
-                identifier_bytes,
-                read,
-                update,
-            )
-        )
-        base = file.number << 8
-        if structure is Structure.TRANSPARENT:
-            self.cells[base | _BODY_SLOT] = contents[0]
-            return file
-        assert len(contents) <= file.records_max <= RECORDS_MAX, "too many records"
-        ordered = contents[::-1] if structure is Structure.CYCLIC else contents
-        for slot, record in enumerate(ordered):
-            self.cells[base | _FIRST_RECORD_SLOT + slot] = record
-        newest = (len(contents) - 1) % file.records_max
-        self.cells[base | _BODY_SLOT] = bytes((newest, len(contents)))
-        return file
-
-    def _take_number(self) -> int:
-        number = self._next
-        assert number <= 0xFF, "a card has at most 255 files"
-        self._next += 1
-        return number
-
-    def _keep(self, file: _FileT) -> _FileT:
-        self.cells[file.number << 8 | _HEADER_SLOT] = file.encode()
-        return file
+    ACTIVE = 0
+    BLOCKED = 1  # 临时锁定
+    BLOCKED_FOR_GOOD = 2  # 永久锁定
+    CARD_BLOCKED = 3  # 卡片锁定; of the MF only
 
 
 class FileSystem:
     """The files in a memory. The tree is read once; contents are read when they are asked for."""
 
-    __slots__ = ("_by_fid", "_by_number", "_by_sfi", "_memory", "_named", "root")
+    __slots__ = ("_by_fid", "_by_number", "_by_sfi", "_memory", "_named", "directories", "root")
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         files = [
-            _decode_file(cell >> 8, data)
+            decode_file(cell >> 8, data)
             for cell, data in sorted(memory.cells().items())
-            if cell and cell & 0xFF == _HEADER_SLOT
+            if cell and cell & 0xFF == HEADER_SLOT and cell >> 8 <= FILES_MAX
         ]
-        directories = [file for file in files if isinstance(file, DedicatedFile)]
+        #: MF and DFs in the order of the tree.
+        self.directories = directories = [file for file in files if isinstance(file, DedicatedFile)]
         if not directories or directories[0] is not files[0]:
             raise DecodeError("card image", 0, "no master file")
         self.root = directories[0]
         self._named = [file for file in directories if file.name]
-        self._by_number = {file.number: file for file in directories}
+        self._by_number = {file.number: file for file in files}
         self._by_fid: dict[tuple[int, int], File] = {
             (file.parent, file.fid): file for file in files if file is not self.root
         }
@@ -243,7 +63,54 @@ class FileSystem:
 
     def parent(self, directory: DedicatedFile) -> DedicatedFile:
         """The directory above; the MF is above itself."""
-        return self._by_number[directory.parent]
+        above = self._by_number[directory.parent]
+        assert isinstance(above, DedicatedFile), "a directory stands in a directory"
+        return above
+
+    def upwards(self, directory: DedicatedFile) -> Iterator[DedicatedFile]:
+        """The directory, the one above it, and so on to the MF."""
+        yield directory
+        while directory is not self.root:
+            directory = self.parent(directory)
+            yield directory
+
+    def staged(self, cell: int) -> bytes:
+        """A cell that belongs to no file; empty when nothing is there."""
+        return self._memory.read(cell) or b""
+
+    def own_state(self, directory: DedicatedFile) -> ApplicationState:
+        """Whether this very directory is blocked."""
+        state = self._memory.read(directory.number << 8 | BODY_SLOT)
+        return ApplicationState.ACTIVE if state is None else ApplicationState(state[0])
+
+    def state(self, directory: DedicatedFile) -> ApplicationState:
+        """Whether a directory is blocked, itself or with one above it."""
+        states = [self.own_state(directory)]
+        while directory is not self.root:
+            directory = self.parent(directory)
+            states.append(self.own_state(directory))
+        return max(states)
+
+    def write_state(
+        self,
+        directory: DedicatedFile,
+        state: ApplicationState,
+        changes: MutableMapping[int, bytes],
+    ) -> None:
+        """Block a directory, or let it go."""
+        changes[directory.number << 8 | BODY_SLOT] = bytes((state,)) if state else b""
+
+    def has(self, number: int) -> bool:
+        """Whether a file has that number."""
+        return number in self._by_number
+
+    def cells_below(self, directory: DedicatedFile) -> list[int]:
+        """Every cell of a directory and of what is in it."""
+        numbers = {directory.number}
+        for file in self._by_number.values():
+            if file.parent in numbers:
+                numbers.add(file.number)
+        return [cell for cell in sorted(self._memory.cells()) if cell >> 8 in numbers]
 
     def child(self, directory: DedicatedFile, fid: int) -> File | None:
         """The file with that id directly in a directory."""
@@ -274,11 +141,11 @@ class FileSystem:
 
     def body(self, file: ElementaryFile) -> bytes:
         """The bytes of a transparent file."""
-        return self._read(file, _BODY_SLOT)
+        return self._read(file, BODY_SLOT)
 
-    def count(self, file: ElementaryFile) -> int:
-        """How many records a record file holds."""
-        return self._read(file, _BODY_SLOT)[1]
+    def count(self, file: ElementaryFile, changes: Mapping[int, bytes] | None = None) -> int:
+        """How many records a record file holds, as it will be after `changes`."""
+        return self._read(file, BODY_SLOT, changes)[1]
 
     def record(
         self, file: ElementaryFile, number: int, changes: Mapping[int, bytes] | None = None
@@ -294,22 +161,20 @@ class FileSystem:
             assert record is not None
             yield record
 
-    def identified(self, file: ElementaryFile, identifier: int) -> int | None:
-        """Number of the first record whose identifier ends in that byte."""
-        if not file.identifier_bytes:
-            return None
+    def identified(self, file: ElementaryFile, identifier: int) -> list[int]:
+        """Numbers of the records whose identifier ends in that byte."""
         at = file.identifier_bytes - 1
-        for number, record in enumerate(self.records(file), start=1):
-            if record[at] == identifier:
-                return number
-        return None
+        if at < 0:
+            return []
+        records = enumerate(self.records(file), start=1)
+        return [number for number, record in records if record[at] == identifier]
 
     def write_body(
         self, file: ElementaryFile, data: bytes, changes: MutableMapping[int, bytes]
     ) -> None:
         """Replace the bytes of a transparent file."""
         assert len(data) == file.size, "a transparent file keeps its length"
-        changes[file.number << 8 | _BODY_SLOT] = data
+        changes[file.number << 8 | BODY_SLOT] = data
 
     def write_record(
         self, file: ElementaryFile, number: int, data: bytes, changes: MutableMapping[int, bytes]
@@ -321,25 +186,51 @@ class FileSystem:
         assert len(data) <= len(old), "a record keeps its length"
         changes[file.number << 8 | slot] = data + old[len(data) :]
 
+    def replace_record(
+        self, file: ElementaryFile, number: int, data: bytes, changes: MutableMapping[int, bytes]
+    ) -> None:
+        """Put other bytes in the place of a record, also of another length."""
+        slot = self._slot(file, number, changes)
+        assert slot is not None, "no such record"
+        changes[file.number << 8 | slot] = data
+
+    def replace_records(
+        self, file: ElementaryFile, records: Sequence[bytes], changes: MutableMapping[int, bytes]
+    ) -> None:
+        """Give a linear file other records."""
+        assert file.structure is not Structure.CYCLIC, "a cyclic file is only appended to"
+        assert len(records) <= file.records_max, "too many records"
+        base = file.number << 8
+        for slot in range(max(self.count(file), len(records))):
+            record = records[slot] if slot < len(records) else b""
+            changes[base | FIRST_RECORD_SLOT + slot] = record
+        changes[base | BODY_SLOT] = bytes((0, len(records)))
+
     def append(
         self, file: ElementaryFile, data: bytes, changes: MutableMapping[int, bytes]
     ) -> None:
-        """Make a record the newest of a cyclic file; the oldest goes when the file is full."""
-        assert file.structure is Structure.CYCLIC
+        """Add a record: the newest of a cyclic file, where the oldest goes when the file is full,
+        the last one of a linear file, which must have room.
+        """
+        newest, count = self._read(file, BODY_SLOT, changes)
+        if file.structure is not Structure.CYCLIC:
+            assert count < file.records_max, "the file is full"
+            changes[file.number << 8 | FIRST_RECORD_SLOT + count] = data
+            changes[file.number << 8 | BODY_SLOT] = bytes((0, count + 1))
+            return
         assert len(data) == file.size, "a cyclic file has records of one length"
-        newest, count = self._read(file, _BODY_SLOT, changes)
         newest = (newest + 1) % file.records_max
         base = file.number << 8
-        changes[base | _FIRST_RECORD_SLOT + newest] = data
-        changes[base | _BODY_SLOT] = bytes((newest, min(count + 1, file.records_max)))
+        changes[base | FIRST_RECORD_SLOT + newest] = data
+        changes[base | BODY_SLOT] = bytes((newest, min(count + 1, file.records_max)))
 
     def _slot(self, file: ElementaryFile, number: int, changes: Mapping[int, bytes]) -> int | None:
-        newest, count = self._read(file, _BODY_SLOT, changes)
+        newest, count = self._read(file, BODY_SLOT, changes)
         if not 1 <= number <= count:
             return None
         if file.structure is Structure.CYCLIC:
-            return int(_FIRST_RECORD_SLOT + (newest + 1 - number) % file.records_max)
-        return _FIRST_RECORD_SLOT + number - 1
+            return int(FIRST_RECORD_SLOT + (newest + 1 - number) % file.records_max)
+        return FIRST_RECORD_SLOT + number - 1
 
     def _read(
         self, file: ElementaryFile, slot: int, changes: Mapping[int, bytes] | None = None

@@ -69,6 +69,7 @@ CARD_NUMBER = Coding(_encode_card_number, digits.decode_bcd)
 DATE = Coding(lambda v, _: digits.encode_date(v), digits.decode_date)
 TIME = Coding(lambda v, n: digits.encode_time(v) if v is not None else bytes(n), _decode_time)
 FLAG = Coding(lambda v, n: int(v).to_bytes(n, "big"), lambda d: d == b"\x00\x01")
+FLAG_BYTE = Coding(lambda v, n: int(v).to_bytes(n, "big"), lambda d: d == b"\x01")
 GBK = Coding(_encode_text("gbk"), _decode_text("gbk"))
 ASCII = Coding(_encode_text("ascii"), _decode_text("ascii"))
 
@@ -124,3 +125,28 @@ class FixedLayout:
                 reason = f"{name}: {error.reason}"
                 raise DecodeError(cls.TITLE, offset + error.start, reason) from error
         return cls(**values)
+
+
+def read_prefix(
+    layout: type[FixedLayout], data: bytes
+) -> tuple[dict[str, Any], tuple[DecodeError, ...]]:
+    """The fields that can be read from damaged bytes, and what could not be, in their order.
+
+    A field that holds nonsense is left out and reading goes on; where the bytes end, it stops.
+    """
+    values: dict[str, Any] = {}
+    errors = []
+    for name, offset, length, coding in layout.FIELDS:
+        if offset + length > len(data):
+            reason = f"{name}: ends after {len(data)} of {layout.SIZE} bytes"
+            errors.append(DecodeError(layout.TITLE, len(data), reason))
+            break
+        try:
+            values[name] = coding.decode(data[offset : offset + length])
+        except DecodeError as error:
+            reason = f"{name}: {error.reason}"
+            errors.append(DecodeError(layout.TITLE, offset + error.offset, reason))
+        except UnicodeDecodeError as error:
+            reason = f"{name}: {error.reason}"
+            errors.append(DecodeError(layout.TITLE, offset + error.start, reason))
+    return values, tuple(errors)

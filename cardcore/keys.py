@@ -18,6 +18,15 @@ class KeyUsage(StrEnum):
     TAC = "tac"  # 交易认证码密钥 DTK: the card's signature under a transaction
     FILE_MAINTENANCE = "file-maintenance"  # 应用维护密钥 DAMK: secure messaging of UPDATE and BLOCK
     FILE_SIGNING = "file-signing"  # 文件签名: Ed25519 under batch files
+    UNLOAD = "unload"  # 圈提密钥 DULK: session key of unload
+    OVERDRAFT = "overdraft"  # 修改透支限额密钥 DUK: session key of the overdraft limit
+    PIN_UNBLOCK = "pin-unblock"  # PIN 解锁密钥 DPUK
+    PIN_RELOAD = "pin-reload"  # PIN 重装密钥 DRPK
+    INTERNAL_AUTHENTICATION = "internal-authentication"  # 内部认证密钥: the card proves itself
+    EXTERNAL_AUTHENTICATION = "external-authentication"  # 外部认证密钥: the reader proves itself
+    CHANNEL_ENC = "channel-enc"  # SCP03 Key-ENC: enciphers the secure channel
+    CHANNEL_MAC = "channel-mac"  # SCP03 Key-MAC: proves every command in it
+    CHANNEL_DEK = "channel-dek"  # SCP03 Key-DEK: enciphers keys inside commands
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -93,6 +102,38 @@ class TacColumn:
         return len(self.algorithms)
 
 
+class ChannelKeys(Protocol):
+    """The session keys of one secure channel (SCP03): usable, and never visible."""
+
+    def cryptogram(self, constant: int) -> bytes:
+        """8 bytes under S-MAC over both challenges."""
+        ...
+
+    def command_mac(self, data: bytes) -> bytes:
+        """AES-CMAC under S-MAC, all 16 bytes."""
+        ...
+
+    def response_mac(self, data: bytes) -> bytes:
+        """AES-CMAC under S-RMAC, all 16 bytes."""
+        ...
+
+    def encipher(self, counter: bytes, data: bytes) -> bytes:
+        """AES-CBC under S-ENC; the first vector is the enciphered 16-byte counter."""
+        ...
+
+    def decipher(self, counter: bytes, data: bytes) -> bytes:
+        """The other way."""
+        ...
+
+
+class IssuerChannelKeys(ChannelKeys, Protocol):
+    """The issuer's end of a channel, which can also send keys into the card."""
+
+    def wrapped_card_key(self, ref: KeyRef, factor: bytes) -> bytes:
+        """A card's own key, enciphered so that only this card can read it: 16 bytes."""
+        ...
+
+
 class KeyService(Protocol):
     """The only way to use a key. Card keys are derived from a master by the card's `factor`,
     the last 8 bytes of its application serial (`reference` JR/T 0025 one-level diversification).
@@ -103,6 +144,32 @@ class KeyService(Protocol):
 
     def derive_card_key(self, ref: KeyRef, factor: bytes) -> Key:
         """A card's own key, to be written into that card at personalisation."""
+        ...
+
+    def open_channel(
+        self, label: str, version: int, factor: bytes, context: bytes
+    ) -> IssuerChannelKeys:
+        """Session keys of a secure channel with the chip whose own number gives `factor` (8 bytes)
+        under both challenges, host first (16 bytes).
+        """
+        ...
+
+    def check_value(self, ref: KeyRef, factor: bytes) -> bytes:
+        """3 bytes by which a card's own key is recognised and nothing else learnt."""
+        ...
+
+    def authenticate(self, ref: KeyRef, factor: bytes, challenge: bytes) -> bytes:
+        """A challenge of 8 bytes under a card's authentication key: 8 bytes. What EXTERNAL
+        AUTHENTICATE sends, and what INTERNAL AUTHENTICATE must answer.
+        """
+        ...
+
+    def message_mac(self, ref: KeyRef, factor: bytes, challenge: bytes, data: bytes) -> bytes:
+        """4-byte MAC of secure messaging over a command, under the card's challenge."""
+        ...
+
+    def encipher_message(self, ref: KeyRef, factor: bytes, blocks: bytes) -> bytes:
+        """Whole blocks of command data enciphered for secure messaging, or a PIN to unblock."""
         ...
 
     def session_mac(self, ref: KeyRef, factor: bytes, session_input: bytes, data: bytes) -> bytes:

@@ -22,3 +22,17 @@ CAPP_RECORDS_MAX = 4
 #: Bytes in one answer: a short APDU carries 256 (ISO/IEC 7816-3 §12.1). Reading "to the end"
 #: stops at the last whole record that fits.
 RESPONSE_BYTES_MAX = 256
+
+#: Overdraft limit: three bytes in INITIALIZE and UPDATE OVERDRAW LIMIT (JR/T 0025).
+OVERDRAFT_LIMIT_MAX_FEN = 0xFFFFFF
+
+#: Highest balance a purse can be made for: four bytes with the sign bit clear, which readers mask.
+PURSE_FIELD_MAX_FEN = 0x7FFFFFFF - OVERDRAFT_LIMIT_MAX_FEN
+
+#: A package of one application on its way into the card. Ours: the largest, health with a photo
+#: and eight visits, has about 20 kilobytes.
+PACKAGE_BYTES_MAX = 48 * 1024
+
+#: Data of one answer inside a secure channel at level 33: padded to whole blocks of 16, with an
+#: R-MAC of 8 bytes they must fit into the 256 of a short APDU.
+CHANNEL_RESPONSE_BYTES_MAX = 239

@@ -38,7 +38,9 @@ _MARK_AT = -1
 
 
 class Memory:
-    """Cells by number (0 to 65535), each a byte string. Cell 0 is the memory's own."""
+    """Cells by number (0 to 65535), each a byte string. Cell 0 is the memory's own. Writing no
+    bytes to a cell erases it: it is as if nothing was ever written there.
+    """
 
     __slots__ = ("_cells", "_log", "power")
 
@@ -55,11 +57,11 @@ class Memory:
 
     def read(self, cell: int) -> bytes | None:
         """The bytes of a cell, or None when nothing was ever written there."""
-        return self._cells.get(cell)
+        return self._cells.get(cell) or None
 
     def cells(self) -> dict[int, bytes]:
-        """A copy of every cell."""
-        return dict(self._cells)
+        """A copy of every cell that is not erased."""
+        return {cell: data for cell, data in self._cells.items() if data}
 
     def commit(self, changes: Mapping[int, bytes]) -> None:
         """Write all of these cells, or, when power fails before the mark, none of them.
@@ -93,8 +95,9 @@ class Memory:
         entries = []
         if self._log_holds():
             entries = [self._log[position] for position in range(len(self._log) - 1)]
-        parts = [_FRONT.pack(_MAGIC, len(self._cells), len(entries))]
-        for cell, data in sorted(self._cells.items()):
+        cells = self.cells()
+        parts = [_FRONT.pack(_MAGIC, len(cells), len(entries))]
+        for cell, data in sorted(cells.items()):
             used = data.rstrip(b"\x00")
             parts += (_CELL.pack(cell, len(data), len(used)), used)
         for entry in entries:

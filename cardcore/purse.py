@@ -1,50 +1,78 @@
-"""The electronic purse (电子钱包): what it answers to load, purchase and composite purchase.
+"""The purse of an application: its state, and what it answers to purchase, cash and proof.
 
 Decides, over frozen values, whether a transaction may start and what it leaves behind: state, log
-record, cryptograms (JR/T 0025, purse part). Leaves files, commit and the wire to the card, and
-which bytes stand under a MAC to `cardcore.cryptograms`. A refusal is the status word itself.
+record, cryptograms (JR/T 0025, purse part). Leaves transactions with the host to
+`cardcore.purse_online`, files, commit and the wire to the card, and which bytes stand under a MAC
+to `cardcore.cryptograms`. A refusal is the status word itself.
 
-Two counters: the online one counts loads, the offline one purchases of both kinds. INITIALIZE
-shows the current value; the log record, the cryptograms and the proof of the transaction carry
-that value, and completing it adds 1. GET TRANSACTION PROVE therefore asks by the number in the
-log record. (Some gates ask with the next number; that reading is not supported, since it would
-let one counter name two transactions.)
+A purse is the electronic purse (电子钱包 EP) or the deposit book (电子存折 ED); each has its own
+balance, counters and proofs. Type 08, purchase on credit, is never written: a purchase that uses
+the overdraft keeps its type, since the terminal that must name the type under MAC1 cannot know.
+
+Two counters: the online one counts loads, unloads and changes of the overdraft limit, the offline
+one purchases and cash. INITIALIZE shows the current value; the log record, the cryptograms and
+the proof of the transaction carry that value, and completing it adds 1. GET TRANSACTION PROVE
+therefore asks by the number in the log record. (Some gates ask with the next number; that reading
+is not supported, since it would let one counter name two transactions.)
 """
 
 import hmac
 import struct
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import ClassVar
 
 from cardcore import cryptograms
 from cardcore.apdu import StatusWord
-from cardcore.crypto import SUITES, Suite
-from cardcore.keys import Algorithm, Key, KeyUsage
-from cardcore.limits import COUNTER_MAX
-from cardcore.records import TransactionType
+from cardcore.cardkeys import CardKey
+from cardcore.limits import COUNTER_MAX, OVERDRAFT_LIMIT_MAX_FEN, PURSE_FIELD_MAX_FEN
 
 _PROOF = struct.Struct(">BH4s4s")
 _STATE = struct.Struct(">iIIHH")
-_KEY = struct.Struct(">BBBB16s")
+_LIMITS = struct.Struct(">IIII")
 _REQUEST = struct.Struct(">BI6s")
+_OVERDRAFT_REQUEST = struct.Struct(">B6s")
 _LOG = struct.Struct(">H3sIB6s7s")  # EF18, see layout.LogRecord
-_USAGE_CODES = {KeyUsage.PURCHASE: 1, KeyUsage.LOAD: 2, KeyUsage.TAC: 3}
-_USAGES = {code: usage for usage, code in _USAGE_CODES.items()}
-#: Internal files of an application that has a purse; nobody may read them.
-FID_KEYS = 0x0000
-FID_PURSE = 0x0002
 REQUEST_BYTES = _REQUEST.size
+OVERDRAFT_REQUEST_BYTES = _OVERDRAFT_REQUEST.size
 CREDIT_BYTES = 11  # date 4, time 3, MAC2 4
+OVERDRAFT_BYTES = 14  # limit 3, date 4, time 3, MAC2 4
 DEBIT_BYTES = 15  # terminal sequence 4, date 4, time 3, MAC1 4
+
+
+class PurseKind(IntEnum):
+    """P2 of purse commands, and the file id of that purse, which nobody may read."""
+
+    DEPOSIT = 1  # 电子存折 ED; needs the PIN
+    WALLET = 2  # 电子钱包 EP
+
+
+#: The purse file of an application with an electronic purse.
+FID_PURSE = int(PurseKind.WALLET)
+
+
+class PurseType(IntEnum):
+    """Transaction types as log, MAC and TAC carry them (交易类型标识)."""
+
+    DEPOSIT_LOAD = 1
+    LOAD = 2
+    UNLOAD = 3
+    CASH = 4
+    DEPOSIT_PURCHASE = 5
+    PURCHASE = 6
+    OVERDRAFT = 7
+    COMPOSITE = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What GET TRANSACTION PROVE gives for the last transaction of a counter.
 
-    `mac` is MAC2: of a purchase the card's own, of a load the host's that the card accepted.
+    `mac` is MAC2: of a purchase the card's own, of a load the host's that the card accepted. Of
+    an unload it is MAC3.
     """
 
-    transaction_type: int = TransactionType.NONE
+    transaction_type: int = 0  # 0: none yet
     counter: int = 0
     mac: bytes = bytes(4)
     tac: bytes = bytes(4)
@@ -56,7 +84,11 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class PurseState:
-    """Everything the purse remembers. A balance below zero is overdraft in use (透支)."""
+    """Everything the purse remembers. A balance below zero is overdraft in use (透支).
+
+    A limit of 0 is none. `day` is the date of the last purchase as its four bytes say it, and
+    `day_spent_fen` what was spent on that day; a purse without that limit keeps neither.
+    """
 
     balance_fen: int
     balance_max_fen: int
@@ -65,6 +97,12 @@ class PurseState:
     offline_counter: int = 0
     online_proof: Proof = Proof()
     offline_proof: Proof = Proof()
+    SIZE: ClassVar[int] = _STATE.size + 2 * _PROOF.size + _LIMITS.size
+
+    purchase_max_fen: int = 0
+    day_max_fen: int = 0
+    day: int = 0
+    day_spent_fen: int = 0
 
     @property
     def available_fen(self) -> int:
@@ -76,8 +114,29 @@ class PurseState:
         """How much of the overdraft is in use."""
         return max(0, -self.balance_fen)
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether every amount the state can lead to fits its field."""
+        fits = self.overdraft_limit_fen <= OVERDRAFT_LIMIT_MAX_FEN
+        return fits and -self.overdraft_limit_fen <= self.balance_fen <= self.balance_max_fen <= (
+            PURSE_FIELD_MAX_FEN
+        )
+
+    def spending(self, amount_fen: int, day: int) -> "PurseState | None":
+        """The state with that much more spent on a day, or None when it is over the day's limit.
+
+        A day before the last one counts as the last one: a terminal whose clock is behind must
+        not open the limit again. The host's date, at the next load, puts a wrong day right.
+        """
+        if not self.day_max_fen:
+            return self
+        spent_fen = amount_fen + (self.day_spent_fen if day <= self.day else 0)
+        if spent_fen > self.day_max_fen:
+            return None
+        return replace(self, day=max(day, self.day), day_spent_fen=spent_fen)
+
     def encode(self) -> bytes:
-        """38 bytes, the content of the purse file.
+        """54 bytes, the content of the purse file.
 
         >>> state = PurseState(1000, 100_000, offline_counter=7)
         >>> PurseState.decode(state.encode()) == state
@@ -90,42 +149,17 @@ class PurseState:
             self.online_counter,
             self.offline_counter,
         )
-        return head + self.online_proof.encode() + self.offline_proof.encode()
+        limits = _LIMITS.pack(self.purchase_max_fen, self.day_max_fen, self.day, self.day_spent_fen)
+        return head + self.online_proof.encode() + self.offline_proof.encode() + limits
 
     @classmethod
     def decode(cls, data: bytes) -> "PurseState":
         """Read the purse file, which only this card has written."""
-        online = Proof(*_PROOF.unpack_from(data, _STATE.size))
-        offline = Proof(*_PROOF.unpack_from(data, _STATE.size + _PROOF.size))
-        balance, balance_max, overdraft_limit, loads, purchases = _STATE.unpack_from(data)
-        return cls(balance, balance_max, overdraft_limit, loads, purchases, online, offline)
-
-
-@dataclass(frozen=True, slots=True)
-class PurseKey:
-    """A key of the purse: index chooses it, version and algorithm are shown to the terminal."""
-
-    index: int
-    version: int
-    algorithm: Algorithm
-    key: Key
-
-    def encode(self) -> bytes:
-        """20 bytes, one record of the key file."""
-        return _KEY.pack(
-            _USAGE_CODES[self.key.usage], self.index, self.version, self.algorithm, self.key.value
-        )
-
-    @classmethod
-    def decode(cls, data: bytes) -> "PurseKey":
-        """Read a record of the key file, which only personalisation has written."""
-        usage, index, version, algorithm, value = _KEY.unpack(data)
-        return cls(index, version, Algorithm(algorithm), Key(_USAGES[usage], value))
-
-    @property
-    def suite(self) -> Suite:
-        """The algorithm suite the key is for."""
-        return SUITES[self.algorithm]
+        at = _STATE.size
+        online = Proof(*_PROOF.unpack_from(data, at))
+        offline = Proof(*_PROOF.unpack_from(data, at + _PROOF.size))
+        limits = _LIMITS.unpack_from(data, at + 2 * _PROOF.size)
+        return cls(*(*_STATE.unpack_from(data), online, offline, *limits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +175,21 @@ class Request:
         """Read the 11 bytes of the command."""
         return cls(*_REQUEST.unpack(data))
 
+    @classmethod
+    def decode_overdraft(cls, data: bytes) -> "Request":
+        """Read the 7 bytes of INITIALIZE FOR UPDATE, which names no amount."""
+        key_index, terminal = _OVERDRAFT_REQUEST.unpack(data)
+        return cls(key_index, 0, terminal)
+
 
 @dataclass(frozen=True, slots=True)
 class Pending:
     """A transaction between INITIALIZE and its end. Lives in volatile memory only."""
 
-    transaction_type: TransactionType
+    transaction_type: PurseType
     request: Request
-    key: PurseKey
-    tac_key: PurseKey
+    key: CardKey
+    tac_key: CardKey
     random: bytes = field(repr=False)
 
 
@@ -170,92 +210,38 @@ class Completed:
     response: bytes
 
 
-def initialize_load(
-    state: PurseState, request: Request, key: PurseKey, tac_key: PurseKey, random: bytes
-) -> StatusWord | Initialized:
-    """INITIALIZE FOR LOAD (圈存初始化). `random` has 4 bytes.
-
-    Refusals in order: 9402 counter exhausted, 9402 the card would hold more than it may.
-    """
-    if state.online_counter >= COUNTER_MAX:
-        return StatusWord.COUNTER_OR_AMOUNT_LIMIT
-    if state.balance_fen + request.amount_fen > state.balance_max_fen:
-        return StatusWord.COUNTER_OR_AMOUNT_LIMIT
-    pending = Pending(TransactionType.LOAD, request, key, tac_key, random)
-    mac1 = key.suite.session_mac(
-        _load_session_key(state, pending),
-        cryptograms.load_mac1_message(
-            state.available_fen, request.amount_fen, TransactionType.LOAD, request.terminal
-        ),
-    )
-    response = b"".join(
-        (
-            state.available_fen.to_bytes(4, "big"),
-            state.online_counter.to_bytes(2, "big"),
-            bytes((key.version, key.algorithm)),
-            random,
-            mac1,
-        )
-    )
-    return Initialized(response, pending)
-
-
 def initialize_purchase(
-    state: PurseState,
-    request: Request,
-    key: PurseKey,
-    tac_key: PurseKey,
-    random: bytes,
-    *,
-    composite: bool,
+    state: PurseState, kind: PurseType, request: Request, keys: tuple[CardKey, CardKey], dice: bytes
 ) -> StatusWord | Initialized:
-    """INITIALIZE FOR PURCHASE (消费初始化) and FOR CAPP PURCHASE (复合应用消费初始化).
+    """INITIALIZE FOR PURCHASE (消费初始化), CAPP PURCHASE (复合应用消费初始化) and CASH WITHDRAW
+    (取现初始化), 15 bytes; `keys` are the PURCHASE and the TAC key.
 
-    Refusals in order: 9402 counter exhausted, 9401 more than balance and free overdraft.
+    Refusals in order: 9402 counter exhausted, 9402 over the limit of one purchase or of a whole
+    day, 9401 more than balance and free overdraft.
     """
     if state.offline_counter >= COUNTER_MAX:
         return StatusWord.COUNTER_OR_AMOUNT_LIMIT
+    for limit_fen in (state.purchase_max_fen, state.day_max_fen):
+        if limit_fen and request.amount_fen > limit_fen:
+            return StatusWord.COUNTER_OR_AMOUNT_LIMIT
     if request.amount_fen > state.available_fen:
         return StatusWord.INSUFFICIENT_FUNDS
-    kind = TransactionType.COMPOSITE if composite else TransactionType.PURCHASE
-    response = b"".join(
-        (
-            state.available_fen.to_bytes(4, "big"),
-            state.offline_counter.to_bytes(2, "big"),
-            state.overdraft_limit_fen.to_bytes(3, "big"),
-            bytes((key.version, key.algorithm)),
-            random,
-        )
-    )
-    return Initialized(response, Pending(kind, request, key, tac_key, random))
+    pending = Pending(kind, request, *keys, dice)
+    head = state.available_fen.to_bytes(4, "big") + state.offline_counter.to_bytes(2, "big")
+    limit = state.overdraft_limit_fen.to_bytes(3, "big")
+    return Initialized(head + limit + key_shown(pending), pending)
 
 
-def complete_load(state: PurseState, pending: Pending, data: bytes) -> StatusWord | Completed:
-    """CREDIT FOR LOAD (圈存): 9302 when MAC2 does not hold."""
-    request, suite = pending.request, pending.key.suite
-    time, mac2 = data[:7], data[7:]
-    terms = (request.amount_fen, pending.transaction_type, request.terminal, time)
-    expected = suite.session_mac(
-        _load_session_key(state, pending), cryptograms.load_mac2_message(*terms)
-    )
-    if not hmac.compare_digest(expected, mac2):
-        return StatusWord.PURSE_MAC_WRONG
-    counter = state.online_counter
-    loaded = replace(
-        state,
-        balance_fen=state.balance_fen + request.amount_fen,
-        online_counter=counter + 1,
-    )
-    tac = pending.tac_key.suite.tac(
-        pending.tac_key.key.value,
-        cryptograms.load_tac_message(loaded.available_fen, counter, *terms),
-    )
-    after = replace(loaded, online_proof=Proof(pending.transaction_type, counter, mac2, tac))
-    return Completed(after, _log(after, counter, pending, time), tac)
+def key_shown(pending: Pending) -> bytes:
+    """Key version, algorithm and random as INITIALIZE shows them."""
+    return bytes((pending.key.version, pending.key.algorithm)) + pending.random
 
 
 def complete_purchase(state: PurseState, pending: Pending, data: bytes) -> StatusWord | Completed:
-    """DEBIT FOR PURCHASE or CAPP PURCHASE (消费): 9302 when MAC1 does not hold."""
+    """DEBIT FOR PURCHASE, CAPP PURCHASE and CASH WITHDRAW (消费, 取现).
+
+    Refusals in order: 9302 MAC1 does not hold, 9402 over the limit of that day.
+    """
     request, suite = pending.request, pending.key.suite
     sequence, time, mac1 = int.from_bytes(data[:4], "big"), data[4:11], data[11:]
     counter = state.offline_counter
@@ -267,22 +253,25 @@ def complete_purchase(state: PurseState, pending: Pending, data: bytes) -> Statu
     expected = suite.session_mac(session_key, cryptograms.purchase_mac1_message(*terms, time))
     if not hmac.compare_digest(expected, mac1):
         return StatusWord.PURSE_MAC_WRONG
+    spent = state.spending(request.amount_fen, int.from_bytes(time[:4], "big"))
+    if spent is None:
+        return StatusWord.COUNTER_OR_AMOUNT_LIMIT
     mac2 = suite.session_mac(session_key, cryptograms.purchase_mac2_message(request.amount_fen))
     tac = pending.tac_key.suite.tac(
         pending.tac_key.key.value, cryptograms.purchase_tac_message(*terms, sequence, time)
     )
     after = replace(
-        state,
+        spent,
         balance_fen=state.balance_fen - request.amount_fen,
         offline_counter=counter + 1,
         offline_proof=Proof(pending.transaction_type, counter, mac2, tac),
     )
-    return Completed(after, _log(after, counter, pending, time), tac + mac2)
+    return Completed(after, log_record(after, counter, pending, time), tac + mac2)
 
 
 def prove(state: PurseState, transaction_type: int, counter: int) -> bytes | None:
-    """GET TRANSACTION PROVE (取交易认证): MAC and TAC of the last load or the last purchase, when
-    it is of that type and its log record carries that counter; else None.
+    """GET TRANSACTION PROVE (取交易认证): MAC and TAC of the last transaction of either counter,
+    when it is of that type and its log record carries that counter; else None.
     """
     for proof in (state.offline_proof, state.online_proof):
         if proof.transaction_type and (proof.transaction_type, proof.counter) == (
@@ -293,14 +282,8 @@ def prove(state: PurseState, transaction_type: int, counter: int) -> bytes | Non
     return None
 
 
-def _load_session_key(state: PurseState, pending: Pending) -> bytes:
-    return pending.key.suite.session_key(
-        pending.key.key.value,
-        cryptograms.load_session_input(pending.random, state.online_counter),
-    )
-
-
-def _log(after: PurseState, counter: int, pending: Pending, time: bytes) -> bytes:
+def log_record(after: PurseState, counter: int, pending: Pending, time: bytes) -> bytes:
+    """The 23 bytes of EF18."""
     request = pending.request
     return _LOG.pack(
         counter,

@@ -38,6 +38,16 @@ def issuer_key_refs(label: str, version: int) -> tuple[KeyRef, ...]:
     return tuple(KeyRef(usage, label, version) for usage in usages)
 
 
+def card_key_refs(label: str, version: int) -> tuple[KeyRef, ...]:
+    """The names of every master key that keys of one application, or of a chip, can come from.
+
+    >>> len(card_key_refs("demo-purse", 1)) == len(KeyUsage) - 1
+    True
+    """
+    usages = (usage for usage in KeyUsage if usage is not KeyUsage.FILE_SIGNING)
+    return tuple(KeyRef(usage, label, version) for usage in usages)
+
+
 def is_public_test_key(ref: KeyRef, value: bytes) -> bool:
     """Whether this is the key the published rule makes for that name."""
     return value == published_key(ref)

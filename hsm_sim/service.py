@@ -9,27 +9,33 @@ import warnings
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cardcore.crypto import SUITES
+from cardcore import scp03
+from cardcore.crypto import SUITES, pboc_3des
 from cardcore.errors import CryptogramError, KeyUsageError, UnknownKeyError
 from cardcore.keys import (
     Algorithm,
     InsecureKeyServiceWarning,
+    IssuerChannelKeys,
     Key,
     KeyRef,
     KeyUsage,
     TacColumn,
 )
 from hsm_sim.proof import prove_column
-from hsm_sim.vault import KeyVault
+from hsm_sim.vault import CHANNEL_USAGES, KeyVault, check_value
 
 _SUITE = SUITES[Algorithm.PBOC_3DES]
 #: Keys of the card: they live in it, made from a master by its serial.
-_CARD_USAGES = frozenset(
-    {KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC, KeyUsage.FILE_MAINTENANCE}
-)
+_CARD_USAGES = frozenset(KeyUsage) - {KeyUsage.FILE_SIGNING}
 #: Keys that open a session between card and terminal or host; a TAC key signs and never opens.
 _SESSION_USAGES = frozenset({KeyUsage.PURCHASE, KeyUsage.LOAD})
 _SIGNING_USAGES = frozenset({KeyUsage.FILE_SIGNING})
+_AUTHENTICATION_USAGES = frozenset(
+    {KeyUsage.INTERNAL_AUTHENTICATION, KeyUsage.EXTERNAL_AUTHENTICATION}
+)
+#: Keys of secure messaging: of UPDATE and BLOCK, and of the PIN commands.
+_MESSAGE_USAGES = frozenset({KeyUsage.FILE_MAINTENANCE, KeyUsage.PIN_UNBLOCK, KeyUsage.PIN_RELOAD})
+_BLOCK = 8
 
 
 class InProcessKeyService:
@@ -52,9 +58,40 @@ class InProcessKeyService:
 
     def derive_card_key(self, ref: KeyRef, factor: bytes) -> Key:
         """See the port. The factor is 8 bytes, the key 16."""
-        assert len(factor) == 8, len(factor)
-        master = self._key(ref, _CARD_USAGES, "be put into a card")
-        return Key(ref.usage, _SUITE.diversify(master.value, factor))
+        return self._card_key(ref, factor, _CARD_USAGES, "be put into a card")
+
+    def open_channel(
+        self, label: str, version: int, factor: bytes, context: bytes
+    ) -> IssuerChannelKeys:
+        """See the port."""
+        usages = (KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK)
+        enc, mac, dek = (
+            self._card_key(KeyRef(usage, label, version), factor, CHANNEL_USAGES, "open a channel")
+            for usage in usages
+        )
+        return _IssuerChannel(enc, mac, dek, context, self)
+
+    def check_value(self, ref: KeyRef, factor: bytes) -> bytes:
+        """See the port."""
+        return bytes.fromhex(check_value(self.derive_card_key(ref, factor)))
+
+    def authenticate(self, ref: KeyRef, factor: bytes, challenge: bytes) -> bytes:
+        """See the port."""
+        assert len(challenge) == _BLOCK, len(challenge)
+        key = self._card_key(ref, factor, _AUTHENTICATION_USAGES, "authenticate")
+        return pboc_3des.encrypt_ecb(key.value, challenge)
+
+    def message_mac(self, ref: KeyRef, factor: bytes, challenge: bytes, data: bytes) -> bytes:
+        """See the port. The challenge has 4 or 8 bytes."""
+        assert len(challenge) in (4, _BLOCK), len(challenge)
+        key = self._card_key(ref, factor, _MESSAGE_USAGES, "protect a message")
+        return _SUITE.message_mac(key.value, challenge, data)
+
+    def encipher_message(self, ref: KeyRef, factor: bytes, blocks: bytes) -> bytes:
+        """See the port."""
+        assert not len(blocks) % _BLOCK, len(blocks)
+        key = self._card_key(ref, factor, _MESSAGE_USAGES, "protect a message")
+        return pboc_3des.encrypt_ecb(key.value, blocks)
 
     def session_mac(self, ref: KeyRef, factor: bytes, session_input: bytes, data: bytes) -> bytes:
         """See the port. The session input is 8 bytes, the MAC 4."""
@@ -95,8 +132,35 @@ class InProcessKeyService:
         seed = self._key(ref, _SIGNING_USAGES, "sign files")
         return Ed25519PrivateKey.from_private_bytes(seed.value)
 
+    def _card_key(
+        self, ref: KeyRef, factor: bytes, usages: frozenset[KeyUsage], operation: str
+    ) -> Key:
+        """A card's own key. Its master is a triple DES key, or an AES key of the channel."""
+        assert len(factor) == _BLOCK, len(factor)
+        master = self._key(ref, usages, operation)
+        if ref.usage in CHANNEL_USAGES:
+            return Key(ref.usage, scp03.static_key(master.value, factor))
+        return Key(ref.usage, _SUITE.diversify(master.value, factor))
+
     def _key(self, ref: KeyRef, usages: frozenset[KeyUsage], operation: str) -> Key:
         key = self._vault.key(ref)
         if key.usage not in usages:
             raise KeyUsageError(f"{ref}: a {key.usage} key may not {operation}")
         return key
+
+
+class _IssuerChannel(scp03.SessionKeys):
+    """Session keys that stay in the service, and the DEK that keys travel under."""
+
+    __slots__ = ("_dek", "_service")
+
+    def __init__(
+        self, enc: Key, mac: Key, dek: Key, context: bytes, service: InProcessKeyService
+    ) -> None:
+        super().__init__(enc, mac, context)
+        self._dek = dek
+        self._service = service
+
+    def wrapped_card_key(self, ref: KeyRef, factor: bytes) -> bytes:
+        """See `cardcore.keys.IssuerChannelKeys`."""
+        return scp03.wrap_key(self._dek, self._service.derive_card_key(ref, factor).value)

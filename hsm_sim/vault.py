@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from cardcore import scp03
 from cardcore.crypto import pboc_3des
 from cardcore.errors import KeyServiceError, UnknownKeyError, UnknownKeyVersionError
 from cardcore.keys import Key, KeyRef, KeyUsage
@@ -16,6 +17,8 @@ from cardcore.keys import Key, KeyRef, KeyUsage
 MASTER_KEY_BYTES = 16  # two-key triple DES, JR/T 0025
 SIGNING_SEED_BYTES = 32  # Ed25519, RFC 8032 §5.1.5
 CHECK_VALUE_BYTES = 3
+#: Keys of the secure channel: AES, where every other key of a card is triple DES.
+CHANNEL_USAGES = frozenset({KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK})
 #: A record, a card and the PSAM's INIT_SAM_FOR_PURCHASE name a version in one byte.
 VERSION_MAX = 255
 
@@ -32,8 +35,9 @@ def key_bytes(usage: KeyUsage) -> int:
 def check_value(key: Key) -> str:
     """Key check value (密钥校验值): six hexadecimal digits that two people may read to each other.
 
-    A card master key encrypts a block of zeros and shows the first three bytes. A signing key
-    shows the first three bytes of SHA-256 over its public key: its seed encrypts nothing.
+    A card master key encrypts a block of zeros and shows the first three bytes, a key of the
+    secure channel a block of 01 under AES. A signing key shows the first three bytes of SHA-256
+    over its public key: its seed encrypts nothing.
 
     >>> check_value(Key(KeyUsage.TAC, bytes.fromhex("404142434445464748494A4B4C4D4E4F")))
     '8BAF47'
@@ -41,6 +45,8 @@ def check_value(key: Key) -> str:
     if key.usage is KeyUsage.FILE_SIGNING:
         public = Ed25519PrivateKey.from_private_bytes(key.value).public_key().public_bytes_raw()
         shown = hashlib.sha256(public).digest()
+    elif key.usage in CHANNEL_USAGES:
+        shown = scp03.check_value(key)
     else:
         shown = pboc_3des.encrypt_ecb(key.value, bytes(pboc_3des.BLOCK))
     return shown[:CHECK_VALUE_BYTES].hex().upper()

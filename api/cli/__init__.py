@@ -4,7 +4,7 @@ import warnings
 
 import typer
 
-from api.cli import bench, city, clearing, doctor, explain, files, proof, taps
+from api.cli import bench, card, city, clearing, doctor, explain, files, proof, taps
 from api.cli.output import EXIT_USAGE, console_error
 from api.settings import SettingsRefusedError
 from cardcore.keys import InsecureKeyServiceWarning
@@ -23,6 +23,7 @@ app.command()(clearing.close)
 app.command()(explain.explain)
 app.command()(proof.verify)
 app.add_typer(city.app, name="city")
+app.add_typer(card.app, name="card")
 app.add_typer(bench.app, name="bench")
 app.command()(doctor.doctor)
 

@@ -10,15 +10,18 @@ from statistics import quantiles
 from typing import Annotated
 
 import typer
+from settlement.city import create_city
 
-from api.cli.output import JsonOption, amount_table, console, print_json, progress_bar
+from api.cli.bench_readers import ReaderRides, ride_over_readers
+from api.cli.output import JsonOption, amount_table, console, print_json, progress_bar, refuse
 from api.composition import open_key_room
 from api.settings import read_settings
 from api.world.plan import CardOrder, Plan, PlannedTap, TapRole, TerminalOrder
 from api.world.virtual_city import VirtualCity
 from cardcore.schemes.demo import SCHEME
-from settlement.city import create_city
 from terminals.connection import Peer, decode_trace
+from terminals.reader_faults import ReaderError
+from terminals.vpcd import VirtualReaderMissingError
 
 app = typer.Typer(help="Measure against the budgets. 性能测量。", no_args_is_help=True)
 
@@ -35,12 +38,31 @@ def tap(
     data: Annotated[
         Path | None, typer.Option(help="Where to put the journal; a temporary folder by default.")
     ] = None,
+    pcsc: Annotated[
+        bool, typer.Option("--pcsc", help="Through pcscd and virtual readers. 经读卡器。")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One offline bus ride in process, journal on disk, beside the journal's bare fsync."""
+    """One offline bus ride, journal on disk: in process beside the journal's bare fsync, or over
+    pcscd beside bare round trips of as many APDUs.
+    """
+    extra = {}
     with tempfile.TemporaryDirectory(prefix="onecard-bench-", dir=data) as folder:
-        ride_seconds, apdus = _ride(Path(folder), taps)
-        baseline = _fsync_seconds(Path(folder) / "fsync", taps * FSYNCS_PER_TAP)
+        if pcsc:
+            measured = _ride_over_readers(Path(folder), taps)
+            ride_seconds, apdus = measured.rides, measured.apdus
+            baseline = sum(measured.round_trips)
+            bare = quantiles(measured.round_trips, n=100)
+            extra = {
+                "round_trip_p50_ms": round(bare[49] * 1000, 3),
+                "round_trip_p99_ms": round(bare[98] * 1000, 3),
+                "fsync_seconds": round(
+                    _fsync_seconds(Path(folder) / "fsync", taps * FSYNCS_PER_TAP), 3
+                ),
+            }
+        else:
+            ride_seconds, apdus = _ride(Path(folder), taps)
+            baseline = _fsync_seconds(Path(folder) / "fsync", taps * FSYNCS_PER_TAP)
     cuts = quantiles(ride_seconds, n=100)
     seconds = sum(ride_seconds)
     document = {
@@ -53,6 +75,7 @@ def tap(
         "p50_ms": round(cuts[49] * 1000, 3),
         "p99_ms": round(cuts[98] * 1000, 3),
         "apdus": apdus,
+        **extra,
     }
     if as_json:
         print_json(document)
@@ -61,11 +84,19 @@ def tap(
     for name, value in document.items():
         table.add_row(name, str(value))
     console.print(table)
-    console.print(
-        f"baseline: {FSYNCS_PER_TAP} fsyncs of one page a tap in the same folder; "
-        "ratio: taps to baseline.",
-        style="dim",
+    baseline_text = (
+        "as many bare APDU round trips, card and PSAM together"
+        if pcsc
+        else f"{FSYNCS_PER_TAP} fsyncs of one page a tap in the same folder"
     )
+    console.print(f"baseline: {baseline_text}; ratio: taps to baseline.", style="dim")
+
+
+def _ride_over_readers(folder: Path, taps: int) -> ReaderRides:
+    try:
+        return ride_over_readers(folder, taps)
+    except (ReaderError, VirtualReaderMissingError) as error:
+        refuse(str(error))
 
 
 def _ride(folder: Path, taps: int) -> tuple[list[float], int]:

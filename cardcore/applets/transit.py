@@ -1,15 +1,20 @@
-"""The transit application of T-Union (交通联合电子钱包): its files, keys and directory entry.
+"""The transit application: T-Union (交通联合电子钱包), or City Union (城市一卡通, CJ/T 166).
 
-Decides what stands on a new transit card: PPSE, AID A000000632010105, DF 1001, EF15 to EF1E and
-the purse. Leaves what commands do with them to `cardcore.card`.
+Decides what stands in the application of a new card: AID, EF15 to EF1E, the purse, its keys and
+access rules. Leaves what commands do with them to `cardcore.card`.
+
+The two forms share purse, log, composite records and trips. They differ in AID, in what the bytes
+of EF15 mean, and in SFI 17: 60 bytes of card properties here, composite records there.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from cardcore.access import Access
+from cardcore.cardkeys import CardKey, Secret
 from cardcore.errors import KeyUsageError
-from cardcore.filesystem import Access, DedicatedFile, Structure, TreeBuilder
+from cardcore.fixed import FixedLayout
+from cardcore.keyfile import KeySlot, add_key_file
 from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.layout import (
     AID_PURSE,
@@ -28,68 +33,70 @@ from cardcore.layout import (
     TransitRecord,
     TripRecord,
 )
+from cardcore.layouts.city_union import AID_CITY_UNION, CityPublicInformation, CompositeRecord
 from cardcore.limits import BALANCE_MAX_FEN, BALANCE_MAX_REGISTERED_FEN
 from cardcore.memory import Memory
-from cardcore.purse import FID_KEYS, FID_PURSE, PurseKey, PurseState
+from cardcore.package import FID_PPSE, DirectoryEntry, Package, directory
+from cardcore.purse import FID_PURSE, PurseState
 from cardcore.tlv import Tlv
+from cardcore.tree import DedicatedFile, Structure, TreeBuilder
 
-#: File id of the PPSE; readers select it by name.
-FID_PPSE = 0x1000
+#: File id of the City Union form, so that a chip may hold both.
+FID_CITY_UNION = 0x3F01
 #: Application version in the FCI (9F08) of published T-Union cards.
 _VERSION = b"\x02"
-
-
-class DirectoryEntry(NamedTuple):
-    """One application in the PPSE."""
-
-    aid: bytes
-    label: str
-    priority: int
-
-    def encode(self) -> Tlv:
-        """Template 61: AID, label, priority."""
-        return Tlv(
-            0x61,
-            (
-                Tlv(0x4F, self.aid),
-                Tlv(0x50, self.label.encode("ascii")),
-                Tlv(0x87, bytes((self.priority,))),
-            ),
-        )
-
-
 #: As the published two-application cards list it.
 ENTRY = DirectoryEntry(AID_PURSE, "MOT_T_EP", 2)
+ENTRY_CITY_UNION = DirectoryEntry(AID_CITY_UNION, "CITY_UNION", 6)
+KEYS = (
+    KeySlot(KeyUsage.PURCHASE),
+    KeySlot(KeyUsage.LOAD),
+    KeySlot(KeyUsage.TAC),
+    KeySlot(KeyUsage.UNLOAD),
+    KeySlot(KeyUsage.OVERDRAFT),
+    KeySlot(KeyUsage.FILE_MAINTENANCE, tries_max=10),
+)
+_PURSE_USAGES = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
 
 
 @dataclass(frozen=True, slots=True)
 class TransitProfile:
-    """What one transit card starts with.
+    """What one transit card starts with. The kind of `public` chooses the form.
 
-    `rides` are the records of EF1A; give one with status INSIDE for a card that has passed an
-    entry gate. `trips` are those of EF1E, newest first.
+    `rides` are the records of EF1A, of any of the layouts there (`TransitRecord`, `BusRecord`,
+    `HireRecord`, `ConcessionRecord`); give one with status INSIDE for a card that has passed an
+    entry gate. `trips` are those of EF1E, newest first. `composites` are SFI 17 of City Union.
     """
 
-    public: PublicInformation
+    public: PublicInformation | CityPublicInformation
     holder: HolderInformation = field(default_factory=HolderInformation)
     properties: CardProperties = field(default_factory=CardProperties)
-    rides: tuple[TransitRecord, ...] = (TransitRecord(RECORD_METRO), TransitRecord(RECORD_BUS))
+    rides: tuple[FixedLayout, ...] = (TransitRecord(RECORD_METRO), TransitRecord(RECORD_BUS))
     trips: tuple[TripRecord, ...] = ()
     overdraft_limit_fen: int = 0
+    composites: tuple[CompositeRecord, ...] = ()
 
     @property
     def balance_max_fen(self) -> int:
         """A card with a named holder may hold more than an anonymous one."""
         return BALANCE_MAX_REGISTERED_FEN if self.holder.id_number else BALANCE_MAX_FEN
 
+    @property
+    def is_city_union(self) -> bool:
+        """Whether the card follows CJ/T 166."""
+        return isinstance(self.public, CityPublicInformation)
 
-def directory(entries: Sequence[DirectoryEntry]) -> bytes:
-    """What the PPSE's FCI holds in A5: BF0C with one entry an application, in order of priority.
 
-    >>> directory([ENTRY]).hex()
-    'bf0c1961174f08a00000063201010550084d4f545f545f4550870102'
+def package(profile: TransitProfile, secrets: Sequence[Secret] = ()) -> Package:
+    """The application, ready to be installed. `secrets` are all of `KEYS`, or none.
+
+    Raises `ValueError` for a profile that does not fit, `KeyUsageError` for a missing key.
     """
-    return Tlv(0xBF0C, tuple(entry.encode() for entry in entries)).encode()
+    tree = TreeBuilder()
+    application = _add_application(tree, None, profile)
+    add_key_file(tree, application, KEYS, secrets)
+    _add_files(tree, application, profile)
+    return Package(tree.cells, ENTRY_CITY_UNION if profile.is_city_union else ENTRY)
 
 
 def personalise(
@@ -100,42 +107,27 @@ def personalise(
     algorithm: Algorithm,
     key_index: int,
 ) -> bytes:
-    """The image of a ready card with this one application.
+    """The image of a ready card with this one application and no secure channel, made at once.
 
-    `keys` holds the card's own 16-byte keys PURCHASE, LOAD and TAC; `key_index` is what a terminal
-    names in INITIALIZE. Raises `KeyUsageError` for a key that is missing or not for its use,
-    `ValueError` for a profile that does not fit the card's files.
+    `keys` holds the card's own 16-byte keys PURCHASE, LOAD and TAC, and may hold others of
+    `KEYS`; `key_index` is what a terminal names in INITIALIZE. Raises `KeyUsageError` for a key
+    that is missing or not for its use, `ValueError` for a profile that does not fit.
     """
     tree = TreeBuilder()
     root = tree.add_directory(None, FID_MASTER)
-    tree.add_directory(root, FID_PPSE, name=PPSE_NAME, proprietary=directory([ENTRY]))
-    application = tree.add_directory(
-        root,
-        FID_TRANSIT,
-        name=AID_PURSE,
-        proprietary=Tlv(0x9F08, _VERSION).encode(),
-        copied_sfi=Sfi.PUBLIC,
-    )
-    purse_keys = [
-        PurseKey(key_index, key_version, algorithm, _key(keys, usage))
-        for usage in (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
+    entry = ENTRY_CITY_UNION if profile.is_city_union else ENTRY
+    tree.add_directory(root, FID_PPSE, name=PPSE_NAME, proprietary=directory([entry]))
+    application = _add_application(tree, root, profile)
+    wanted = [
+        slot for slot in KEYS if slot.usage in _PURSE_USAGES or keys.get(slot.usage) is not None
     ]
-    state = PurseState(
-        balance_fen=0,
-        balance_max_fen=profile.balance_max_fen,
-        overdraft_limit_fen=profile.overdraft_limit_fen,
-    )
-    tree.add_file(
-        application,
-        FID_KEYS,
-        Structure.LINEAR_FIXED,
-        [key.encode() for key in purse_keys],
-        read=Access.NEVER,
-    )
-    tree.add_file(
-        application, FID_PURSE, Structure.TRANSPARENT, [state.encode()], read=Access.NEVER
-    )
-    _add_public_files(tree, application, profile)
+    slots = [KeySlot(slot.usage, key_index, slot.tries_max) for slot in wanted]
+    secrets = [
+        CardKey(key_index, key_version, algorithm, _key(keys, slot.usage), slot.tries_max)
+        for slot in slots
+    ]
+    add_key_file(tree, application, slots, secrets)
+    _add_files(tree, application, profile)
     return Memory(tree.cells).image()
 
 
@@ -148,16 +140,38 @@ def _key(keys: Mapping[KeyUsage, Key], usage: KeyUsage) -> Key:
     return key
 
 
-def _add_public_files(
-    tree: TreeBuilder, application: DedicatedFile, profile: TransitProfile
-) -> None:
-    """EF15 to EF1E. A file's id is its short id in two bytes."""
-    for sfi, content in (
-        (Sfi.PUBLIC, profile.public.encode()),
-        (Sfi.HOLDER, profile.holder.encode()),
-        (Sfi.PROPERTIES, profile.properties.encode()),
-    ):
-        tree.add_file(application, sfi, Structure.TRANSPARENT, [content], sfi=sfi)
+def _add_application(
+    tree: TreeBuilder, root: DedicatedFile | None, profile: TransitProfile
+) -> DedicatedFile:
+    """The directory. Both forms copy EF15 into their FCI; only T-Union names a version."""
+    if profile.is_city_union:
+        return tree.add_directory(root, FID_CITY_UNION, name=AID_CITY_UNION, copied_sfi=Sfi.PUBLIC)
+    version = Tlv(0x9F08, _VERSION).encode()
+    return tree.add_directory(
+        root, FID_TRANSIT, name=AID_PURSE, proprietary=version, copied_sfi=Sfi.PUBLIC
+    )
+
+
+def _add_files(tree: TreeBuilder, application: DedicatedFile, profile: TransitProfile) -> None:
+    """The purse and EF15 to EF1E. A file's id is its short id in two bytes."""
+    state = PurseState(
+        balance_fen=0,
+        balance_max_fen=profile.balance_max_fen,
+        overdraft_limit_fen=profile.overdraft_limit_fen,
+    )
+    tree.add_file(
+        application, FID_PURSE, Structure.TRANSPARENT, [state.encode()], read=Access.NEVER
+    )
+    # The desk writes dates, kind and holder under the maintenance key (04 D6 95, 04 D6 96).
+    update = Access.mac(1) | Access.CHANNEL
+    public = [(Sfi.PUBLIC, profile.public.encode()), (Sfi.HOLDER, profile.holder.encode())]
+    if not profile.is_city_union:
+        public.append((Sfi.PROPERTIES, profile.properties.encode()))
+    for sfi, content in public:
+        tree.add_file(application, sfi, Structure.TRANSPARENT, [content], sfi=sfi, update=update)
+    if profile.composites:
+        records = [record.encode() for record in profile.composites]
+        _add_composite(tree, application, Sfi.PROPERTIES, records, identifier_bytes=1)
     tree.add_file(
         application,
         Sfi.LOG,
@@ -167,16 +181,8 @@ def _add_public_files(
         size=LogRecord.SIZE,
         records_max=LOG_RECORDS,
     )
-    tree.add_file(
-        application,
-        Sfi.TRANSIT,
-        Structure.LINEAR_VARIABLE,
-        [ride.encode() for ride in profile.rides],
-        sfi=Sfi.TRANSIT,
-        size=TransitRecord.SIZE,
-        identifier_bytes=2,
-        update=Access.COMPOSITE,
-    )
+    rides = [ride.encode() for ride in profile.rides]
+    _add_composite(tree, application, Sfi.TRANSIT, rides, identifier_bytes=2)
     tree.add_file(
         application,
         Sfi.TRIPS,
@@ -185,5 +191,26 @@ def _add_public_files(
         sfi=Sfi.TRIPS,
         size=TripRecord.SIZE,
         records_max=TRIP_RECORDS,
+        update=Access.COMPOSITE,
+    )
+
+
+def _add_composite(
+    tree: TreeBuilder,
+    application: DedicatedFile,
+    sfi: Sfi,
+    records: Sequence[bytes],
+    *,
+    identifier_bytes: int,
+) -> None:
+    """Records that a composite purchase may write, found by their identifier."""
+    tree.add_file(
+        application,
+        sfi,
+        Structure.LINEAR_VARIABLE,
+        records,
+        sfi=sfi,
+        size=max(map(len, records)),
+        identifier_bytes=identifier_bytes,
         update=Access.COMPOSITE,
     )

@@ -1,51 +1,100 @@
 """The commands of the purse: GET BALANCE, INITIALIZE, CREDIT, DEBIT, the CAPP cache, PROVE.
 
 Decides form, order and file side of every purse command (JR/T 0025). Leaves money and
-cryptograms to `cardcore.purse`.
+cryptograms to `cardcore.purse` and `cardcore.purse_online`. P2 01 is the deposit book, which asks
+for the PIN, 02 the electronic purse, which does not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
 
-from cardcore import purse
+from cardcore import purse, purse_online
+from cardcore.access import Condition, ConditionKind
 from cardcore.apdu import CommandApdu, StatusWord
-from cardcore.commands import CachedRecord, Context, Handler, Reply, Session
-from cardcore.filesystem import Access, ElementaryFile, Structure
+from cardcore.cardkeys import FID_KEYS, CardKey, key_prefix
+from cardcore.commands import CachedRecord, Context, Handler, Reply
+from cardcore.commands.security import holds
 from cardcore.keys import KeyUsage
 from cardcore.layout import Sfi
 from cardcore.limits import CAPP_RECORDS_MAX
-from cardcore.records import TransactionType
+from cardcore.purse import PurseKind, PurseState, PurseType
+from cardcore.tree import ElementaryFile, Structure
 
-#: P2 of purse commands: the electronic purse. No card of ours has the deposit book (存折, 01).
-_EP = 0x02
+_PIN = Condition(ConditionKind.PIN)
 
 
-def _purse(card: Context) -> tuple[ElementaryFile, purse.PurseState] | None:
-    """Purse file and state of the current application, None when it has no purse."""
-    file = card.files.child(card.session.directory, purse.FID_PURSE)
+class _Operation(NamedTuple):
+    """What P1 of INITIALIZE asks for, with the type it has in either purse."""
+
+    usage: KeyUsage
+    types: Mapping[PurseKind, PurseType]
+
+
+_OPERATIONS = {
+    0x00: _Operation(
+        KeyUsage.LOAD,
+        {PurseKind.DEPOSIT: PurseType.DEPOSIT_LOAD, PurseKind.WALLET: PurseType.LOAD},
+    ),
+    0x01: _Operation(
+        KeyUsage.PURCHASE,
+        {PurseKind.DEPOSIT: PurseType.DEPOSIT_PURCHASE, PurseKind.WALLET: PurseType.PURCHASE},
+    ),
+    0x02: _Operation(KeyUsage.PURCHASE, {PurseKind.DEPOSIT: PurseType.CASH}),
+    0x03: _Operation(KeyUsage.PURCHASE, {PurseKind.WALLET: PurseType.COMPOSITE}),
+    0x04: _Operation(KeyUsage.OVERDRAFT, {PurseKind.DEPOSIT: PurseType.OVERDRAFT}),
+    0x05: _Operation(KeyUsage.UNLOAD, {PurseKind.DEPOSIT: PurseType.UNLOAD}),
+}
+_LOADS = frozenset({PurseType.DEPOSIT_LOAD, PurseType.LOAD})
+_DEBITS = frozenset(
+    {PurseType.DEPOSIT_PURCHASE, PurseType.PURCHASE, PurseType.CASH, PurseType.COMPOSITE}
+)
+_KINDS = tuple(PurseKind)
+_PURSE_OF = {
+    kind: purse_kind
+    for operation in _OPERATIONS.values()
+    for purse_kind, kind in operation.types.items()
+}
+
+
+def _purse(card: Context, p2: int) -> StatusWord | tuple[ElementaryFile, PurseState]:
+    """Purse file and state. 6A86 another P2 or a purse this application has not, 6985 it has
+    none, 6982 the PIN is missing.
+    """
+    if p2 not in _KINDS:
+        return StatusWord.P1P2_WRONG
+    directory = card.session.directory
+    file = card.files.child(directory, p2)
+    # The MF has a file with the id of the deposit book, its DIR.
+    if not isinstance(file, ElementaryFile) or directory is card.files.root:
+        other = card.files.child(directory, PurseKind.DEPOSIT + PurseKind.WALLET - p2)
+        absent = other is None or directory is card.files.root
+        return StatusWord.CONDITIONS_NOT_SATISFIED if absent else StatusWord.P1P2_WRONG
+    if p2 == PurseKind.DEPOSIT and not holds(card, _PIN):
+        return StatusWord.SECURITY_NOT_SATISFIED
+    return file, PurseState.decode(card.files.body(file))
+
+
+def _key(card: Context, usage: KeyUsage, index: int) -> CardKey | None:
+    file = card.files.child(card.session.directory, FID_KEYS)
     if not isinstance(file, ElementaryFile):
         return None
-    return file, purse.PurseState.decode(card.files.body(file))
-
-
-def _key(card: Context, usage: KeyUsage, index: int) -> purse.PurseKey | None:
-    file = card.files.child(card.session.directory, purse.FID_KEYS)
-    assert isinstance(file, ElementaryFile), "a purse without a key file"
+    prefix = key_prefix(usage, index)
     for record in card.files.records(file):
-        key = purse.PurseKey.decode(record)
-        if (key.key.usage, key.index) == (usage, index):
-            return key
+        if record.startswith(prefix):
+            return CardKey.decode(record)
     return None
 
 
 def get_balance(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
     """GET BALANCE: P1 00 what can be spent, 01 overdraft limit, 02 overdraft used, 03 purse."""
-    found = _purse(card)
-    if apdu.p1 > 0x03 or apdu.p2 != _EP:
+    if apdu.p1 > 0x03 or apdu.p2 not in _KINDS:
         return StatusWord.P1P2_WRONG
     if apdu.data:
         return StatusWord.WRONG_LENGTH
-    if found is None:
-        return StatusWord.CONDITIONS_NOT_SATISFIED
+    found = _purse(card, apdu.p2)
+    if isinstance(found, StatusWord):
+        return found
     _, state = found
     amounts = (
         state.available_fen,
@@ -57,50 +106,62 @@ def get_balance(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
 
 
 def initialize(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
-    """INITIALIZE FOR LOAD (P1 00), PURCHASE (01), CAPP PURCHASE (03).
+    """INITIALIZE FOR LOAD (P1 00), PURCHASE (01), CASH WITHDRAW (02), CAPP PURCHASE (03), UPDATE
+    of the overdraft limit (04) and UNLOAD (05).
 
-    Refusals in order: P1 P2, length, no purse, 9403, then those of `cardcore.purse`.
+    Refusals in order: P1 P2, length, no purse, PIN, 9403, then those of `cardcore.purse`.
     """
-    if apdu.p1 not in (0x00, 0x01, 0x03) or apdu.p2 != _EP:
+    operation = _OPERATIONS.get(apdu.p1)
+    if operation is None or apdu.p2 not in operation.types:
         return StatusWord.P1P2_WRONG
-    if len(apdu.data) != purse.REQUEST_BYTES:
+    kind = operation.types[PurseKind(apdu.p2)]
+    overdraft = kind is PurseType.OVERDRAFT
+    length = purse.OVERDRAFT_REQUEST_BYTES if overdraft else purse.REQUEST_BYTES
+    if len(apdu.data) != length:
         return StatusWord.WRONG_LENGTH
-    found = _purse(card)
-    if found is None:
-        return StatusWord.CONDITIONS_NOT_SATISFIED
-    _, state = found
-    request = purse.Request.decode(apdu.data)
-    usage = KeyUsage.LOAD if apdu.p1 == 0x00 else KeyUsage.PURCHASE
-    key = _key(card, usage, request.key_index)
+    found = _purse(card, apdu.p2)
+    if isinstance(found, StatusWord):
+        return found
+    read = purse.Request.decode_overdraft if overdraft else purse.Request.decode
+    request = read(apdu.data)
+    key = _key(card, operation.usage, request.key_index)
     tac_key = _key(card, KeyUsage.TAC, request.key_index)
     if key is None or tac_key is None:
         return StatusWord.PURSE_KEY_INDEX_WRONG
-    random = card.random(4)
-    if apdu.p1 == 0x00:
-        decision = purse.initialize_load(state, request, key, tac_key, random)
-    else:
-        decision = purse.initialize_purchase(
-            state, request, key, tac_key, random, composite=apdu.p1 == 0x03
-        )
+    decision = _initialized(found[1], kind, request, (key, tac_key), card.random(4))
     if isinstance(decision, StatusWord):
         return decision
-    current = card.session
-    return Reply(
-        decision.response, session=Session(current.directory, current.file, decision.pending)
-    )
+    session = replace(card.session.idle(), pending=decision.pending)
+    return Reply(decision.response, session=session)
+
+
+def _initialized(
+    state: PurseState,
+    kind: PurseType,
+    request: purse.Request,
+    keys: tuple[CardKey, CardKey],
+    dice: bytes,
+) -> StatusWord | purse.Initialized:
+    if kind in _LOADS:
+        return purse_online.initialize_load(state, kind, request, keys, dice)
+    if kind is PurseType.UNLOAD:
+        return purse_online.initialize_unload(state, request, keys, dice)
+    if kind is PurseType.OVERDRAFT:
+        return purse_online.initialize_overdraft(state, request, keys, dice)
+    return purse.initialize_purchase(state, kind, request, keys, dice)
 
 
 def update_capp(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
     """UPDATE CAPP DATA CACHE: keep a record until DEBIT; P1 its identifier, 00 to append."""
     pending = card.session.pending
-    if pending is None or pending.transaction_type is not TransactionType.COMPOSITE:
+    if pending is None or pending.transaction_type is not PurseType.COMPOSITE:
         return StatusWord.CONDITIONS_NOT_SATISFIED
     if apdu.p2 & 0x07 or not apdu.p2:
         return StatusWord.P1P2_WRONG
     file = card.files.by_sfi(card.session.directory, apdu.p2 >> 3)
     if file is None:
         return StatusWord.FILE_NOT_FOUND
-    if file.update is not Access.COMPOSITE:
+    if not file.update.mentions((ConditionKind.COMPOSITE,)):
         return StatusWord.SECURITY_NOT_SATISFIED
     if len(card.session.cached) >= CAPP_RECORDS_MAX:
         return StatusWord.NO_SPACE
@@ -108,10 +169,7 @@ def update_capp(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
     if isinstance(number, StatusWord):
         return number
     cached = CachedRecord(file, number, apdu.data)
-    current = card.session
-    return Reply(
-        session=Session(current.directory, current.file, pending, (*current.cached, cached))
-    )
+    return Reply(session=replace(card.session, cached=(*card.session.cached, cached)))
 
 
 def _place(card: Context, file: ElementaryFile, apdu: CommandApdu) -> StatusWord | int:
@@ -122,14 +180,14 @@ def _place(card: Context, file: ElementaryFile, apdu: CommandApdu) -> StatusWord
         if apdu.p1:
             return StatusWord.P1P2_WRONG
         return 0 if len(apdu.data) == file.size else StatusWord.WRONG_LENGTH
-    number = card.files.identified(file, apdu.p1)
-    old = None if number is None else card.files.record(file, number)
-    if number is None or old is None:
+    numbers = card.files.identified(file, apdu.p1)
+    old = card.files.record(file, numbers[0]) if numbers else None
+    if old is None:
         return StatusWord.RECORD_NOT_FOUND
     size = file.identifier_bytes
     if not size <= len(apdu.data) <= len(old):
         return StatusWord.WRONG_LENGTH
-    return number if apdu.data[:size] == old[:size] else StatusWord.DATA_WRONG
+    return numbers[0] if apdu.data[:size] == old[:size] else StatusWord.DATA_WRONG
 
 
 def credit(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
@@ -138,38 +196,49 @@ def credit(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
         return StatusWord.P1P2_WRONG
     if len(apdu.data) != purse.CREDIT_BYTES:
         return StatusWord.WRONG_LENGTH
-    pending = card.session.pending
-    if pending is None or pending.transaction_type is not TransactionType.LOAD:
-        return StatusWord.CONDITIONS_NOT_SATISFIED
-    return _complete(card, purse.complete_load, pending, apdu.data)
+    return _complete(card, _LOADS, purse_online.complete_load, apdu.data)
 
 
 def debit(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
-    """DEBIT FOR PURCHASE and FOR CAPP PURCHASE."""
-    if apdu.p1 != 0x01 or apdu.p2:
+    """DEBIT FOR PURCHASE, CAPP PURCHASE and CASH WITHDRAW (P1 01), FOR UNLOAD (P1 03)."""
+    if apdu.p1 not in (0x01, 0x03) or apdu.p2:
         return StatusWord.P1P2_WRONG
-    if len(apdu.data) != purse.DEBIT_BYTES:
+    if len(apdu.data) != (purse.DEBIT_BYTES if apdu.p1 == 0x01 else purse.CREDIT_BYTES):
         return StatusWord.WRONG_LENGTH
-    pending = card.session.pending
-    if pending is None or pending.transaction_type is TransactionType.LOAD:
-        return StatusWord.CONDITIONS_NOT_SATISFIED
-    return _complete(card, purse.complete_purchase, pending, apdu.data)
+    if apdu.p1 == 0x01:
+        return _complete(card, _DEBITS, purse.complete_purchase, apdu.data)
+    return _complete(card, frozenset({PurseType.UNLOAD}), purse_online.complete_unload, apdu.data)
+
+
+def update_overdraft(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
+    """UPDATE OVERDRAW LIMIT."""
+    if apdu.p1 or apdu.p2:
+        return StatusWord.P1P2_WRONG
+    if len(apdu.data) != purse.OVERDRAFT_BYTES:
+        return StatusWord.WRONG_LENGTH
+    return _complete(
+        card, frozenset({PurseType.OVERDRAFT}), purse_online.complete_overdraft, apdu.data
+    )
 
 
 def _complete(
     card: Context,
-    decide: Callable[[purse.PurseState, purse.Pending, bytes], StatusWord | purse.Completed],
-    pending: purse.Pending,
+    kinds: frozenset[PurseType],
+    decide: Callable[[PurseState, purse.Pending, bytes], StatusWord | purse.Completed],
     data: bytes,
-) -> Reply:
+) -> StatusWord | Reply:
     """End a transaction: balance, counter, proof, log and cached records in one commit.
 
-    A wrong MAC ends the transaction too, so that nobody guesses twice against one random.
+    6985 when no transaction of these types is pending. A wrong MAC ends the transaction too, so
+    that nobody guesses twice against one random.
     """
-    found = _purse(card)
-    assert found is not None, "a transaction without a purse"
-    file, state = found
-    idle = Session(card.session.directory, card.session.file)
+    pending = card.session.pending
+    if pending is None or pending.transaction_type not in kinds:
+        return StatusWord.CONDITIONS_NOT_SATISFIED
+    file = card.files.child(card.session.directory, _PURSE_OF[pending.transaction_type])
+    assert isinstance(file, ElementaryFile), "a transaction without a purse"
+    state = PurseState.decode(card.files.body(file))
+    idle = card.session.idle()
     decision = decide(state, pending, data)
     if isinstance(decision, StatusWord):
         return Reply(sw=decision, session=idle)
@@ -192,11 +261,17 @@ def prove(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
         return StatusWord.P1P2_WRONG
     if len(apdu.data) != 2:
         return StatusWord.WRONG_LENGTH
-    found = _purse(card)
-    if found is None:
+    counter = int.from_bytes(apdu.data, "big")
+    directory = card.session.directory
+    files = [card.files.child(directory, kind) for kind in _KINDS]
+    found = [file for file in files if isinstance(file, ElementaryFile)]
+    if not found or directory is card.files.root:
         return StatusWord.CONDITIONS_NOT_SATISFIED
-    proof = purse.prove(found[1], apdu.p2, int.from_bytes(apdu.data, "big"))
-    return StatusWord.NO_TRANSACTION_PROOF if proof is None else Reply(proof)
+    for file in found:
+        proof = purse.prove(PurseState.decode(card.files.body(file)), apdu.p2, counter)
+        if proof is not None:
+            return Reply(proof)
+    return StatusWord.NO_TRANSACTION_PROOF
 
 
 HANDLERS: dict[tuple[int, int], Handler] = {
@@ -204,8 +279,9 @@ HANDLERS: dict[tuple[int, int], Handler] = {
     (0x80, 0x50): initialize,
     (0x80, 0x52): credit,
     (0x80, 0x54): debit,
+    (0x80, 0x58): update_overdraft,
     (0x80, 0xDC): update_capp,
     (0x80, 0x5A): prove,
 }
 #: Commands that do not interrupt a pending transaction, even when they are refused.
-CONTINUING = frozenset({(0x80, 0x52), (0x80, 0x54), (0x80, 0xDC)})
+CONTINUING = frozenset({(0x80, 0x52), (0x80, 0x54), (0x80, 0x58), (0x80, 0xDC)})

@@ -33,5 +33,13 @@ class Suite(Protocol):
         """4-byte secure-messaging MAC, starting from the card's challenge."""
         ...
 
+    def encipher(self, card_key: bytes, blocks: bytes) -> bytes:
+        """Whole blocks under a card's key: authentication and enciphered messages."""
+        ...
+
+    def decipher(self, card_key: bytes, blocks: bytes) -> bytes:
+        """The same, the other way."""
+        ...
+
 
 SUITES: dict[Algorithm, Suite] = {Algorithm.PBOC_3DES: pboc_3des.SUITE}

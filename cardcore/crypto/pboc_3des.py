@@ -115,5 +115,18 @@ class Pboc3DesSuite:
             last = encrypt_ecb(card_key[:8], decrypt_ecb(card_key[8:], last))
         return last[:4]
 
+    def encipher(self, card_key: bytes, blocks: bytes) -> bytes:
+        """3DES-ECB.
+
+        >>> k = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
+        >>> SUITE.decipher(k, SUITE.encipher(k, bytes(16))) == bytes(16)
+        True
+        """
+        return encrypt_ecb(card_key, blocks)
+
+    def decipher(self, card_key: bytes, blocks: bytes) -> bytes:
+        """3DES-ECB, the other way."""
+        return decrypt_ecb(card_key, blocks)
+
 
 SUITE = Pboc3DesSuite()

@@ -128,3 +128,34 @@ class ReferenceTerminal:
 
     def record(self, sfi: int, number: int) -> tuple[bytes, bytes]:
         return self.send(f"00B2{number:02X}{sfi << 3 | 4:02X}00")
+
+
+def des3_inverse(key: bytes, block: bytes) -> bytes:
+    return Cipher(TripleDES((key + key[:8])[:24]), modes.ECB()).decryptor().update(block)
+
+
+def message_mac(key: bytes, challenge: bytes, message: bytes) -> bytes:
+    """Secure messaging: single DES to the last block, which gets D(right) and E(left) more."""
+    message += b"\x80"
+    message += b"\x00" * (-len(message) % 8)
+    state = challenge + b"\x00" * (8 - len(challenge))
+    left, right = key[:8], key[8:]
+    for at in range(0, len(message), 8):
+        block = bytes(a ^ b for a, b in zip(state, message[at : at + 8], strict=True))
+        state = des3(left * 2, block)
+    return des3(left * 2, des3_inverse(right * 2, state))[:4]
+
+
+def secured(header: str, data: bytes, key: bytes, challenge: bytes) -> bytes:
+    """A command with its MAC."""
+    start = bytes.fromhex(header) + bytes((len(data) + 4,)) + data
+    return start + message_mac(key, challenge, start)
+
+
+def enciphered(key: bytes, data: bytes, *, pad_always: bool = True) -> bytes:
+    """Length and data, padded, block by block."""
+    plain = bytes((len(data),)) + data
+    if pad_always or len(plain) % 8:
+        plain += b"\x80"
+    plain += b"\x00" * (-len(plain) % 8)
+    return b"".join(des3(key, plain[at : at + 8]) for at in range(0, len(plain), 8))

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from cardcore.applets.transit import ENTRY, DirectoryEntry, TransitProfile, directory
-from cardcore.filesystem import DedicatedFile, FileSystem, Structure, TreeBuilder
+from cardcore.applets.transit import ENTRY, TransitProfile
+from cardcore.filesystem import FileSystem
 from cardcore.layout import AID_CASH, AID_PURSE, PPSE_NAME, PublicInformation
 from cardcore.memory import Memory
+from cardcore.package import DirectoryEntry, directory
 from cardcore.tlv import Tlv, decode_all, encode_all, find
+from cardcore.tree import DedicatedFile, Structure, TreeBuilder
 from tests.cardcore.builders import PROFILE, TRIP, a_card, a_terminal, an_image
 from tests.support.shared import VECTORS, needs_shared
 

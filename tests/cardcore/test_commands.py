@@ -72,7 +72,11 @@ READ RECORD from 1 to the end                   | 00B201C517                    
 READ RECORD from 1 to the end, no Le            | 00B201C5                              | {{LOG}}
 READ RECORD that was never written              | 00B202C400                            | 6A83
 READ RECORD number 0                            | 00B200C400                            | 6A83
-READ RECORD in another mode                     | 00B201C200                            | 6A86
+READ RECORD in another mode                     | 00B201C600                            | 6A86
+READ RECORD next by identifier, there is none   | 00B201C200                            | 6981
+READ RECORD the first                           | 00B200C017                            | {{LOG}}
+READ RECORD the last                            | 00B200C117                            | {{LOG}}
+READ RECORD the next, none current: the first   | 00B200C217                            | {{LOG}}
 READ RECORD by identifier where there is none   | 00B201C000                            | 6981
 READ RECORD of a transparent file               | 00B201AC00                            | 6981
 READ RECORD without a current file              | 00B2010400                            | 6986
@@ -355,7 +359,7 @@ def test_a_counter_at_its_end_is_never_used_again() -> None:
     card = a_card()
     terminal = a_terminal(card)
     terminal.load(10)
-    files = [cell for cell, data in card.memory.cells().items() if len(data) == 38]
+    files = [cell for cell, data in card.memory.cells().items() if len(data) == 54]
     state = card.memory.cells()[files[0]]
     card.memory.commit({files[0]: state[:12] + b"\xff\xff\xff\xff" + state[16:]})
     before = card.image()

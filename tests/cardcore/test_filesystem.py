@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from cardcore.card import Card
 from cardcore.errors import DecodeError
-from cardcore.filesystem import ElementaryFile, FileSystem, Structure, TreeBuilder
+from cardcore.filesystem import FileSystem
 from cardcore.memory import Memory
+from cardcore.tree import ElementaryFile, Structure, TreeBuilder
 from tests.cardcore.builders import counting_random
 
 
@@ -64,9 +65,9 @@ def test_a_shorter_record_leaves_the_end_of_the_old_one() -> None:
 def test_a_record_is_called_by_the_last_byte_of_its_identifier() -> None:
     records = [bytes.fromhex("2701AA"), bytes.fromhex("2702BB")]
     files, file, _ = one_file(Structure.LINEAR_VARIABLE, records, identifier_bytes=2)
-    assert [files.identified(file, low) for low in (1, 2, 3)] == [1, 2, None]
+    assert [files.identified(file, low) for low in (1, 2, 3)] == [[1], [2], []]
     files, file, _ = one_file(Structure.LINEAR_VARIABLE, records)
-    assert files.identified(file, 1) is None
+    assert files.identified(file, 1) == []
 
 
 def test_a_header_comes_back_from_memory() -> None:

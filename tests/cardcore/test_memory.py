@@ -13,6 +13,11 @@ CELLS = st.dictionaries(st.integers(1, 0xFFFF), st.binary(max_size=40), max_size
 CHANGES = st.dictionaries(st.integers(1, 8), st.binary(max_size=40), min_size=1, max_size=5)
 
 
+def existing(cells: dict[int, bytes]) -> dict[int, bytes]:
+    """A cell of no bytes is an erased one."""
+    return {cell: data for cell, data in cells.items() if data}
+
+
 def without_generation(memory: Memory) -> dict[int, bytes]:
     return {cell: data for cell, data in memory.cells().items() if cell}
 
@@ -38,7 +43,7 @@ def test_power_lost_anywhere_leaves_all_or_nothing(
 ) -> None:
     """Any number of losses: in the commit and again and again in the repair."""
     memory = Memory(cells)
-    old, new = dict(cells), {**cells, **changes}
+    old, new = existing(cells), existing({**cells, **changes})
 
     def supply(length: int) -> int | None:
         return data.draw(st.none() | st.integers(0, length))
@@ -62,6 +67,13 @@ def test_power_lost_anywhere_leaves_all_or_nothing(
     memory.power = None
     memory.commit({1: b"still alive"})
     assert memory.read(1) == b"still alive"
+
+
+def test_an_erased_cell_leaves_nothing_behind() -> None:
+    memory = Memory({5: b"staged", 6: b"kept"})
+    memory.commit({5: b""})
+    assert memory.read(5) is None
+    assert without_generation(Memory.from_image(memory.image())) == {6: b"kept"}
 
 
 def test_a_lost_commit_does_not_move_the_generation() -> None:

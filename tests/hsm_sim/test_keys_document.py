@@ -5,6 +5,7 @@ import re
 import pytest
 
 from cardcore.keys import Key, KeyRef, KeyUsage, ProofReason
+from cardcore.products import SHIPPED, key_refs, shipped
 from hsm_sim.proof import BULK_ROWS_MIN
 from hsm_sim.psam import SEQUENCES_RESERVED
 from hsm_sim.published_keys import RULE_TEXT, issuer_key_refs, published_key
@@ -32,6 +33,11 @@ def test_the_keys_of_the_demonstrated_cities_are_documented(label: str) -> None:
     for version in (1, 2):
         assert set(issuer_key_refs(label, version)) <= documented().keys()
     assert any(ref.usage is KeyUsage.FILE_SIGNING for ref in documented())
+
+
+def test_the_keys_of_every_shipped_product_are_documented() -> None:
+    for name in SHIPPED:
+        assert set(key_refs(shipped(name), "demo")) <= documented().keys()
 
 
 def test_the_rule_is_quoted_word_for_word() -> None:

@@ -1,6 +1,7 @@
 """Single operations of the key service: the formulas, the usages, the errors."""
 
 import json
+import re
 import traceback
 import warnings
 from collections.abc import Callable
@@ -18,10 +19,11 @@ from cardcore.errors import (
     UnknownKeyError,
     UnknownKeyVersionError,
 )
-from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyService, KeyUsage
-from hsm_sim.published_keys import issuer_key_refs, published_vault
+from cardcore.keys import Algorithm, InsecureKeyServiceWarning, Key, KeyRef, KeyService, KeyUsage
+from cardcore.scp03 import SessionKeys, static_key, unwrap_key
+from hsm_sim.published_keys import card_key_refs, issuer_key_refs, published_key, published_vault
 from hsm_sim.service import InProcessKeyService
-from hsm_sim.vault import KeyVault
+from hsm_sim.vault import KeyVault, check_value
 from tests.hsm_sim.test_vault import shows
 from tests.support.shared import VECTORS, needs_shared
 
@@ -145,3 +147,89 @@ def test_no_key_byte_stands_in_any_text_of_the_service(service: KeyService) -> N
     for text in (repr(service), str(service), repr(card_key)):
         for key in (card_key, *(vault.key(ref) for ref in vault.refs())):
             assert not shows(text, key.value)
+
+
+CARD_REFS = {ref.usage: ref for ref in card_key_refs("citizen", 1)}
+CHIP = bytes.fromhex("0000000000000042")
+CONTEXT = bytes(range(16))
+
+
+@pytest.fixture
+def issuer() -> KeyService:
+    return insecure(published_vault(CARD_REFS.values()))
+
+
+def channel_key(usage: KeyUsage) -> Key:
+    return Key(usage, static_key(published_key(CARD_REFS[usage]), CHIP))
+
+
+def test_a_channel_has_the_session_keys_of_this_chip_and_these_challenges(
+    issuer: KeyService,
+) -> None:
+    mine = SessionKeys(
+        channel_key(KeyUsage.CHANNEL_ENC), channel_key(KeyUsage.CHANNEL_MAC), CONTEXT
+    )
+    theirs = issuer.open_channel("citizen", 1, CHIP, CONTEXT)
+    assert theirs.cryptogram(0) == mine.cryptogram(0)
+    assert theirs.response_mac(b"x") == mine.response_mac(b"x")
+    assert issuer.open_channel("citizen", 1, FACTOR, CONTEXT).cryptogram(0) != mine.cryptogram(0)
+    assert repr(theirs) == "SessionKeys(hidden)"
+
+
+def test_a_key_leaves_in_a_channel_only_under_the_dek_of_the_chip(issuer: KeyService) -> None:
+    ref = CARD_REFS[KeyUsage.PURCHASE]
+    wrapped = issuer.open_channel("citizen", 1, CHIP, CONTEXT).wrapped_card_key(ref, FACTOR)
+    key = issuer.derive_card_key(ref, FACTOR)
+    assert key.value not in wrapped
+    assert unwrap_key(channel_key(KeyUsage.CHANNEL_DEK), wrapped) == key.value
+    assert issuer.check_value(ref, FACTOR).hex().upper() == check_value(key)
+
+
+def test_a_channel_needs_all_three_keys_of_one_version(issuer: KeyService) -> None:
+    with pytest.raises(UnknownKeyVersionError):
+        issuer.open_channel("citizen", 2, CHIP, CONTEXT)
+    refs = [ref for ref in CARD_REFS.values() if ref.usage is not KeyUsage.CHANNEL_DEK]
+    with pytest.raises(UnknownKeyError, match="channel-dek"):
+        insecure(published_vault(refs)).open_channel("citizen", 1, CHIP, CONTEXT)
+
+
+def test_a_signing_key_never_leaves_through_a_channel() -> None:
+    vault = published_vault([*CARD_REFS.values(), SIGNING])
+    channel = insecure(vault).open_channel("citizen", 1, CHIP, CONTEXT)
+    with pytest.raises(KeyUsageError, match="may not be put into a card"):
+        channel.wrapped_card_key(SIGNING, FACTOR)
+
+
+MESSAGE_OPERATIONS: dict[str, Callable[[KeyService, KeyRef], object]] = {
+    "authentication": lambda service, ref: service.authenticate(ref, FACTOR, bytes(8)),
+    "maintenance|pin": lambda service, ref: service.message_mac(ref, FACTOR, bytes(4), b"04D6"),
+    "file|pin": lambda service, ref: service.encipher_message(ref, FACTOR, bytes(8)),
+}
+
+
+@pytest.mark.parametrize("usage", sorted(CARD_REFS))
+@pytest.mark.parametrize("allowed", MESSAGE_OPERATIONS)
+def test_authentication_and_messages_take_only_keys_for_them(
+    issuer: KeyService, usage: KeyUsage, allowed: str
+) -> None:
+    operation, ref = MESSAGE_OPERATIONS[allowed], CARD_REFS[usage]
+    if re.search(allowed, usage):
+        assert operation(issuer, ref)
+    else:
+        with pytest.raises(KeyUsageError, match=usage):
+            operation(issuer, ref)
+
+
+@needs_shared
+def test_a_message_mac_is_the_published_one() -> None:
+    vectors = json.loads((VECTORS / "pboc_purse.json").read_text(encoding="utf-8"))
+    vector = next(v for v in vectors["derived_not_published"] if "mac4" in v)
+    card_key = bytes.fromhex(vector["key"])
+    data, challenge = bytes.fromhex(vector["mac_input"]), bytes.fromhex(vector["challenge4"])
+    assert SUITE.message_mac(card_key, challenge, data).hex().upper() == vector["mac4"]
+    ref = CARD_REFS[KeyUsage.FILE_MAINTENANCE]
+    issuer = insecure(published_vault([ref]))
+    own = SUITE.diversify(published_key(ref), FACTOR)
+    assert issuer.message_mac(ref, FACTOR, challenge, data) == SUITE.message_mac(
+        own, challenge, data
+    )

@@ -12,6 +12,7 @@ from cardcore.errors import KeyServiceError, UnknownKeyError, UnknownKeyVersionE
 from cardcore.keys import Key, KeyRef, KeyUsage
 from hsm_sim.published_keys import (
     RULE_TEXT,
+    card_key_refs,
     is_public_test_key,
     issuer_key_refs,
     public_test_keys,
@@ -124,6 +125,7 @@ def test_one_public_test_key_among_real_ones_is_found() -> None:
 
 
 def test_an_issuer_needs_one_key_for_each_use_of_a_card() -> None:
-    assert {ref.usage for ref in issuer_key_refs("shenzhen", 1)} == (
+    assert {ref.usage for ref in card_key_refs("shenzhen", 1)} == (
         set(KeyUsage) - {KeyUsage.FILE_SIGNING}
     )
+    assert set(issuer_key_refs("shenzhen", 1)) <= set(card_key_refs("shenzhen", 1))

@@ -1,0 +1,187 @@
+"""The resident health application (居民健康卡应用, WS/T 543).
+
+Decides its files, keys and access rules, and which place of the visit index the next visit takes.
+Leaves what commands do with files to `cardcore.card`, and what a doctor writes into a visit to
+the hospital.
+
+DDF1 shows who the holder is, DF02/EF05 what an emergency needs (blood group, allergies, pacemaker):
+both free to read. Everything else opens to a reader that has shown itself with the read key. The
+holder's data are written enciphered, each directory under a key of its own. DF03 is the index of
+visits: a flag a place (00 valid, FF erased) and one file a visit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cardcore.access import Access
+from cardcore.cardkeys import Secret
+from cardcore.keyfile import KeySlot, add_key_file
+from cardcore.keys import KeyUsage
+from cardcore.layouts.health_tags import elements
+from cardcore.layouts.tagged import TAG_BYTES, TaggedTable
+from cardcore.package import DirectoryEntry, Package
+from cardcore.tree import DedicatedFile, Structure, TreeBuilder
+
+#: Readers select by file id; the name is ours, for the directory of the chip.
+NAME = b"HEALTH.DDF1"
+FID_APPLICATION = 0xDDF1
+FID_CONTACTS, FID_CLINICAL, FID_VISITS = 0xDF01, 0xDF02, 0xDF03
+#: Key ids as readers send them in P2 of EXTERNAL AUTHENTICATE.
+READ_KEY, READ_KEY_BELOW = 0x04, 0x84
+#: P2 of INTERNAL AUTHENTICATE; 01 asks for the TAC over the digest of a record instead.
+INTERNAL_KEY, TAC_KEY = 0x02, 0x01
+UPDATE_KEYS = {
+    FID_APPLICATION: 0x05,
+    FID_CONTACTS: 0x85,
+    FID_CLINICAL: 0x86,
+    FID_VISITS: 0x87,
+}
+PHOTO_BYTES = 3072  # the first two are the length of the picture
+IN_PATIENT_VISITS, OUT_PATIENT_VISITS = 3, 5
+IN_PATIENT_BYTES = 1639 + 64  # 住院信息 and its signature
+#: The standard's size of an out-patient file is not published; ours holds the same head.
+OUT_PATIENT_BYTES = 1024
+VALID, ERASED = 0x00, 0xFF
+_CYCLIC_RECORDS, _CYCLIC_BYTES = 5, 44
+
+#: Directory and file to the elements in it.
+TABLES: Mapping[tuple[int, int], TaggedTable] = {
+    (FID_APPLICATION, 0xEF05): elements(1, 2, 3, 4, 5, 6, 8, 9, 10, 57),
+    (FID_APPLICATION, 0xEF06): elements(11, 12, 13, 14, 15),
+    (FID_APPLICATION, 0xEF08): elements(7, 16, 17, 18, 19, 20),
+    (FID_CONTACTS, 0xEF05): elements(21, 22, 23, 24),
+    (FID_CONTACTS, 0xEF06): elements(25, 26, 27, 28, 29, 30, 31, 32, 33),
+    (FID_CONTACTS, 0xEF07): elements(34, 35, 36),
+    (FID_CONTACTS, 0xEF08): elements(37, 38, 39, 40),
+    (FID_CLINICAL, 0xEF05): elements(41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55),
+    (FID_CLINICAL, 0xEF06): elements(56),
+}
+#: Free to read: identity, and what an emergency needs.
+FREE = frozenset({(FID_APPLICATION, 0xEF05), (FID_APPLICATION, 0xEF06), (FID_CLINICAL, 0xEF05)})
+ENTRY = DirectoryEntry(NAME, "HEALTH", 4)
+KEYS = (
+    KeySlot(KeyUsage.INTERNAL_AUTHENTICATION, INTERNAL_KEY),
+    KeySlot(KeyUsage.EXTERNAL_AUTHENTICATION, READ_KEY, tries_max=10),
+    KeySlot(KeyUsage.EXTERNAL_AUTHENTICATION, READ_KEY_BELOW, tries_max=10),
+    *(
+        KeySlot(KeyUsage.EXTERNAL_AUTHENTICATION, key_id, tries_max=10)
+        for key_id in UPDATE_KEYS.values()
+    ),
+    KeySlot(KeyUsage.FILE_MAINTENANCE, 1, tries_max=10),  # STK
+    KeySlot(KeyUsage.TAC, TAC_KEY),  # signs settlements in which no purse moves
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthProfile:
+    """What one card starts with: values by the names of the elements, whatever file they are in."""
+
+    values: Mapping[str, str | bytes] = field(default_factory=dict)
+    photo: bytes = b""
+
+
+def package(profile: HealthProfile, secrets: Sequence[Secret] = ()) -> Package:
+    """The application, ready to be installed. `secrets` are all of `KEYS`, or none.
+
+    Raises `ValueError` for a value that fits no element, `KeyUsageError` for a missing key.
+    """
+    known = {element.name for table in TABLES.values() for element in table.fields}
+    if unknown := sorted(set(profile.values) - known):
+        raise ValueError(f"no such element: {', '.join(unknown)}")
+    if len(profile.photo) > PHOTO_BYTES - 2:
+        raise ValueError(f"EF07: {len(profile.photo)} bytes, the file has {PHOTO_BYTES - 2}")
+    tree = TreeBuilder()
+    application = tree.add_directory(None, FID_APPLICATION, name=NAME)
+    add_key_file(tree, application, KEYS, secrets)
+    directories = {FID_APPLICATION: application}
+    for fid in (FID_CONTACTS, FID_CLINICAL, FID_VISITS):
+        directories[fid] = tree.add_directory(application, fid)
+    for (directory, fid), elements_of in TABLES.items():
+        values = {
+            element.name: profile.values[element.name]
+            for element in elements_of.fields
+            if element.name in profile.values
+        }
+        tree.add_file(
+            directories[directory],
+            fid,
+            Structure.LINEAR_VARIABLE,
+            elements_of.encode(values),
+            sfi=fid & 0x1F,
+            size=elements_of.record_bytes_max,
+            identifier_bytes=TAG_BYTES,
+            read=_read(directory, fid),
+            update=_update(directory),
+        )
+    photo = len(profile.photo).to_bytes(2, "big") + profile.photo
+    _add_binary(tree, application, 0xEF07, photo.ljust(PHOTO_BYTES, b"\x00"))
+    _add_clinical(tree, directories[FID_CLINICAL])
+    _add_visits(tree, directories[FID_VISITS])
+    return Package(tree.cells, ENTRY)
+
+
+def next_place(flags: bytes, dates: Sequence[str]) -> int:
+    """Where the next visit is written: the first place that is erased, else the oldest visit.
+
+    `flags` is the flag file, `dates` the day (YYYYMMDD) of the visit in each place.
+
+    >>> next_place(bytes.fromhex("00FF00"), ["20240301", "", "20240101"])
+    1
+    >>> next_place(bytes(3), ["20240301", "20240401", "20240101"])
+    2
+    """
+    assert len(flags) == len(dates), "a flag and a date a place"
+    places = range(len(flags))
+    return next(
+        (place for place in places if flags[place] != VALID),
+        min(places, key=lambda place: dates[place]),
+    )
+
+
+def _read(directory: int, fid: int) -> Access:
+    if (directory, fid) in FREE:
+        return Access.ALWAYS
+    key_id = READ_KEY if directory == FID_APPLICATION else READ_KEY_BELOW
+    return Access.external(key_id) | Access.CHANNEL
+
+
+def _update(directory: int) -> Access:
+    return Access.external(UPDATE_KEYS[directory]) & Access.enciphered(1) | Access.CHANNEL
+
+
+def _add_binary(tree: TreeBuilder, directory: DedicatedFile, fid: int, content: bytes) -> None:
+    tree.add_file(
+        directory,
+        fid,
+        Structure.TRANSPARENT,
+        [content],
+        sfi=fid & 0x1F if fid >> 8 == 0xEF else 0,
+        read=_read(directory.fid, fid),
+        update=_update(directory.fid),
+    )
+
+
+def _add_clinical(tree: TreeBuilder, clinical: DedicatedFile) -> None:
+    """EF07 allergies (过敏) and EF08 immunisation (免疫), newest first."""
+    for fid in (0xEF07, 0xEF08):
+        tree.add_file(
+            clinical,
+            fid,
+            Structure.CYCLIC,
+            [],
+            sfi=fid & 0x1F,
+            size=_CYCLIC_BYTES,
+            records_max=_CYCLIC_RECORDS,
+            read=_read(FID_CLINICAL, fid),
+            update=_update(FID_CLINICAL),
+        )
+
+
+def _add_visits(tree: TreeBuilder, visits: DedicatedFile) -> None:
+    """EF05 and EF06 the flags, EE01 to EE03 in-patient, ED01 to ED05 out-patient."""
+    _add_binary(tree, visits, 0xEF05, bytes((ERASED,)) * IN_PATIENT_VISITS)
+    _add_binary(tree, visits, 0xEF06, bytes((ERASED,)) * OUT_PATIENT_VISITS)
+    for place in range(1, IN_PATIENT_VISITS + 1):
+        _add_binary(tree, visits, 0xEE00 + place, bytes(IN_PATIENT_BYTES))
+    for place in range(1, OUT_PATIENT_VISITS + 1):
+        _add_binary(tree, visits, 0xED00 + place, bytes(OUT_PATIENT_BYTES))

@@ -1,0 +1,402 @@
+"""The secure channel of personalisation, SCP03 (GlobalPlatform Amendment D), both ends of it.
+
+Decides how a channel is opened, how commands and answers are wrapped, and what a wrong cryptogram
+leads to. Leaves the keys to `ChannelKeys` (a key service on one end, the card on the other), and
+what the commands inside do to the card. State goes in and state comes out; nothing is kept.
+
+A channel is opened by INITIALIZE UPDATE (both sides show a challenge, the card a cryptogram) and
+EXTERNAL AUTHENTICATE (the host shows its cryptogram and chooses the level). From then on every
+command carries a C-MAC chained to the one before, so none can be left out, repeated or moved:
+
+=====  ====================================================================
+level  protection
+=====  ====================================================================
+01     C-MAC: eight bytes behind the command data
+03     and the command data are enciphered
+11     as 01, and the answer carries an R-MAC
+33     as 03, the answer carries an R-MAC and its data are enciphered
+=====  ====================================================================
+
+On the card a command whose C-MAC does not hold ends the channel. On the host an answer whose
+R-MAC does not hold is a `CryptogramError`, and the channel must not be used again.
+"""
+
+import hmac
+from dataclasses import dataclass, field, replace
+from enum import IntFlag
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.cmac import CMAC
+
+from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
+from cardcore.errors import CryptogramError, DecodeError, KeyUsageError
+from cardcore.keys import ChannelKeys, Key, KeyUsage
+
+BLOCK = 16
+MAC_BYTES = CHALLENGE_BYTES = CRYPTOGRAM_BYTES = 8
+_CHAIN_START = bytes(BLOCK)
+#: Derivation constants (Amendment D, table 4-1).
+_CARD_CRYPTOGRAM, _HOST_CRYPTOGRAM, _CARD_CHALLENGE = 0x00, 0x01, 0x02
+_S_ENC, _S_MAC, _S_RMAC = 0x04, 0x06, 0x07
+#: Ours: a card's static keys from the master, under a constant the standard leaves unused.
+_STATIC = 0xF0
+SCP_ID = 0x03
+#: Parameter i: pseudo-random challenge, R-MAC and R-ENC.
+SCP_PARAMETER = 0x70
+INS_INITIALIZE_UPDATE, INS_EXTERNAL_AUTHENTICATE = 0x50, 0x82
+_SECURE = 0x04  # the bit of CLA that says so
+_DATA_BYTES_MAX = 255
+
+
+class Level(IntFlag):
+    """Security level of a channel."""
+
+    C_MAC = 0x01
+    C_ENC = 0x02
+    R_MAC = 0x10
+    R_ENC = 0x20
+
+
+#: The levels that P1 of EXTERNAL AUTHENTICATE may ask for.
+LEVELS = frozenset({0x01, 0x03, 0x11, 0x33})
+
+
+def derive(key: bytes, constant: int, context: bytes, length: int) -> bytes:
+    """Key derivation of Amendment D §4.1.5: AES-CMAC in counter mode, one block of it.
+
+    >>> k = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
+    >>> context = bytes.fromhex("0807060504030201A3F5F144D19BE66E")
+    >>> derive(k, 0x04, context, 16).hex()
+    '852d207b7cc8c880231edfd5c644cfb1'
+    """
+    assert length <= BLOCK, length
+    return cmac(
+        key, bytes(11) + bytes((constant, 0)) + (8 * length).to_bytes(2, "big") + b"\x01" + context
+    )[:length]
+
+
+def cmac(key: bytes, data: bytes) -> bytes:
+    """AES-CMAC (NIST SP 800-38B), 16 bytes."""
+    mac = CMAC(algorithms.AES(key))
+    mac.update(data)
+    return mac.finalize()
+
+
+def static_key(master: bytes, factor: bytes) -> bytes:
+    """A card's own static key from a master key by 8 bytes of its own. Our rule: no public one is
+    for AES; a channel made under another issuer's rule needs only other static keys.
+    """
+    return derive(master, _STATIC, factor, BLOCK)
+
+
+def card_challenge(enc_key: Key, sequence: int, aid: bytes) -> bytes:
+    """The card's pseudo-random challenge: nobody but the key holders can tell the next.
+
+    >>> k = Key(KeyUsage.CHANNEL_ENC, bytes.fromhex("404142434445464748494A4B4C4D4E4F"))
+    >>> card_challenge(k, 0x2A, bytes.fromhex("A000000018434D08090A0B0C000000")).hex()
+    'a3f5f144d19be66e'
+    """
+    context = sequence.to_bytes(3, "big") + aid
+    return derive(enc_key.value, _CARD_CHALLENGE, context, CHALLENGE_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class StaticKeys:
+    """The three static keys of a card, of one version. `KeyUsageError` for a key of another use."""
+
+    enc: Key
+    mac: Key
+    dek: Key
+
+    def __post_init__(self) -> None:
+        usages = (KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK)
+        for key, usage in zip((self.enc, self.mac, self.dek), usages, strict=True):
+            if key.usage is not usage or len(key.value) != BLOCK:
+                raise KeyUsageError(f"a channel needs a {usage} key of {BLOCK} bytes")
+
+
+class SessionKeys:
+    """`ChannelKeys` over key bytes: inside the card, and inside a key service.
+
+    >>> SessionKeys(Key(KeyUsage.CHANNEL_ENC, bytes(16)), Key(KeyUsage.CHANNEL_MAC, bytes(16)),
+    ...             bytes(16))
+    SessionKeys(hidden)
+    """
+
+    __slots__ = ("_command_mac", "_context", "_enc", "_mac", "_response_mac", "_vectors")
+
+    def __init__(self, enc: Key, mac: Key, context: bytes) -> None:
+        assert len(context) == 2 * CHALLENGE_BYTES, len(context)
+        self._context = context
+        self._mac = derive(mac.value, _S_MAC, context, BLOCK)
+        # Contexts are made once: a card takes some hundred commands to be personalised.
+        self._command_mac = CMAC(algorithms.AES(self._mac))
+        self._response_mac = CMAC(algorithms.AES(derive(mac.value, _S_RMAC, context, BLOCK)))
+        self._enc = algorithms.AES(derive(enc.value, _S_ENC, context, BLOCK))
+        # Amendment D §6.2.6: one block under ECB makes the vector; S305 is about whole messages.
+        self._vectors = Cipher(self._enc, modes.ECB()).encryptor()  # noqa: S305 - one block
+
+    def __repr__(self) -> str:
+        return "SessionKeys(hidden)"
+
+    def cryptogram(self, constant: int) -> bytes:
+        """See `cardcore.keys.ChannelKeys`."""
+        return derive(self._mac, constant, self._context, CRYPTOGRAM_BYTES)
+
+    def command_mac(self, data: bytes) -> bytes:
+        """See `cardcore.keys.ChannelKeys`."""
+        return _finish(self._command_mac, data)
+
+    def response_mac(self, data: bytes) -> bytes:
+        """See `cardcore.keys.ChannelKeys`."""
+        return _finish(self._response_mac, data)
+
+    def encipher(self, counter: bytes, data: bytes) -> bytes:
+        """See `cardcore.keys.ChannelKeys`."""
+        return self._cipher(counter).encryptor().update(data)
+
+    def decipher(self, counter: bytes, data: bytes) -> bytes:
+        """See `cardcore.keys.ChannelKeys`."""
+        return self._cipher(counter).decryptor().update(data)
+
+    def _cipher(self, counter: bytes) -> Cipher[modes.CBC]:
+        return Cipher(self._enc, modes.CBC(self._vectors.update(counter)))
+
+
+def _finish(started: CMAC, data: bytes) -> bytes:
+    mac = started.copy()
+    mac.update(data)
+    return mac.finalize()
+
+
+def wrap_key(dek: Key, value: bytes) -> bytes:
+    """Key bytes enciphered under the static DEK (AES-CBC, vector zero, Amendment D §6.2.8)."""
+    assert len(value) % BLOCK == 0, len(value)
+    return Cipher(algorithms.AES(dek.value), modes.CBC(bytes(BLOCK))).encryptor().update(value)
+
+
+def unwrap_key(dek: Key, data: bytes) -> bytes:
+    """The other way. What comes out is checked by its check value, never by the cipher."""
+    assert len(data) % BLOCK == 0, len(data)
+    return Cipher(algorithms.AES(dek.value), modes.CBC(bytes(BLOCK))).decryptor().update(data)
+
+
+class InitializeResponse(NamedTuple):
+    """Answer to INITIALIZE UPDATE, 32 bytes."""
+
+    diversification: bytes  # 10 bytes: the chip's own number, by which its static keys are made
+    key_version: int
+    card_challenge: bytes
+    cryptogram: bytes
+    sequence: int
+
+    def encode(self) -> bytes:
+        """The bytes the card answers with."""
+        return b"".join(
+            (
+                self.diversification,
+                bytes((self.key_version, SCP_ID, SCP_PARAMETER)),
+                self.card_challenge,
+                self.cryptogram,
+                self.sequence.to_bytes(3, "big"),
+            )
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> "InitializeResponse":
+        """Read the answer; `DecodeError` when its length or protocol is another."""
+        if len(data) != 32:
+            raise DecodeError("INITIALIZE UPDATE", len(data), f"{len(data)} bytes, not 32")
+        if data[11] != SCP_ID:
+            raise DecodeError("INITIALIZE UPDATE", 11, f"protocol {data[11]:02X}, not 03")
+        sequence = int.from_bytes(data[29:], "big")
+        return cls(data[:10], data[10], data[13:21], data[21:29], sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """An open channel, the same on both ends: keys, level, MAC chain, commands so far."""
+
+    keys: ChannelKeys = field(repr=False)
+    level: Level
+    chain: bytes = field(repr=False)
+    counter: int = 0
+
+
+class Opening(NamedTuple):
+    """Between the card's answer to INITIALIZE UPDATE and EXTERNAL AUTHENTICATE."""
+
+    keys: ChannelKeys
+    sequence: int
+
+
+def initialize_update(key_version: int, host_challenge: bytes) -> CommandApdu:
+    """The command that opens.
+
+    >>> initialize_update(0x30, bytes.fromhex("0807060504030201")).encode().hex()
+    '8050300008080706050403020100'
+    """
+    assert len(host_challenge) == CHALLENGE_BYTES, len(host_challenge)
+    return CommandApdu(0x80, INS_INITIALIZE_UPDATE, key_version, 0, host_challenge, le=256)
+
+
+def open_by_card(
+    static: StaticKeys,
+    *,
+    key_version: int,
+    diversification: bytes,
+    sequence: int,
+    aid: bytes,
+    host_challenge: bytes,
+) -> tuple[InitializeResponse, Opening]:
+    """The card's side of INITIALIZE UPDATE. `sequence` must never repeat after a channel opened."""
+    challenge = card_challenge(static.enc, sequence, aid)
+    keys = SessionKeys(static.enc, static.mac, host_challenge + challenge)
+    cryptogram = keys.cryptogram(_CARD_CRYPTOGRAM)
+    response = InitializeResponse(diversification, key_version, challenge, cryptogram, sequence)
+    return response, Opening(keys, sequence)
+
+
+def authenticate_by_host(
+    keys: ChannelKeys, response: InitializeResponse, level: int
+) -> tuple[CommandApdu, Channel]:
+    """The host's side: check the card, answer with EXTERNAL AUTHENTICATE.
+
+    Raises `CryptogramError` when the card does not hold the keys.
+    """
+    assert level in LEVELS, level
+    if not hmac.compare_digest(keys.cryptogram(_CARD_CRYPTOGRAM), response.cryptogram):
+        raise CryptogramError("the card's cryptogram does not hold: it has other keys")
+    plain = CommandApdu(
+        0x80, INS_EXTERNAL_AUTHENTICATE, level, 0, keys.cryptogram(_HOST_CRYPTOGRAM)
+    )
+    return wrap_command(Channel(keys, Level.C_MAC, _CHAIN_START), plain, level=Level(level))
+
+
+def authenticate_by_card(opening: Opening, apdu: CommandApdu) -> Channel | StatusWord:
+    """The card's side of EXTERNAL AUTHENTICATE.
+
+    Refusals in order: 6A86 a level that is none, 6700 length, 6300 host cryptogram, 6988 C-MAC.
+    """
+    if apdu.p1 not in LEVELS or apdu.p2:
+        return StatusWord.P1P2_WRONG
+    if len(apdu.data) != CRYPTOGRAM_BYTES + MAC_BYTES:
+        return StatusWord.WRONG_LENGTH
+    expected = opening.keys.cryptogram(_HOST_CRYPTOGRAM)
+    if not hmac.compare_digest(expected, apdu.data[:CRYPTOGRAM_BYTES]):
+        return StatusWord.HOST_CRYPTOGRAM_WRONG
+    opened = unwrap_command(Channel(opening.keys, Level.C_MAC, _CHAIN_START), apdu)
+    if isinstance(opened, StatusWord):
+        return opened
+    return replace(opened[1], level=Level(apdu.p1), counter=0)
+
+
+def wrap_command(
+    channel: Channel, apdu: CommandApdu, *, level: Level | None = None
+) -> tuple[CommandApdu, Channel]:
+    """Protect a command; `level` is that of the channel from then on.
+
+    Raises `ValueError` when the protected data no longer fit a short APDU.
+    """
+    counter = channel.counter + 1
+    data = apdu.data
+    if channel.level & Level.C_ENC and data:
+        data = channel.keys.encipher(_block(counter), _pad(data))
+    if len(data) + MAC_BYTES > _DATA_BYTES_MAX:
+        raise ValueError(f"{len(apdu.data)} bytes are more than one protected command carries")
+    head = bytes((apdu.cla | _SECURE, apdu.ins, apdu.p1, apdu.p2, len(data) + MAC_BYTES))
+    chain = channel.keys.command_mac(channel.chain + head + data)
+    # What comes back is longer than what was asked for, so Le asks for all there is.
+    le = 256 if apdu.le is not None and channel.level & Level.R_MAC else apdu.le
+    wrapped = CommandApdu(head[0], apdu.ins, apdu.p1, apdu.p2, data + chain[:MAC_BYTES], le)
+    if level is not None:
+        return wrapped, Channel(channel.keys, level, chain)
+    return wrapped, replace(channel, chain=chain, counter=counter)
+
+
+def unwrap_command(channel: Channel, apdu: CommandApdu) -> tuple[CommandApdu, Channel] | StatusWord:
+    """Check and open a protected command on the card.
+
+    Refusals, each of which ends the channel: 6987 no MAC at all, 6988 a MAC or a padding that
+    does not hold.
+    """
+    if not apdu.cla & _SECURE or len(apdu.data) < MAC_BYTES:
+        return StatusWord.MAC_MISSING
+    data, mac = apdu.data[:-MAC_BYTES], apdu.data[-MAC_BYTES:]
+    head = bytes((apdu.cla, apdu.ins, apdu.p1, apdu.p2, len(apdu.data)))
+    chain = channel.keys.command_mac(channel.chain + head + data)
+    if not hmac.compare_digest(chain[:MAC_BYTES], mac):
+        return StatusWord.MAC_WRONG
+    counter = channel.counter + 1
+    if channel.level & Level.C_ENC and data:
+        plain = _decipher(channel.keys, _block(counter), data)
+        if plain is None:
+            return StatusWord.MAC_WRONG
+        data = plain
+    opened = CommandApdu(apdu.cla & ~_SECURE, apdu.ins, apdu.p1, apdu.p2, data, apdu.le)
+    return opened, replace(channel, chain=chain, counter=counter)
+
+
+def wrap_response(channel: Channel, response: ResponseApdu) -> ResponseApdu:
+    """Protect an answer on the card. An error is only its status word (Amendment D §6.2.5)."""
+    if not channel.level & Level.R_MAC or not _is_protected(response.sw):
+        return response
+    data = response.data
+    if channel.level & Level.R_ENC and data:
+        data = channel.keys.encipher(_response_block(channel.counter), _pad(data))
+    mac = channel.keys.response_mac(channel.chain + data + response.sw.to_bytes(2, "big"))
+    return ResponseApdu(data + mac[:MAC_BYTES], response.sw)
+
+
+def unwrap_response(channel: Channel, response: ResponseApdu) -> ResponseApdu:
+    """Check and open an answer on the host, with the channel as it was after the command.
+
+    Raises `CryptogramError` when its R-MAC is missing or does not hold.
+    """
+    if not channel.level & Level.R_MAC or not _is_protected(response.sw):
+        return response
+    data, mac = response.data[:-MAC_BYTES], response.data[-MAC_BYTES:]
+    expected = channel.keys.response_mac(channel.chain + data + response.sw.to_bytes(2, "big"))
+    if not hmac.compare_digest(expected[:MAC_BYTES], mac):
+        raise CryptogramError("the R-MAC of the card's answer does not hold")
+    if channel.level & Level.R_ENC and data:
+        plain = _decipher(channel.keys, _response_block(channel.counter), data)
+        if plain is None:
+            raise CryptogramError("the card's answer is not padded as it must be")
+        data = plain
+    return ResponseApdu(data, response.sw)
+
+
+def _is_protected(sw: int) -> bool:
+    return sw == StatusWord.OK or sw >> 8 in (0x62, 0x63)
+
+
+def _block(counter: int) -> bytes:
+    return counter.to_bytes(BLOCK, "big")
+
+
+def _response_block(counter: int) -> bytes:
+    return b"\x80" + counter.to_bytes(BLOCK - 1, "big")
+
+
+def _pad(data: bytes) -> bytes:
+    return data + b"\x80" + bytes(-(len(data) + 1) % BLOCK)
+
+
+def _decipher(keys: ChannelKeys, counter: bytes, data: bytes) -> bytes | None:
+    """The plain data, or None when length or padding is wrong."""
+    if len(data) % BLOCK:
+        return None
+    plain, mark, rest = keys.decipher(counter, data).rpartition(b"\x80")
+    return plain if mark and not any(rest) else None
+
+
+def check_value(key: Key) -> bytes:
+    """The first 3 bytes of a block of 01 under an AES key (GlobalPlatform §B.6).
+
+    >>> check_value(Key(KeyUsage.CHANNEL_ENC, bytes(range(16)))).hex()
+    'c35280'
+    """
+    cipher = Cipher(algorithms.AES(key.value), modes.ECB())  # noqa: S305 - one block
+    return cipher.encryptor().update(b"\x01" * BLOCK)[:3]
