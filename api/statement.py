@@ -10,8 +10,8 @@ from typing import Any
 
 from settlement.city import City
 from settlement.dispositions import Disposition, Note
-from settlement.reconcile_fares import NOT_A_FARE, class_name
-from settlement.reconcile_run import RunOutcome, read_outcome
+from settlement.reconciliation.fares import NOT_A_FARE, class_name
+from settlement.reconciliation.run import RunOutcome, read_outcome
 from settlement.store.days import load_balances, load_closed_days, load_run
 
 #: Counts and money that add up over days; the others are the city's as they stand at the end.

@@ -30,8 +30,8 @@ from cardcore.records import (
 )
 from settlement.engine.local import LocalEngine
 from settlement.facts import write_facts
-from settlement.reconcile_inputs import FactInput
-from settlement.reconcile_run import RunRequest, decisions_path, reconcile_run
+from settlement.reconciliation.inputs import FactInput
+from settlement.reconciliation.run import RunRequest, decisions_path, reconcile_run
 from settlement.registry import TerminalRow
 
 DAY = date(2018, 9, 1)

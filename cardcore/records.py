@@ -86,7 +86,7 @@ class TransactionRecord:
     sector: Sector
     flags: RecordFlag
     issuer: bytes  # 8 bytes, EF15
-    card_number: str  # 20 digits, EF15; the first is 0 or 1
+    card_number: str  # 20 digits, EF15; the first is 0
     card_kind: int  # EF17
     concession: Concession
     balance_before_fen: int
@@ -169,9 +169,9 @@ def _encode_bytes(value: bytes, length: int) -> bytes:
 
 def _decode_card_number(data: bytes) -> str:
     number = digits.decode_bcd(data)
-    # Twenty digits starting with 0 or 1 fit an unsigned 64-bit column.
-    if number[0] not in "01":
-        raise DecodeError("card number", 0, f"first digit is {number[0]}, not 0 or 1")
+    # T-Union writes 0 before its 19 digits; with it a number fits an unsigned 64-bit column.
+    if number[0] != "0":
+        raise DecodeError("card number", 0, f"first digit is {number[0]}, not 0")
     return number
 
 

@@ -13,12 +13,12 @@ Decisions are pure and stand in the middle, SQL at one edge (`store`), processes
     window.py        which day is open, what a run is made of, what closing stores (pure)
     runs.py          a run between the city's folder and the reconciliation
     dispositions.py  what may become of a record, and why
-    reconcile*.py    one disposition a record, one priced gap a hole; the SQL stands beside
+    reconciliation/  one disposition a record, one priced gap a hole; sql/: the scripts it runs
     engine/          where the bucket tasks run; the output bytes are the same everywhere
     clear.py         bucket summaries reduced to shares and totals
     ledger.py        double entry and net positions (pure)
     seal.py          canonical bytes and hash chains (pure)
     store/           the only place with SQL
-    verify*.py       everything again, from the raw bytes; findings.py: what was found, in words
+    verification/    everything again, from the raw bytes; what was found, in words
     explain.py       one record's whole story; stories.py: its wording (pure)
 """

@@ -1,7 +1,7 @@
 """Clearing (清分): from the tallies of all buckets to shares, sums and totals.
 
 Decides who is owed what for the accepted records and which totals a run reports. Leaves posting
-to `ledger` and the dispositions to `reconcile`. Everything is a sum of integers over tallies, so
+to `ledger`, dispositions to `reconciliation`. Everything is a sum of integers over tallies, so
 neither the number of buckets nor the order in which they were done can show.
 """
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from cardcore.money import split_fen
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.ledger import Sums
-from settlement.reconcile import BucketResult, Tally
-from settlement.reconcile_fares import NOT_A_FARE, class_name
+from settlement.reconciliation.bucket import BucketResult, Tally
+from settlement.reconciliation.fares import NOT_A_FARE, class_name
 from settlement.seal import Sealable, canonical_json
 
 

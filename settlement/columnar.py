@@ -2,7 +2,7 @@
 
 Decides the settings under which Parquet files come out identical on every machine and run, that a
 file appears whole or not at all, and under which names SQL knows the closed words of the product.
-Leaves what is in the tables to its callers. SQL stands in `.sql` files beside the modules.
+Leaves what is in the tables to its callers. SQL stands in `sql/`, one file a step.
 """
 
 import hashlib
@@ -65,8 +65,10 @@ def define_words(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def run_script(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Run `settlement/<name>.sql`, statement by statement."""
-    connection.execute(resources.files("settlement").joinpath(f"{name}.sql").read_text("utf-8"))
+    """Run `settlement/sql/<name>.sql`, statement by statement."""
+    connection.execute(
+        resources.files("settlement").joinpath("sql", f"{name}.sql").read_text("utf-8")
+    )
 
 
 def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> None:

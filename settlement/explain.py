@@ -19,7 +19,7 @@ from settlement import columnar
 from settlement.city import City
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.ledger import Entry, EntryKind
-from settlement.reconcile_run import decisions_path
+from settlement.reconciliation.run import decisions_path
 from settlement.registry import Registry
 from settlement.runs import fact_path
 from settlement.service import gather_inputs

@@ -2,8 +2,8 @@
 
 Decides how 192 bytes become columns, which field of a record is damaged (exactly as
 `cardcore.records.decode_record` would say) and in which bucket a card lives. Leaves what a record
-is worth to `settlement.reconcile`. Everything is read by `cardcore.records.FIELDS`, all rows of a
-field at once; the raw file stays the only truth, facts can always be made again from it.
+is worth to `settlement.reconciliation`. Everything is read by `cardcore.records.FIELDS`, all rows
+of a field at once; the raw file stays the only truth, facts can always be made again from it.
 """
 
 import hashlib
@@ -220,7 +220,7 @@ def _card_numbers(cells: Bytes) -> NDArray[np.uint64]:
     number = np.zeros(len(cells), np.uint64)
     for column in range(cells.shape[1]):
         number = number * np.uint64(100) + _PAIR[cells[:, column]].astype(np.uint64)
-    number[~(_are_digits(cells) & (cells[:, 0] >> 4 <= 1))] = 0
+    number[~(_are_digits(cells) & (cells[:, 0] >> 4 == 0))] = 0
     return number
 
 
@@ -263,7 +263,7 @@ def _sound(cells: Bytes, field: layout.Field) -> Mask:
     if coding is layout.BCD:
         return _are_digits(cells)
     if coding is layout.CARD:
-        return _are_digits(cells) & (cells[:, 0] >> 4 <= 1)
+        return _are_digits(cells) & (cells[:, 0] >> 4 == 0)
     if coding in {layout.UINT, layout.BYTES, layout.HEX}:
         return np.ones(len(cells), np.bool_)
     # What is left are enumerations of one byte: ask the coding about all 256 values once.

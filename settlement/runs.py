@@ -1,7 +1,7 @@
 """A clearing run between the city's folder and the reconciliation: inputs proven, outputs kept.
 
 Decides which bytes a run may start from and how its result is kept on the disk. Leaves computing
-to `settlement.reconcile_run` and the rows to the store. A run never starts from bytes that are
+to `settlement.reconciliation.run` and the rows to the store. A run never starts from bytes that are
 not what their hash says: a damaged fact file stops it, by name, instead of changing a sum.
 """
 
@@ -15,8 +15,8 @@ from settlement import columnar
 from settlement.city import City, make_folder, sync_file, sync_folder
 from settlement.engine import Engine
 from settlement.errors import StoredBytesError
-from settlement.reconcile_inputs import FactInput
-from settlement.reconcile_run import (
+from settlement.reconciliation.inputs import FactInput
+from settlement.reconciliation.run import (
     RunOutcome,
     RunRequest,
     gaps_path,

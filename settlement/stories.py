@@ -20,7 +20,7 @@ from settlement.ledger import (
     operator_account,
     suspense_account,
 )
-from settlement.reconcile_fares import class_name
+from settlement.reconciliation.fares import class_name
 from settlement.registry import Registry
 from settlement.seal import Sealable
 from settlement.window import ClosedDay, FileRow

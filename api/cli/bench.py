@@ -10,7 +10,6 @@ from statistics import quantiles
 from typing import Annotated
 
 import typer
-from settlement.city import create_city
 
 from api.cli.bench_readers import ReaderRides, ride_over_readers
 from api.cli.output import JsonOption, amount_table, console, print_json, progress_bar, refuse
@@ -19,6 +18,7 @@ from api.settings import read_settings
 from api.world.plan import CardOrder, Plan, PlannedTap, TapRole, TerminalOrder
 from api.world.virtual_city import VirtualCity
 from cardcore.schemes.demo import SCHEME
+from settlement.city import create_city
 from terminals.connection import Peer, decode_trace
 from terminals.reader_faults import ReaderError
 from terminals.vpcd import VirtualReaderMissingError

@@ -4,10 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from settlement.city import BUCKET_COUNT_DEFAULT, create_city
-from settlement.errors import CityError
-from settlement.registry import RegistryConflictError, decode_registry, encode_registry
-from settlement.store.registry import load_registry, register
 
 from api.cli.output import (
     DEFAULT_DATA,
@@ -21,6 +17,10 @@ from api.cli.output import (
 from api.cli.session import open_office
 from cardcore.errors import DecodeError
 from cardcore.schemes.catalogue import SCHEMES
+from settlement.city import BUCKET_COUNT_DEFAULT, create_city
+from settlement.errors import CityError
+from settlement.registry import RegistryConflictError, decode_registry, encode_registry
+from settlement.store.registry import load_registry, register
 
 app = typer.Typer(help="A city's folder and registry. 城市目录与登记簿。", no_args_is_help=True)
 

@@ -4,9 +4,6 @@ from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
-from settlement.engine.local import LocalEngine
-from settlement.service import close_day, run_clearing
-from settlement.window import DayAnswer
 
 from api.cli.output import (
     DEFAULT_DATA,
@@ -21,6 +18,9 @@ from api.cli.output import (
     refuse,
 )
 from api.cli.session import open_office
+from settlement.engine.local import LocalEngine
+from settlement.service import close_day, run_clearing
+from settlement.window import DayAnswer
 
 DayOption = Annotated[
     str | None,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import typer
 from rich.table import Table
-from settlement.city import open_city
-from settlement.errors import CityError
 
 from api.cli.output import DEFAULT_DATA, EXIT_REFUSED, DataOption, JsonOption, console, print_json
 from api.settings import read_settings
+from settlement.city import open_city
+from settlement.errors import CityError
 
 _LIBRARIES = ("cryptography", "duckdb", "numpy", "sqlalchemy", "alembic", "typer", "rich")
 _FREE_BYTES_MIN = 1 << 30

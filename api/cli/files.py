@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from settlement.intake import Acknowledgement
-from settlement.service import receive_file
-from settlement.store.files import load_files
 
 from api.cli.output import (
     DEFAULT_DATA,
@@ -27,6 +24,9 @@ from api.cli.output import (
 )
 from api.cli.session import open_office
 from cardcore.batch import FILE_BYTES_MAX
+from settlement.intake import Acknowledgement
+from settlement.service import receive_file
+from settlement.store.files import load_files
 
 app = typer.Typer(help="Batch files: add, list, show. 批次文件。", no_args_is_help=True)
 

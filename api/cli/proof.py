@@ -17,8 +17,8 @@ from api.cli.output import (
 from api.cli.session import open_office
 from api.cli.taps import WorkersOption
 from settlement.engine.local import LocalEngine
-from settlement.findings import Invariant
-from settlement.verify import verify as verify_city
+from settlement.verification.findings import Invariant
+from settlement.verification.verify import verify as verify_city
 
 
 def verify(

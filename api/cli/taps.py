@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from settlement.engine.local import LocalEngine
-from settlement.errors import SettlementError
 
 from api.cli.output import (
     DEFAULT_DATA,
@@ -33,6 +31,8 @@ from api.world.published import plan_published
 from api.world.taps import TapsFileError, read_taps_file
 from api.world.virtual_city import PlanDiffersError, chips_path
 from cardcore.schemes.catalogue import SCHEMES
+from settlement.engine.local import LocalEngine
+from settlement.errors import SettlementError
 from terminals.taps import TapOutcome
 
 #: The first business day of the demonstration city; fixed, so that the same seed is the same city.

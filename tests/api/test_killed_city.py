@@ -23,7 +23,7 @@ from api.world.drive import drive
 from api.world.plan import Plan, TapRole
 from settlement.city import create_city, open_city
 from settlement.engine.local import LocalEngine
-from settlement.verify import verify
+from settlement.verification.verify import verify
 
 WALKERS = 4
 

@@ -31,7 +31,7 @@ from settlement.dispositions import GapState
 from settlement.engine.local import LocalEngine
 from settlement.service import OnStep, pass_by
 from settlement.store.days import load_closed_days
-from settlement.verify import verify
+from settlement.verification.verify import verify
 from terminals import commands
 from tests.api.test_killed_city import in_child
 from tests.api.test_taps_file import read, write

@@ -11,7 +11,7 @@ from cardcore import batch, digits
 from cardcore.records import FIELDS, PAYLOAD_BYTES_MAX, RECORD_BYTES, VERSION
 from settlement.engine.local import LocalEngine
 from settlement.facts import write_facts
-from settlement.reconcile_run import RunRequest, reconcile_run
+from settlement.reconciliation.run import RunRequest, reconcile_run
 from settlement.store.tables import METADATA
 from tests.support.tree import document, section, table_rows
 

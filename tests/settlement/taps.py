@@ -24,8 +24,8 @@ from cardcore.records import (
 from settlement.engine import Engine
 from settlement.engine.local import LocalEngine
 from settlement.facts import write_facts
-from settlement.reconcile_inputs import FactInput
-from settlement.reconcile_run import (
+from settlement.reconciliation.inputs import FactInput
+from settlement.reconciliation.run import (
     RunOutcome,
     RunRequest,
     decisions_path,

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from settlement.clear import clear, output_hash, share_out
 from settlement.dispositions import Disposition, Note, Reason
-from settlement.reconcile import BucketResult, Tally
-from settlement.reconcile_fares import FARE_CLASSES, NOT_A_FARE, UNEXPLAINED
+from settlement.reconciliation.bucket import BucketResult, Tally
+from settlement.reconciliation.fares import FARE_CLASSES, NOT_A_FARE, UNEXPLAINED
 
 
 @st.composite

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement.reconcile_chain import FRESH, Card, Claim, Gap, Movement, Point, Purse, unwrap
-from settlement.reconcile_continuity import continue_card
+from settlement.reconciliation.chain import FRESH, Card, Claim, Gap, Movement, Point, Purse, unwrap
+from settlement.reconciliation.continuity import continue_card
 
 MONDAY = date(2018, 9, 3)
 MORNING = datetime.fromisoformat("2018-09-03T06:00")

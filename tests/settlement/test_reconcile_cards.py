@@ -7,7 +7,7 @@ from pathlib import Path
 from cardcore.keys import ProofReason
 from cardcore.records import encode_record
 from settlement.dispositions import GapState, Reason
-from settlement.reconcile_chain import Purse
+from settlement.reconciliation.chain import Purse
 from tests.settlement.taps import BUS, DAY, STRANGER, Desk, Proven, chain, debit, load, proven
 
 NEXT_DAY = DAY + timedelta(days=1)

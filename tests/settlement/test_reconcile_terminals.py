@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore.batch import DeviceRegister
-from settlement.reconcile_terminals import SerialGap, continue_serials
+from settlement.reconciliation.terminals import SerialGap, continue_serials
 from tests.settlement.taps import BUS, DAY, TERMINALS, Desk, chain, proven
 
 NEXT_DAY = DAY + timedelta(days=1)

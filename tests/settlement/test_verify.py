@@ -19,13 +19,13 @@ from hsm_sim.published_keys import issuer_key_refs, published_vault
 from hsm_sim.service import InProcessKeyService
 from settlement.city import City, open_city
 from settlement.engine.local import LocalEngine
-from settlement.findings import Invariant, Verification
 from settlement.intake import StoredFile
 from settlement.ledger import Entry, seal_entry
 from settlement.service import close_day, receive_file
 from settlement.store.days import load_entries
 from settlement.store.files import load_files
-from settlement.verify import verify
+from settlement.verification.findings import Invariant, Verification
+from settlement.verification.verify import verify
 from settlement.window import ClosedDay
 from tests.settlement.office import DAY, NOW, Street, key_service, make_office, prove
 from tests.settlement.test_intake import disk

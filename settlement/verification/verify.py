@@ -1,7 +1,7 @@
 """Everything again from the raw bytes: does what the office holds follow from what it was sent?
 
 Decides the order of the checks and gathers what they find; what is compared with what stands in
-`verify_files`, `verify_days` and `verify_records`. Nothing is written: the check computes aside
+`files`, `days` and `records`. Nothing is written: the check computes aside
 and throws its files away. A check that cannot even read what it compares is a finding, too.
 """
 
@@ -12,10 +12,10 @@ from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import KeyService
 from settlement.city import City
 from settlement.engine import Engine, WorkerLostError
-from settlement.findings import Findings, Invariant, OnProgress, Verification
 from settlement.store.files import load_files
-from settlement.verify_days import verify_days, verify_positions, verify_registry
-from settlement.verify_files import verify_files
+from settlement.verification.days import verify_days, verify_positions, verify_registry
+from settlement.verification.files import verify_files
+from settlement.verification.findings import Findings, Invariant, OnProgress, Verification
 
 
 def be_silent(_step: str, _done: int, _total: int) -> None:

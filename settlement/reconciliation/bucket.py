@@ -1,8 +1,8 @@
 """One bucket of cards: every record gets its disposition, every hole in a card's chain its price.
 
 Decides by SQL what many records decide together (copies, reused counters, seams between a card's
-movements) and asks plain functions about the few that are left: `reconcile_continuity` about cards
-with a seam, `reconcile_fares` about each distinct fare. Leaves terminals to `reconcile_terminals`
+movements) and asks plain functions about the few that are left: `continuity` about cards with a
+seam, `fares` about each distinct fare. Leaves terminals to `terminals`
 and sums to `clear`. A task is pure: files in, files out, safe to run twice, the same bytes always.
 """
 
@@ -17,9 +17,9 @@ from cardcore.schemes import Scheme
 from cardcore.schemes.catalogue import SCHEMES
 from settlement import columnar
 from settlement.dispositions import Disposition
-from settlement.reconcile_fares import Fare, judge_fare
-from settlement.reconcile_inputs import FactInput, load_facts, load_registry
-from settlement.reconcile_threads import thread_odd_cards
+from settlement.reconciliation.fares import Fare, judge_fare
+from settlement.reconciliation.inputs import FactInput, load_facts, load_registry
+from settlement.reconciliation.threads import thread_odd_cards
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class BucketTask:
 
     `previous` is the bucket's own output folder of the last closed day, `history` those of all
     closed days; they are read only for counters that look old. `registry` and `conflicts` are
-    what `reconcile_terminals` wrote for the run.
+    what `terminals` wrote for the run.
     """
 
     bucket: int
@@ -107,15 +107,15 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
     output.mkdir(parents=True, exist_ok=True)
     with columnar.connect(output) as connection:
         columnar.define_words(connection)
-        columnar.run_script(connection, "reconcile_tables")
+        columnar.run_script(connection, "bucket_tables")
         _load(connection, task)
-        columnar.run_script(connection, "reconcile_records")
+        columnar.run_script(connection, "bucket_records")
         _load_past(connection, task)
-        columnar.run_script(connection, "reconcile_reuse")
-        columnar.run_script(connection, "reconcile_seams")
+        columnar.run_script(connection, "bucket_reuse")
+        columnar.run_script(connection, "bucket_seams")
         thread_odd_cards(connection, task.settlement_day)
         _judge_fares(connection, SCHEMES[task.scheme])
-        columnar.run_script(connection, "reconcile_decide")
+        columnar.run_script(connection, "bucket_decide")
         outputs = columnar.write_tables(connection, _OUTPUTS, output)
         return _result(connection, task.bucket, outputs)
 
@@ -136,7 +136,7 @@ def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
         gaps=str(folder / "gaps.parquet"),
         loose=str(folder / "loose.parquet"),
     )
-    columnar.run_script(connection, "reconcile_resume")
+    columnar.run_script(connection, "bucket_resume")
 
 
 def _load_past(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
@@ -145,7 +145,7 @@ def _load_past(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
     if old and task.history:
         files = [str(Path(folder) / "decisions.parquet") for folder in task.history]
         columnar.set_variables(connection, history=files)
-        columnar.run_script(connection, "reconcile_past")
+        columnar.run_script(connection, "bucket_past")
 
 
 def _judge_fares(connection: duckdb.DuckDBPyConnection, scheme: Scheme) -> None:

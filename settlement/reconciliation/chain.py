@@ -1,7 +1,7 @@
 """The words for one card's chain: points, movements, gaps and their price (V10, V11).
 
 Decides what a gap costs and where a 16-bit counter stands in a card's life. Leaves putting
-movements in order to `settlement.reconcile_continuity`.
+movements in order to `settlement.reconciliation.continuity`.
 
 A card counts its debits (offline counter, 脱机交易序号) and its loads (online counter,
 联机交易序号) apart, so a movement says how many of its own kind came before it, never how many of

@@ -1,9 +1,9 @@
 """Every closed day again: its run computed anew, its entries posted anew, its seal made anew.
 
 Decides what is wrong with a closed day, by comparing what is stored with what follows from the
-files it settled. Leaves the files to `settlement.verify_files` and sums over single records to
-`settlement.verify_records`. Each day is computed from the stored outputs of the days before it,
-which were found right, or named as damaged, by then.
+files it settled. Leaves the files to `files` and sums over single records to `records`. Each day is
+computed from the stored outputs of the days before it, which were found right, or named as damaged,
+by then.
 """
 
 import json
@@ -16,7 +16,6 @@ from typing import Any
 from cardcore.errors import DecodeError
 from settlement.city import City
 from settlement.engine import Engine, WorkerLostError
-from settlement.findings import Findings, Invariant, OnProgress
 from settlement.ledger import (
     ChainEnd,
     Entry,
@@ -32,7 +31,8 @@ from settlement.seal import digest
 from settlement.service import be_silent, closed_inputs
 from settlement.store import days as day_store
 from settlement.store.registry import load_registry
-from settlement.verify_records import verify_records
+from settlement.verification.findings import Findings, Invariant, OnProgress
+from settlement.verification.records import verify_records
 from settlement.window import (
     ClosedDay,
     ClosePlan,

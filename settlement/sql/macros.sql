@@ -36,7 +36,7 @@ CREATE MACRO takes_notes(word) AS
     word NOT IN (reason_format_wrong(), reason_duplicate(), reason_tac_wrong());
 
 -- The position in a card's life of a 16-bit counter, the one nearest to `near`: after 65535 comes
--- 1, and 0 is a fresh card's only (settlement.reconcile_chain.unwrap).
+-- 1, and 0 is a fresh card's only (settlement.reconciliation.chain.unwrap).
 CREATE MACRO at_least_one(position) AS if(position > 0, position, position + 65535);
 CREATE MACRO unwrap(counter, near) AS
     if(

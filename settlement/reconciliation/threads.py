@@ -1,7 +1,7 @@
 """Between SQL and the chain of one card: rows in, `continue_card`, rows out.
 
 Decides nothing: it reads the odd cards of a bucket card by card, asks
-`settlement.reconcile_continuity`, and hands back what changed. Tables: `reconcile_tables.sql`.
+`continuity`, and hands back what changed. Tables: `sql/bucket_tables.sql`.
 """
 
 from collections.abc import Iterable
@@ -15,8 +15,8 @@ import duckdb
 from cardcore.records import TransactionType
 from settlement import columnar
 from settlement.dispositions import GapState
-from settlement.reconcile_chain import Card, Claim, Gap, Movement, Point, Purse, unwrap
-from settlement.reconcile_continuity import continue_card
+from settlement.reconciliation.chain import Card, Claim, Gap, Movement, Point, Purse, unwrap
+from settlement.reconciliation.continuity import continue_card
 
 #: A row of SQL; the tables say its columns.
 Row = tuple[Any, ...]

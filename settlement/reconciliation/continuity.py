@@ -1,12 +1,12 @@
 """The chain of one card: which transaction follows which, and what is missing between (V10, V11).
 
 Decides the order of a card's proven movements, where late ones belong, and which gaps that opens
-and closes. Leaves finding the cards that need it to `settlement.reconcile`: a card whose movements
-join without a seam never comes here.
+and closes. Leaves finding the cards that need it to `bucket`: a card whose movements join without
+a seam never comes here.
 
 The order is found by links to the movement before, else by balances that join, else by time. None
 of them stands under the TAC of a debit, so none is trusted with money: a wrong guess can misplace
-a price, never lose a fen (`settlement.reconcile_chain` says why). Three guesses are mended later:
+a price, never lose a fen (`chain` says why). Three guesses are mended later:
 `_assign` looks for a late movement's place in the whole stretch where it can have been, `_gather`
 brings missing counters to the money that misses them, `_cancel` drops gaps that turn out to be
 none once every movement is known. What is not mended: when several movements of both kinds come
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from settlement.reconcile_chain import FRESH, Card, Claim, Gap, Movement, Point, Purse
+from settlement.reconciliation.chain import FRESH, Card, Claim, Gap, Movement, Point, Purse
 
 
 @dataclass(frozen=True, slots=True)

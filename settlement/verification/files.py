@@ -1,7 +1,7 @@
 """Every kept batch file again, from its raw bytes: hash, signature, totals, TACs, facts.
 
 Decides what is wrong with a kept file, by comparing the raw bytes with the row and the facts
-that were made of them. Leaves what the files add up to to `settlement.verify_days`.
+that were made of them. Leaves what the files add up to to `settlement.verification.days`.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ from cardcore.keys import KeyService, ProofReason
 from settlement import columnar
 from settlement.city import City
 from settlement.facts import write_facts
-from settlement.findings import Findings, Invariant, OnProgress
 from settlement.intake import Acknowledgement, FileHistory, place_file, prove_file, read_claim
 from settlement.proof import prove_records
 from settlement.runs import fact_path, hash_of
 from settlement.store.registry import load_public_key
+from settlement.verification.findings import Findings, Invariant, OnProgress
 from settlement.window import FactFileRow, FileRow
 
 #: Answers that a key which arrives later may change; the stored one stays what it was.

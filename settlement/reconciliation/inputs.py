@@ -1,7 +1,7 @@
 """What every task of a run reads: the facts of its files, and the registry as it stands.
 
 Decides the order of the files (by content hash, whatever order they came in) and the two tables
-that tasks read the registry from. Leaves judging to `reconcile` and `reconcile_terminals`.
+that tasks read the registry from. Leaves judging to `bucket` and `terminals`.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 Decides which (terminal, serial) keys stand for two different records, so that every bucket of
 cards can suspend both, and what each terminal still owes. Leaves the records themselves to
-`settlement.reconcile`. A terminal starts at serial 1 and counts without holes; a missing serial
+`bucket`. A terminal starts at serial 1 and counts without holes; a missing serial
 has no price, because the card's chain prices what is missing.
 """
 
@@ -16,7 +16,7 @@ import duckdb
 from cardcore.batch import DeviceRegister
 from settlement import columnar
 from settlement.dispositions import GapState
-from settlement.reconcile_inputs import FactInput, load_facts, load_registry
+from settlement.reconciliation.inputs import FactInput, load_facts, load_registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,12 @@ def reconcile_terminals(task: TerminalTask) -> TerminalResult:
     output.mkdir(parents=True, exist_ok=True)
     with columnar.connect(output) as connection:
         columnar.define_words(connection)
-        columnar.run_script(connection, "reconcile_terminals")
+        columnar.run_script(connection, "terminals_tables")
         _load(connection, task)
-        columnar.run_script(connection, "reconcile_terminals_seen")
+        columnar.run_script(connection, "terminals_seen")
         _load_past(connection, task)
         columnar.insert(connection, "terminal_gap_after", _find_gaps(connection, task))
-        columnar.run_script(connection, "reconcile_terminals_decide")
+        columnar.run_script(connection, "terminals_decide")
         outputs = columnar.write_tables(connection, _OUTPUTS, output)
         ((conflicts, gaps, differences),) = connection.execute(
             "SELECT (SELECT count(*) FROM conflict), "
@@ -141,7 +141,7 @@ def _load(connection: duckdb.DuckDBPyConnection, task: TerminalTask) -> None:
             terminals=str(folder / "terminals.parquet"),
             gaps=str(folder / "terminal_gaps.parquet"),
         )
-        columnar.run_script(connection, "reconcile_terminals_resume")
+        columnar.run_script(connection, "terminals_resume")
 
 
 def _fullness(register: DeviceRegister) -> tuple[int, int, int, int]:
@@ -159,7 +159,7 @@ def _load_past(connection: duckdb.DuckDBPyConnection, task: TerminalTask) -> Non
     if old and task.history:
         files = [str(Path(folder) / "decisions.parquet") for folder in task.history]
         columnar.set_variables(connection, history=files)
-        columnar.run_script(connection, "reconcile_terminals_past")
+        columnar.run_script(connection, "terminals_past")
 
 
 def _find_gaps(

@@ -1,6 +1,6 @@
 """The invariants of a city, and what a check of them found, in words.
 
-Decides what is reported and how; `settlement.verify` decides what is checked.
+Decides what is reported and how; `settlement.verification.verify` decides what is checked.
 """
 
 from collections.abc import Callable, Mapping

@@ -23,11 +23,11 @@ CREATE TABLE past (
     card_number UBIGINT, is_load BOOLEAN, position BIGINT, reason UTINYINT,
     record_hash_high UBIGINT, record_hash_low UBIGINT
 );
--- What the continuity of single cards adds (settlement.reconcile_continuity).
+-- What the continuity of single cards adds (settlement.reconciliation.continuity).
 CREATE TABLE unplaced (id BIGINT);
 CREATE TABLE card_threaded AS FROM card_before;
 CREATE TABLE gap_threaded AS FROM gap_before;
--- What the scheme says of every fare that occurs (settlement.reconcile_fares).
+-- What the scheme says of every fare that occurs (settlement.reconciliation.fares).
 CREATE TABLE fare (
     kind UTINYINT, tariff_fen UINTEGER, amount_fen UINTEGER, transfer BOOLEAN,
     concession UTINYINT, fare_class UTINYINT, notes UTINYINT

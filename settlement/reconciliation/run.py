@@ -19,9 +19,9 @@ from pathlib import Path
 from cardcore.batch import DeviceRegister
 from settlement.clear import Clearing, clear, output_hash
 from settlement.engine import Engine
-from settlement.reconcile import BucketResult, BucketTask, Tally, reconcile_bucket
-from settlement.reconcile_inputs import FactInput, write_registry
-from settlement.reconcile_terminals import TerminalResult, TerminalTask, reconcile_terminals
+from settlement.reconciliation.bucket import BucketResult, BucketTask, Tally, reconcile_bucket
+from settlement.reconciliation.inputs import FactInput, write_registry
+from settlement.reconciliation.terminals import TerminalResult, TerminalTask, reconcile_terminals
 from settlement.registry import HotlistRow, TerminalRow
 from settlement.seal import canonical_json
 

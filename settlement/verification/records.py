@@ -11,9 +11,9 @@ from pathlib import Path
 import duckdb
 
 from settlement import columnar
-from settlement.findings import Findings, Invariant
 from settlement.ledger import CARD_FLOAT, Entry, EntryKind
-from settlement.reconcile_run import decisions_path
+from settlement.reconciliation.run import decisions_path
+from settlement.verification.findings import Findings, Invariant
 from settlement.window import RunInputs
 
 _BY_FILE = """

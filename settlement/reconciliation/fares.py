@@ -2,7 +2,7 @@
 
 Decides the fare class and its notes for every distinct combination that occurs; there are some
 hundreds where there are millions of records, so the scheme's own function decides each of them,
-the same function the terminals charge by. Leaves joining them back to `settlement.reconcile`.
+the same function the terminals charge by. Leaves joining them back to `bucket`.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,10 @@
+"""Verification (验证): everything again from the raw bytes.
+
+Decides nothing here; read in this order::
+
+    findings.py     the ten invariants, and how a finding reads
+    verify.py       the order of the checks
+    files.py        raw files, facts, TACs
+    records.py      records of a run against its decisions
+    days.py         runs, ledger, positions, seals
+"""
