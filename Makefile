@@ -1,6 +1,6 @@
 # Every target says what it does in the comment after `##`; `make help` prints them.
 # Everything is installed into .venv from wheels, at the versions of constraints.txt: no compiler,
-# no root. Only `make test` may install Debian packages, and it says so before it does.
+# no root. Only `make test` and `make pcsc-setup` may install Debian packages, and they say so first.
 
 PYTHON ?= python3
 VENV := .venv
@@ -65,7 +65,7 @@ clean: ## Remove .venv and everything that tools made; city folders stay
 
 dev-setup: $(STAMP_DEV)
 
-pcsc-setup: $(STAMP_PCSC)
+pcsc-setup: $(STAMP_PCSC) ## Install what card readers need: pyscard, pcscd, virtual readers, opensc
 
 python-is-new-enough:
 	@command -v "$(PYTHON)" >/dev/null || { echo "No $(PYTHON) found. onecard needs \
@@ -98,7 +98,7 @@ $(STAMP_DEV): $(STAMP_SETUP)
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
 	@touch $@
 
-# The one package without a Linux wheel; nothing but the tests with real readers needs it here.
+# The one package without a Linux wheel; only what speaks through card readers needs it.
 $(STAMP_PCSC): constraints.txt $(STAMP_DEV) | apt-packages
 	@echo "Building pyscard ..."
 	@$(PIP_INSTALL) --no-binary pyscard pyscard
@@ -111,6 +111,6 @@ apt-packages:
 	done; \
 	test -z "$$missing" && exit 0; \
 	sudo=""; test "$$(id -u)" = 0 || sudo=sudo; \
-	echo "The tests start real components. Installing Debian packages, with $${sudo:-no sudo}:$$missing"; \
+	echo "Readers and the tests with them need real components. Installing Debian packages, with $${sudo:-no sudo}:$$missing"; \
 	$$sudo apt-get update -q && $$sudo env DEBIAN_FRONTEND=noninteractive \
 		apt-get install -q -y --no-install-recommends $$missing

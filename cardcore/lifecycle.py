@@ -48,7 +48,7 @@ class LifeEvent(StrEnum):
     DESTROY = "destroy"  # 销毁
 
 
-class Role(StrEnum):
+class Requester(StrEnum):
     """Who asks for it."""
 
     HOLDER = "holder"  # 持卡人, by telephone or on a page
@@ -85,16 +85,16 @@ class Transition(NamedTuple):
     """
 
     to: CardState
-    roles: frozenset[Role]
+    roles: frozenset[Requester]
     chip: ChipAction = ChipAction.NONE
 
 
-_PERSONALISER = frozenset({Role.PERSONALISER})
-_DESKS = frozenset({Role.DESK, Role.SUPERVISOR})
-_ANYBODY = frozenset({Role.HOLDER, Role.DESK, Role.SUPERVISOR, Role.RISK})
-_WATCH = frozenset({Role.RISK, Role.SUPERVISOR})
-_SUPERVISOR = frozenset({Role.SUPERVISOR})
-_KEEPERS = frozenset({Role.PERSONALISER, Role.SUPERVISOR})
+_PERSONALISER = frozenset({Requester.PERSONALISER})
+_DESKS = frozenset({Requester.DESK, Requester.SUPERVISOR})
+_ANYBODY = frozenset({Requester.HOLDER, Requester.DESK, Requester.SUPERVISOR, Requester.RISK})
+_WATCH = frozenset({Requester.RISK, Requester.SUPERVISOR})
+_SUPERVISOR = frozenset({Requester.SUPERVISOR})
+_KEEPERS = frozenset({Requester.PERSONALISER, Requester.SUPERVISOR})
 
 TABLE: Mapping[tuple[CardState, LifeEvent], Transition] = {
     (CardState.STOCK, LifeEvent.PERSONALISE): Transition(
@@ -134,12 +134,12 @@ TABLE: Mapping[tuple[CardState, LifeEvent], Transition] = {
 ACCEPTED = frozenset({CardState.ACTIVE})
 
 
-def decide_event(state: CardState, event: LifeEvent, role: Role) -> Transition | LifeRefusal:
+def decide_event(state: CardState, event: LifeEvent, role: Requester) -> Transition | LifeRefusal:
     """Whether this may happen now and by this role, and what follows.
 
-    >>> decide_event(CardState.ACTIVE, LifeEvent.SUSPEND, Role.HOLDER).to
+    >>> decide_event(CardState.ACTIVE, LifeEvent.SUSPEND, Requester.HOLDER).to
     <CardState.SUSPENDED: 'suspended'>
-    >>> decide_event(CardState.SUSPENDED, LifeEvent.RESUME, Role.HOLDER)
+    >>> decide_event(CardState.SUSPENDED, LifeEvent.RESUME, Requester.HOLDER)
     <LifeRefusal.NOT_BY_THIS_ROLE: 'not-by-this-role'>
     """
     if state is CardState.DESTROYED:

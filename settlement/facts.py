@@ -263,7 +263,7 @@ def _sound(cells: Bytes, field: layout.Field) -> Mask:
     if coding is layout.BCD:
         return _are_digits(cells)
     if coding is layout.CARD:
-        return _are_digits(cells) & (cells[:, 0] >> 4 == 0)
+        return _are_digits(cells) & (cells[:, 0] < 0x10)
     if coding in {layout.UINT, layout.BYTES, layout.HEX}:
         return np.ones(len(cells), np.bool_)
     # What is left are enumerations of one byte: ask the coding about all 256 values once.

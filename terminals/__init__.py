@@ -3,6 +3,7 @@
 A terminal takes a card offline, keeps what happened through any power loss, and sends signed
 files. Read it in the order of one tap::
 
+    errors.py      faults of link, device and disk
     taps.py        what a tap asks for and how it can end
     flow.py        the states of a tap, as tables
     session.py     one tap as a state machine without I/O

@@ -1,4 +1,4 @@
-"""`onecard clear`, `close`, `verify`, `explain`: the days, and the proof of them."""
+"""`onecard clear` and `onecard close`: a day computed, and a day for good."""
 
 from datetime import UTC, date, datetime
 from typing import Annotated
@@ -17,8 +17,7 @@ from api.cli.output import (
     progress_bar,
     refuse,
 )
-from api.cli.session import open_office
-from settlement.engine.local import LocalEngine
+from api.cli.session import EngineName, EngineOption, WorkersOption, open_engine, open_office
 from settlement.service import close_day, run_clearing
 from settlement.window import DayAnswer
 
@@ -26,19 +25,19 @@ DayOption = Annotated[
     str | None,
     typer.Option("--business-day", help="Settlement day YYYY-MM-DD; by default the open one."),
 ]
-WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="Processes of the engine.")]
 
 
 def clear(
     data: DataOption = DEFAULT_DATA,
     business_day: DayOption = None,
+    engine: EngineOption = EngineName.LOCAL,
     workers: WorkersOption = 2,
     as_json: JsonOption = False,
 ) -> None:
     """Clear every complete file into the open day; nothing is posted before `close`. 清分。"""
     day = _day(business_day)
     with open_office(data) as office, progress_bar("clearing 清分", 0) as advance:
-        result = run_clearing(office.city, day, LocalEngine(workers))
+        result = run_clearing(office.city, day, open_engine(workers, engine))
         advance()
     if isinstance(result, DayAnswer):
         refuse(f"{result.name}: {result.text_zh} / {result.text_en}")
@@ -65,13 +64,14 @@ def clear(
 def close(
     data: DataOption = DEFAULT_DATA,
     business_day: DayOption = None,
+    engine: EngineOption = EngineName.LOCAL,
     workers: WorkersOption = 2,
     as_json: JsonOption = False,
 ) -> None:
     """Close the open day: post, net, seal. A closed day never changes. 日终关闭。"""
     day = _day(business_day)
     with open_office(data) as office:
-        closed = close_day(office.city, day, LocalEngine(workers), datetime.now(UTC))
+        closed = close_day(office.city, day, open_engine(workers, engine), datetime.now(UTC))
     if isinstance(closed, DayAnswer):
         refuse(f"{closed.name}: {closed.text_zh} / {closed.text_en}")
     if as_json:

@@ -14,9 +14,7 @@ from api.cli.output import (
     print_json,
     status_line,
 )
-from api.cli.session import open_office
-from api.cli.taps import WorkersOption
-from settlement.engine.local import LocalEngine
+from api.cli.session import WorkersOption, open_engine, open_office
 from settlement.verification.findings import Invariant
 from settlement.verification.verify import verify as verify_city
 
@@ -29,7 +27,7 @@ def verify(
         result = verify_city(
             office.city,
             office.keys.service,
-            LocalEngine(workers),
+            open_engine(workers),
             lambda step, done, total: say(f"{step} {done}/{total}"),
         )
     if as_json:

@@ -6,13 +6,37 @@ Decides which folder is meant and says what is wrong with it in words.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from api.cli.output import EXIT_USAGE, console_error, refuse
 from api.composition import KeyRoom, open_key_room
 from api.settings import Settings, read_settings
 from settlement.city import City, create_city, open_city
+from settlement.engine import Engine
+from settlement.engine.local import LocalEngine
 from settlement.errors import CityError
+
+
+class EngineName(StrEnum):
+    """Where the tasks of a run are worked off."""
+
+    LOCAL = "local"  # processes on this machine
+
+
+EngineOption = Annotated[
+    EngineName, typer.Option("--engine", help="Where runs are computed. 计算引擎。")
+]
+WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="Processes of the engine.")]
+
+
+def open_engine(workers: int, name: EngineName = EngineName.LOCAL) -> Engine:
+    """The engine of that name with so many workers; results never depend on either."""
+    assert name is EngineName.LOCAL, name
+    return LocalEngine(workers)
 
 
 @dataclass(frozen=True, slots=True)

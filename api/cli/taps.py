@@ -21,7 +21,7 @@ from api.cli.output import (
     progress_bar,
     refuse,
 )
-from api.cli.session import open_or_create_office
+from api.cli.session import WorkersOption, open_engine, open_or_create_office
 from api.statement import Statement, read_statement
 from api.world.chips import ChipDrawer
 from api.world.demonstration import plan_demonstration
@@ -31,7 +31,6 @@ from api.world.published import plan_published
 from api.world.taps import TapsFileError, read_taps_file
 from api.world.virtual_city import PlanDiffersError, chips_path
 from cardcore.schemes.catalogue import SCHEMES
-from settlement.engine.local import LocalEngine
 from settlement.errors import SettlementError
 from terminals.taps import TapOutcome
 
@@ -46,7 +45,6 @@ ROLE_NAMES = {
     TapRole.KIOSK: "load kiosk 充值机",
 }
 
-WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="Processes of the engine.")]
 OptionalData = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of one city (default ./onecard-data). 数据目录。"),
@@ -128,7 +126,7 @@ def _drive(folder: Path, plan: Plan, workers: int) -> tuple[Driven, Statement]:
                 office.city,
                 office.keys,
                 plan,
-                LocalEngine(workers),
+                open_engine(workers),
                 lambda stage, steps: advance(steps) if stage == TAPS else None,
             )
             return driven, read_statement(office.city, plan.settlement_days)

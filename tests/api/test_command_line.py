@@ -195,3 +195,10 @@ def test_doctor_names_what_it_examined(tmp_path: Path) -> None:
     checks = run_json("doctor", "--data", tmp_path / "none")["checks"]
     assert {"Python", "SQLite", "duckdb"} <= {each["what"] for each in checks}
     assert all(each["good"] for each in checks)
+
+
+def test_bench_personalise_says_what_part_of_it_is_cryptography() -> None:
+    document = run_json("bench", "personalise", "--cards", "2", "--product", "anonymous")
+    assert document["commands"] > 2
+    assert document["ratio"] > 1
+    run("bench", "personalise", "--product", "gold", exit_code=2)

@@ -41,7 +41,10 @@ def test_every_contract_on_the_direction_of_imports_is_kept() -> None:
         ("settlement/facts.py", "sqlalchemy", "SQLAlchemy lives in the store"),
         ("settlement/ledger.py", "settlement.store", "Decisions of settlement do no I/O"),
         ("terminals/session.py", "sqlite3", "The session and its roles do no I/O"),
-        ("api/settings.py", "smartcard", "Drivers of readers and clusters"),
+        ("cardcore/applets/library.py", "cardcore.applets.transit", "Applets do not know each"),
+        ("api/settings.py", "smartcard", "pyscard lives in one file"),
+        ("terminals/vpcd.py", "smartcard", "pyscard lives in one file"),
+        ("settlement/engine/local.py", "ray", "Drivers of clusters have files of their own"),
     ],
 )
 def test_a_forbidden_import_breaks_its_contract(

@@ -13,7 +13,7 @@ from cardcore.lifecycle import (
     ChipAction,
     LifeEvent,
     LifeRefusal,
-    Role,
+    Requester,
     Transition,
     decide_event,
 )
@@ -36,7 +36,7 @@ blocked      replace     -> replaced     supervisor                        none
 blocked      destroy     -> destroyed    supervisor                        card-block
 replaced     destroy     -> destroyed    desk,supervisor                   card-block
 """
-EVERYTHING = list(itertools.product(CardState, LifeEvent, Role))
+EVERYTHING = list(itertools.product(CardState, LifeEvent, Requester))
 
 
 def test_the_table_is_this_one() -> None:
@@ -50,7 +50,7 @@ def test_the_table_is_this_one() -> None:
 
 @pytest.mark.parametrize(("state", "event", "role"), EVERYTHING)
 def test_what_is_not_in_the_table_is_refused_and_says_why(
-    state: CardState, event: LifeEvent, role: Role
+    state: CardState, event: LifeEvent, role: Requester
 ) -> None:
     decision = decide_event(state, event, role)
     row = TABLE.get((state, event))
@@ -66,7 +66,7 @@ def test_a_holder_can_stop_a_card_and_never_start_one() -> None:
     reached = {
         decision.to
         for state, event, role in EVERYTHING
-        if role is Role.HOLDER
+        if role is Requester.HOLDER
         and isinstance(decision := decide_event(state, event, role), Transition)
     }
     assert reached == {CardState.SUSPENDED}
@@ -88,8 +88,8 @@ def test_every_state_can_be_reached_and_ends_in_destroyed() -> None:
     assert ends == set(CardState)
 
 
-@given(st.lists(st.tuples(st.sampled_from(LifeEvent), st.sampled_from(Role)), max_size=40))
-def test_a_replaced_card_is_never_taken_again(steps: list[tuple[LifeEvent, Role]]) -> None:
+@given(st.lists(st.tuples(st.sampled_from(LifeEvent), st.sampled_from(Requester)), max_size=40))
+def test_a_replaced_card_is_never_taken_again(steps: list[tuple[LifeEvent, Requester]]) -> None:
     state, replaced = CardState.STOCK, False
     for event, role in steps:
         decision = decide_event(state, event, role)
