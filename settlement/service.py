@@ -251,7 +251,8 @@ def _keep_registry(city: City) -> str:
     changes later runs only.
     """
     held = load_registry(city.database)
-    data = encode_registry(Registry(terminals=held.terminals, hotlist=held.hotlist))
+    part = Registry(participants=held.participants, terminals=held.terminals, hotlist=held.hotlist)
+    data = encode_registry(part)
     sha256 = hashlib.sha256(data).hexdigest()
     if not city.input_path(sha256).exists():
         write_durable(city.input_path(sha256), data)

@@ -222,9 +222,13 @@ def open_day(
         return stated
     if not ready:
         return DayAnswer.NOTHING_READY
-    latest = max(
-        min(file.business_day, file.received_at.date() + BUSINESS_DAY_AHEAD) for file in ready
-    )
+    # A day no clock here has reached yet says nothing about which day is open.
+    days = [
+        file.business_day
+        for file in ready
+        if file.business_day <= file.received_at.date() + BUSINESS_DAY_AHEAD
+    ]
+    latest = max(days or [file.received_at.date() for file in ready])
     return latest if last_closed is None else max(latest, last_closed + timedelta(days=1))
 
 

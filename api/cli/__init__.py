@@ -1,11 +1,13 @@
 """The command line `onecard`: one file a noun. See `docs/architecture.md` for the commands."""
 
+import sqlite3
 import warnings
+from typing import NoReturn
 
 import typer
 
 from api.cli import bench, card, city, clearing, doctor, explain, files, proof, taps
-from api.cli.output import EXIT_USAGE, console_error
+from api.cli.output import EXIT_REFUSED, EXIT_USAGE, console_error
 from api.settings import SettingsRefusedError
 from cardcore.keys import InsecureKeyServiceWarning
 
@@ -29,11 +31,30 @@ app.command()(doctor.doctor)
 
 
 def main() -> None:
-    """Entry point. Settings that must not run end with usage, not with a traceback."""
+    """Entry point: whatever ends a command early is said in a sentence, never as a traceback."""
     # Said once in words; a Python warning with a source line helps nobody at a terminal.
     warnings.simplefilter("ignore", InsecureKeyServiceWarning)
     try:
         app()
     except SettingsRefusedError as error:
-        console_error.print(str(error), style="red", highlight=False, markup=False)
-        raise SystemExit(EXIT_USAGE) from error
+        _leave(str(error), EXIT_USAGE)
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        _leave(sentence, EXIT_REFUSED)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to say of a fault of the machine under us; None for one that is ours."""
+    cause = getattr(error, "orig", error)  # the driver's own error inside a database library's
+    if "interrupted" in str(error).lower():
+        return "Interrupted 已中断. The same command again goes on where this one stopped."
+    if isinstance(cause, OSError | sqlite3.OperationalError):
+        return f"{cause}. Is the folder writable, and is there room on the disk?"
+    return None
+
+
+def _leave(message: str, exit_code: int) -> NoReturn:
+    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    raise SystemExit(exit_code)

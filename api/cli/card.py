@@ -279,10 +279,10 @@ def parse(
 ) -> None:
     """What published dumps say: number, validity, balance, log, trips. 解析已公布的卡片数据。"""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         refuse(f"{file}: {error.strerror}", EXIT_USAGE)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         refuse(f"{file}: no JSON document: {error}", EXIT_USAGE)
     if not isinstance(document, dict):
         refuse(f"{file}: a dump is a JSON object", EXIT_USAGE)

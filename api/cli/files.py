@@ -40,7 +40,7 @@ def add(
     """Take in batch files; sending one twice changes nothing. 接收批次文件，重复上传不重复入账。"""
     for path in paths:
         if not path.is_file():
-            refuse(f"{path}: no such file", EXIT_USAGE)
+            refuse(f"{path}: no such file, or not a plain one", EXIT_USAGE)
     answers = []
     with open_office(data) as office, progress_bar("files 文件", len(paths)) as advance:
         for path in paths:

@@ -63,6 +63,8 @@ def open_office(data: Path) -> Iterator[Office]:
     try:
         city = open_city(data)
     except CityError as error:
+        if (data / "city.json").exists():
+            refuse(f"{error}. Restore the folder from a copy; nothing was changed.")
         refuse(
             f"{error}. Make one with `onecard demo`, `onecard replay` or `onecard city init`, "
             "or name its folder with --data.",

@@ -29,7 +29,7 @@ from api.world.drive import TAPS, DriveError, Driven, drive
 from api.world.plan import Plan, TapRole
 from api.world.published import plan_published
 from api.world.taps import TapsFileError, read_taps_file
-from api.world.virtual_city import PlanDiffersError, chips_path
+from api.world.virtual_city import PlanDiffersError, WorldBusyError, chips_path
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.errors import SettlementError
 from terminals.taps import TapOutcome
@@ -62,7 +62,7 @@ def replay(
     if scheme not in SCHEMES:
         refuse(f"no scheme {scheme!r}; there are {', '.join(SCHEMES)}", EXIT_USAGE)
     if not taps.is_file():
-        refuse(f"{taps}: no such file", EXIT_USAGE)
+        refuse(f"{taps}: no such file, or not a plain one", EXIT_USAGE)
     try:
         file = read_taps_file(taps, SCHEMES[scheme])
         plan = plan_published(file, SCHEMES[scheme])
@@ -130,7 +130,7 @@ def _drive(folder: Path, plan: Plan, workers: int) -> tuple[Driven, Statement]:
                 lambda stage, steps: advance(steps) if stage == TAPS else None,
             )
             return driven, read_statement(office.city, plan.settlement_days)
-    except (PlanDiffersError, DriveError, SettlementError) as error:
+    except (PlanDiffersError, WorldBusyError, DriveError, SettlementError) as error:
         refuse(str(error))
 
 

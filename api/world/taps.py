@@ -7,9 +7,9 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from cardcore.records import RecordKind
@@ -25,6 +25,10 @@ TAP_KINDS = {
     "地铁出站": RecordKind.EXIT,
     "巴士": RecordKind.PURCHASE,
 }
+#: Taps of one file lie within this of each other: well inside the life of a card.
+FILE_SPAN_MAX = timedelta(days=3 * 365)
+#: A tap just after midnight may be settled with the day before.
+CLOCK_AHEAD_MAX = timedelta(days=1)
 AMOUNT_FEN_MAX = 100_000  # the largest balance a named card may hold bounds every fare
 
 
@@ -84,11 +88,32 @@ def read_taps_file(path: Path, scheme: Scheme) -> TapsFile:
         copies.append(0)
     if not taps:
         raise TapsFileError(1, "", "the file holds a header and no rows")
+    _check_days(taps)
     ordered = sorted(
         (replace(tap, copies=count) for tap, count in zip(taps, copies, strict=True)),
         key=lambda tap: (tap.time, tap.row),
     )
     return TapsFile(tuple(ordered), rows, hashlib.sha256(content).hexdigest())
+
+
+def _check_days(taps: Sequence[Tap]) -> None:
+    """A file is some days of one city; a date far from the others is a broken one.
+
+    A terminal's clock may run ahead of the office by a day, and records may come late, but no
+    card of the file lives longer than `FILE_SPAN_MAX`.
+    """
+    middle = sorted(tap.time for tap in taps)[len(taps) // 2]
+    for tap in taps:
+        if abs(tap.time - middle) > FILE_SPAN_MAX:
+            raise TapsFileError(tap.row, "deal_date", f"{tap.time} is years from the other rows")
+        if tap.settlement_day < tap.time.date() - CLOCK_AHEAD_MAX:
+            raise TapsFileError(
+                tap.row, "close_date", f"{tap.settlement_day} is before the tap at {tap.time}"
+            )
+        if tap.settlement_day > tap.time.date() + FILE_SPAN_MAX:
+            raise TapsFileError(
+                tap.row, "close_date", f"{tap.settlement_day} is years after the tap at {tap.time}"
+            )
 
 
 def _decode(content: bytes) -> str:

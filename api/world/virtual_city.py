@@ -8,6 +8,7 @@ terminals and the money to settlement. Beside the settlement folders a city fold
     outbox/<participant>/*.ocb       signed batch files, as they were sent
 """
 
+import fcntl
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -71,6 +72,10 @@ class PlanDiffersError(Exception):
     """The folder holds the chips of another plan; driving this one there would mix two cities."""
 
 
+class WorldBusyError(Exception):
+    """Another process drives this virtual city; two would pull the same cards two ways."""
+
+
 class TornAtDebit:
     """A connection to a card that is pulled away after executing DEBIT, before its answer."""
 
@@ -94,11 +99,19 @@ class VirtualCity:
         self._keys = keys
         self._plan = plan
         self._drawer = ChipDrawer(chips_path(city.folder))
+        self._lock = chips_path(city.folder).with_name("driving.lock").open("w", encoding="ascii")
         self._journals: dict[int, Journal] = {}
         self._terminals: dict[tuple[str, TapRole], Terminal] = {}
         self._load_host = kiosk.LoadHost(keys.service, plan.scheme.name)
 
     def __enter__(self) -> Self:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._close()
+            raise WorldBusyError(
+                f"another process is at work in {self.city.folder}; wait for it to end"
+            ) from error
         return self
 
     def __exit__(
@@ -107,9 +120,13 @@ class VirtualCity:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         for journal in self._journals.values():
             journal.close()
         self._drawer.close()
+        self._lock.close()
 
     def prepare(self) -> None:
         """Register senders, terminals and names, and issue the cards that are not issued yet."""

@@ -1,8 +1,11 @@
 """The command line: exit codes, one JSON object, bad input that changes nothing."""
 
+import fcntl
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +105,31 @@ def test_files_in_another_order_and_twice_with_any_workers_give_the_same_bytes(
     result = run_json("clear", "--business-day", "2026-09-02", "--data", city)
     assert result["output_hash"] == expected["output_hash"]
     assert all(run_json("verify", "--data", city)["invariants"].values())
+
+
+def test_two_drives_of_one_folder_are_told_apart(demo_folder: Path) -> None:
+    lock = demo_folder / "world" / "driving.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        arguments = ("--cards", "40", "--days", "2", "--data", demo_folder)
+        assert "another process is at work" in run("demo", *arguments, exit_code=1)
+
+
+def test_a_damaged_settings_file_is_not_taken_for_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "city.json").write_text("{", encoding="utf-8")
+    message = run("verify", "--data", tmp_path, exit_code=1)
+    assert "city.json" in message
+    assert "onecard demo" not in message
+
+
+def test_a_changed_participant_is_found_by_verify(demo_folder: Path, tmp_path: Path) -> None:
+    city = tmp_path / "city"
+    shutil.copytree(demo_folder, city)
+    with closing(sqlite3.connect(city / "control.sqlite")) as database:
+        database.execute("UPDATE participants SET role = 2 WHERE code = 501")
+        database.commit()
+    findings = run_json("verify", "--data", city, exit_code=1)["findings"]
+    assert any("501" in each["text"] for each in findings)
 
 
 def test_a_damaged_file_gets_a_named_answer_and_exit_1(demo_folder: Path, tmp_path: Path) -> None:

@@ -69,6 +69,23 @@ def test_a_wrong_cell_is_named_by_line_and_column(
     assert word in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ({"deal_date": "2049-09-01 09:00:00", "close_date": "2049-09-01"}, "deal_date"),
+        ({"deal_date": "1899-09-01 09:00:00", "close_date": "1899-09-01"}, "deal_date"),
+        ({"close_date": "2018-08-01"}, "close_date"),
+        ({"close_date": "2049-08-01"}, "close_date"),
+    ],
+)
+def test_a_date_that_no_card_of_the_file_lives_to_see_is_named(
+    tmp_path: Path, row: dict[str, str], column: str
+) -> None:
+    other = {"deal_date": "2018-09-01 10:00:00"}
+    with pytest.raises(TapsFileError, match=f"line 4, column {column}"):
+        read(write(tmp_path, {}, other, row))
+
+
 @pytest.mark.parametrize("missing", COLUMNS)
 def test_a_missing_column_is_named(tmp_path: Path, missing: str) -> None:
     columns = tuple(column for column in COLUMNS if column != missing)

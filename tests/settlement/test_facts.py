@@ -77,7 +77,7 @@ records_drawn = st.builds(
     balance_before_fen=st.integers(0, 2**32 - 1),
     offline_counter=st.integers(0, 65_535),
     terminal=st.binary(min_size=6, max_size=6).map(bytes.hex),
-    card_number=st.integers(0, 2**64 - 1).map("{:020}".format),
+    card_number=st.integers(0, 10**19 - 1).map("{:020}".format),
     time=st.datetimes(
         datetime.fromisoformat("0001-01-01"), datetime.fromisoformat("9999-12-31")
     ).map(lambda moment: moment.replace(microsecond=0)),
