@@ -9,7 +9,7 @@ import pytest
 
 from cardcore.applets.transit import ENTRY, TransitProfile
 from cardcore.filesystem import FileSystem
-from cardcore.layout import AID_CASH, AID_PURSE, PPSE_NAME, PublicInformation
+from cardcore.layout import AID_CASH, AID_PURSE, PPSE_NAME, PublicInformation, TransitRecord
 from cardcore.memory import Memory
 from cardcore.package import DirectoryEntry, directory
 from cardcore.tlv import Tlv, decode_all, encode_all, find
@@ -156,7 +156,7 @@ def test_files_are_found_by_file_id_in_df_1001() -> None:
 def test_a_card_that_is_inside_says_so() -> None:
     entered = datetime.fromisoformat("2018-09-01T08:00:00")
     rides = tuple(
-        replace(ride, status=1, entry_time=entered) if ride.record_id == 0x2701 else ride
+        replace(ride, status=1, entry_time=entered) if isinstance(ride, TransitRecord) else ride
         for ride in PROFILE.rides
     )
     terminal = a_terminal(a_card(an_image(rides=rides)))

@@ -262,11 +262,19 @@ def test_secure_messaging_of_records(hidden: bool) -> None:  # noqa: FBT001 - dr
     root = tree.add_directory(None, 0x3F00)
     made = add_everything(tree, root)
     linear, cyclic = Structure.LINEAR_VARIABLE, Structure.CYCLIC
-    rules = {"update": rule | Access.COMPOSITE}
+    update = rule | Access.COMPOSITE
     tree.add_file(
-        made, 25, linear, [b"\x08old"], sfi=25, size=9, records_max=2, identifier_bytes=1, **rules
+        made,
+        25,
+        linear,
+        [b"\x08old"],
+        sfi=25,
+        size=9,
+        records_max=2,
+        identifier_bytes=1,
+        update=update,
     )
-    tree.add_file(made, 26, cyclic, [b"old"], sfi=26, records_max=2, **rules)
+    tree.add_file(made, 26, cyclic, [b"old"], sfi=26, records_max=2, update=update)
     reader = Reader(Memory(tree.cells).image())
 
     def send(header: str, data: bytes) -> str:
@@ -295,8 +303,8 @@ def test_a_wrong_mac_spends_challenge_and_try_and_writes_nothing() -> None:
         assert reader.send(sent.hex()) == "6988"
         # Without a challenge, or when no try is left even for the right MAC.
         assert reader.send(sent.hex()) in ("6984", "6983")
-    sent = secured("04D68400", b"\xaa", MAINTENANCE, reader.challenge(4))
-    assert reader.send(sent.hex()) == "6983"
+    right = secured("04D68400", b"\xaa", MAINTENANCE, reader.challenge(4))
+    assert reader.send(right.hex()) == "6983"
     assert reader.send("00B0840001") == "009000"
 
 

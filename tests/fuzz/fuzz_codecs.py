@@ -204,7 +204,7 @@ def run(seconds: float, seed: int) -> tuple[int, int, int]:
 def main() -> None:
     """Command line."""
     if "--atheris" in sys.argv:
-        import atheris
+        import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
         arguments = [argument for argument in sys.argv if argument != "--atheris"]
         atheris.instrument_all()
