@@ -156,7 +156,9 @@ def test_files_are_found_by_file_id_in_df_1001() -> None:
 def test_a_card_that_is_inside_says_so() -> None:
     entered = datetime.fromisoformat("2018-09-01T08:00:00")
     rides = tuple(
-        replace(ride, status=1, entry_time=entered) if isinstance(ride, TransitRecord) else ride
+        replace(ride, status=1, entry_time=entered)
+        if isinstance(ride, TransitRecord) and ride.record_id == 0x2701
+        else ride
         for ride in PROFILE.rides
     )
     terminal = a_terminal(a_card(an_image(rides=rides)))
