@@ -70,9 +70,11 @@ def test_the_open_day(line: str) -> None:
 def test_a_sender_whose_clock_runs_ahead_does_not_carry_the_day_with_it(
     received: date, closed: date, ahead: int
 ) -> None:
-    ready = [file_of(received + timedelta(days=ahead), received)]
-    found = open_day(closed, ready, None)
-    assert found == max(received + timedelta(days=1), closed + timedelta(days=1))
+    runaway = file_of(received + timedelta(days=ahead), received)
+    timely = file_of(received - timedelta(days=1), received)
+    after = closed + timedelta(days=1)
+    assert open_day(closed, [runaway], None) == max(received, after)
+    assert open_day(closed, [runaway, timely], None) == max(timely.business_day, after)
 
 
 @given(st.lists(SEPTEMBER, min_size=1), SEPTEMBER)
