@@ -4,7 +4,6 @@ Read it in this order::
 
     settings.py      which environment this is, and what production refuses
     composition.py   the only module that names the key service simulator; opens a city
-    apdu_words.py    APDUs in words
     statement.py     settled days added up
     world/           a virtual city: chips at rest, taps to drive, terminals to drive them
     cli/             the command line `onecard`, one file a noun

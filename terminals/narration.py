@@ -60,6 +60,30 @@ NAMES = {
     0xE8: "LOAD 装载应用",
 }
 
+#: What class and P1 make of an instruction: (class, instruction, P1 or None for any).
+_SHARPER_NAMES: dict[tuple[int, int, int | None], str] = {
+    (0x80, 0x50, 0x00): "INITIALIZE FOR LOAD 圈存初始化",
+    (0x80, 0x50, 0x01): "INITIALIZE FOR PURCHASE 消费初始化",
+    (0x80, 0x50, 0x03): "INITIALIZE FOR CAPP PURCHASE 复合消费初始化",
+    (0x80, 0xDC, None): "UPDATE CAPP DATA CACHE 更新复合应用数据",
+}
+
+
+def command_name(command: bytes) -> str:
+    """The name of a command in the words of the standards; empty for one that has none.
+
+    >>> command_name(bytes.fromhex("80500302"))
+    'INITIALIZE FOR CAPP PURCHASE 复合消费初始化'
+    """
+    if len(command) < _HEADER_BYTES:
+        return ""
+    instruction_class, instruction, p1 = command[:3]
+    return (
+        _SHARPER_NAMES.get((instruction_class, instruction, p1))
+        or _SHARPER_NAMES.get((instruction_class, instruction, None))
+        or NAMES.get(instruction, "")
+    )
+
 
 def secret_in(command: bytes) -> str | None:
     """What secret the data of a command is, or None.
@@ -82,7 +106,7 @@ def show_command(command: bytes) -> str:
     >>> show_command(bytes.fromhex("805C000204"))
     '80 5C 00 02 04  GET BALANCE 读余额'
     """
-    name = NAMES.get(command[1], "") if len(command) >= _HEADER_BYTES else ""
+    name = command_name(command)
     secret = secret_in(command)
     if secret is None:
         return f"{spaced(command)}  {name}".rstrip()

@@ -24,7 +24,7 @@ from api.cli.output import (
 from api.composition import open_key_room
 from api.settings import read_settings
 from api.world.issuing import personalise_many
-from api.world.plan import CardOrder, Plan, PlannedTap, TapRole, TerminalOrder
+from api.world.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal, TapRole
 from api.world.virtual_city import VirtualCity
 from cardcore.products import SHIPPED, shipped
 from cardcore.schemes.demo import SCHEME
@@ -173,8 +173,8 @@ def _plan(taps: int) -> Plan:
     return Plan(
         SCHEME,
         f"bench {taps}",
-        (CardOrder(_CARD, day),),
-        (TerminalOrder(_BUS, 101, TapRole.BUS), TerminalOrder(_KIOSK, 901, TapRole.KIOSK)),
+        (PlannedCard(_CARD, day),),
+        (PlannedTerminal(_BUS, 101, TapRole.BUS), PlannedTerminal(_KIOSK, 901, TapRole.KIOSK)),
         {},
         tuple(planned),
     )

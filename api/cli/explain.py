@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from api.apdu_words import exchange_line
 from api.cli.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
@@ -23,6 +22,7 @@ from settlement.explain import parse_record_id
 from settlement.stories import Story
 from terminals.connection import decode_trace
 from terminals.journal import Journal
+from terminals.narration import show_command, show_response
 
 
 def explain(
@@ -85,4 +85,8 @@ def _apdus(data: Path, story: Story, terminal: str, serial: int) -> list[str]:
             trace = journal.trace(terminal, serial)
         except KeyError:
             return []
-    return [exchange_line(exchange) for exchange in decode_trace(trace)]
+    return [
+        f"{exchange.peer.name}  > {show_command(exchange.command)}  "
+        f"< {show_response(exchange.response)}"
+        for exchange in decode_trace(trace)
+    ]

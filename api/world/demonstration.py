@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from random import Random
 
-from api.world.plan import CardOrder, Plan, PlannedTap, TapRole, TerminalOrder
+from api.world.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal, TapRole
 from cardcore.records import Concession
 from cardcore.schemes import FareClass, Scheme
 from cardcore.schemes.demo import SCHEME, TRANSFER_WINDOW_MINUTES
@@ -53,21 +53,21 @@ def plan_demonstration(seed: int, cards: int, days: int, first_day: date) -> Pla
     return Plan(
         scheme=SCHEME,
         fingerprint=f"demonstration seed {seed} cards {cards} days {days} from {first_day}",
-        cards=tuple(CardOrder(citizen.number, first_day) for citizen in citizens),
+        cards=tuple(PlannedCard(citizen.number, first_day) for citizen in citizens),
         terminals=_terminals(),
         names={"line": LINES, "station": STATIONS, "vehicle": VEHICLES},
         taps=tuple(_with_mishaps(taps)),
     )
 
 
-def _terminals() -> tuple[TerminalOrder, ...]:
+def _terminals() -> tuple[PlannedTerminal, ...]:
     sites = [(BUS_OPERATOR, bus, TapRole.BUS) for bus in VEHICLES]
     sites += [(METRO_OPERATOR, station * 10, TapRole.GATE_ENTRY) for station in STATIONS]
     sites += [(METRO_OPERATOR, station * 10 + 1, TapRole.GATE_EXIT) for station in STATIONS]
     sites += [(SHOP, till, TapRole.SHOP) for till in (1, 2, 3)] + [(CANTEEN, 1, TapRole.SHOP)]
     sites += [(LOAD_AGENT, kiosk, TapRole.KIOSK) for kiosk in (1, 2)]
     return tuple(
-        TerminalOrder(_terminal(participant, number), participant, role)
+        PlannedTerminal(_terminal(participant, number), participant, role)
         for participant, number, role in sites
     )
 

@@ -34,7 +34,7 @@ class TapRole(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CardOrder:
+class PlannedCard:
     """A card to issue. `inside_since` is set for a card that is already past an entry gate."""
 
     number: str
@@ -43,7 +43,7 @@ class CardOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class TerminalOrder:
+class PlannedTerminal:
     """A terminal to set up. Codes of line and station are 0 where none is named."""
 
     terminal: str
@@ -88,8 +88,8 @@ class Plan:
 
     scheme: Scheme
     fingerprint: str
-    cards: tuple[CardOrder, ...]
-    terminals: tuple[TerminalOrder, ...]
+    cards: tuple[PlannedCard, ...]
+    terminals: tuple[PlannedTerminal, ...]
     names: Mapping[str, Mapping[int, str]]
     taps: tuple[PlannedTap, ...]
 

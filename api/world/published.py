@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from api.world.plan import CardOrder, Plan, PlannedTap, TapRole, TerminalOrder
+from api.world.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal, TapRole
 from api.world.taps import Tap, TapsFile, TapsFileError
 from cardcore.limits import BALANCE_MAX_FEN
 from cardcore.records import Concession, RecordKind
@@ -54,10 +54,10 @@ def plan_published(file: TapsFile, scheme: Scheme) -> Plan:
         scheme=scheme,
         fingerprint=f"taps {file.content_hash}",
         cards=tuple(
-            CardOrder(numbers[card], eve, _inside_since(taps)) for card, taps in by_card.items()
+            PlannedCard(numbers[card], eve, _inside_since(taps)) for card, taps in by_card.items()
         ),
         terminals=(
-            *(TerminalOrder(kiosk, agent.code, TapRole.KIOSK) for kiosk in kiosks),
+            *(PlannedTerminal(kiosk, agent.code, TapRole.KIOSK) for kiosk in kiosks),
             *_terminals(file.taps, lookup.terminals),
         ),
         names={
@@ -121,9 +121,9 @@ def _terminal_ids(taps: Sequence[Tap]) -> dict[tuple[str, int], str]:
 
 def _terminals(
     taps: Sequence[Tap], terminals: Mapping[tuple[str, int], str]
-) -> list[TerminalOrder]:
+) -> list[PlannedTerminal]:
     orders = {
-        terminals[tap.terminal, tap.operator.code]: TerminalOrder(
+        terminals[tap.terminal, tap.operator.code]: PlannedTerminal(
             terminals[tap.terminal, tap.operator.code], tap.operator.code, _ROLES[tap.kind]
         )
         for tap in taps

@@ -17,7 +17,7 @@ from typing import Self
 
 from api.composition import KEY_VERSION, PSAM_KEY_INDEX, KeyRoom, signing_key_ref
 from api.world.chips import Chip, ChipAtRest, ChipDrawer, repeatable_random
-from api.world.plan import CardOrder, Plan, PlannedTap, TapRole
+from api.world.plan import Plan, PlannedCard, PlannedTap, TapRole
 from cardcore.apdu import CommandApdu
 from cardcore.applets.transit import TransitProfile, personalise
 from cardcore.card import Card
@@ -239,7 +239,7 @@ class VirtualCity:
             self._drawer.put(chip_id, image)
         return InProcessConnection(ChipAtRest(self._drawer, chip_id, self._keys.wake_psam(image)))
 
-    def _new_card(self, order: CardOrder) -> bytes:
+    def _new_card(self, order: PlannedCard) -> bytes:
         scheme = self._plan.scheme
         public = PublicInformation(
             issuer=scheme.issuer,
