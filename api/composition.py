@@ -11,9 +11,9 @@ from api.settings import KeyServiceKind, Settings
 from cardcore.keys import KeyRef, KeyService, KeyUsage
 from cardcore.products import SHIPPED, key_refs, shipped
 from cardcore.schemes import Scheme
+from hsm_sim.in_process import InProcessKeyService
 from hsm_sim.psam import Psam, PsamProfile, make_psam
 from hsm_sim.published_keys import issuer_key_refs, published_vault
-from hsm_sim.service import InProcessKeyService
 from hsm_sim.vault import KeyVault
 
 KEY_VERSION = 1

@@ -10,7 +10,8 @@ A programmer's mistake is an `assert`. What is left is bytes or messages that ca
     ├── KeyServiceError        the key service refuses the request
     │   ├── UnknownKeyError    no key of that usage, label and version
     │   │   └── UnknownKeyVersionError  the key is held, but not in that version
-    │   └── KeyUsageError      the key is not for that operation
+    │   ├── KeyUsageError      the key is not for that operation
+    │   └── KeyStateError      the key is not yet, or no longer, for that operation
     ├── KeyServiceUnavailableError  the key service does not answer; the caller may repeat
     └── PowerLossError         the card lost power inside a command (fault injection only)
 """
@@ -59,6 +60,10 @@ class UnknownKeyVersionError(UnknownKeyError):
 
 class KeyUsageError(KeyServiceError):
     """The key is held, but is not for this operation."""
+
+
+class KeyStateError(KeyServiceError):
+    """The key is prepared, retiring or destroyed, and the operation needs another state."""
 
 
 class KeyServiceUnavailableError(CardcoreError):

@@ -5,7 +5,8 @@ are held, derived and guarded to the key service behind the port (`hsm_sim`, or 
 Master keys never cross this border; derived card keys cross it only to be put into a card.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
@@ -17,7 +18,7 @@ class KeyUsage(StrEnum):
     LOAD = "load"  # 圈存密钥 DLK: session key of load
     TAC = "tac"  # 交易认证码密钥 DTK: the card's signature under a transaction
     FILE_MAINTENANCE = "file-maintenance"  # 应用维护密钥 DAMK: secure messaging of UPDATE and BLOCK
-    FILE_SIGNING = "file-signing"  # 文件签名: Ed25519 under batch files
+    FILE_SIGNING = "file-signing"  # 文件签名: Ed25519 or SM2 under batch files
     UNLOAD = "unload"  # 圈提密钥 DULK: session key of unload
     OVERDRAFT = "overdraft"  # 修改透支限额密钥 DUK: session key of the overdraft limit
     PIN_UNBLOCK = "pin-unblock"  # PIN 解锁密钥 DPUK
@@ -27,6 +28,8 @@ class KeyUsage(StrEnum):
     CHANNEL_ENC = "channel-enc"  # SCP03 Key-ENC: enciphers the secure channel
     CHANNEL_MAC = "channel-mac"  # SCP03 Key-MAC: proves every command in it
     CHANNEL_DEK = "channel-dek"  # SCP03 Key-DEK: enciphers keys inside commands
+    DATA_ENCRYPTION = "data-encryption"  # 数据加密密钥: data at rest, enciphered and proven
+    TRANSPORT = "transport"  # 传输密钥 ZMK: wraps keys on their way between two devices
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -61,11 +64,43 @@ class Key:
 
 
 class Algorithm(IntEnum):
-    """Algorithm id of a suite, as the record and the card carry it (JT/T 978 upload code)."""
+    """What a key is for by its mathematics. A key has exactly one; its version names it.
+
+    The symmetric ones are suites, and their number is the algorithm id that record and card carry
+    (JT/T 978 upload code).
+    """
 
     PBOC_3DES = 1
+    SM2 = 2  # signs files
     SM4 = 4
     AES = 5  # ours: the field names no code for it
+    ED25519 = 6  # ours; signs files
+
+
+class KeyState(StrEnum):
+    """Where a key stands in its life; it only ever moves down this list."""
+
+    PREPARED = "prepared"  # 待启用: held and shown, for nothing yet
+    ACTIVE = "active"  # 启用: makes cards, signs, enciphers, and everything below
+    RETIRING = "retiring"  # 退役中: cards in the field go on; proves, verifies, deciphers
+    DESTROYED = "destroyed"  # 已销毁: its name and check value are all that is left
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDescription:
+    """What may be shown of a key to anybody. `state` is the one in force on the day of asking.
+
+    `check_value` is six hexadecimal digits. `valid_from` and `valid_to` are the first and the last
+    day on which it is active; None: no bound. `parent` is the key it was diversified from.
+    """
+
+    ref: KeyRef
+    algorithm: Algorithm
+    state: KeyState
+    check_value: str
+    valid_from: date | None = None
+    valid_to: date | None = None
+    parent: KeyRef | None = None
 
 
 class ProofReason(IntEnum):
@@ -86,12 +121,12 @@ class TacColumn:
     application serial), `messages` n * message_bytes, `tacs` 4n. Messages are unpadded.
     """
 
-    algorithms: bytes
-    key_versions: bytes
-    factors: bytes
-    messages: bytes
+    algorithms: bytes = field(repr=False)
+    key_versions: bytes = field(repr=False)
+    factors: bytes = field(repr=False)
+    messages: bytes = field(repr=False)
     message_bytes: int
-    tacs: bytes
+    tacs: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
         rows = len(self.algorithms)
@@ -135,12 +170,21 @@ class IssuerChannelKeys(ChannelKeys, Protocol):
 
 
 class KeyService(Protocol):
-    """The only way to use a key. Card keys are derived from a master by the card's `factor`,
-    the last 8 bytes of its application serial (`reference` JR/T 0025 one-level diversification).
+    """The only way to use a key. Card keys are derived from a master by the card's `factor`, the
+    last 8 bytes of its application serial (JR/T 0025, one-level diversification 一级分散). Under a
+    master of the scheme, the issuer's factor of 8 bytes follows it (二级分散): first the issuer's
+    key is derived, then the card's.
 
-    Every operation raises `UnknownKeyError` or `KeyUsageError` for a key that is not held or not
-    for it, and `KeyServiceUnavailableError` when the device does not answer.
+    Every operation raises `UnknownKeyError`, `KeyUsageError` or `KeyStateError` for a key that is
+    not held, not for it, or not in the state for it, and `KeyServiceUnavailableError` when the
+    device does not answer.
     """
+
+    def describe_keys(
+        self, usage: KeyUsage | None = None, label: str | None = None
+    ) -> tuple[KeyDescription, ...]:
+        """Every key held or destroyed, of that usage and label if named, in order of names."""
+        ...
 
     def derive_card_key(self, ref: KeyRef, factor: bytes) -> Key:
         """A card's own key, to be written into that card at personalisation."""
@@ -187,11 +231,22 @@ class KeyService(Protocol):
         ...
 
     def sign(self, ref: KeyRef, message: bytes) -> bytes:
-        """64-byte Ed25519 signature."""
+        """64-byte signature: Ed25519, or SM2 with SM3 (r and s), as the key's algorithm says."""
         ...
 
     def public_key(self, ref: KeyRef) -> bytes:
-        """32-byte Ed25519 public key of a FILE_SIGNING key."""
+        """Public key of a FILE_SIGNING key: 32 bytes of Ed25519, or 65 of SM2 (04, x, y)."""
+        ...
+
+    def encipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:
+        """Data at rest under a DATA_ENCRYPTION key: nonce 12, cipher text, tag 16 (GCM).
+
+        `context` is not stored and must be the same again: data cannot change places.
+        """
+        ...
+
+    def decipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:
+        """The other way; `CryptogramError` when data or context are not what was enciphered."""
         ...
 
 

@@ -1,16 +1,16 @@
 """The key service in simulation: it knows keys and no business.
 
-Everything here stands behind a port of `cardcore` that a real device can satisfy instead:
-`service.InProcessKeyService` behind `cardcore.keys.KeyService`, `psam.Psam` behind the APDUs of a
-secure access module (销售点终端安全存取模块). Only composition roots name this package.
+Everything here stands behind a port of `cardcore` that a real device can satisfy instead: a key
+service behind `cardcore.keys.KeyService`, `psam.Psam` behind the APDUs of a secure access module
+(销售点终端安全存取模块). Only composition roots name this package.
 
 Read it in this order::
 
-    vault.py           keys by name and version, their check values
+    masters.py         where master keys live, seen from what is done with them
+    vault.py           master keys in memory: names, states, check values
     published_keys.py  the rule that makes the public test keys, and how they are recognised
-    service.py         single operations: derive, MAC, verify, sign; usage is enforced
-    proof.py           bulk: one reason for every row of a column of TACs
-    bitslice.py        DES on whole columns at once, one lane a record
-    sboxes.py          the eight S-boxes as circuits of AND, OR and XOR
-    psam.py            the PSAM: one APDU in, one APDU out, a sequence that never repeats
+    operations.py      what may be done with a key: usage and state are enforced
+    in_process.py      the key service in this process
+    proof/             bulk: one reason for every row of a column of TACs
+    psam/              the PSAM: one APDU in, one APDU out, a sequence that never repeats
 """

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable
 
 from cardcore.keys import KeyRef, KeyUsage
-from hsm_sim.vault import KeyVault, key_bytes
+from hsm_sim.vault import CARD_USAGES, KeyVault, key_bytes
 
 RULE_TEXT = "onecard public test key"
 
@@ -41,11 +41,10 @@ def issuer_key_refs(label: str, version: int) -> tuple[KeyRef, ...]:
 def card_key_refs(label: str, version: int) -> tuple[KeyRef, ...]:
     """The names of every master key that keys of one application, or of a chip, can come from.
 
-    >>> len(card_key_refs("demo-purse", 1)) == len(KeyUsage) - 1
+    >>> len(card_key_refs("demo-purse", 1)) == len(CARD_USAGES)
     True
     """
-    usages = (usage for usage in KeyUsage if usage is not KeyUsage.FILE_SIGNING)
-    return tuple(KeyRef(usage, label, version) for usage in usages)
+    return tuple(KeyRef(usage, label, version) for usage in KeyUsage if usage in CARD_USAGES)
 
 
 def is_public_test_key(ref: KeyRef, value: bytes) -> bool:
@@ -55,4 +54,8 @@ def is_public_test_key(ref: KeyRef, value: bytes) -> bool:
 
 def public_test_keys(vault: KeyVault) -> tuple[KeyRef, ...]:
     """The names in a vault under which a public test key is held."""
-    return tuple(ref for ref in vault.refs() if is_public_test_key(ref, vault.key(ref).value))
+    return tuple(
+        each.description.ref
+        for each in vault.entries()
+        if each.value is not None and is_public_test_key(each.description.ref, each.value)
+    )

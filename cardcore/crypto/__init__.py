@@ -13,6 +13,19 @@ from cardcore.keys import Algorithm
 class Suite(Protocol):
     """The operations of one algorithm suite. Keys are raw bytes here and nowhere outside."""
 
+    @property
+    def block_bytes(self) -> int:
+        """Block of the cipher: enciphered data are whole blocks of it."""
+        ...
+
+    def check_value(self, key: bytes) -> bytes:
+        """The first 3 bytes of a block of zeros enciphered (密钥校验值)."""
+        ...
+
+    def authenticate(self, card_key: bytes, challenge: bytes) -> bytes:
+        """The 8-byte answer to an 8-byte challenge."""
+        ...
+
     def diversify(self, master: bytes, factor: bytes) -> bytes:
         """A card's key (16 bytes) from a master key and an 8-byte factor."""
         ...

@@ -63,6 +63,20 @@ def fold(key: bytes) -> bytes:
 class Pboc3DesSuite:
     """See `cardcore.crypto.Suite`."""
 
+    block_bytes = BLOCK
+
+    def check_value(self, key: bytes) -> bytes:
+        """3DES-ECB of 8 zero bytes, the first three.
+
+        >>> SUITE.check_value(bytes.fromhex("404142434445464748494A4B4C4D4E4F")).hex()
+        '8baf47'
+        """
+        return encrypt_ecb(key, _IV_ZERO)[:3]
+
+    def authenticate(self, card_key: bytes, challenge: bytes) -> bytes:
+        """3DES-ECB of the challenge."""
+        return encrypt_ecb(card_key, challenge)
+
     def diversify(self, master: bytes, factor: bytes) -> bytes:
         """Left = 3DES(master, factor), right = 3DES(master, NOT factor).
 

@@ -31,8 +31,8 @@ from cardcore.products import SHIPPED, ProductError, key_refs, parse, shipped
 from cardcore.records import Concession
 from cardcore.scp03 import LEVELS
 from cardcore.stock import stock_chip
+from hsm_sim.in_process import InProcessKeyService
 from hsm_sim.published_keys import published_vault
-from hsm_sim.service import InProcessKeyService
 from tests.cardcore.builders import counting_random
 from tests.cardcore.chip import PIN, Reader
 from tests.cardcore.reference_terminal import ReferenceTerminal

@@ -15,7 +15,9 @@ import numpy as np
 
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, TacColumn
-from hsm_sim import bitslice, proof
+from hsm_sim.proof import bitslice
+from hsm_sim.proof import column as proof
+from hsm_sim.proof.derivation import card_key_column
 from tests.hsm_sim import table_des
 
 MASTER = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
@@ -51,7 +53,7 @@ def keys_in_bulk_then_one_call_a_record(column: TacColumn) -> proof.Tacs:
     """Derivation in one ECB call, then a context of `cryptography` a record."""
     suite = SUITES[Algorithm.PBOC_3DES]
     factors = np.frombuffer(column.factors, ">u8").astype(np.uint64)
-    keys = proof.card_keys(MASTER, factors).astype(">u8").tobytes()
+    keys = card_key_column(Algorithm.PBOC_3DES, MASTER, factors).astype(">u8").tobytes()
     tacs = [
         suite.tac(
             keys[16 * row : 16 * row + 16],
@@ -64,7 +66,7 @@ def keys_in_bulk_then_one_call_a_record(column: TacColumn) -> proof.Tacs:
 
 def by_tables(column: TacColumn) -> proof.Tacs:
     """Look-up tables over columns, cut to the length at which they are fastest."""
-    with mock.patch("hsm_sim.proof.cbc_last_blocks", _tables_in_chunks):
+    with mock.patch("hsm_sim.proof.column.cbc_last_blocks", _tables_in_chunks):
         return by_planes(column)
 
 
@@ -75,7 +77,10 @@ def _tables_in_chunks(keys: bitslice.Words, messages: bitslice.Words) -> bitslic
 
 def by_planes(column: TacColumn) -> proof.Tacs:
     """The way that is kept: bit planes."""
-    return proof._bulk_tacs(MASTER, proof._Column(column), np.arange(len(column)))
+    rows = proof._Column(column)
+    cards, row_card = np.unique(rows.factors, return_inverse=True)
+    keys = card_key_column(Algorithm.PBOC_3DES, MASTER, cards)
+    return proof.pboc_3des_tacs(keys[row_card], rows.messages)
 
 
 WAYS: dict[str, tuple[Callable[[TacColumn], proof.Tacs], int]] = {

@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsm_sim import bitslice
-from hsm_sim.sboxes import CIRCUITS
+from hsm_sim.proof import bitslice
+from hsm_sim.proof.sboxes import CIRCUITS
 from tests.hsm_sim import table_des
 
 # The weak and the semi-weak keys of DES, with their parity bits.

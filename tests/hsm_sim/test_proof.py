@@ -19,10 +19,11 @@ from cardcore.keys import (
     ProofReason,
     TacColumn,
 )
-from hsm_sim import proof
-from hsm_sim.proof import prove_column
+from hsm_sim.in_process import InProcessKeyService
+from hsm_sim.proof import column as proof
+from hsm_sim.proof.column import TacKey
+from hsm_sim.proof.derivation import card_key_column
 from hsm_sim.published_keys import issuer_key_refs, published_key, published_vault
-from hsm_sim.service import InProcessKeyService
 from hsm_sim.vault import KeyVault
 
 LABEL = "shenzhen"
@@ -31,6 +32,15 @@ MASTERS = {
     version: published_key(KeyRef(KeyUsage.TAC, LABEL, version)) for version in (1, 2, 7, 200)
 }
 MESSAGE_BYTES = 22
+
+
+def tac_key(master: bytes, algorithm: Algorithm = Algorithm.PBOC_3DES) -> TacKey:
+    return TacKey(algorithm, lambda factors: card_key_column(algorithm, master, factors))
+
+
+def prove_column(masters: dict[int, bytes], rows: TacColumn) -> bytes:
+    keys = {version: tac_key(master) for version, master in masters.items()}
+    return proof.prove_column(keys, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +152,8 @@ def large_column(rows: int, cards: int, message_bytes: int) -> TacColumn:
         message_bytes,
         bytes(4 * rows),
     )
-    tacs = proof._bulk_tacs(MASTERS[1], proof._Column(empty), np.arange(rows))
+    keys = card_key_column(Algorithm.PBOC_3DES, MASTERS[1], factors)
+    tacs = proof.pboc_3des_tacs(keys, messages)
     for row in range(0, rows, rows // 50):
         factor = int(factors[row]).to_bytes(8, "big")
         expected = tac(MASTERS[1], factor, messages[row].tobytes())

@@ -15,8 +15,8 @@ from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord, describe
 from cardcore.crypto import SUITES, pboc_3des
 from cardcore.errors import DecodeError, KeyServiceError, UnknownKeyError
 from cardcore.keys import Algorithm, KeyRef, KeyUsage
-from hsm_sim import psam as psam_module
 from hsm_sim.psam import SEQUENCES_RESERVED, Psam, PsamProfile, make_psam
+from hsm_sim.psam import module as psam_module
 from hsm_sim.published_keys import issuer_key_refs, published_vault
 from hsm_sim.vault import KeyVault
 from tests.hsm_sim.test_vault import shows

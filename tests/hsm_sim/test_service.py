@@ -21,8 +21,8 @@ from cardcore.errors import (
 )
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, Key, KeyRef, KeyService, KeyUsage
 from cardcore.scp03 import SessionKeys, static_key, unwrap_key
+from hsm_sim.in_process import InProcessKeyService
 from hsm_sim.published_keys import card_key_refs, issuer_key_refs, published_key, published_vault
-from hsm_sim.service import InProcessKeyService
 from hsm_sim.vault import KeyVault, check_value
 from tests.hsm_sim.test_vault import shows
 from tests.support.shared import VECTORS, needs_shared

@@ -19,7 +19,7 @@ from hsm_sim.published_keys import (
     published_key,
     published_vault,
 )
-from hsm_sim.vault import KeyVault, check_value, key_bytes
+from hsm_sim.vault import CARD_USAGES, KeyVault, check_value, key_bytes
 
 TAC_1 = KeyRef(KeyUsage.TAC, "shenzhen", 1)
 TAC_2 = KeyRef(KeyUsage.TAC, "shenzhen", 2)
@@ -125,7 +125,5 @@ def test_one_public_test_key_among_real_ones_is_found() -> None:
 
 
 def test_an_issuer_needs_one_key_for_each_use_of_a_card() -> None:
-    assert {ref.usage for ref in card_key_refs("shenzhen", 1)} == (
-        set(KeyUsage) - {KeyUsage.FILE_SIGNING}
-    )
+    assert {ref.usage for ref in card_key_refs("shenzhen", 1)} == (CARD_USAGES)
     assert set(issuer_key_refs("shenzhen", 1)) <= set(card_key_refs("shenzhen", 1))

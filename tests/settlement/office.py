@@ -13,8 +13,8 @@ from cardcore import batch, records
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyService, KeyUsage
 from cardcore.schemes.shenzhen import SCHEME, bus_fare_fen
+from hsm_sim.in_process import InProcessKeyService
 from hsm_sim.published_keys import issuer_key_refs, published_key, published_vault
-from hsm_sim.service import InProcessKeyService
 from settlement.city import City, create_city
 from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
 from settlement.store.registry import register

@@ -15,8 +15,8 @@ from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import InsecureKeyServiceWarning, KeyRef, KeyUsage, TacColumn
 from cardcore.records import decode_record
 from cardcore.schemes.shenzhen import SCHEME
+from hsm_sim.in_process import InProcessKeyService
 from hsm_sim.published_keys import issuer_key_refs, published_vault
-from hsm_sim.service import InProcessKeyService
 from settlement.city import City, open_city
 from settlement.engine.local import LocalEngine
 from settlement.intake import StoredFile

@@ -13,7 +13,8 @@ from cardcore.keys import KeyRef
 from cardcore.layout import LogRecord, TransitRecord, TripRecord
 from cardcore.records import COUNTER_NOT_READ, Concession, RecordFlag, RecordKind
 from cardcore.schemes.shenzhen import SCHEME
-from hsm_sim.service import InProcessKeyService
+from hsm_sim.in_process import InProcessKeyService
+from hsm_sim.vault import KeyVault
 from terminals import commands
 from terminals.actions import HostAnswer, LoadQuestion
 from terminals.connection import InProcessConnection, Peer, decode_trace, exchange
@@ -216,7 +217,7 @@ def test_load_host_refusals_are_outcomes_and_load_nothing(tmp_path: Path) -> Non
             return HostAnswer(mac2=bytes(4))
 
     with pytest.warns():
-        absent = Absent(KEYS._vault)
+        absent = Absent(KeyVault({}))
     card = a_card()
     before = card.image()
     with an_open_journal(tmp_path) as journal:

@@ -27,9 +27,9 @@ from cardcore.layout import (
 )
 from cardcore.records import TransactionRecord, encode_record, tac_message
 from cardcore.schemes.shenzhen import SCHEME
+from hsm_sim.in_process import InProcessKeyService
 from hsm_sim.psam import Psam, PsamProfile, make_psam
 from hsm_sim.published_keys import issuer_key_refs, published_vault
-from hsm_sim.service import InProcessKeyService
 from terminals.connection import CardConnection, InProcessConnection
 from terminals.decisions import Device
 from terminals.flow import Role

@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hsm_sim.sboxes import CIRCUITS
+from hsm_sim.proof.sboxes import CIRCUITS
 
 Words = NDArray[np.uint64]
 

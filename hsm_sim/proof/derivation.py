@@ -1,0 +1,26 @@
+"""Card keys in bulk: every card of a column once, in one call a master.
+
+Decides nothing: the formulas are those of `Suite.diversify`, taken over a column.
+"""
+
+import numpy as np
+
+from cardcore.crypto import pboc_3des
+from cardcore.keys import Algorithm
+from hsm_sim.proof.bitslice import Words
+
+
+def factor_blocks(factors: Words) -> bytes:
+    """What is enciphered to make the keys: each factor, then its complement; 16 bytes a card."""
+    return np.stack((factors, ~factors), axis=1).astype(">u8").tobytes()
+
+
+def key_halves(derived: bytes) -> Words:
+    """Enciphered factors as (n, 2) words, left and right half of each key."""
+    return np.frombuffer(derived, ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def card_key_column(algorithm: Algorithm, master: bytes, factors: Words) -> Words:
+    """Diversified keys of many cards (JR/T 0025, one level): (n,) factors in, (n, 2) halves out."""
+    assert algorithm is Algorithm.PBOC_3DES, algorithm
+    return key_halves(pboc_3des.encrypt_ecb(master, factor_blocks(factors)))
