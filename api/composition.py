@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from api.settings import KeyServiceKind, Settings
-from cardcore.keys import KeyRef, KeyService, KeyUsage
+from cardcore.errors import KeyStateError
+from cardcore.keys import KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
 from cardcore.products import SHIPPED, key_refs, shipped
 from cardcore.schemes import Scheme
 from hsm_sim.in_process import InProcessKeyService
@@ -21,9 +22,9 @@ PSAM_KEY_INDEX = 1
 PSAM_VALID_FROM, PSAM_VALID_TO = date(2010, 1, 1), date(2099, 12, 31)
 
 
-def signing_key_ref(sender: int) -> KeyRef:
-    """The name of the key under a sender's batch files."""
-    return KeyRef(KeyUsage.FILE_SIGNING, f"sender-{sender}", KEY_VERSION)
+def sender_label(sender: int) -> str:
+    """The label of the keys under a sender's batch files."""
+    return f"sender-{sender}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,24 @@ class KeyRoom:
 
     service: KeyService
     _vault: KeyVault
+
+    def key_to_make(self, usage: KeyUsage, label: str) -> KeyDescription:
+        """The key new cards, files and data are made with: the newest active version.
+
+        Raises `KeyStateError` when every version is prepared, retiring or destroyed.
+        """
+        described = self.service.describe_keys(usage, label)
+        active = [each for each in described if each.state is KeyState.ACTIVE]
+        if not active:
+            raise KeyStateError(f"{usage}/{label}: no version is active; activate or load one")
+        return active[-1]
+
+    def sender_keys(self, sender: int) -> tuple[KeyDescription, ...]:
+        """The keys that prove a sender's files, old ones as well."""
+        described = self.service.describe_keys(KeyUsage.FILE_SIGNING, sender_label(sender))
+        return tuple(
+            each for each in described if each.state in {KeyState.ACTIVE, KeyState.RETIRING}
+        )
 
     def new_psam(self, scheme: Scheme, terminal: str) -> Psam:
         """A new PSAM for a terminal (12 digits), holding the city's purchase keys."""
@@ -57,9 +76,12 @@ def open_key_room(settings: Settings, scheme: Scheme) -> KeyRoom:
     vault = published_vault(
         [
             *issuer_key_refs(scheme.name, KEY_VERSION),
+            KeyRef(KeyUsage.DATA_ENCRYPTION, scheme.name, KEY_VERSION),
             *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
-            *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
-            *(signing_key_ref(each.code) for each in scheme.participants),
+            *(
+                KeyRef(KeyUsage.FILE_SIGNING, sender_label(each.code), KEY_VERSION)
+                for each in scheme.participants
+            ),
         ]
     )
     return KeyRoom(InProcessKeyService(vault), vault)

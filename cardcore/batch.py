@@ -13,20 +13,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from cardcore import digits
-from cardcore.errors import DecodeError
+from cardcore.crypto import signatures
+from cardcore.crypto.signatures import SIGNATURE_BYTES
+from cardcore.errors import CryptogramError, DecodeError
+from cardcore.keys import Algorithm
 from cardcore.records import FIELD, RECORD_BYTES, RecordKind
 
 MAGIC, TRAILER_MAGIC = b"OCB1", b"OCBT"
 VERSION = 1
-SIGNATURE_ED25519 = 1
+#: Signature algorithms by their number in the header, never used again for something else.
+_SIGNATURES = {1: Algorithm.ED25519, 2: Algorithm.SM2}
+_SIGNATURE_CODES = {algorithm: code for code, algorithm in _SIGNATURES.items()}
 HEADER = struct.Struct(">4sBBHII4sIIIB7s24x")
 REGISTER = struct.Struct(">6s2xIIIQQIQ")
 TRAILER = struct.Struct(">4sIQQQ32s")
-SIGNATURE_BYTES = 64
 TRAILER_BYTES = TRAILER.size + SIGNATURE_BYTES
 #: A collector starts a new file here; a file larger than this is refused unread.
 RECORDS_MAX = 65_536
@@ -46,6 +47,7 @@ class BatchHeader:
     created_at: datetime
     record_count: int
     register_count: int
+    signature_algorithm: Algorithm = Algorithm.ED25519
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +118,14 @@ def encode_batch(
     registers: Sequence[DeviceRegister],
     sign: Callable[[bytes], bytes],
 ) -> bytes:
-    """The whole file. `sign` makes an Ed25519 signature over everything before it."""
+    """The whole file. `sign` makes the header's kind of signature over everything before it."""
     body = b"".join(records)
     totals = total_records(body)
     assert (totals.record_count, len(registers)) == (header.record_count, header.register_count)
     front = HEADER.pack(
         MAGIC,
         VERSION,
-        SIGNATURE_ED25519,
+        _SIGNATURE_CODES[header.signature_algorithm],
         RECORD_BYTES,
         header.sender,
         header.sequence,
@@ -167,12 +169,8 @@ def decode_header(data: bytes) -> BatchHeader:
         raise BatchFaultError("truncated", len(data), "ends inside the header")
     (_, version, algorithm, record_bytes, sender, sequence, day, records, registers, key_version,
      reserved, created) = HEADER.unpack_from(data)  # fmt: skip
-    if (version, algorithm, record_bytes, reserved) != (
-        VERSION,
-        SIGNATURE_ED25519,
-        RECORD_BYTES,
-        0,
-    ):
+    layout = (version, record_bytes, reserved)
+    if layout != (VERSION, RECORD_BYTES, 0) or algorithm not in _SIGNATURES:
         raise BatchFaultError("version_unknown", 4, f"version {version}, signature {algorithm}")
     if records > RECORDS_MAX or registers > RECORDS_MAX:
         raise BatchFaultError("too_large", 20, f"more than {RECORDS_MAX} records or registers")
@@ -185,6 +183,7 @@ def decode_header(data: bytes) -> BatchHeader:
             digits.decode_time(created),
             records,
             registers,
+            _SIGNATURES[algorithm],
         )
     except DecodeError as error:
         raise BatchFaultError("not_a_batch", 16, error.reason) from error
@@ -206,11 +205,10 @@ def decode_batch(data: bytes, public_key: bytes) -> Batch:
     magic, count, debit, load, hash_total, digest = TRAILER.unpack_from(data, registers_end)
     if magic != TRAILER_MAGIC or digest != hashlib.sha256(data[:registers_end]).digest():
         raise BatchFaultError("altered", registers_end, "content and trailer do not agree")
+    signature, signed = data[-SIGNATURE_BYTES:], data[:-SIGNATURE_BYTES]
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(
-            data[-SIGNATURE_BYTES:], data[:-SIGNATURE_BYTES]
-        )
-    except InvalidSignature as error:
+        signatures.verify(header.signature_algorithm, public_key, signature, signed)
+    except (CryptogramError, DecodeError) as error:
         raise BatchFaultError(
             "signature_wrong", expected - 64, "not signed by its sender"
         ) from error

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from cardcore import scp03
-from cardcore.crypto import SUITES
+from cardcore.crypto import SUITES, signatures
 from cardcore.errors import (
     CryptogramError,
     KeyServiceError,
@@ -28,7 +27,6 @@ from hsm_sim.proof.bitslice import Words
 from hsm_sim.proof.derivation import card_key_column
 
 MASTER_KEY_BYTES = 16  # two-key triple DES (JR/T 0025), SM4, AES-128
-SIGNING_SEED_BYTES = 32  # Ed25519 (RFC 8032 §5.1.5); SM2 private key (GB/T 32918)
 TRANSPORT_KEY_BYTES = 32  # AES-256: no weaker than anything it carries
 CHECK_VALUE_BYTES = 3
 #: Keys of the secure channel: AES, whatever the suite of a card's other keys is.
@@ -66,7 +64,7 @@ def key_bytes(usage: KeyUsage) -> int:
     (16, 32)
     """
     if usage is KeyUsage.FILE_SIGNING:
-        return SIGNING_SEED_BYTES
+        return signatures.SECRET_BYTES
     return TRANSPORT_KEY_BYTES if usage is KeyUsage.TRANSPORT else MASTER_KEY_BYTES
 
 
@@ -82,18 +80,12 @@ def check_value(key: Key, algorithm: Algorithm | None = None) -> str:
     """
     algorithm = algorithm or key_algorithms(key.usage)[0]
     if key.usage is KeyUsage.FILE_SIGNING:
-        shown = hashlib.sha256(signing_public_key(key, algorithm)).digest()
+        shown = hashlib.sha256(signatures.public_key(algorithm, key.value)).digest()
     elif key.usage in CHANNEL_USAGES:
         shown = scp03.check_value(key)
     else:
         shown = SUITES[algorithm].check_value(key.value)
     return shown[:CHECK_VALUE_BYTES].hex().upper()
-
-
-def signing_public_key(key: Key, algorithm: Algorithm) -> bytes:
-    """The public half of a signing key: 32 bytes of Ed25519."""
-    assert algorithm is Algorithm.ED25519, algorithm
-    return Ed25519PrivateKey.from_private_bytes(key.value).public_key().public_bytes_raw()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +140,8 @@ class KeyVault:
         if algorithm not in allowed:
             names = ", ".join(each.name for each in allowed)
             raise KeyServiceError(f"{ref}: cannot be {algorithm.name}; it may be {names}")
+        if ref.usage is KeyUsage.FILE_SIGNING and not signatures.is_secret(algorithm, value):
+            raise KeyServiceError(f"{ref}: these bytes are no {algorithm.name} key")
         shown = check_value(Key(ref.usage, value), algorithm)
         made = KeyDescription(ref, algorithm, state, shown, valid_from, valid_to, parent)
         held = self._entries.setdefault(ref, KeyEntry(made, bytes(value)))
@@ -229,11 +223,11 @@ class KeyVault:
 
     def sign(self, ref: KeyRef, message: bytes) -> bytes:
         """See `hsm_sim.masters.MasterKeys`."""
-        return Ed25519PrivateKey.from_private_bytes(self.key(ref).value).sign(message)
+        return signatures.sign(self.describe(ref).algorithm, self.key(ref).value, message)
 
     def public_key(self, ref: KeyRef) -> bytes:
         """See `hsm_sim.masters.MasterKeys`."""
-        return signing_public_key(self.key(ref), self.describe(ref).algorithm)
+        return signatures.public_key(self.describe(ref).algorithm, self.key(ref).value)
 
     def encipher_data(self, ref: KeyRef, nonce: bytes, data: bytes, context: bytes) -> bytes:
         """See `hsm_sim.masters.MasterKeys`."""

@@ -29,6 +29,7 @@ from sqlite3 import Connection
 
 from cardcore.batch import RECORDS_MAX, BatchHeader, DeviceRegister, encode_batch
 from cardcore.digits import decode_date
+from cardcore.keys import Algorithm
 from cardcore.records import FIELD
 from terminals.errors import JournalDamagedError
 from terminals.journal import Journal, sync_folder
@@ -79,6 +80,7 @@ class BatchStatus:
     """A planned file: what it holds and what was answered. `answer` is None before the first."""
 
     sequence: int
+    key_version: int  # of the sender's signing key, chosen when the file was planned
     records: int
     settled: bool
     answer: Mapping[str, object] | None
@@ -179,9 +181,12 @@ def plan_batch(journal: Journal, *, key_version: int, now: datetime) -> int | No
     return sequence
 
 
-def build_batch(journal: Journal, sequence: int, sign: Sign) -> bytes:
-    """The bytes of a planned file, the same at every call. `KeyError` when it was never planned,
-    `JournalDamagedError` when the journal has lost a record of it.
+def build_batch(
+    journal: Journal, sequence: int, sign: Sign, algorithm: Algorithm = Algorithm.ED25519
+) -> bytes:
+    """The bytes of a planned file, the same at every call. `algorithm` is that of the key `sign`
+    uses. `KeyError` when it was never planned, `JournalDamagedError` when the journal has lost a
+    record of it.
     """
     planned = journal.query(
         "SELECT first_position, last_position, record_count, business_day, key_version, "
@@ -215,15 +220,22 @@ def build_batch(journal: Journal, sequence: int, sign: Sign) -> bytes:
         created_at=datetime.fromisoformat(created_at),
         record_count=record_count,
         register_count=len(registers),
+        signature_algorithm=algorithm,
     )
     return encode_batch(header, records, registers, sign)
 
 
-def write_batch(journal: Journal, sequence: int, sign: Sign, outbox: Path) -> Path:
+def write_batch(
+    journal: Journal,
+    sequence: int,
+    sign: Sign,
+    outbox: Path,
+    algorithm: Algorithm = Algorithm.ED25519,
+) -> Path:
     """Put a planned file into the outbox, whole or not at all; safe to repeat."""
     path = outbox / batch_name(journal.sender(), sequence)
     fresh = path.with_suffix(".part")
-    data = build_batch(journal, sequence, sign)
+    data = build_batch(journal, sequence, sign, algorithm)
     with fresh.open("wb") as file:
         file.write(data)
         file.flush()
@@ -252,11 +264,11 @@ def store_answer(
 def batches(journal: Journal) -> tuple[BatchStatus, ...]:
     """Every planned file, in order."""
     rows = journal.query(
-        "SELECT sequence, record_count, settled, answer FROM batches ORDER BY sequence"
+        "SELECT sequence, key_version, record_count, settled, answer FROM batches ORDER BY sequence"
     )
     return tuple(
-        BatchStatus(sequence, records, bool(settled), json.loads(answer) if answer else None)
-        for sequence, records, settled, answer in rows
+        BatchStatus(sequence, version, records, bool(settled), json.loads(answer or "null"))
+        for sequence, version, records, settled, answer in rows
     )
 
 

@@ -23,7 +23,7 @@ from api.cli.output import (
 )
 from api.cli.session import WorkersOption, open_engine, open_or_create_office
 from api.statement import Statement, read_statement
-from api.world.chips import ChipDrawer
+from api.world.chips import noted
 from api.world.demonstration import plan_demonstration
 from api.world.drive import TAPS, DriveError, Driven, drive
 from api.world.plan import Plan, TapRole
@@ -109,11 +109,7 @@ def _free_folder(plan: Plan) -> Path:
 
 
 def _holds(folder: Path, plan: Plan) -> bool:
-    drawer = ChipDrawer(chips_path(folder))
-    try:
-        return drawer.remembered("plan") == plan.fingerprint
-    finally:
-        drawer.close()
+    return noted(chips_path(folder), "plan") == plan.fingerprint
 
 
 def _drive(folder: Path, plan: Plan, workers: int) -> tuple[Driven, Statement]:

@@ -17,9 +17,10 @@ from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
-from api.composition import KEY_VERSION, KeyRoom
+from api.composition import KeyRoom, sender_label
 from api.world.plan import Plan, PlannedTap, TapRole
 from api.world.virtual_city import VirtualCity
+from cardcore.keys import KeyUsage
 from settlement.city import City
 from settlement.engine import Engine
 from settlement.intake import FileAnswer
@@ -114,14 +115,19 @@ def _upload(
     """Send what the collectors hold, in files of at most the permitted size."""
     for participant in world.participants():
         journal = world.journal(participant)
-        while plan_batch(journal, key_version=KEY_VERSION, now=now) is not None:
+        newest = keys.key_to_make(KeyUsage.FILE_SIGNING, sender_label(participant))
+        while plan_batch(journal, key_version=newest.ref.version, now=now) is not None:
             pass
+        signers = {each.ref.version: each for each in keys.sender_keys(participant)}
         for batch in pending_batches(journal):
+            # A file planned before a rotation goes on under the version it was planned with.
+            signer = signers[batch.key_version]
             path = write_batch(
                 journal,
                 batch.sequence,
-                partial(world.sign_as, participant),
+                partial(keys.service.sign, signer.ref),
                 world.outbox(participant),
+                signer.algorithm,
             )
             answer = receive_file(
                 world.city, path.read_bytes(), keys.service, now.replace(tzinfo=UTC), on_step

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from api.composition import KEY_VERSION, PSAM_KEY_INDEX, KeyRoom, signing_key_ref
-from api.world.chips import Chip, ChipAtRest, ChipDrawer, repeatable_random
+from api.composition import KEY_VERSION, PSAM_KEY_INDEX, KeyRoom
+from api.world.chips import Chip, ChipAtRest, ChipDrawer, ImageSeal, repeatable_random
 from api.world.plan import Plan, PlannedCard, PlannedTap, TapRole
 from cardcore.apdu import CommandApdu
 from cardcore.applets.transit import TransitProfile, personalise
@@ -98,7 +98,9 @@ class VirtualCity:
         self._on_step = on_step
         self._keys = keys
         self._plan = plan
-        self._drawer = ChipDrawer(chips_path(city.folder))
+        silicon = keys.key_to_make(KeyUsage.DATA_ENCRYPTION, plan.scheme.name)
+        seal = ImageSeal(keys.service, silicon.ref)
+        self._drawer = ChipDrawer(chips_path(city.folder), seal)
         self._lock = chips_path(city.folder).with_name("driving.lock").open("w", encoding="ascii")
         self._journals: dict[int, Journal] = {}
         self._terminals: dict[tuple[str, TapRole], Terminal] = {}
@@ -141,11 +143,12 @@ class VirtualCity:
                 senders=tuple(
                     SenderRow(
                         each.code,
-                        KEY_VERSION,
+                        key.ref.version,
                         each.code,
-                        self._keys.service.public_key(signing_key_ref(each.code)).hex(),
+                        self._keys.service.public_key(key.ref).hex(),
                     )
                     for each in plan.scheme.participants
+                    for key in self._keys.sender_keys(each.code)
                 ),
                 terminals=tuple(
                     {
@@ -200,10 +203,6 @@ class VirtualCity:
     def participants(self) -> Iterable[int]:
         """Participants with a terminal, in order of their codes."""
         return sorted({order.participant for order in self._plan.terminals})
-
-    def sign_as(self, participant: int, message: bytes) -> bytes:
-        """The signature of a collector."""
-        return self._keys.service.sign(signing_key_ref(participant), message)
 
     def _card_in_field(self, number: str) -> InProcessConnection:
         chip_id = f"card/{number}"

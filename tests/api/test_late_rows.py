@@ -16,7 +16,7 @@ import pytest
 
 from api.composition import KeyRoom, open_key_room
 from api.settings import Settings
-from api.world.chips import ChipDrawer
+from api.world.chips import ChipDrawer, ImageSeal
 from api.world.demonstration import plan_demonstration
 from api.world.drive import DAYS, drive
 from api.world.plan import Plan, TapRole
@@ -24,6 +24,7 @@ from api.world.published import plan_published
 from api.world.virtual_city import chips_path
 from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.card import Card
+from cardcore.keys import KeyUsage
 from cardcore.layout import LogRecord
 from cardcore.schemes.shenzhen import SCHEME
 from settlement.city import City, create_city, open_city
@@ -86,7 +87,10 @@ def trust(_city: City, _keys: KeyRoom) -> None:
 
 def log_of(folder: Path, card_number: str) -> list[LogRecord]:
     """EF18 as the chip itself reads it out, oldest first."""
-    drawer = ChipDrawer(chips_path(folder))
+    with open_city(folder) as city:
+        keys = open_key_room(Settings(), city.scheme)
+        silicon = keys.key_to_make(KeyUsage.DATA_ENCRYPTION, city.scheme.name)
+    drawer = ChipDrawer(chips_path(folder), ImageSeal(keys.service, silicon.ref))
     image = drawer.image(f"card/{card_number}")
     drawer.close()
     assert image is not None
