@@ -13,10 +13,10 @@ STAMP_SETUP := $(VENV)/.stamp-setup
 STAMP_DEV := $(VENV)/.stamp-dev
 STAMP_PCSC := $(VENV)/.stamp-pcsc
 PACKAGES := cardcore terminals settlement api hsm_sim
-# Debian packages the tests need: to build pyscard, then a reader service with virtual readers, and
-# other people's programs that have to see our card as a card.
+# Debian packages the tests need: to build pyscard, then a reader service with virtual readers,
+# other people's programs that have to see our card as a card, and a token that keeps keys.
 APT_PACKAGES := gcc libc6-dev python3-dev libpcsclite-dev pkg-config \
-	pcscd vsmartcard-vpcd opensc pcsc-tools
+	pcscd vsmartcard-vpcd opensc pcsc-tools softhsm2
 WORKERS ?= 2
 SCHEME ?= shenzhen
 
@@ -97,7 +97,7 @@ $(STAMP_SETUP): pyproject.toml constraints.txt $(STAMP_VENV)
 
 $(STAMP_DEV): $(STAMP_SETUP)
 	@echo "Installing the tools of the tests ..."
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev,hsm]'
 	@touch $@
 
 # The one package without a Linux wheel; only what speaks through card readers needs it.

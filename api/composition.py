@@ -1,21 +1,36 @@
 """The composition root: which provider stands behind each port.
 
-The only module that names the key service simulator. Everything else receives what it needs as an
-argument. A city's keys carry the name of its scheme as label; its senders sign as `sender-<code>`.
+Only this module, and the commands that are the key service's own, name the key service. Everything
+else receives what it needs as an argument. A city's keys carry the name of its scheme as label;
+its senders sign as `sender-<code>`.
 """
 
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
+from typing import Protocol
 
-from api.settings import KeyServiceKind, Settings
+from api.settings import (
+    KEY_SERVICE_TIMEOUT_SECONDS,
+    Environment,
+    KeyServiceKind,
+    KeyServiceSettings,
+    Settings,
+    SettingsRefusedError,
+)
 from cardcore.errors import KeyStateError
 from cardcore.keys import KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
 from cardcore.products import SHIPPED, key_refs, shipped
 from cardcore.schemes import Scheme
 from hsm_sim.in_process import InProcessKeyService
-from hsm_sim.psam import Psam, PsamProfile, make_psam
-from hsm_sim.published_keys import issuer_key_refs, published_vault
-from hsm_sim.vault import KeyVault
+from hsm_sim.masters import MasterKeys
+from hsm_sim.operations import KeyOperations
+from hsm_sim.psam import Psam, PsamProfile, maintenance_label, make_psam
+from hsm_sim.published_keys import issuer_key_refs, published_descriptions, published_vault
+from hsm_sim.token import open_token
+from hsm_sim.wire.addresses import Address, AddressError, TlsAddress, UnixAddress, read_host_port
+from hsm_sim.wire.client import RemoteKeyService
+from hsm_sim.wire.remote import RemotePsam
 
 KEY_VERSION = 1
 PSAM_KEY_INDEX = 1
@@ -27,12 +42,57 @@ def sender_label(sender: int) -> str:
     return f"sender-{sender}"
 
 
+def city_key_refs(scheme: Scheme) -> tuple[KeyRef, ...]:
+    """The names of every key a city needs: its cards', PSAMs', senders', its data's."""
+    return tuple(
+        dict.fromkeys(
+            [
+                *issuer_key_refs(scheme.name, KEY_VERSION),
+                KeyRef(KeyUsage.DATA_ENCRYPTION, scheme.name, KEY_VERSION),
+                KeyRef(KeyUsage.FILE_MAINTENANCE, maintenance_label(scheme.name), KEY_VERSION),
+                *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
+                *(
+                    KeyRef(KeyUsage.FILE_SIGNING, sender_label(each.code), KEY_VERSION)
+                    for each in scheme.participants
+                ),
+            ]
+        )
+    )
+
+
+class PsamMaker(Protocol):
+    """Makes PSAMs whose keys come out of a key service, and wakes them up again."""
+
+    def make_psam(self, profile: PsamProfile) -> Psam | RemotePsam:
+        """A new PSAM, with every purchase key of its label that is in use."""
+        ...
+
+    def wake_psam(self, image: bytes) -> Psam | RemotePsam:
+        """A PSAM after power came back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPsams:
+    """PSAMs in this process, over master keys that this process can use."""
+
+    masters: MasterKeys
+
+    def make_psam(self, profile: PsamProfile) -> Psam:
+        """See `PsamMaker`."""
+        return make_psam(profile, self.masters)
+
+    def wake_psam(self, image: bytes) -> Psam:
+        """See `PsamMaker`."""
+        return Psam.from_image(image, self.masters)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRoom:
-    """The key service of a city, and the PSAMs that were filled from it."""
+    """The key service of a city, and the PSAMs that are filled from it."""
 
     service: KeyService
-    _vault: KeyVault
+    psams: PsamMaker
 
     def key_to_make(self, usage: KeyUsage, label: str) -> KeyDescription:
         """The key new cards, files and data are made with: the newest active version.
@@ -52,7 +112,7 @@ class KeyRoom:
             each for each in described if each.state in {KeyState.ACTIVE, KeyState.RETIRING}
         )
 
-    def new_psam(self, scheme: Scheme, terminal: str) -> Psam:
+    def new_psam(self, scheme: Scheme, terminal: str) -> Psam | RemotePsam:
         """A new PSAM for a terminal (12 digits), holding the city's purchase keys."""
         profile = PsamProfile(
             terminal=terminal,
@@ -63,25 +123,78 @@ class KeyRoom:
             key_index=PSAM_KEY_INDEX,
             key_label=scheme.name,
         )
-        return make_psam(profile, self._vault)
+        return self.psams.make_psam(profile)
 
-    def wake_psam(self, image: bytes) -> Psam:
+    def wake_psam(self, image: bytes) -> Psam | RemotePsam:
         """A PSAM after power came back."""
-        return Psam.from_image(image, self._vault)
+        return self.psams.wake_psam(image)
 
 
 def open_key_room(settings: Settings, scheme: Scheme) -> KeyRoom:
-    """The key service these settings name, holding the keys of one city."""
-    assert settings.key_service is KeyServiceKind.IN_PROCESS
-    vault = published_vault(
-        [
-            *issuer_key_refs(scheme.name, KEY_VERSION),
-            KeyRef(KeyUsage.DATA_ENCRYPTION, scheme.name, KEY_VERSION),
-            *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
-            *(
-                KeyRef(KeyUsage.FILE_SIGNING, sender_label(each.code), KEY_VERSION)
-                for each in scheme.participants
-            ),
-        ]
-    )
-    return KeyRoom(InProcessKeyService(vault), vault)
+    """The key service these settings name, holding the keys of one city.
+
+    Raises `SettingsRefusedError` for settings that must not be, and
+    `KeyServiceUnavailableError` when production cannot see which keys it would run on.
+    """
+    chosen = settings.key_service
+    match chosen.kind:
+        case KeyServiceKind.IN_PROCESS:
+            vault = published_vault(city_key_refs(scheme))
+            return KeyRoom(InProcessKeyService(vault), LocalPsams(vault))
+        case KeyServiceKind.PKCS11:
+            masters = open_token(*_token(chosen))
+            room = KeyRoom(KeyOperations(masters), LocalPsams(masters))
+        case KeyServiceKind.UNIX | KeyServiceKind.TLS:
+            remote = RemoteKeyService(_address(chosen), KEY_SERVICE_TIMEOUT_SECONDS)
+            room = KeyRoom(remote, remote)
+    _refuse_public_keys(settings, room.service)
+    return room
+
+
+def _address(chosen: KeyServiceSettings) -> Address:
+    if chosen.kind is KeyServiceKind.UNIX:
+        return UnixAddress(Path(chosen.address))
+    # Settings with TLS and without these three cannot be made.
+    assert chosen.certificate is not None
+    assert chosen.private_key is not None
+    assert chosen.authority is not None
+    try:
+        host, port = read_host_port(chosen.address)
+    except AddressError as error:
+        raise SettingsRefusedError(f"ONECARD_KEY_SERVICE: {error}") from error
+    return TlsAddress(host, port, chosen.certificate, chosen.private_key, chosen.authority)
+
+
+def _token(chosen: KeyServiceSettings) -> tuple[Path, str, str]:
+    """Library, token label and PIN. The PIN is read once, from a file nobody else may read."""
+    label, at, library = chosen.address.partition("@")
+    if not at or not label or not library:
+        raise SettingsRefusedError(
+            f"ONECARD_KEY_SERVICE: {chosen.address!r} is not LABEL@LIBRARY, a token and the "
+            "PKCS#11 library that reaches it"
+        )
+    assert chosen.pin_file is not None  # settings without it cannot be made
+    try:
+        if chosen.pin_file.stat().st_mode & 0o077:
+            raise SettingsRefusedError(
+                f"{chosen.pin_file}: others may read the PIN; take that away with chmod 600"
+            )
+        return Path(library), label, chosen.pin_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsRefusedError(
+            f"{chosen.pin_file}: {error.strerror}; ONECARD_KEY_SERVICE_PIN_FILE must name a file "
+            "with the token's PIN"
+        ) from error
+
+
+def _refuse_public_keys(settings: Settings, service: KeyService) -> None:
+    """Production starts with no key that anyone can compute."""
+    if settings.environment is not Environment.PRODUCTION:
+        return
+    public = published_descriptions(service.describe_keys())
+    if public:
+        names = ", ".join(str(each.ref) for each in public[:3])
+        raise SettingsRefusedError(
+            f"production refuses public test keys: the key service holds {names} and "
+            f"{len(public)} in all; load real ones by a ceremony"
+        )

@@ -6,6 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+
+#: How long a key service may take to answer one request before it counts as absent.
+KEY_SERVICE_TIMEOUT_SECONDS = 30.0
 
 
 class Environment(StrEnum):
@@ -20,6 +24,9 @@ class KeyServiceKind(StrEnum):
     """Which provider stands behind the key service port."""
 
     IN_PROCESS = "in-process"  # public test keys in this process's memory
+    UNIX = "unix"  # a key service of its own, behind a Unix socket
+    TLS = "tls"  # the same, behind TLS with client certificates
+    PKCS11 = "pkcs11"  # a token, through its PKCS#11 library
 
 
 class SettingsRefusedError(Exception):
@@ -27,29 +34,94 @@ class SettingsRefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyServiceSettings:
+    """Where the key service is. Written as one word: `in-process`, `unix:PATH`, `tls:HOST:PORT`,
+    `pkcs11:LABEL@LIBRARY`.
+    """
+
+    kind: KeyServiceKind = KeyServiceKind.IN_PROCESS
+    address: str = ""
+    certificate: Path | None = None  # of this client, with its key, and who signs the server's
+    private_key: Path | None = None
+    authority: Path | None = None
+    pin_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind is KeyServiceKind.IN_PROCESS) != (not self.address):
+            raise SettingsRefusedError(
+                f"ONECARD_KEY_SERVICE: {self.kind} and {self.address!r} do not go together; write "
+                "in-process, unix:PATH, tls:HOST:PORT or pkcs11:LABEL@LIBRARY"
+            )
+        if self.kind is KeyServiceKind.TLS and None in {
+            self.certificate,
+            self.private_key,
+            self.authority,
+        }:
+            raise SettingsRefusedError(
+                "a key service behind TLS asks who calls: set ONECARD_KEY_SERVICE_CERTIFICATE, "
+                "ONECARD_KEY_SERVICE_PRIVATE_KEY and ONECARD_KEY_SERVICE_AUTHORITY to PEM files"
+            )
+        if self.kind is KeyServiceKind.PKCS11 and self.pin_file is None:
+            raise SettingsRefusedError(
+                "a token asks for its PIN: set ONECARD_KEY_SERVICE_PIN_FILE to a file only this "
+                "user can read"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Settings of one process. Construction refuses what must never run."""
 
     environment: Environment = Environment.DEMO
-    key_service: KeyServiceKind = KeyServiceKind.IN_PROCESS
+    key_service: KeyServiceSettings = KeyServiceSettings()
 
     def __post_init__(self) -> None:
         if self.environment is Environment.PRODUCTION and (
-            self.key_service is KeyServiceKind.IN_PROCESS
+            self.key_service.kind is KeyServiceKind.IN_PROCESS
         ):
             raise SettingsRefusedError(
                 "production refuses the in-process key service: it holds public test keys in "
-                "memory. Set ONECARD_ENVIRONMENT to demo or test."
+                "memory. Set ONECARD_ENVIRONMENT to demo or test, or ONECARD_KEY_SERVICE to a key "
+                "service of its own."
             )
 
 
-def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from `ONECARD_ENVIRONMENT`. `SettingsRefusedError` on a value that is none."""
+def read_environment(environ: Mapping[str, str] = os.environ) -> Environment:
+    """`ONECARD_ENVIRONMENT` alone: a device of keys asks for no key service."""
     value = environ.get("ONECARD_ENVIRONMENT", Environment.DEMO)
-    try:
-        return Settings(Environment(value))
-    except ValueError as error:
+    if value not in set(Environment):
         known = ", ".join(Environment)
+        raise SettingsRefusedError(f"ONECARD_ENVIRONMENT is {value!r}; it must be one of {known}")
+    return Environment(value)
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from `ONECARD_ENVIRONMENT` and `ONECARD_KEY_SERVICE`, the latter with
+    `_CERTIFICATE`, `_PRIVATE_KEY`, `_AUTHORITY` and `_PIN_FILE`.
+
+    `SettingsRefusedError` on a value that is none.
+    """
+    environment = read_environment(environ)
+    service = environ.get("ONECARD_KEY_SERVICE", KeyServiceKind.IN_PROCESS)
+    kind, _, address = service.partition(":")
+    if kind not in set(KeyServiceKind):
+        known = ", ".join(KeyServiceKind)
         raise SettingsRefusedError(
-            f"ONECARD_ENVIRONMENT is {value!r}; it must be one of {known}"
-        ) from error
+            f"ONECARD_KEY_SERVICE is {service!r}; it must begin with one of {known}"
+        )
+
+    def path(name: str) -> Path | None:
+        text = environ.get(f"ONECARD_KEY_SERVICE_{name}")
+        return None if text is None else Path(text)
+
+    return Settings(
+        environment,
+        KeyServiceSettings(
+            KeyServiceKind(kind),
+            address,
+            certificate=path("CERTIFICATE"),
+            private_key=path("PRIVATE_KEY"),
+            authority=path("AUTHORITY"),
+            pin_file=path("PIN_FILE"),
+        ),
+    )

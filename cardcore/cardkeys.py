@@ -14,9 +14,10 @@ master file serves every application that has none of its own with that usage an
 import struct
 from dataclasses import dataclass, replace
 
-from cardcore.crypto import SUITES, Suite
+from cardcore import scp03
+from cardcore.crypto import SUITES, Suite, suite_algorithm
 from cardcore.errors import DecodeError
-from cardcore.keys import Algorithm, Key, KeyUsage
+from cardcore.keys import Key, KeyUsage
 
 #: The key file of a directory.
 FID_KEYS = 0x0000
@@ -50,7 +51,7 @@ _USAGES = {code: usage for usage, code in _CODES.items()}
 @dataclass(frozen=True, slots=True)
 class CardKey:
     """One key of an application: `index` is what a command names, `version` and `algorithm` what
-    INITIALIZE shows. Algorithm 00 and 01 are both 3DES: published cards show either.
+    INITIALIZE shows (`cardcore.crypto.suite_algorithm`).
 
     `tries_max` 0: the key is never blocked. Keys of EXTERNAL AUTHENTICATE and of secure
     messaging should count.
@@ -68,7 +69,7 @@ class CardKey:
             raise ValueError(f"a {self.key.usage} key of a card has 16 bytes")
         if not 0 <= self.tries_max <= TRIES_MAX:
             raise ValueError(f"{self.tries_max} tries do not fit into 63Cx")
-        if (self.algorithm or Algorithm.PBOC_3DES) not in SUITES and not self.is_channel:
+        if suite_algorithm(self.algorithm) is None and not self.is_channel:
             raise ValueError(f"algorithm {self.algorithm:02X} has no suite")
 
     @property
@@ -83,8 +84,16 @@ class CardKey:
 
     @property
     def suite(self) -> Suite:
-        """The algorithm suite the key is for."""
-        return SUITES[Algorithm(self.algorithm or Algorithm.PBOC_3DES)]
+        """The algorithm suite the key is for; a key of the secure channel has none."""
+        algorithm = suite_algorithm(self.algorithm)
+        assert algorithm is not None, self
+        return SUITES[algorithm]
+
+    def check_value(self) -> bytes:
+        """3 bytes by which the key is recognised, as the key service shows them."""
+        if self.is_channel:
+            return scp03.check_value(self.key)
+        return self.suite.check_value(self.key.value)
 
     def encode(self) -> bytes:
         """22 bytes, one record of the key file.

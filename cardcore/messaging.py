@@ -3,9 +3,10 @@
 Decides how a command is protected and how protection is taken off; both sides stand here. Leaves
 which key serves, and how often it may be wrong, to the card's commands.
 
-The MAC stands under CLA INS P1 P2 Lc and the data as they are sent, Lc with its four bytes; its
-initial value is the challenge. Enciphered data are length and data, padded, in 3DES-ECB; some
-card systems pad a message only that needs it, and both are read.
+The MAC stands over CLA INS P1 P2 Lc and the data as they are sent, Lc with its four bytes, and
+starts from the challenge. Enciphered data are length and data, padded to whole blocks of the key's
+suite (8 bytes of triple DES, 16 of SM4 and AES), in ECB; some card systems pad a message only that
+needs it, and both are read.
 """
 
 import hmac
@@ -15,7 +16,6 @@ from cardcore.apdu import CommandApdu
 from cardcore.cardkeys import CardKey
 
 MAC_BYTES = 4
-_BLOCK = 8
 
 
 def protect(command: CommandApdu, key: CardKey, challenge: bytes, *, encipher: bool) -> CommandApdu:
@@ -32,7 +32,7 @@ def protect(command: CommandApdu, key: CardKey, challenge: bytes, *, encipher: b
     data = command.data
     if encipher:
         plain = bytes((len(data),)) + data
-        padded = plain + b"\x80" + bytes(-(len(plain) + 1) % _BLOCK)
+        padded = plain + b"\x80" + bytes(-(len(plain) + 1) % key.suite.block_bytes)
         data = key.suite.encipher(key.key.value, padded)
     return replace(command, data=data + _mac(command, data, key, challenge))
 
@@ -46,13 +46,14 @@ def take_off(command: CommandApdu, key: CardKey, challenge: bytes) -> bytes | No
 
 def decipher(data: bytes, key: CardKey) -> bytes | None:
     """The data inside an enciphered message, or None when it is none."""
-    if not data or len(data) % _BLOCK:
+    block_bytes = key.suite.block_bytes
+    if not data or len(data) % block_bytes:
         return None
     plain = key.suite.decipher(key.key.value, data)
     end = 1 + plain[0]
     padding = plain[end:]
     whole = end <= len(plain) and (not padding or padding == b"\x80".ljust(len(padding), b"\x00"))
-    return plain[1:end] if whole and len(padding) <= _BLOCK else None
+    return plain[1:end] if whole and len(padding) <= block_bytes else None
 
 
 def _mac(command: CommandApdu, data: bytes, key: CardKey, challenge: bytes) -> bytes:

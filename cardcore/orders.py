@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cardcore.applets import health, library, purse, social_security, transit
+from cardcore.crypto import suite_algorithm
 from cardcore.fixed import FixedLayout
 from cardcore.keyfile import KeySlot
 from cardcore.layout import (
@@ -158,7 +159,9 @@ def _city_union(order: CardOrder) -> CityPublicInformation:
     )
 
 
-def _social_security(_: Product, settings: SocialSecuritySettings, order: CardOrder) -> Package:
+def _social_security(
+    product: Product, settings: SocialSecuritySettings, order: CardOrder
+) -> Package:
     issue_names = {each.name for each in social_security.ISSUE.fields}
     issue = {
         "version": settings.version,
@@ -171,11 +174,14 @@ def _social_security(_: Product, settings: SocialSecuritySettings, order: CardOr
         "name": order.holder.name,
     }
     given = order.social_security
+    algorithm = suite_algorithm(product.keys.algorithm)
+    assert algorithm is not None, product
     return social_security.package(
         social_security.SocialSecurityProfile(
             {**issue, **{name: given[name] for name in given if name in issue_names}},
             {**holder, **{name: given[name] for name in given if name not in issue_names}},
             photo=order.photo,
+            algorithm=algorithm,
         )
     )
 

@@ -279,7 +279,12 @@ def _put_keys(
         head = key.encode()
         wrapped = chip_keys.wrapped_card_key(ref, factor)
         data = head[:_WRAPPED_AT] + wrapped + keys.check_value(ref, factor)
-        _accept((yield CommandApdu(0x80, 0xD8, 0x00, 0x00, data)))
+        response = yield CommandApdu(0x80, 0xD8, 0x00, 0x00, data)
+        if response.sw == StatusWord.DATA_WRONG:
+            said = f"the product says algorithm {settings.algorithm:02X}"
+            detail = f"{ref}: the card finds another check value; {said}, what is the key's?"
+            raise _EndError(Result.REFUSED, response.sw, detail)
+        _accept(response)
 
 
 def _put_pin(plan: Plan, planned: PlannedApplication, _: IssuerChannelKeys) -> _Dialogue:

@@ -71,9 +71,13 @@ def derive(key: bytes, constant: int, context: bytes, length: int) -> bytes:
     '852d207b7cc8c880231edfd5c644cfb1'
     """
     assert length <= BLOCK, length
-    return cmac(
-        key, bytes(11) + bytes((constant, 0)) + (8 * length).to_bytes(2, "big") + b"\x01" + context
-    )[:length]
+    return cmac(key, derivation_data(constant, context, length))[:length]
+
+
+def derivation_data(constant: int, context: bytes, length: int) -> bytes:
+    """What `derive` takes the CMAC of; a device that keeps the key does the same inside."""
+    head = bytes(11) + bytes((constant, 0)) + (8 * length).to_bytes(2, "big")
+    return head + b"\x01" + context
 
 
 def cmac(key: bytes, data: bytes) -> bytes:
@@ -87,7 +91,12 @@ def static_key(master: bytes, factor: bytes) -> bytes:
     """A card's own static key from a master key by 8 bytes of its own. Our rule: no public one is
     for AES; a channel made under another issuer's rule needs only other static keys.
     """
-    return derive(master, _STATIC, factor, BLOCK)
+    return cmac(master, static_key_data(factor))
+
+
+def static_key_data(factor: bytes) -> bytes:
+    """What `static_key` takes the CMAC of under the master."""
+    return derivation_data(_STATIC, factor, BLOCK)
 
 
 def card_challenge(enc_key: Key, sequence: int, aid: bytes) -> bytes:

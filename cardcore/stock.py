@@ -5,6 +5,7 @@ a holder would notice to `cardcore.personalisation`.
 """
 
 from cardcore.cardkeys import CardKey
+from cardcore.errors import KeyUsageError
 from cardcore.keys import KeyService
 from cardcore.layout import PublicInformation
 from cardcore.package import new_chip
@@ -15,16 +16,16 @@ def stock_chip(public: PublicInformation, product: Product, keys: KeyService, la
     """The image of a new chip with this number, whose keys are made from those of the city.
 
     Key bytes pass here on their way into the chip, as they do in the secured room of its maker.
+    Raises `KeyUsageError` when a key is of another algorithm than the product says.
     """
     settings = product.keys
-    chip_keys = [
-        CardKey(
-            slot.index,
-            settings.version,
-            settings.algorithm,
-            keys.derive_card_key(slot.ref(label + settings.chip, settings.version), public.factor),
-            slot.tries_max,
-        )
-        for slot in CHIP_KEYS
-    ]
+    chip_keys = []
+    for slot in CHIP_KEYS:
+        ref = slot.ref(label + settings.chip, settings.version)
+        value = keys.derive_card_key(ref, public.factor)
+        key = CardKey(slot.index, ref.version, settings.algorithm, value, slot.tries_max)
+        if key.check_value() != keys.check_value(ref, public.factor):
+            wanted = f"algorithm {settings.algorithm:02X} that product {product.name} names"
+            raise KeyUsageError(f"{ref}: is not of the {wanted}")
+        chip_keys.append(key)
     return new_chip(public.encode(), chip_keys)

@@ -12,5 +12,6 @@ Read it in this order::
     operations.py      what may be done with a key: usage and state are enforced
     in_process.py      the key service in this process
     proof/             bulk: one reason for every row of a column of TACs
+    token/             master keys in a PKCS#11 token; what of them leaves it, and for how long
     psam/              the PSAM: one APDU in, one APDU out, a sequence that never repeats
 """

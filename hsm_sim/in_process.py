@@ -8,7 +8,8 @@ from collections.abc import Callable
 from datetime import date
 
 from cardcore.keys import InsecureKeyServiceWarning
-from hsm_sim.operations import KeyOperations, today_here
+from hsm_sim.operations import KeyOperations, Prove, today_here
+from hsm_sim.proof.column import prove_column
 from hsm_sim.vault import KeyVault
 
 
@@ -19,10 +20,15 @@ class InProcessKeyService(KeyOperations):
     `InsecureKeyServiceWarning` whenever one is made.
     """
 
-    def __init__(self, vault: KeyVault, today: Callable[[], date] = today_here) -> None:
+    def __init__(
+        self,
+        vault: KeyVault,
+        today: Callable[[], date] = today_here,
+        prove: Prove = prove_column,
+    ) -> None:
         warnings.warn(
             "the key service holds its keys in this process's memory: tests and demos only",
             InsecureKeyServiceWarning,
             stacklevel=2,
         )
-        super().__init__(vault, today)
+        super().__init__(vault, today, prove)

@@ -7,12 +7,13 @@ provider refuses the same; leaves the bulk proof to `proof`, and every formula t
 
 import hmac
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from enum import Enum
 
 from cardcore import scp03
+from cardcore.crypto import SUITES
 from cardcore.errors import CryptogramError, KeyStateError, KeyUsageError, UnknownKeyError
 from cardcore.keys import (
     IssuerChannelKeys,
@@ -39,6 +40,9 @@ _AUTHENTICATION_USAGES = frozenset(
 _MESSAGE_USAGES = frozenset({KeyUsage.FILE_MAINTENANCE, KeyUsage.PIN_UNBLOCK, KeyUsage.PIN_RELOAD})
 _BLOCK = 8
 
+#: From TAC keys by version and a column to a reason a row.
+Prove = Callable[[Mapping[int, TacKey], TacColumn], bytes]
+
 
 class _Act(Enum):
     """What an operation does to the world, and so in which states a key may do it."""
@@ -63,11 +67,20 @@ def state_on(key: KeyDescription, day: date) -> KeyState:
 
 
 class KeyOperations:
-    """`cardcore.keys.KeyService` over master keys, wherever they live."""
+    """`cardcore.keys.KeyService` over master keys, wherever they live.
 
-    def __init__(self, masters: MasterKeys, today: Callable[[], date] = today_here) -> None:
+    `prove` is `prove_column`, or the same on several processes (`hsm_sim.proof.workers`).
+    """
+
+    def __init__(
+        self,
+        masters: MasterKeys,
+        today: Callable[[], date] = today_here,
+        prove: Prove = prove_column,
+    ) -> None:
         self._masters = masters
         self._today = today
+        self._prove = prove
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._masters!r})"
@@ -129,6 +142,8 @@ class KeyOperations:
     def encipher_message(self, ref: KeyRef, factor: bytes, blocks: bytes) -> bytes:
         """See the port."""
         key = self._card_key(ref, factor, _MESSAGE_USAGES, _Act.GO_ON, "protect a message")
+        block_bytes = SUITES[self._masters.describe(ref).algorithm].block_bytes
+        assert len(blocks) % block_bytes == 0, (len(blocks), block_bytes)
         return key.encipher(blocks)
 
     def session_mac(self, ref: KeyRef, factor: bytes, session_input: bytes, data: bytes) -> bytes:
@@ -162,7 +177,7 @@ class KeyOperations:
             for each in described
             if each.state in _Act.GO_ON.value
         }
-        return prove_column(keys, column)
+        return self._prove(keys, column)
 
     def sign(self, ref: KeyRef, message: bytes) -> bytes:
         """See the port."""

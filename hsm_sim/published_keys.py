@@ -8,8 +8,8 @@ them: a key anyone can compute protects nothing, and production settings must no
 import hashlib
 from collections.abc import Iterable
 
-from cardcore.keys import KeyRef, KeyUsage
-from hsm_sim.vault import CARD_USAGES, KeyVault, key_bytes
+from cardcore.keys import Key, KeyDescription, KeyRef, KeyUsage
+from hsm_sim.vault import CARD_USAGES, KeyVault, check_value, key_bytes
 
 RULE_TEXT = "onecard public test key"
 
@@ -58,4 +58,14 @@ def public_test_keys(vault: KeyVault) -> tuple[KeyRef, ...]:
         each.description.ref
         for each in vault.entries()
         if each.value is not None and is_public_test_key(each.description.ref, each.value)
+    )
+
+
+def published_descriptions(described: Iterable[KeyDescription]) -> tuple[KeyDescription, ...]:
+    """Those whose check value is the public test key's of that name: seen from outside a device."""
+    return tuple(
+        each
+        for each in described
+        if each.check_value
+        == check_value(Key(each.ref.usage, published_key(each.ref)), each.algorithm)
     )

@@ -5,7 +5,7 @@ done with a key to `operations`, and how keys arrive to the ceremonies of `devic
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -83,9 +83,45 @@ def check_value(key: Key, algorithm: Algorithm | None = None) -> str:
         shown = hashlib.sha256(signatures.public_key(algorithm, key.value)).digest()
     elif key.usage in CHANNEL_USAGES:
         shown = scp03.check_value(key)
+    elif key.usage is KeyUsage.TRANSPORT:
+        # AES-256, which no card's suite takes.
+        cipher = Cipher(algorithms.AES(key.value), modes.ECB())  # noqa: S305 - one block
+        shown = cipher.encryptor().update(bytes(16))
     else:
         shown = SUITES[algorithm].check_value(key.value)
     return shown[:CHECK_VALUE_BYTES].hex().upper()
+
+
+def checked_algorithm(ref: KeyRef, algorithm: Algorithm | None) -> Algorithm:
+    """What a key of that name shall be, the usual one when none is named.
+
+    Raises `KeyServiceError` for a version that does not fit one byte, or an algorithm that the
+    usage does not allow.
+    """
+    if not 0 <= ref.version <= VERSION_MAX:
+        raise KeyServiceError(f"{ref}: a version is 0 to {VERSION_MAX}")
+    allowed = key_algorithms(ref.usage)
+    algorithm = algorithm or allowed[0]
+    if algorithm not in allowed:
+        names = ", ".join(each.name for each in allowed)
+        raise KeyServiceError(f"{ref}: cannot be {algorithm.name}; it may be {names}")
+    return algorithm
+
+
+def check_key_bytes(ref: KeyRef, algorithm: Algorithm, value: bytes) -> None:
+    """Raises `KeyServiceError` when these bytes cannot be a key of that name."""
+    if len(value) != key_bytes(ref.usage):
+        raise KeyServiceError(f"{ref}: {len(value)} bytes, not {key_bytes(ref.usage)}")
+    if ref.usage is KeyUsage.FILE_SIGNING and not signatures.is_secret(algorithm, value):
+        raise KeyServiceError(f"{ref}: these bytes are no {algorithm.name} key")
+
+
+def moved_description(description: KeyDescription, state: KeyState) -> KeyDescription:
+    """A key moved on in its life; `KeyStateError` for a way back."""
+    if _STATES.index(state) < _STATES.index(description.state):
+        now = description.state
+        raise KeyStateError(f"{description.ref}: is {now} and cannot become {state} again")
+    return replace(description, state=state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +167,8 @@ class KeyVault:
         byte, or other bytes under a name already taken: cards in the field hold keys made from
         the old.
         """
-        if len(value) != key_bytes(ref.usage):
-            raise KeyServiceError(f"{ref}: {len(value)} bytes, not {key_bytes(ref.usage)}")
-        if not 0 <= ref.version <= VERSION_MAX:
-            raise KeyServiceError(f"{ref}: a version is 0 to {VERSION_MAX}")
-        allowed = key_algorithms(ref.usage)
-        algorithm = algorithm or allowed[0]
-        if algorithm not in allowed:
-            names = ", ".join(each.name for each in allowed)
-            raise KeyServiceError(f"{ref}: cannot be {algorithm.name}; it may be {names}")
-        if ref.usage is KeyUsage.FILE_SIGNING and not signatures.is_secret(algorithm, value):
-            raise KeyServiceError(f"{ref}: these bytes are no {algorithm.name} key")
+        algorithm = checked_algorithm(ref, algorithm)
+        check_key_bytes(ref, algorithm, value)
         shown = check_value(Key(ref.usage, value), algorithm)
         made = KeyDescription(ref, algorithm, state, shown, valid_from, valid_to, parent)
         held = self._entries.setdefault(ref, KeyEntry(made, bytes(value)))
@@ -154,17 +181,20 @@ class KeyVault:
         assert entry.description.ref not in self._entries, entry.description.ref
         self._entries[entry.description.ref] = entry
 
+    def take_over(self, entries: Iterable[KeyEntry]) -> None:
+        """Hold exactly these from now on, all at once: a ceremony changed what is kept while
+        this vault was in use.
+        """
+        self._entries = {entry.description.ref: entry for entry in entries}
+
     def move(self, ref: KeyRef, state: KeyState) -> KeyDescription:
         """Move a key on in its life; destroying it forgets its bytes.
 
         Raises `KeyStateError` for a way back.
         """
         entry = self._entry(ref)
-        now = entry.description.state
-        if _STATES.index(state) < _STATES.index(now):
-            raise KeyStateError(f"{ref}: is {now} and cannot become {state} again")
         value = None if state is KeyState.DESTROYED else entry.value
-        moved = KeyEntry(replace(entry.description, state=state), value)
+        moved = KeyEntry(moved_description(entry.description, state), value)
         self._entries[ref] = moved
         return moved.description
 

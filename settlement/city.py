@@ -9,6 +9,7 @@ can be computed again from them, except what people decided, which is in the dat
     raw/<aa>/<sha256>.ocb                  batch files as received
     facts/<sha256>/<bucket>.parquet        the same as columns
     inputs/<sha256>.json                   registry as a run saw it
+    inputs/<sha256>.parquet                what a run judged that could not be judged before
     runs/<settlement day>/<run id>/        what a run wrote
     seals/<settlement day>.json            closed days
     scratch/                               what is computed aside and thrown away
@@ -61,6 +62,10 @@ class City:
     def input_path(self, sha256: str) -> Path:
         """Where a registry is kept as a run saw it."""
         return self.folder / "inputs" / f"{sha256}.json"
+
+    def review_path(self, sha256: str) -> Path:
+        """Where a review is kept as a run saw it."""
+        return self.folder / "inputs" / f"{sha256}.parquet"
 
     def run_folder(self, settlement_day: date, run_id: str) -> Path:
         """Where a run writes."""

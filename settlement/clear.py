@@ -6,6 +6,7 @@ neither the number of buckets nor the order in which they were done can show.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from settlement.ledger import Sums
 from settlement.reconciliation.bucket import BucketResult, Tally
 from settlement.reconciliation.fares import NOT_A_FARE, class_name
 from settlement.seal import Sealable, canonical_json
+from settlement.window import DiscountRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +31,8 @@ class OperatorTotals:
 
 
 @dataclass(frozen=True, slots=True)
-class ClassTotals:
-    """Accepted fares of one class at one operator: the discount is what a subsidy starts from."""
-
-    operator: int
-    fare_class: str
-    records: int
-    tariff_fen: int
-    charged_fen: int
-
-    @property
-    def discount_fen(self) -> int:
-        """Full tariff less what was charged."""
-        return self.tariff_fen - self.charged_fen
-
-
-@dataclass(frozen=True, slots=True)
 class ReasonTotals:
-    """Records of one reason, in count and in money (I9)."""
+    """Records of one reason, in count and in money (I9), less those released from it."""
 
     reason: Reason
     records: int
@@ -59,7 +45,9 @@ class RunTotals:
 
     Counts and money are the run's own; float, balances and gaps are the city's as they stand
     after it. `charged_fen` and `tariff_fen` are those of accepted debits, `late` counts accepted
-    records of an earlier business day, `notes` accepted records by note.
+    records of an earlier business day, `notes` accepted records by note. A record of a closed day
+    that is decided again is no new record: it counts where it is now and, with a minus, where it
+    was, so that days add up.
     """
 
     records: int
@@ -89,7 +77,7 @@ class Clearing:
     buckets: Mapping[int, Sums]  # the cards' side
     participants: Mapping[int, Sums]  # the participants' side
     operators: Mapping[int, OperatorTotals]
-    classes: tuple[ClassTotals, ...]
+    classes: tuple[DiscountRow, ...]
     reasons: tuple[ReasonTotals, ...]
     totals: RunTotals
 
@@ -135,31 +123,36 @@ def output_hash(outputs: Iterable[tuple[str, str]], totals: RunTotals) -> str:
 
 def _card_side(tallies: Iterable[Tally]) -> Sums:
     """What the cards of a bucket lost and gained, by disposition only."""
-    sums = dict.fromkeys(("debit_fen", "load_fen", "suspended_debit_fen", "suspended_load_fen"), 0)
+    sums: Counter[str] = Counter()
     for tally in tallies:
-        held = tally.disposition == Disposition.SUSPENDED
-        name = ("suspended_" if held else "") + ("load_fen" if tally.is_load else "debit_fen")
-        sums[name] += abs(tally.float_fen)
+        sums[_sum_name(tally)] += abs(tally.float_fen)
     return Sums(**sums)
+
+
+def _sum_name(tally: Tally) -> str:
+    """Which of the `Sums` a tally that moves money belongs to."""
+    name = "load_fen" if tally.is_load else "debit_fen"
+    if tally.is_release:
+        return f"released_{name}"
+    return f"suspended_{name}" if tally.disposition == Disposition.SUSPENDED else name
 
 
 def _participant_side(tallies: Iterable[Tally]) -> dict[int, Sums]:
     """What each participant is owed, owes, and has held in suspense, by share and by reason."""
-    sums: dict[int, list[int]] = {}
+    sums: dict[int, Counter[str]] = {}
     for tally in tallies:
-        accepted = tally.disposition == Disposition.ACCEPTED
-        if accepted and not tally.is_load:
-            for code, share_fen in share_out(tally.operator, tally.amount_fen).items():
-                sums.setdefault(code, [0, 0, 0, 0])[0] += share_fen
-        elif accepted:
-            sums.setdefault(tally.operator, [0, 0, 0, 0])[1] += tally.amount_fen
-        elif Reason(tally.reason).disposition is Disposition.SUSPENDED:
+        shares_fen = {tally.operator: abs(tally.amount_fen)}
+        if tally.disposition == Disposition.ACCEPTED:
+            if not tally.is_load:
+                shares_fen = share_out(tally.operator, tally.amount_fen)
+        elif Reason(tally.reason).disposition is not Disposition.SUSPENDED or (
             # A load that no chain proves may never have happened: nothing to hold.
-            if tally.is_load and not tally.chained:
-                continue
-            place = 3 if tally.is_load else 2
-            sums.setdefault(tally.operator, [0, 0, 0, 0])[place] += tally.amount_fen
-    return {code: Sums(*sums[code]) for code in sorted(sums)}
+            tally.is_load and not tally.chained
+        ):
+            continue
+        for code, share_fen in shares_fen.items():
+            sums.setdefault(code, Counter())[_sum_name(tally)] += share_fen
+    return {code: Sums(**sums[code]) for code in sorted(sums)}
 
 
 def _operators(tallies: Iterable[Tally]) -> dict[int, OperatorTotals]:
@@ -178,7 +171,7 @@ def _operators(tallies: Iterable[Tally]) -> dict[int, OperatorTotals]:
     return {code: OperatorTotals(*sums[code]) for code in sorted(sums)}
 
 
-def _classes(tallies: Iterable[Tally]) -> tuple[ClassTotals, ...]:
+def _classes(tallies: Iterable[Tally]) -> tuple[DiscountRow, ...]:
     sums: dict[tuple[int, int], list[int]] = {}
     for tally in tallies:
         if tally.disposition != Disposition.ACCEPTED or tally.fare_class == NOT_A_FARE:
@@ -188,7 +181,7 @@ def _classes(tallies: Iterable[Tally]) -> tuple[ClassTotals, ...]:
         row[1] += tally.tariff_fen
         row[2] += tally.amount_fen
     return tuple(
-        ClassTotals(operator, class_name(code), *sums[operator, code])
+        DiscountRow(operator, class_name(code), *sums[operator, code])
         for operator, code in sorted(sums)
     )
 

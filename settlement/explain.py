@@ -2,10 +2,12 @@
 
 Decides which steps there are and where their figures come from. Leaves the wording to
 `settlement.stories`, the APDUs that made the record to whoever saw them, and the layout on screen
-or page to the caller. A record that came in more than once has one telling for each time.
+or page to the caller. A record that came in more than once has one telling for each time; one that
+was decided again on a later day has every decision in its telling.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +21,17 @@ from settlement import columnar
 from settlement.city import City
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.ledger import Entry, EntryKind
+from settlement.reconciliation.inputs import file_number
 from settlement.reconciliation.run import decisions_path
 from settlement.registry import Registry
+from settlement.review import review_size
 from settlement.runs import fact_path
-from settlement.service import gather_inputs
+from settlement.service import still_made_of
 from settlement.store import days as day_store
 from settlement.store.files import load_files
 from settlement.store.registry import load_registry
-from settlement.stories import Decision, Neighbour, Story, Telling, tell
-from settlement.window import ClosedDay, FileRow, RunInputs
+from settlement.stories import Decision, Judgement, Neighbour, Story, Telling, tell
+from settlement.window import ClosedDay, FileRow
 
 _FIND = """
 SELECT parse_filename(parse_dirpath(filename)) AS content_hash,
@@ -39,10 +43,15 @@ ORDER BY ALL
 _CARD = """
 SELECT DISTINCT lower(printf('%012x-%08d', terminal, terminal_serial)), time,
     balance_before_fen, balance_after_fen
-FROM read_parquet($paths)
-WHERE card_number = $card_number AND format_fault = 0 AND proof = $proven
+FROM read_parquet($paths, filename = true) AS fact
+LEFT JOIN review
+    ON review.file = ('0x' || parse_filename(parse_dirpath(fact.filename))[:16])::UBIGINT
+    AND review.row = fact.row
+WHERE card_number = $card_number AND format_fault = 0
+    AND coalesce(review.proof, fact.proof) = $proven
 ORDER BY time, 1
 """
+_REVIEWS = "SELECT file, row, proof, parse_filename(filename, true) AS sha256"
 _DECISION = """
 SELECT disposition, reason, notes, late, fare_class, chained
 FROM read_parquet($path) WHERE file = $file AND row = $row
@@ -62,10 +71,11 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The run that decided on a file: a closed day's, or the provisional one."""
+    """A run that tells: a closed day's, or the provisional one."""
 
     folder: Path
     day: ClosedDay | None
+    review_sha256: str | None
 
 
 def explain(city: City, record_id: str) -> Story:
@@ -77,9 +87,11 @@ def explain(city: City, record_id: str) -> Story:
     terminal, serial = parse_record_id(record_id)
     files = {row.file.content_hash: row for row in load_files(city.database)}
     registry = load_registry(city.database)
+    runs = _runs(city)
     with columnar.connect(city.folder) as connection:
+        _load_reviews(connection, city, runs)
         places = _find(connection, city, files, terminal, serial)
-        tellings = [_tell(connection, city, files, registry, place) for place in places]
+        tellings = [_tell(connection, city, files, registry, runs, place) for place in places]
     return Story(f"{terminal}-{serial:08d}", tuple(sorted(tellings, key=_accepted_first)))
 
 
@@ -133,33 +145,61 @@ def _tell(
     city: City,
     files: dict[str, FileRow],
     registry: Registry,
+    runs: tuple[_Run, ...],
     place: _Place,
 ) -> Telling:
     record = _read_record(city, place)
-    run = _find_run(city, place.file)
-    decision = None if run is None else _read_decision(connection, run, place)
     before: Neighbour | None = None
     after: Neighbour | None = None
     if record is not None:
         before, after = _neighbours(connection, _paths(city, files), place, record)
-    entries: tuple[Entry, ...] = ()
-    if run is not None and run.day is not None and record is not None:
-        entries = _entries(city, run.day, place.bucket, record.operator)
-    day = None if run is None else run.day
-    positions = () if day is None else day_store.load_positions(city.database, day.settlement_day)
     return tell(
         file=place.file,
         row=place.row,
         proof=place.proof,
         record=record,
         registry=registry,
-        decision=decision,
+        judgements=tuple(_judgements(connection, city, runs, place, record)),
         before=before,
         after=after,
-        day=day,
-        entries=entries,
-        positions=positions,
     )
+
+
+def _judgements(
+    connection: duckdb.DuckDBPyConnection,
+    city: City,
+    runs: tuple[_Run, ...],
+    place: _Place,
+    record: TransactionRecord | None,
+) -> Iterator[Judgement]:
+    """What each run made of the record: the one that settled its file, then those that took it up
+    again.
+    """
+    settled = place.file.settlement_day
+    values = {"file": file_number(place.file.file.content_hash), "row": place.row}
+    reviewed = dict(
+        connection.execute(
+            "SELECT DISTINCT sha256, proof FROM review WHERE file = $file AND row = $row", values
+        ).fetchall()
+    )
+    for run in runs:
+        day = None if run.day is None else run.day.settlement_day
+        is_own = settled == day and (place.file.is_ready or day is not None)
+        is_later = settled is not None and (day is None or day > settled)
+        if not is_own and not (is_later and run.review_sha256 in reviewed):
+            continue
+        decision = _read_decision(connection, run, place)
+        if decision is None:
+            continue
+        proof = reviewed.get(run.review_sha256)
+        judgement = Judgement(decision, None if proof is None else ProofReason(proof), run.day)
+        if run.day is not None and record is not None:
+            judgement = replace(
+                judgement,
+                entries=_entries(city, run.day, place.bucket, record.operator),
+                positions=day_store.load_positions(city.database, run.day.settlement_day),
+            )
+        yield judgement
 
 
 def _read_record(city: City, place: _Place) -> TransactionRecord | None:
@@ -173,17 +213,38 @@ def _read_record(city: City, place: _Place) -> TransactionRecord | None:
         return None
 
 
-def _find_run(city: City, row: FileRow) -> _Run | None:
-    if row.settlement_day is not None:
-        days = day_store.load_closed_days(city.database)
-        day = next(each for each in days if each.settlement_day == row.settlement_day)
-        return _Run(city.run_folder(day.settlement_day, day.run_id), day)
-    for run in day_store.load_provisional_runs(city.database):
-        # Of the runs computed so far, only the one over exactly the files ready now tells.
-        inputs = gather_inputs(city, run.settlement_day)
-        if isinstance(inputs, RunInputs) and inputs.run_id == run.run_id and row.is_ready:
-            return _Run(city.run_folder(run.settlement_day, run.run_id), None)
-    return None
+def _runs(city: City) -> tuple[_Run, ...]:
+    """The runs of the closed days, in order, then the provisional one that tells, if any."""
+    runs = []
+    for day in day_store.load_closed_days(city.database):
+        run = day_store.load_run(city.database, day.run_id)
+        assert run is not None, day  # the database refers to it
+        folder = city.run_folder(day.settlement_day, day.run_id)
+        runs.append(_Run(folder, day, run.review_sha256))
+    # Of the runs computed so far, only one over exactly the files ready now tells; of several, the
+    # one that could judge most.
+    provisional = [
+        run for run in day_store.load_provisional_runs(city.database) if still_made_of(city, run)
+    ]
+    if provisional:
+        run = max(provisional, key=lambda each: review_size(city, each.review_sha256))
+        folder = city.run_folder(run.settlement_day, run.run_id)
+        runs.append(_Run(folder, None, run.review_sha256))
+    return tuple(runs)
+
+
+def _load_reviews(
+    connection: duckdb.DuckDBPyConnection, city: City, runs: tuple[_Run, ...]
+) -> None:
+    paths = {str(city.review_path(run.review_sha256)) for run in runs if run.review_sha256}
+    if paths:
+        columnar.set_variables(connection, reviews=sorted(paths))
+        source = "read_parquet(getvariable('reviews'), filename = true)"
+        connection.execute(f"CREATE VIEW review AS {_REVIEWS} FROM {source}")
+    else:
+        connection.execute(
+            "CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT, sha256 VARCHAR)"
+        )
 
 
 def _read_decision(
@@ -191,7 +252,7 @@ def _read_decision(
 ) -> Decision | None:
     values: dict[str, Any] = {
         "path": str(decisions_path(run.folder, place.bucket)),
-        "file": int(place.file.file.content_hash[:16], 16),
+        "file": file_number(place.file.file.content_hash),
         "row": place.row,
     }
     found = connection.execute(_DECISION, values).fetchone()

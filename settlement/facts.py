@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cardcore import records as layout
 from cardcore.errors import DecodeError
-from cardcore.keys import TacColumn
+from cardcore.keys import ProofReason, TacColumn
 from settlement import columnar
 
 Bytes = NDArray[np.uint8]
@@ -39,6 +39,9 @@ _COLUMNS = (
 #: Two BCD digits as a number, and whether a byte is two digits at all.
 _PAIR = np.array([byte // 16 * 10 + byte % 16 for byte in range(256)], np.int32)
 _IS_PAIR = np.array([byte // 16 <= 9 and byte % 16 <= 9 for byte in range(256)])
+
+#: Answers that mean: this TAC cannot be judged with the keys held now.
+UNJUDGED = (ProofReason.UNKNOWN_VERSION, ProofReason.UNKNOWN_ALGORITHM)
 
 _FACT_QUERY = "SELECT * REPLACE (CAST(business_day AS DATE) AS business_day) FROM fact ORDER BY row"
 
@@ -64,13 +67,16 @@ class RecordColumns:
 
 @dataclass(frozen=True, slots=True)
 class FactFile:
-    """The facts of one batch file (named by its SHA-256) for one bucket."""
+    """The facts of one batch file (named by its SHA-256) for one bucket. `unjudged` counts the
+    sound rows whose TAC could not be judged.
+    """
 
     content_hash: str
     bucket: int
     rows: int
     sha256: str
     path: Path
+    unjudged: int
 
 
 def record_rows(records: bytes) -> Bytes:
@@ -167,6 +173,7 @@ def write_facts(
     columns = fact_columns(records, proof)
     folder.mkdir(parents=True, exist_ok=True)
     buckets = bucket_of(columns["card_number"].astype(np.uint64), bucket_count)
+    unjudged = np.isin(columns["proof"], UNJUDGED) & (columns["format_fault"] == 0)
     written = []
     with columnar.connect(folder) as connection:
         for bucket in np.unique(buckets).tolist():
@@ -176,7 +183,8 @@ def write_facts(
             )
             path = folder / f"{bucket:04}.parquet"
             digest = columnar.write_parquet(connection, _FACT_QUERY, path)
-            written.append(FactFile(content_hash, bucket, len(rows), digest, path))
+            missing = int(np.count_nonzero(unjudged[rows]))
+            written.append(FactFile(content_hash, bucket, len(rows), digest, path, missing))
     return tuple(written)
 
 

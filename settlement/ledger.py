@@ -53,19 +53,31 @@ class EntryKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Sums:
     """Money that moved, in fen. A suspended load counts only when its TAC is proven: the card
-    would show it; an unproven one may never have happened.
+    would show it; an unproven one may never have happened. Released is what a closed day suspended
+    and this one decides again.
     """
 
     debit_fen: int = 0
     load_fen: int = 0
     suspended_debit_fen: int = 0
     suspended_load_fen: int = 0
+    released_debit_fen: int = 0
+    released_load_fen: int = 0
+
+    @property
+    def out_fen(self) -> int:
+        """What left the cards, or was never rightly put back on them: D + S + P'."""
+        return self.debit_fen + self.suspended_debit_fen + self.released_load_fen
+
+    @property
+    def in_fen(self) -> int:
+        """The other way: L + P + S'."""
+        return self.load_fen + self.suspended_load_fen + self.released_debit_fen
 
     @property
     def float_decrease_fen(self) -> int:
-        """By how much the cards hold less: D + S - L - P."""
-        out = self.debit_fen + self.suspended_debit_fen
-        return out - self.load_fen - self.suspended_load_fen
+        """By how much the cards hold less."""
+        return self.out_fen - self.in_fen
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +193,11 @@ def posting_content(number: int, posting: Posting) -> dict[str, str | int]:
 
 
 def _collect(settlement_day: date, sums: Sums) -> list[tuple[str, int]]:
-    amount_fen = sums.float_decrease_fen
     # Both gross figures are kept apart where both moved: a position shows them.
     return [
-        (CARD_FLOAT, sums.debit_fen + sums.suspended_debit_fen),
-        (CARD_FLOAT, -sums.load_fen - sums.suspended_load_fen),
-        (clearing_account(settlement_day), -amount_fen),
+        (CARD_FLOAT, sums.out_fen),
+        (CARD_FLOAT, -sums.in_fen),
+        (clearing_account(settlement_day), -sums.float_decrease_fen),
     ]
 
 
@@ -197,6 +208,8 @@ def _distribute(settlement_day: date, code: int, sums: Sums) -> list[tuple[str, 
         (load_agent_account(code), sums.load_fen),
         (suspense_account(code), -sums.suspended_debit_fen),
         (suspense_account(code), sums.suspended_load_fen),
+        (suspense_account(code), sums.released_debit_fen),
+        (suspense_account(code), -sums.released_load_fen),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The public registry of a city: who takes part, who may send files, which terminals exist.
+"""The public registry of a city: who takes part and may send files, which terminals and keys exist.
 
 Decides the rows, their one JSON document, and whether new rows agree with the ones held. Leaves
 keeping them to the store. A city folder that receives another one's document can take in the same
@@ -97,7 +97,24 @@ class HotlistRow:
         return self.card_number
 
 
-RegistryRow = ParticipantRow | SenderRow | TerminalRow | NameRow | HotlistRow
+@dataclass(frozen=True, slots=True, order=True)
+class TacKeyRow:
+    """One version of the key under the TACs, by what may be read aloud: `algorithm` is a number of
+    `cardcore.keys.Algorithm`, the check value (密钥校验值) has six hexadecimal digits.
+    """
+
+    label: str
+    version: int
+    algorithm: int
+    check_value: str
+
+    @property
+    def key(self) -> Hashable:
+        """What names the row."""
+        return self.label, self.version
+
+
+RegistryRow = ParticipantRow | SenderRow | TerminalRow | NameRow | HotlistRow | TacKeyRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +126,7 @@ class Registry:
     terminals: tuple[TerminalRow, ...] = ()
     names: tuple[NameRow, ...] = ()
     hotlist: tuple[HotlistRow, ...] = ()
+    tac_keys: tuple[TacKeyRow, ...] = ()
 
 
 _ROWS: dict[str, type[RegistryRow]] = {
@@ -117,7 +135,10 @@ _ROWS: dict[str, type[RegistryRow]] = {
     "terminals": TerminalRow,
     "names": NameRow,
     "hotlist": HotlistRow,
+    "tac_keys": TacKeyRow,
 }
+#: Documents written before there was this kind are read without it.
+_ADDED_LATER = frozenset({"tac_keys"})
 assert list(_ROWS) == [field.name for field in fields(Registry)]
 
 
@@ -158,7 +179,8 @@ def decode_registry(data: bytes) -> Registry:
         document = json.loads(data)
         if document["format"] != FORMAT:
             raise DecodeError("registry", 0, f"format {document['format']} is not known")
-        return Registry(**{kind: _rows(kind, document[kind]) for kind in _ROWS})
+        kinds = [kind for kind in _ROWS if kind in document or kind not in _ADDED_LATER]
+        return Registry(**{kind: _rows(kind, document[kind]) for kind in kinds})
     except (ValueError, KeyError, TypeError) as error:
         raise DecodeError("registry", 0, f"{type(error).__name__}: {error}") from error
 

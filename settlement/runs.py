@@ -15,8 +15,9 @@ from settlement import columnar
 from settlement.city import City, make_folder, sync_file, sync_folder
 from settlement.engine import Engine
 from settlement.errors import StoredBytesError
-from settlement.reconciliation.inputs import FactInput
+from settlement.reconciliation.inputs import FactInput, file_number
 from settlement.reconciliation.run import (
+    ReviewRequest,
     RunOutcome,
     RunRequest,
     gaps_path,
@@ -25,9 +26,9 @@ from settlement.reconciliation.run import (
 )
 from settlement.registry import decode_registry
 from settlement.store.days import load_closed_days, load_run
+from settlement.store.files import load_files
 from settlement.window import (
     ClosedDay,
-    DiscountRow,
     FileRow,
     GapRow,
     RunInputs,
@@ -57,7 +58,7 @@ def compute_run(
     raises.
     """
     sha256 = inputs.registry_sha256
-    registry = decode_registry(_proven(city.input_path(sha256), sha256))
+    registry = decode_registry(proven_bytes(city.input_path(sha256), sha256))
     closed = _days_behind(city, inputs)
     runs = [city.run_folder(day.settlement_day, day.run_id) for day in closed]
     if closed:
@@ -66,12 +67,13 @@ def compute_run(
         settlement_day=inputs.settlement_day,
         scheme=inputs.scheme,
         bucket_count=inputs.bucket_count,
-        facts=tuple(fact for row in inputs.files for fact in _proven_facts(city, row)),
+        facts=tuple(fact for row in inputs.files for fact in proven_facts(city, row)),
         registers=tuple(each for row in inputs.files for each in _registers(city, row)),
         terminals=registry.terminals,
         hotlist=registry.hotlist,
         previous=runs[-1] if runs else None,
         history=tuple(runs),
+        review=_review(city, inputs),
     )
     make_folder(folder)
     outcome = reconcile_run(request, folder, engine, on_progress)
@@ -105,7 +107,8 @@ def _days_behind(city: City, inputs: RunInputs) -> tuple[ClosedDay, ...]:
     return () if inputs.previous_run is None else closed[: names.index(inputs.previous_run) + 1]
 
 
-def _proven(path: Path, sha256: str) -> bytes:
+def proven_bytes(path: Path, sha256: str) -> bytes:
+    """A kept file whole. Raises `StoredBytesError` when it is not what its hash says."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -116,7 +119,8 @@ def _proven(path: Path, sha256: str) -> bytes:
     return data
 
 
-def _proven_facts(city: City, row: FileRow) -> list[tuple[int, FactInput]]:
+def proven_facts(city: City, row: FileRow) -> list[tuple[int, FactInput]]:
+    """(bucket, facts) of a batch file. Raises `StoredBytesError` when they are damaged."""
     content_hash = row.file.content_hash
     found = []
     for fact in row.facts:
@@ -127,11 +131,33 @@ def _proven_facts(city: City, row: FileRow) -> list[tuple[int, FactInput]]:
     return found
 
 
+def _review(city: City, inputs: RunInputs) -> ReviewRequest | None:
+    """The review of a run, and the facts of the closed days' files it names."""
+    if inputs.review_sha256 is None:
+        return None
+    path = city.review_path(inputs.review_sha256)
+    if hash_of(path) != inputs.review_sha256:
+        raise StoredBytesError(path, f"is not {inputs.review_sha256}")
+    with columnar.connect(path.parent) as connection:
+        named = connection.execute(
+            "SELECT DISTINCT file FROM read_parquet($path)", {"path": str(path)}
+        ).fetchall()
+    settled = {file for (file,) in named} - {file_number(each) for each in inputs.file_hashes}
+    rows = load_files(city.database) if settled else ()
+    facts = [
+        fact
+        for row in rows
+        if file_number(row.file.content_hash) in settled
+        for fact in proven_facts(city, row)
+    ]
+    return ReviewRequest(str(path), tuple(facts))
+
+
 def _registers(city: City, row: FileRow) -> tuple[DeviceRegister, ...]:
     """The device registers of a batch file, from the raw bytes: the only truth."""
     if not row.file.register_count:
         return ()
-    data = _proven(city.raw_path(row.file.content_hash), row.file.content_hash)
+    data = proven_bytes(city.raw_path(row.file.content_hash), row.file.content_hash)
     start = HEADER.size + row.file.record_count * RECORD_BYTES
     return decode_registers(data[start : start + row.file.register_count * REGISTER.size])
 
@@ -161,6 +187,7 @@ def _report(inputs: RunInputs, folder: Path, outcome: RunOutcome) -> RunReport:
         run_id=inputs.run_id,
         settlement_day=inputs.settlement_day,
         registry_sha256=inputs.registry_sha256,
+        review_sha256=inputs.review_sha256,
         outputs=outcome.outputs,
         totals=clearing.totals.document(),
         output_hash=outcome.output_hash,
@@ -170,12 +197,7 @@ def _report(inputs: RunInputs, folder: Path, outcome: RunOutcome) -> RunReport:
         buckets=clearing.buckets,
         participants=clearing.participants,
         gaps=tuple(gap for bucket in range(inputs.bucket_count) for gap in _gaps(folder, bucket)),
-        discounts=tuple(
-            DiscountRow(
-                each.operator, each.fare_class, each.records, each.tariff_fen, each.charged_fen
-            )
-            for each in clearing.classes
-        ),
+        discounts=clearing.classes,
     )
 
 

@@ -6,14 +6,15 @@ them leaves only what a repeat uses again or sweeps away:
 
 * a file: raw bytes on the disk under their hash; fact files, whose names and bytes follow from the
   raw file; one SQL transaction that makes the file visible,
-* a run: output files, whose names and bytes follow from its inputs; one row,
+* a run: its registry and review, named by their bytes; output files, whose names and bytes follow
+  from its inputs; one row,
 * a close: the sealed document; one SQL transaction with everything the day consists of.
 """
 
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from cardcore.batch import Batch
@@ -30,8 +31,8 @@ from settlement.intake import (
     prove_file,
     read_claim,
 )
-from settlement.proof import prove_records
-from settlement.registry import Registry, encode_registry
+from settlement.registry import encode_registry
+from settlement.review import keep_review, prove_in_city
 from settlement.runs import OnProgress, compute_run, damaged_outputs, read_report
 from settlement.store import days as day_store
 from settlement.store.files import add_file, load_day_files, load_history, remember_refusal
@@ -79,7 +80,8 @@ def receive_file(
     """Take in one batch file and answer it. `now` carries its zone.
 
     A refused file changes nothing and is remembered in the audit. Raises
-    `KeyServiceUnavailableError`, with nothing changed, when its TACs cannot be proven now.
+    `KeyServiceUnavailableError`, with nothing changed, when its TACs cannot be proven now, and
+    `UnknownKeyError` when the key service holds no TAC key of this city.
     """
     now = now.astimezone(UTC)
     answer = _receive(city, data, key_service, now, on_step)
@@ -103,7 +105,7 @@ def _receive(
     candidate = place_file(batch, len(data), known, now)
     if isinstance(candidate, Acknowledgement):
         return candidate
-    proof = prove_records(batch.records, key_service, city.scheme.name)
+    proof = prove_in_city(city, batch.records, key_service)
     on_step("tacs_proven")
     write_durable(city.raw_path(batch.content_hash), data)
     on_step("raw_kept")
@@ -127,26 +129,31 @@ def keep_facts(city: City, batch: Batch, proof: bytes) -> tuple[FactFileRow, ...
     make_folder(folder)
     written = write_facts(batch.records, proof, batch.content_hash, city.bucket_count, folder)
     sync_folder(folder)
-    return tuple(FactFileRow(each.bucket, each.rows, each.sha256) for each in written)
+    return tuple(
+        FactFileRow(each.bucket, each.rows, each.sha256, each.unjudged) for each in written
+    )
 
 
 def run_clearing(
     city: City,
     settlement_day: date | None,
+    key_service: KeyService,
     engine: Engine,
     on_step: OnStep = pass_by,
     on_progress: OnProgress = be_silent,
 ) -> RunResult | DayAnswer:
     """Clear every ready file into the open day, or the stated one; nothing is posted yet.
 
-    The same inputs give the stored result, its bytes verified. A closed day is computed again,
-    aside, and must come out the same; otherwise `RunDiffersError`.
+    Records that could not be judged before are asked about again, which may raise
+    `KeyServiceUnavailableError` with nothing changed. The same inputs give the stored result, its
+    bytes verified. A closed day is computed again, aside, and must come out the same; otherwise
+    `RunDiffersError`.
     """
     with city.clearing():
         for day in day_store.load_closed_days(city.database):
             if day.settlement_day == settlement_day:
                 return _clear_again(city, day, engine, on_progress)
-        inputs = gather_inputs(city, settlement_day)
+        inputs = gather_inputs(city, settlement_day, key_service)
         if isinstance(inputs, DayAnswer):
             return inputs
         on_step("inputs_kept")
@@ -157,6 +164,7 @@ def run_clearing(
 def close_day(
     city: City,
     settlement_day: date | None,
+    key_service: KeyService,
     engine: Engine,
     now: datetime,
     on_step: OnStep = pass_by,
@@ -164,22 +172,25 @@ def close_day(
 ) -> ClosedDay | DayAnswer:
     """Close the open day, or the stated one, over exactly the files that are ready.
 
-    Two who close at once get the same closed day; so does whoever closes a closed day again.
+    Two who close at once get the same closed day; so does whoever closes a closed day again. The
+    key service is asked as by `run_clearing`.
     """
     now = now.astimezone(UTC)
     if settlement_day is None:
         # Chosen once: whoever presses at the same moment means this day and not the next one.
-        chosen = _choose_day(day_store.load_office(city.database), None)
+        office = day_store.load_office(city.database)
+        chosen = _choose_day(city, office, None, key_service)
         if isinstance(chosen, DayAnswer):
             return chosen
         settlement_day = chosen
     with city.clearing():
-        return _close(city, settlement_day, engine, now, on_step, on_progress)
+        return _close(city, settlement_day, key_service, engine, now, on_step, on_progress)
 
 
 def _close(
     city: City,
     settlement_day: date,
+    key_service: KeyService,
     engine: Engine,
     now: datetime,
     on_step: OnStep,
@@ -189,7 +200,7 @@ def _close(
         for day in day_store.load_closed_days(city.database):
             if day.settlement_day == settlement_day:
                 return day
-        inputs = gather_inputs(city, settlement_day)
+        inputs = gather_inputs(city, settlement_day, key_service)
         if isinstance(inputs, DayAnswer):
             return inputs
         on_step("inputs_kept")
@@ -201,13 +212,33 @@ def _close(
         # A file came in while the run was computed: the day takes it too.
 
 
-def gather_inputs(city: City, stated: date | None) -> RunInputs | DayAnswer:
-    """What a run over the files ready now would be made of."""
+def gather_inputs(
+    city: City, stated: date | None, key_service: KeyService
+) -> RunInputs | DayAnswer:
+    """What a run over the files ready now, and over what can be judged by now, is made of."""
     office = day_store.load_office(city.database)
-    settlement_day = _choose_day(office, stated)
+    settlement_day = _choose_day(city, office, stated, key_service)
     if isinstance(settlement_day, DayAnswer):
         return settlement_day
-    return _inputs(city, settlement_day, office.last_closed, _keep_registry(city), office.ready)
+    # First the review: a key that shows itself is registered, and the registry is an input too.
+    review = keep_review(city, office, key_service)
+    return _inputs(
+        city, settlement_day, office.last_closed, _keep_registry(city), review, office.ready
+    )
+
+
+def still_made_of(city: City, run: StoredRun) -> bool:
+    """Whether a provisional run is over exactly the files ready now and the registry as it is."""
+    office = day_store.load_office(city.database)
+    inputs = _inputs(
+        city,
+        run.settlement_day,
+        office.last_closed,
+        _keep_registry(city),
+        run.review_sha256,
+        office.ready,
+    )
+    return inputs.run_id == run.run_id
 
 
 def closed_inputs(city: City, day: ClosedDay, run: StoredRun) -> RunInputs:
@@ -219,6 +250,7 @@ def closed_inputs(city: City, day: ClosedDay, run: StoredRun) -> RunInputs:
         day.settlement_day,
         before[-1] if before else None,
         run.registry_sha256,
+        run.review_sha256,
         load_day_files(city.database, day.settlement_day),
     )
 
@@ -228,6 +260,7 @@ def _inputs(
     settlement_day: date,
     previous: ClosedDay | None,
     registry_sha256: str,
+    review_sha256: str | None,
     files: tuple[FileRow, ...],
 ) -> RunInputs:
     return RunInputs(
@@ -237,13 +270,18 @@ def _inputs(
         previous_run=None if previous is None else previous.run_id,
         previous_output_hash=None if previous is None else previous.output_hash,
         registry_sha256=registry_sha256,
+        review_sha256=review_sha256,
         files=files,
     )
 
 
-def _choose_day(office: OfficeState, stated: date | None) -> date | DayAnswer:
+def _choose_day(
+    city: City, office: OfficeState, stated: date | None, key_service: KeyService
+) -> date | DayAnswer:
     last = None if office.last_closed is None else office.last_closed.settlement_day
-    return open_day(last, [row.file for row in office.ready], stated)
+    ready = [row.file for row in office.ready]
+    has_review = stated is None and not ready and keep_review(city, office, key_service) is not None
+    return open_day(last, ready, stated, has_review=has_review)
 
 
 def _keep_registry(city: City) -> str:
@@ -251,7 +289,7 @@ def _keep_registry(city: City) -> str:
     changes later runs only.
     """
     held = load_registry(city.database)
-    part = Registry(participants=held.participants, terminals=held.terminals, hotlist=held.hotlist)
+    part = replace(held, senders=(), names=())
     data = encode_registry(part)
     sha256 = hashlib.sha256(data).hexdigest()
     if not city.input_path(sha256).exists():

@@ -49,6 +49,19 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one run made of the record, on a closed day or provisionally. `proof` is how its TAC was
+    judged then, when that was not so yet as it came in.
+    """
+
+    decision: Decision
+    proof: ProofReason | None
+    day: ClosedDay | None
+    entries: Sequence[Entry] = ()
+    positions: Sequence[Position] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Neighbour:
     """The proven record of the card just before or after, and its balances in fen."""
 
@@ -62,7 +75,8 @@ class Neighbour:
 class Telling:
     """The story of one copy of a record: the file and row it stands in, and what became of it.
 
-    `record` is None when a field of it is damaged, `decision` while no run has seen it.
+    `record` is None when a field of it is damaged, `decision`, the latest one, while no run has
+    seen it.
     """
 
     content_hash: str
@@ -102,26 +116,30 @@ def tell(
     proof: ProofReason,
     record: TransactionRecord | None,
     registry: Registry,
-    decision: Decision | None,
+    judgements: Sequence[Judgement],
     before: Neighbour | None,
     after: Neighbour | None,
-    day: ClosedDay | None,
-    entries: Sequence[Entry],
-    positions: Sequence[Position],
 ) -> Telling:
     """The story of one copy, step by step in the order in which things happened."""
     steps = [_tap(record, registry), _file(file, row), _proof(proof)]
     if record is not None:
         steps.append(_chain(record, before, after))
-    steps.append(_decision(file, decision))
-    if decision is not None and record is not None:
-        money = _postings(record, decision)
-        steps.append(_ledger(money, entries, day))
-        if day is not None:
-            steps += _positions(money, positions, registry, day)
-    if day is not None:
-        steps.append(_seal(day))
-    return Telling(file.file.content_hash, row, record, decision, tuple(steps))
+    if not judgements:
+        steps.append(_waiting(file))
+    decided: Decision | None = None
+    for each in judgements:
+        if each.proof is not None:
+            steps.append(_review(each.proof, decided, each.day))
+        steps.append(_decision(each.decision))
+        if record is not None:
+            money = _moved(record, decided, each.decision)
+            steps.append(_ledger(money, each.entries, each.day))
+            if each.day is not None:
+                steps += _positions(money, each.positions, registry, each.day)
+        if each.day is not None:
+            steps.append(_seal(each.day))
+        decided = each.decision
+    return Telling(file.file.content_hash, row, record, decided, tuple(steps))
 
 
 def _tap(record: TransactionRecord | None, registry: Registry) -> Step:
@@ -207,12 +225,31 @@ def _chain(record: TransactionRecord, before: Neighbour | None, after: Neighbour
     return Step("card", "卡链：" + "，".join(zh), "the card's chain: " + ", ".join(en), data)
 
 
-def _decision(file: FileRow, decision: Decision | None) -> Step:
-    if decision is None:
-        if file.is_ready:
-            return Step("decision", "等待清分", "waits for the next clearing run", {})
-        zh, en = "等待同一发送方的缺号文件", "waits for earlier files of its sender"
-        return Step("decision", zh, en, {})
+def _waiting(file: FileRow) -> Step:
+    if file.is_ready:
+        return Step("decision", "等待清分", "waits for the next clearing run", {})
+    zh, en = "等待同一发送方的缺号文件", "waits for earlier files of its sender"
+    return Step("decision", zh, en, {})
+
+
+def _review(proof: ProofReason, before: Decision | None, day: ClosedDay | None) -> Step:
+    """Why the record could be judged now: its key came, or its terminal was registered."""
+    when_zh = "" if day is None else f"{day.settlement_day} "
+    when_en = "" if day is None else f"on {day.settlement_day} "
+    zh, en = _PROOFS[proof]
+    if before is not None and before.reason is Reason.TERMINAL_UNKNOWN:
+        cause_zh, cause_en = "终端已登记", "its terminal is registered"
+    else:
+        cause_zh, cause_en = f"密钥已到位，交易认证码 TAC {zh}", f"the key is held: the TAC {en}"
+    data: dict[str, Sealable] = {
+        "proof": proof.name,
+        "settlement_day": None if day is None else day.settlement_day,
+        "before": None if before is None else before.reason.name,
+    }
+    return Step("review", f"{when_zh}复核：{cause_zh}", f"{when_en}judged again, {cause_en}", data)
+
+
+def _decision(decision: Decision) -> Step:
     zh, en = decision.disposition.text
     if decision.reason is not Reason.NONE:
         zh, en = f"{zh}：{decision.reason.text[0]}", f"{en}: {decision.reason.text[1]}"
@@ -247,6 +284,15 @@ def _postings(record: TransactionRecord, decision: Decision) -> dict[str, int]:
     else:
         account = operator_account(record.operator)
     return {CARD_FLOAT: sign * record.amount_fen, account: -sign * record.amount_fen}
+
+
+def _moved(record: TransactionRecord, before: Decision | None, now: Decision) -> dict[str, int]:
+    """What a decision adds to each account, less what an earlier one had added."""
+    money = _postings(record, now)
+    if before is not None:
+        for account, amount_fen in _postings(record, before).items():
+            money[account] = money.get(account, 0) - amount_fen
+    return {account: amount_fen for account, amount_fen in money.items() if amount_fen}
 
 
 def _ledger(money: Mapping[str, int], entries: Sequence[Entry], day: ClosedDay | None) -> Step:

@@ -57,11 +57,14 @@ assert set(_TEXTS) == set(DayAnswer)
 
 @dataclass(frozen=True, slots=True)
 class FactFileRow:
-    """One fact file of one batch file: its bucket, its rows, the SHA-256 of its bytes."""
+    """One fact file of one batch file: its bucket, its rows, the SHA-256 of its bytes, and how many
+    of its rows could not be judged for want of a key.
+    """
 
     bucket: int
     row_count: int
     sha256: str
+    unjudged_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ class FileRow:
 class RunInputs:
     """Everything a run's result follows from, with no time and no order in it.
 
-    `previous_run` chains back to every run before it. Files stand by content hash.
+    `previous_run` chains back to every run before it. Files stand by content hash. The review
+    (复核), when there is one, names what can be judged now and could not before.
     """
 
     settlement_day: date
@@ -88,11 +92,13 @@ class RunInputs:
     previous_run: str | None  # run id of the last closed day
     previous_output_hash: str | None
     registry_sha256: str
+    review_sha256: str | None
     files: tuple[FileRow, ...]
 
     def content(self) -> Sealable:
         """What the run id is the hash of."""
-        return {
+        review = {} if self.review_sha256 is None else {"review_sha256": self.review_sha256}
+        return review | {
             "format": FORMAT,
             "settlement_day": self.settlement_day,
             "scheme": self.scheme,
@@ -124,6 +130,7 @@ class StoredRun:
     run_id: str
     settlement_day: date
     registry_sha256: str
+    review_sha256: str | None
     outputs: tuple[tuple[str, str], ...]
     totals: Mapping[str, Sealable]
     output_hash: str
@@ -209,17 +216,24 @@ class ClosePlan:
 
 
 def open_day(
-    last_closed: date | None, ready: Sequence[StoredFile], stated: date | None
+    last_closed: date | None,
+    ready: Sequence[StoredFile],
+    stated: date | None,
+    *,
+    has_review: bool = False,
 ) -> date | DayAnswer:
     """The day to clear. A stated day is taken if it can still be opened.
 
     Otherwise it is the latest business day among the ready files, but after the last closed day.
-    A sender whose clock runs ahead does not carry the office's day with it.
+    A sender whose clock runs ahead does not carry the office's day with it. Records of closed days
+    that can be judged now (`has_review`) are reason enough for the day after the last closed one.
     """
     if stated is not None:
         if last_closed is not None and stated <= last_closed:
             return DayAnswer.DAY_BEFORE_LAST_CLOSED
         return stated
+    if not ready and has_review and last_closed is not None:
+        return last_closed + timedelta(days=1)
     if not ready:
         return DayAnswer.NOTHING_READY
     # A day no clock here has reached yet says nothing about which day is open.

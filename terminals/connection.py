@@ -8,7 +8,8 @@ wire bytes only, and no wire of this package carries a PIN or a key.
 """
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +18,11 @@ from cardcore.errors import DecodeError, PowerLossError
 from terminals.errors import CardRemovedError
 
 _ENTRY = struct.Struct(">BHH")
+_WORD_BYTES = 2
+#: No answer is longer (ISO/IEC 7816-3 §12.1); a chip that goes on with 61xx is not believed, and
+#: neither is one that says so and brings nothing.
+_ANSWER_BYTES_MAX = 1 << 16
+_DATA_WAITING, _LE_WRONG = 0x61, 0x6C
 
 
 @runtime_checkable
@@ -24,7 +30,9 @@ class CardConnection(Protocol):
     """A powered card, or a PSAM in its slot."""
 
     def transmit(self, command: bytes) -> bytes:
-        """Send one command and wait for the answer. `CardRemovedError` when the card is gone."""
+        """Send one command and wait for the whole answer, also of a chip that hands it out in
+        pieces. `CardRemovedError` when the card is gone.
+        """
         ...
 
 
@@ -53,6 +61,32 @@ class InProcessConnection:
             return self._card.transmit(command)
         except PowerLossError as error:
             raise CardRemovedError(str(error)) from error
+
+
+def whole_answer(send: Callable[[bytes], bytes], command: bytes, *, t0: bool) -> bytes:
+    """One command over a reader, and its answer put together from its pieces.
+
+    Data a chip holds back (61xx) are fetched by GET RESPONSE with the class of the command
+    (ISO/IEC 7816-4 §5.3.4). Under T=0 (ISO/IEC 7816-3 §12.2.1) Le is not sent behind data, and a
+    command that was refused for its Le alone (6Cxx) is said again with the right one.
+    """
+    answer = send(_without_le(command) if t0 else command)
+    if t0 and answer[-2:-1] == bytes((_LE_WRONG,)) and len(command) <= 5:
+        answer = send(command[:4] + answer[-1:])
+    data, brings = answer[:-2], True
+    while answer[-2:-1] == bytes((_DATA_WAITING,)) and brings and len(data) < _ANSWER_BYTES_MAX:
+        answer = send(bytes((command[0] & 0x03, 0xC0, 0x00, 0x00, answer[-1])))
+        data, brings = data + answer[:-2], len(answer) > _WORD_BYTES
+    return data + answer[-2:]
+
+
+def _without_le(command: bytes) -> bytes:
+    """The command as T=0 carries it; bytes that are no command go as they are."""
+    try:
+        apdu = CommandApdu.decode(command)
+    except DecodeError:
+        return command
+    return replace(apdu, le=None).encode() if apdu.data else command
 
 
 def exchange(connection: CardConnection, command: CommandApdu) -> ResponseApdu:

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from enum import Enum, auto
 
 from cardcore.apdu import StatusWord
+from cardcore.crypto import suite_algorithm
 from cardcore.layout import (
     CardProperties,
     LogRecord,
@@ -232,12 +233,17 @@ class Seen:
 def draft_record(
     role: Role, device: Device, request: TapRequest, seen: Seen, now: datetime
 ) -> TransactionRecord:
-    """The record as it will be; its serial, its TAC and what a later visit adds are still zero."""
+    """The record as it will be; its serial, its TAC and what a later visit adds are still zero.
+
+    The card may show triple DES as 00 or 01; the record names the suite and always says 01.
+    """
     fare, place, answer, log = request.fare, request.place, seen.answer, seen.log
     load = role.kind is RecordKind.LOAD
     flags = RecordFlag.TRANSFER if fare.transfer else RecordFlag(0)
     if seen.sequence_broken:
         flags |= RecordFlag.SEQUENCE_EXEMPT
+    algorithm = suite_algorithm(answer.algorithm)
+    assert algorithm is not None, "refused at INITIALIZE"
     came_in = seen.transit if role.kind is RecordKind.EXIT and not seen.sequence_broken else None
     return TransactionRecord(
         kind=role.kind,
@@ -274,7 +280,7 @@ def draft_record(
         previous_time=log.time if log else None,
         tariff_version=device.tariff_version,
         hotlist_version=device.hotlist.version,
-        algorithm=answer.algorithm,
+        algorithm=algorithm,
         key_version=answer.key_version,
         key_index=device.key_index,
         tac=bytes(4),

@@ -20,6 +20,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Self
 
+from terminals.connection import whole_answer
 from terminals.errors import CardRemovedError
 from terminals.reader_faults import ReaderError, ReaderProblem
 
@@ -31,8 +32,6 @@ except ImportError:  # the extra `pcsc` is not installed, or libpcsclite is miss
 PATIENCE_S = 5.0
 #: Waiting for an event ends this often, so that a caller can be interrupted.
 _POLL_MS = 500
-#: No answer is longer (ISO/IEC 7816-3 §12.1); a card that goes on with 61xx is not believed.
-_ANSWER_BYTES_MAX = 1 << 16
 #: A name of PC/SC for "a reader came or went".
 _ANY_READER = "\\\\?PnP?\\Notification"
 _CODE_MASK = 0xFFFFFFFF
@@ -246,14 +245,9 @@ class ReaderConnection:
         return bytes(atr)
 
     def transmit(self, command: bytes) -> bytes:
-        """See `CardConnection`. Data that a contact card holds back (61xx) is fetched."""
-        answer = self._send(command)
-        data = answer[:-2]
-        while len(answer) >= 2 and answer[-2] == 0x61 and len(data) < _ANSWER_BYTES_MAX:
-            # ISO/IEC 7816-4 §5.3.4: GET RESPONSE, with the class of the command.
-            answer = self._send(bytes((command[0] & 0x03, 0xC0, 0x00, 0x00, answer[-1])))
-            data += answer[:-2]
-        return data + answer[-2:]
+        """See `CardConnection`."""
+        is_t0 = self._visit.protocol == _scard.SCARD_PROTOCOL_T0
+        return whole_answer(self._send, command, t0=is_t0)
 
     def _send(self, command: bytes) -> bytes:
         code, answer = _scard.SCardTransmit(self._visit.card, self._protocol, list(command))

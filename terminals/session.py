@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from cardcore.apdu import ResponseApdu, StatusWord
+from cardcore.crypto import suite_algorithm
 from cardcore.errors import DecodeError
 from cardcore.layout import (
     LOG_RECORDS,
@@ -256,6 +257,8 @@ class Session:
         if not response.ok:
             return self._refuse(decisions.refuse_purse_word(response.sw))
         self._answer = Initialised.decode(response.data, load=load)
+        if suite_algorithm(self._answer.algorithm) is None:
+            return self._refuse(TapOutcome.CARD_KEY_UNKNOWN)
         if not load and self._answer.balance_fen < self._context.request.fare.charged_fen:
             # The card would go into overdraft; a city's purse lends nothing.
             return self._refuse(TapOutcome.INSUFFICIENT_FUNDS)

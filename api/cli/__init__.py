@@ -6,9 +6,10 @@ from typing import NoReturn
 
 import typer
 
-from api.cli import bench, card, city, clearing, doctor, explain, files, proof, taps
+from api.cli import bench, card, city, clearing, doctor, explain, files, hsm, proof, taps
 from api.cli.output import EXIT_REFUSED, EXIT_USAGE, console_error
 from api.settings import SettingsRefusedError
+from cardcore.errors import KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import InsecureKeyServiceWarning
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app.command()(explain.explain)
 app.command()(proof.verify)
 app.add_typer(city.app, name="city")
 app.add_typer(card.app, name="card")
+app.add_typer(hsm.app, name="hsm")
 app.add_typer(bench.app, name="bench")
 app.command()(doctor.doctor)
 
@@ -47,6 +49,10 @@ def main() -> None:
 
 def _sentence(error: Exception) -> str | None:
     """What to say of a fault of the machine under us; None for one that is ours."""
+    if isinstance(error, KeyServiceUnavailableError):
+        return f"{error}. Nothing was decided 未作任何判定; repeat the command when it answers."
+    if isinstance(error, KeyServiceError):
+        return f"The key service refuses 密钥服务拒绝: {error}."
     cause = getattr(error, "orig", error)  # the driver's own error inside a database library's
     if "interrupted" in str(error).lower():
         return "Interrupted 已中断. The same command again goes on where this one stopped."

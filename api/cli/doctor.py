@@ -13,7 +13,10 @@ import typer
 from rich.table import Table
 
 from api.cli.output import DEFAULT_DATA, EXIT_REFUSED, DataOption, JsonOption, console, print_json
-from api.settings import read_settings
+from api.composition import open_key_room
+from api.settings import KeyServiceKind, Settings, SettingsRefusedError, read_settings
+from cardcore.errors import KeyServiceUnavailableError
+from cardcore.schemes.demo import SCHEME
 from settlement.city import open_city
 from settlement.errors import CityError
 
@@ -67,7 +70,7 @@ def examine(data: Path) -> Iterator[Check]:
             yield Check(library, "missing", good=False, remedy="make setup")
     settings = read_settings()
     yield Check("environment 环境", settings.environment, good=True)
-    yield Check("key service 密钥服务", f"{settings.key_service} (public test keys)", good=True)
+    yield _key_service(settings)
     clock = datetime.now(UTC)
     yield Check(
         "clock 时钟",
@@ -84,6 +87,19 @@ def examine(data: Path) -> Iterator[Check]:
         "free at least 1 GiB before a day is cleared",
     )
     yield _city(data)
+
+
+def _key_service(settings: Settings) -> Check:
+    name = "key service 密钥服务"
+    chosen = settings.key_service
+    if chosen.kind is KeyServiceKind.IN_PROCESS:
+        return Check(name, "in this process (public test keys)", good=True)
+    where = f"{chosen.kind}:{chosen.address}"
+    try:
+        held = open_key_room(settings, SCHEME).service.describe_keys()
+    except (KeyServiceUnavailableError, SettingsRefusedError) as error:
+        return Check(name, where, good=False, remedy=str(error))
+    return Check(name, f"{where}, {len(held)} keys", good=True)
 
 
 def _city(data: Path) -> Check:

@@ -14,7 +14,7 @@ import typer
 
 from api.cli.output import EXIT_USAGE, console_error, refuse
 from api.composition import KeyRoom, open_key_room
-from api.settings import Settings, read_settings
+from api.settings import KeyServiceKind, Settings, read_settings
 from settlement.city import City, create_city, open_city
 from settlement.engine import Engine
 from settlement.engine.local import LocalEngine
@@ -48,11 +48,13 @@ class Office:
 
 
 def _office(city: City, settings: Settings) -> Office:
-    """A simulator says what it is, every time."""
-    console_error.print(
-        f"{settings.environment}: keys in this process, public test keys 公开测试密钥，仅供演示",
-        style="dim", highlight=False,
-    )  # fmt: skip
+    """Which keys are in use is said every time; a simulator says what it is."""
+    kind, address = settings.key_service.kind, settings.key_service.address
+    if kind is KeyServiceKind.IN_PROCESS:
+        where = "keys in this process, public test keys 公开测试密钥，仅供演示"
+    else:
+        where = f"key service 密钥服务 {kind}:{address}"
+    console_error.print(f"{settings.environment}: {where}", style="dim", highlight=False)
     return Office(city, open_key_room(settings, city.scheme))
 
 

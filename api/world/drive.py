@@ -81,7 +81,7 @@ def drive(
             # day after, perhaps a record that a killed drive had no time to hold back.
             if day not in closed:
                 _upload(world, keys, datetime.combine(day, time(23, 59, 59)), on_progress, on_step)
-            driven.days[day] = _settle(city, day, engine, on_step)
+            driven.days[day] = _settle(city, day, keys, engine, on_step)
             on_progress(DAYS, 1)
     return driven
 
@@ -143,13 +143,15 @@ def _upload(
             on_progress(FILES, 1)
 
 
-def _settle(city: City, day: date, engine: Engine, on_step: OnStep) -> Mapping[str, Any]:
+def _settle(
+    city: City, day: date, keys: KeyRoom, engine: Engine, on_step: OnStep
+) -> Mapping[str, Any]:
     """Clear and close a day; a closed one is computed again and gives the same totals."""
-    result = run_clearing(city, day, engine, on_step)
+    result = run_clearing(city, day, keys.service, engine, on_step)
     if isinstance(result, DayAnswer):
         raise DriveError(f"day {day}: {result.text_en}")
     if not result.is_closed:
-        closed = close_day(city, day, engine, datetime.now(UTC), on_step)
+        closed = close_day(city, day, keys.service, engine, datetime.now(UTC), on_step)
         if isinstance(closed, DayAnswer):
             raise DriveError(f"day {day}: {closed.text_en}")
     return result.run.totals

@@ -15,13 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from api.composition import KEY_VERSION, PSAM_KEY_INDEX, KeyRoom
+from api.composition import PSAM_KEY_INDEX, KeyRoom
 from api.world.chips import Chip, ChipAtRest, ChipDrawer, ImageSeal, repeatable_random
 from api.world.plan import Plan, PlannedCard, PlannedTap, TapRole
 from cardcore.apdu import CommandApdu
 from cardcore.applets.transit import TransitProfile, personalise
 from cardcore.card import Card
-from cardcore.keys import Algorithm, KeyRef, KeyUsage
+from cardcore.errors import KeyStateError
+from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
 from cardcore.layout import (
     RECORD_BUS,
     RECORD_METRO,
@@ -56,6 +57,7 @@ _ROLES = {
 }
 #: Which application function of EF15 a card uses: 02 is the electronic purse.
 _PURSE_ONLY = 2
+_CARD_USAGES = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
 
 
 def chips_path(folder: Path) -> Path:
@@ -164,11 +166,13 @@ class VirtualCity:
             ),
         )
         issued = self._drawer.ids("card/")
-        self._drawer.add_missing(
-            (f"card/{order.number}", self._new_card(order))
-            for order in plan.cards
-            if f"card/{order.number}" not in issued
-        )
+        missing = [order for order in plan.cards if f"card/{order.number}" not in issued]
+        if missing:
+            version, algorithm = self._keys_of_new_cards()
+            self._drawer.add_missing(
+                (f"card/{order.number}", self._new_card(order, version, algorithm))
+                for order in missing
+            )
 
     def tap(self, tap: PlannedTap) -> TapResult:
         """One planned tap; a torn one is followed by the passenger's second try."""
@@ -238,7 +242,31 @@ class VirtualCity:
             self._drawer.put(chip_id, image)
         return InProcessConnection(ChipAtRest(self._drawer, chip_id, self._keys.wake_psam(image)))
 
-    def _new_card(self, order: PlannedCard) -> bytes:
+    def _keys_of_new_cards(self) -> tuple[int, Algorithm]:
+        """The newest version whose keys of all uses are active and of one algorithm: INITIALIZE
+        shows one version and one algorithm for the card, and the record carries both for its TAC.
+
+        Raises `KeyStateError` when there is none.
+        """
+        label = self._plan.scheme.name
+        active = [
+            {
+                (each.ref.version, each.algorithm)
+                for each in self._keys.service.describe_keys(usage, label)
+                if each.state is KeyState.ACTIVE
+            }
+            for usage in _CARD_USAGES
+        ]
+        common = set.intersection(*active)
+        if not common:
+            uses = ", ".join(_CARD_USAGES)
+            raise KeyStateError(
+                f"{label}: no version has active keys of one algorithm for {uses}; "
+                "rotate the three together"
+            )
+        return max(common)
+
+    def _new_card(self, order: PlannedCard, version: int, algorithm: Algorithm) -> bytes:
         scheme = self._plan.scheme
         public = PublicInformation(
             issuer=scheme.issuer,
@@ -261,11 +289,11 @@ class VirtualCity:
             ),
             {
                 usage: self._keys.service.derive_card_key(
-                    KeyRef(usage, scheme.name, KEY_VERSION), public.factor
+                    KeyRef(usage, scheme.name, version), public.factor
                 )
-                for usage in (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
+                for usage in _CARD_USAGES
             },
-            key_version=KEY_VERSION,
-            algorithm=Algorithm.PBOC_3DES,
+            key_version=version,
+            algorithm=algorithm,
             key_index=PSAM_KEY_INDEX,
         )

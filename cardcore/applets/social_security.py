@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from cardcore.access import Access
 from cardcore.cardkeys import Secret
 from cardcore.keyfile import KeySlot, add_key_file
-from cardcore.keys import KeyUsage
+from cardcore.keys import Algorithm, KeyUsage
 from cardcore.layouts.tagged import TAG_BYTES, ValueCoding, table
 from cardcore.package import DirectoryEntry, Package
 from cardcore.tlv import Tlv
@@ -34,8 +34,8 @@ INTERNAL_KEY, TAC_KEY = 0x02, 0x01
 _TEXT, _DIGITS, _BYTES = ValueCoding.TEXT, ValueCoding.DIGITS, ValueCoding.BYTES
 #: SFI of EF05 under tag 88 of the FCI, with the three bits behind it of published cards.
 _DIRECTORY_SFI = b"\x0b"
-#: Version 3 also names its algorithm: 9F0C { 86 01 … }. The cards of ours use triple DES.
-_ALGORITHM_3DES = b"\x01"
+#: Version 3 also names its algorithm: 9F0C { 86 01 … }. Published: 03 for SM4. 05 is ours.
+_ALGORITHM_CODES = {Algorithm.PBOC_3DES: 0x01, Algorithm.SM4: 0x03, Algorithm.AES: 0x05}
 
 ISSUE = table(
     (0x01, "card_id", _BYTES, 16),  # 卡的识别码: region 3, D156000005, serial, check
@@ -78,7 +78,7 @@ class SocialSecurityProfile:
     """What one card starts with: values by field name, `version` 1.00, 2.00 or 3.00 in `issue`.
 
     `household`, `employment` and `insurance` are records of tag and bytes in the order of the
-    file; each keeps the length it is made with.
+    file; each keeps the length it is made with. `algorithm` is the suite of the application's keys.
     """
 
     issue: Mapping[str, str | bytes]
@@ -89,6 +89,7 @@ class SocialSecurityProfile:
     insurance: Sequence[tuple[int, bytes]] = ()
     fingerprint: bytes = b""
     photo: bytes = b""
+    algorithm: Algorithm = Algorithm.PBOC_3DES
 
     @property
     def is_third_generation(self) -> bool:
@@ -105,7 +106,8 @@ def package(profile: SocialSecurityProfile, secrets: Sequence[Secret] = ()) -> P
     proprietary = Tlv(0x88, _DIRECTORY_SFI).encode()
     read = Access.ALWAYS
     if profile.is_third_generation:
-        proprietary += Tlv(0x9F0C, Tlv(0x86, _ALGORITHM_3DES).encode()).encode()
+        code = bytes((_ALGORITHM_CODES[profile.algorithm],))
+        proprietary += Tlv(0x9F0C, Tlv(0x86, code).encode()).encode()
         read = Access.internal(INTERNAL_KEY) & Access.external(READ_KEY) | Access.CHANNEL
     application = tree.add_directory(None, FID_APPLICATION, name=NAME, proprietary=proprietary)
     add_key_file(tree, application, KEYS, secrets, has_pin=True)

@@ -250,7 +250,7 @@ def _opened(data: bytes, dek: Key) -> bytes | None:
         key = CardKey.decode(head + value)
     except (DecodeError, ValueError):
         return None
-    return key.with_tries(key.tries_max).encode() if _check_value(key) == data[-3:] else None
+    return key.with_tries(key.tries_max).encode() if key.check_value() == data[-3:] else None
 
 
 def remove(card: Context, apdu: CommandApdu) -> Decision:
@@ -283,14 +283,8 @@ def get_data(card: Context, apdu: CommandApdu) -> Decision:
     if not isinstance(file, ElementaryFile):
         return StatusWord.FILE_NOT_FOUND
     records = [record for record in card.files.records(file) if not record.startswith(PIN_PREFIX)]
-    shown = b"".join(record[:3] + _check_value(CardKey.decode(record)) for record in records)
+    shown = b"".join(record[:3] + CardKey.decode(record).check_value() for record in records)
     return Reply(shown[: card.room])
-
-
-def _check_value(key: CardKey) -> bytes:
-    if key.is_channel:
-        return scp03.check_value(key.key)
-    return key.suite.encipher(key.key.value, bytes(8))[:3]
 
 
 def _blocks(card: Context) -> dict[int, bytes]:

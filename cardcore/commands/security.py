@@ -20,7 +20,8 @@ from cardcore.keys import KeyUsage
 from cardcore.tree import DedicatedFile, ElementaryFile
 
 _CHALLENGE_BYTES = (8, 4, 16)  # the first answers a command that does not say
-_BLOCK = 8
+#: A challenge, an answer and a factor of authentication, whatever the block of the suite is.
+_PART_BYTES = 8
 _DIGEST_BYTES = 32
 _PREFIX_OF = {
     ConditionKind.EXTERNAL: KeyUsage.EXTERNAL_AUTHENTICATION,
@@ -164,10 +165,10 @@ def get_challenge(card: Context, apdu: CommandApdu) -> Decision:
 def internal_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     """INTERNAL AUTHENTICATE (内部认证): the card proves that it holds a key.
 
-    8 bytes: they come back enciphered. 16 bytes, factor and data, as the social security card
-    has it: the key is diversified once more by the factor. 32 bytes with a TAC key: the digest of
-    a record of a sector where no money moves; the answer is its TAC. A purse's TAC key never
-    signs what a reader chooses.
+    8 bytes are a challenge, answered by 8. 16 bytes, factor and challenge, as the social security
+    card has it: the key is diversified once more by the factor. 32 bytes with a TAC key: the
+    digest, by the suite of that key, of a record of a sector where no money moves; the answer is
+    its TAC. A purse's TAC key never signs what a reader chooses.
     """
     if apdu.p1:
         return StatusWord.P1P2_WRONG
@@ -175,11 +176,11 @@ def internal_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     place = look_up(card, directory, key_prefix(KeyUsage.INTERNAL_AUTHENTICATION, apdu.p2))
     if place is None:
         return _sign_digest(card, apdu)
-    if len(apdu.data) not in (_BLOCK, 2 * _BLOCK):
+    if len(apdu.data) not in (_PART_BYTES, 2 * _PART_BYTES):
         return StatusWord.WRONG_LENGTH
-    cryptogram = _cryptogram(CardKey.decode(place.record), apdu.data[:-_BLOCK], apdu.data[-_BLOCK:])
+    factor, challenge = apdu.data[:-_PART_BYTES], apdu.data[-_PART_BYTES:]
     granted = grant(card, place, Condition(ConditionKind.INTERNAL, apdu.p2), {})
-    return replace(granted, data=cryptogram)
+    return replace(granted, data=_answer(CardKey.decode(place.record), factor, challenge))
 
 
 def _sign_digest(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
@@ -198,13 +199,13 @@ def _sign_digest(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
 def external_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     """EXTERNAL AUTHENTICATE (外部认证): the reader proves that it holds a key.
 
-    8 bytes: the challenge enciphered, one of 4 bytes filled with zeros. 16 bytes: factor and
-    cryptogram, the key diversified once more by the factor. Refusals in order: 6A86, 6700, 6A88,
-    6983, 6984, 63Cx.
+    8 bytes: the answer to the challenge, one of 4 bytes filled with zeros. 16 bytes: factor and
+    answer, the key diversified once more by the factor. Refusals in order: 6A86, 6700, 6A88, 6983,
+    6984, 63Cx.
     """
     if apdu.p1:
         return StatusWord.P1P2_WRONG
-    if len(apdu.data) not in (_BLOCK, 2 * _BLOCK):
+    if len(apdu.data) not in (_PART_BYTES, 2 * _PART_BYTES):
         return StatusWord.WRONG_LENGTH
     prefix = key_prefix(KeyUsage.EXTERNAL_AUTHENTICATION, apdu.p2)
     place = look_up(card, card.session.directory, prefix)
@@ -213,25 +214,25 @@ def external_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     key = CardKey.decode(place.record)
     if key.blocked:
         return StatusWord.AUTHENTICATION_BLOCKED
-    challenge = card.session.challenge.ljust(_BLOCK, b"\x00")
-    if not card.session.challenge or len(challenge) != _BLOCK:
+    challenge = card.session.challenge.ljust(_PART_BYTES, b"\x00")
+    if not card.session.challenge or len(challenge) != _PART_BYTES:
         return StatusWord.NO_CHALLENGE
     condition = Condition(ConditionKind.EXTERNAL, apdu.p2)
-    factor, cryptogram = apdu.data[:-_BLOCK], apdu.data[-_BLOCK:]
-    expected = _cryptogram(key, factor, challenge)
+    factor, answer = apdu.data[:-_PART_BYTES], apdu.data[-_PART_BYTES:]
+    expected = _answer(key, factor, challenge)
     return compare(
         card,
         place,
         key,
-        lambda: hmac.compare_digest(expected, cryptogram),
+        lambda: hmac.compare_digest(expected, answer),
         lambda restore: grant(card, place, condition, restore),
         condition=condition,
     )
 
 
-def _cryptogram(key: CardKey, factor: bytes, block: bytes) -> bytes:
+def _answer(key: CardKey, factor: bytes, challenge: bytes) -> bytes:
     value = key.suite.diversify(key.key.value, factor) if factor else key.key.value
-    return key.suite.encipher(value, block)
+    return key.suite.authenticate(value, challenge)
 
 
 HANDLERS: dict[tuple[int, int], Handler] = {

@@ -1,12 +1,19 @@
 """Algorithm suites: how a card's keys are derived, sessions opened, MACs and TACs computed.
 
 Every suite satisfies `Suite`, is chosen by the algorithm id of key and record, and works on bytes
-only. Which bytes go into a MAC is the purse's business (`cardcore.purse`), not the suite's.
+only. Which bytes go into a MAC is the business of `cardcore.cryptograms`, not the suite's.
+
+Read it in this order::
+
+    pboc_3des.py     two-key triple DES as JR/T 0025 uses it
+    block_suites.py  SM4 and AES, by rules of ours
+    sm2.py           the curve and the signature that the library has not
+    signatures.py    signatures under files: Ed25519, or SM2 with SM3
 """
 
 from typing import Protocol
 
-from cardcore.crypto import pboc_3des
+from cardcore.crypto import block_suites, pboc_3des
 from cardcore.keys import Algorithm
 
 
@@ -31,7 +38,9 @@ class Suite(Protocol):
         ...
 
     def session_key(self, card_key: bytes, session_input: bytes) -> bytes:
-        """Key of one transaction from the card's key and 8 bytes of random and counters."""
+        """Key of one transaction from the card's key and 8 bytes of random and counters: 8 bytes
+        of triple DES, 16 of the others.
+        """
         ...
 
     def session_mac(self, session_key: bytes, data: bytes) -> bytes:
@@ -47,12 +56,32 @@ class Suite(Protocol):
         ...
 
     def encipher(self, card_key: bytes, blocks: bytes) -> bytes:
-        """Whole blocks under a card's key: authentication and enciphered messages."""
+        """Whole blocks under a card's key: enciphered messages."""
         ...
 
     def decipher(self, card_key: bytes, blocks: bytes) -> bytes:
         """The same, the other way."""
         ...
 
+    def digest(self, data: bytes) -> bytes:
+        """32-byte digest of a record that the card signs where no purse moved."""
+        ...
 
-SUITES: dict[Algorithm, Suite] = {Algorithm.PBOC_3DES: pboc_3des.SUITE}
+
+SUITES: dict[Algorithm, Suite] = {
+    Algorithm.PBOC_3DES: pboc_3des.SUITE,
+    Algorithm.SM4: block_suites.SM4_SUITE,
+    Algorithm.AES: block_suites.AES_SUITE,
+}
+
+
+def suite_algorithm(shown: int) -> Algorithm | None:
+    """The suite that an algorithm id of card, PSAM or record means; None when it means none.
+
+    JT/T 978 writes 01 for triple DES, and published cards show 00 for the same.
+
+    >>> [suite_algorithm(shown) for shown in (0, 4, 2)]
+    [<Algorithm.PBOC_3DES: 1>, <Algorithm.SM4: 4>, None]
+    """
+    shown = shown or Algorithm.PBOC_3DES
+    return Algorithm(shown) if shown in SUITES else None

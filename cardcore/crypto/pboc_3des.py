@@ -4,6 +4,8 @@ Decides padding, derivation, session keys and MACs. Leaves the choice of key and
 of the messages to others. Formulas: `vectors/pboc_purse.json` recomputes every one of them.
 """
 
+import hashlib
+
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
@@ -141,6 +143,10 @@ class Pboc3DesSuite:
     def decipher(self, card_key: bytes, blocks: bytes) -> bytes:
         """3DES-ECB, the other way."""
         return decrypt_ecb(card_key, blocks)
+
+    def digest(self, data: bytes) -> bytes:
+        """SHA-256."""
+        return hashlib.sha256(data).digest()
 
 
 SUITE = Pboc3DesSuite()

@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Any, TypeVar
 
 from cardcore.applets import health, library, purse, social_security, transit
+from cardcore.crypto import SUITES
 from cardcore.keyfile import KeySlot
 from cardcore.keys import KeyRef, KeyUsage
 from cardcore.layout import RECORD_BUS, RECORD_METRO
@@ -46,7 +47,10 @@ class ProductError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
-    """Labels end in these; version and algorithm are what INITIALIZE shows."""
+    """Labels end in these; version and algorithm are what INITIALIZE shows.
+
+    `algorithm` is that of the master keys: 0 and 1 triple DES, 4 SM4, 5 AES.
+    """
 
     chip: str
     version: int
@@ -160,7 +164,7 @@ def parse(text: str) -> Product:
     _among("holder", document["holder"], ("named", "anonymous"))
     _among("channel_level", document["channel_level"], LEVELS)
     keys = _settings("keys", document["keys"], KeySettings)
-    _among("algorithm", keys.algorithm, (0, 1))
+    _among("algorithm", keys.algorithm, (0, *map(int, SUITES)))
     is_named = document["holder"] == "named"
     sections = document["applications"]
     if not isinstance(sections, dict) or not sections:

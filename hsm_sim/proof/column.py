@@ -4,32 +4,31 @@ Decides for every row whether its TAC is the card's, and if not, in which of the
 fails. Leaves what becomes of a record that is not proven to settlement, and where master keys lie
 to whoever hands in `TacKey`s.
 
-Rows are gathered by the version they name; the version says which suite proves them. Each card's
-key is derived once a version, all cards of a version in one call; then the MACs of its rows are
-taken together, by lanes, in runs that bound the memory. What fails under the version it names is
-tried under every other version held, because a record that names the wrong version and a forged
-record are told apart by exactly that.
+Rows are gathered by the version they name; the version says which suite proves them. The rows of
+a version are put in order of their cards and cut into shares, so that each card's key is derived
+once, and the keys and messages laid out at one time are bounded. What fails under the version it
+names is tried under every other version held, because a record that names the wrong version and a
+forged record are told apart by exactly that.
 
 Constant time is not a concern here: the TACs come out of uploaded records, the answer for each row
 is made known anyway, and nobody waits for a single row.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cardcore.crypto import SUITES, pboc_3des
+from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, ProofReason, TacColumn
-from hsm_sim.proof.bitslice import LANES_MAX, Words, cbc_last_blocks
+from hsm_sim.proof.bitslice import Words
+from hsm_sim.proof.shares import Mask, Share
 
-#: Below this many rows one call a row is faster than filling lanes (docs/keys.md).
-BULK_ROWS_MIN = 600
+#: Rows of a share; it bounds the memory of a proof.
+SHARE_ROWS_MAX = 524_288
 
 Rows = NDArray[np.intp]
-Tacs = NDArray[np.uint32]
-Messages = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,61 +51,49 @@ class _Column:
         self.tacs = np.frombuffer(column.tacs, ">u4").astype(np.uint32)
 
 
-def _padded(messages: Messages) -> Words:
-    """Messages of one length as (n, blocks) words, padded as `pboc_3des.pad` does."""
-    rows, length = messages.shape
-    tail = pboc_3des.pad(bytes(length))[length:]
-    blocks = np.empty((rows, length + len(tail)), dtype=np.uint8)
-    blocks[:, :length] = messages
-    blocks[:, length:] = np.frombuffer(tail, np.uint8)
-    return blocks.view(">u8").astype(np.uint64)
+#: Proves shares, wherever: one mask each, in their order.
+Check = Callable[[Iterable[Share]], Iterator[Mask]]
 
 
-def pboc_3des_tacs(card_keys: Words, messages: Messages) -> Tacs:
-    """TACs of JR/T 0025: CBC-MAC under the folded key."""
-    last = cbc_last_blocks(card_keys[:, 0] ^ card_keys[:, 1], _padded(messages))
-    return (last >> np.uint64(32)).astype(np.uint32)
+def check_here(shares: Iterable[Share]) -> Iterator[Mask]:
+    """One share after the other, in this thread."""
+    return (share.wrong() for share in shares)
 
 
-#: How the TACs of a suite are taken by lanes: (n, 2) card keys and (n, bytes) messages.
-LANES: Mapping[Algorithm, Callable[[Words, Messages], Tacs]] = {
-    Algorithm.PBOC_3DES: pboc_3des_tacs,
-}
-
-
-def single_tacs(algorithm: Algorithm, card_keys: Words, messages: Messages) -> Tacs:
-    """The same by one call of the suite a row."""
-    suite = SUITES[algorithm]
-    keys = card_keys.astype(">u8").tobytes()
-    tacs = [
-        suite.tac(keys[16 * row : 16 * row + 16], message.tobytes())
-        for row, message in enumerate(messages)
-    ]
-    return np.frombuffer(b"".join(tacs), ">u4").astype(np.uint32)
-
-
-def _wrong(key: TacKey, column: _Column, rows: Rows) -> Rows:
+def _wrong(key: TacKey, column: _Column, rows: Rows, check: Check, shares: int) -> Rows:
     """Those of `rows` whose TAC this key does not prove."""
-    cards, row_card = np.unique(column.factors[rows], return_inverse=True)
-    keys = key.card_keys(cards) if len(cards) else np.empty((0, 2), np.uint64)
-    found: list[Rows] = []
-    for start in range(0, len(rows), LANES_MAX):
-        part = rows[start : start + LANES_MAX]
-        part_keys, messages = keys[row_card[start : start + LANES_MAX]], column.messages[part]
-        if len(rows) >= BULK_ROWS_MIN:
-            tacs = LANES[key.algorithm](part_keys, messages)
-        else:
-            tacs = single_tacs(key.algorithm, part_keys, messages)
-        found.append(part[tacs != column.tacs[part]])
-    return np.concatenate(found) if found else rows
+    if not len(rows):
+        return rows
+    by_card = rows[np.argsort(column.factors[rows])]
+    size = -(-len(rows) // max(shares, -(-len(rows) // SHARE_ROWS_MAX)))
+    parts = [by_card[start : start + size] for start in range(0, len(rows), size)]
+    masks = check(_share(key, column, part) for part in parts)
+    return np.concatenate([part[mask] for part, mask in zip(parts, masks, strict=True)])
 
 
-def prove_column(keys: Mapping[int, TacKey], column: TacColumn) -> bytes:
+def _share(key: TacKey, column: _Column, rows: Rows) -> Share:
+    """`rows` are in order of their cards."""
+    factors = column.factors[rows]
+    is_new = np.concatenate(([True], factors[1:] != factors[:-1]))
+    return Share(
+        key.algorithm,
+        key.card_keys(factors[is_new]),
+        np.cumsum(is_new, dtype=np.uint32) - np.uint32(1),
+        column.messages[rows],
+        column.tacs[rows],
+    )
+
+
+def prove_column(
+    keys: Mapping[int, TacKey], column: TacColumn, check: Check = check_here, shares: int = 1
+) -> bytes:
     """One `ProofReason` byte a row. `keys` are the TAC keys in use, by version.
 
     The reasons exclude each other in their own order: an algorithm not known is not looked at
     further, a version not held is not tried under another one. A row that names a version held,
     but not of the suite it names, cannot be proven under it; it is tried under all of them.
+
+    The rows of a version are cut into `shares` shares at least; `check` proves them.
     """
     rows = _Column(column)
     known = np.isin(rows.algorithms, [int(algorithm) for algorithm in SUITES])
@@ -114,19 +101,23 @@ def prove_column(keys: Mapping[int, TacKey], column: TacColumn) -> bytes:
     reasons = np.full(len(column), ProofReason.UNKNOWN_ALGORITHM, dtype=np.uint8)
     reasons[known & ~held] = ProofReason.UNKNOWN_VERSION
     reasons[known & held] = ProofReason.PROVEN
+
+    def wrong(key: TacKey, suspects: Rows) -> Rows:
+        return _wrong(key, rows, suspects, check, shares)
+
     for version, key in keys.items():
         named = known & (rows.versions == version)
         agreed = named & (rows.algorithms == key.algorithm)
         suspects = np.concatenate(
-            (_wrong(key, rows, np.flatnonzero(agreed)), np.flatnonzero(named & ~agreed))
+            (wrong(key, np.flatnonzero(agreed)), np.flatnonzero(named & ~agreed))
         )
         reasons[suspects] = ProofReason.WRONG_VERSION
         for other, other_key in keys.items():
             if other != version:
-                suspects = _wrong(other_key, rows, suspects)
+                suspects = wrong(other_key, suspects)
         # A row of another suite than its version's may be right under that very version.
         lied = rows.algorithms[suspects] != key.algorithm
-        still = _wrong(key, rows, suspects[lied])
+        still = wrong(key, suspects[lied])
         reasons[still] = ProofReason.WRONG
         reasons[suspects[~lied]] = ProofReason.WRONG
     return reasons.tobytes()

@@ -1,16 +1,18 @@
-"""The eight S-boxes of DES as circuits of AND, OR, XOR and NOT.
+"""The S-boxes of DES, AES and SM4 as circuits of AND, OR, XOR and NOT.
 
-Decides nothing but the circuits; `bitslice` runs them. Tests hold every circuit against the tables
-of FIPS 46-3 for all 64 inputs.
+Decides nothing but the circuits; `bitslice` runs them. Tests hold every circuit against its
+standard for all inputs: the tables of FIPS 46-3, and the definition as inverse in GF(2^8) between
+affine maps (FIPS 197 §5.1.1; GB/T 32907 in its algebraic form).
 
-Wires 0 to 5 are the six input bits, highest first; every gate makes the next wire. `5^4` is the
-exclusive or of two wires, `~12` the opposite of one. After the sign of equality stand the four
-wires that are the output, highest bit first. The circuits were found by a search of our own
-that splits a function on one input bit at a time and shares every gate already made
-(docs/keys.md).
+Wires 0 to 5 (DES) or 0 to 7 are the input bits, highest first; every gate makes the next wire.
+`5^4` is the exclusive or of two wires, `~12` the opposite of one. After the sign of equality stand
+the wires that are the output, highest bit first. The circuits were found by searches of our own
+(docs/keys.md). For DES it splits a function on one input bit at a time and shares every gate
+already made. For the other two it writes the inverse over GF(16) and GF(4), takes random bases,
+and makes the linear parts between the products short by a greedy choice of common sums.
 """
 
-CIRCUITS = (
+DES_CIRCUITS = (
     (
         "5^4 6|0 4|0 8&3 9^7 8|3 11^6 12|2 13^10 12^2 0|3 16^15 17|1 18^14 1&0 20^17 21|15 22^1 "
         "23|3 24^21 ~25 23^17 27^14 28|2 29^26 30|5 31^19 32^26 33^12 26&1 35^34 29^2 37|5 38^36 "
@@ -63,4 +65,29 @@ CIRCUITS = (
         "40^38 41&4 42^34 27^20 25|2 45^38 46|5 47^44 45^27 49&45 50|5 51^49 26|0 53^52 ~54 55&4 "
         "56^48 45&9 58^29 44|30 60|3 61^59 31&16 63^51 64|4 65^62 = 57 27 43 66"
     ),
+)
+
+#: 115 gates.
+AES_CIRCUIT = (
+    "7^2 5^7 9^8 4^8 2^3 12^0 6^1 0^14 9^15 16^11 15^4 3^18 19^13 0^19 6^9 22^3 13^23 24^21 19^25 "
+    "16&23 9|24 15&13 11|26 8|25 4|19 17|12 10&21 18|20 34^35 6^33 34^37 15^32 13^39 29^36 29^38 "
+    "31^32 30^36 27^41 28^42 40^44 38^43 47^48 49&45 46&47 50|48 49&46 53^52 53|45 55^51 47^54 "
+    "55&48 57|58 59^54 60^56 56&45 50|46 62^63 59^64 61^65 66^54 59&16 54&9 60&15 64&11 67&8 56&4 "
+    "65&17 66&10 61&18 59&23 54&24 60&13 64&26 67&25 56&19 65&12 66&21 61&20 68^75 76^85 86^87 "
+    "73^83 82^84 78^89 70^88 77^85 74^91 81^83 92^95 80^90 69^77 79^84 78^90 72^88 80^96 71^94 "
+    "91^98 98^103 93^99 75^94 92^97 86^105 81^100 77^79 96^111 82^112 72^99 107^114 93^110 "
+    "101^104 97^109 ~118 ~108 ~116 ~113 = 115 119 120 102 117 106 121 122"
+)
+
+#: 119 gates.
+SM4_CIRCUIT = (
+    "~1 ~2 ~3 ~5 ~7 11^8 6^13 10^0 15^11 16^12 0^4 9^18 18^6 16^19 12^20 22^10 20^21 23^14 22^16 "
+    "24^8 24^22 6^27 29^23 13^30 13&19 14|17 6&28 31&21 25&20 27&24 30&16 23&26 29|22 34^39 16^37 "
+    "39^42 30^43 32^40 33^38 40^44 8^45 41^48 36^38 35^47 41^46 44^50 49^52 49&51 54&53 55|52 "
+    "56^57 56|51 49&53 60^59 52&59 58^49 63|62 58^64 61^65 62|53 51^67 68^55 69^64 61^69 66^70 "
+    "69&13 71&14 61&6 64&31 58&25 65&27 70&30 72&23 66&29 69&19 71&17 61&28 64&21 58&20 65&24 "
+    "70&16 72&26 66&22 76^89 78^80 82^91 83^87 73^74 79^92 85^88 93^94 90^95 77^98 92^97 81^101 "
+    "96^99 73^81 84^94 84^93 75^104 98^102 76^102 85^87 95^100 86^100 99^112 90^105 109^114 77^96 "
+    "103^106 97^111 80^107 91^103 110^120 ~119 ~113 ~108 ~118 ~115 = 122 123 121 124 116 117 125 "
+    "126"
 )

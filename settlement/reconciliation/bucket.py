@@ -18,7 +18,7 @@ from cardcore.schemes.catalogue import SCHEMES
 from settlement import columnar
 from settlement.dispositions import Disposition
 from settlement.reconciliation.fares import Fare, judge_fare
-from settlement.reconciliation.inputs import FactInput, load_facts, load_registry
+from settlement.reconciliation.inputs import FactInput, Review, load_facts, load_registry
 from settlement.reconciliation.threads import thread_odd_cards
 
 
@@ -40,11 +40,14 @@ class BucketTask:
     registry: str
     conflicts: str
     output: str
+    review: Review | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tally:
-    """How many records of a bucket ended alike, and their sums in fen."""
+    """How many records of a bucket ended alike, and their sums in fen. What a closed day suspended
+    and the run decides again is taken back: a tally of its own, with a minus.
+    """
 
     disposition: int
     reason: int
@@ -57,6 +60,11 @@ class Tally:
     records: int
     amount_fen: int
     tariff_fen: int
+
+    @property
+    def is_release(self) -> bool:
+        """Whether this takes back what a closed day decided."""
+        return self.records < 0
 
     @property
     def float_fen(self) -> int:
@@ -96,10 +104,14 @@ _OUTPUTS = {
     "gaps": "FROM gap_after ORDER BY card_number, gap",
     "loose": "FROM loose_after ORDER BY ALL",
 }
+#: Written only where a record waits: most buckets of most days have none.
+WAITING = "waiting.parquet"
+_WAITING_OUTPUT = {"waiting": "FROM waiting_after ORDER BY file, row"}
 
 
 def reconcile_bucket(task: BucketTask) -> BucketResult:
-    """Judge every record of a bucket and write `<output>/{decisions,cards,gaps,loose}.parquet`.
+    """Judge every record of a bucket and write `<output>/{decisions,cards,gaps,loose}.parquet`, and
+    `waiting.parquet` when a suspended record may be cleared up by what comes later.
 
     Raises `duckdb.Error` or `OSError` when a file cannot be read or written.
     """
@@ -110,6 +122,8 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         columnar.run_script(connection, "bucket_tables")
         _load(connection, task)
         columnar.run_script(connection, "bucket_records")
+        if task.review is not None:
+            _take_up(connection)
         _load_past(connection, task)
         columnar.run_script(connection, "bucket_reuse")
         columnar.run_script(connection, "bucket_seams")
@@ -117,11 +131,13 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         _judge_fares(connection, SCHEMES[task.scheme])
         columnar.run_script(connection, "bucket_decide")
         outputs = columnar.write_tables(connection, _OUTPUTS, output)
+        if connection.execute("SELECT count(*) FROM waiting_after").fetchall() != [(0,)]:
+            outputs += columnar.write_tables(connection, _WAITING_OUTPUT, output)
         return _result(connection, task.bucket, outputs)
 
 
 def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
-    load_facts(connection, task.facts)
+    load_facts(connection, task.facts, task.review)
     load_registry(connection, Path(task.registry))
     columnar.set_variables(connection, settlement_day=task.settlement_day)
     connection.execute(
@@ -137,6 +153,19 @@ def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
         loose=str(folder / "loose.parquet"),
     )
     columnar.run_script(connection, "bucket_resume")
+    if (folder / WAITING).exists():
+        connection.execute(
+            "INSERT INTO waiting_before FROM read_parquet($path)", {"path": str(folder / WAITING)}
+        )
+
+
+def _take_up(connection: duckdb.DuckDBPyConnection) -> None:
+    columnar.run_script(connection, "bucket_review")
+    ((reviewed, taken_up),) = connection.execute(
+        "SELECT (SELECT count(*) FROM record WHERE reviewed), (SELECT count(*) FROM taken_up)"
+    ).fetchall()
+    # A record that does not wait was settled for good: no review may name it.
+    assert reviewed == taken_up, (reviewed, taken_up)
 
 
 def _load_past(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:

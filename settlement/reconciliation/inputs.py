@@ -1,7 +1,9 @@
 """What every task of a run reads: the facts of its files, and the registry as it stands.
 
-Decides the order of the files (by content hash, whatever order they came in) and the two tables
-that tasks read the registry from. Leaves judging to `bucket` and `terminals`.
+Decides the order of the files (by content hash, whatever order they came in), the two tables that
+tasks read the registry from, and how a review (复核) is laid over the facts: it says of single rows
+how their TAC is judged now. Leaves judging to `bucket` and `terminals`, what stands in a review to
+`settlement.review`.
 """
 
 from collections.abc import Sequence
@@ -25,8 +27,27 @@ class FactInput:
 
     @property
     def file(self) -> int:
-        """How decisions name the batch file: the first 64 bits of its hash."""
-        return int(self.content_hash[:16], 16)
+        """How decisions name the batch file."""
+        return file_number(self.content_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A review, kept at `path` as rows of (file, row, proof), and the facts of the files of closed
+    days it names. Of those files nothing but the named rows is read.
+    """
+
+    path: str
+    facts: tuple[FactInput, ...]
+
+
+def file_number(content_hash: str) -> int:
+    """How decisions and reviews name a batch file: the first 64 bits of its hash.
+
+    >>> file_number("00000000000000ff" + "0" * 48)
+    255
+    """
+    return int(content_hash[:16], 16)
 
 
 def write_registry(
@@ -59,21 +80,34 @@ def write_registry(
         return columnar.write_tables(connection, queries, folder)
 
 
-def load_facts(connection: duckdb.DuckDBPyConnection, facts: tuple[FactInput, ...]) -> None:
-    """Make the tables `fact` and `input`. Files stand by content hash, however they came in."""
+def load_facts(
+    connection: duckdb.DuckDBPyConnection, facts: tuple[FactInput, ...], review: Review | None
+) -> None:
+    """Make the tables `fact` and `input`. Files stand by content hash, however they came in.
+
+    `fact.reviewed` marks the rows of closed days that are taken up again.
+    """
     ordered = sorted(facts, key=lambda each: (each.content_hash, each.path))
-    connection.execute("CREATE TABLE input (number UBIGINT, file UBIGINT)")
+    settled = () if review is None else review.facts
+    ordered += sorted(settled, key=lambda each: (each.content_hash, each.path))
+    connection.execute("CREATE TABLE input (number UBIGINT, file UBIGINT, is_settled BOOLEAN)")
     if not ordered:
-        empty = {"file_index": np.zeros(0, np.uint64), **fact_columns(b"", b"")}
-        columnar.register(connection, "fact", empty)
+        reviewed = {"file_index": np.zeros(0, np.uint64), "reviewed": np.zeros(0, np.bool_)}
+        columnar.register(connection, "fact", {**reviewed, **fact_columns(b"", b"")})
         return
     connection.executemany(
-        "INSERT INTO input VALUES (?, ?)", [[i, each.file] for i, each in enumerate(ordered)]
+        "INSERT INTO input VALUES (?, ?, ?)",
+        [[i, each.file, i >= len(facts)] for i, each in enumerate(ordered)],
     )
     columnar.set_variables(connection, facts=[each.path for each in ordered])
-    connection.execute(
-        "CREATE VIEW fact AS SELECT *, file_index FROM read_parquet(getvariable('facts'))"
-    )
+    if review is None:
+        connection.execute(
+            "CREATE VIEW fact AS SELECT *, file_index, false AS reviewed "
+            "FROM read_parquet(getvariable('facts'))"
+        )
+        return
+    columnar.set_variables(connection, review=review.path)
+    columnar.run_script(connection, "review")
 
 
 def load_registry(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:

@@ -5,13 +5,13 @@ the run's folder. Leaves which files are ready, and what a result is stored for,
 
     registry/{terminal,hotlist}.parquet
     terminals/{conflicts,terminals,terminal_gaps,register_differences}.parquet
-    buckets/<bucket>/{decisions,cards,gaps,loose}.parquet
+    buckets/<bucket>/{decisions,cards,gaps,loose}.parquet, waiting.parquet where there is any
     results.json    the tallies, from which everything else can be summed again
 """
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import asdict, astuple, dataclass
 from datetime import date
 from pathlib import Path
@@ -20,10 +20,18 @@ from cardcore.batch import DeviceRegister
 from settlement.clear import Clearing, clear, output_hash
 from settlement.engine import Engine
 from settlement.reconciliation.bucket import BucketResult, BucketTask, Tally, reconcile_bucket
-from settlement.reconciliation.inputs import FactInput, write_registry
+from settlement.reconciliation.inputs import FactInput, Review, write_registry
 from settlement.reconciliation.terminals import TerminalResult, TerminalTask, reconcile_terminals
 from settlement.registry import HotlistRow, TerminalRow
 from settlement.seal import canonical_json
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRequest:
+    """A review by its path, and (bucket, facts) of the files of closed days that it names."""
+
+    path: str
+    facts: tuple[tuple[int, FactInput], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,7 @@ class RunRequest:
     """Everything a run is made from. The order in any of the tuples is of no consequence.
 
     `facts` are (bucket, facts of one file in it); `previous` is the folder of the last closed
-    day's run, `history` those of all closed days.
+    day's run, `history` those of all closed days. Most runs have no review.
     """
 
     settlement_day: date
@@ -43,6 +51,7 @@ class RunRequest:
     hotlist: tuple[HotlistRow, ...]
     previous: Path | None
     history: tuple[Path, ...]
+    review: ReviewRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,7 @@ def _terminal_task(request: RunRequest, folder: Path) -> TerminalTask:
         ),
         registry=str(folder / "registry"),
         output=str(folder / "terminals"),
+        review=_review(request, range(request.bucket_count)),
     )
 
 
@@ -151,7 +161,15 @@ def _bucket_task(request: RunRequest, folder: Path, bucket: int) -> BucketTask:
         registry=str(folder / "registry"),
         conflicts=str(folder / "terminals" / "conflicts.parquet"),
         output=str(folder / name),
+        review=_review(request, (bucket,)),
     )
+
+
+def _review(request: RunRequest, buckets: Container[int]) -> Review | None:
+    if request.review is None:
+        return None
+    facts = tuple(fact for each, fact in request.review.facts if each in buckets)
+    return Review(request.review.path, facts)
 
 
 def _write_results(results: list[BucketResult], path: Path) -> str:

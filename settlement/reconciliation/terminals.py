@@ -16,7 +16,7 @@ import duckdb
 from cardcore.batch import DeviceRegister
 from settlement import columnar
 from settlement.dispositions import GapState
-from settlement.reconciliation.inputs import FactInput, load_facts, load_registry
+from settlement.reconciliation.inputs import FactInput, Review, load_facts, load_registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class TerminalTask:
     history: tuple[str, ...]
     registry: str
     output: str
+    review: Review | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def _without(gap: SerialGap, late: set[int]) -> list[SerialGap]:
 
 
 def _load(connection: duckdb.DuckDBPyConnection, task: TerminalTask) -> None:
-    load_facts(connection, task.facts)
+    load_facts(connection, task.facts, task.review)
     load_registry(connection, Path(task.registry))
     last: dict[str, DeviceRegister] = {}
     for register in task.registers:

@@ -1,13 +1,14 @@
 """Between SQL and the chain of one card: rows in, `continue_card`, rows out.
 
 Decides nothing: it reads the odd cards of a bucket card by card, asks
-`continuity`, and hands back what changed. Tables: `sql/bucket_tables.sql`.
+`continuity`, and hands back what changed. Tables: `sql/bucket_tables.sql`. The claim of a held
+debit that is decided again is gone before: its gap is what it was without it.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import duckdb
@@ -36,13 +37,15 @@ def thread_odd_cards(connection: duckdb.DuckDBPyConnection, day: date) -> None:
         "FROM gap_before SEMI JOIN odd_card USING (card_number) "
         "ORDER BY card_number, left_offline, left_online, gap",
     )
+    released = _by_card(connection, "FROM released_claim")
+    records = _by_card(connection, "FROM odd_record ORDER BY card_number, id")
     unplaced: list[Row] = []
     card_rows: list[Row] = []
     gap_rows: list[Row] = []
-    records = connection.execute("FROM odd_record ORDER BY card_number, id").fetchall()
-    for number, rows in groupby(records, key=itemgetter(0)):
-        movements, claims = _read_records(rows, day)
+    for number in sorted(records.keys() | released.keys()):
+        movements, claims = _read_records(records.get(number, []), day)
         card = _read_card(cards.get(number), gaps.get(number, []))
+        card = _release(card, [Claim(*each) for _, *each in released.get(number, [])])
         after = continue_card(card, movements, claims, day)
         unplaced += [(each,) for each in after.unplaced]
         card_rows.append(_card_row(number, after.card))
@@ -89,6 +92,22 @@ def _read_card(rows: list[Row] | None, gaps: list[Row]) -> Card:
         tuple(_read_gap(each) for each in gaps),
         gap_count,
     )
+
+
+def _release(card: Card, claims: Sequence[Claim]) -> Card:
+    """The card without these claims. Equal claims are one as good as the other."""
+    left = Counter(claims)
+    gaps = []
+    for gap in card.gaps:
+        kept = []
+        for claim in gap.claims:
+            if left[claim]:
+                left[claim] -= 1
+            else:
+                kept.append(claim)
+        gaps.append(replace(gap, claims=tuple(kept)))
+    assert not left.total(), left
+    return replace(card, gaps=tuple(gaps))
 
 
 def _read_gap(row: Row) -> Gap:

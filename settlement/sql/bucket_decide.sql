@@ -4,7 +4,7 @@ CREATE TABLE decision AS
 WITH judged AS (
     SELECT
         record.* EXCLUDE (reason, chained),
-        record.chained AND unplaced.id IS NULL AS chained,
+        record.linked OR (record.chained AND unplaced.id IS NULL) AS chained,
         CASE
             WHEN record.reason <> reason_none() THEN record.reason
             WHEN unplaced.id IS NOT NULL THEN reason_card_counter_regressed()
@@ -79,12 +79,29 @@ SELECT card_number, is_load, position, reason, record_hash_high, record_hash_low
 FROM decision
 WHERE NOT chained AND reason NOT IN (reason_format_wrong(), reason_duplicate());
 
+CREATE TABLE waiting_after AS
+FROM waiting_before
+UNION ALL
+SELECT
+    file, row, record_hash_high, record_hash_low, card_number, terminal, is_load, position,
+    operator, amount_fen, tariff_fen, fare_class, reason, notes, late, chained,
+    getvariable('settlement_day') AS settlement_day
+FROM decision
+WHERE retry_may_help(reason);
+
 CREATE VIEW tally AS
 SELECT
     disposition, reason, operator, is_load, fare_class, notes, chained, late,
     count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
     sum(tariff_fen)::BIGINT AS tariff_fen
 FROM decision
+GROUP BY ALL
+UNION ALL
+-- What closed days decided of records that are decided again is taken back.
+SELECT
+    disposition(reason), reason, operator, is_load, fare_class, notes, chained, late,
+    -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT
+FROM taken_up
 GROUP BY ALL;
 
 CREATE VIEW worth AS

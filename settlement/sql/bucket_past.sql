@@ -4,4 +4,5 @@ INSERT INTO past
 SELECT card_number, is_load, position, reason, record_hash_high, record_hash_low
 FROM read_parquet(getvariable('history')) SEMI JOIN old_counter
     USING (card_number, is_load, position)
+ANTI JOIN taken_up USING (record_hash_high, record_hash_low)
 WHERE reason NOT IN (reason_format_wrong(), reason_duplicate());

@@ -18,6 +18,7 @@ SELECT
         fact.format_fault, fact.proof, fact.flags, terminal.terminal IS NOT NULL,
         is_balanced(fact.kind, balance_before_fen, amount_fen, balance_after_fen)
     ) AS reason,
+    false AS linked,
     -- The TAC holds and the balances agree with the amount: a link in the card's chain, unless
     -- its counter is taken or lies where nothing is missing.
     fact.format_fault = 0 AND fact.proof = proof_proven()

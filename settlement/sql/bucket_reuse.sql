@@ -5,9 +5,10 @@ SELECT id
 FROM (
     SELECT
         id,
-        -- Copies of one record differ only in how well they could be proven when they came in.
+        -- Copies of one record differ only in how well they could be proven when they came in. One
+        -- that was settled already is the first.
         row_number() OVER (
-            PARTITION BY record_hash_high, record_hash_low ORDER BY proof, id
+            PARTITION BY record_hash_high, record_hash_low ORDER BY NOT reviewed, proof, id
         ) AS number
     FROM record SEMI JOIN crowd USING (card_number, is_load, position)
     WHERE reason <> reason_format_wrong()

@@ -1,5 +1,12 @@
 -- V10, V11: which cards join without a seam, and what is left for a closer look.
 
+-- Claims of held debits that are decided again.
+CREATE VIEW released_claim AS
+SELECT card_number, position, amount_fen, settlement_day
+FROM taken_up
+WHERE NOT is_load AND NOT chained
+ORDER BY ALL;
+
 CREATE TABLE odd_card AS
 SELECT DISTINCT card_number
 FROM (
@@ -23,7 +30,9 @@ UNION
 -- Held debits that are no link: the card has, perhaps, paid them.
 SELECT card_number
 FROM record
-WHERE NOT chained AND NOT is_load AND is_suspended(reason)
+WHERE NOT chained AND NOT linked AND NOT is_load AND is_suspended(reason)
+UNION
+SELECT card_number FROM released_claim
 UNION
 SELECT card_number
 FROM gap_before SEMI JOIN (FROM record WHERE chained) USING (card_number);
@@ -34,7 +43,7 @@ SELECT
     card_number, id, is_load, position, chained, balance_before_fen, balance_after_fen, amount_fen,
     time, known_offline, known_online, previous_type, previous_counter
 FROM record SEMI JOIN odd_card USING (card_number)
-WHERE chained OR (NOT is_load AND is_suspended(reason))
+WHERE chained OR (NOT linked AND NOT is_load AND is_suspended(reason))
 ORDER BY card_number, id;
 
 CREATE VIEW distinct_fare AS

@@ -18,6 +18,15 @@ CREATE TABLE loose_before (
     card_number UBIGINT, is_load BOOLEAN, position BIGINT, reason UTINYINT,
     record_hash_high UBIGINT, record_hash_low UBIGINT
 );
+-- Suspended records that a key or a registry entry may still clear up, as they were last decided.
+CREATE TABLE waiting_before (
+    file UBIGINT, row UINTEGER, record_hash_high UBIGINT, record_hash_low UBIGINT,
+    card_number UBIGINT, terminal UBIGINT, is_load BOOLEAN, position BIGINT, operator UINTEGER,
+    amount_fen UINTEGER, tariff_fen UINTEGER, fare_class UTINYINT, reason UTINYINT,
+    notes UTINYINT, late BOOLEAN, chained BOOLEAN, settlement_day DATE
+);
+-- Those of them that are decided again.
+CREATE TABLE taken_up AS FROM waiting_before;
 -- Settled records whose counter is that of a record which looks old today.
 CREATE TABLE past (
     card_number UBIGINT, is_load BOOLEAN, position BIGINT, reason UTINYINT,

@@ -24,6 +24,11 @@ CREATE MACRO own_reason(format_fault, proof, flags, is_registered, balanced) AS
 CREATE MACRO is_suspended(word) AS
     word NOT IN (reason_format_wrong(), reason_duplicate(), reason_tac_wrong(), reason_none());
 
+CREATE MACRO retry_may_help(word) AS
+    word IN (
+        reason_algorithm_unknown(), reason_key_version_unknown(), reason_terminal_unknown()
+    );
+
 CREATE MACRO disposition(word) AS
     CASE
         WHEN word = reason_none() THEN disposition_accepted()

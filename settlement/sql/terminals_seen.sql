@@ -3,7 +3,7 @@
 CREATE VIEW sound AS
 SELECT
     fact.terminal, fact.terminal_serial, fact.record_hash_high, fact.record_hash_low,
-    fact.amount_fen, is_load(fact.kind) AS is_load,
+    fact.amount_fen, is_load(fact.kind) AS is_load, fact.reviewed,
     own_reason(
         fact.format_fault, fact.proof, fact.flags, terminal.terminal IS NOT NULL,
         is_balanced(fact.kind, fact.balance_before_fen, fact.amount_fen, fact.balance_after_fen)
@@ -17,7 +17,7 @@ SELECT
     terminal, terminal_serial, count(*) AS records,
     coalesce(sum(amount_fen) FILTER (NOT is_load), 0)::BIGINT AS debit_fen,
     coalesce(sum(amount_fen) FILTER (is_load), 0)::BIGINT AS load_fen
-FROM (SELECT DISTINCT * EXCLUDE (clean) FROM sound)
+FROM (SELECT DISTINCT * EXCLUDE (clean, reviewed) FROM sound WHERE NOT reviewed)
 GROUP BY terminal, terminal_serial;
 
 CREATE TABLE terminal_seen AS
@@ -33,7 +33,9 @@ GROUP BY terminal;
 CREATE TABLE old_serial AS
 SELECT serial_seen.terminal, terminal_serial
 FROM serial_seen JOIN terminal_seen USING (terminal)
-WHERE terminal_serial <= last_before;
+WHERE terminal_serial <= last_before
+UNION
+SELECT terminal, terminal_serial FROM sound WHERE reviewed;
 
 -- The few records of which two may stand against each other.
 CREATE TABLE rival AS

@@ -69,6 +69,7 @@ def add_file(
                         "bucket": each.bucket,
                         "row_count": each.row_count,
                         "sha256": each.sha256,
+                        "unjudged_count": each.unjudged_count,
                     }
                     for each in facts
                 ],
@@ -161,9 +162,9 @@ def _load(connection: Connection, query: Select[Any]) -> tuple[FileRow, ...]:
     rows = connection.execute(query).mappings().all()
     facts: dict[str, list[FactFileRow]] = {row["content_hash"]: [] for row in rows}
     held = connection.execute(select(FACTS).order_by(FACTS.c.content_hash, FACTS.c.bucket))
-    for content_hash, bucket, row_count, sha256 in held:
+    for content_hash, *rest in held:
         if content_hash in facts:
-            facts[content_hash].append(FactFileRow(bucket, row_count, sha256))
+            facts[content_hash].append(FactFileRow(*rest))
     return tuple(
         FileRow(
             file=_stored_file(row),

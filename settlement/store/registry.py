@@ -16,11 +16,12 @@ from settlement.registry import (
     Registry,
     RegistryRow,
     SenderRow,
+    TacKeyRow,
     TerminalRow,
     additions,
 )
 from settlement.store.database import Database
-from settlement.store.tables import HOTLIST, NAMES, PARTICIPANTS, SENDERS, TERMINALS
+from settlement.store.tables import HOTLIST, NAMES, PARTICIPANTS, SENDERS, TAC_KEYS, TERMINALS
 
 # Participants first: the others refer to them.
 _TABLES: dict[str, tuple[Table, type[RegistryRow]]] = {
@@ -29,6 +30,7 @@ _TABLES: dict[str, tuple[Table, type[RegistryRow]]] = {
     "terminals": (TERMINALS, TerminalRow),
     "names": (NAMES, NameRow),
     "hotlist": (HOTLIST, HotlistRow),
+    "tac_keys": (TAC_KEYS, TacKeyRow),
 }
 
 

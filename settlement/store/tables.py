@@ -96,6 +96,15 @@ HOTLIST = Table(
     Column("version", BigInteger, nullable=False),
 )
 
+TAC_KEYS = Table(
+    "tac_keys",
+    METADATA,
+    Column("label", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("algorithm", Integer, nullable=False),
+    Column("check_value", String(6), nullable=False),  # hexadecimal
+)
+
 FILES = Table(
     "files",
     METADATA,
@@ -128,6 +137,8 @@ FACTS = Table(
     Column("bucket", Integer, primary_key=True, autoincrement=False),
     Column("row_count", Integer, nullable=False),
     Column("sha256", HASH, nullable=False),
+    # Rows whose TAC could not be judged when the file came in: they are proven again.
+    Column("unjudged_count", Integer, nullable=False),
 )
 
 REFUSALS = Table(
@@ -149,6 +160,7 @@ RUNS = Table(
     Column("run_id", HASH, primary_key=True),
     Column("settlement_day", Date, nullable=False, index=True),
     Column("registry_sha256", HASH, nullable=False),  # the registry as the run saw it
+    Column("review_sha256", HASH),  # what it judged that could not be judged before; usually null
     Column("outputs", Text, nullable=False),  # canonical JSON: [path in the run's folder, sha256]
     Column("totals", Text, nullable=False),  # canonical JSON
     Column("output_hash", HASH, nullable=False),

@@ -100,7 +100,7 @@ def _plan_again(
         findings.add(Invariant.I10, where, text)
         return None
     _compare_run(run, report.run, findings)
-    verify_records(folder, inputs, posted, findings)
+    verify_records(city, folder, inputs, posted, findings)
     return plan_close(report, inputs, previous, end, day.closed_at)
 
 
@@ -126,7 +126,7 @@ def _compare_inputs(city: City, day: ClosedDay, inputs: RunInputs, findings: Fin
 
 def _compare_run(stored: StoredRun, again: StoredRun, findings: Findings) -> None:
     where = f"runs row {stored.run_id}"
-    for name in ("run_id", "settlement_day", "totals", "output_hash"):
+    for name in ("run_id", "settlement_day", "review_sha256", "totals", "output_hash"):
         found, right = getattr(stored, name), getattr(again, name)
         findings.expect_equal(Invariant.I10, where, name, found, right)
     expected = dict(again.outputs)

@@ -5,26 +5,23 @@ that were made of them. Leaves what the files add up to to `settlement.verificat
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 import duckdb
 
 from cardcore.batch import Batch
-from cardcore.keys import KeyService, ProofReason
+from cardcore.keys import KeyService
 from settlement import columnar
 from settlement.city import City
-from settlement.facts import write_facts
+from settlement.facts import UNJUDGED, write_facts
 from settlement.intake import Acknowledgement, FileHistory, place_file, prove_file, read_claim
-from settlement.proof import prove_records
+from settlement.review import prove_for_city
 from settlement.runs import fact_path, hash_of
 from settlement.store.registry import load_public_key
 from settlement.verification.findings import Findings, Invariant, OnProgress
 from settlement.window import FactFileRow, FileRow
-
-#: Answers that a key which arrives later may change; the stored one stays what it was.
-_MAY_CHANGE = frozenset({ProofReason.UNKNOWN_VERSION, ProofReason.UNKNOWN_ALGORITHM})
 
 
 def verify_files(
@@ -99,33 +96,55 @@ def _verify_facts(
         if found != fact.sha256:
             where = f"fact file {path.relative_to(city.folder)}"
             findings.add(Invariant.I10, where, f"is {found or 'absent'}, must be {fact.sha256}")
-    proof = prove_records(batch.records, key_service, city.scheme.name)
+    proof = prove_for_city(city, batch.records, key_service).answers
     again = _facts_again(city, batch, proof, scratch)
-    if again != row.facts:
-        paths = [fact_path(city, content_hash, bucket) for bucket in stored]
-        again = _facts_again(city, batch, _as_judged(proof, paths), scratch)
-    if again != row.facts:
-        findings.add(
-            Invariant.I10,
-            f"facts rows of {content_hash}",
-            "the facts made again from the raw file, its TACs proven again, are not those recorded",
-        )
+    if again == row.facts:
+        return
+    judged = _judged([fact_path(city, content_hash, bucket) for bucket in stored])
+    again = _facts_again(city, batch, _as_judged(proof, judged), scratch)
+    if again == row.facts:
+        return
+    where = f"facts rows of {content_hash}"
+    lost = sum(
+        answer not in UNJUDGED and proof[number] in UNJUDGED
+        for number, answer in judged.items()
+        if number < len(proof)
+    )
+    if lost:
+        text = f"{lost} TACs that were judged cannot be: a key is not held, or not as registered"
+        findings.add(Invariant.I10, where, text)
+        return
+    text = "the facts made again from the raw file, its TACs proven again, are not those recorded"
+    findings.add(Invariant.I10, where, text)
 
 
 def _facts_again(city: City, batch: Batch, proof: bytes, scratch: Path) -> tuple[FactFileRow, ...]:
     written = write_facts(batch.records, proof, batch.content_hash, city.bucket_count, scratch)
-    return tuple(FactFileRow(each.bucket, each.rows, each.sha256) for each in written)
+    return tuple(
+        FactFileRow(each.bucket, each.rows, each.sha256, each.unjudged) for each in written
+    )
 
 
-def _as_judged(proof: bytes, paths: Sequence[Path]) -> bytes:
-    """The proof with the stored answer wherever a key that came later changed it."""
-    judged = bytearray(proof)
+def _judged(paths: Sequence[Path]) -> dict[int, int]:
+    """The stored answers by row; none when there are no stored facts, or damaged ones: that is
+    found by their hash.
+    """
+    if not paths:
+        return {}
     try:
         with columnar.connect(paths[0].parent) as connection:
             stored = connection.read_parquet([str(path) for path in paths])
-            for number, answer in stored.select("row", "proof").fetchall():
-                if answer in _MAY_CHANGE:
-                    judged[number] = answer
-    except (duckdb.Error, IndexError):
-        return proof  # no stored facts, or damaged ones: that is found by their hash
-    return bytes(judged)
+            return dict(stored.select("row", "proof").fetchall())
+    except duckdb.Error:
+        return {}
+
+
+def _as_judged(proof: bytes, judged: Mapping[int, int]) -> bytes:
+    """The proof with the stored answer wherever a key that came later changed it: the review says
+    what the record was judged to be then.
+    """
+    answers = bytearray(proof)
+    for number, answer in judged.items():
+        if answer in UNJUDGED and number < len(answers):
+            answers[number] = answer
+    return bytes(answers)

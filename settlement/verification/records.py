@@ -3,6 +3,7 @@
 Decides whether every record of every file has exactly one disposition, whether exactly the
 accepted ones were posted, and whether the cards hold what the float says. The sums here are made
 by SQL over single decisions; the ledger was posted from tallies. They agree or something is wrong.
+A record of an earlier day that the day decided again counts with a minus as it was decided then.
 """
 
 from collections.abc import Sequence
@@ -11,21 +12,56 @@ from pathlib import Path
 import duckdb
 
 from settlement import columnar
+from settlement.city import City
 from settlement.ledger import CARD_FLOAT, Entry, EntryKind
+from settlement.reconciliation.inputs import file_number
 from settlement.reconciliation.run import decisions_path
+from settlement.store.days import load_closed_days
 from settlement.verification.findings import Findings, Invariant
 from settlement.window import RunInputs
 
 _BY_FILE = """
 SELECT file, count(*), count(DISTINCT row), coalesce(max(row) + 1, 0), sum(amount_fen)::BIGINT
-FROM decision GROUP BY file
+FROM decision WHERE NOT is_review GROUP BY file
 """
 _SUMS = """
 SELECT
-    coalesce(sum(amount_fen) FILTER (accepted AND NOT is_load), 0)::BIGINT,
-    coalesce(sum(amount_fen) FILTER (accepted AND is_load), 0)::BIGINT,
-    coalesce(sum(amount_fen) FILTER (held AND NOT is_load), 0)::BIGINT,
-    coalesce(sum(amount_fen) FILTER (held AND is_load AND chained), 0)::BIGINT
+    coalesce(sum(sign * amount_fen) FILTER (accepted AND NOT is_load), 0)::BIGINT,
+    coalesce(sum(sign * amount_fen) FILTER (accepted AND is_load), 0)::BIGINT,
+    coalesce(sum(sign * amount_fen) FILTER (held AND NOT is_load), 0)::BIGINT,
+    coalesce(sum(sign * amount_fen) FILTER (held AND is_load AND chained), 0)::BIGINT
+"""
+#: What the day decided, and what it took back of earlier days; both with the bucket they stand in.
+_DECISIONS = """
+CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT);
+CREATE TABLE settled (file UBIGINT);
+CREATE VIEW decided AS
+SELECT
+    *, disposition = disposition_accepted() AS accepted,
+    disposition = disposition_suspended() AS held,
+    parse_filename(parse_dirpath(filename))::INTEGER AS bucket
+FROM read_parquet(getvariable('decisions'), filename = true);
+CREATE VIEW decision AS
+SELECT *, file IN (FROM settled) AS is_review FROM decided;
+"""
+_TAKEN_BACK = """
+CREATE TABLE taken_back AS
+SELECT
+    file, row, amount_fen, operator, is_load, chained, false AS accepted,
+    disposition = disposition_suspended() AS held,
+    parse_filename(parse_dirpath(filename))::INTEGER AS bucket
+FROM (
+    SELECT *, list_position(getvariable('earlier'), filename) AS number
+    FROM read_parquet(getvariable('earlier'), filename = true)
+    SEMI JOIN (FROM review SEMI JOIN settled USING (file)) USING (file, row)
+)
+QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number DESC) = 1
+"""
+_MOVED = """
+CREATE VIEW moved AS
+SELECT 1 AS sign, amount_fen, operator, is_load, chained, accepted, held, bucket FROM decision
+UNION ALL
+SELECT -1, amount_fen, operator, is_load, chained, accepted, held, bucket FROM taken_back
 """
 _CARDS = """
 SELECT
@@ -35,25 +71,64 @@ SELECT
 
 
 def verify_records(
-    folder: Path, inputs: RunInputs, posted: Sequence[Entry], findings: Findings
+    city: City, folder: Path, inputs: RunInputs, posted: Sequence[Entry], findings: Findings
 ) -> None:
     """Check a day whose run stands in `folder`. `posted` are the entries up to and with that day,
     as stored.
     """
     with columnar.connect(folder) as connection:
-        columnar.define_words(connection)
-        paths = [str(decisions_path(folder, bucket)) for bucket in range(inputs.bucket_count)]
-        columnar.set_variables(connection, decisions=paths)
-        connection.execute(
-            "CREATE VIEW decision AS SELECT *, disposition = disposition_accepted() AS accepted, "
-            "disposition = disposition_suspended() AS held, "
-            "list_position(getvariable('decisions'), filename) - 1 AS bucket "
-            "FROM read_parquet(getvariable('decisions'), filename = true)"
-        )
+        _read_decisions(connection, city, folder, inputs)
         _verify_dispositions(connection, inputs, findings)
+        _verify_reviewed(connection, findings)
         of_day = [each for each in posted if each.settlement_day == inputs.settlement_day]
         _verify_posted(connection, inputs, of_day, findings)
         _verify_float(connection, folder, inputs, posted, findings)
+
+
+def _read_decisions(
+    connection: duckdb.DuckDBPyConnection, city: City, folder: Path, inputs: RunInputs
+) -> None:
+    """Make the tables `decision`, `taken_back` and `moved`, which is the one less the other."""
+    buckets = range(inputs.bucket_count)
+    columnar.define_words(connection)
+    columnar.set_variables(
+        connection, decisions=[str(decisions_path(folder, bucket)) for bucket in buckets]
+    )
+    connection.execute(_DECISIONS)
+    if inputs.review_sha256 is not None:
+        earlier = [
+            str(decisions_path(city.run_folder(day.settlement_day, day.run_id), bucket))
+            for day in load_closed_days(city.database)
+            if day.settlement_day < inputs.settlement_day
+            for bucket in buckets
+        ]
+        path = {"path": str(city.review_path(inputs.review_sha256))}
+        connection.execute("INSERT INTO review FROM read_parquet($path)", path)
+        own = [file_number(each) for each in inputs.file_hashes]
+        connection.execute(
+            "INSERT INTO settled "
+            "SELECT DISTINCT file FROM review WHERE NOT list_contains($own, file)",
+            {"own": own},
+        )
+        columnar.set_variables(connection, earlier=earlier)
+    if connection.execute("SELECT count(*) FROM settled").fetchall() == [(0,)]:
+        connection.execute("CREATE VIEW taken_back AS SELECT * FROM decision WHERE false")
+    else:
+        connection.execute(_TAKEN_BACK)
+    connection.execute(_MOVED)
+
+
+def _verify_reviewed(connection: duckdb.DuckDBPyConnection, findings: Findings) -> None:
+    """I9: what a day decided again is what its review named, each record once."""
+    ((named, decided, rows, before),) = connection.execute(
+        "SELECT (SELECT count(*) FROM review SEMI JOIN settled USING (file)), "
+        "(SELECT count(*) FROM decision WHERE is_review), "
+        "(SELECT count(DISTINCT (file, row)) FROM decision WHERE is_review), "
+        "(SELECT count(*) FROM taken_back)"
+    ).fetchall()
+    if not named == decided == rows == before:
+        text = f"{decided} decisions on {rows} records; it names {named}, of which {before} waited"
+        findings.add(Invariant.I9, "review", text)
 
 
 def _verify_dispositions(
@@ -72,9 +147,9 @@ def _verify_dispositions(
                 f"the file has {count} records over {expected[3]} fen"
             )
             findings.add(Invariant.I9, f"decisions of file {file.content_hash}", text)
-    for file_number in decided:
+    for number in decided:
         text = "records of a file that the day did not settle"
-        findings.add(Invariant.I9, f"decisions of file {file_number:016x}...", text)
+        findings.add(Invariant.I9, f"decisions of file {number:016x}...", text)
 
 
 def _verify_posted(
@@ -97,7 +172,7 @@ def _verify_posted(
             if kind in shares:
                 shares[kind] += posting.amount_fen
     for kind, column in ((EntryKind.COLLECT, "bucket"), (EntryKind.DISTRIBUTE, "operator")):
-        rows = connection.execute(f"{_SUMS}, {column} FROM decision GROUP BY {column}").fetchall()
+        rows = connection.execute(f"{_SUMS}, {column} FROM moved GROUP BY {column}").fetchall()
         for *sums, code in rows:
             found = posted.pop((kind, code), {})
             for account, amount_fen in _expected(kind, *sums).items():
@@ -107,7 +182,7 @@ def _verify_posted(
     for kind, code in posted:
         text = "no record of the day stands behind it"
         findings.add(Invariant.I4, f"{kind} entry of {code} on {inputs.settlement_day}", text)
-    debit_fen, load_fen, _, _ = connection.execute(f"{_SUMS} FROM decision").fetchall()[0]
+    debit_fen, load_fen, _, _ = connection.execute(f"{_SUMS} FROM moved").fetchall()[0]
     where = f"shares of {inputs.settlement_day}"
     findings.expect_equal(Invariant.I5, where, "operators", shares["operator"], -debit_fen)
     findings.expect_equal(Invariant.I5, where, "load agents", shares["load_agent"], load_fen)

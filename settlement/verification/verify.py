@@ -1,7 +1,7 @@
 """Everything again from the raw bytes: does what the office holds follow from what it was sent?
 
 Decides the order of the checks and gathers what they find; what is compared with what stands in
-`files`, `days` and `records`. Nothing is written: the check computes aside
+`files`, `reviews`, `days` and `records`. Nothing is written: the check computes aside
 and throws its files away. A check that cannot even read what it compares is a finding, too.
 """
 
@@ -16,6 +16,7 @@ from settlement.store.files import load_files
 from settlement.verification.days import verify_days, verify_positions, verify_registry
 from settlement.verification.files import verify_files
 from settlement.verification.findings import Findings, Invariant, OnProgress, Verification
+from settlement.verification.reviews import verify_reviews
 
 
 def be_silent(_step: str, _done: int, _total: int) -> None:
@@ -44,11 +45,15 @@ def _verify(
         rows = load_files(city.database)
         return verify_files(city, rows, key_service, scratch, findings, on_progress)
 
+    def check_reviews() -> int:
+        return verify_reviews(city, load_files(city.database), key_service, findings)
+
     def check_days() -> int:
         return verify_days(city, engine, scratch, findings, on_progress)
 
     _guard(findings, "database", check_database)
     files = _guard(findings, "files", check_files)
+    _guard(findings, "reviews", check_reviews)
     days = _guard(findings, "closed days and ledger entries", check_days)
     _guard(findings, "positions", lambda: verify_positions(city, findings))
     _guard(findings, "registry", lambda: verify_registry(city, findings))

@@ -44,6 +44,7 @@ def test_every_contract_on_the_direction_of_imports_is_kept() -> None:
         ("cardcore/applets/library.py", "cardcore.applets.transit", "Applets do not know each"),
         ("api/settings.py", "smartcard", "pyscard lives in one file"),
         ("terminals/vpcd.py", "smartcard", "pyscard lives in one file"),
+        ("hsm_sim/vault.py", "pkcs11", "python-pkcs11 lives in one folder"),
         ("settlement/engine/local.py", "ray", "Drivers of clusters have files of their own"),
     ],
 )

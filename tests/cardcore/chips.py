@@ -21,17 +21,20 @@ KEY |= {
     KeyUsage.TAC: TAC_KEY,
 }
 MASTER_KEY = bytes(range(0x60, 0x70))
-CARD_USAGES = [usage for usage in KeyUsage if usage is not KeyUsage.FILE_SIGNING]
+NOT_ON_CARDS = {KeyUsage.FILE_SIGNING, KeyUsage.DATA_ENCRYPTION, KeyUsage.TRANSPORT}
+CARD_USAGES = [usage for usage in KeyUsage if usage not in NOT_ON_CARDS]
 CHANNEL = [usage for usage in CARD_USAGES if usage.startswith("channel")]
 FID_PLAIN, FID_PIN, FID_EXTERNAL, FID_MAC, FID_ENCIPHERED, FID_BOTH = range(0x21, 0x27)
 FID_VARIABLE, FID_CYCLIC, FID_SECRET, FID_CHANNELED = range(0x11, 0x15)
 
 
-def a_key(usage: KeyUsage, index: int = 1, tries_max: int = 0, value: bytes = b"") -> bytes:
-    return CardKey(index, 2, 0, Key(usage, value or KEY[usage]), tries_max).encode()
+def a_key(
+    usage: KeyUsage, index: int = 1, tries_max: int = 0, value: bytes = b"", algorithm: int = 0
+) -> bytes:
+    return CardKey(index, 2, algorithm, Key(usage, value or KEY[usage]), tries_max).encode()
 
 
-def secrets(tries_max: int = 3) -> list[bytes]:
+def secrets(tries_max: int = 3, algorithm: int = 0) -> list[bytes]:
     counted = {
         KeyUsage.FILE_MAINTENANCE,
         KeyUsage.EXTERNAL_AUTHENTICATION,
@@ -39,7 +42,10 @@ def secrets(tries_max: int = 3) -> list[bytes]:
         KeyUsage.PIN_RELOAD,
     }
     usages = [usage for usage in CARD_USAGES if usage not in CHANNEL]
-    keys = [a_key(usage, 1, tries_max if usage in counted else 0) for usage in usages]
+    keys = [
+        a_key(usage, 1, tries_max if usage in counted else 0, algorithm=algorithm)
+        for usage in usages
+    ]
     return [*keys, Pin.fresh(PIN, 3).encode()]
 
 
@@ -54,10 +60,15 @@ RULES = {
 
 
 def add_everything(
-    tree: TreeBuilder, parent: DedicatedFile | None, *, state: PurseState | None = None
+    tree: TreeBuilder,
+    parent: DedicatedFile | None,
+    *,
+    state: PurseState | None = None,
+    algorithm: int = 0,
 ) -> DedicatedFile:
     made = tree.add_directory(parent, 0x1001, name=AID)
-    tree.add_file(made, FID_KEYS, Structure.LINEAR_FIXED, secrets(), read=Access.NEVER)
+    keys = secrets(algorithm=algorithm)
+    tree.add_file(made, FID_KEYS, Structure.LINEAR_FIXED, keys, read=Access.NEVER)
     state = state or PurseState(0, 500_000)
     for kind in PurseKind:
         tree.add_file(made, kind, Structure.TRANSPARENT, [state.encode()], read=Access.NEVER)
@@ -112,9 +123,9 @@ def stock_image() -> bytes:
                     [*keys, maintenance])  # fmt: skip
 
 
-def package(*, entry: bool = True, pin: bool = True) -> Package:
+def package(*, entry: bool = True, pin: bool = True, algorithm: int = 0) -> Package:
     tree = TreeBuilder()
-    add_everything(tree, None)
+    add_everything(tree, None, algorithm=algorithm)
     if not pin:
         for cell, data in list(tree.cells.items()):
             if data.startswith(b"\x50\x00"):
@@ -122,10 +133,10 @@ def package(*, entry: bool = True, pin: bool = True) -> Package:
     return Package(tree.cells, DirectoryEntry(AID, "EVERYTHING", 3) if entry else None)
 
 
-def everything_image() -> bytes:
+def everything_image(algorithm: int = 0) -> bytes:
     """A chip with the application on it, as installing it leaves it."""
     chip = Card.from_image(stock_image(), counting_random())
-    changes = package().install(chip._files)
+    changes = package(algorithm=algorithm).install(chip._files)
     assert isinstance(changes, dict)
     chip.memory.commit(changes)
     return Memory({cell: data for cell, data in chip.memory.cells().items() if cell}).image()

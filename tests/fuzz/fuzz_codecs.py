@@ -1,4 +1,5 @@
-"""Coverage-guided fuzzing of everything that reads bytes: TLV, APDUs, records, layouts, packages.
+"""Coverage-guided fuzzing of everything that reads bytes: TLV, APDUs, records, layouts, packages,
+key blocks, host commands.
 
     python -m tests.fuzz.fuzz_codecs --seconds 60 [--seed 1]
     python -m tests.fuzz.fuzz_codecs --atheris [libFuzzer arguments]
@@ -31,6 +32,7 @@ from cardcore.records import RECORD_BYTES, decode_record, encode_record
 from cardcore.tree import decode_file
 from tests.cardcore.builders import PROFILE, RIDE, TRIP, a_record
 from tests.cardcore.chips import EVERYTHING, package
+from tests.fuzz import host_commands
 
 Target = Callable[[bytes], None]
 
@@ -93,6 +95,8 @@ TARGETS: list[Target] = [
     _header,
     _rule,
     lambda data: _check(decode_record, encode_record, data),
+    host_commands.host_command,
+    host_commands.key_block,
     *(
         _layout(kind)
         for kind in (
@@ -132,12 +136,13 @@ def seeds() -> list[bytes]:
         RIDE.encode(),
         TRIP.encode(),
         bytes(RECORD_BYTES),
+        *host_commands.seeds(),
     ]
     return [bytes((number,)) + data for number in range(len(TARGETS)) for data in (*real, b"")]
 
 
 class Lines:
-    """Which lines of cardcore have run."""
+    """Which lines of the codecs have run."""
 
     def __init__(self) -> None:
         self.seen: set[tuple[CodeType, int]] = set()
@@ -145,7 +150,7 @@ class Lines:
 
     def trace(self, frame: FrameType, event: str, _: object) -> Any:  # noqa: ANN401 - a tracer
         """Tracer for `sys.settrace`."""
-        if "cardcore" not in frame.f_code.co_filename:
+        if not any(package in frame.f_code.co_filename for package in ("cardcore", "hsm_sim")):
             return None
         if event == "line":
             at = (frame.f_code, frame.f_lineno)

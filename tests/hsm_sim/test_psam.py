@@ -1,8 +1,7 @@
 """The PSAM on its wire: published vectors, every refusal, and a sequence that never repeats."""
 
 import json
-from dataclasses import replace
-from datetime import date
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,67 +11,36 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from cardcore import cryptograms
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord, describe
-from cardcore.crypto import SUITES, pboc_3des
-from cardcore.errors import DecodeError, KeyServiceError, UnknownKeyError
-from cardcore.keys import Algorithm, KeyRef, KeyUsage
-from hsm_sim.psam import SEQUENCES_RESERVED, Psam, PsamProfile, make_psam
-from hsm_sim.psam import module as psam_module
-from hsm_sim.published_keys import issuer_key_refs, published_vault
-from hsm_sim.vault import KeyVault
-from tests.hsm_sim.test_vault import shows
-from tests.support.shared import VECTORS, needs_shared
-
-SUITE = SUITES[Algorithm.PBOC_3DES]
-PURCHASE = KeyRef(KeyUsage.PURCHASE, "shenzhen", 1)
-VAULT = published_vault(issuer_key_refs("shenzhen", 1) + issuer_key_refs("shenzhen", 2))
-PROFILE = PsamProfile(
-    terminal="040900010001",
-    number="00000000040900010001",
-    issuer=bytes.fromhex("02215840FFFFFFFF"),
-    valid_from=date(2018, 1, 1),
-    valid_to=date(2038, 12, 31),
-    key_index=1,
-    key_label="shenzhen",
+from cardcore.errors import KeyServiceUnavailableError, PowerLossError
+from cardcore.keys import Algorithm, Key, KeyRef, KeyState, KeyUsage
+from hsm_sim.masters import CardKeyHandle
+from hsm_sim.psam import MAC2_TRIES_MAX, SEQUENCES_RESERVED, Psam, make_psam
+from hsm_sim.vault import CardKeyInMemory, KeyVault
+from tests.hsm_sim.psams import (
+    ALGORITHMS,
+    FACTOR,
+    ISSUER_FACTOR,
+    PROFILE,
+    PURCHASE,
+    TIME,
+    VAULT,
+    a_psam,
+    a_vault,
+    card_mac,
+    card_mac2,
+    credit,
+    initialise,
+    pay,
+    pay_with_forged_card,
+    send,
+    sequence_of,
 )
-FACTOR = bytes.fromhex("0487123456789012")
-TIME = bytes.fromhex("20240821185844")
-
-
-def send(psam: Psam, command: CommandApdu | str) -> ResponseApdu:
-    raw = bytes.fromhex(command) if isinstance(command, str) else command.encode()
-    return ResponseApdu.decode(psam.transmit(raw))
-
-
-def initialise(**changes: bytes) -> CommandApdu:
-    """INIT_SAM_FOR_PURCHASE with one field after another, as JR/T 0025 lays them out."""
-    fields: dict[str, bytes] = {
-        "random": bytes.fromhex("11223344"),
-        "card_counter": bytes.fromhex("0005"),
-        "amount": bytes.fromhex("00000064"),
-        "transaction_type": b"\x09",
-        "time": TIME,
-        "key_version": b"\x01",
-        "algorithm": b"\x00",
-        "factor": FACTOR,
-    }
-    return CommandApdu(0x80, 0x70, 0, 0, b"".join({**fields, **changes}.values()), le=8)
-
-
-def credit(mac2: bytes) -> CommandApdu:
-    return CommandApdu(0x80, 0x72, 0, 0, mac2)
-
-
-def card_mac2(sequence: int, version: int = 1) -> bytes:
-    """What the genuine card answers: it holds its derived key, and shows that it was debited."""
-    master = VAULT.key(replace(PURCHASE, version=version)).value
-    session_input = cryptograms.purchase_session_input(bytes.fromhex("11223344"), 5, sequence)
-    session_key = SUITE.session_key(SUITE.diversify(master, FACTOR), session_input)
-    return SUITE.session_mac(session_key, cryptograms.purchase_mac2_message(100))
+from tests.support.shared import VECTORS, needs_shared
 
 
 @pytest.fixture
 def psam() -> Psam:
-    return make_psam(PROFILE, VAULT)
+    return a_psam()
 
 
 @needs_shared
@@ -86,18 +54,20 @@ def test_the_diversified_vector_passes_through_the_psam() -> None:
 
 
 @needs_shared
-def test_the_published_purchase_passes_through_the_psam(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_published_purchase_passes_through_the_psam() -> None:
     vectors = json.loads((VECTORS / "pboc_purse.json").read_text(encoding="utf-8"))
     vector = vectors["published"][0]
 
-    class PublishedCardKey(pboc_3des.Pboc3DesSuite):
+    class PublishedCardKey(KeyVault):
         """The page gives the card's key, and no master can be found that leads to it."""
 
-        def diversify(self, master: bytes, factor: bytes) -> bytes:  # noqa: ARG002
-            return bytes.fromhex(vector["key"])
+        def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
+            assert (ref, factor) == (PURCHASE, FACTOR)
+            key = Key(KeyUsage.PURCHASE, bytes.fromhex(vector["key"]))
+            return CardKeyInMemory(key, Algorithm.PBOC_3DES)
 
-    monkeypatch.setitem(psam_module._SUITES, 0x00, PublishedCardKey())
-    psam = make_psam(replace(PROFILE, terminal=vector["terminal"]), VAULT)
+    masters = PublishedCardKey({PURCHASE: VAULT.key(PURCHASE).value})
+    psam = make_psam(replace(PROFILE, terminal=vector["terminal"]), masters)
     answer = send(
         psam,
         initialise(
@@ -112,22 +82,32 @@ def test_the_published_purchase_passes_through_the_psam(monkeypatch: pytest.Monk
     assert send(psam, credit(bytes.fromhex(vector["mac2"]))).ok
 
 
-def test_a_genuine_card_is_accepted_under_every_version_the_psam_holds(psam: Psam) -> None:
-    for version in (1, 2):
-        answer = send(psam, initialise(key_version=bytes((version,))))
-        sequence = int.from_bytes(answer.data[:4], "big")
-        assert send(psam, credit(card_mac2(sequence, version))).ok
+@pytest.mark.parametrize("version", ALGORITHMS)
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_a_genuine_card_is_accepted_in_every_suite_and_below_every_level(
+    psam: Psam, version: int, levels: int
+) -> None:
+    algorithm = b"\x00" if version == 2 else bytes((ALGORITHMS[version],))
+    factor = (FACTOR + ISSUER_FACTOR + ISSUER_FACTOR[::-1])[: 8 * levels]
+    command = initialise(key_version=bytes((version,)), algorithm=algorithm, factor=factor)
+    assert len(command.data) == {1: 0x1C, 2: 0x24, 3: 0x2C}[levels]
+    answer = send(psam, command)
+    sequence = sequence_of(answer)
+    terminal = bytes.fromhex(PROFILE.terminal)
+    message = cryptograms.purchase_mac1_message(100, 9, terminal, TIME)
+    assert answer.data[4:] == card_mac(sequence, message, version, factor)
+    assert send(psam, credit(card_mac2(sequence, version, factor))).ok
 
 
-def test_both_algorithm_ids_of_triple_des_mean_the_same(psam: Psam) -> None:
-    for algorithm in (b"\x00", b"\x01"):
-        sequence = int.from_bytes(send(psam, initialise(algorithm=algorithm)).data[:4], "big")
-        assert send(psam, credit(card_mac2(sequence))).ok
+def test_the_factors_of_two_levels_cannot_change_places(psam: Psam) -> None:
+    sequence = sequence_of(send(psam, initialise(factor=FACTOR + ISSUER_FACTOR)))
+    swapped = card_mac2(sequence, factor=ISSUER_FACTOR + FACTOR)
+    assert send(psam, credit(swapped)).sw == StatusWord.PURSE_MAC_WRONG
 
 
 @pytest.mark.parametrize("bit", range(32))
 def test_a_forged_mac2_is_9302_and_ends_the_transaction(psam: Psam, bit: int) -> None:
-    sequence = int.from_bytes(send(psam, initialise()).data[:4], "big")
+    sequence = sequence_of(send(psam, initialise()))
     honest = card_mac2(sequence)
     forged = (int.from_bytes(honest, "big") ^ 1 << bit).to_bytes(4, "big")
     assert send(psam, credit(forged)).sw == StatusWord.PURSE_MAC_WRONG
@@ -135,7 +115,7 @@ def test_a_forged_mac2_is_9302_and_ends_the_transaction(psam: Psam, bit: int) ->
 
 
 def test_a_mac2_is_good_for_its_own_sequence_number_only(psam: Psam) -> None:
-    first = int.from_bytes(send(psam, initialise()).data[:4], "big")
+    first = sequence_of(send(psam, initialise()))
     send(psam, initialise())
     assert send(psam, credit(card_mac2(first))).sw == StatusWord.PURSE_MAC_WRONG
 
@@ -189,9 +169,12 @@ def test_a_transaction_is_one_uninterrupted_pair_of_commands(psam: Psam, line: s
 
 REFUSED_INIT = {
     "version not held": (initialise(key_version=b"\x09"), StatusWord.PURSE_KEY_INDEX_WRONG),
-    "algorithm not known": (initialise(algorithm=b"\x04"), StatusWord.DATA_WRONG),
+    "algorithm not known": (initialise(algorithm=b"\x02"), StatusWord.DATA_WRONG),
+    "algorithm of another key": (initialise(algorithm=b"\x04"), StatusWord.DATA_WRONG),
+    "key of another algorithm": (initialise(key_version=b"\x05"), StatusWord.DATA_WRONG),
     "type of a load": (initialise(transaction_type=b"\x02"), StatusWord.DATA_WRONG),
-    "second level": (initialise(factor=FACTOR + bytes(8)), StatusWord.WRONG_LENGTH),
+    "half a level": (initialise(factor=FACTOR + bytes(4)), StatusWord.WRONG_LENGTH),
+    "fourth level": (initialise(factor=bytes(32)), StatusWord.WRONG_LENGTH),
     "no factor": (initialise(factor=b""), StatusWord.WRONG_LENGTH),
     "other P1": (replace(initialise(), p1=1), StatusWord.P1P2_WRONG),
     "other Le": (replace(initialise(), le=4), 0x6C08),
@@ -202,12 +185,12 @@ REFUSED_INIT = {
 def test_a_refused_init_uses_up_no_number_and_leaves_the_open_transaction(
     psam: Psam, command: CommandApdu, status: int
 ) -> None:
-    sequence = int.from_bytes(send(psam, initialise()).data[:4], "big")
+    sequence = sequence_of(send(psam, initialise()))
     image = psam.image()
     assert send(psam, command) == ResponseApdu(b"", status)
     assert psam.image() == image
     assert send(psam, credit(card_mac2(sequence))).ok
-    assert int.from_bytes(send(psam, initialise()).data[:4], "big") == sequence + 1
+    assert sequence_of(send(psam, initialise())) == sequence + 1
 
 
 READS = """
@@ -218,7 +201,10 @@ READS = """
 00B0970000  0102215840FFFFFFFF02215840FFFFFFFF2018010120381231   9000
 00B0960007  -                                                    6C06
 00B0960600  -                                                    6B00
-00B0980000  -                                                    6A82
+00B0980000  00000000                                             9000
+00B0990004  00000000                                             9000
+00B0990302  -                                                    6C01
+00B09A0000  -                                                    6A82
 00B0160000  -                                                    6A86
 00B096000122 -                                                   6700
 """
@@ -233,36 +219,69 @@ def test_the_files_read_as_the_field_lays_them_out(psam: Psam, line: str) -> Non
 
 def test_the_application_file_does_not_show_in_the_main_directory(psam: Psam) -> None:
     assert send(psam, "00A40000023F00").ok
-    assert send(psam, "00B0970000").sw == StatusWord.FILE_NOT_FOUND
+    for hidden in ("00B0970000", "00B0980000", "00B0990000"):
+        assert send(psam, hidden).sw == StatusWord.FILE_NOT_FOUND
     assert len(send(psam, "00B0950000").data) == 14
     assert send(psam, "00A4000002DF01").ok
     assert len(send(psam, "00B0970000").data) == 25
 
 
-@given(st.lists(st.binary(max_size=300), max_size=5))
-def test_any_bytes_get_a_status_word_and_change_nothing(commands: list[bytes]) -> None:
-    psam = make_psam(PROFILE, VAULT)
-    image = psam.image()
-    for command in commands:
-        answer = ResponseApdu.decode(psam.transmit(command))
-        assert describe(answer.sw)
-    assert psam.image() == image
+def test_the_sequence_files_show_the_last_number_of_each_type(psam: Psam) -> None:
+    shown = []
+    for transaction_type in (b"\x06", b"\x09", b"\x09", b"\x06"):
+        send(psam, initialise(transaction_type=transaction_type))
+        files = (send(psam, command).data for command in ("00B0980004", "00B0990004"))
+        shown.append(tuple(int.from_bytes(data, "big") for data in files))
+    assert shown == [(1, 0), (1, 2), (1, 3), (4, 3)]
+    again = Psam.from_image(psam.image(), VAULT)
+    for command in ("00B0980004", "00B0990004"):
+        assert send(again, command).data == SEQUENCES_RESERVED.to_bytes(4, "big")
 
 
-@given(
-    st.sampled_from([0x00, 0x80, 0x84]),
-    st.sampled_from([0xA4, 0xB0, 0x70, 0x72, 0x1A]),
-    st.integers(0, 255),
-    st.integers(0, 255),
-    st.binary(max_size=40),
-    st.none() | st.integers(1, 256),
+COMMANDS = st.one_of(
+    st.binary(max_size=300),
+    st.builds(
+        lambda cla, ins, p1, p2, data, le: CommandApdu(cla, ins, p1, p2, data, le).encode(),
+        st.sampled_from([0x00, 0x80, 0x84]),
+        st.sampled_from([0xA4, 0xB0, 0x84, 0x18, 0x70, 0x72, 0x1A, 0xFA, 0xC0]),
+        st.sampled_from([0x00, 0x01, 0x03, 0x05, 0x07, 0x25, 0x27, 0x28, 0x96])
+        | st.integers(0, 255),
+        st.sampled_from([0x00, 0x01, 0x0A]) | st.integers(0, 255),
+        st.sampled_from([b"", bytes(4), bytes(8), bytes.fromhex("DF01"), initialise().data])
+        | st.binary(max_size=60),
+        st.none() | st.integers(1, 256),
+    ),
 )
-def test_any_well_formed_command_gets_a_known_status_word(
-    cla: int, ins: int, p1: int, p2: int, data: bytes, le: int | None
+
+
+@given(st.lists(COMMANDS, max_size=8), st.booleans())
+def test_any_bytes_get_a_known_status_word_and_a_refusal_changes_nothing(
+    commands: list[bytes],
+    locked: bool,  # noqa: FBT001 - drawn by hypothesis
 ) -> None:
-    answer = send(make_psam(PROFILE, VAULT), CommandApdu(cla, ins, p1, p2, data, le))
-    assert "unknown" not in describe(answer.sw) or answer.sw >> 8 == 0x6C
-    assert answer.ok or answer.data == b""
+    psam = a_psam()
+    while locked and send(psam, initialise()).ok:
+        send(psam, credit(bytes(4)))
+    for command in commands:
+        image, generation = psam.image(), psam.generation
+        answer = ResponseApdu.decode(psam.transmit(command))
+        assert "unknown" not in describe(answer.sw)
+        assert answer.ok or answer.data == b""
+        # A comparison is the one refusal that leaves a trace.
+        if not answer.ok and answer.sw not in {StatusWord.PURSE_MAC_WRONG, StatusWord.MAC_WRONG}:
+            assert (psam.image(), psam.generation) == (image, generation)
+
+
+@dataclass
+class PowerCut:
+    """Power fails at the n-th question, before or after one of the PSAM's writes."""
+
+    questions_left: int
+
+    def __call__(self) -> None:
+        self.questions_left -= 1
+        if self.questions_left < 0:
+            raise PowerLossError("no power at a write")
 
 
 class PowerLoss(RuleBasedStateMachine):
@@ -270,18 +289,59 @@ class PowerLoss(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.psam = make_psam(PROFILE, VAULT)
+        self.psam = a_psam()
         self.stored = self.psam.image()
         self.stored_generation = self.psam.generation
         self.given: list[int] = []
+        self.forged_in_a_row = 0
 
+    def store(self) -> None:
+        """Also what a power cut inside the PSAM has left behind."""
+        if self.psam.generation != self.stored_generation:
+            self.stored, self.stored_generation = self.psam.image(), self.psam.generation
+
+    def wake_up(self) -> None:
+        self.psam = Psam.from_image(self.stored, VAULT)
+        self.stored_generation = self.psam.generation
+
+    def is_locked(self) -> bool:
+        return send(self.psam, "00A4000002DF01").sw == StatusWord.FILE_INVALIDATED
+
+    @precondition(lambda self: not self.is_locked())
     @rule(times=st.integers(1, 2 * SEQUENCES_RESERVED))
     def transactions(self, times: int) -> None:
         for _ in range(times):
             answer = send(self.psam, initialise())
-            if self.psam.generation != self.stored_generation:
-                self.stored, self.stored_generation = self.psam.image(), self.psam.generation
-            self.given.append(int.from_bytes(answer.data[:4], "big"))
+            self.store()
+            self.given.append(sequence_of(answer))
+
+    @precondition(lambda self: not self.is_locked())
+    @rule()
+    def an_honest_card(self) -> None:
+        sequence = sequence_of(send(self.psam, initialise()))
+        self.store()
+        self.given.append(sequence)
+        assert send(self.psam, credit(card_mac2(sequence))).ok
+        self.store()
+        self.forged_in_a_row = 0
+
+    @precondition(lambda self: not self.is_locked())
+    @rule(questions=st.none() | st.integers(0, 1))
+    def a_forged_card(self, questions: int | None) -> None:
+        """Power may fail before the try is written: then nothing was compared either."""
+        sequence = sequence_of(send(self.psam, initialise()))
+        self.store()
+        self.given.append(sequence)
+        if questions is not None:
+            self.psam.power = PowerCut(questions)
+        try:
+            sw = send(self.psam, credit(bytes(4))).sw
+            assert sw == StatusWord.PURSE_MAC_WRONG
+        except PowerLossError:
+            self.forged_in_a_row -= questions == 0
+        self.forged_in_a_row += 1
+        self.psam.power = None
+        self.store()
 
     @rule()
     def reset(self) -> None:
@@ -289,15 +349,14 @@ class PowerLoss(RuleBasedStateMachine):
 
     @rule()
     def power_fails(self) -> None:
-        self.psam = Psam.from_image(self.stored, VAULT)
-        assert self.psam.generation == self.stored_generation
+        self.wake_up()
 
-    @precondition(lambda self: self.given)
+    @precondition(lambda self: self.given and not self.is_locked())
     @rule()
     def power_fails_before_an_answer_is_passed_on(self) -> None:
         """The number was used inside and never seen outside; giving it again harms nobody."""
         send(self.psam, initialise())
-        self.psam = Psam.from_image(self.stored, VAULT)
+        self.wake_up()
 
     @invariant()
     def every_number_seen_outside_is_higher_than_all_before(self) -> None:
@@ -305,62 +364,65 @@ class PowerLoss(RuleBasedStateMachine):
             first < second for first, second in zip(self.given, self.given[1:], strict=False)
         )
 
+    @invariant()
+    def it_is_locked_when_and_only_when_so_many_forged_cards_came_in_a_row(self) -> None:
+        assert self.is_locked() == (self.forged_in_a_row >= MAC2_TRIES_MAX)
+
 
 TestPowerLoss = PowerLoss.TestCase
-TestPowerLoss.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
+TestPowerLoss.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 
 
 def test_the_image_has_to_be_stored_once_in_a_run_of_numbers(psam: Psam) -> None:
     generations = []
     for _ in range(3 * SEQUENCES_RESERVED):
-        send(psam, initialise())
+        pay(psam)
         generations.append(psam.generation)
     assert generations == [1 + at // SEQUENCES_RESERVED for at in range(3 * SEQUENCES_RESERVED)]
 
 
-def test_a_psam_that_has_given_its_last_number_gives_no_other() -> None:
-    last = 2**32 - SEQUENCES_RESERVED
-    psam = Psam(PROFILE, {1: VAULT.key(PURCHASE)}, last - SEQUENCES_RESERVED)
-    for expected in range(last - SEQUENCES_RESERVED + 1, last + 1):
-        assert int.from_bytes(send(psam, initialise()).data[:4], "big") == expected
-    for again in (psam, Psam.from_image(psam.image(), VAULT)):
-        assert send(again, initialise()).sw == StatusWord.COUNTER_OR_AMOUNT_LIMIT
+def test_every_forged_card_changes_the_image(psam: Psam) -> None:
+    pay(psam)
+    for forged in range(1, MAC2_TRIES_MAX):
+        assert pay_with_forged_card(psam) == StatusWord.PURSE_MAC_WRONG
+        assert psam.generation == 1 + forged
 
 
-def test_an_image_wakes_up_as_the_same_psam(psam: Psam) -> None:
+def test_power_lost_at_a_write_leaves_a_psam_that_goes_on_after_the_run(psam: Psam) -> None:
+    pay(psam)
     send(psam, initialise())
-    again = Psam.from_image(psam.image(), VAULT)
-    assert again.image() == psam.image()
-    for read in ("00B0950000", "00B0960000", "00B0970000"):
-        assert send(again, read) == send(psam, read)
-    assert send(again, credit(card_mac2(1))).sw == StatusWord.CONDITIONS_NOT_SATISFIED
+    psam.power = PowerCut(1)
+    with pytest.raises(PowerLossError):
+        send(psam, credit(card_mac2(2)))
+    psam.power = None
+    assert send(psam, credit(card_mac2(2))).sw == StatusWord.CONDITIONS_NOT_SATISFIED
+    assert sequence_of(send(psam, initialise())) == SEQUENCES_RESERVED + 1
 
 
-def test_an_image_altered_by_one_bit_or_cut_off_is_refused(psam: Psam) -> None:
+class _Silent(KeyVault):
+    """A key service that has stopped answering."""
+
+    def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
+        raise KeyServiceUnavailableError(f"{ref} {len(factor)}: no answer")
+
+
+def test_a_key_service_that_does_not_answer_is_6400_and_uses_up_no_number() -> None:
+    psam = make_psam(PROFILE, _Silent({PURCHASE: VAULT.key(PURCHASE).value}))
     image = psam.image()
-    for bit in range(8 * len(image)):
-        altered = (int.from_bytes(image, "big") ^ 1 << bit).to_bytes(len(image), "big")
-        with pytest.raises(DecodeError):
-            Psam.from_image(altered, VAULT)
-    for length in range(len(image)):
-        with pytest.raises(DecodeError):
-            Psam.from_image(image[:length], VAULT)
+    assert send(psam, initialise()) == ResponseApdu(b"", StatusWord.EXECUTION_ERROR)
+    assert psam.image() == image
 
 
-def test_a_vault_without_the_psams_keys_or_with_others_does_not_wake_it(psam: Psam) -> None:
-    with pytest.raises(UnknownKeyError, match="purchase/shenzhen/v1"):
-        Psam.from_image(psam.image(), published_vault([replace(PURCHASE, label="x")]))
-    with pytest.raises(KeyServiceError, match="purchase/shenzhen/v1: the vault's key is not"):
-        Psam.from_image(psam.image(), KeyVault({PURCHASE: bytes(16)}))
-    with pytest.raises(UnknownKeyError, match="purchase/hangzhou"):
-        make_psam(replace(PROFILE, key_label="hangzhou"), VAULT)
-
-
-def test_no_key_byte_stands_in_the_image_or_in_any_text_of_the_psam(psam: Psam) -> None:
-    send(psam, initialise())
-    for ref in VAULT.refs():
-        key = VAULT.key(ref).value
-        assert not shows(f"{psam!r} {psam} {psam.image().hex()}", key)
+def test_a_key_destroyed_after_the_psam_was_made_serves_no_more() -> None:
+    vault = a_vault()
+    psam = a_psam(vault)
+    vault.move(PURCHASE, KeyState.RETIRING)
+    pay(psam)
+    vault.move(PURCHASE, KeyState.DESTROYED)
+    image = psam.image()
+    assert send(psam, initialise()).sw == StatusWord.KEY_NOT_FOUND
+    assert psam.image() == image
+    assert Psam.from_image(image, vault).image() == image
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("file", type=Path, nargs="?")
     parser.add_argument("--day", type=date.fromisoformat)
     parser.add_argument("--kill-at")
+    parser.add_argument("--keys", type=int, nargs="*", default=[1], help="versions held")
     parser.add_argument("--disk-bytes", type=int)
     options = parser.parse_args()
     if options.disk_bytes is not None:
@@ -61,14 +62,15 @@ def main() -> None:
 
 
 def _answer(city: City, options: argparse.Namespace, on_step: OnStep) -> str:
+    keys = key_service(*options.keys)
     if options.job == "receive":
         data = options.file.read_bytes()
-        return receive_file(city, data, key_service(), NOW, on_step).answer.name
+        return receive_file(city, data, keys, NOW, on_step).answer.name
     if options.job == "clear":
-        cleared = run_clearing(city, options.day, LocalEngine(1), on_step)
+        cleared = run_clearing(city, options.day, keys, LocalEngine(1), on_step)
         assert isinstance(cleared, RunResult)
         return cleared.run.output_hash
-    closed = close_day(city, options.day, LocalEngine(1), NOW, on_step)
+    closed = close_day(city, options.day, keys, LocalEngine(1), NOW, on_step)
     assert isinstance(closed, ClosedDay)
     return closed.seal
 

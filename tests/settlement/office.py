@@ -16,6 +16,7 @@ from cardcore.schemes.shenzhen import SCHEME, bus_fare_fen
 from hsm_sim.in_process import InProcessKeyService
 from hsm_sim.published_keys import issuer_key_refs, published_key, published_vault
 from settlement.city import City, create_city
+from settlement.proof import tac_keys
 from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
 from settlement.store.registry import register
 
@@ -26,7 +27,6 @@ BUS, METRO, AGENT = 101, 201, 900
 SENDER, OTHER_SENDER, STRANGER = 7, 8, 9
 BUS_TERMINAL, METRO_TERMINAL, KIOSK = "0000000000b1", "0000000000a1", "0000000000c1"
 _SUITE = SUITES[Algorithm.PBOC_3DES]
-_TAC_KEY = published_key(KeyRef(KeyUsage.TAC, SCHEME.name, 1))
 _DEBIT = records.TransactionRecord(
     kind=records.RecordKind.PURCHASE,
     sector=records.Sector.TRANSIT,
@@ -74,16 +74,35 @@ def signing_ref(sender: int) -> KeyRef:
     return KeyRef(KeyUsage.FILE_SIGNING, f"sender-{sender}", 1)
 
 
-def key_service() -> InProcessKeyService:
-    """The key service of the test city: its TAC keys and every sender's signing key."""
-    signing = tuple(signing_ref(sender) for sender in (SENDER, OTHER_SENDER, STRANGER))
+def tac_ref(version: int) -> KeyRef:
+    """The name of the city's TAC key."""
+    return KeyRef(KeyUsage.TAC, SCHEME.name, version)
+
+
+def key_service(*versions: int, misheld: Sequence[int] = ()) -> InProcessKeyService:
+    """The key service of the test city: its keys in these versions (1 when none is named) and every
+    sender's signing key. Under the TAC keys of `misheld` versions lie other bytes.
+    """
+    vault = published_vault(
+        [
+            *(signing_ref(sender) for sender in (SENDER, OTHER_SENDER, STRANGER)),
+            *(
+                ref
+                for version in versions or (1,)
+                for ref in issuer_key_refs(SCHEME.name, version)
+                if version not in misheld or ref.usage is not KeyUsage.TAC
+            ),
+        ]
+    )
+    for version in misheld:
+        vault.install(tac_ref(version), bytes(15) + bytes((version,)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InsecureKeyServiceWarning)
-        return InProcessKeyService(published_vault(issuer_key_refs(SCHEME.name, 1) + signing))
+        return InProcessKeyService(vault)
 
 
 def make_office(folder: Path, bucket_count: int = 2) -> City:
-    """A city with two senders, a bus, a gate and a kiosk."""
+    """A city with two senders, a bus, a gate, a kiosk and a TAC key."""
     city = create_city(folder, SCHEME.name, bucket_count)
     register(city.database, public_registry())
     return city
@@ -103,13 +122,15 @@ def public_registry() -> Registry:
             TerminalRow(KIOSK, AGENT, "load_kiosk"),
         ),
         names=(NameRow("line", 1, "一号线"),),
+        tac_keys=tac_keys(keys, SCHEME.name),
     )
 
 
 def prove(record: records.TransactionRecord) -> bytes:
     """The record's bytes with the TAC its card would make."""
     data = records.encode_record(replace(record, tac=bytes(4)))
-    card_key = _SUITE.diversify(_TAC_KEY, bytes.fromhex(record.card_number)[-8:])
+    master = published_key(tac_ref(record.key_version))
+    card_key = _SUITE.diversify(master, bytes.fromhex(record.card_number)[-8:])
     tac = _SUITE.tac(card_key, records.tac_message(data))
     return records.encode_record(replace(record, tac=tac))
 
@@ -122,9 +143,9 @@ class Street:
     serials: dict[str, int] = field(default_factory=dict)
     sequences: dict[int, int] = field(default_factory=dict)
 
-    def card(self, number: int) -> "StreetCard":
-        """A new card, empty."""
-        return StreetCard(self, f"{number:020}")
+    def card(self, number: int, key_version: int = 1) -> "StreetCard":
+        """A new card, empty, personalised under that version of the keys."""
+        return StreetCard(self, f"{number:020}", key_version)
 
     def next_serial(self, terminal: str) -> int:
         """A terminal's serials count from 1 without holes."""
@@ -170,6 +191,7 @@ class StreetCard:
 
     street: Street
     number: str
+    key_version: int = 1
     balance_fen: int = 0
     online_counter: int = 0
     offline_counter: int = 0
@@ -212,6 +234,7 @@ class StreetCard:
         record = replace(
             _DEBIT,
             card_number=self.number,
+            key_version=self.key_version,
             time=self.street.tick(),
             business_day=self.street.now.date(),
             balance_after_fen=self.balance_fen,

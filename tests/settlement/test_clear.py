@@ -118,7 +118,7 @@ def test_only_accepted_debits_are_charged_and_only_fares_have_a_class() -> None:
     assert (totals.charged_fen, totals.tariff_fen) == (600, 800)
     assert totals.notes["station_missing"] == 6
     (fares,) = clearing.classes
-    assert (fares.fare_class, fares.records, fares.discount_fen) == ("adult", 2, 100)
+    assert (fares.fare_class, fares.record_count, fares.discount_fen) == ("adult", 2, 100)
     operator = clearing.operators[101]
     assert (operator.taps, operator.charged_fen, operator.loads) == (4, 600, 2)
     assert clearing.participants[101].suspended_debit_fen == 300

@@ -20,6 +20,7 @@ from tests.settlement.office import (
     KIOSK,
     METRO,
     Street,
+    key_service,
     make_office,
     prove,
 )
@@ -84,7 +85,7 @@ def test_the_story_grows_with_the_day(office: City, stated: date | None) -> None
     assert "earlier files" in step(telling(office, FIRST_RIDE), "decision").text_en
     receive(office, street.file([], sequence=1))
     assert "next clearing run" in step(telling(office, FIRST_RIDE), "decision").text_en
-    run_clearing(office, stated, LocalEngine(1))
+    run_clearing(office, stated, key_service(), LocalEngine(1))
     told = telling(office, FIRST_RIDE)
     assert told.decision is not None
     assert told.decision.disposition is Disposition.ACCEPTED

@@ -286,5 +286,5 @@ def test_files_that_wait_for_a_day_are_checked_too(tmp_path: Path) -> None:
         flip(min((city.folder / "raw").rglob("*.ocb")), 100)
         assert not verify(city, KEYS, ENGINE).invariants["I10"]
         assert isinstance(city, City)
-        assert isinstance(close_day(city, DAY, ENGINE, NOW), ClosedDay)
+        assert isinstance(close_day(city, DAY, KEYS, ENGINE, NOW), ClosedDay)
         assert receive_file(city, monday[0], KEYS, NOW).answer.is_kept

@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from cardcore.errors import DecodeError
 from terminals import commands
-from terminals.connection import Exchange, Peer, RecordingConnection, Trace, decode_trace, exchange
+from terminals.connection import (
+    Exchange,
+    Peer,
+    RecordingConnection,
+    Trace,
+    decode_trace,
+    exchange,
+    whole_answer,
+)
 from terminals.errors import CardRemovedError
 
 EXCHANGES = st.builds(
@@ -41,6 +49,64 @@ def test_answer_without_status_word_means_the_card_is_gone(answer: bytes) -> Non
 
     with pytest.raises(CardRemovedError):
         exchange(Mute(), commands.select())
+
+
+class Script:
+    """A chip on a wire that has its answers written down, and keeps what it was asked."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = [bytes.fromhex(each) for each in answers]
+        self.asked: list[str] = []
+
+    def send(self, command: bytes) -> bytes:
+        self.asked.append(command.hex().upper())
+        return self.answers.pop(0)
+
+
+# Protocol, command, what the chip says, what it is asked, what comes of it.
+PIECES = """
+T0  8070000002AABB08  9000                  8070000002AABB                        9000
+T0  8070000002AABB08  6102,01029000         8070000002AABB,00C0000002              01029000
+T1  8070000002AABB08  01029000              8070000002AABB08                       01029000
+T1  8070000002AABB08  6102,01029000         8070000002AABB08,00C0000002            01029000
+T0  8470000002AABB    6102,01029000         8470000002AABB,00C0000002              01029000
+T0  0170000002AABB    6102,01029000         0170000002AABB,01C0000002              01029000
+T0  00B0950000        6C02,01029000         00B0950000,00B0950002                  01029000
+T0  00B09500          6C02,01029000         00B09500,00B0950002                    01029000
+T0  00B0950000        6C02,6C03             00B0950000,00B0950002                  6C03
+T1  00B0950000        6C02                  00B0950000                             6C02
+T0  8070000002AABB    6C02                  8070000002AABB                         6C02
+T0  8070000002AABB    6104,01026102,03049000 8070000002AABB,00C0000004,00C0000002   010203049000
+T0  8070000002AABB    6104,6104             8070000002AABB,00C0000004              6104
+T0  8070              6700                  8070                                   6700
+"""
+
+
+@pytest.mark.parametrize(
+    "line", PIECES.strip().splitlines(), ids=lambda line: " ".join(line.split()[:3])
+)
+def test_an_answer_is_put_together_from_the_pieces_of_the_wire(line: str) -> None:
+    protocol, command, says, asked, whole = line.split()
+    chip = Script(*says.split(","))
+    answer = whole_answer(chip.send, bytes.fromhex(command), t0=protocol == "T0")
+    assert (chip.asked, answer.hex().upper()) == (asked.split(","), whole)
+
+
+def test_a_chip_that_never_comes_to_an_end_is_not_believed() -> None:
+    asked = 0
+
+    def send(_: bytes) -> bytes:
+        nonlocal asked
+        asked += 1
+        return bytes(256) + b"\x61\x00"
+
+    assert len(whole_answer(send, bytes.fromhex("8070000000"), t0=True)) < 1 << 17
+    assert asked <= 257
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x61", b"\x6c"])
+def test_less_than_a_status_word_is_passed_on_as_it_is(answer: bytes) -> None:
+    assert whole_answer(lambda _: answer, bytes.fromhex("00B0950000"), t0=True) == answer
 
 
 def test_torn_command_stands_in_the_trace_without_an_answer() -> None:

@@ -29,7 +29,7 @@ from cardcore.records import TransactionRecord, encode_record, tac_message
 from cardcore.schemes.shenzhen import SCHEME
 from hsm_sim.in_process import InProcessKeyService
 from hsm_sim.psam import Psam, PsamProfile, make_psam
-from hsm_sim.published_keys import issuer_key_refs, published_vault
+from hsm_sim.published_keys import issuer_key_refs, published_key, published_vault
 from terminals.connection import CardConnection, InProcessConnection
 from terminals.decisions import Device
 from terminals.flow import Role
@@ -54,6 +54,11 @@ FARES = {
     "kiosk": Fare(5000, 5000),
 }
 VAULT = published_vault(REFS)
+#: Version of the city's keys to their algorithm: three generations of cards in one city.
+ALGORITHMS = {1: Algorithm.PBOC_3DES, 4: Algorithm.SM4, 5: Algorithm.AES}
+for _version, _algorithm in ALGORITHMS.items():
+    for _ref in issuer_key_refs(LABEL, _version):
+        VAULT.install(_ref, published_key(_ref), _algorithm)
 
 
 def key_service() -> InProcessKeyService:
@@ -76,6 +81,7 @@ def a_card(
     inside: bool = False,
     interoperable: bool = True,
     public: dict[str, object] | None = None,
+    key_version: int = 1,
 ) -> Card:
     """An empty card of the home city; `public` replaces fields of EF15."""
     values: dict[str, object] = {
@@ -101,10 +107,16 @@ def a_card(
         rides=(metro, TransitRecord(RECORD_BUS)),
     )
     keys = {
-        usage: KEYS.derive_card_key(KeyRef(usage, LABEL, 1), information.factor)
+        usage: KEYS.derive_card_key(KeyRef(usage, LABEL, key_version), information.factor)
         for usage in (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
     }
-    image = personalise(profile, keys, key_version=1, algorithm=Algorithm.PBOC_3DES, key_index=1)
+    image = personalise(
+        profile,
+        keys,
+        key_version=key_version,
+        algorithm=ALGORITHMS[key_version],
+        key_index=1,
+    )
     return Card.from_image(image, counting_random)
 
 

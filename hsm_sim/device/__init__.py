@@ -1,0 +1,17 @@
+"""The key service as a device: how keys arrive, are kept, and travel to another device.
+
+Read it in this order::
+
+    tr31.py        key blocks (TR-31, ANSI X9.143): a key and what it is for, bound together
+    key_names.py   what a key is called here, and what it is called in a key block
+    components.py  one key out of the components that several custodians brought
+    errors.py      what a device refuses
+    custody.py     the storage key under the PINs of any two custodians (双人控制)
+    storage.py     a folder whose files are old or new and never between
+    log.py         the hash-chained log and its seal
+    document.py    the device's one file: custody, keys, and the log entry of the last change
+    device.py      opened by two, changed a step at a time, every attempt in the log
+    ceremony.py    a key's life: generated, loaded, derived, rotated, retired, destroyed
+    transfer.py    import and export under a transport key, backup and restore
+    inspection.py  what anybody may see who can read the folder
+"""

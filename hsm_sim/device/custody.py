@@ -1,0 +1,213 @@
+"""Custody of the storage key (保管存储密钥): any two custodians open it, and one alone never.
+
+Decides how the storage key is bound to PINs. Leaves counting wrong tries to `device`, and asking
+for PINs to the command line.
+
+Each custodian has a secret of 32 random bytes, wrapped under a key from his PIN; for each pair of
+custodians the storage key is wrapped under a key from both of their secrets. So a PIN can be
+judged alone, which lets wrong tries count against the one who typed them, and a new PIN touches
+nothing but its own custodian. The secrets are also wrapped under the storage key, for two
+custodians to give a third a new PIN.
+
+Whoever copies the folder can try PINs at his own speed, scrypt's cost each: a device of metal
+guards against that by its walls, this one by the length of the PINs and by where its folder lies.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Any
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from hsm_sim.device.errors import CustodyError, DeviceError
+
+STORAGE_KEY_BYTES = 32  # AES-256: TR-31 blocks of version D are kept under it
+CUSTODIANS_MIN, CUSTODIANS_MAX = 2, 9
+OPENING_CUSTODIANS = 2
+PIN_BYTES_MIN, PIN_BYTES_MAX = 6, 64
+ROLE_CHARACTERS_MAX = 32
+#: scrypt N (RFC 7914): 32 MiB and about a tenth of a second a try. Kept in the device, so that it
+#: can grow for new ones.
+SCRYPT_COST = 1 << 15
+_SCRYPT_COST_MAX = 1 << 20  # a damaged file must not ask for the machine's whole memory
+_SALT_BYTES = 16
+_SECRET_BYTES = 32
+
+Random = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Custodian:
+    """One custodian (密钥保管员), known by role. His secret is here twice, wrapped both times."""
+
+    role: str
+    salt: bytes = field(repr=False)
+    under_pin: bytes = field(repr=False)
+    under_storage_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Custody:
+    """Who holds a device, and its storage key wrapped for each pair of them."""
+
+    device_id: str
+    scrypt_cost: int
+    custodians: tuple[Custodian, ...]
+    pairs: Mapping[tuple[str, str], bytes] = field(repr=False)
+
+    def custodian(self, role: str) -> Custodian:
+        """The custodian of that role; `CustodyError` when there is none."""
+        for each in self.custodians:
+            if each.role == role:
+                return each
+        known = ", ".join(each.role for each in self.custodians)
+        raise CustodyError(f"no custodian is called {role!r} here; they are {known}")
+
+
+def check_pin(role: str, pin: bytes) -> None:
+    """`CustodyError` for a PIN that is too short, too long or not one line."""
+    if not PIN_BYTES_MIN <= len(pin) <= PIN_BYTES_MAX or b"\n" in pin or b"\r" in pin:
+        raise CustodyError(
+            f"{role}: a PIN has {PIN_BYTES_MIN} to {PIN_BYTES_MAX} bytes on one line"
+        )
+
+
+def check_role(role: str) -> None:
+    """`CustodyError` for a name that could not be told apart in a log or an option."""
+    good = 0 < len(role) <= ROLE_CHARACTERS_MAX and role.isprintable()
+    if not good or any(character in role for character in "=/+ "):
+        raise CustodyError(
+            f"{role!r} is no role: 1 to {ROLE_CHARACTERS_MAX} letters, digits and -, no space"
+        )
+
+
+def appoint(
+    device_id: str, pins: Mapping[str, bytes], storage_key: bytes, random: Random
+) -> Custody:
+    """Make the custody of a new device. `pins` gives each custodian's first PIN by role.
+
+    Raises `CustodyError` for fewer than two or more than nine of them, and for a bad role or PIN.
+    """
+    if not CUSTODIANS_MIN <= len(pins) <= CUSTODIANS_MAX:
+        raise CustodyError(
+            f"{len(pins)} custodians; a device has {CUSTODIANS_MIN} to {CUSTODIANS_MAX}"
+        )
+    secrets = {}
+    for role, pin in pins.items():
+        check_role(role)
+        check_pin(role, pin)
+        secrets[role] = random(_SECRET_BYTES)
+    custody = Custody(device_id, SCRYPT_COST, (), {})
+    custodians = []
+    for role, secret in secrets.items():
+        salt = random(_SALT_BYTES)
+        pin_key = _pin_key(custody, role, salt, pins[role])
+        custodians.append(
+            Custodian(role, salt, aes_key_wrap(pin_key, secret), aes_key_wrap(storage_key, secret))
+        )
+    pairs = {
+        (first, second): aes_key_wrap(_pair_key(custody, (first, second), secrets), storage_key)
+        for first, second in combinations(sorted(secrets), OPENING_CUSTODIANS)
+    }
+    return replace(custody, custodians=tuple(custodians), pairs=pairs)
+
+
+def custodian_secret(custody: Custody, role: str, pin: bytes) -> bytes | None:
+    """A custodian's secret; None when the PIN is wrong. `CustodyError` for an unknown role."""
+    held = custody.custodian(role)
+    if not 0 < len(pin) <= PIN_BYTES_MAX:
+        return None
+    try:
+        return aes_key_unwrap(_pin_key(custody, role, held.salt, pin), held.under_pin)
+    except InvalidUnwrap:
+        return None
+
+
+def storage_key_of(custody: Custody, secrets: Mapping[str, bytes]) -> bytes:
+    """The storage key, from the secrets of two custodians.
+
+    Raises `DeviceError` when it was not wrapped for this pair: the file was altered.
+    """
+    assert len(secrets) == OPENING_CUSTODIANS, tuple(secrets)
+    first, second = sorted(secrets)
+    try:
+        wrapped = custody.pairs[first, second]
+        return aes_key_unwrap(_pair_key(custody, (first, second), secrets), wrapped)
+    except (KeyError, InvalidUnwrap):
+        raise DeviceError(
+            f"the storage key does not open for {first} and {second}: the device is damaged; "
+            "restore its folder from a copy, or its keys from a backup"
+        ) from None
+
+
+def with_new_pin(
+    custody: Custody, role: str, pin: bytes, storage_key: bytes, random: Random
+) -> Custody:
+    """The custody in which one custodian has another PIN."""
+    held = custody.custodian(role)
+    check_pin(role, pin)
+    secret = aes_key_unwrap(storage_key, held.under_storage_key)
+    salt = random(_SALT_BYTES)
+    under_pin = aes_key_wrap(_pin_key(custody, role, salt, pin), secret)
+    changed = replace(held, salt=salt, under_pin=under_pin)
+    return replace(
+        custody,
+        custodians=tuple(changed if each is held else each for each in custody.custodians),
+    )
+
+
+def custody_document(custody: Custody) -> dict[str, Any]:
+    """The custody as it stands in the device's file."""
+    return {
+        "scrypt_cost": custody.scrypt_cost,
+        "custodians": [
+            {
+                "role": each.role,
+                "salt": each.salt.hex(),
+                "under_pin": each.under_pin.hex(),
+                "under_storage_key": each.under_storage_key.hex(),
+            }
+            for each in custody.custodians
+        ],
+        "pairs": {"+".join(pair): wrapped.hex() for pair, wrapped in custody.pairs.items()},
+    }
+
+
+def read_custody(device_id: str, document: Mapping[str, Any]) -> Custody:
+    """The other way. `KeyError`, `TypeError` or `ValueError` for a document that is none."""
+    cost = int(document["scrypt_cost"])
+    if not SCRYPT_COST <= cost <= _SCRYPT_COST_MAX or cost & (cost - 1):
+        raise ValueError("scrypt_cost is out of range")
+    custodians = tuple(
+        Custodian(
+            str(each["role"]),
+            bytes.fromhex(each["salt"]),
+            bytes.fromhex(each["under_pin"]),
+            bytes.fromhex(each["under_storage_key"]),
+        )
+        for each in document["custodians"]
+    )
+    pairs = {}
+    for text, wrapped in document["pairs"].items():
+        first, second = text.split("+")
+        pairs[first, second] = bytes.fromhex(wrapped)
+    return Custody(device_id, cost, custodians, pairs)
+
+
+def _pin_key(custody: Custody, role: str, salt: bytes, pin: bytes) -> bytes:
+    stretched = Scrypt(salt=salt, length=32, n=custody.scrypt_cost, r=8, p=1).derive(pin)
+    return _key(stretched, f"onecard device {custody.device_id} PIN of {role}")
+
+
+def _pair_key(custody: Custody, pair: tuple[str, str], secrets: Mapping[str, bytes]) -> bytes:
+    both = secrets[pair[0]] + secrets[pair[1]]
+    return _key(both, f"onecard device {custody.device_id} pair {'+'.join(pair)}")
+
+
+def _key(material: bytes, purpose: str) -> bytes:
+    """HKDF (RFC 5869): a key that is good for one purpose in one device."""
+    return HKDF(SHA256(), STORAGE_KEY_BYTES, salt=None, info=purpose.encode()).derive(material)

@@ -1,0 +1,397 @@
+"""A device: opened by two custodians, changed a step at a time, every attempt in its log.
+
+Decides who gets in, how wrong PINs are counted, and that keys, log and the keys in use change
+together. Leaves what a step does to `ceremony` and `transfer`.
+
+A step is: take the folder's lock, catch up with what others wrote, decide, replace the device's
+file, write the log. After a power cut anywhere in it the device opens with the old keys or the
+new ones, and its log says which.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Self
+
+from cardcore.errors import CardcoreError
+from cardcore.keys import KeyRef, KeyState
+from hsm_sim.device import custody as custodians
+from hsm_sim.device.custody import OPENING_CUSTODIANS, Custody
+from hsm_sim.device.document import (
+    DeviceDocument,
+    StoredKey,
+    is_exportable,
+    load_key,
+    prove_document,
+    read_document,
+    seal_document,
+    store_key,
+)
+from hsm_sim.device.errors import (
+    CeremonyError,
+    CustodianLockedError,
+    CustodyError,
+    DeviceError,
+    WrongPinError,
+)
+from hsm_sim.device.log import DeviceLog, Event, Outcome
+from hsm_sim.device.storage import ATTEMPTS, DEVICE, DeviceFolder
+from hsm_sim.published_keys import is_public_test_key
+from hsm_sim.vault import KeyEntry, KeyVault
+
+TRIES_MAX = 5  # wrong PINs of one custodian in a row
+_DEVICE_ID_BYTES = 8
+random = os.urandom
+
+
+def now_here() -> datetime:
+    """This machine's time, UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Step:
+    """One step of a ceremony: keys as they are, to be changed in `vault` and nowhere else.
+
+    `exportable` says it of keys that are new; `detail` goes into the log beside the key named.
+    """
+
+    vault: KeyVault
+    custody: Custody | None
+    exportable: dict[KeyRef, bool] = field(default_factory=dict)
+    check_value: str = ""
+    detail: str = ""
+
+    def put(self, entry: KeyEntry) -> None:
+        """Keep an entry in place of the one of that name."""
+        ref = entry.description.ref
+        others = [each for each in self.vault.entries() if each.description.ref != ref]
+        self.vault.take_over([*others, entry])
+
+
+class Device:
+    """An open device. `vault` is what a key service serves from; `refresh` keeps it true."""
+
+    def __init__(
+        self,
+        folder: DeviceFolder,
+        document: DeviceDocument,
+        storage_key: bytes,
+        roles: tuple[str, ...],
+        log: DeviceLog,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.roles = roles
+        self.vault = KeyVault({})
+        self._folder = folder
+        self._document = document
+        self._storage_key: bytes | None = storage_key
+        self._now = now
+        self._log = log
+        self._stamp: tuple[int, int, int] | None = None
+
+    def __repr__(self) -> str:
+        return f"Device({self.device_id}, {self.vault!r})"
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        pins: Mapping[str, bytes],
+        *,
+        is_demonstration: bool = False,
+        now: Callable[[], datetime] = now_here,
+    ) -> Self:
+        """Make a device in a folder that is new or empty, and open it.
+
+        `pins` gives two to nine custodians by role, each with his PIN. Raises `CustodyError` and
+        `DeviceError`.
+        """
+        folder = DeviceFolder(path)
+        device_id = random(_DEVICE_ID_BYTES).hex()
+        storage_key = random(custodians.STORAGE_KEY_BYTES)
+        custody = custodians.appoint(device_id, pins, storage_key, random)
+        folder.make()
+        with folder.lock():
+            log = DeviceLog(folder, device_id)
+            event = Event(now(), tuple(pins), "init", reason=f"{len(pins)} custodians")
+            document = DeviceDocument(
+                device_id, now(), is_demonstration, 0, custody, (), log.following(event)
+            )
+            device = cls(folder, document, storage_key, tuple(pins), log, now)
+            folder.replace(ATTEMPTS, dict.fromkeys(pins, 0))
+            log.seal(storage_key)
+            folder.replace(DEVICE, seal_document(document, storage_key))
+            device._catch_up()
+            device._log.seal(storage_key)
+        return device
+
+    @classmethod
+    def open(
+        cls, path: Path, pins: Mapping[str, bytes], now: Callable[[], datetime] = now_here
+    ) -> Self:
+        """Open a device with the PINs of two custodians, by role.
+
+        Raises `CustodyError` for other than two of its custodians, `WrongPinError` and
+        `CustodianLockedError`, `DeviceError` for a device that is absent, damaged or destroyed,
+        `LogError` for a log that was tampered with. Every try is in the log.
+        """
+        folder = DeviceFolder(path)
+        folder.read(DEVICE)
+        with folder.lock():
+            document = read_document(folder.read(DEVICE))
+            log = DeviceLog(folder, document.device_id)
+            log.catch_up()
+            log.settle(document.entry)
+            custody = _living(document)
+            known = {each.role for each in custody.custodians}
+            roles = tuple(role for role in pins if role in known)
+            try:
+                storage_key = _admit(folder, custody, pins)
+            except CardcoreError as error:
+                refused = Event(now(), roles, "open", Outcome.REFUSED, reason=str(error))
+                log.write(log.following(refused))
+                raise
+            device = cls(folder, document, storage_key, roles, log, now)
+            device._catch_up()
+            device._write(Event(now(), roles, "open"))
+        return device
+
+    @property
+    def device_id(self) -> str:
+        """16 hexadecimal digits, given when the device was made."""
+        return self._document.device_id
+
+    @property
+    def is_demonstration(self) -> bool:
+        """Whether the device was made for public test keys; production refuses it."""
+        return self._document.is_demonstration
+
+    @property
+    def generation(self) -> int:
+        """How often its keys have been changed."""
+        return self._document.generation
+
+    @property
+    def storage_key(self) -> bytes:
+        """The key that key blocks of this device are under (LMK). `DeviceError` once closed."""
+        if self._storage_key is None:
+            raise DeviceError(f"device {self.device_id} is closed")
+        return self._storage_key
+
+    @property
+    def custodians(self) -> tuple[str, ...]:
+        """The roles of its custodians."""
+        custody = self._document.custody
+        return () if custody is None else tuple(each.role for each in custody.custodians)
+
+    @property
+    def log_head(self) -> tuple[int, str]:
+        """How many entries the log has, and the hash of the last: what minutes should note."""
+        return self._log.count, self._log.head
+
+    def today(self) -> date:
+        """The day by the device's clock, UTC: what validity is counted by."""
+        return self._now().date()
+
+    def close(self) -> None:
+        """Forget the storage key and every key in use."""
+        self._storage_key = None
+        self.vault.take_over(())
+
+    def refresh(self) -> bool:
+        """Take over what a ceremony in another process changed; True when it did.
+
+        Costs one look at the folder when nothing changed. Raises `DeviceError` when the device
+        was destroyed or damaged meanwhile; the vault is empty then, and the device closed.
+        """
+        if self._storage_key is None:
+            raise DeviceError(f"device {self.device_id} is closed")
+        if self._folder.stamp() == self._stamp:
+            return False
+        before = self.generation
+        with self._folder.lock():
+            self._catch_up()
+        return self.generation != before
+
+    def note(
+        self,
+        action: str,
+        outcome: Outcome = Outcome.DONE,
+        *,
+        key: str = "",
+        check_value: str = "",
+        reason: str = "",
+    ) -> None:
+        """Write an event into the log: what a server did, or refused to do."""
+        with self._folder.lock():
+            self._catch_up()
+            self._write(Event(self._now(), self.roles, action, outcome, key, check_value, reason))
+
+    @contextmanager
+    def refusals_noted(self, action: str, key: str = "") -> Iterator[None]:
+        """What is refused inside goes into the log, and on to the caller."""
+        try:
+            yield
+        except CardcoreError as error:
+            self.note(action, Outcome.REFUSED, key=key, reason=str(error))
+            raise
+
+    @contextmanager
+    def step(self, action: str, key: str = "") -> Iterator[Step]:
+        """One step of a ceremony. What the block changed is kept when it ends without an error;
+        an error of ours inside changes nothing and goes into the log.
+        """
+        with self._folder.lock():
+            self._catch_up()
+            working = KeyVault({})
+            working.take_over(self.vault.entries())
+            step = Step(working, self._document.custody)
+            try:
+                yield step
+                keys = self._stored(step)
+            except CardcoreError as error:
+                refused = Event(self._now(), self.roles, action, Outcome.REFUSED, key)
+                self._write(replace(refused, reason=str(error)))
+                raise
+            done = Event(
+                self._now(), self.roles, action, Outcome.DONE, key, step.check_value, step.detail
+            )
+            if (keys, step.custody) == (self._document.keys, self._document.custody):
+                self._write(done)
+            else:
+                self._commit(keys, step.custody, done)
+
+    def is_exportable(self, ref: KeyRef) -> bool:
+        """Whether that key may leave under a transport key."""
+        stored = {each.description.ref: each for each in self._document.keys}
+        return ref in stored and is_exportable(stored[ref])
+
+    def forgive(self, role: str) -> None:
+        """Set a custodian's wrong tries back; his PIN was given anew."""
+        with self._folder.lock():
+            self._folder.replace(ATTEMPTS, {**self._folder.read(ATTEMPTS), role: 0})
+
+    def _stored(self, step: Step) -> tuple[StoredKey, ...]:
+        """The keys of a step, wrapped; those that did not change keep their block."""
+        before = {each.description.ref: each for each in self._document.keys}
+        held = {each.description.ref: each.value for each in self.vault.entries()}
+        stored = []
+        for entry in step.vault.entries():
+            ref = entry.description.ref
+            old = before.get(ref)
+            if old is not None and (old.description, held[ref]) == (entry.description, entry.value):
+                stored.append(old)
+                continue
+            if entry.value is not None and not self.is_demonstration:
+                _refuse_public(ref, entry.value)
+            exportable = step.exportable.get(ref, old is not None and is_exportable(old))
+            stored.append(store_key(self.storage_key, entry, random, exportable=exportable))
+        return tuple(stored)
+
+    def _commit(self, keys: tuple[StoredKey, ...], custody: Custody | None, event: Event) -> None:
+        entry = self._log.following(event)
+        document = replace(
+            self._document,
+            generation=self.generation + 1,
+            keys=keys,
+            custody=custody,
+            entry=entry,
+        )
+        left = {each.description.ref for each in keys if each.block is not None}
+        had = {each.description.ref for each in self._document.keys if each.block is not None}
+        self._folder.replace(
+            DEVICE,
+            seal_document(document, self.storage_key),
+            erase_old=custody is None or not had <= left,
+        )
+        self._log.write(entry)
+        self._log.seal(self.storage_key)
+        self._take(document)
+
+    def _write(self, event: Event) -> None:
+        self._log.write(self._log.following(event))
+        self._log.seal(self.storage_key)
+
+    def _catch_up(self) -> None:
+        """With the lock held: read what others wrote, prove all of it, take it over."""
+        try:
+            if self._folder.stamp() != self._stamp:
+                content = self._folder.read(DEVICE)
+                document = read_document(content)
+                _living(document)
+                prove_document(content, self.storage_key)
+                self._log.catch_up()
+                self._log.settle(document.entry)
+                self._log.check_seal(self.storage_key)
+                self._take(document)
+            else:
+                self._log.catch_up()
+        except DeviceError:
+            self.close()
+            raise
+
+    def _take(self, document: DeviceDocument) -> None:
+        self._document = document
+        self._stamp = self._folder.stamp()
+        keys = document.keys if document.custody is not None else ()
+        self.vault.take_over([load_key(self.storage_key, each) for each in keys])
+
+
+def check_folder(path: Path) -> None:
+    """`DeviceError` when no device can be made there: better before PINs are typed than after."""
+    DeviceFolder(path).check_empty()
+
+
+def _living(document: DeviceDocument) -> Custody:
+    """The custody of a device that was not destroyed."""
+    if document.custody is None:
+        raise DeviceError(f"device {document.device_id} was destroyed; make a new one")
+    return document.custody
+
+
+def _admit(folder: DeviceFolder, custody: Custody, pins: Mapping[str, bytes]) -> bytes:
+    """The storage key, for two custodians and their PINs. Tries are written before they count."""
+    if len(pins) != OPENING_CUSTODIANS:
+        raise CustodyError(f"two different custodians open a device; {len(pins)} came")
+    known = [each.role for each in custody.custodians]
+    if not set(pins) <= set(known):
+        # What was typed may be a PIN in the wrong place: it is not repeated.
+        raise CustodyError(f"no custodian has that name; they are {', '.join(known)}")
+    tries = folder.read(ATTEMPTS)
+    if not all(isinstance(tries.get(role), int) for role in known):
+        raise DeviceError(f"{ATTEMPTS} is damaged: restore the folder from a copy")
+    for role in pins:
+        if tries[role] >= TRIES_MAX:
+            raise CustodianLockedError(role)
+    tries |= {role: tries[role] + 1 for role in pins}
+    folder.replace(ATTEMPTS, tries)
+    found = {role: custodians.custodian_secret(custody, role, pin) for role, pin in pins.items()}
+    secrets = {role: secret for role, secret in found.items() if secret is not None}
+    if secrets:
+        folder.replace(ATTEMPTS, tries | dict.fromkeys(secrets, 0))
+    wrong = {role: TRIES_MAX - tries[role] for role in pins if role not in secrets}
+    if wrong:
+        raise WrongPinError(wrong)
+    return custodians.storage_key_of(custody, secrets)
+
+
+def _refuse_public(ref: KeyRef, value: bytes) -> None:
+    if is_public_test_key(ref, value):
+        raise CeremonyError(
+            f"{ref}: is a public test key, which anybody can compute; only a device made with "
+            "--public-test-keys takes it"
+        )
+
+
+def destroy(device: Device) -> None:
+    """Destroy every key and the way to the storage key; names, check values and log stay."""
+    with device.step("destroy-device") as step:
+        for ref in step.vault.refs():
+            step.vault.move(ref, KeyState.DESTROYED)
+        step.custody = None
+        step.detail = f"{len(step.vault.refs())} keys"
+    device.close()

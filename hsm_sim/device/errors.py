@@ -1,0 +1,56 @@
+"""What a device refuses, in one short tree under the core's own::
+
+    KeyServiceError
+    ├── DeviceError            the folder is absent, busy, damaged or destroyed
+    │   └── LogError           an entry of the log was changed, removed or put elsewhere
+    ├── CustodyError           who asks is not enough to be answered
+    │   ├── WrongPinError      a try was counted
+    │   └── CustodianLockedError  too many wrong tries in a row; right or wrong is not looked at
+    └── CeremonyError          a step that does not fit the keys as they are
+
+No message carries a byte of a key, a component or a PIN.
+"""
+
+from collections.abc import Mapping
+
+from cardcore.errors import KeyServiceError
+
+
+class DeviceError(KeyServiceError):
+    """The device cannot be worked with; the message says what lies wrong and what to do."""
+
+
+class LogError(DeviceError):
+    """The log does not hold. `sequence` is the first entry that does not."""
+
+    def __init__(self, sequence: int, reason: str) -> None:
+        super().__init__(f"log entry {sequence}: {reason}")
+        self.sequence = sequence
+
+
+class CustodyError(KeyServiceError):
+    """Dual control (双人控制) is not satisfied."""
+
+
+class WrongPinError(CustodyError):
+    """PINs are wrong. `tries_left` counts down to the lock, by role."""
+
+    def __init__(self, tries_left: Mapping[str, int]) -> None:
+        super().__init__(
+            "; ".join(f"{role}: wrong PIN, {left} tries left" for role, left in tries_left.items())
+        )
+        self.tries_left = tries_left
+
+
+class CustodianLockedError(CustodyError):
+    """A custodian typed too many wrong PINs; two others give a new one."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(
+            f"{role}: locked after too many wrong PINs; two other custodians can give a new one"
+        )
+        self.role = role
+
+
+class CeremonyError(KeyServiceError):
+    """The step is refused, and nothing was changed."""

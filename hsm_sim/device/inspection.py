@@ -1,0 +1,67 @@
+"""What anybody may see of a device who can read its folder: names, check values, states, the log.
+
+Decides nothing. What is seen here is as the files say it; only two custodians can have it proven
+(`Device.open`). The log is proven as far as that goes without the storage key: the chain, and count
+and hash of its seal.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hsm_sim.device.device import TRIES_MAX
+from hsm_sim.device.document import DeviceDocument, read_document
+from hsm_sim.device.errors import LogError
+from hsm_sim.device.log import DeviceLog
+from hsm_sim.device.storage import ATTEMPTS, DEVICE, LOG, DeviceFolder
+
+
+@dataclass(frozen=True, slots=True)
+class LogProof:
+    """A log that holds: how many entries, how many of them are sealed, the hash of the last."""
+
+    count: int
+    sealed_count: int
+    head: str
+
+
+def look(path: Path) -> DeviceDocument:
+    """The device's file, its seal not proven. `DeviceError` when there is none or it is damaged."""
+    return read_document(DeviceFolder(path).read(DEVICE))
+
+
+def locked_custodians(path: Path) -> tuple[str, ...]:
+    """Who typed too many wrong PINs."""
+    tries = DeviceFolder(path).read(ATTEMPTS)
+    return tuple(role for role, count in tries.items() if count >= TRIES_MAX)
+
+
+def log_lines(path: Path) -> list[dict[str, Any]]:
+    """The log as it lies there, whether it holds or not; what is no entry is left out."""
+    found = []
+    for line in DeviceFolder(path).read_from(LOG, 0).splitlines():
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(document, dict):
+            found.append(document)
+    return found
+
+
+def prove_log(path: Path, noted_head: str | None = None) -> LogProof:
+    """Prove chain and seal. `noted_head` is a hash that minutes of an earlier ceremony noted.
+
+    Raises `LogError` naming the first entry that does not hold, and `DeviceError`.
+    """
+    folder = DeviceFolder(path)
+    document = look(path)
+    with folder.lock():
+        log = DeviceLog(folder, document.device_id)
+        log.catch_up()
+        log.settle(document.entry)
+        sealed_count = log.check_seal(None)
+    if noted_head is not None and not log.has(noted_head):
+        raise LogError(log.count, "none of the entries has the hash that was noted")
+    return LogProof(log.count, sealed_count, log.head)

@@ -1,0 +1,257 @@
+"""The log of a device (密钥设备日志): every attempt, each entry bound to the one before it.
+
+Decides how an entry is written, how a chain is proven and how its end is sealed. Leaves what is
+logged to `device` and the server. An entry names roles and keys, check values and reasons; never a
+byte of a key, a component or a PIN.
+
+Each line is one JSON object. Its hash is SHA-256 over the object without the hash, keys sorted, no
+space, UTF-8; `previous` is the hash of the line before, and of the device's name for the first.
+So an entry that is changed, removed or put elsewhere is found by anybody. A tail that is cut off is
+found by the seal: count and hash of the end, under a key made from the storage key. Entries that
+were written while no storage key was at hand (a wrong PIN) are sealed at the next opening; until
+then only the chain holds them.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from hsm_sim.device.errors import LogError
+from hsm_sim.device.storage import LOG, LOG_SEAL, DeviceFolder
+
+REASON_CHARACTERS_MAX = 400
+HEAD_DIGITS_MIN = 16  # of a hash that people write down: 64 bits
+
+
+class Outcome(StrEnum):
+    """What became of an attempt."""
+
+    DONE = "done"  # 完成
+    REFUSED = "refused"  # 拒绝: nothing was changed
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened, before it has a place in the chain.
+
+    `roles` are those who were there. `key` and `check_value` are empty where no key is meant;
+    `reason` says why it was refused, or what else belongs to it.
+    """
+
+    time: datetime
+    roles: tuple[str, ...]
+    action: str
+    outcome: Outcome = Outcome.DONE
+    key: str = ""
+    check_value: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """An event at its place: `sequence` counts from 1."""
+
+    sequence: int
+    event: Event
+    previous: str
+
+    def document(self) -> dict[str, Any]:
+        """The entry as its line says it, with its hash."""
+        return {**self._content(), "hash": self.hash}
+
+    @property
+    def hash(self) -> str:
+        """64 hexadecimal digits over everything in the entry."""
+        return hashlib.sha256(canonical(self._content())).hexdigest()
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "sequence": self.sequence,
+            "time": self.event.time.isoformat(timespec="seconds"),
+            "roles": list(self.event.roles),
+            "action": self.event.action,
+            "key": self.event.key,
+            "check_value": self.event.check_value,
+            "outcome": str(self.event.outcome),
+            "reason": self.event.reason[:REASON_CHARACTERS_MAX],
+            "previous": self.previous,
+        }
+
+
+def canonical(document: Mapping[str, Any]) -> bytes:
+    """JSON in one way only: keys sorted, no space, UTF-8.
+
+    >>> canonical({"b": 1, "a": "密钥"}).decode()
+    '{"a":"密钥","b":1}'
+    """
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+
+def chain_start(device_id: str) -> str:
+    """What the first entry names as the one before it."""
+    return hashlib.sha256(f"onecard device {device_id}".encode()).hexdigest()
+
+
+def read_entry(document: Mapping[str, Any], sequence: int, previous: str) -> LogEntry:
+    """One entry out of its JSON, proven to stand at this place. `LogError` when it does not."""
+    try:
+        entry = LogEntry(
+            int(document["sequence"]),
+            Event(
+                datetime.fromisoformat(document["time"]),
+                tuple(map(str, document["roles"])),
+                str(document["action"]),
+                Outcome(document["outcome"]),
+                str(document["key"]),
+                str(document["check_value"]),
+                str(document["reason"]),
+            ),
+            str(document["previous"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise LogError(sequence, "is no entry: it was changed") from None
+    if canonical(entry.document()) != canonical(document):
+        raise LogError(sequence, "does not have the hash of what it says: it was changed")
+    if (entry.sequence, entry.previous) != (sequence, previous):
+        raise LogError(sequence, "does not follow the one before: one was removed or put elsewhere")
+    return entry
+
+
+def prove_chain(device_id: str, text: bytes) -> list[LogEntry]:
+    """Every entry of a whole log, in order. `LogError` names the first that does not hold."""
+    chain = _Chain(device_id)
+    return chain.read(text)
+
+
+class _Chain:
+    """The hashes of a log as far as it was read."""
+
+    def __init__(self, device_id: str) -> None:
+        self.hashes = [chain_start(device_id)]  # index: how many entries end there
+
+    @property
+    def count(self) -> int:
+        return len(self.hashes) - 1
+
+    def read(self, text: bytes) -> list[LogEntry]:
+        """Go on with whole lines."""
+        entries = []
+        for line in text.splitlines():
+            try:
+                document = json.loads(line)
+            except ValueError:
+                document = {}
+            if not isinstance(document, dict):
+                document = {}
+            entry = read_entry(document, self.count + 1, self.hashes[-1])
+            self.hashes.append(entry.hash)
+            entries.append(entry)
+        return entries
+
+
+class DeviceLog:
+    """The log file of one device. Every method wants the folder's lock held."""
+
+    def __init__(self, folder: DeviceFolder, device_id: str) -> None:
+        self._folder = folder
+        self._device_id = device_id
+        self._chain = _Chain(device_id)
+        self._bytes_read = 0
+
+    @property
+    def count(self) -> int:
+        """How many entries were read or written so far."""
+        return self._chain.count
+
+    @property
+    def head(self) -> str:
+        """The hash of the last one."""
+        return self._chain.hashes[-1]
+
+    def has(self, noted: str) -> bool:
+        """Whether an entry has that hash, of which the first 16 digits are enough."""
+        digits = noted.lower()
+        return len(digits) >= HEAD_DIGITS_MIN and any(
+            each.startswith(digits) for each in self._chain.hashes[1:]
+        )
+
+    def catch_up(self) -> None:
+        """Read and prove what others wrote since. A line cut in half by a power cut is dropped:
+        what it told of had not been said to anybody.
+        """
+        if self._folder.size(LOG) < self._bytes_read:
+            raise LogError(self.count, "is no longer there: the log was cut")
+        text = self._folder.read_from(LOG, self._bytes_read)
+        whole = text[: text.rfind(b"\n") + 1]
+        self._chain.read(whole)
+        self._bytes_read += len(whole)
+        if len(whole) < len(text):
+            self._folder.truncate(LOG, self._bytes_read)
+
+    def following(self, event: Event) -> LogEntry:
+        """The entry this event would be, were it written now."""
+        return LogEntry(self.count + 1, event, self.head)
+
+    def write(self, entry: LogEntry) -> None:
+        """Append an entry made by `following`; it is on the disk when this returns."""
+        assert (entry.sequence, entry.previous) == (self.count + 1, self.head), entry.sequence
+        line = canonical(entry.document()) + b"\n"
+        self._folder.append(LOG, line)
+        self._bytes_read += len(line)
+        self._chain.hashes.append(entry.hash)
+
+    def settle(self, entry: LogEntry) -> None:
+        """See that an entry the device's file carries stands in the log: written when a power cut
+        came between the two, proven when it is there. `LogError` when the log was cut or changed.
+        """
+        if (entry.sequence, entry.previous) == (self.count + 1, self.head):
+            self.write(entry)
+        elif entry.sequence > self.count or self._chain.hashes[entry.sequence] != entry.hash:
+            raise LogError(
+                min(entry.sequence, self.count + 1),
+                "is not the one the device's file carries: the log was cut or changed",
+            )
+
+    def seal(self, storage_key: bytes) -> None:
+        """Seal the log up to its end."""
+        end = {"count": self.count, "hash": self.head}
+        self._folder.replace(LOG_SEAL, {**end, "mac": self._mac(storage_key, end)})
+
+    def check_seal(self, storage_key: bytes | None) -> int:
+        """Hold the log against its seal; gives how many entries are sealed.
+
+        Without the storage key only count and hash are compared. Raises `LogError` for a log that
+        is shorter than its seal or another one, and for a seal that is not this device's.
+        """
+        document = self._folder.read(LOG_SEAL)
+        try:
+            sealed, head = int(document["count"]), str(document["hash"])
+            mac = str(document["mac"])
+        except (KeyError, TypeError, ValueError):
+            raise LogError(
+                self.count, f"cannot be held against {LOG_SEAL}: it is damaged"
+            ) from None
+        if storage_key is not None and not hmac.compare_digest(
+            self._mac(storage_key, {"count": sealed, "hash": head}).encode(), mac.encode()
+        ):
+            raise LogError(self.count, f"cannot be held against {LOG_SEAL}: it was changed")
+        if not 0 <= sealed <= self.count:
+            raise LogError(self.count + 1, f"is missing, up to {sealed}: the log was cut")
+        if self._chain.hashes[sealed] != head:
+            raise LogError(sealed, "is not the one that was sealed: the log was written anew")
+        return sealed
+
+    def _mac(self, storage_key: bytes, end: Mapping[str, Any]) -> str:
+        key = HKDF(
+            SHA256(), 32, salt=None, info=f"onecard device {self._device_id} log".encode()
+        ).derive(storage_key)
+        return hmac.new(key, canonical(end), hashlib.sha256).hexdigest()

@@ -1,0 +1,177 @@
+"""The folder of a device: files that are old or new and never between, one writer at a time.
+
+Decides how bytes reach the disk. Leaves what they mean to `document` and `log`. Nothing here is
+clear: keys and PIN secrets arrive wrapped.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hsm_sim.device.errors import DeviceError
+
+DEVICE = "device.json"  # custody and keys: the one file whose replacement is a commit
+ATTEMPTS = "attempts.json"  # wrong PINs in a row, written before a PIN is judged
+LOG = "log.jsonl"
+LOG_SEAL = "log-seal.json"
+_LOCK = "lock"
+#: Everything a device writes; what else lies in its folder is not its own.
+FILES = (DEVICE, ATTEMPTS, LOG, LOG_SEAL, _LOCK)
+_NEW = ".new"
+_FOLDER_MODE, _FILE_MODE = 0o700, 0o600  # its owner's and nobody else's
+_DOCUMENT_BYTES_MAX = 16 << 20  # some 30,000 keys
+_LOCK_SECONDS_MAX = 10
+_LOCK_PAUSE_SECONDS = 0.02
+
+
+class DeviceFolder:
+    """Files of one device. Writers hold `lock`; readers of whole documents need not."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check_empty(self) -> None:
+        """`DeviceError` unless the folder is new, or holds nothing but a device half made."""
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise DeviceError(f"{self.path} is no folder; name a new one for the device")
+        names = {each.name for each in self.path.iterdir()}
+        if DEVICE in names:
+            raise DeviceError(f"{self.path} holds a device already; name a new folder")
+        if not names <= {*FILES, *(name + _NEW for name in FILES)}:
+            raise DeviceError(f"{self.path} is not empty; name a new folder for the device")
+
+    def make(self) -> None:
+        """Make the folder, over what a power cut left of one. `DeviceError` when it is taken."""
+        self.check_empty()
+        self.path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        self.path.chmod(_FOLDER_MODE)
+        for left in self.path.iterdir():
+            left.unlink()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only writer. `DeviceError` when another holds on to it for ten seconds.
+
+        Each call opens the file anew, so threads of one process exclude each other as well.
+        """
+        descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        try:
+            self._wait_for(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _wait_for(self, descriptor: int) -> None:
+        deadline = time.monotonic() + _LOCK_SECONDS_MAX
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise DeviceError(
+                        f"{self.path}: another process is writing; try again when it is done"
+                    ) from None
+                time.sleep(_LOCK_PAUSE_SECONDS)
+            else:
+                return
+
+    def stamp(self) -> tuple[int, int, int]:
+        """Changes whenever the device's file was replaced: cheap to ask before every request."""
+        try:
+            found = (self.path / DEVICE).stat()
+        except FileNotFoundError:
+            raise DeviceError(f"{self.path}: no device lies here any more") from None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def read(self, name: str) -> dict[str, Any]:
+        """A JSON document. `DeviceError` when it is absent, too large or none."""
+        path = self.path / name
+        try:
+            with path.open("rb") as file:
+                text = file.read(_DOCUMENT_BYTES_MAX + 1)
+        except FileNotFoundError:
+            raise DeviceError(
+                f"{path} is not there; name the folder of a device with --device, "
+                "or make one with `onecard hsm ceremony init`"
+            ) from None
+        if len(text) > _DOCUMENT_BYTES_MAX:
+            raise DeviceError(f"{path} has more than {_DOCUMENT_BYTES_MAX} bytes: it is damaged")
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise DeviceError(f"{path} is damaged: restore the folder from a copy")
+        return document
+
+    def replace(self, name: str, document: Mapping[str, Any], *, erase_old: bool = False) -> None:
+        """Replace a document: after a power cut it is the old one or the new one.
+
+        `erase_old` overwrites the old one's bytes where they lie. A disk that writes elsewhere
+        (SSD, copy-on-write) may keep them; they are wrapped under the storage key.
+        """
+        path, new = self.path / name, self.path / (name + _NEW)
+        old = os.open(path, os.O_RDWR | os.O_CLOEXEC) if erase_old else None
+        try:
+            text = json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
+            descriptor = os.open(
+                new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE
+            )
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+            self._sync_names()
+            if old is not None:
+                os.pwrite(old, bytes(os.fstat(old).st_size), 0)
+                os.fsync(old)
+        finally:
+            if old is not None:
+                os.close(old)
+
+    def size(self, name: str) -> int:
+        """How long a file is, in bytes; 0 when it is not there."""
+        path = self.path / name
+        return path.stat().st_size if path.exists() else 0
+
+    def read_from(self, name: str, position: int) -> bytes:
+        """The bytes of a file from a position on; none when it is not there."""
+        path = self.path / name
+        if not path.exists():
+            return b""
+        with path.open("rb") as file:
+            file.seek(position)
+            return file.read()
+
+    def append(self, name: str, line: bytes) -> None:
+        """Append to a file and see it to the disk."""
+        is_new = not (self.path / name).exists()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        with os.fdopen(os.open(self.path / name, flags, _FILE_MODE), "wb") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            self._sync_names()
+
+    def truncate(self, name: str, size: int) -> None:
+        """Cut a file to a size."""
+        with (self.path / name).open("r+b") as file:
+            file.truncate(size)
+            os.fsync(file.fileno())
+
+    def _sync_names(self) -> None:
+        """A rename is durable when its folder is."""
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,137 @@
+"""Keys on their way: to and from another device under a transport key, and the whole as a backup.
+
+Decides which key may leave, under what, and what a backup holds. Leaves the bytes of key blocks to
+`tr31` and their letters to `key_names`. What leaves is wrapped; writing it to a file is the
+caller's.
+
+A transport key (传输密钥 ZMK) carries single keys that were made exportable. A backup key carries
+all of them, with states, dates and the names of destroyed ones; it is never in a device, only in
+the hands of the custodians who hold its components.
+"""
+
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+from cardcore.errors import KeyServiceError
+from cardcore.keys import Key, KeyDescription, KeyRef, KeyState, KeyUsage
+from hsm_sim.device import tr31
+from hsm_sim.device.ceremony import combined_key
+from hsm_sim.device.device import Device, Step, random
+from hsm_sim.device.document import (
+    file_seal,
+    is_exportable,
+    key_documents,
+    load_key,
+    read_keys,
+    store_key,
+)
+from hsm_sim.device.errors import CeremonyError
+from hsm_sim.device.key_names import entry_of, header_of
+from hsm_sim.operations import state_on
+from hsm_sim.vault import check_value
+
+BACKUP_FORMAT = "onecard key backup 1"
+
+
+def import_block(
+    device: Device, block: str, transport: KeyRef, ref: KeyRef | None = None
+) -> KeyDescription:
+    """Take in a key block that another device made under a transport key both hold.
+
+    A block of a onecard device brings the key's name; one of another device needs `ref`, and
+    arrives prepared. It may leave again if its header says so.
+    """
+    with device.step("import", "" if ref is None else str(ref)) as step:
+        step.detail = f"under {transport}"
+        key = _transport_key(device, step, transport, {KeyState.ACTIVE, KeyState.RETIRING})
+        header, value = tr31.unwrap(key, block.strip())
+        entry = entry_of(header, value, ref)
+        made = entry.description
+        step.detail = f"{made.ref} under {transport}"
+        described = step.vault.install(
+            made.ref,
+            value,
+            made.algorithm,
+            state=made.state,
+            valid_from=made.valid_from,
+            valid_to=made.valid_to,
+            parent=made.parent,
+        )
+        step.exportable[made.ref] = header.exportability != "N"
+        step.check_value = described.check_value
+        return described
+
+
+def export_block(device: Device, ref: KeyRef, transport: KeyRef) -> str:
+    """A key as a block under a transport key, for another device that holds it too."""
+    with device.step("export", str(ref)) as step:
+        step.detail = f"under {transport}"
+        described = step.vault.describe(ref)
+        value = step.vault.key(ref).value
+        step.check_value = described.check_value
+        if not device.is_exportable(ref):
+            raise CeremonyError(f"{ref}: was made to stay in this device (不可导出)")
+        if ref == transport:
+            raise CeremonyError(f"{ref}: cannot carry itself")
+        key = _transport_key(device, step, transport, {KeyState.ACTIVE})
+        return tr31.wrap(key, header_of(described, exportable=True), value, random)
+
+
+def backup(device: Device, components: Mapping[str, bytes], expected: str) -> dict[str, Any]:
+    """Every key of the device under a backup key from components, as a document for a file."""
+    with device.step("backup") as step:
+        key = combined_key(device, components, KeyUsage.TRANSPORT, None, expected)
+        step.check_value = check_value(Key(KeyUsage.TRANSPORT, key))
+        entries = step.vault.entries()
+        step.detail = f"{len(entries)} keys"
+        stored = tuple(
+            store_key(key, entry, random, exportable=device.is_exportable(entry.description.ref))
+            for entry in entries
+        )
+        content = {
+            "format": BACKUP_FORMAT,
+            "device_id": device.device_id,
+            "generation": device.generation,
+            "backup_key_check_value": step.check_value,
+            "keys": key_documents(stored),
+        }
+        return {**content, "seal": file_seal(content, key)}
+
+
+def restore(
+    device: Device, content: Mapping[str, Any], components: Mapping[str, bytes], expected: str
+) -> tuple[KeyDescription, ...]:
+    """Take all keys of a backup into a device that holds none yet."""
+    with device.step("restore") as step:
+        if step.vault.refs():
+            raise CeremonyError("this device holds keys already; restore into a new one")
+        if content.get("format") != BACKUP_FORMAT:
+            raise CeremonyError(f"not a backup: its format is not {BACKUP_FORMAT!r}")
+        key = combined_key(device, components, KeyUsage.TRANSPORT, None, expected)
+        step.check_value = check_value(Key(KeyUsage.TRANSPORT, key))
+        if content.get("backup_key_check_value") != step.check_value:
+            raise CeremonyError("the backup is under another backup key")
+        rest = {name: value for name, value in content.items() if name != "seal"}
+        seal = str(content.get("seal"))
+        if not hmac.compare_digest(file_seal(rest, key).encode(), seal.encode()):
+            raise CeremonyError("the backup was altered, or is under another backup key")
+        try:
+            stored = read_keys(content["keys"])
+        except (KeyError, TypeError, ValueError):
+            raise CeremonyError("the backup is of another version") from None
+        for each in stored:
+            step.vault.restore(load_key(key, each))
+            step.exportable[each.description.ref] = is_exportable(each)
+        step.detail = f"{len(stored)} keys of device {content['device_id']}"
+        return step.vault.descriptions()
+
+
+def _transport_key(device: Device, step: Step, ref: KeyRef, states: set[KeyState]) -> bytes:
+    described = step.vault.describe(ref)
+    if ref.usage is not KeyUsage.TRANSPORT:
+        raise KeyServiceError(f"{ref}: is no transport key; load one as transport/<partner>/v1")
+    state = state_on(described, device.today())
+    if state not in states:
+        raise CeremonyError(f"{ref}: is {state}; no key travels under it")
+    return step.vault.key(ref).value

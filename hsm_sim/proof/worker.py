@@ -1,0 +1,29 @@
+"""A worker of the bulk proof: `python -m hsm_sim.proof.worker FD`, started by `workers`.
+
+Decides nothing. It takes shares from the connection at that file descriptor and answers each with
+its mask, until the other end closes. It belongs to the key service and is hardened like it.
+"""
+
+import signal
+import sys
+from multiprocessing.connection import Connection
+
+from hsm_sim.proof.shares import PARTS, Share
+from hsm_sim.wire.hardening import harden_process
+
+
+def answer_shares(connection: Connection) -> None:
+    """Until the key service closes the connection, or is gone."""
+    while True:
+        try:
+            share = Share.from_parts([connection.recv_bytes() for _ in range(PARTS)])
+            connection.send_bytes(share.wrong().tobytes())
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return
+
+
+if __name__ == "__main__":
+    harden_process()
+    # A Ctrl-C at the terminal reaches the whole group; the key service decides when this one ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answer_shares(Connection(int(sys.argv[1])))

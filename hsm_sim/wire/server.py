@@ -1,0 +1,223 @@
+"""The process around the key service: connections, deadlines, and the end.
+
+Decides how many connections there are at once, how long a message may take, and that what runs is
+finished before the process ends. Leaves who may speak to `listeners`, what is asked to `desk`, and
+host commands to whoever is handed in for them.
+
+One thread serves one connection. Between two messages a connection may be silent for as long as
+it likes; when every place is taken, the one silent for longest gives way. A message that has begun
+must be there before a deadline, so nobody holds a place by sending slowly.
+"""
+
+import os
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from hsm_sim.wire.desk import Desk, Room, ServedKeys
+from hsm_sim.wire.events import Event, EventKind, Log
+from hsm_sim.wire.frames import MessageError
+from hsm_sim.wire.hardening import class_and_place
+from hsm_sim.wire.listeners import Dialect, Listener, TurnedAwayError, admit
+from hsm_sim.wire.messages import encode_error
+from hsm_sim.wire.streams import (
+    Deadline,
+    HalfSentError,
+    close_gently,
+    receive_exactly,
+    receive_frame,
+    send_all,
+    wait_for_news,
+)
+
+#: Who asks and one host command without its length; the answer, also without. No bytes at all end
+#: the connection: who is there does not speak this dialect.
+HostAnswer = Callable[[str, bytes], bytes]
+_HOST_LENGTH = struct.Struct(">H")
+_ROOM_WAIT_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """What one server takes on."""
+
+    connections_max: int = 64
+    handshake_seconds: float = 10
+    message_seconds: float = 30  # a whole message in, and a whole answer out
+    drain_seconds: float = 30  # what runs when the service is told to stop
+    proofs_at_once: int = 2  # a column of a million records takes some 300 MiB
+
+
+@dataclass(slots=True, eq=False)
+class _Connection:
+    stream: socket.socket
+    listener: Listener
+    thread: threading.Thread | None = None
+    #: When it fell silent (monotonic seconds); None while a message is being worked on.
+    silent_since: float | None = field(default_factory=time.monotonic)
+
+
+class Server:
+    """Serves keys at some listeners until told to stop."""
+
+    def __init__(
+        self,
+        keys: Callable[[], ServedKeys],
+        log: Log,
+        limits: ServerLimits | None = None,
+        host_answer: HostAnswer | None = None,
+    ) -> None:
+        self._limits = limits or ServerLimits()
+        self._log_callback = log
+        self._log_lock = threading.Lock()
+        proofs = threading.BoundedSemaphore(self._limits.proofs_at_once)
+        self._room = Room(keys, self._log, proofs)
+        self._host_answer = host_answer
+        self._connections: set[_Connection] = set()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._wake, self._wake_writer = os.pipe()
+
+    def stop(self) -> None:
+        """End `serve`: what runs is finished, nothing new begins. For a signal handler as well."""
+        self._stopping = True
+        os.write(self._wake_writer, b"x")
+
+    def serve(self, listeners: Sequence[Listener], ready: Callable[[], None]) -> None:
+        """Serve until `stop`. `ready` is called once connections are taken."""
+        for listener in listeners:
+            assert listener.dialect is Dialect.FRAMES or self._host_answer is not None
+            listener.stream.setblocking(False)
+            self._log(Event(EventKind.STARTED, str(listener)))
+        poller = select.poll()
+        poller.register(self._wake, select.POLLIN)
+        by_descriptor = {each.stream.fileno(): each for each in listeners}
+        for descriptor in by_descriptor:
+            poller.register(descriptor, select.POLLIN)
+        ready()
+        while not self._stopping:
+            for descriptor, _ in poller.poll():
+                if descriptor in by_descriptor:
+                    self._accept(by_descriptor[descriptor])
+        names = [str(each) for each in listeners]
+        for listener in listeners:
+            listener.close()
+        left = self._drain()
+        why = f"{left} requests were cut off" if left else ""
+        for name in names:
+            self._log(Event(EventKind.STOPPED, name, why=why))
+
+    def _log(self, event: Event) -> None:
+        with self._log_lock:
+            self._log_callback(event)
+
+    def _accept(self, listener: Listener) -> None:
+        if not self._make_room():
+            return
+        try:
+            stream, _ = listener.stream.accept()
+        except OSError:
+            return  # whoever it was is gone again
+        connection = _Connection(stream, listener)
+        thread = threading.Thread(target=self._serve_connection, args=(connection,), daemon=True)
+        connection.thread = thread
+        with self._changed:
+            self._connections.add(connection)
+        thread.start()
+
+    def _make_room(self) -> bool:
+        """Whether there is a place; the connection silent for longest is ended for it."""
+        with self._changed:
+            if len(self._connections) < self._limits.connections_max:
+                return True
+            silent = [each for each in self._connections if each.silent_since is not None]
+            if silent:
+                oldest = min(silent, key=lambda each: each.silent_since or 0.0)
+                # Below TLS, whose state belongs to the connection's own thread.
+                with suppress(OSError):
+                    socket.socket.shutdown(oldest.stream, socket.SHUT_RDWR)
+            self._changed.wait(_ROOM_WAIT_SECONDS)
+            return len(self._connections) < self._limits.connections_max
+
+    def _drain(self) -> int:
+        """Wait for what runs. How many were still running when the time was over."""
+        deadline = time.monotonic() + self._limits.drain_seconds
+        with self._changed:
+            while self._connections and time.monotonic() < deadline:
+                self._changed.wait(deadline - time.monotonic())
+            return len(self._connections)
+
+    def _serve_connection(self, connection: _Connection) -> None:
+        who = "somebody"
+        close: Callable[[socket.socket], None] = socket.socket.close
+        try:
+            deadline = Deadline(self._limits.handshake_seconds)
+            connection.stream, who = admit(connection.listener, connection.stream, deadline)
+            self._log(Event(EventKind.CONNECTED, who, str(connection.listener.dialect)))
+            if connection.listener.dialect is Dialect.FRAMES:
+                self._serve_frames(connection, who)
+            else:
+                self._serve_host_commands(connection, who)
+        except TurnedAwayError as error:
+            self._log(Event(EventKind.TURNED_AWAY, str(connection.listener), why=str(error)))
+        except (HalfSentError, MessageError) as error:
+            close = close_gently  # why stands in the answer just sent
+            self._log(Event(EventKind.REFUSED, who, "a message", str(error)))
+        except TimeoutError:
+            seconds = f"not complete within {self._limits.message_seconds:g} seconds"
+            self._log(Event(EventKind.REFUSED, who, "a message", seconds))
+        except OSError as error:
+            self._log(Event(EventKind.FAILED, who, "the connection", type(error).__name__))
+        except Exception as error:  # noqa: BLE001 - one connection must not end the service
+            self._log(Event(EventKind.FAILED, who, "the connection", class_and_place(error)))
+        finally:
+            close(connection.stream)
+            with self._changed:
+                self._connections.discard(connection)
+                self._changed.notify_all()
+
+    def _next_message(self, connection: _Connection) -> Deadline | None:
+        """Wait for a message to begin; the deadline for its end, or None to end the connection."""
+        with self._changed:
+            connection.silent_since = time.monotonic()
+            self._changed.notify_all()  # it may give way to somebody who waits for a place
+        if self._stopping or not wait_for_news(connection.stream, self._wake):
+            return None
+        connection.silent_since = None
+        return Deadline(self._limits.message_seconds)
+
+    def _serve_frames(self, connection: _Connection, who: str) -> None:
+        desk = Desk(self._room, who)
+        while deadline := self._next_message(connection):
+            try:
+                frame = receive_frame(connection.stream, deadline)
+            except MessageError as error:
+                # Where the next message begins cannot be known: say why, and end.
+                answer = encode_error(0, error)
+                send_all(connection.stream, answer, Deadline(self._limits.message_seconds))
+                raise
+            if frame is None:
+                return
+            answer = desk.answer(frame)
+            send_all(connection.stream, answer, Deadline(self._limits.message_seconds))
+
+    def _serve_host_commands(self, connection: _Connection, who: str) -> None:
+        assert self._host_answer is not None
+        while deadline := self._next_message(connection):
+            head = receive_exactly(connection.stream, _HOST_LENGTH.size, deadline)
+            if not head:
+                return
+            (length,) = _HOST_LENGTH.unpack(head)
+            message = receive_exactly(connection.stream, length, deadline)
+            if len(message) < length:
+                raise HalfSentError(f"half sent: a length of {length} bytes, then the end")
+            answer = self._host_answer(who, message)
+            if not answer:
+                return
+            framed = _HOST_LENGTH.pack(len(answer)) + answer
+            send_all(connection.stream, framed, Deadline(self._limits.message_seconds))

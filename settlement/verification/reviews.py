@@ -1,0 +1,129 @@
+"""Every review of a closed day again: are its answers what the raw bytes give, and its records ones
+that waited?
+
+Decides what is wrong with a review. Leaves what was made of it to `settlement.verification.days`,
+which computes the day from it anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from cardcore.keys import KeyService, ProofReason
+from settlement import columnar
+from settlement.city import City
+from settlement.dispositions import Reason
+from settlement.facts import UNJUDGED
+from settlement.reconciliation.inputs import file_number
+from settlement.reconciliation.run import decisions_path
+from settlement.review import prove_for_city, read_review, records_of
+from settlement.runs import hash_of
+from settlement.store import days as day_store
+from settlement.verification.findings import Findings, Invariant
+from settlement.window import ClosedDay, FileRow
+
+#: What was decided last, before a day, of records that it decided again.
+_DECIDED = """
+SELECT file, row, reason FROM (
+    SELECT *, list_position(getvariable('earlier'), filename) AS number
+    FROM read_parquet(getvariable('earlier'), filename = true)
+    SEMI JOIN read_parquet(getvariable('review')) USING (file, row)
+)
+QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number DESC) = 1
+"""
+
+
+def verify_reviews(
+    city: City, rows: Sequence[FileRow], key_service: KeyService, findings: Findings
+) -> int:
+    """Check the review of every closed day; returns how many there are.
+
+    Raises `KeyServiceUnavailableError` when TACs cannot be proven now.
+    """
+    files = {file_number(row.file.content_hash): row for row in rows}
+    days = day_store.load_closed_days(city.database)
+    count = 0
+    for number, day in enumerate(days):
+        run = day_store.load_run(city.database, day.run_id)
+        if run is None or run.review_sha256 is None:
+            continue
+        count += 1
+        path = city.review_path(run.review_sha256)
+        where = f"input {path.relative_to(city.folder)}"
+        if hash_of(path) != run.review_sha256:
+            findings.add(Invariant.I10, where, "is not what its name says")
+            continue
+        review = read_review(path)
+        _verify_answers(city, review, files, key_service, where, findings)
+        closed = {
+            file for file, row in files.items() if row.settlement_day in _before(days[:number])
+        }
+        _verify_waited(city, days[:number], path, closed & review.keys(), where, findings)
+    return count
+
+
+def _before(days: Sequence[ClosedDay]) -> set[object]:
+    return {day.settlement_day for day in days}
+
+
+def _verify_answers(
+    city: City,
+    review: Mapping[int, Mapping[int, ProofReason]],
+    files: Mapping[int, FileRow],
+    key_service: KeyService,
+    where: str,
+    findings: Findings,
+) -> None:
+    """I10: the TACs give the answers that the review holds."""
+    for file, answers in review.items():
+        if file not in files:
+            findings.add(Invariant.I9, where, f"names file {file:016x}..., which is not kept")
+            continue
+        rows = np.array(sorted(answers))
+        proof = prove_for_city(city, records_of(city, files[file], rows), key_service).answers
+        for row, now in zip(rows.tolist(), proof, strict=True):
+            if now == answers[row]:
+                continue
+            name = files[file].file.content_hash
+            text = (
+                f"row {row} of file {name} is {answers[row].name}, must be {ProofReason(now).name}"
+            )
+            if now in UNJUDGED:
+                text = (
+                    f"row {row} of file {name} cannot be proven: its key is not held as registered"
+                )
+            findings.add(Invariant.I10, where, text)
+
+
+def _verify_waited(
+    city: City,
+    earlier: Sequence[ClosedDay],
+    review: Path,
+    settled: set[int],
+    where: str,
+    findings: Findings,
+) -> None:
+    """I4: only records that waited were decided again; whatever was settled for good was not."""
+    if not settled:
+        return
+    paths = [
+        str(decisions_path(city.run_folder(day.settlement_day, day.run_id), bucket))
+        for day in earlier
+        for bucket in range(city.bucket_count)
+    ]
+    try:
+        with columnar.connect(review.parent) as connection:
+            columnar.set_variables(connection, earlier=paths, review=str(review))
+            decided = {
+                (file, row): Reason(reason)
+                for file, row, reason in connection.execute(_DECIDED).fetchall()
+            }
+    except duckdb.Error as error:
+        findings.add(Invariant.I10, where, f"the days before it cannot be read: {error}")
+        return
+    for (file, row), reason in decided.items():
+        if not reason.retry_may_help:
+            text = f"row {row} of file {file:016x}... was settled for good: {reason.name}"
+            findings.add(Invariant.I4, where, text)

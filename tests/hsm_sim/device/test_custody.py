@@ -1,0 +1,171 @@
+"""Dual control: any two open it, one never does, and wrong PINs count against who typed them."""
+
+from pathlib import Path
+
+import pytest
+
+from hsm_sim.device import custody
+from hsm_sim.device.ceremony import give_pin
+from hsm_sim.device.device import TRIES_MAX, Device
+from hsm_sim.device.errors import (
+    CustodianLockedError,
+    CustodyError,
+    DeviceError,
+    WrongPinError,
+)
+from tests.hsm_sim.device.devices import (
+    OTHER_PAIR,
+    PAIR,
+    PINS,
+    TAC_1,
+    add,
+    check_values,
+    files_with,
+    make,
+    now,
+    reopen,
+)
+
+WRONG = b"wrong pin"
+
+
+def tries(path: Path, pins: dict[str, bytes]) -> str:
+    with pytest.raises(CustodyError) as caught:
+        reopen(path, pins)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("left_out", PINS)
+def test_any_two_of_three_open_the_device(tmp_path: Path, left_out: str) -> None:
+    made = make(tmp_path / "device")
+    add(made, TAC_1)
+    pair = {role: pin for role, pin in PINS.items() if role != left_out}
+    opened = reopen(tmp_path / "device", pair)
+    assert opened.vault.key(TAC_1).value == made.vault.key(TAC_1).value
+    assert opened.storage_key == made.storage_key
+    assert opened.roles == tuple(pair)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_one_alone_opens_nothing_and_neither_do_three(tmp_path: Path, count: int) -> None:
+    make(tmp_path / "device")
+    some = dict(list(PINS.items())[:count])
+    assert f"two different custodians open a device; {count} came" in tries(
+        tmp_path / "device", some
+    )
+
+
+def test_no_single_secret_unwraps_the_storage_key(tmp_path: Path) -> None:
+    key = bytes(range(32))
+    held = custody.appoint("0123", PINS, key, lambda n: bytes(range(n)))
+    secret = custody.custodian_secret(held, "甲", PINS["甲"])
+    assert secret is not None
+    with pytest.raises(DeviceError, match="does not open for"):
+        custody.storage_key_of(held, {"甲": secret, "乙": bytes(32)})
+    assert files_with(key, tmp_path) == []
+
+
+def test_what_was_typed_in_place_of_a_name_is_not_repeated(tmp_path: Path) -> None:
+    make(tmp_path / "device")
+    message = tries(tmp_path / "device", {"甲": PINS["甲"], "secret typed early": b"x"})
+    assert "no custodian has that name" in message
+    assert "secret" not in message
+    assert "secret" not in (tmp_path / "device/log.jsonl").read_text()
+
+
+def test_a_wrong_pin_is_counted_named_and_changes_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "device"
+    make(path)
+    before = (path / "device.json").read_bytes()
+    with pytest.raises(WrongPinError, match="丙: wrong PIN, 4 tries left") as caught:
+        reopen(path, {**OTHER_PAIR, "丙": WRONG})
+    assert caught.value.tries_left == {"丙": TRIES_MAX - 1}
+    assert (path / "device.json").read_bytes() == before
+
+
+def test_five_wrong_pins_in_a_row_lock_only_who_typed_them(tmp_path: Path) -> None:
+    path = tmp_path / "device"
+    make(path)
+    for _ in range(TRIES_MAX):
+        assert "wrong PIN" in tries(path, {**OTHER_PAIR, "丙": WRONG})
+    with pytest.raises(CustodianLockedError, match="丙: locked"):
+        reopen(path, OTHER_PAIR)
+    assert reopen(path, PAIR).roles == tuple(PAIR)
+
+
+def test_a_right_pin_sets_the_tries_back(tmp_path: Path) -> None:
+    path = tmp_path / "device"
+    make(path)
+    for _ in range(2):
+        for _ in range(TRIES_MAX - 1):
+            assert "wrong PIN" in tries(path, {**OTHER_PAIR, "丙": WRONG})
+        reopen(path, OTHER_PAIR)
+
+
+def test_a_try_is_written_before_it_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "device"
+    make(path)
+
+    def power_cut(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(custody, "custodian_secret", power_cut)
+        for _ in range(TRIES_MAX):
+            with pytest.raises(KeyboardInterrupt):
+                reopen(path, PAIR)
+    with pytest.raises(CustodianLockedError):
+        reopen(path, PAIR)
+
+
+def test_two_custodians_give_the_third_a_new_pin_and_unlock_him(tmp_path: Path) -> None:
+    path = tmp_path / "device"
+    device = make(path)
+    add(device, TAC_1)
+    for _ in range(TRIES_MAX):
+        tries(path, {**OTHER_PAIR, "丙": WRONG})
+    opened = reopen(path, PAIR)
+    give_pin(opened, "丙", b"another pin")
+    again = reopen(path, {**OTHER_PAIR, "丙": b"another pin"})
+    assert check_values(again) == check_values(device)
+    with pytest.raises(WrongPinError):
+        reopen(path, OTHER_PAIR)
+
+
+@pytest.mark.parametrize(
+    ("pins", "reason"),
+    [
+        ({"甲": PINS["甲"]}, "1 custodians; a device has 2 to 9"),
+        ({str(n): b"123456" for n in range(10)}, "10 custodians"),
+        ({**PAIR, "丙": b"12345"}, "丙: a PIN has 6 to 64 bytes"),
+        ({**PAIR, "丙": b"1" * 65}, "丙: a PIN has 6 to 64 bytes"),
+        ({**PAIR, "丙": b"123\n456"}, "on one line"),
+        ({**PAIR, "a=b": b"123456"}, "is no role"),
+        ({**PAIR, "a+b": b"123456"}, "is no role"),
+        ({**PAIR, "": b"123456"}, "is no role"),
+    ],
+)
+def test_custodians_that_cannot_be_are_refused_and_no_device_is_made(
+    tmp_path: Path, pins: dict[str, bytes], reason: str
+) -> None:
+    with pytest.raises(CustodyError, match=reason):
+        Device.create(tmp_path / "device", pins, now=now)
+    assert not (tmp_path / "device").exists()
+
+
+@pytest.mark.parametrize("pin", [b"", b"1" * 65])
+def test_a_pin_that_cannot_be_one_is_a_wrong_pin(tmp_path: Path, pin: bytes) -> None:
+    make(tmp_path / "device")
+    assert "wrong PIN" in tries(tmp_path / "device", {**OTHER_PAIR, "丙": pin})
+
+
+def test_a_cheaper_scrypt_than_today_is_damage(tmp_path: Path) -> None:
+    device = make(tmp_path / "device")
+    document = custody.custody_document(
+        custody.appoint(device.device_id, PINS, bytes(32), lambda n: bytes(range(n)))
+    )
+    for cost in (8, 17, 1 << 21):
+        with pytest.raises(ValueError, match="scrypt_cost"):
+            custody.read_custody(device.device_id, {**document, "scrypt_cost": cost})

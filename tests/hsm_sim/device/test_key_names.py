@@ -1,0 +1,166 @@
+"""Names of keys in key blocks: what leaves under one name arrives under the same."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cardcore.errors import KeyServiceError
+from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
+from hsm_sim.device.key_names import (
+    LABEL_BLOCK,
+    LIFE_BLOCK,
+    KeyNameError,
+    entry_of,
+    header_of,
+    letters,
+    read_name,
+)
+from hsm_sim.device.tr31 import KeyBlockHeader
+from hsm_sim.vault import KeyEntry, KeyVault, key_algorithms, key_bytes
+
+TAC_1 = KeyRef(KeyUsage.TAC, "shenzhen", 1)
+VALUE = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
+labels = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9-]{0,40}", fullmatch=True)
+refs = st.builds(KeyRef, st.sampled_from(KeyUsage), labels, st.integers(0, 255))
+
+
+def entry(ref: KeyRef, algorithm: Algorithm | None = None, **life: object) -> KeyEntry:
+    value = b"\x01" + bytes(key_bytes(ref.usage) - 1)
+    made = KeyVault({}).install(ref, value, algorithm, **life)  # type: ignore[arg-type]
+    return KeyEntry(made, value)
+
+
+@given(
+    refs,
+    st.data(),
+    st.sampled_from([each for each in KeyState if each is not KeyState.DESTROYED]),
+    st.none() | st.dates(),
+    st.none() | st.dates(),
+    st.none() | refs,
+)
+def test_a_key_arrives_as_it_left(
+    ref: KeyRef,
+    data: st.DataObject,
+    state: KeyState,
+    first: date | None,
+    last: date | None,
+    parent: KeyRef | None,
+) -> None:
+    algorithm = data.draw(st.sampled_from(key_algorithms(ref.usage)))
+    left = entry(ref, algorithm, state=state, valid_from=first, valid_to=last, parent=parent)
+    assert left.value is not None
+    assert entry_of(header_of(left.description, exportable=True), left.value) == left
+
+
+@pytest.mark.parametrize("usage", KeyUsage)
+def test_every_usage_and_algorithm_has_letters_of_its_own_algorithm(usage: KeyUsage) -> None:
+    found = [letters(usage, algorithm) for algorithm in key_algorithms(usage)]
+    assert len(set(found)) == len(found)
+
+
+def test_exportability_is_what_the_device_says() -> None:
+    described = entry(TAC_1).description
+    assert header_of(described, exportable=True).exportability == "E"
+    assert header_of(described, exportable=False).exportability == "N"
+
+
+def test_a_block_of_another_device_is_named_by_the_custodians_and_arrives_prepared() -> None:
+    foreign = KeyBlockHeader("E0", "T", "X", "00", "E", {"LB": "Zone 7", "KS": "00"})
+    with pytest.raises(KeyNameError, match="name the key"):
+        entry_of(foreign, VALUE)
+    arrived = entry_of(foreign, VALUE, TAC_1).description
+    assert (arrived.ref, arrived.state) == (TAC_1, KeyState.PREPARED)
+    assert arrived.check_value == "8BAF47"
+
+
+@pytest.mark.parametrize("change", [{"usage": "E6"}, {"algorithm": "A"}, {"mode_of_use": "N"}])
+def test_a_key_of_another_use_cannot_be_given_this_name(change: dict[str, str]) -> None:
+    header = header_of(entry(KeyRef(KeyUsage.LOAD, "shenzhen", 1)).description, exportable=True)
+    with pytest.raises(KeyNameError):
+        entry_of(header, VALUE, TAC_1)
+    foreign = replace(KeyBlockHeader("E0", "T", "X"), **change)  # type: ignore[arg-type]
+    expected = Algorithm.AES if change == {"algorithm": "A"} else None
+    if expected is None:
+        with pytest.raises(KeyNameError, match=r"tac/shenzhen/v1.*E0TX"):
+            entry_of(foreign, VALUE, TAC_1)
+    else:
+        assert entry_of(foreign, VALUE, TAC_1).description.algorithm is expected
+
+
+def test_letters_and_name_in_one_block_must_agree() -> None:
+    header = header_of(entry(TAC_1).description, exportable=True)
+    blocks = {**header.optional_blocks, LABEL_BLOCK: "data-encryption/shenzhen/v1"}
+    with pytest.raises(KeyNameError):
+        entry_of(replace(header, optional_blocks=blocks), VALUE)
+    with pytest.raises(KeyNameError, match="another version"):
+        entry_of(replace(header, version_number="02"), VALUE)
+
+
+@pytest.mark.parametrize(
+    "life",
+    [
+        "",
+        "active",
+        "active/-/-",
+        "asleep/-/-/-",
+        "destroyed/-/-/-",
+        "active/20260230/-/-",
+        "active/2026-01-01/-/-",
+        "active/2026W011/-/-",
+        "active/-/-/mother",
+        "active/-/-/-/-",
+    ],
+)
+def test_a_life_that_cannot_be_read_is_refused(life: str) -> None:
+    header = header_of(entry(TAC_1).description, exportable=True)
+    blocks = {**header.optional_blocks, LIFE_BLOCK: life}
+    with pytest.raises(KeyNameError, match=LIFE_BLOCK):
+        entry_of(replace(header, optional_blocks=blocks), VALUE)
+
+
+@pytest.mark.parametrize("value", [b"", bytes(15), bytes(24)])
+def test_a_value_that_is_no_key_of_that_use_is_refused(value: bytes) -> None:
+    header = header_of(entry(TAC_1).description, exportable=True)
+    with pytest.raises(KeyServiceError, match="bytes"):
+        entry_of(header, value)
+
+
+@given(refs)
+def test_a_name_is_read_as_it_is_written(ref: KeyRef) -> None:
+    assert read_name(str(ref)) == ref
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "tac",
+        "tac/shenzhen",
+        "tac/shenzhen/1",
+        "tac/shenzhen/v",
+        "tac/shenzhen/v256",
+        "tac/shenzhen/v01",
+        "tac/shenzhen/v１",
+        "tac/shenzhen/v-1",
+        "tac/shen zhen/v1",
+        "tac/深圳/v1",
+        "tac//v1",
+        "tac/../v1",
+        "toc/shenzhen/v1",
+        "tac/shenzhen/v1/v2",
+        "tac/" + "x" * 65 + "/v1",
+        "tac/shenzhen/v" + "9" * 5000,
+    ],
+)
+def test_what_is_no_name_is_refused(text: str) -> None:
+    with pytest.raises(KeyNameError):
+        read_name(text)
+
+
+@pytest.mark.parametrize("label", ["深圳", "shen/zhen", "", "a b", "x" * 65])
+def test_a_label_that_a_block_cannot_hold_is_refused_when_it_leaves(label: str) -> None:
+    with pytest.raises(KeyNameError):
+        header_of(entry(KeyRef(KeyUsage.TAC, label, 1)).description, exportable=True)
