@@ -55,9 +55,10 @@ coverage: dev-setup ## Run every test and print the lines and branches that none
 bench: setup ## Measure one tap against the journal's own fsync
 	$(BIN)/onecard bench tap
 
-soak: dev-setup ## Many more examples, millions of random APDUs, the codec fuzzer (an hour or so)
+soak: dev-setup ## Many more examples, random APDUs, a key service that keeps dying, the fuzzers (an hour or so)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --hypothesis-profile=soak
 	$(BIN)/python -m tests.cardcore.soak_apdus --seconds 300
+	$(BIN)/python -m tests.hsm_sim.soak_wire --seconds 300
 	$(BIN)/python -m tests.fuzz.fuzz_codecs --seconds 300
 
 clean: ## Remove .venv and everything that tools made; city folders stay

@@ -57,9 +57,7 @@ def prove_records(
             assert len(proven) == len(column), (len(proven), len(column))
             answers[numbers] = np.frombuffer(proven, np.uint8)
     if key_service.describe_keys(KeyUsage.TAC, label) != held:
-        raise KeyServiceUnavailableError(
-            f"the keys of {label} were changed while TACs were proven; nothing was decided, repeat"
-        )
+        raise KeyServiceUnavailableError(f"the keys of {label} changed while TACs were proven")
     known = {each.version: each for each in registered if each.label == label}
     return _believe(answers, rows[:, layout.FIELD["key_version"].offset], held, known)
 

@@ -1,4 +1,8 @@
-"""`onecard city`: make a city, and carry its public registry to another folder."""
+"""`onecard city`: make a city, carry its public registry to another folder, know its keys.
+
+Decides how a city's TAC keys are shown beside those the key service holds. Leaves what an unknown
+key means for a record to settlement.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,21 +11,32 @@ import typer
 
 from api.cli.output import (
     DEFAULT_DATA,
+    EXIT_REFUSED,
     EXIT_USAGE,
     DataOption,
     JsonOption,
+    amount_table,
     console,
     print_json,
     refuse,
 )
 from api.cli.session import open_office
 from cardcore.errors import DecodeError
+from cardcore.keys import Algorithm
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import BUCKET_COUNT_DEFAULT, create_city
 from settlement.errors import CityError
-from settlement.registry import RegistryConflictError, decode_registry, encode_registry
+from settlement.proof import tac_keys
+from settlement.registry import (
+    Registry,
+    RegistryConflictError,
+    TacKeyRow,
+    decode_registry,
+    encode_registry,
+)
 from settlement.store.registry import load_registry, register
 
+_RIGHT = "as registered 相符"
 app = typer.Typer(help="A city's folder and registry. 城市目录与登记簿。", no_args_is_help=True)
 
 
@@ -62,3 +77,63 @@ def export(
         print_json({"path": str(path), **counts})
     else:
         console.print(f"{path}: {counts}", highlight=False)
+
+
+@app.command()
+def keys(
+    data: DataOption = DEFAULT_DATA,
+    add: Annotated[
+        bool,
+        typer.Option(
+            "--register", help="Register the versions held: compare check values first. 登记。"
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The city's TAC keys by check value, and what the key service holds. 交易认证码密钥核对。
+
+    Exit 1 when one is not held as registered: records that name it are suspended until it is.
+    """
+    with open_office(data) as office:
+        held = tac_keys(office.keys.service, office.city.scheme.name)
+        if add:
+            try:
+                register(office.city.database, Registry(tac_keys=held))
+            except RegistryConflictError as error:
+                refuse(f"{error}; the key service holds other bytes. Nothing was registered.")
+        registered = load_registry(office.city.database).tac_keys
+    rows = [
+        _beside(
+            *(next((row for row in side if row.key == key), None) for side in (registered, held))
+        )
+        for key in sorted({(row.label, row.version) for row in (*registered, *held)})
+    ]
+    if as_json:
+        print_json({"keys": rows})
+    else:
+        table = amount_table("TAC keys 交易认证码密钥", "key", "registered 登记", "held 持有", "")
+        for row in rows:
+            shown = (row[name] or "-" for name in ("registered", "held", "standing"))
+            table.add_row(f"{row['key']} {row['algorithm']}", *shown)
+        console.print(table)
+    if any(row["registered"] and row["standing"] != _RIGHT for row in rows):
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _beside(registered: TacKeyRow | None, held: TacKeyRow | None) -> dict[str, str | None]:
+    """One version as the city knows it and as the key service holds it."""
+    row = registered or held
+    assert row is not None
+    if registered is None:
+        standing = "not registered 未登记"
+    elif held is None:
+        standing = "not held 未装载"
+    else:
+        standing = _RIGHT if held == registered else "other bytes 密钥不符"
+    return {
+        "key": f"tac/{row.label}/v{row.version}",
+        "algorithm": Algorithm(row.algorithm).name,
+        "registered": None if registered is None else registered.check_value,
+        "held": None if held is None else held.check_value,
+        "standing": standing,
+    }

@@ -18,7 +18,9 @@ from api.cli.output import (
     refuse,
 )
 from api.cli.session import EngineName, EngineOption, WorkersOption, open_engine, open_office
+from settlement.review import review_size
 from settlement.service import close_day, run_clearing
+from settlement.store.days import load_run
 from settlement.window import DayAnswer
 
 DayOption = Annotated[
@@ -34,19 +36,24 @@ def clear(
     workers: WorkersOption = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Clear every complete file into the open day; nothing is posted before `close`. 清分。"""
+    """Clear every complete file into the open day; nothing is posted before `close`. 清分。
+
+    Records that waited for a key or for their terminal's registration are judged again. 复核。
+    """
     day = _day(business_day)
     with open_office(data) as office, progress_bar("clearing 清分", 0) as advance:
-        result = run_clearing(office.city, day, open_engine(workers, engine))
+        result = run_clearing(office.city, day, office.keys.service, open_engine(workers, engine))
         advance()
-    if isinstance(result, DayAnswer):
-        refuse(f"{result.name}: {result.text_zh} / {result.text_en}")
+        if isinstance(result, DayAnswer):
+            refuse(f"{result.name}: {result.text_zh} / {result.text_en}")
+        reviewed = review_size(office.city, result.run.review_sha256)
     document = {
         "settlement_day": result.run.settlement_day,
         "run_id": result.run.run_id,
         "is_closed": result.is_closed,
         "files": result.file_count,
         **result.run.totals,
+        "reviewed": reviewed,
         "output_hash": result.run.output_hash,
     }
     if as_json:
@@ -71,16 +78,21 @@ def close(
     """Close the open day: post, net, seal. A closed day never changes. 日终关闭。"""
     day = _day(business_day)
     with open_office(data) as office:
-        closed = close_day(office.city, day, open_engine(workers, engine), datetime.now(UTC))
-    if isinstance(closed, DayAnswer):
-        refuse(f"{closed.name}: {closed.text_zh} / {closed.text_en}")
+        chosen = open_engine(workers, engine)
+        closed = close_day(office.city, day, office.keys.service, chosen, datetime.now(UTC))
+        if isinstance(closed, DayAnswer):
+            refuse(f"{closed.name}: {closed.text_zh} / {closed.text_en}")
+        run = load_run(office.city.database, closed.run_id)
+        reviewed = 0 if run is None else review_size(office.city, run.review_sha256)
     if as_json:
-        print_json({name: getattr(closed, name) for name in closed.__slots__})
-    else:
-        console.print(
-            f"Day {closed.settlement_day} is closed 已关闭. Seal 封存 {closed.seal}",
-            highlight=False,
-        )
+        document = {name: getattr(closed, name) for name in closed.__slots__}
+        print_json(document | {"reviewed": reviewed})
+        return
+    if reviewed:
+        console.print(f"{reviewed:,} records were judged again 复核.", highlight=False)
+    console.print(
+        f"Day {closed.settlement_day} is closed 已关闭. Seal 封存 {closed.seal}", highlight=False
+    )
 
 
 def _day(text: str | None) -> date | None:

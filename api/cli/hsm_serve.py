@@ -16,6 +16,7 @@ import typer
 from api.cli.hsm_device import DEFAULT_DEVICE, DeviceOption, PinFileOption, open_device
 from api.cli.output import EXIT_USAGE, refuse
 from hsm_sim.device.device import Device
+from hsm_sim.proof.workers import ProofWorkers
 from hsm_sim.wire.addresses import AddressError, read_host_port
 from hsm_sim.wire.hardening import harden_process
 from hsm_sim.wire.listeners import (
@@ -57,6 +58,9 @@ def serve(
             help="Also take host commands: 127.0.0.1:1500 (any program of this machine) or a path.",
         ),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that prove TACs in bulk. 批量验证进程数。")
+    ] = 1,
     pin_file: PinFileOption = None,
 ) -> None:
     """Serve the keys of a device to other processes, until stopped. 启动密钥服务。"""
@@ -82,7 +86,9 @@ def serve(
         finally:
             for listener in listeners:
                 places.callback(listener.close)
-        _serve(places.enter_context(open_device(device, pin_file)), listeners)
+        opened = places.enter_context(open_device(device, pin_file))
+        proofs = places.enter_context(ProofWorkers(workers))
+        _serve(ServedDevice(opened, _say, proofs.prove), opened, listeners)
 
 
 def _listen_for_host_commands(place: str) -> Listener:
@@ -92,8 +98,7 @@ def _listen_for_host_commands(place: str) -> Listener:
     return listen_loopback(*read_host_port(place))
 
 
-def _serve(device: Device, listeners: list[Listener]) -> None:
-    served = ServedDevice(device, _say)
+def _serve(served: ServedDevice, device: Device, listeners: list[Listener]) -> None:
     server = Server(served.keys, served.log, host_answer=served.host_answer)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: server.stop())

@@ -306,7 +306,8 @@ class Device:
         self._folder.replace(
             DEVICE,
             seal_document(document, self.storage_key),
-            erase_old=custody is None or not had <= left,
+            # A destroyed key and a PIN that was replaced should not be found by whoever digs.
+            erase_old=custody != self._document.custody or not had <= left,
         )
         self._log.write(entry)
         self._log.seal(self.storage_key)

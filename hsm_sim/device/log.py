@@ -126,12 +126,6 @@ def read_entry(document: Mapping[str, Any], sequence: int, previous: str) -> Log
     return entry
 
 
-def prove_chain(device_id: str, text: bytes) -> list[LogEntry]:
-    """Every entry of a whole log, in order. `LogError` names the first that does not hold."""
-    chain = _Chain(device_id)
-    return chain.read(text)
-
-
 class _Chain:
     """The hashes of a log as far as it was read."""
 

@@ -6,24 +6,25 @@ its mask, until the other end closes. It belongs to the key service and is harde
 
 import signal
 import sys
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from hsm_sim.proof.shares import PARTS, Share
 from hsm_sim.wire.hardening import harden_process
 
 
-def answer_shares(connection: Connection) -> None:
-    """Until the key service closes the connection, or is gone."""
-    while True:
-        try:
-            share = Share.from_parts([connection.recv_bytes() for _ in range(PARTS)])
-            connection.send_bytes(share.wrong().tobytes())
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            return
+def answer_share(connection: Connection) -> None:
+    """Take one share and answer it; its keys are let go with the call."""
+    share = Share.from_parts([connection.recv_bytes() for _ in range(PARTS)])
+    connection.send_bytes(share.wrong().tobytes())
 
 
 if __name__ == "__main__":
     harden_process()
     # A Ctrl-C at the terminal reaches the whole group; the key service decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answer_shares(Connection(int(sys.argv[1])))
+    connection = Connection(int(sys.argv[1]))
+    # Until the key service closes its end, or is gone.
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            answer_share(connection)

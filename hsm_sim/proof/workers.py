@@ -49,7 +49,7 @@ def _gone_is_unavailable() -> Iterator[None]:
         yield
     except (EOFError, OSError) as error:
         raise KeyServiceUnavailableError(
-            "a worker of the bulk proof has ended or does not answer; nothing was decided, ask again"
+            "a worker of the bulk proof has ended or is silent; nothing was decided, ask again"
         ) from error
 
 

@@ -12,7 +12,8 @@ from cardcore.errors import KeyServiceUnavailableError
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import DeviceError
 from hsm_sim.device.log import Outcome
-from hsm_sim.operations import KeyOperations
+from hsm_sim.operations import KeyOperations, Prove
+from hsm_sim.proof.column import prove_column
 from hsm_sim.wire.desk import ServedKeys
 from hsm_sim.wire.events import Event, EventKind
 from hsm_sim.wire.host_codec import ErrorCode
@@ -25,13 +26,17 @@ _DONE = frozenset({EventKind.STARTED, EventKind.STOPPED, EventKind.DONE})
 
 
 class ServedDevice:
-    """An open device for many threads. `say` is told of every event, kept or not."""
+    """An open device for many threads. `say` is told of every event, kept or not; `prove` is what
+    columns of TACs are proven by, see `KeyOperations`.
+    """
 
-    def __init__(self, device: Device, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, device: Device, say: Callable[[str], None], prove: Prove = prove_column
+    ) -> None:
         self._device = device
         self._say = say
         self._lock = threading.Lock()
-        self._keys = ServedKeys(KeyOperations(device.vault, device.today), device.vault)
+        self._keys = ServedKeys(KeyOperations(device.vault, device.today, prove), device.vault)
         self._host_keys = HostKeys(device.storage_key, os.urandom)
         self._why_closed = ""
 

@@ -223,6 +223,17 @@ def test_a_component_that_is_not_the_one_on_the_sheet_is_refused(room: Room) -> 
     assert room.keys() == {}
 
 
+def test_a_rotation_may_bring_its_key_on_sheets(room: Room) -> None:
+    room.ceremony("generate", "tac/demo/v1", "--activate")
+    expected = key_check_value(SHEETS, KeyUsage.TAC)
+    words = ("rotate", "tac/demo", *room.sheets(), *room.pins())
+    said = room.say(*words, "--expect", expected, "--on", "2099-01-01")
+    assert "Rotated 已轮换 tac/demo/v2 (交易认证码): pboc-3des, prepared 待启用" in said
+    assert room.keys()["tac/demo/v2"] == ("prepared", expected)
+    assert "is the next version already" in room.say(*words, "--expect", expected, exit_code=1)
+    assert "no version is held" in room.say("rotate", "load/demo", *room.pins(), exit_code=1)
+
+
 def test_a_key_block_altered_by_one_character_is_not_imported(room: Room, tmp_path: Path) -> None:
     room.ceremony("generate", "transport/bank/v1", "--activate")
     room.ceremony("generate", "tac/demo/v1", "--exportable")

@@ -15,10 +15,13 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app, hsm_serve
+from cardcore.crypto import SUITES
 from cardcore.errors import KeyServiceUnavailableError, UnknownKeyVersionError
-from cardcore.keys import KeyRef, KeyState, KeyUsage
+from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage, TacColumn
 from hsm_sim.device.inspection import log_lines
-from hsm_sim.published_keys import published_key
+from hsm_sim.operations import KeyOperations
+from hsm_sim.proof.workers import SHARED_ROWS_MIN
+from hsm_sim.published_keys import published_key, published_vault
 from hsm_sim.wire.addresses import TlsAddress, UnixAddress
 from hsm_sim.wire.client import RemoteKeyService
 from tests.hsm_sim.wire.certificates import Authority
@@ -53,6 +56,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pins(folder: Path, count: int = 2) -> list[str]:
     return [word for role in ROLES[:count] for word in ("--pin-file", f"{role}={folder / role}")]
+
+
+def a_long_column() -> TacColumn:
+    """Long enough to be handed round to workers; every hundredth row is proven."""
+    rows = SHARED_ROWS_MIN + 100
+    suite = SUITES[Algorithm.PBOC_3DES]
+    key = suite.diversify(published_key(TAC), FACTOR)
+    messages = [row.to_bytes(22, "big") for row in range(rows)]
+    tacs = [
+        suite.tac(key, text) if row % 100 == 0 else bytes(4) for row, text in enumerate(messages)
+    ]
+    return TacColumn(
+        b"\x01" * rows, b"\x01" * rows, FACTOR * rows, b"".join(messages), 22, b"".join(tacs)
+    )
 
 
 class Served:
@@ -140,7 +157,7 @@ def test_it_serves_under_tls_and_takes_host_commands_beside(home: Path, tmp_path
     server, mine = city.issue("keys"), city.issue("clearing")
     arguments = (
         "--tls", "127.0.0.1:0", "--certificate", server.certificate, "--key", server.private_key,
-        "--clients-ca", city.path, "--host-commands", "127.0.0.1:0",
+        "--clients-ca", city.path, "--host-commands", "127.0.0.1:0", "--workers", "2",
     )  # fmt: skip
     with served(home, *arguments) as running:
         address = TlsAddress(
@@ -149,6 +166,9 @@ def test_it_serves_under_tls_and_takes_host_commands_beside(home: Path, tmp_path
         )  # fmt: skip
         service = RemoteKeyService(address, 20)
         assert service.check_value(TAC, FACTOR)
+        column = a_long_column()
+        local = KeyOperations(published_vault([TAC]))
+        assert service.prove_tacs("demo", column) == local.prove_tacs("demo", column)
         service.close()
         port = int(running.place(r"tcp:127\.0\.0\.1:(\d+)"))
         with socket.create_connection(("127.0.0.1", port), timeout=20) as stream:

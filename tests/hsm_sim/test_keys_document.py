@@ -6,7 +6,7 @@ import pytest
 
 from cardcore.keys import Key, KeyRef, KeyUsage, ProofReason
 from cardcore.products import SHIPPED, key_refs, shipped
-from hsm_sim.proof.column import BULK_ROWS_MIN
+from hsm_sim.proof.shares import BULK_ROWS_MIN
 from hsm_sim.psam import SEQUENCES_RESERVED
 from hsm_sim.published_keys import RULE_TEXT, issuer_key_refs, published_key
 from hsm_sim.vault import check_value

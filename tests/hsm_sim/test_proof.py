@@ -1,7 +1,9 @@
 """A column of TACs: every row gets the reason that is true of it, whichever way it is computed."""
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,26 +23,37 @@ from cardcore.keys import (
 )
 from hsm_sim.in_process import InProcessKeyService
 from hsm_sim.proof import column as proof
+from hsm_sim.proof import shares
 from hsm_sim.proof.column import TacKey
 from hsm_sim.proof.derivation import card_key_column
+from hsm_sim.proof.lanes import LANES
 from hsm_sim.published_keys import issuer_key_refs, published_key, published_vault
 from hsm_sim.vault import KeyVault
 
 LABEL = "shenzhen"
-SUITE = SUITES[Algorithm.PBOC_3DES]
-MASTERS = {
-    version: published_key(KeyRef(KeyUsage.TAC, LABEL, version)) for version in (1, 2, 7, 200)
+#: The suite of each version. Two versions of one suite, and one of each other.
+ALGORITHMS = {
+    1: Algorithm.PBOC_3DES,
+    2: Algorithm.PBOC_3DES,
+    7: Algorithm.SM4,
+    200: Algorithm.AES,
 }
+MASTERS = {version: published_key(KeyRef(KeyUsage.TAC, LABEL, version)) for version in ALGORITHMS}
 MESSAGE_BYTES = 22
 
 
-def tac_key(master: bytes, algorithm: Algorithm = Algorithm.PBOC_3DES) -> TacKey:
-    return TacKey(algorithm, lambda factors: card_key_column(algorithm, master, factors))
+def tac_keys(versions: Iterable[int]) -> dict[int, TacKey]:
+    return {
+        version: TacKey(
+            ALGORITHMS[version],
+            partial(card_key_column, ALGORITHMS[version], MASTERS[version]),
+        )
+        for version in versions
+    }
 
 
-def prove_column(masters: dict[int, bytes], rows: TacColumn) -> bytes:
-    keys = {version: tac_key(master) for version, master in masters.items()}
-    return proof.prove_column(keys, rows)
+def prove_column(versions: Iterable[int], rows: TacColumn) -> bytes:
+    return proof.prove_column(tac_keys(versions), rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +78,21 @@ def column(rows: list[Row], message_bytes: int = MESSAGE_BYTES) -> TacColumn:
     )
 
 
-def tac(master: bytes, factor: bytes, message: bytes) -> bytes:
-    return SUITE.tac(SUITE.diversify(master, factor), message)
+def tac(version: int, factor: bytes, message: bytes) -> bytes:
+    suite = SUITES[ALGORITHMS[version]]
+    return suite.tac(suite.diversify(MASTERS[version], factor), message)
 
 
-def row_by_row(masters: dict[int, bytes], rows: list[Row]) -> list[ProofReason]:
+def row_by_row(versions: set[int], rows: list[Row]) -> list[ProofReason]:
     """The definition of the reasons, one row at a time and without a thought for speed."""
     reasons = []
     for row in rows:
-        proving = {v for v, key in masters.items() if tac(key, row.factor, row.message) == row.tac}
-        if row.algorithm != Algorithm.PBOC_3DES:
+        proving = {each for each in versions if tac(each, row.factor, row.message) == row.tac}
+        if row.algorithm not in {Algorithm.PBOC_3DES, Algorithm.SM4, Algorithm.AES}:
             reasons.append(ProofReason.UNKNOWN_ALGORITHM)
-        elif row.version not in masters:
+        elif row.version not in versions:
             reasons.append(ProofReason.UNKNOWN_VERSION)
-        elif row.version in proving:
+        elif row.version in proving and row.algorithm == ALGORITHMS[row.version]:
             reasons.append(ProofReason.PROVEN)
         else:
             reasons.append(ProofReason.WRONG_VERSION if proving else ProofReason.WRONG)
@@ -90,13 +104,13 @@ def drawn_rows(draw: st.DrawFn) -> Row:
     factor = draw(st.sampled_from([bytes(8), b"\xff" * 8, bytes(range(8)), b"\x80" + bytes(7)]))
     message = draw(st.binary(min_size=MESSAGE_BYTES, max_size=MESSAGE_BYTES))
     made_under = draw(st.sampled_from(sorted(MASTERS)))
-    honest = tac(MASTERS[made_under], factor, message)
+    honest = tac(made_under, factor, message)
     return Row(
         factor,
         message,
         draw(st.sampled_from([honest, honest, honest, bytes(4), honest[::-1]])),
-        draw(st.sampled_from([made_under, made_under, 1, 2, 9])),
-        draw(st.sampled_from([Algorithm.PBOC_3DES] * 6 + [0, Algorithm.SM4, 255])),
+        draw(st.sampled_from([made_under, made_under, 1, 2, 7, 9])),
+        draw(st.sampled_from([ALGORITHMS[made_under]] * 6 + [0, *ALGORITHMS.values(), 255])),
     )
 
 
@@ -104,20 +118,21 @@ def drawn_rows(draw: st.DrawFn) -> Row:
     rows=st.lists(drawn_rows(), max_size=40),
     held=st.sets(st.sampled_from(sorted(MASTERS))),
     bulk=st.booleans(),
+    share_rows=st.integers(1, 50),
 )
 def test_mixed_columns_get_the_reasons_that_one_row_at_a_time_gives(
-    rows: list[Row], held: set[int], *, bulk: bool
+    rows: list[Row], held: set[int], *, bulk: bool, share_rows: int
 ) -> None:
-    masters = {version: MASTERS[version] for version in held}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(proof, "BULK_ROWS_MIN", 1 if bulk else 10**9)
-        answer = prove_column(masters, column(rows))
-    assert list(answer) == row_by_row(masters, rows)
+        patch.setattr(shares, "BULK_ROWS_MIN", 1 if bulk else 10**9)
+        patch.setattr(proof, "SHARE_ROWS_MAX", share_rows)
+        answer = prove_column(held, column(rows))
+    assert list(answer) == row_by_row(held, rows)
 
 
 def test_the_order_of_precedence_is_the_one_the_port_documents() -> None:
     factor, message = bytes(8), bytes(MESSAGE_BYTES)
-    good = {version: tac(master, factor, message) for version, master in MASTERS.items()}
+    good = {version: tac(version, factor, message) for version in MASTERS}
     forged = bytes(4)
     rows = [
         Row(factor, message, good[1]),
@@ -126,6 +141,9 @@ def test_the_order_of_precedence_is_the_one_the_port_documents() -> None:
         Row(factor, message, good[1], version=9),
         Row(factor, message, forged, version=9),
         Row(factor, message, good[1], algorithm=Algorithm.SM4),
+        Row(factor, message, good[7], algorithm=Algorithm.SM4),
+        Row(factor, message, good[7], version=7, algorithm=Algorithm.SM4),
+        Row(factor, message, good[1], algorithm=Algorithm.SM2),
         Row(factor, message, forged, version=9, algorithm=0),
     ]
     assert [ProofReason(reason).name for reason in prove_column(MASTERS, column(rows))] == [
@@ -134,46 +152,42 @@ def test_the_order_of_precedence_is_the_one_the_port_documents() -> None:
         "WRONG_VERSION",
         "UNKNOWN_VERSION",
         "UNKNOWN_VERSION",
+        "WRONG_VERSION",
+        "WRONG_VERSION",
+        "PROVEN",
         "UNKNOWN_ALGORITHM",
         "UNKNOWN_ALGORITHM",
     ]
 
 
-def large_column(rows: int, cards: int, message_bytes: int) -> TacColumn:
-    """Honest rows under version 1; TACs by the bulk way, some of them checked one at a time."""
+def large_column(rows: int, cards: int, message_bytes: int, version: int = 1) -> TacColumn:
+    """Honest rows under one version; TACs by the bulk way, some of them checked one at a time."""
     random = np.random.default_rng(rows + message_bytes)
     factors = random.integers(0, 2**64, cards, np.uint64)[random.integers(0, cards, rows)]
     messages = random.integers(0, 256, (rows, message_bytes), np.uint8)
-    empty = TacColumn(
-        bytes((Algorithm.PBOC_3DES,)) * rows,
-        bytes((1,)) * rows,
-        factors.astype(">u8").tobytes(),
-        messages.tobytes(),
-        message_bytes,
-        bytes(4 * rows),
-    )
-    keys = card_key_column(Algorithm.PBOC_3DES, MASTERS[1], factors)
-    tacs = proof.pboc_3des_tacs(keys, messages)
+    algorithm = ALGORITHMS[version]
+    tacs = LANES[algorithm](card_key_column(algorithm, MASTERS[version], factors), messages)
     for row in range(0, rows, rows // 50):
         factor = int(factors[row]).to_bytes(8, "big")
-        expected = tac(MASTERS[1], factor, messages[row].tobytes())
+        expected = tac(version, factor, messages[row].tobytes())
         assert int(tacs[row]).to_bytes(4, "big") == expected
     return TacColumn(
-        empty.algorithms,
-        empty.key_versions,
-        empty.factors,
-        empty.messages,
+        bytes((algorithm,)) * rows,
+        bytes((version,)) * rows,
+        factors.astype(">u8").tobytes(),
+        messages.tobytes(),
         message_bytes,
         tacs.astype(">u4").tobytes(),
     )
 
 
 # 22 and 24 bytes are the messages of a debit and of a load; 24 is padded by a whole block.
+@pytest.mark.parametrize("version", [1, 7, 200])
 @pytest.mark.parametrize("message_bytes", [22, 24])
 def test_one_altered_bit_anywhere_in_a_long_column_is_found_and_harms_no_other_row(
-    message_bytes: int,
+    message_bytes: int, version: int
 ) -> None:
-    honest = large_column(3_000, 700, message_bytes)
+    honest = large_column(3_000, 700, message_bytes, version)
     assert prove_column(MASTERS, honest) == bytes(3_000)
     for name in ("factors", "messages", "tacs"):
         altered = bytearray(getattr(honest, name))
@@ -196,16 +210,20 @@ def test_a_whole_column_that_names_another_version_is_wrong_version_not_forged()
     )
     assert set(prove_column(MASTERS, renamed)) == {ProofReason.WRONG_VERSION}
     # Loading only the version it names leaves nothing that could tell it from a forgery.
-    assert set(prove_column({2: MASTERS[2]}, renamed)) == {ProofReason.WRONG}
-    assert set(prove_column({1: MASTERS[1]}, renamed)) == {ProofReason.UNKNOWN_VERSION}
+    assert set(prove_column([2], renamed)) == {ProofReason.WRONG}
+    assert set(prove_column([1], renamed)) == {ProofReason.UNKNOWN_VERSION}
 
 
-@pytest.mark.parametrize("message_bytes", [0, 1, 7, 8, 22, 24])
-def test_messages_of_every_length_are_padded_as_the_suite_pads_them(message_bytes: int) -> None:
+@pytest.mark.parametrize("version", [1, 7, 200])
+@pytest.mark.parametrize("message_bytes", [0, 1, 7, 8, 15, 16, 22, 24, 32])
+def test_messages_of_every_length_are_padded_as_the_suite_pads_them(
+    message_bytes: int, version: int
+) -> None:
     message = bytes(range(message_bytes))
-    row = Row(bytes(8), message, tac(MASTERS[1], bytes(8), message))
+    made = tac(version, bytes(8), message)
+    row = Row(bytes(8), message, made, version, ALGORITHMS[version])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(proof, "BULK_ROWS_MIN", 1)
+        patch.setattr(shares, "BULK_ROWS_MIN", 1)
         assert prove_column(MASTERS, column([row, row], message_bytes)) == bytes(2)
 
 
@@ -219,7 +237,8 @@ def test_no_other_key_of_the_issuer_proves_a_tac() -> None:
     message = cryptograms.purchase_tac_message(100, 6, bytes(6), 1, bytes(7))
     vault = published_vault(issuer_key_refs(LABEL, 1))
     for ref in issuer_key_refs(LABEL, 1):
-        made = tac(vault.key(ref).value, bytes(8), message)
+        suite = SUITES[Algorithm.PBOC_3DES]
+        made = suite.tac(suite.diversify(vault.key(ref).value, bytes(8)), message)
         [reason] = service(vault).prove_tacs(LABEL, column([Row(bytes(8), message, made)]))
         expected = ProofReason.PROVEN if ref.usage is KeyUsage.TAC else ProofReason.WRONG
         assert reason == expected, ref
@@ -234,7 +253,7 @@ def test_a_label_without_tac_key_is_an_error_and_never_a_verdict_on_its_records(
 
 def test_records_of_a_version_not_loaded_prove_once_it_is_loaded() -> None:
     vault = published_vault([KeyRef(KeyUsage.TAC, LABEL, 1)])
-    honest = Row(bytes(8), bytes(22), tac(MASTERS[2], bytes(8), bytes(22)), version=2)
+    honest = Row(bytes(8), bytes(22), tac(2, bytes(8), bytes(22)), version=2)
     assert list(service(vault).prove_tacs(LABEL, column([honest]))) == [ProofReason.UNKNOWN_VERSION]
     vault.install(KeyRef(KeyUsage.TAC, LABEL, 2), MASTERS[2])
     assert list(service(vault).prove_tacs(LABEL, column([honest]))) == [ProofReason.PROVEN]

@@ -26,6 +26,7 @@ from settlement.engine.local import LocalEngine
 from settlement.facts import write_facts
 from settlement.reconciliation.inputs import FactInput
 from settlement.reconciliation.run import (
+    ReviewRequest,
     RunOutcome,
     RunRequest,
     decisions_path,
@@ -183,6 +184,7 @@ class Desk:
         self.terminals = tuple(terminals)
         self.hotlist = tuple(hotlist)
         self._closed: list[Path] = []
+        self._facts: list[tuple[int, FactInput]] = []
         self.hashes: dict[int, str] = {}
 
     def run(
@@ -191,9 +193,12 @@ class Desk:
         day: date = DAY,
         registers: Sequence[DeviceRegister] = (),
         name: str | None = None,
+        review: Mapping[tuple[int, int], ProofReason] | None = None,
     ) -> RunOutcome:
-        """Reconcile files on a day and close it. Intake never takes one content twice."""
-        facts = []
+        """Reconcile files on a day and close it. Intake never takes one content twice. `review`
+        says by (file, row) how TACs are judged now, of these files and of earlier ones.
+        """
+        facts: list[tuple[int, FactInput]] = []
         for content_hash, rows in {self.hash_of(rows): rows for rows in files}.items():
             records = b"".join(data for data, _ in rows)
             folder = self._folder / "facts" / f"{self._buckets}" / content_hash
@@ -211,11 +216,28 @@ class Desk:
             hotlist=self.hotlist,
             previous=self._closed[-1] if self._closed else None,
             history=tuple(self._closed),
+            review=self._review(review or {}, [fact.file for _, fact in facts]),
         )
         self.folder = self._folder / (name or f"run-{len(self._closed)}")
         outcome = reconcile_run(request, self.folder, self._engine, lambda _done, _total: None)
         self._closed.append(self.folder)
+        self._facts += facts
         return outcome
+
+    def _review(
+        self, review: Mapping[tuple[int, int], ProofReason], own: Sequence[int]
+    ) -> ReviewRequest | None:
+        if not review:
+            return None
+        path = self._folder / f"review-{len(self._closed)}.parquet"
+        with duckdb.connect() as connection:
+            connection.execute("CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT)")
+            rows = [(*key, int(proof)) for key, proof in review.items()]
+            connection.executemany("INSERT INTO review VALUES (?, ?, ?)", rows)
+            connection.sql("FROM review").write_parquet(str(path))
+        named = {file for file, _ in review} - set(own)
+        facts = [each for each in self._facts if each[1].file in named]
+        return ReviewRequest(str(path), tuple(facts))
 
     @staticmethod
     def hash_of(rows: Sequence[Proven]) -> str:

@@ -44,6 +44,7 @@ FAULTS: dict[str, Callable[[TransactionRecord], list[Proven]]] = {
         (encode_record(r)[:40] + b"\xff" + encode_record(r)[41:], ProofReason.PROVEN),
         _row(r),
     ],
+    "key lost": lambda r: [_row(r, ProofReason.UNKNOWN_VERSION)],
     "wrong key version": lambda r: [_row(r, ProofReason.WRONG_VERSION)],
     "unknown algorithm": lambda r: [_row(r, ProofReason.UNKNOWN_ALGORITHM)],
     "forged beside": lambda r: [
@@ -67,7 +68,7 @@ faults = st.one_of(st.just("none"), st.just("none"), st.sampled_from(list(FAULTS
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> list[list[list[Proven]]]:
+def worlds(draw: st.DrawFn, faults: st.SearchStrategy[str] = faults) -> list[list[list[Proven]]]:
     """Days of files of rows."""
     days: list[list[list[Proven]]] = [[[], []] for _ in range(DAYS)]
     serials = {"0000000000b1": 1, "0000000000e1": 1, "0000000000c1": 1}

@@ -31,6 +31,9 @@ class Entry:
     file: int
     row: int
     record: TransactionRecord | None = None
+    #: Of a closed day, taken up again; and whether it was in the card's chain then.
+    reviewed: bool = False
+    linked: bool = False
     reason: Reason = Reason.NONE
     chained: bool = False
     notes: Note = field(default_factory=lambda: Note(0))
@@ -61,14 +64,30 @@ class Auditor:
         self.past: list[Entry] = []
         self.float_fen = 0
 
+    def waiting(self) -> dict[tuple[int, int], Entry]:
+        """Suspended records that a key or a registry entry may still clear up."""
+        return {(each.file, each.row): each for each in self.past if each.reason.retry_may_help}
+
     def settle(
-        self, day: date, files: Mapping[int, Sequence[tuple[bytes, ProofReason]]]
+        self,
+        day: date,
+        files: Mapping[int, Sequence[tuple[bytes, ProofReason]]],
+        again: Mapping[tuple[int, int], ProofReason] | None = None,
     ) -> dict[tuple[int, int], Entry]:
+        """Judge a day's records, and anew those of earlier days in `again`."""
         entries = [
             Entry(data, proof, file, row)
             for file in sorted(files)
             for row, (data, proof) in enumerate(files[file])
         ]
+        waiting = self.waiting()
+        for key, proof in (again or {}).items():
+            old = waiting[key]
+            self.past.remove(old)
+            self.float_fen -= self.worth_fen(old)
+            entries.append(
+                Entry(old.data, proof, *key, None, reviewed=True, linked=old.chained),
+            )
         for entry in entries:
             try:
                 entry.record = decode_record(entry.data)
@@ -84,6 +103,7 @@ class Auditor:
         for entry in sound:
             if entry.reason is Reason.NONE:
                 self._judge_last(entry, day)
+            entry.chained |= entry.linked
             if entry.reason.disposition in {Disposition.ACCEPTED, Disposition.SUSPENDED}:
                 self._note(entry)
         self.past += [each for each in sound if each.reason is not Reason.DUPLICATE]
@@ -122,7 +142,10 @@ class Auditor:
         best: dict[bytes, Entry] = {}
         for entry in sound:
             first = best.get(entry.data)
-            if first is None or entry.proof < first.proof:
+            if first is None or (not entry.reviewed, entry.proof) < (
+                not first.reviewed,
+                first.proof,
+            ):
                 best[entry.data] = entry
         for entry in sound:
             if entry.data in settled or best[entry.data] is not entry:
@@ -143,7 +166,8 @@ class Auditor:
             entry.reason = Reason.TERMINAL_UNKNOWN
         elif not balanced:
             entry.reason = Reason.BALANCE_BROKEN
-        entry.chained = entry.proof is ProofReason.PROVEN and not untold and balanced
+        proven = entry.proof is ProofReason.PROVEN and not untold and balanced
+        entry.chained = proven and not entry.linked
 
     def _mark_serials(self, sound: Sequence[Entry]) -> None:
         clean = [entry for entry in sound if entry.reason is Reason.NONE]
@@ -165,6 +189,12 @@ class Auditor:
                 clean[entry.card_key] = clean.get(entry.card_key, 0) + 1
         taken = {e.card_key for e in self.past if e.reason >= Reason.CARD_COUNTER_REUSED}
         seen = self.seen()
+        for entry in sound:
+            if entry.linked:
+                card, is_load, counter = entry.card_key
+                seen.setdefault((card, is_load), set()).add(counter)
+                if entry.reason is Reason.NONE and entry.card_key in taken:
+                    entry.reason = Reason.CARD_COUNTER_REUSED
         for entry in candidates:
             is_clean = entry.reason is Reason.NONE
             key = entry.card_key

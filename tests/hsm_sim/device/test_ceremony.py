@@ -9,7 +9,7 @@ import pytest
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyServiceError, KeyStateError, UnknownKeyError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
-from hsm_sim.device import transfer
+from hsm_sim.device import ceremony, transfer
 from hsm_sim.device.ceremony import (
     NewKey,
     Rotation,
@@ -22,8 +22,9 @@ from hsm_sim.device.ceremony import (
     rotate,
     set_validity,
 )
-from hsm_sim.device.components import ComponentError, component_check_value
+from hsm_sim.device.components import ComponentError, combine, component_check_value
 from hsm_sim.device.device import Device
+from hsm_sim.device.document import file_seal
 from hsm_sim.device.errors import CeremonyError
 from hsm_sim.device.inspection import log_lines, look
 from hsm_sim.device.key_names import read_name
@@ -135,6 +136,24 @@ def test_a_derivation_that_makes_no_sense_is_refused(
     with pytest.raises(KeyServiceError, match=reason):
         derive(device, read_name(parent), NewKey(read_name(name)), factor)
     assert check_values(device) == before
+
+
+def test_an_issuers_key_has_its_parents_algorithm(device: Device) -> None:
+    scheme = read_name("tac/union/v1")
+    generate(device, NewKey(scheme, Algorithm.SM4, KeyState.ACTIVE))
+    with pytest.raises(CeremonyError, match="is SM4, as its parent is"):
+        derive(device, scheme, NewKey(TAC_1, Algorithm.AES), bytes(8))
+    assert derive(device, scheme, NewKey(TAC_1), bytes(8)).algorithm is Algorithm.SM4
+
+
+def test_a_number_that_is_no_key_for_the_curve_is_drawn_again(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter([b"\xff" * 32, bytes(32), bytes(31) + b"\x07"])
+    monkeypatch.setattr(ceremony, "random", lambda _: next(drawn))
+    ref = read_name("file-signing/sender-1/v1")
+    generate(device, NewKey(ref, Algorithm.SM2))
+    assert device.vault.key(ref).value == bytes(31) + b"\x07"
 
 
 def test_states_go_down_and_never_up(device: Device) -> None:
@@ -355,6 +374,10 @@ def test_a_backup_that_is_not_as_it_was_written_restores_nothing(tmp_path: Path)
         with pytest.raises(CeremonyError, match=reason):
             transfer.restore(two, changed, sheets, key_check_value(sheets))
         assert two.vault.refs() == ()
+    backup_key = combine(list(SHEETS.values()), KeyUsage.TRANSPORT)
+    rest = {name: value for name, value in document.items() if name not in {"seal", "keys"}}
+    with pytest.raises(CeremonyError, match="is of another version"):
+        transfer.restore(two, {**rest, "seal": file_seal(rest, backup_key)}, SHEETS, expected)
     add(two, TAC_2)
     with pytest.raises(CeremonyError, match="holds keys already"):
         transfer.restore(two, document, SHEETS, expected)

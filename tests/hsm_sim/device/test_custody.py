@@ -83,6 +83,15 @@ def test_a_wrong_pin_is_counted_named_and_changes_nothing_else(tmp_path: Path) -
     assert (path / "device.json").read_bytes() == before
 
 
+def test_two_wrong_pins_are_both_named_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "device"
+    make(path)
+    for left in (4, 3):
+        assert tries(path, {"甲": WRONG, "丙": WRONG}) == (
+            f"甲: wrong PIN, {left} tries left; 丙: wrong PIN, {left} tries left"
+        )
+
+
 def test_five_wrong_pins_in_a_row_lock_only_who_typed_them(tmp_path: Path) -> None:
     path = tmp_path / "device"
     make(path)
@@ -132,6 +141,15 @@ def test_two_custodians_give_the_third_a_new_pin_and_unlock_him(tmp_path: Path) 
     assert check_values(again) == check_values(device)
     with pytest.raises(WrongPinError):
         reopen(path, OTHER_PAIR)
+
+
+def test_nobody_gets_a_pin_who_is_no_custodian_or_a_pin_that_is_none(tmp_path: Path) -> None:
+    device = make(tmp_path / "device")
+    with pytest.raises(CustodyError, match="no custodian is called '丁' here"):
+        give_pin(device, "丁", b"another pin")
+    with pytest.raises(CustodyError, match="丙: a PIN has 6 to 64 bytes"):
+        give_pin(device, "丙", b"short")
+    assert reopen(tmp_path / "device", OTHER_PAIR).vault.refs() == ()
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,21 @@ def test_a_server_takes_over_what_a_ceremony_changed(path: Path) -> None:
     assert served.generation == elsewhere.generation
 
 
+def test_a_server_whose_folder_went_away_says_so(path: Path) -> None:
+    served = reopen(path)
+    path.rename(path.with_name("moved"))
+    with pytest.raises(DeviceError, match="no device lies here any more"):
+        served.refresh()
+
+
+def test_a_device_shows_names_and_no_key(path: Path) -> None:
+    device = reopen(path)
+    assert repr(device) == f"Device({device.device_id}, KeyVault(tac/demo/v1, tac/demo/v2))"
+    held = (device.storage_key, *(each.value or b"" for each in device.vault.entries()))
+    shown = repr((device.vault.entries(), look(path)))
+    assert not any(shows(shown, secret) for secret in held)
+
+
 def test_a_change_made_elsewhere_is_not_lost_by_the_next_one(path: Path) -> None:
     one, other = reopen(path), reopen(path, OTHER_PAIR)
     move(one, TAC_1, KeyState.RETIRING)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from hsm_sim.device.ceremony import move
 from hsm_sim.device.errors import CustodyError, DeviceError, LogError
 from hsm_sim.device.inspection import log_lines, prove_log
-from hsm_sim.device.log import REASON_CHARACTERS_MAX, DeviceLog, Outcome, read_entry
+from hsm_sim.device.log import REASON_CHARACTERS_MAX, DeviceLog, Event, Outcome, read_entry
 from hsm_sim.device.storage import DeviceFolder
 from tests.hsm_sim.device.devices import OTHER_PAIR, PAIR, TAC_1, TAC_2, add, make, reopen
 
@@ -97,26 +98,36 @@ def test_tampering_is_found_at_its_first_entry_and_the_device_stays_shut(
         reopen(path)
 
 
-def test_a_log_written_anew_over_the_whole_is_found_by_its_seal(path: Path, tmp_path: Path) -> None:
-    """A forger who can hash can make a chain; he cannot make the seal."""
-    forged = DeviceFolder(tmp_path / "forged")
-    forged.make()
+def forged(path: Path, change: Callable[[int, Event], Event | None]) -> DeviceLog:
+    """Write the log of a device anew, as whoever can hash could: a chain that holds."""
     device_id = json.loads((path / "device.json").read_text())["device_id"]
-    log = DeviceLog(forged, device_id)
+    folder = DeviceFolder(path.with_name("forged"))
+    folder.make()
+    log = DeviceLog(folder, device_id)
     previous = log.head
-    for number, line in enumerate(log_lines(path)):
-        honest = read_entry(line, number + 1, previous)
+    for number, line in enumerate(log_lines(path), 1):
+        honest = read_entry(line, number, previous)
         previous = honest.hash
-        event = honest.event
-        if number == 4:
-            continue  # the wrong PIN never happened
-        log.write(log.following(event))
-    (path / "log.jsonl").write_bytes((tmp_path / "forged/log.jsonl").read_bytes())
-    with pytest.raises(LogError):
+        event = change(number, honest.event)
+        if event is not None:
+            log.write(log.following(event))
+    (path / "log.jsonl").write_bytes((folder.path / "log.jsonl").read_bytes())
+    return log
+
+
+def test_a_tail_written_anew_is_found_by_its_seal(path: Path) -> None:
+    forged(path, lambda number, event: replace(event, reason="fine") if number == 5 else event)
+    with pytest.raises(LogError, match="log entry 6: is not the one that was sealed"):
+        prove_log(path)
+
+
+def test_a_seal_cannot_be_forged_with_the_tail(path: Path) -> None:
+    log = forged(path, lambda number, event: None if number == 5 else event)
+    with pytest.raises(LogError, match="is missing, up to 6"):
         prove_log(path)
     seal = {"count": log.count, "hash": log.head, "mac": "00" * 32}
     (path / "log-seal.json").write_text(json.dumps(seal))
-    assert prove_log(path).count == 5
+    assert prove_log(path).count == 5, "without the storage key the chain is all there is to see"
     with pytest.raises(LogError, match="was changed"):
         reopen(path)
 
@@ -141,6 +152,22 @@ def test_a_line_cut_in_half_by_a_power_cut_is_dropped_and_the_log_goes_on(path: 
     assert prove_log(path).count == 7
     move(device, TAC_1, device.vault.describe(TAC_1).state)
     assert prove_log(path).count == 8
+
+
+def test_a_log_cut_under_a_device_that_is_open_shuts_it(path: Path) -> None:
+    device = reopen(path)
+    (path / "log.jsonl").write_bytes(b"")
+    with pytest.raises(LogError, match="the log was cut"):
+        device.note("serve")
+    assert device.vault.refs() == ()
+    with pytest.raises(DeviceError, match="is closed"):
+        device.refresh()
+
+
+def test_what_is_no_entry_is_left_out_of_a_list(path: Path) -> None:
+    with (path / "log.jsonl").open("ab") as file:
+        file.write(b"[1]\nrubbish\n")
+    assert len(log_lines(path)) == 6
 
 
 def test_two_processes_write_one_chain(path: Path) -> None:

@@ -1,12 +1,14 @@
 """A key service that is slow, stuck, killed or absent, and clients that mean no good."""
 
 import os
+import random
 import signal
 import socket
 import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -299,6 +301,24 @@ def test_a_request_that_is_none_is_answered_by_name_and_the_connection_goes_on(
         assert (refused.header["id"], refused.header["error"]) == (5, "KeyServiceError")
         assert messages.decode_answer(answer, 6, messages.PUBLIC_KEY) == LOCAL.public_key(SIGNING)
         assert "\n" not in str(house.wait_for(EventKind.REFUSED))
+
+
+def test_any_bytes_are_answered_or_ended_and_the_next_client_is_served(tmp_path: Path) -> None:
+    dice = random.Random(1)
+    message = messages.encode_request(1, messages.PUBLIC_KEY, [SIGNING])
+    with a_house(tmp_path, VAULT) as house:
+        for _ in range(60):
+            sent = bytearray(message if dice.random() < 0.7 else dice.randbytes(40))
+            for _ in range(dice.randrange(1, 4)):
+                sent[dice.randrange(len(sent))] = dice.randrange(256)
+            with a_stream(house) as stream, suppress(ConnectionError):
+                stream.sendall(sent[: dice.randrange(1, len(sent) + 1)])
+                stream.shutdown(socket.SHUT_WR)
+                while stream.recv(4096):
+                    pass
+        assert house.service().public_key(SIGNING) == LOCAL.public_key(SIGNING)
+    assert house.said(EventKind.FAILED) == []
+    assert house.said(EventKind.REFUSED)
 
 
 def test_a_fault_inside_is_unavailable_and_tells_nobody_a_value(tmp_path: Path) -> None:

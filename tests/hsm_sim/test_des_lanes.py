@@ -1,4 +1,6 @@
-"""DES over columns equals DES one block at a time, whatever the key."""
+"""DES over columns equals DES one block at a time, whatever the keys."""
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -7,8 +9,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsm_sim.proof import bitslice
-from hsm_sim.proof.sboxes import CIRCUITS
+from cardcore.crypto import pboc_3des
+from cardcore.keys import Algorithm
+from hsm_sim.proof import des
+from hsm_sim.proof.derivation import PLANES_CARDS_MIN, card_key_column
 from tests.hsm_sim import table_des
 
 # The weak and the semi-weak keys of DES, with their parity bits.
@@ -32,24 +36,9 @@ def one_at_a_time(key: int, message: list[int]) -> int:
 
 def in_columns(keys: list[int], messages: list[list[int]]) -> list[int]:
     columns = np.array(keys, np.uint64), np.array(messages, np.uint64)
-    answer = bitslice.cbc_last_blocks(*columns)
+    answer = des.cbc_last_blocks(*columns)
     assert np.array_equal(answer, table_des.cbc_last_blocks(*columns))
     return [int(block) for block in answer]
-
-
-@pytest.mark.parametrize("box", range(8))
-def test_each_circuit_is_the_s_box_of_the_standard_for_all_64_inputs(box: int) -> None:
-    gates, results = bitslice._parse(CIRCUITS[box])
-    inputs = np.arange(64, dtype=np.uint64)
-    wires = [inputs >> np.uint64(5 - bit) & np.uint64(1) for bit in range(6)]
-    ones = np.ones(64, np.uint64)
-    for operation, first, second in gates:
-        wires.append(operation(wires[first], ones if second < 0 else wires[second]))
-    highest, *others = (wires[result] for result in results)
-    outputs = highest
-    for bit in others:
-        outputs = outputs << np.uint64(1) | bit
-    assert outputs.tolist() == [table_des.sbox(box, value) for value in range(64)]
 
 
 def test_edge_keys_meet_edge_blocks() -> None:
@@ -104,16 +93,62 @@ def test_a_column_longer_than_one_chunk_continues_in_the_next(
     random = np.random.default_rng(7)
     keys = random.integers(0, 2**64, 300, np.uint64)
     messages = random.integers(0, 2**64, (300, 2), np.uint64)
-    whole = bitslice.cbc_last_blocks(keys, messages)
-    monkeypatch.setattr(bitslice, "LANES_MAX", 128)
-    assert np.array_equal(bitslice.cbc_last_blocks(keys, messages), whole)
+    whole = des.cbc_last_blocks(keys, messages)
+    monkeypatch.setattr(des, "LANES_MAX", 128)
+    assert np.array_equal(des.cbc_last_blocks(keys, messages), whole)
 
 
 def test_an_empty_column_has_an_empty_answer() -> None:
-    assert len(bitslice.cbc_last_blocks(np.empty(0, np.uint64), np.empty((0, 3), np.uint64))) == 0
+    assert len(des.cbc_last_blocks(np.empty(0, np.uint64), np.empty((0, 3), np.uint64))) == 0
 
 
 def test_the_columns_given_are_not_changed() -> None:
     keys, messages = np.array([5, 6], np.uint64), np.array([[1], [2]], np.uint64)
-    bitslice.cbc_last_blocks(keys, messages)
+    des.cbc_last_blocks(keys, messages)
     assert (keys.tolist(), messages.tolist()) == ([5, 6], [[1], [2]])
+
+
+def ecb(key: bytes, blocks: list[int]) -> list[int]:
+    """Triple DES by the library."""
+    data = pboc_3des.encrypt_ecb(key, b"".join(block.to_bytes(8, "big") for block in blocks))
+    return [int.from_bytes(data[at : at + 8], "big") for at in range(0, len(data), 8)]
+
+
+EDGE_MASTERS = [
+    bytes(16),
+    b"\xff" * 16,
+    bytes(8) + b"\xff" * 8,
+    *(left.to_bytes(8, "big") + right.to_bytes(8, "big") for left, right in pairwise(WEAK_KEYS)),
+]
+
+
+@pytest.mark.parametrize("master", EDGE_MASTERS, ids=bytes.hex)
+def test_triple_des_under_one_edge_key(master: bytes) -> None:
+    blocks = np.array(EDGE_WORDS + WEAK_KEYS, np.uint64)
+    assert des.encrypt_blocks(master, blocks).tolist() == ecb(master, blocks.tolist())
+
+
+@given(st.binary(min_size=16, max_size=16), st.lists(words, min_size=1, max_size=70))
+def test_triple_des_under_one_random_key(master: bytes, blocks: list[int]) -> None:
+    answer = des.encrypt_blocks(master, np.array(blocks, np.uint64))
+    assert answer.tolist() == ecb(master, blocks)
+
+
+def test_triple_des_of_more_blocks_than_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = np.random.default_rng(8).integers(0, 2**64, 300, np.uint64)
+    monkeypatch.setattr(des, "LANES_MAX", 128)
+    assert des.encrypt_blocks(bytes(range(16)), blocks).tolist() == ecb(
+        bytes(range(16)), blocks.tolist()
+    )
+
+
+@pytest.mark.parametrize("cards", [1, 70, PLANES_CARDS_MIN])
+def test_card_keys_are_the_same_by_either_way_of_deriving_them(cards: int) -> None:
+    master = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
+    factors = np.random.default_rng(cards).integers(0, 2**64, cards, np.uint64)
+    halves = card_key_column(Algorithm.PBOC_3DES, master, factors)
+    assert halves.shape == (cards, 2)
+    for row in {0, cards // 2, cards - 1}:
+        factor = int(factors[row]).to_bytes(8, "big")
+        made = pboc_3des.SUITE.diversify(master, factor)
+        assert halves[row].astype(">u8").tobytes() == made
