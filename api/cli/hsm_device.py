@@ -8,6 +8,7 @@ shell and in the list of processes.
 import getpass
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,7 +198,13 @@ def ask_secret(prompt: str, otherwise: str) -> str:
             f"{prompt}is typed at a terminal, and there is none; give a file with {otherwise}",
             EXIT_USAGE,
         )
-    return getpass.getpass(prompt)
+    with warnings.catch_warnings():
+        # Where echo cannot be switched off, nothing is typed at all.
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return getpass.getpass(prompt)
+        except getpass.GetPassWarning:
+            refuse(f"this terminal cannot hide what is typed; use {otherwise}", EXIT_USAGE)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -92,8 +92,9 @@ def derive(device: Device, parent: KeyRef, new: NewKey, factor: bytes) -> KeyDes
         if parent.usage not in CARD_USAGES or parent.usage is not new.ref.usage:
             raise CeremonyError(f"{new.ref}: cannot come from {parent}: its use is another")
         above = step.vault.describe(parent)
-        if above.state is not KeyState.ACTIVE:
-            raise CeremonyError(f"{parent}: is {above.state}; derive from an active key")
+        state = state_on(above, device.today())
+        if state is not KeyState.ACTIVE:
+            raise CeremonyError(f"{parent}: is {state}; derive from an active key")
         if new.algorithm not in {None, above.algorithm}:
             raise CeremonyError(f"{new.ref}: is {above.algorithm.name}, as its parent is")
         value = step.vault.card_key(parent, factor).value()

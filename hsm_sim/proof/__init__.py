@@ -4,6 +4,15 @@ Read it in this order::
 
     column.py      which row is proven, and if not, in which of the documented ways it fails
     derivation.py  the keys of many cards in one call
-    bitslice.py    DES over whole columns, one lane a record
-    sboxes.py      the S-boxes of DES as circuits
+    shares.py      rows that one process proves by itself, and what it is given for that
+    workers.py     shares on more than one core: processes that belong to the key service
+    worker.py      such a process
+    lanes.py       the TACs of each suite, by lanes and one row at a time
+    cmac.py        CMAC over whole columns, for SM4 and AES
+    bitslice.py    columns as bit planes, and circuits that run over all lanes at once
+    des.py         DES on bit planes
+    aes.py         AES on bit planes
+    sm4.py         SM4 on bit planes
+    sboxes.py      the S-boxes of all three as circuits
+    making.py      true TACs for records nobody tapped: benches and generated load
 """

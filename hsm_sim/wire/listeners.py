@@ -11,7 +11,7 @@ import ssl
 import stat
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -46,12 +46,19 @@ class Listener:
     stream: socket.socket
     dialect: Dialect
     context: ssl.SSLContext | None = None
+    #: Where it is, also when it is closed.
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        place = self.stream.getsockname()
+        if isinstance(place, str):
+            name = f"unix:{place}"
+        else:
+            name = f"{'tcp' if self.context is None else 'tls'}:{place[0]}:{place[1]}"
+        object.__setattr__(self, "name", name)
 
     def __str__(self) -> str:
-        name = self.stream.getsockname()
-        if isinstance(name, str):
-            return f"unix:{name}"
-        return f"{'tcp' if self.context is None else 'tls'}:{name[0]}:{name[1]}"
+        return self.name
 
     @property
     def port(self) -> int:

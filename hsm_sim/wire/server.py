@@ -104,13 +104,12 @@ class Server:
             for descriptor, _ in poller.poll():
                 if descriptor in by_descriptor:
                     self._accept(by_descriptor[descriptor])
-        names = [str(each) for each in listeners]
         for listener in listeners:
             listener.close()
         left = self._drain()
         why = f"{left} requests were cut off" if left else ""
-        for name in names:
-            self._log(Event(EventKind.STOPPED, name, why=why))
+        for listener in listeners:
+            self._log(Event(EventKind.STOPPED, str(listener), why=why))
 
     def _log(self, event: Event) -> None:
         with self._log_lock:

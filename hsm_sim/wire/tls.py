@@ -60,7 +60,8 @@ def refusal(error: ssl.SSLError) -> str:
     """Why a handshake failed, in words: `certificate has expired`, `unknown ca`."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return str(error.verify_message)
-    words = (error.reason or "no TLS is spoken").lower().replace("_", " ")
+    # An error that Python raises itself, before any TLS was spoken, has no reason.
+    words = (getattr(error, "reason", None) or "no TLS is spoken").lower().replace("_", " ")
     return (
         words.removeprefix("tlsv13 alert ")
         .removeprefix("tlsv1 alert ")

@@ -1,18 +1,23 @@
 """`onecard hsm`: a whole ceremony as custodians hold it, from files and at a terminal."""
 
+import getpass
 import json
 import os
 import pty
 import select
 import stat
 import sys
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from api.cli import app
+from api.cli.hsm_device import ask_secret
 from api.composition import city_key_refs
 from api.settings import SettingsRefusedError
 from cardcore.keys import KeyUsage
@@ -271,6 +276,20 @@ def test_words_that_make_no_sense_are_usage_and_change_nothing(
     assert message in said
     assert "0011223344" not in said
     assert (room.device / "device.json").read_bytes() == before
+
+
+def test_a_terminal_that_cannot_hide_what_is_typed_is_not_typed_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def shows_all(_: str) -> str:
+        warnings.warn("Can not control echo on the terminal.", getpass.GetPassWarning, stacklevel=1)
+        return "typed for all to see"
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(getpass, "getpass", shows_all)
+    with pytest.raises(typer.Exit) as caught:
+        ask_secret("PIN: ", "--pin-file NAME=PATH")
+    assert caught.value.exit_code == 2
 
 
 def test_no_file_is_overwritten(room: Room, tmp_path: Path) -> None:

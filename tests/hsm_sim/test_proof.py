@@ -203,6 +203,27 @@ def test_one_altered_bit_anywhere_in_a_long_column_is_found_and_harms_no_other_r
         assert reasons[row] == ProofReason.WRONG
 
 
+def test_a_long_column_of_every_suite_and_version_gets_the_reasons_of_its_rows() -> None:
+    random = np.random.default_rng(5)
+    rows = []
+    for number in range(2_800):
+        version = int(random.choice(sorted(MASTERS)))
+        factor, message = bytes([*bytes(7), number % 90]), random.bytes(MESSAGE_BYTES)
+        honest = tac(version, factor, message)
+        rows.append(
+            Row(
+                factor,
+                message,
+                bytes(4) if number % 100 == 7 else honest,
+                int(random.choice(sorted(MASTERS))) if number % 100 == 8 else version,
+                ALGORITHMS[version],
+            )
+        )
+    answer = list(prove_column(MASTERS, column(rows)))
+    assert answer == row_by_row(set(MASTERS), rows)
+    assert set(answer) >= {ProofReason.PROVEN, ProofReason.WRONG, ProofReason.WRONG_VERSION}
+
+
 def test_a_whole_column_that_names_another_version_is_wrong_version_not_forged() -> None:
     honest = large_column(2_500, 500, 22)
     renamed = TacColumn(

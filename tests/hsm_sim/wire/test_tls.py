@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from hsm_sim.wire.listeners import ListenError, listen_tls
 from hsm_sim.wire.server import ServerLimits
 from hsm_sim.wire.tls import TlsSetupError, client_context, server_context
 from tests.hsm_sim.wire.certificates import Authority, Paper
-from tests.hsm_sim.wire.house import SIGNING, House, a_house, a_vault
+from tests.hsm_sim.wire.house import SIGNING, House, a_house, a_vault, until
 
 VAULT = a_vault()
 KEY = KeyOperations(VAULT).public_key(SIGNING)
@@ -155,3 +156,21 @@ def test_a_port_that_is_taken_is_refused_with_a_sentence(street: Street) -> None
 def test_a_text_that_is_no_host_and_port_is_refused(text: str) -> None:
     with pytest.raises(AddressError, match=r"127\.0\.0\.1:9443"):
         read_host_port(text)
+
+
+def test_somebody_still_in_the_handshake_when_the_service_stops_is_turned_away(
+    tmp_path: Path,
+) -> None:
+    city = Authority(tmp_path, "city")
+    server = city.issue("keys")
+    listener = listen_tls(
+        "127.0.0.1", 0, server_context(server.certificate, server.private_key, city.path)
+    )
+    limits = ServerLimits(handshake_seconds=0.2)
+    with (
+        a_house(tmp_path, VAULT, further=(listener,), limits=limits) as house,
+        socket.create_connection(("127.0.0.1", listener.port), timeout=5),
+    ):
+        until(lambda: len(threading.enumerate()) > 2)
+    # The house is left when every connection has ended.
+    assert house.said(EventKind.TURNED_AWAY)[0].who == listener.name
