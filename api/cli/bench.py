@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from api.cli.bench_readers import ReaderRides, ride_over_readers
+from api.cli.bench_tac import tac
 from api.cli.output import (
     EXIT_USAGE,
     JsonOption,
@@ -34,6 +35,7 @@ from terminals.reader_faults import ReaderError
 from terminals.vpcd import VirtualReaderMissingError
 
 app = typer.Typer(help="Measure against the budgets. 性能测量。", no_args_is_help=True)
+app.command()(tac)
 
 _BUS, _KIOSK, _CARD = "000101000001", "000901000001", f"0310{SCHEME.city_code}000000000001"
 _LOAD_EVERY, _LOAD_FEN = 50, 10_000

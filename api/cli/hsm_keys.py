@@ -136,7 +136,9 @@ def export(
 
 
 def rotate(
-    name: Annotated[str, typer.Argument(metavar="USAGE/LABEL", help="tac/shenzhen, for example.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="USAGE/LABEL...", help="tac/shenzhen, for example.")
+    ],
     first_day: Annotated[
         datetime | None,
         typer.Option("--on", formats=["%Y-%m-%d"], help="First day of the new one; else today."),
@@ -154,20 +156,33 @@ def rotate(
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Make the next version of a key; the one before retires and goes on proving. 密钥轮换。"""
-    ref = key_name(f"{name}/v0")
+    """Make the next version of keys; those before retire and go on proving. 密钥轮换。
+
+    A card shows one version for its purchase, load and TAC keys: rotate the three together.
+    """
+    refs = [key_name(f"{name}/v0") for name in dict.fromkeys(names)]
+    by_components = bool(from_components or component or typed_by)
+    if by_components and len(refs) > 1:
+        refuse("components make one key: rotate one at a time with them", EXIT_USAGE)
     with open_device(device, pin_file) as opened:
-        suite = algorithm_name(algorithm, ref.usage)
         day = opened.today() if first_day is None else first_day.date()
-        rotation = ceremony.Rotation(ref.usage, ref.label, day, overlap_days, suite)
-        if from_components or component or typed_by:
-            with opened.refusals_noted("rotate", name):
-                suite = ceremony.next_algorithm(opened, rotation)
-                components = gather_components(opened, ref.usage, suite, component, typed_by)
-                expected = confirmed_check_value(components, ref.usage, suite, expect)
-            changed = ceremony.rotate(opened, rotation, components, expected)
-        else:
-            changed = ceremony.rotate(opened, rotation)
+        rotations = [
+            ceremony.Rotation(
+                ref.usage, ref.label, day, overlap_days, algorithm_name(algorithm, ref.usage)
+            )
+            for ref in refs
+        ]
+        with opened.refusals_noted("rotate", ", ".join(names)):
+            # All are looked at before any is changed.
+            suites = [ceremony.next_algorithm(opened, each) for each in rotations]
+            made: tuple[dict[str, bytes] | None, str] = (None, "")
+            if by_components:
+                usage = refs[0].usage
+                components = gather_components(opened, usage, suites[0], component, typed_by)
+                made = components, confirmed_check_value(components, usage, suites[0], expect)
+        changed = [
+            each for rotation in rotations for each in ceremony.rotate(opened, rotation, *made)
+        ]
         say(opened, "\n".join(f"Rotated 已轮换 {key_sentence(each)}" for each in changed))
 
 

@@ -19,7 +19,7 @@ def make_tacs(
 
     >>> message = bytes.fromhex("00001000060011223344550000000120120229135100")
     >>> make_tacs(Algorithm.PBOC_3DES, bytes(range(16)), bytes(8), message, len(message)).hex()
-    '6d0d97d3'
+    'fbe47cef'
     """
     cards = np.frombuffer(factors, ">u8").astype(np.uint64)
     texts = np.frombuffer(messages, np.uint8).reshape(len(cards), message_bytes)

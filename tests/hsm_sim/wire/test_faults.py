@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from hsm_sim.operations import KeyOperations
 from hsm_sim.wire import client, messages
 from hsm_sim.wire.addresses import UnixAddress
 from hsm_sim.wire.client import RemoteKeyService
+from hsm_sim.wire.desk import CHANNELS_MAX
 from hsm_sim.wire.events import EventKind
 from hsm_sim.wire.frames import LENGTH, encode_frame
 from hsm_sim.wire.listeners import ListenError, listen_unix
@@ -202,6 +204,29 @@ def test_whatever_else_answers_there_is_unavailable(tmp_path: Path, answer: byte
 
 
 # The clients.
+
+
+def test_a_channel_is_open_on_the_connection_that_opened_it_only(tmp_path: Path) -> None:
+    with a_house(tmp_path, VAULT) as house, a_stream(house) as mine, a_stream(house) as other:
+
+        def ask(
+            stream: socket.socket, operation: messages.Operation[Any], *arguments: object
+        ) -> object:
+            stream.sendall(messages.encode_request(1, operation, arguments))
+            answer = receive_frame(stream, Deadline(5))
+            assert answer is not None
+            return messages.decode_answer(answer, 1, operation)
+
+        handles = [
+            ask(mine, messages.OPEN_CHANNEL, LABEL, 1, FACTOR, bytes(16))
+            for _ in range(CHANNELS_MAX + 1)
+        ]
+        expected = LOCAL.open_channel(LABEL, 1, FACTOR, bytes(16)).cryptogram(0)
+        assert ask(mine, messages.CHANNEL_CRYPTOGRAM, handles[-1], 0) == expected
+        # The oldest gave way; to another connection none of them exists.
+        for stream, handle in ((mine, handles[0]), (other, handles[-1]), (other, 0)):
+            with pytest.raises(KeyServiceError, match="not open on this connection"):
+                ask(stream, messages.CHANNEL_CRYPTOGRAM, handle, 0)
 
 
 def test_the_socket_is_for_its_owner_only(tmp_path: Path) -> None:

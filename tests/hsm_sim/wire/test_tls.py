@@ -171,6 +171,6 @@ def test_somebody_still_in_the_handshake_when_the_service_stops_is_turned_away(
         a_house(tmp_path, VAULT, further=(listener,), limits=limits) as house,
         socket.create_connection(("127.0.0.1", listener.port), timeout=5),
     ):
-        until(lambda: len(threading.enumerate()) > 2)
+        until(lambda: any("_serve_connection" in each.name for each in threading.enumerate()))
     # The house is left when every connection has ended.
     assert house.said(EventKind.TURNED_AWAY)[0].who == listener.name
