@@ -231,7 +231,7 @@ def bench_tacs(algorithm: Algorithm, factors: bytes, messages: bytes, message_by
 
 @contextmanager
 def bench_key_service(processes: int) -> Iterator[KeyService]:
-    """A key service that holds the public TAC key of every suite and proves on so many processes."""
+    """A key service with the public TAC key of every suite, proving on so many processes."""
     vault = KeyVault({})
     for algorithm in (Algorithm.PBOC_3DES, Algorithm.SM4, Algorithm.AES):
         vault.install(_bench_ref(algorithm), bench_tac_master(algorithm), algorithm)

@@ -6,9 +6,8 @@ records; a real day is kinder. Leaves keys and workers to the composition root.
 """
 
 import os
-import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,9 +63,11 @@ def make_case(algorithm: Algorithm, rows: int) -> Case:
     """A column of one debit of each of so many cards, some of its TACs forged by one bit."""
     random = np.random.default_rng(int(algorithm))
     # Serials as cards carry them: 16 digits, one card after the other, met in no order.
-    numbers = 510_000_000_000 + random.permutation(rows)
-    digits = numbers[:, None] // 10 ** np.arange(15, -1, -1) % 10
-    factors = (digits[:, ::2] << 4 | digits[:, 1::2]).astype(np.uint8).tobytes()
+    numbers = (510_000_000_000 + random.permutation(rows)).astype(np.uint64)
+    serials = np.zeros(rows, dtype=">u8")
+    for place in range(16):
+        serials |= numbers // np.uint64(10**place) % np.uint64(10) << np.uint64(4 * place)
+    factors = serials.tobytes()
     messages = random.bytes(MESSAGE_BYTES * rows)
     tacs = bytearray(bench_tacs(algorithm, factors, messages, MESSAGE_BYTES))
     answer = bytearray(rows)
@@ -85,13 +86,14 @@ def make_case(algorithm: Algorithm, rows: int) -> Case:
 
 
 def port_seconds(service: KeyService, case: Case) -> float:
-    """Seconds of one call of the port. The first call of a process prepares; it is not counted."""
-    service.prove_tacs(BENCH_LABEL, case.first(len(case.answer) // 10 + 1).column)
-    started = time.perf_counter()
-    answer = service.prove_tacs(BENCH_LABEL, case.column)
-    seconds = time.perf_counter() - started
-    assert answer == case.answer, "a forged TAC was not found, or a true one refused"
-    return seconds
+    """Seconds of one call of the port, the better of two. The first prepares the process."""
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        answer = service.prove_tacs(BENCH_LABEL, case.column)
+        seconds.append(time.perf_counter() - started)
+        assert answer == case.answer, "a forged TAC was not found, or a true one refused"
+    return min(seconds)
 
 
 def cryptography_seconds(case: Case) -> float:
@@ -109,10 +111,10 @@ def cryptography_seconds(case: Case) -> float:
 
 
 def c_loop_rates(loop: TacLoop | str, case: Case) -> Rates:
-    """The figure of the C loop, or why there is none."""
+    """The figure of the C loop, or why there is none; `loop` is the reason where it is missing."""
+    if isinstance(loop, str):
+        return {"records_per_second": None, "reason": loop}
     try:
-        if isinstance(loop, str):
-            raise TacLoopMissingError(loop)
         seconds, wrong = loop.run(case.algorithm, bench_tac_master(case.algorithm), case.column)
     except TacLoopMissingError as error:
         return {"records_per_second": None, "reason": str(error)}
@@ -130,11 +132,12 @@ def suite_rates(
     """The figures of one suite; `services` by the number of processes."""
     case = make_case(algorithm, rows)
     advance()
-    seconds = {}
+    seconds, peaks_mib = {}, {}
     for processes, service in services.items():
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # peaks begin anew, proc(5)
         seconds[processes] = port_seconds(service, case)
+        peaks_mib[processes] = peak_mib(["self", *(_workers() if processes > 1 else [])])
         advance()
-    peak_rss_mib = peak_mib(resource.RUSAGE_SELF)
     sample = case.first(_CRYPTOGRAPHY_ROWS_MAX)
     cryptography_rate = len(sample.answer) / cryptography_seconds(sample)
     advance()
@@ -150,6 +153,7 @@ def suite_rates(
             "records_per_second": round(rate),
             "ratio_to_cryptography": round(rate / cryptography_rate, 2),
             "ratio_to_c_loop": c_rate and round(rate / c_rate, 2),
+            "peak_rss_mib": peaks_mib[processes],
         }
 
     return {
@@ -157,13 +161,21 @@ def suite_rates(
         "two_cores": rates(2),
         "cryptography": {"records_per_second": round(cryptography_rate)},
         "c_loop": in_c,
-        "peak_rss_mib": peak_rss_mib,
     }
 
 
-def peak_mib(who: int) -> int:
-    """The most memory this process, or any child that has ended, ever had."""
-    return resource.getrusage(who).ru_maxrss // 1024
+def _workers() -> list[str]:
+    """The processes this one started that run now: those of the key service."""
+    return Path("/proc/thread-self/children").read_text(encoding="ascii").split()
+
+
+def peak_mib(processes: Iterable[str]) -> int:
+    """The most memory each process had, summed; `getrusage` adds what a child had from its parent.
+
+    This process's own has the column in it, and Python, and NumPy.
+    """
+    states = (Path("/proc", each, "status").read_text(encoding="utf-8") for each in processes)
+    return sum(int(state.partition("VmHWM:")[2].split()[0]) for state in states) // 1024
 
 
 def measure(rows: int) -> Rates:
@@ -193,8 +205,7 @@ def measure(rows: int) -> Rates:
         "records_per_second": one_core["records_per_second"],
         "baseline_seconds": round(rows / baseline, 3),
         "ratio": one_core["ratio_to_cryptography"],
-        "peak_rss_mib": main["peak_rss_mib"],
-        "worker_peak_rss_mib": peak_mib(resource.RUSAGE_CHILDREN),
+        "peak_rss_mib": one_core["peak_rss_mib"],
         "cores": cores,
         "suites": suites,
     }
@@ -213,38 +224,33 @@ def tac(
     if as_json:
         print_json(document)
         return
+    suites = document["suites"].values()
     table = amount_table(
-        f"Proof of {records:,} TACs, every card once: records/s 每秒验证笔数",
-        "suite 算法",
-        "one core 单核",
-        "two cores 双核",
-        "cryptography",
-        "C loop 循环",
-        "to cryptography 倍数",
-        "to C 倍数",
+        f"{records:,} TACs of each suite, every card once 每卡一笔",
+        "records/s 每秒笔数",
+        *SUITE_NAMES.values(),
     )
-    for name, suite in document["suites"].items():
-        table.add_row(name, *_cells(suite))
+    for label, *path in _ROWS:
+        table.add_row(label, *(_cell(suite, *path) for suite in suites))
     console.print(table)
-    for reason in dict.fromkeys(
-        suite["c_loop"]["reason"]
-        for suite in document["suites"].values()
-        if "reason" in suite["c_loop"]
-    ):
-        console.print(f"no C loop: {reason}", style="dim")
-    console.print(
-        f"peak memory {document['peak_rss_mib']} MiB, of a worker "
-        f"{document['worker_peak_rss_mib']} MiB; ratios are of one core; every answer was checked.",
-        style="dim",
-    )
+    for reason in dict.fromkeys(each["c_loop"].get("reason") for each in suites):
+        if reason:
+            console.print(f"no C loop: {reason}", style="dim")
+    console.print("every card once, keys derived, forged TACs found; × is of one core", style="dim")
 
 
-def _cells(suite: Rates) -> Iterator[str]:
-    one, two = suite["one_core"], suite["two_cores"]
-    yield f"{one['records_per_second']:,}"
-    yield f"{two['records_per_second']:,}" if two else "–"
-    yield f"{suite['cryptography']['records_per_second']:,}"
-    c_rate = suite["c_loop"]["records_per_second"]
-    yield f"{c_rate:,}" if c_rate else "–"
-    yield f"{one['ratio_to_cryptography']:.1f} ×"
-    yield f"{one['ratio_to_c_loop']:.2f} ×" if c_rate else "–"
+_ROWS = (
+    ("one core 单核", "one_core", "records_per_second"),
+    ("two cores 双核", "two_cores", "records_per_second"),
+    ("one call of cryptography each 逐笔调用", "cryptography", "records_per_second"),
+    ("loop in C over libcrypto C 循环", "c_loop", "records_per_second"),
+    ("× cryptography 倍数", "one_core", "ratio_to_cryptography"),
+    ("× C 倍数", "one_core", "ratio_to_c_loop"),
+    ("peak MiB, one core 内存", "one_core", "peak_rss_mib"),
+    ("peak MiB, two cores 内存", "two_cores", "peak_rss_mib"),
+)
+
+
+def _cell(suite: Rates, measured: str, figure: str) -> str:
+    value = suite[measured] and suite[measured][figure]
+    return "–" if value is None else f"{value:,}"

@@ -12,9 +12,6 @@ import numpy as np
 from hsm_sim.proof.bitslice import Plane, make_circuit
 from hsm_sim.proof.sboxes import AES_CIRCUIT
 
-#: Words a plane, at most; a gate works on sixteen planes (docs/keys.md has the measurement).
-WORDS_MAX = 512
-
 _ROUNDS = 10
 _SBOX = make_circuit(AES_CIRCUIT, 8)
 #: FIPS 197 §5.1.2: row r of the state moves r columns to the left. A row lies together here:
@@ -39,7 +36,8 @@ class AesLanes:
     '69C4E0D86A7B0430 D8CDB78070B4C55A'
     """
 
-    words_max = WORDS_MAX
+    #: Words a plane, at most; a gate works on sixteen planes (docs/keys.md has the measurement).
+    words_max = 512
 
     def __init__(self, width: int) -> None:
         self.width = width

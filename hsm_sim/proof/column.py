@@ -5,10 +5,10 @@ fails. Leaves what becomes of a record that is not proven to settlement, and whe
 to whoever hands in `TacKey`s.
 
 Rows are gathered by the version they name; the version says which suite proves them. The rows of
-a version are put in order of their cards and cut into shares, so that each card's key is derived
-once, and the keys and messages laid out at one time are bounded. What fails under the version it
-names is tried under every other version held, because a record that names the wrong version and a
-forged record are told apart by exactly that.
+a version are ordered so that those of a card lie together, and cut into shares: each card's key is
+derived once, and the keys and messages laid out at one time are bounded. What fails under the
+version it names is tried under every other version held, because a record that names the wrong
+version and a forged record are told apart by exactly that.
 
 Constant time is not a concern here: the TACs come out of uploaded records, the answer for each row
 is made known anyway, and nobody waits for a single row.
@@ -25,8 +25,11 @@ from cardcore.keys import Algorithm, ProofReason, TacColumn
 from hsm_sim.proof.bitslice import Words
 from hsm_sim.proof.shares import Mask, Share
 
-#: Rows of a share; it bounds the memory of a proof.
-SHARE_ROWS_MAX = 524_288
+#: 2^64 by the golden ratio: spreads serials that differ in their last digits over all bits.
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+#: Rows of a share: at most, which bounds the memory of a proof; at least, where a column is cut
+#: for several processes, because lanes want to be filled.
+SHARE_ROWS_MAX, SHARE_ROWS_MIN = 524_288, 10_000
 
 Rows = NDArray[np.intp]
 
@@ -64,22 +67,39 @@ def _wrong(key: TacKey, column: _Column, rows: Rows, check: Check, shares: int) 
     """Those of `rows` whose TAC this key does not prove."""
     if not len(rows):
         return rows
-    by_card = rows[np.argsort(column.factors[rows])]
-    size = -(-len(rows) // max(shares, -(-len(rows) // SHARE_ROWS_MAX)))
+    by_card = rows[_order_by_card(column.factors[rows])]
+    shares = max(min(shares, len(rows) // SHARE_ROWS_MIN), -(-len(rows) // SHARE_ROWS_MAX))
+    size = -(-len(rows) // shares)
     parts = [by_card[start : start + size] for start in range(0, len(rows), size)]
+    if shares == 1:
+        check = check_here
     masks = check(_share(key, column, part) for part in parts)
     return np.concatenate([part[mask] for part, mask in zip(parts, masks, strict=True)])
 
 
+def _order_by_card(factors: Words) -> Rows:
+    """An order in which the rows of a card lie together.
+
+    Rows are put in order of 32 bits of a hash, 16 at a time, which NumPy sorts by radix: four times
+    as fast as by the factors themselves. Two cards of one hash may lie among each other; a key is
+    then derived more than once, and nothing else changes.
+    """
+    hashes = factors * _GOLDEN
+    low = (hashes >> np.uint64(32)).astype(np.uint16)
+    order = np.argsort(low, kind="stable")
+    high = (hashes >> np.uint64(48)).astype(np.uint16)
+    return order[np.argsort(high[order], kind="stable")]
+
+
 def _share(key: TacKey, column: _Column, rows: Rows) -> Share:
-    """`rows` are in order of their cards."""
+    """The rows of a card lie together."""
     factors = column.factors[rows]
     is_new = np.concatenate(([True], factors[1:] != factors[:-1]))
     return Share(
         key.algorithm,
         key.card_keys(factors[is_new]),
         np.cumsum(is_new, dtype=np.uint32) - np.uint32(1),
-        column.messages[rows],
+        column.messages.take(rows, axis=0),
         column.tacs[rows],
     )
 
@@ -93,7 +113,8 @@ def prove_column(
     further, a version not held is not tried under another one. A row that names a version held,
     but not of the suite it names, cannot be proven under it; it is tried under all of them.
 
-    The rows of a version are cut into `shares` shares at least; `check` proves them.
+    The rows of a version are cut into about `shares` shares, where there are many; `check` proves
+    them.
     """
     rows = _Column(column)
     known = np.isin(rows.algorithms, [int(algorithm) for algorithm in SUITES])

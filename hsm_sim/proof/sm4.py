@@ -10,9 +10,6 @@ import numpy as np
 from hsm_sim.proof.bitslice import Plane, make_circuit
 from hsm_sim.proof.sboxes import SM4_CIRCUIT
 
-#: Words a plane, at most; a gate works on four planes (docs/keys.md has the measurement).
-WORDS_MAX = 2048
-
 _ROUNDS = 32
 _SBOX = make_circuit(SM4_CIRCUIT, 8)
 #: GB/T 32907 §7.3: the system parameter FK, and CK, whose bytes count on by sevens.
@@ -51,7 +48,8 @@ class Sm4Lanes:
     '681EDF34D206965E 86B3E94F536E4246'
     """
 
-    words_max = WORDS_MAX
+    #: Words a plane, at most; a gate works on four planes (docs/keys.md has the measurement).
+    words_max = 2048
 
     def __init__(self, width: int) -> None:
         self.width = width

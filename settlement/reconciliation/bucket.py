@@ -122,7 +122,7 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         columnar.run_script(connection, "bucket_tables")
         _load(connection, task)
         columnar.run_script(connection, "bucket_records")
-        if task.review is not None:
+        if task.review is not None and task.review.facts:
             _take_up(connection)
         _load_past(connection, task)
         columnar.run_script(connection, "bucket_reuse")

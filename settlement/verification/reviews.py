@@ -29,7 +29,7 @@ _DECIDED = """
 SELECT file, row, reason FROM (
     SELECT *, list_position(getvariable('earlier'), filename) AS number
     FROM read_parquet(getvariable('earlier'), filename = true)
-    SEMI JOIN read_parquet(getvariable('review')) USING (file, row)
+    SEMI JOIN review USING (file, row)
 )
 QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number DESC) = 1
 """
@@ -115,7 +115,10 @@ def _verify_waited(
     ]
     try:
         with columnar.connect(review.parent) as connection:
-            columnar.set_variables(connection, earlier=paths, review=str(review))
+            columnar.set_variables(connection, earlier=paths)
+            connection.execute(
+                "CREATE TABLE review AS FROM read_parquet($path)", {"path": str(review)}
+            )
             decided = {
                 (file, row): Reason(reason)
                 for file, row, reason in connection.execute(_DECIDED).fetchall()

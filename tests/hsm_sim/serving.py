@@ -84,7 +84,19 @@ class KeyServiceProcess:
         return self._child.pid
 
     def send(self, number: int) -> None:
-        os.kill(self._child.pid, number)
+        """A signal; one that has ended and was waited for gets none."""
+        if self._child.returncode is None:
+            os.kill(self._child.pid, number)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Every thread of it stands still inside; requests arrive and are not answered."""
+        self.send(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
+        try:
+            yield
+        finally:
+            self.send(signal.SIGCONT)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """The exit code, after that signal."""

@@ -127,9 +127,8 @@ class Soak:
         kind = dice.choice(("SIGKILL", "SIGKILL", "SIGTERM", "SIGSTOP"))
         self.ends[kind] += 1
         if kind == "SIGSTOP":
-            process.send(signal.SIGSTOP)
-            time.sleep(dice.uniform(0, TIMEOUT_SECONDS / 4))
-            process.send(signal.SIGCONT)
+            with process.paused():
+                time.sleep(dice.uniform(0, TIMEOUT_SECONDS / 4))
         else:
             process.restart(signal.Signals[kind])
 

@@ -1,7 +1,7 @@
 """A column of TACs: every row gets the reason that is true of it, whichever way it is computed."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +24,7 @@ from cardcore.keys import (
 from hsm_sim.in_process import InProcessKeyService
 from hsm_sim.proof import column as proof
 from hsm_sim.proof import shares
+from hsm_sim.proof.bitslice import Words
 from hsm_sim.proof.column import TacKey
 from hsm_sim.proof.derivation import card_key_column
 from hsm_sim.proof.lanes import LANES
@@ -201,6 +202,32 @@ def test_one_altered_bit_anywhere_in_a_long_column_is_found_and_harms_no_other_r
         reasons = prove_column(MASTERS, forged)
         assert [at for at, reason in enumerate(reasons) if reason] == [row], name
         assert reasons[row] == ProofReason.WRONG
+
+
+def test_each_cards_key_is_derived_once_and_every_share_is_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    honest, derived, shared = large_column(3_000, 700, 22), [], []
+    cards = len(np.unique(np.frombuffer(honest.factors, ">u8")))
+
+    def counting(factors: Words) -> Words:
+        derived.extend(factors.tolist())
+        return card_key_column(ALGORITHMS[1], MASTERS[1], factors)
+
+    def check(given_shares: Iterable[shares.Share]) -> Iterator[shares.Mask]:
+        for share in given_shares:
+            shared.append(len(share))
+            yield share.wrong()
+
+    assert proof.prove_column({1: TacKey(ALGORITHMS[1], counting)}, honest) == bytes(3_000)
+    assert len(derived) == len(set(derived)) == cards
+    derived.clear()
+    monkeypatch.setattr(proof, "SHARE_ROWS_MAX", 190)
+    assert proof.prove_column({1: TacKey(ALGORITHMS[1], counting)}, honest, check) == bytes(3_000)
+    assert max(shared) <= 190
+    # A card whose rows lie on both sides of a cut is derived for both.
+    assert set(derived) == set(np.frombuffer(honest.factors, ">u8").tolist())
+    assert len(derived) <= cards + len(shared)
 
 
 def test_a_long_column_of_every_suite_and_version_gets_the_reasons_of_its_rows() -> None:

@@ -66,6 +66,7 @@ EXPECTED = bytes(
 @pytest.fixture(autouse=True)
 def short_columns_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "SHARED_ROWS_MIN", 1_000)
+    monkeypatch.setattr(proof, "SHARE_ROWS_MIN", 100)
 
 
 @pytest.fixture
@@ -210,7 +211,7 @@ def test_a_worker_shows_no_key_and_dumps_no_core(two: ProofWorkers) -> None:
 OWNER = """
 import sys, time
 from tests.hsm_sim import test_proof_workers as here
-here.workers.SHARED_ROWS_MIN = 1_000
+here.workers.SHARED_ROWS_MIN, here.proof.SHARE_ROWS_MIN = 1_000, 100
 made = here.ProofWorkers(2)
 assert made.prove(here.KEYS, here.COLUMN) == here.EXPECTED
 print(made.pids[0], flush=True)

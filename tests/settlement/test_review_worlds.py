@@ -17,20 +17,13 @@ from settlement.dispositions import Disposition, Reason
 from settlement.facts import UNJUDGED
 from settlement.registry import TerminalRow
 from tests.settlement.taps import BUS_OPERATOR, DAY, STRANGER, TERMINALS, Desk, Proven
-from tests.settlement.test_reconcile_worlds import FAULTS, worlds
+from tests.settlement.test_reconcile_worlds import worlds
 from tests.support.auditor import Auditor
 
-LATE_FAULTS = {
-    "key lost": FAULTS["key lost"],
-    "key lost and copied": FAULTS["badly copied"],
-    "algorithm lost": FAULTS["unknown algorithm"],
-    "stranger": FAULTS["stranger"],
-    "cloned by a stranger": FAULTS["cloned by a stranger"],
-    "serial reused": FAULTS["serial reused"],
-    "cloned": FAULTS["cloned"],
-    "lost": FAULTS["lost"],
-    "none": FAULTS["none"],
-}
+LATE_FAULTS = (
+    "badly copied", "unknown algorithm", "stranger", "cloned by a stranger", "serial reused",
+    "cloned", "lost", "none",
+)  # fmt: skip
 verdicts_of_a_key = st.sampled_from(
     [ProofReason.PROVEN] * 4 + [ProofReason.WRONG, ProofReason.WRONG_VERSION]
 )
@@ -38,7 +31,7 @@ verdicts_of_a_key = st.sampled_from(
 
 @st.composite
 def late_worlds(draw: st.DrawFn) -> list[list[list[Proven]]]:
-    faults = st.one_of(st.just("key lost"), st.sampled_from(list(LATE_FAULTS)))
+    faults = st.one_of(st.just("key lost"), st.sampled_from(LATE_FAULTS))
     return draw(worlds(faults))
 
 

@@ -1,5 +1,6 @@
 """What the tests of the wire share: keys of every kind, a server in a thread, its events."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from cardcore.crypto import SUITES
+from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import Algorithm, KeyRef, KeyService, KeyState, KeyUsage, TacColumn
 from hsm_sim.operations import KeyOperations
 from hsm_sim.published_keys import card_key_refs, published_key, published_vault
@@ -125,3 +127,25 @@ def a_house(
         server.stop()
         thread.join(20)
         assert not thread.is_alive()
+
+
+def in_thread(act: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
+    """Start it, and where its answer or its error will be."""
+    found: list[object] = []
+
+    def work() -> None:
+        try:
+            found.append(act())
+        except KeyServiceUnavailableError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread, found
+
+
+def a_stream(house: House) -> socket.socket:
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    stream.connect(str(house.path))
+    stream.settimeout(10)
+    return stream

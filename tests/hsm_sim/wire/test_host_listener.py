@@ -10,6 +10,7 @@ import pytest
 from hsm_sim.wire.events import EventKind
 from hsm_sim.wire.listeners import Dialect, Listener, ListenError, listen_loopback, listen_unix
 from hsm_sim.wire.server import ServerLimits
+from hsm_sim.wire.streams import Deadline, receive_exactly
 from tests.hsm_sim.wire.house import House, a_house, a_vault
 
 asked: list[tuple[str, bytes]] = []
@@ -40,7 +41,7 @@ def test_commands_are_answered_in_order_on_one_connection(street: tuple[House, L
     with socket.create_connection(("127.0.0.1", street[1].port), timeout=5) as stream:
         stream.sendall(framed(b"0000NC") + framed(b"0001NC"))
         expected = framed(b"answer to 0000NC") + framed(b"answer to 0001NC")
-        assert stream.recv(len(expected), socket.MSG_WAITALL) == expected
+        assert receive_exactly(stream, len(expected), Deadline(5)) == expected
     assert [message for _, message in asked] == [b"0000NC", b"0001NC"]
     assert asked[0][0].startswith("127.0.0.1:")
 
