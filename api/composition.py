@@ -29,7 +29,7 @@ from hsm_sim.masters import MasterKeys
 from hsm_sim.operations import KeyOperations
 from hsm_sim.proof.making import make_tacs
 from hsm_sim.proof.workers import ProofWorkers
-from hsm_sim.psam import Psam, PsamProfile, maintenance_label, make_psam
+from hsm_sim.psam import Psam, PsamProfile, maintenance_label, make_psam, renew_psam
 from hsm_sim.published_keys import (
     issuer_key_refs,
     published_descriptions,
@@ -71,14 +71,14 @@ def city_key_refs(scheme: Scheme) -> tuple[KeyRef, ...]:
 
 
 class PsamMaker(Protocol):
-    """Makes PSAMs whose keys come out of a key service, and wakes them up again."""
+    """Makes PSAMs whose keys come out of a key service, and renews those keys."""
 
     def make_psam(self, profile: PsamProfile) -> Psam | RemotePsam:
         """A new PSAM, with every purchase key of its label that is in use."""
         ...
 
-    def wake_psam(self, image: bytes) -> Psam | RemotePsam:
-        """A PSAM after power came back."""
+    def renew_psam(self, image: bytes) -> Psam | RemotePsam:
+        """A PSAM woken up with the keys that are in use now; its numbers go on."""
         ...
 
 
@@ -92,9 +92,9 @@ class LocalPsams:
         """See `PsamMaker`."""
         return make_psam(profile, self.masters)
 
-    def wake_psam(self, image: bytes) -> Psam:
+    def renew_psam(self, image: bytes) -> Psam:
         """See `PsamMaker`."""
-        return Psam.from_image(image, self.masters)
+        return renew_psam(image, self.masters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +135,9 @@ class KeyRoom:
         )
         return self.psams.make_psam(profile)
 
-    def wake_psam(self, image: bytes) -> Psam | RemotePsam:
-        """A PSAM after power came back."""
-        return self.psams.wake_psam(image)
+    def start_psam(self, image: bytes) -> Psam | RemotePsam:
+        """A PSAM as its terminal starts: the depot has seen to its keys (换钥)."""
+        return self.psams.renew_psam(image)
 
 
 def open_key_room(settings: Settings, scheme: Scheme) -> KeyRoom:

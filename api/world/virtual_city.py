@@ -238,9 +238,12 @@ class VirtualCity:
         chip_id = f"psam/{terminal}"
         image = self._drawer.image(chip_id)
         if image is None:
-            image = self._keys.new_psam(self._plan.scheme, terminal).image()
-            self._drawer.put(chip_id, image)
-        return InProcessConnection(ChipAtRest(self._drawer, chip_id, self._keys.wake_psam(image)))
+            psam = self._keys.new_psam(self._plan.scheme, terminal)
+        else:
+            psam = self._keys.start_psam(image)
+        if psam.image() != image:
+            self._drawer.put(chip_id, psam.image())
+        return InProcessConnection(ChipAtRest(self._drawer, chip_id, psam))
 
     def _keys_of_new_cards(self) -> tuple[int, Algorithm]:
         """The newest version whose keys of all uses are active and of one algorithm: INITIALIZE

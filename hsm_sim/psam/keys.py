@@ -164,6 +164,26 @@ def find_keys(
     return tuple(keys)
 
 
+def renew_keys(
+    label: str, held: Iterable[tuple[KeySlot, str]], masters: MasterKeys
+) -> tuple[PsamKey, ...]:
+    """The keys of a PSAM whose keys are renewed (换钥): those of a new one, and of the further ones
+    it holds those that are still in use.
+
+    Raises what `find_keys` raises, and `KeyServiceError` when another key stands under a name that
+    this PSAM knows: then these are not its masters.
+    """
+    usual = {*_USUAL.values(), PsamKeyType.MAINTENANCE}
+    further = []
+    for slot, shown in held:
+        described = masters.describe(slot.ref)
+        if described.check_value != shown:
+            raise KeyServiceError(f"{slot.ref}: the key held now is not the one in this PSAM")
+        if slot.kind not in usual and described.state in _LIVE:
+            further.append(slot)
+    return find_keys(label, masters, further)
+
+
 def recognise_key(slot: KeySlot, check_value: str, masters: MasterKeys) -> PsamKey:
     """A key of a PSAM that wakes up. Raises `UnknownKeyError` when it is not held any more, and
     `KeyServiceError` when another key stands under its name.

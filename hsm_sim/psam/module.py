@@ -29,7 +29,7 @@ from hsm_sim.masters import MasterKeys
 from hsm_sim.psam import cipher, files, lock, purchase
 from hsm_sim.psam.commands import Attempt, Context, Decision, Numbers, Reply, Session
 from hsm_sim.psam.image import SEQUENCES_RESERVED, Held, decode_image, encode_image
-from hsm_sim.psam.keys import KeySlot, PsamKey, find_keys, recognise_key
+from hsm_sim.psam.keys import KeySlot, PsamKey, find_keys, recognise_key, renew_keys
 from hsm_sim.psam.profile import PsamProfile
 
 _HANDLERS = {**files.HANDLERS, **purchase.HANDLERS, **cipher.HANDLERS, **lock.HANDLERS}
@@ -164,3 +164,14 @@ def make_psam(profile: PsamProfile, masters: MasterKeys, further: Iterable[KeySl
     ones for cards of other applications; see `psam.keys.find_keys`.
     """
     return Psam(profile, find_keys(profile.key_label, masters, further), masters, Held())
+
+
+def renew_psam(image: bytes, masters: MasterKeys) -> Psam:
+    """A PSAM whose keys are renewed in the depot after a rotation. Its numbers go on where they
+    were, its tries stay spent; the image is another one if any key came or went.
+
+    Raises `DecodeError` for a damaged image, and what `psam.keys.renew_keys` raises.
+    """
+    read = decode_image(image)
+    keys = renew_keys(read.profile.key_label, read.keys, masters)
+    return Psam(read.profile, keys, masters, read.held)

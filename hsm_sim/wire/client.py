@@ -136,6 +136,10 @@ class RemoteKeyService:
         """A PSAM after power came back. Raises `KeyServiceError` for an image that cannot wake."""
         return RemotePsam(self.ask, self.ask(messages.PSAM_WAKE, image))
 
+    def renew_psam(self, image: bytes) -> RemotePsam:
+        """A PSAM with the keys in use now; see `hsm_sim.psam.renew_psam`."""
+        return RemotePsam(self.ask, self.ask(messages.PSAM_RENEW, image))
+
     def ask(self, operation: messages.Operation[T], *arguments: object) -> T:
         """One request on a connection of its own, and the answer to it."""
         connection = self._take()

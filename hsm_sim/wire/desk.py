@@ -105,6 +105,8 @@ class Desk:
             return None
         if operation is messages.PSAM_WAKE:
             return psams.wake(masters, first)
+        if operation is messages.PSAM_RENEW:
+            return psams.renew(masters, first)
         return psams.make(masters, first, *rest)
 
     def _open_channel(self, channel: IssuerChannelKeys) -> int:

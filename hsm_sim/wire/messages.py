@@ -154,6 +154,7 @@ CHANNEL_WRAPPED_CARD_KEY = Operation("channel_wrapped_card_key", (CHANNEL, *_CAR
 #: Operations of a PSAM that lives in the server. `generation` is that of the image the client has.
 PSAM_MAKE = Operation("psam_make", (("profile", Profile()), ("further", Slots())), PsamAnswers())
 PSAM_WAKE = Operation("psam_wake", (("image", IMAGE),), PsamAnswers())
+PSAM_RENEW = Operation("psam_renew", (("image", IMAGE),), PsamAnswers())
 PSAM_TRANSMIT = Operation(
     "psam_transmit",
     (("psam", PSAM_HANDLE), ("command", APDU), ("generation", GENERATION)),
@@ -168,7 +169,7 @@ OPERATIONS: Mapping[str, Operation[Any]] = {
         ENCIPHER_MESSAGE, SESSION_MAC, VERIFY_SESSION_MAC, PROVE_TACS, SIGN, PUBLIC_KEY,
         ENCIPHER_DATA, DECIPHER_DATA, CHANNEL_CRYPTOGRAM, CHANNEL_COMMAND_MAC,
         CHANNEL_RESPONSE_MAC, CHANNEL_ENCIPHER, CHANNEL_DECIPHER, CHANNEL_WRAPPED_CARD_KEY,
-        PSAM_MAKE, PSAM_WAKE, PSAM_TRANSMIT, PSAM_RESET,
+        PSAM_MAKE, PSAM_WAKE, PSAM_RENEW, PSAM_TRANSMIT, PSAM_RESET,
     )
 }  # fmt: skip
 

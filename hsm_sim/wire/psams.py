@@ -7,12 +7,12 @@ Decides which PSAM a handle means and how many there are. Leaves what a PSAM ans
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from cardcore.errors import DecodeError, KeyServiceError, KeyServiceUnavailableError
 from hsm_sim.masters import MasterKeys
-from hsm_sim.psam import KeySlot, Psam, PsamProfile, make_psam
+from hsm_sim.psam import KeySlot, Psam, PsamProfile, make_psam, renew_psam
 from hsm_sim.wire.messages import PsamAnswer
 
 #: A city has some ten thousand terminals; one PSAM takes a few kilobytes.
@@ -47,10 +47,14 @@ class PsamRoom:
 
         Raises `KeyServiceError` for a damaged image or other keys than it names.
         """
-        try:
-            return self._seat(Psam.from_image(image, masters))
-        except DecodeError as error:
-            raise KeyServiceError(str(error)) from None
+        return self._seat(_read(image, masters, Psam.from_image))
+
+    def renew(self, masters: MasterKeys, image: bytes) -> PsamAnswer:
+        """A PSAM with the keys in use now; the answer is its handle, with another image.
+
+        Raises `KeyServiceError` for a damaged image or other keys than it names.
+        """
+        return self._seat(_read(image, masters, renew_psam))
 
     def transmit(self, handle: bytes, command: bytes, generation: int) -> PsamAnswer:
         """One command. The image comes with the answer unless the client has it already."""
@@ -84,3 +88,11 @@ class PsamRoom:
                 )
             self._seats.move_to_end(handle)
             return seat
+
+
+def _read(image: bytes, masters: MasterKeys, make: Callable[[bytes, MasterKeys], Psam]) -> Psam:
+    """A damaged image is the caller's mistake, and travels as one."""
+    try:
+        return make(image, masters)
+    except DecodeError as error:
+        raise KeyServiceError(str(error)) from None

@@ -1,4 +1,4 @@
-"""A key service that dies at any call, or is slow: work stops whole, and goes on where it stopped."""
+"""A key service that dies at any call, or is slow: work stops whole, and goes on from there."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Which answers of a key service are believed: whoever holds the wrong keys makes nobody a forger."""
+"""Which answers of a key service are believed: wrong keys make nobody a forger."""
 
 from dataclasses import replace
 

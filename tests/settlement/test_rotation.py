@@ -207,8 +207,8 @@ def test_a_forged_record_of_a_lost_version_is_held_and_then_rejected(
 ) -> None:
     street = Street()
     card = street.card(1, key_version=2)
-    load, ride, last = card.load(5000), card.bus(), card.bus()
-    receive(office, FIRST, street.file([load, forged(ride), last]))
+    load, ride = card.load(5000), card.bus()
+    receive(office, FIRST, street.file([load, forged(ride), card.bus()]))
     held = cleared(office, FIRST).run.totals
     assert (held["suspended"], held["rejected"]) == (3, 0)
     if day == "closed":

@@ -1,22 +1,20 @@
 """Change anything that was kept, and the check names it."""
 
+import hashlib
 import shutil
 import sqlite3
-import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from cardcore.errors import KeyServiceUnavailableError
-from cardcore.keys import InsecureKeyServiceWarning, KeyRef, KeyUsage, TacColumn
+from cardcore.keys import ProofReason, TacColumn
 from cardcore.records import decode_record
-from cardcore.schemes.shenzhen import SCHEME
-from hsm_sim.in_process import InProcessKeyService
-from hsm_sim.published_keys import issuer_key_refs, published_vault
 from settlement.city import City, open_city
 from settlement.engine.local import LocalEngine
 from settlement.intake import StoredFile
@@ -132,6 +130,7 @@ def test_an_absent_file_is_named(folder: Path, kind: str) -> None:
 
 TABLES = (
     "days", "discounts", "entries", "facts", "files", "gaps", "positions", "postings", "runs",
+    "tac_keys",
 )  # fmt: skip
 
 
@@ -192,7 +191,7 @@ def test_every_column_of_every_sealed_row_is_watched(sealed: Path, tmp_path: Pat
     assert unseen == []
 
 
-@pytest.mark.parametrize("table", [*TABLES[:-1], "senders", "terminals"])
+@pytest.mark.parametrize("table", [*TABLES, "senders", "terminals"])
 def test_a_deleted_row_is_missed(folder: Path, table: str) -> None:
     tamper(folder, f"DELETE FROM {table} WHERE rowid = (SELECT max(rowid) FROM {table})")
     assert not check(folder).is_sound
@@ -257,11 +256,78 @@ def test_a_key_that_arrives_later_does_not_make_an_old_answer_wrong(tmp_path: Pa
     with make_office(tmp_path / "city") as city:
         receive(city, street.file([load, ahead]))
         close(city)
-        refs = (*issuer_key_refs(SCHEME.name, 1), KeyRef(KeyUsage.TAC, SCHEME.name, 2))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InsecureKeyServiceWarning)
-            keys = InProcessKeyService(published_vault(refs))
-        assert verify(city, keys, ENGINE).findings == ()
+        assert verify(city, key_service(1, 2), ENGINE).findings == ()
+
+
+@pytest.fixture
+def reviewed(tmp_path: Path) -> Path:
+    """A city that decided records again on a later day, when their key had come."""
+    street = Street()
+    card = street.card(1, key_version=2)
+    with make_office(tmp_path / "city", bucket_count=1) as city:
+        receive(city, street.file([street.card(2).load(300), card.load(5000), card.bus()]))
+        close(city)
+        assert isinstance(close_day(city, None, key_service(1, 2), ENGINE, NOW), ClosedDay)
+        assert verify(city, key_service(1, 2), ENGINE).findings == ()
+    with closing(sqlite3.connect(tmp_path / "city" / "control.sqlite")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return tmp_path / "city"
+
+
+def check_reviewed(folder: Path, *versions: int) -> Verification:
+    with open_city(folder) as city:
+        return verify(city, key_service(*versions), ENGINE)
+
+
+def test_an_altered_review_is_named(reviewed: Path) -> None:
+    (path,) = (reviewed / "inputs").glob("*.parquet")
+    flip(path, path.stat().st_size // 2)
+    assert names(check_reviewed(reviewed, 1, 2), path.name)
+
+
+def test_a_review_of_another_day_is_noticed(reviewed: Path) -> None:
+    tamper(reviewed, "UPDATE runs SET review_sha256 = NULL WHERE review_sha256 IS NOT NULL")
+    found = check_reviewed(reviewed, 1, 2)
+    assert not found.invariants["I8"]
+    assert names(found, "give run")
+
+
+def forge_review(folder: Path, row: int, proof: ProofReason) -> None:
+    """Put a review in place of the true one, with the row of the run that says so."""
+    (path,) = (folder / "inputs").glob("*.parquet")
+    with closing(duckdb.connect()) as connection:
+        connection.execute(f"CREATE TABLE review AS FROM read_parquet('{path}')")
+        connection.execute(f"UPDATE review SET row = {row}, proof = {int(proof)} WHERE row = 2")
+        connection.sql("FROM review").write_parquet(str(folder / "forged"))
+    name = hashlib.sha256((folder / "forged").read_bytes()).hexdigest()
+    (folder / "forged").rename(path.with_name(f"{name}.parquet"))
+    statement = f"UPDATE runs SET review_sha256 = '{name}' WHERE review_sha256 IS NOT NULL"
+    tamper(folder, statement)
+
+
+def test_a_review_that_takes_up_a_settled_record_is_named(reviewed: Path) -> None:
+    forge_review(reviewed, 0, ProofReason.PROVEN)
+    found = check_reviewed(reviewed, 1, 2)
+    assert names(found, "settled for good")
+    assert not found.invariants["I4"]
+
+
+def test_a_review_that_says_what_the_tacs_do_not_is_named(reviewed: Path) -> None:
+    forge_review(reviewed, 2, ProofReason.WRONG)
+    assert names(check_reviewed(reviewed, 1, 2), "is WRONG, must be PROVEN")
+
+
+def test_what_was_judged_with_a_key_that_is_lost_again_is_not_claimed(reviewed: Path) -> None:
+    found = check_reviewed(reviewed, 1)
+    assert {each.invariant for each in found.findings} == {Invariant.I10}
+    assert names(found, "its key is not held as registered")
+
+
+def test_facts_judged_with_a_key_that_is_lost_again_are_not_claimed(folder: Path) -> None:
+    with open_city(folder) as city:
+        found = verify(city, key_service(1, misheld=(1,)), ENGINE)
+    assert names(found, "TACs that were judged cannot be")
+    assert not found.invariants["I10"]
 
 
 class AbsentKeyService:

@@ -110,11 +110,13 @@ def test_an_image_altered_anywhere_wakes_nothing(remote: RemoteKeyService) -> No
     for place in range(0, len(image), 5):
         altered = bytearray(image)
         altered[place] ^= 1
-        with pytest.raises(KeyServiceError):
-            remote.wake_psam(bytes(altered))
+        for use in (remote.wake_psam, remote.renew_psam):
+            with pytest.raises(KeyServiceError):
+                use(bytes(altered))
     for damaged in (b"", image[:-1], image + b"\x00"):
-        with pytest.raises(KeyServiceError):
-            remote.wake_psam(damaged)
+        for use in (remote.wake_psam, remote.renew_psam):
+            with pytest.raises(KeyServiceError):
+                use(damaged)
 
 
 def test_the_psam_not_used_for_longest_loses_power_when_there_are_too_many() -> None:

@@ -41,7 +41,8 @@ RESULTS: dict[str, object] = {
     "verify_session_mac": None, "prove_tacs": bytes(5), "sign": bytes(64), "check_value": b"abc",
     "authenticate": bytes(8), "message_mac": bytes(4), "session_mac": bytes(4),
     "channel_cryptogram": bytes(8), "psam_make": messages.PsamAnswer(b"handle", 2, b"image"),
-    "psam_wake": messages.PsamAnswer(b"", 0, b""), "psam_reset": None,
+    "psam_wake": messages.PsamAnswer(b"", 0, b""),
+    "psam_renew": messages.PsamAnswer(b"", 0, b""), "psam_reset": None,
     "psam_transmit": messages.PsamAnswer(b"\x90\x00", 9, b""),
 }  # fmt: skip
 
