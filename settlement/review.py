@@ -27,11 +27,11 @@ from settlement.facts import UNJUDGED, record_rows
 from settlement.proof import Proof, prove_records
 from settlement.reconciliation.bucket import WAITING
 from settlement.reconciliation.inputs import file_number
-from settlement.registry import Registry, TacKeyRow
+from settlement.registry import Registry
 from settlement.runs import hash_of, proven_bytes, proven_facts
 from settlement.store.days import load_run
 from settlement.store.files import load_files
-from settlement.store.registry import load_registry, register
+from settlement.store.registry import load_registry, load_tac_keys, register
 from settlement.window import FileRow, OfficeState
 
 Rows = NDArray[np.int64]
@@ -59,13 +59,16 @@ def keep_review(city: City, office: OfficeState, key_service: KeyService) -> str
     Returns the SHA-256 of the kept review, None when there is nothing in it. Raises what the port
     raises, with nothing changed, and `StoredBytesError` when something kept is damaged.
     """
-    answered = [
-        (question.file, question.rows, _answers(city, question, key_service))
-        for question in _questions(city, office)
-    ]
+    questions = tuple(_questions(city, office))
+    while True:
+        known = load_tac_keys(city.database)
+        answered = [(each, _answers(city, each, key_service)) for each in questions]
+        # A key that showed itself in one file may judge records of another.
+        if load_tac_keys(city.database) == known:
+            break
     columns = [
-        (file_number(row.file.content_hash), rows[judged], answers[judged])
-        for row, rows, answers in answered
+        (file_number(question.file.file.content_hash), question.rows[judged], answers[judged])
+        for question, answers in answered
         for judged in [~np.isin(answers, UNJUDGED)]
         if judged.any()
     ]
@@ -95,7 +98,7 @@ def prove_in_city(city: City, records: bytes, key_service: KeyService) -> bytes:
 
 def prove_for_city(city: City, records: bytes, key_service: KeyService) -> Proof:
     """The same, and nothing is registered."""
-    known: tuple[TacKeyRow, ...] = load_registry(city.database).tac_keys
+    known = load_tac_keys(city.database)
     return prove_records(records, key_service, city.scheme.name, known)
 
 

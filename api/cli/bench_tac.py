@@ -8,7 +8,7 @@ records; a real day is kinder. Leaves keys and workers to the composition root.
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +32,8 @@ MESSAGE_BYTES = 22  # of a debit (cardcore.cryptograms)
 _FORGED_EVERY = 10_007
 #: The baselines take a record at a time and grow with their number only, so fewer will do.
 _CRYPTOGRAPHY_ROWS_MAX, _C_ROWS_MAX = 50_000, 300_000
+#: proc(5): writing 5 lets the peak of memory begin anew; the processes this thread started.
+_CLEAR_REFS, _CHILDREN = Path("/proc/self/clear_refs"), Path("/proc/thread-self/children")
 _STEPS = 5  # a suite: make the column, one core, two cores, cryptography, C
 
 Rates = dict[str, Any]
@@ -134,7 +136,8 @@ def suite_rates(
     advance()
     seconds, peaks_mib = {}, {}
     for processes, service in services.items():
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # peaks begin anew, proc(5)
+        with suppress(OSError):
+            _CLEAR_REFS.write_text("5", encoding="ascii")
         seconds[processes] = port_seconds(service, case)
         peaks_mib[processes] = peak_mib(["self", *(_workers() if processes > 1 else [])])
         advance()
@@ -166,7 +169,9 @@ def suite_rates(
 
 def _workers() -> list[str]:
     """The processes this one started that run now: those of the key service."""
-    return Path("/proc/thread-self/children").read_text(encoding="ascii").split()
+    with suppress(OSError):  # not every kernel lists children
+        return _CHILDREN.read_text(encoding="ascii").split()
+    return []
 
 
 def peak_mib(processes: Iterable[str]) -> int:

@@ -29,10 +29,13 @@ class AesLanes:
 
     The example of FIPS 197, appendix C.1:
 
-    >>> from hsm_sim.proof.cmac import encipher_blocks
+    >>> from hsm_sim.proof.bitslice import planes_of, words_of
     >>> key = np.array([[0x0001020304050607, 0x08090A0B0C0D0E0F]], np.uint64)
     >>> block = np.array([[0x0011223344556677, 0x8899AABBCCDDEEFF]], np.uint64)
-    >>> " ".join(f"{word:016X}" for word in encipher_blocks(AesLanes, key, block)[0])
+    >>> lanes = AesLanes(1)
+    >>> lanes.expand(lanes.load(planes_of(key, 1)))
+    >>> planes = lanes.planes(lanes.encipher(lanes.load(planes_of(block, 1))))
+    >>> " ".join(f"{word:016X}" for word in words_of(np.stack(planes), 1)[0])
     '69C4E0D86A7B0430 D8CDB78070B4C55A'
     """
 

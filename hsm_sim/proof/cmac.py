@@ -47,17 +47,6 @@ class BlockLanes(Protocol[State]):
         ...
 
 
-def encipher_blocks(cipher: type[BlockLanes[State]], keys: Words, blocks: Words) -> Words:
-    """One block a row under the row's own key: (n, 2) words each."""
-    result = np.empty((len(keys), 2), dtype=np.uint64)
-    for run, width in runs_of(len(keys), WORD_BITS * cipher.words_max):
-        lanes = cipher(width)
-        lanes.expand(lanes.load(planes_of(keys[run], width)))
-        enciphered = lanes.planes(lanes.encipher(lanes.load(planes_of(blocks[run], width))))
-        result[run] = words_of(np.stack(enciphered), run.stop - run.start)
-    return result
-
-
 def _double(planes: list[Plane]) -> list[Plane]:
     """Twice a block in GF(2^128); the planes are renamed, three are changed."""
     for bit in _OVERFLOWS:
@@ -87,7 +76,8 @@ def cmac_words(
     result = np.empty(len(keys), dtype=np.uint64)
     lanes = None
     last = blocks.shape[1] - 2
-    for run, width in runs_of(len(keys), WORD_BITS * cipher.words_max):
+    for run, rows in runs_of(len(keys), WORD_BITS * cipher.words_max):
+        width = -(-rows // WORD_BITS)
         if lanes is None or lanes.width != width:
             lanes = cipher(width)
         lanes.expand(lanes.load(planes_of(keys[run], width)))
@@ -104,5 +94,5 @@ def cmac_words(
                 _add(lanes.planes(block), subkey)
             state = lanes.encipher(block)
         assert state is not None
-        result[run] = words_of(np.stack(lanes.planes(state)[:64]), run.stop - run.start)[:, 0]
+        result[run] = words_of(np.stack(lanes.planes(state)[:64]), rows)[:, 0]
     return result

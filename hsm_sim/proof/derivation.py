@@ -11,7 +11,7 @@ from hsm_sim.proof import des
 from hsm_sim.proof.bitslice import Words
 
 #: From this many cards on, bit planes derive triple-DES keys faster than one ECB call does.
-PLANES_CARDS_MIN = 25_000
+PLANES_CARDS_MIN = 16_000
 
 
 def factor_blocks(factors: Words) -> bytes:

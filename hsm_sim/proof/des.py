@@ -8,13 +8,23 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from hsm_sim.proof.bitslice import ONES, Plane, Words, make_circuit, planes_of, runs_of, words_of
+from hsm_sim.proof.bitslice import (
+    WORD_BITS,
+    ArrayMachine,
+    IntegerMachine,
+    Machine,
+    P,
+    Words,
+    make_circuit,
+    runs_of,
+)
 from hsm_sim.proof.sboxes import DES_CIRCUITS
 
-#: Words a plane, at most. Longer planes spread NumPy's cost per call over more records, shorter
-#: ones stay nearer in the cache; docs/keys.md has the measurement.
-WORDS_MAX = 4096
-LANES_MAX = 64 * WORDS_MAX
+#: Rows of a run, at most. Longer planes spread NumPy's cost per call over more records, shorter
+#: ones stay nearer in the cache; docs/keys.md has the measurements.
+LANES_MAX = WORD_BITS * 4096
+#: Up to so many rows, planes are integers.
+INTEGER_ROWS_MAX = 65_536
 
 # FIPS 46-3, bits numbered from 1, the highest of the first byte.
 _INITIAL = tuple(
@@ -30,7 +40,7 @@ _PC2 = (14, 17, 11, 24, 1, 5, 3, 28, 15, 6, 21, 10, 23, 19, 12, 4, 26, 8, 16, 7,
         29, 32)  # fmt: skip
 _SHIFTS = (1, 1, 2, 2, 2, 2, 2, 2, 1, 2, 2, 2, 2, 2, 2, 1)
 _SBOXES = tuple(make_circuit(text, 6) for text in DES_CIRCUITS)
-_SCRATCH = 6 + max(circuit.scratch for circuit in _SBOXES)
+_SCRATCH = max(circuit.scratch for circuit in _SBOXES)
 #: Where each of the four results of each S-box goes in the other half.
 _TARGETS = tuple(tuple(_P.index(4 * box + place) for place in range(1, 5)) for box in range(8))
 
@@ -47,43 +57,69 @@ def _key_places() -> list[list[int]]:
 
 _KEY_PLACES = _key_places()
 
-Halves = tuple[list[Plane], list[Plane]]
+Halves = tuple[list[P], list[P]]
 
 
 def _rounds(
-    halves: Halves, key: Sequence[Plane | None], places: Iterable[list[int]], scratch: list[Plane]
-) -> Halves:
+    machine: Machine[P],
+    halves: Halves[P],
+    key: Sequence[P | None],
+    places: Iterable[list[int]],
+) -> Halves[P]:
     """Sixteen rounds in place. `key` is 64 planes; None stands for a plane of zeros."""
-    source, target = halves[1], halves[0]
+    target, source = halves
     for round_places in places:
         for box, (circuit, targets) in enumerate(zip(_SBOXES, _TARGETS, strict=True)):
             inputs = []
             for wire in range(6):
                 # The expansion E gives each S-box four bits of the half and a neighbour each side.
                 plane, bit = source[(4 * box - 1 + wire) % 32], key[round_places[6 * box + wire]]
-                if bit is None:
-                    inputs.append(plane)
-                else:
-                    inputs.append(np.bitwise_xor(plane, bit, scratch[wire]))
-            for place, result in zip(targets, circuit.run(inputs, scratch[6:]), strict=True):
-                np.bitwise_xor(target[place], result, target[place])
-        source, target = target, source
+                inputs.append(plane if bit is None else machine.mixed(plane, bit, wire))
+            for place, result in zip(targets, machine.run(circuit, inputs), strict=True):
+                target[place] = machine.added(target[place], result)
+        target, source = source, target
     # FIPS 46-3: the halves are exchanged before the final permutation.
     return source, target
 
 
-def _halves(block: Plane) -> Halves:
+def _halves(block: Sequence[P]) -> Halves[P]:
     """A block's planes after the initial permutation."""
     ordered = [block[bit - 1] for bit in _INITIAL]
     return ordered[:32], ordered[32:]
 
 
-def _block(halves: Halves) -> Plane:
+def _block(halves: Halves[P]) -> list[P]:
     """The planes of a block, by the final permutation."""
-    planes = np.empty((64, len(halves[0][0])), dtype=np.uint64)
-    for bit, plane in zip(_INITIAL, halves[0] + halves[1], strict=True):
-        planes[bit - 1] = plane
-    return planes
+    ordered = dict(zip(_INITIAL, halves[0] + halves[1], strict=True))
+    return [ordered[bit] for bit in range(1, 65)]
+
+
+def _cbc_run(machine: Machine[P], keys: Words, messages: Words) -> Words:
+    key = machine.planes(keys)
+    state: list[P] | None = None
+    for message in messages.T:
+        block = machine.planes(message)
+        if state is not None:
+            block = [machine.added(*pair) for pair in zip(block, state, strict=True)]
+        state = _block(_rounds(machine, _halves(block), key, _KEY_PLACES))
+    assert state is not None
+    return machine.words(state)
+
+
+def _triple_run(machine: Machine[P], key: bytes, blocks: Words) -> Words:
+    bits = [
+        machine.ones if byte >> place & 1 else None for byte in key for place in range(7, -1, -1)
+    ]
+    left, right = bits[:64], bits[64:]
+    # The final permutation of one DES and the initial one of the next undo each other.
+    halves = _rounds(machine, _halves(machine.planes(blocks)), left, _KEY_PLACES)
+    halves = _rounds(machine, halves, right, _KEY_PLACES[::-1])
+    halves = _rounds(machine, halves, left, _KEY_PLACES)
+    return machine.words(_block(halves))
+
+
+def _arrays(rows: int) -> ArrayMachine:
+    return ArrayMachine(rows, 6, _SCRATCH)
 
 
 def cbc_last_blocks(keys: Words, messages: Words) -> Words:
@@ -97,18 +133,11 @@ def cbc_last_blocks(keys: Words, messages: Words) -> Words:
     '3FA40E8A984D4815'
     """
     result = np.empty(len(keys), dtype=np.uint64)
-    for run, width in runs_of(len(keys), LANES_MAX):
-        key = list(planes_of(keys[run], width))
-        scratch = list(np.empty((_SCRATCH, width), dtype=np.uint64))
-        first, *others = messages[run].T
-        halves = _rounds(_halves(planes_of(first, width)), key, _KEY_PLACES, scratch)
-        for block in others:
-            message = _halves(planes_of(block, width))
-            for half, mixed_in in zip(halves, message, strict=True):
-                for plane, bits in zip(half, mixed_in, strict=True):
-                    np.bitwise_xor(plane, bits, plane)
-            halves = _rounds(halves, key, _KEY_PLACES, scratch)
-        result[run] = words_of(_block(halves), run.stop - run.start)[:, 0]
+    for run, rows in runs_of(len(keys), LANES_MAX):
+        if rows <= INTEGER_ROWS_MAX:
+            result[run] = _cbc_run(IntegerMachine(rows), keys[run], messages[run])
+        else:
+            result[run] = _cbc_run(_arrays(rows), keys[run], messages[run])
     return result
 
 
@@ -121,15 +150,10 @@ def encrypt_blocks(key: bytes, blocks: Words) -> Words:
     >>> f"{encrypt_blocks(key, np.array([0x0487123456789012], np.uint64))[0]:016X}"
     '4FEE1118CD14A8CC'
     """
-    bits = [ONES if byte >> place & 1 else None for byte in key for place in range(7, -1, -1)]
-    left, right = bits[:64], bits[64:]
     result = np.empty(len(blocks), dtype=np.uint64)
-    for run, width in runs_of(len(blocks), LANES_MAX):
-        scratch = list(np.empty((_SCRATCH, width), dtype=np.uint64))
-        halves = _halves(planes_of(blocks[run], width))
-        # The final permutation of one DES and the initial one of the next undo each other.
-        halves = _rounds(halves, left, _KEY_PLACES, scratch)
-        halves = _rounds(halves, right, _KEY_PLACES[::-1], scratch)
-        halves = _rounds(halves, left, _KEY_PLACES, scratch)
-        result[run] = words_of(_block(halves), run.stop - run.start)[:, 0]
+    for run, rows in runs_of(len(blocks), LANES_MAX):
+        if rows <= INTEGER_ROWS_MAX:
+            result[run] = _triple_run(IntegerMachine(rows), key, blocks[run])
+        else:
+            result[run] = _triple_run(_arrays(rows), key, blocks[run])
     return result

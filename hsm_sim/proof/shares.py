@@ -16,7 +16,7 @@ from hsm_sim.proof.bitslice import Words
 from hsm_sim.proof.lanes import LANES, Messages, Tacs, single_tacs
 
 #: Below this many rows one call a row is faster than filling lanes (docs/keys.md).
-BULK_ROWS_MIN = 1_500
+BULK_ROWS_MIN = {Algorithm.PBOC_3DES: 400, Algorithm.SM4: 2_700, Algorithm.AES: 1_800}
 
 _HEADER = struct.Struct("=BIII")  # algorithm, cards, rows, bytes a message
 Mask = NDArray[np.bool_]
@@ -38,7 +38,7 @@ class Share:
     def wrong(self) -> Mask:
         """For every row whether its TAC is not the card's."""
         keys = self.card_keys.take(self.row_cards, axis=0)
-        by_lanes = len(self) >= BULK_ROWS_MIN
+        by_lanes = len(self) >= BULK_ROWS_MIN[self.algorithm]
         tacs = (
             LANES[self.algorithm](keys, self.messages)
             if by_lanes

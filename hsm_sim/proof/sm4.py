@@ -42,9 +42,12 @@ class Sm4Lanes:
 
     The example of GB/T 32907, appendix A.1:
 
-    >>> from hsm_sim.proof.cmac import encipher_blocks
+    >>> from hsm_sim.proof.bitslice import planes_of, words_of
     >>> key = np.array([[0x0123456789ABCDEF, 0xFEDCBA9876543210]], np.uint64)
-    >>> " ".join(f"{word:016X}" for word in encipher_blocks(Sm4Lanes, key, key)[0])
+    >>> lanes = Sm4Lanes(1)
+    >>> lanes.expand(lanes.load(planes_of(key, 1)))
+    >>> planes = lanes.planes(lanes.encipher(lanes.load(planes_of(key, 1))))
+    >>> " ".join(f"{word:016X}" for word in words_of(np.stack(planes), 1)[0])
     '681EDF34D206965E 86B3E94F536E4246'
     """
 

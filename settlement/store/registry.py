@@ -64,10 +64,18 @@ def load_public_key(database: Database, sender: int, key_version: int) -> bytes 
     return None if text is None else bytes.fromhex(text)
 
 
+def load_tac_keys(database: Database) -> tuple[TacKeyRow, ...]:
+    """The TAC keys alone: they are asked for with every file."""
+    with database.read() as connection:
+        rows: tuple[TacKeyRow, ...] = _rows(connection, "tac_keys")
+    return rows
+
+
 def _load(connection: Connection) -> Registry:
-    rows: dict[str, Any] = {}
-    for kind, (table, row_type) in _TABLES.items():
-        names = [field.name for field in fields(row_type)]
-        query = select(*(table.c[name] for name in names))
-        rows[kind] = tuple(sorted(row_type(*row) for row in connection.execute(query)))
-    return Registry(**rows)
+    return Registry(**{kind: _rows(connection, kind) for kind in _TABLES})
+
+
+def _rows(connection: Connection, kind: str) -> tuple[Any, ...]:
+    table, row_type = _TABLES[kind]
+    query = select(*(table.c[field.name] for field in fields(row_type)))
+    return tuple(sorted(row_type(*row) for row in connection.execute(query)))

@@ -57,6 +57,16 @@ def test_without_a_compiler_the_figure_is_null_and_the_reason_stands_there(
         assert suite["one_core"]["ratio_to_c_loop"] is None
 
 
+def test_the_table_for_people_has_the_same_figures_and_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tac_loop, "_COMPILERS", ("no-such-compiler",))
+    result = CliRunner().invoke(app, ["bench", "tac", "--records", "1000"])
+    assert result.exit_code == 0, result.output
+    for text in ("pboc-3des", "one core 单核", "–", "no C loop: no C compiler"):
+        assert text in result.output
+
+
 def test_a_compiler_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler = tmp_path / "broken"
     compiler.write_text("#!/bin/sh\necho 'cannot find libcrypto' >&2\nexit 1\n", encoding="utf-8")

@@ -54,16 +54,22 @@ def sm4_sbox(value: int) -> int:
 
 def run(circuit: bitslice.Circuit) -> list[int]:
     """The outputs for every input, the first input and the first result being highest."""
-    inputs = np.arange(2**circuit.inputs, dtype=np.uint64)
-    bits = [inputs >> np.uint64(circuit.inputs - 1 - bit) for bit in range(circuit.inputs)]
-    given_bits = [bit.copy() for bit in bits]
-    scratch = list(np.zeros((circuit.scratch, len(inputs)), np.uint64))
-    results = circuit.run(bits, scratch)
-    assert all(np.array_equal(bit, was) for bit, was in zip(bits, given_bits, strict=True))
-    return [
-        int("".join(str(int(plane[value]) & 1) for plane in results), 2)
-        for value in range(len(inputs))
+    values = range(2**circuit.inputs)
+    bits = [
+        np.array([value >> circuit.inputs - 1 - bit & 1 for value in values], np.uint64)
+        for bit in range(circuit.inputs)
     ]
+    given_bits = [bit.copy() for bit in bits]
+    scratch = list(np.zeros((circuit.scratch, len(values)), np.uint64))
+    results = [plane & np.uint64(1) for plane in circuit.run(bits, scratch)]
+    assert all(np.array_equal(bit, was) for bit, was in zip(bits, given_bits, strict=True))
+    outputs = [int("".join(str(plane[value]) for plane in results), 2) for value in values]
+    # The same over integers, one bit a value.
+    whole = [sum(int(bit[value]) << value for value in values) for bit in bits]
+    shown = circuit.run_integers(whole, (1 << len(values)) - 1)
+    for value in values:
+        assert int("".join(str(plane >> value & 1) for plane in shown), 2) == outputs[value]
+    return outputs
 
 
 @pytest.mark.parametrize("box", range(8))
@@ -87,6 +93,10 @@ def test_the_sm4_circuit_is_the_s_box_of_gb_t_32907() -> None:
 @given(st.integers(1, 200), st.integers(1, 3), st.integers(0, 2**32))
 def test_words_become_planes_and_come_back(rows: int, words: int, seed: int) -> None:
     columns = np.random.default_rng(seed).integers(0, 2**64, (rows, words), np.uint64)
+    integers, arrays = bitslice.IntegerMachine(rows), bitslice.ArrayMachine(rows, 0, 0)
+    first = columns[:, 0]
+    assert integers.words(integers.planes(first)).tolist() == first.tolist()
+    assert arrays.words(arrays.planes(first)).tolist() == first.tolist()
     width = -(-rows // 64)
     planes = bitslice.planes_of(columns, width)
     assert planes.shape == (64 * words, width)

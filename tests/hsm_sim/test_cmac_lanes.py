@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm
 from hsm_sim.proof.aes import AesLanes
-from hsm_sim.proof.bitslice import Words
-from hsm_sim.proof.cmac import cmac_words, encipher_blocks
+from hsm_sim.proof.bitslice import Plane, Words, planes_of, words_of
+from hsm_sim.proof.cmac import BlockLanes, State, cmac_words
 from hsm_sim.proof.derivation import card_key_column
 from hsm_sim.proof.lanes import LANES, single_tacs
 from hsm_sim.proof.sm4 import Sm4Lanes
@@ -29,11 +29,21 @@ def words(rows: list[bytes]) -> Words:
 
 
 def enciphered(lanes: Lanes, keys: list[bytes], messages: list[bytes]) -> list[bytes]:
+    """One block a row under the row's own key."""
+    width = -(-len(keys) // 64)
     if lanes is AesLanes:
-        answer = encipher_blocks(AesLanes, words(keys), words(messages))
+        planes = _planes_of_blocks(AesLanes(width), keys, messages, width)
     else:
-        answer = encipher_blocks(Sm4Lanes, words(keys), words(messages))
+        planes = _planes_of_blocks(Sm4Lanes(width), keys, messages, width)
+    answer = words_of(np.stack(planes), len(keys))
     return [row.astype(">u8").tobytes() for row in answer]
+
+
+def _planes_of_blocks(
+    lanes: BlockLanes[State], keys: list[bytes], messages: list[bytes], width: int
+) -> list[Plane]:
+    lanes.expand(lanes.load(planes_of(words(keys), width)))
+    return lanes.planes(lanes.encipher(lanes.load(planes_of(words(messages), width))))
 
 
 def by_library(cipher: type[AES] | type[SM4], key: bytes, block: bytes) -> bytes:

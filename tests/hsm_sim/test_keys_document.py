@@ -52,5 +52,6 @@ def test_every_usage_and_every_reason_is_explained() -> None:
 
 
 def test_the_figures_of_the_code_stand_in_the_text() -> None:
-    assert f"`BULK_ROWS_MIN` ({BULK_ROWS_MIN})" in TEXT
+    rows = " ".join(f"{each.name} {least}" for each, least in BULK_ROWS_MIN.items())
+    assert f"`BULK_ROWS_MIN` ({rows})" in TEXT
     assert f"`SEQUENCES_RESERVED` ({SEQUENCES_RESERVED})" in TEXT

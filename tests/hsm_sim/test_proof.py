@@ -125,7 +125,7 @@ def test_mixed_columns_get_the_reasons_that_one_row_at_a_time_gives(
     rows: list[Row], held: set[int], *, bulk: bool, share_rows: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shares, "BULK_ROWS_MIN", 1 if bulk else 10**9)
+        patch.setattr(shares, "BULK_ROWS_MIN", dict.fromkeys(SUITES, 1 if bulk else 10**9))
         patch.setattr(proof, "SHARE_ROWS_MAX", share_rows)
         answer = prove_column(held, column(rows))
     assert list(answer) == row_by_row(held, rows)
@@ -233,7 +233,7 @@ def test_each_cards_key_is_derived_once_and_every_share_is_bounded(
 def test_a_long_column_of_every_suite_and_version_gets_the_reasons_of_its_rows() -> None:
     random = np.random.default_rng(5)
     rows = []
-    for number in range(2_800):
+    for number in range(10_000):
         version = int(random.choice(sorted(MASTERS)))
         factor, message = bytes([*bytes(7), number % 90]), random.bytes(MESSAGE_BYTES)
         honest = tac(version, factor, message)
@@ -271,7 +271,7 @@ def test_messages_of_every_length_are_padded_as_the_suite_pads_them(
     made = tac(version, bytes(8), message)
     row = Row(bytes(8), message, made, version, ALGORITHMS[version])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shares, "BULK_ROWS_MIN", 1)
+        patch.setattr(shares, "BULK_ROWS_MIN", dict.fromkeys(SUITES, 1))
         assert prove_column(MASTERS, column([row, row], message_bytes)) == bytes(2)
 
 

@@ -197,6 +197,34 @@ def test_a_worker_is_given_keys_of_cards_and_never_a_master(
             assert half not in sent
 
 
+def test_a_forked_copy_leaves_the_workers_to_the_process_they_belong_to(two: ProofWorkers) -> None:
+    two.prove(KEYS, COLUMN)
+    [of_parent] = two._workers
+    two._owner = -1  # as the copy sees it: made by another process
+    assert two.prove(KEYS, COLUMN) == EXPECTED
+    assert of_parent not in two._workers
+    assert Path("/proc", str(of_parent.pid)).exists()
+    of_parent.end()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS.values())
+def test_a_share_arrives_as_it_was_sent(algorithm: Algorithm) -> None:
+    random = np.random.default_rng(3)
+    share = Share(
+        algorithm,
+        random.integers(0, 2**64, (5, 2), np.uint64),
+        random.integers(0, 5, 9).astype(np.uint32),
+        random.integers(0, 256, (9, 22), np.uint8),
+        random.integers(0, 2**32, 9, np.uint32),
+    )
+    arrived = Share.from_parts([part.tobytes() for part in share.parts()])
+    assert arrived.algorithm is algorithm
+    assert np.array_equal(arrived.card_keys, share.card_keys)
+    assert np.array_equal(arrived.row_cards, share.row_cards)
+    assert np.array_equal(arrived.messages, share.messages)
+    assert np.array_equal(arrived.tacs, share.tacs)
+
+
 def test_a_worker_shows_no_key_and_dumps_no_core(two: ProofWorkers) -> None:
     two.prove(KEYS, COLUMN)
     folder = Path("/proc") / str(two.pids[0])

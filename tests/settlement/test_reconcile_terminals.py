@@ -9,8 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore.batch import DeviceRegister
+from cardcore.keys import ProofReason
+from cardcore.records import TransactionRecord, encode_record
+from settlement.dispositions import Reason
+from settlement.reconciliation.inputs import file_number
 from settlement.reconciliation.terminals import SerialGap, continue_serials
-from tests.settlement.taps import BUS, DAY, TERMINALS, Desk, chain, proven
+from tests.settlement.taps import BUS, DAY, TERMINALS, Desk, Proven, chain, proven
 
 NEXT_DAY = DAY + timedelta(days=1)
 
@@ -94,6 +98,49 @@ def test_a_copy_of_a_settled_record_stands_against_nobody(tmp_path: Path) -> Non
     desk.terminals = TERMINALS
     desk.run(proven(life[1], rival, life[0]), day=NEXT_DAY)
     assert desk.table("conflicts") == []
+
+
+def held(record: TransactionRecord) -> Proven:
+    return encode_record(record), ProofReason.UNKNOWN_VERSION
+
+
+def test_a_record_judged_later_stands_against_one_of_its_serial_that_was_paid(
+    tmp_path: Path,
+) -> None:
+    life = chain(1, 1000, -160, -160)
+    first = [*proven(life[0]), held(life[1])]
+    desk = Desk(tmp_path)
+    desk.run(first)
+    rival = proven(replace(life[2], terminal_serial=1))
+    desk.run(rival, day=NEXT_DAY)
+    assert desk.reasons(rival) == [Reason.NONE]
+    key = (file_number(desk.hash_of(first)), 1)
+    desk.run(day=NEXT_DAY + timedelta(days=1), review={key: ProofReason.PROVEN})
+    assert desk.verdicts()[key].reason == Reason.TERMINAL_SERIAL_REUSED
+    assert desk.table("conflicts") == [(int(BUS, 16), 1)]
+
+
+def test_two_records_of_one_serial_judged_later_together_are_both_held(tmp_path: Path) -> None:
+    life = chain(1, 1000, -160, -160)
+    first = [*proven(life[0]), held(life[1]), held(replace(life[2], terminal_serial=1))]
+    desk = Desk(tmp_path)
+    desk.run(first)
+    keys = [(file_number(desk.hash_of(first)), row) for row in (1, 2)]
+    desk.run(day=NEXT_DAY, review=dict.fromkeys(keys, ProofReason.PROVEN))
+    reasons = {desk.verdicts()[key].reason for key in keys}
+    assert reasons == {Reason.TERMINAL_SERIAL_REUSED}
+
+
+def test_a_record_judged_later_is_no_second_record_of_its_terminal(tmp_path: Path) -> None:
+    life = chain(1, 1000, -160, -160)
+    first = [*proven(life[0]), held(life[1])]
+    desk = Desk(tmp_path)
+    desk.run(first)
+    key = (file_number(desk.hash_of(first)), 1)
+    registers = [_register(2, 2, 320)]
+    desk.run(proven(life[2]), day=NEXT_DAY, registers=registers, review={key: ProofReason.PROVEN})
+    ((_, _, _, *sums),) = desk.table("register_differences")
+    assert sums == [2, 320, 0, 1, 160, 0]  # what came in today
 
 
 def test_serials_start_at_one() -> None:

@@ -45,6 +45,14 @@ FAULTS: dict[str, Callable[[TransactionRecord], list[Proven]]] = {
         _row(r),
     ],
     "key lost": lambda r: [_row(r, ProofReason.UNKNOWN_VERSION)],
+    "key lost and serial reused": lambda r: [
+        _row(r, ProofReason.UNKNOWN_VERSION),
+        _row(replace(r, line=9, offline_counter=40, online_counter=40)),
+    ],
+    "key lost and cloned": lambda r: [
+        _row(r, ProofReason.UNKNOWN_VERSION),
+        _row(replace(r, terminal_serial=r.terminal_serial + 500)),
+    ],
     "wrong key version": lambda r: [_row(r, ProofReason.WRONG_VERSION)],
     "unknown algorithm": lambda r: [_row(r, ProofReason.UNKNOWN_ALGORITHM)],
     "forged beside": lambda r: [

@@ -21,8 +21,8 @@ from tests.settlement.test_reconcile_worlds import worlds
 from tests.support.auditor import Auditor
 
 LATE_FAULTS = (
-    "badly copied", "unknown algorithm", "stranger", "cloned by a stranger", "serial reused",
-    "cloned", "lost", "none",
+    "key lost and serial reused", "key lost and cloned", "badly copied", "unknown algorithm",
+    "stranger", "cloned by a stranger", "serial reused", "cloned", "lost", "none",
 )  # fmt: skip
 verdicts_of_a_key = st.sampled_from(
     [ProofReason.PROVEN] * 4 + [ProofReason.WRONG, ProofReason.WRONG_VERSION]
