@@ -11,6 +11,7 @@ from api.cli.output import EXIT_REFUSED, EXIT_USAGE, console_error
 from api.settings import SettingsRefusedError
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import InsecureKeyServiceWarning
+from settlement.errors import SettlementError
 
 app = typer.Typer(
     help="onecard 市民卡: cards, terminals, settlement, keys of a city.",
@@ -53,6 +54,8 @@ def _sentence(error: Exception) -> str | None:
         return f"{error}. Nothing was decided 未作任何判定; repeat the command when it answers."
     if isinstance(error, KeyServiceError):
         return f"The key service refuses 密钥服务拒绝: {error}."
+    if isinstance(error, SettlementError):
+        return f"{error}. Nothing was changed; `onecard verify` names what is damaged."
     cause = getattr(error, "orig", error)  # the driver's own error inside a database library's
     if "interrupted" in str(error).lower():
         return "Interrupted 已中断. The same command again goes on where this one stopped."

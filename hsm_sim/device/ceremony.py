@@ -116,14 +116,20 @@ def move(device: Device, ref: KeyRef, state: KeyState) -> KeyDescription:
 def set_validity(
     device: Device, ref: KeyRef, valid_from: date | None, valid_to: date | None
 ) -> KeyDescription:
-    """Say on which days a key is active; None: no bound."""
+    """Say on which days a key is active; None: no bound. A key that is over stays over, and one
+    that is active today is not taken back: cards are made with it.
+    """
+    today = device.today()
     with device.step("validity", str(ref)) as step:
         entry = _entry(step, ref)
-        if entry.description.state not in {KeyState.PREPARED, KeyState.ACTIVE}:
-            raise CeremonyError(f"{ref}: is {entry.description.state}; its days are over")
+        state = state_on(entry.description, today)
+        if state not in {KeyState.PREPARED, KeyState.ACTIVE}:
+            raise CeremonyError(f"{ref}: is {state}; its days are over")
         if valid_from is not None and valid_to is not None and valid_to < valid_from:
             raise CeremonyError(f"{ref}: its last day {valid_to} is before its first {valid_from}")
         described = replace(entry.description, valid_from=valid_from, valid_to=valid_to)
+        if state is KeyState.ACTIVE and state_on(described, today) is KeyState.PREPARED:
+            raise CeremonyError(f"{ref}: is active and cannot become prepared again")
         step.put(KeyEntry(described, entry.value))
         step.check_value = described.check_value
         step.detail = f"{valid_from or 'any day'} to {valid_to or 'any day'}"
@@ -160,7 +166,7 @@ def rotate(
             value,
             valid_from=rotation.first_day,
         )
-        last_day = rotation.first_day + timedelta(days=rotation.overlap_days - 1)
+        last_day = _last_day(rotation)
         old = [_retire(step, each, last_day, today) for each in held]
         step.detail = f"{ref} from {rotation.first_day}, the one before until {last_day}"
         return described, *(each for each in old if each is not None)
@@ -183,11 +189,13 @@ def give_pin(device: Device, role: str, pin: bytes) -> None:
     device.forgive(role)
 
 
-def make_component(device: Device, usage: KeyUsage) -> tuple[bytes, str]:
+def make_component(
+    device: Device, usage: KeyUsage, algorithm: Algorithm | None = None
+) -> tuple[bytes, str]:
     """A random component for a custodian to carry away, and its check value."""
     with device.step("component") as step:
         value = random(key_bytes(usage))
-        step.check_value = component_check_value(value, usage)
+        step.check_value = component_check_value(value, usage, algorithm)
         step.detail = f"for a {usage} key"
         return value, step.check_value
 
@@ -210,7 +218,8 @@ def combined_key(
         raise CeremonyError(f"components come from custodians: {', '.join(known)}")
     value = combine(list(components.values()), usage)
     shown = check_value(Key(usage, value), algorithm)
-    if not hmac.compare_digest(shown.encode(), expected.strip().upper().encode()):
+    stated = expected.strip().upper().encode(errors="replace")
+    if not hmac.compare_digest(shown.encode(), stated):
         raise CeremonyError(f"the key has check value {shown}, not the one expected")
     return value
 
@@ -267,9 +276,18 @@ def _check_rotation(rotation: Rotation, held: list[KeyDescription], today: date)
         raise CeremonyError(f"{name}: its first day {rotation.first_day} is over")
     if rotation.overlap_days < 0:
         raise CeremonyError(f"{name}: an overlap is 0 days or more")
+    try:
+        _last_day(rotation)
+    except OverflowError:
+        raise CeremonyError(f"{name}: its overlap ends on no day of the calendar") from None
     newest = held[-1]
     if state_on(newest, today) is KeyState.PREPARED:
         raise CeremonyError(f"{newest.ref}: is the next version already; activate it instead")
+
+
+def _last_day(rotation: Rotation) -> date:
+    """Of the version before."""
+    return rotation.first_day + timedelta(days=rotation.overlap_days - 1)
 
 
 def _retire(step: Step, old: KeyDescription, last_day: date, today: date) -> KeyDescription | None:

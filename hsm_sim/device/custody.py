@@ -178,7 +178,7 @@ def custody_document(custody: Custody) -> dict[str, Any]:
 
 
 def read_custody(device_id: str, document: Mapping[str, Any]) -> Custody:
-    """The other way. `KeyError`, `TypeError` or `ValueError` for a document that is none."""
+    """The other way. One of `NOT_OF_THE_FORM` for a document that is none."""
     cost = int(document["scrypt_cost"])
     if not SCRYPT_COST <= cost <= _SCRYPT_COST_MAX or cost & (cost - 1):
         raise ValueError("scrypt_cost is out of range")

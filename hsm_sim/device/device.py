@@ -9,7 +9,7 @@ new ones, and its log says which.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -114,12 +114,11 @@ class Device:
         device_id = random(_DEVICE_ID_BYTES).hex()
         storage_key = random(custodians.STORAGE_KEY_BYTES)
         custody = custodians.appoint(device_id, pins, storage_key, random)
-        folder.make()
-        with folder.lock():
+        with folder.making():
             log = DeviceLog(folder, device_id)
             event = Event(now(), tuple(pins), "init", reason=f"{len(pins)} custodians")
             document = DeviceDocument(
-                device_id, now(), is_demonstration, 0, custody, (), log.following(event)
+                device_id, now(), is_demonstration, 0, custody, (), log.following(event, 0)
             )
             device = cls(folder, document, storage_key, tuple(pins), log, now)
             folder.replace(ATTEMPTS, dict.fromkeys(pins, 0))
@@ -141,6 +140,7 @@ class Device:
         """
         folder = DeviceFolder(path)
         folder.read(DEVICE)
+        folder.check_private()
         with folder.lock():
             document = read_document(folder.read(DEVICE))
             log = DeviceLog(folder, document.device_id)
@@ -153,7 +153,7 @@ class Device:
                 storage_key = _admit(folder, custody, pins)
             except CardcoreError as error:
                 refused = Event(now(), roles, "open", Outcome.REFUSED, reason=str(error))
-                log.write(log.following(refused))
+                log.write(log.following(refused, document.generation))
                 raise
             device = cls(folder, document, storage_key, roles, log, now)
             device._catch_up()
@@ -273,7 +273,7 @@ class Device:
     def forgive(self, role: str) -> None:
         """Set a custodian's wrong tries back; his PIN was given anew."""
         with self._folder.lock():
-            self._folder.replace(ATTEMPTS, {**self._folder.read(ATTEMPTS), role: 0})
+            self._folder.replace(ATTEMPTS, {**read_tries(self._folder), role: 0})
 
     def _stored(self, step: Step) -> tuple[StoredKey, ...]:
         """The keys of a step, wrapped; those that did not change keep their block."""
@@ -293,10 +293,11 @@ class Device:
         return tuple(stored)
 
     def _commit(self, keys: tuple[StoredKey, ...], custody: Custody | None, event: Event) -> None:
-        entry = self._log.following(event)
+        generation = self.generation + 1
+        entry = self._log.following(event, generation)
         document = replace(
             self._document,
-            generation=self.generation + 1,
+            generation=generation,
             keys=keys,
             custody=custody,
             entry=entry,
@@ -314,7 +315,7 @@ class Device:
         self._take(document)
 
     def _write(self, event: Event) -> None:
-        self._log.write(self._log.following(event))
+        self._log.write(self._log.following(event, self.generation))
         self._log.seal(self.storage_key)
 
     def _catch_up(self) -> None:
@@ -354,6 +355,15 @@ def _living(document: DeviceDocument) -> Custody:
     return document.custody
 
 
+def read_tries(folder: DeviceFolder, roles: Iterable[str] = ()) -> dict[str, int]:
+    """Wrong PINs in a row by role, those of `roles` among them. `DeviceError` when damaged."""
+    tries = folder.read(ATTEMPTS)
+    counted = all(type(count) is int and count >= 0 for count in tries.values())
+    if not counted or not tries.keys() >= set(roles):
+        raise DeviceError(f"{ATTEMPTS} is damaged: restore the folder from a copy")
+    return tries
+
+
 def _admit(folder: DeviceFolder, custody: Custody, pins: Mapping[str, bytes]) -> bytes:
     """The storage key, for two custodians and their PINs. Tries are written before they count."""
     if len(pins) != OPENING_CUSTODIANS:
@@ -362,9 +372,7 @@ def _admit(folder: DeviceFolder, custody: Custody, pins: Mapping[str, bytes]) ->
     if not set(pins) <= set(known):
         # What was typed may be a PIN in the wrong place: it is not repeated.
         raise CustodyError(f"no custodian has that name; they are {', '.join(known)}")
-    tries = folder.read(ATTEMPTS)
-    if not all(isinstance(tries.get(role), int) for role in known):
-        raise DeviceError(f"{ATTEMPTS} is damaged: restore the folder from a copy")
+    tries = read_tries(folder, known)
     for role in pins:
         if tries[role] >= TRIES_MAX:
             raise CustodianLockedError(role)

@@ -22,7 +22,7 @@ from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState
 from hsm_sim.device import tr31
 from hsm_sim.device.custody import Custody, custody_document, read_custody
-from hsm_sim.device.errors import DeviceError
+from hsm_sim.device.errors import NOT_OF_THE_FORM, DeviceError
 from hsm_sim.device.key_names import entry_of, header_of, read_name
 from hsm_sim.device.log import LogEntry, canonical, read_entry
 from hsm_sim.vault import KeyEntry
@@ -104,7 +104,7 @@ def key_documents(keys: tuple[StoredKey, ...]) -> list[dict[str, Any]]:
 
 
 def read_keys(documents: list[Mapping[str, Any]]) -> tuple[StoredKey, ...]:
-    """The other way. `KeyError`, `TypeError`, `ValueError` or `KeyNameError` when they are none."""
+    """The other way. One of `NOT_OF_THE_FORM` or `KeyNameError` when they are none."""
     return tuple(
         StoredKey(
             KeyDescription(
@@ -152,15 +152,13 @@ def read_document(content: Mapping[str, Any]) -> DeviceDocument:
             read_keys(content["keys"]),
             read_entry(entry, int(entry["sequence"]), str(entry["previous"])),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, KeyServiceError):
+    except (*NOT_OF_THE_FORM, KeyServiceError):
         raise DeviceError(_DAMAGED) from None
 
 
 def prove_document(content: Mapping[str, Any], storage_key: bytes) -> None:
     """`DeviceError` unless the file is as the device wrote it; it names the keys that are not."""
-    rest = {name: value for name, value in content.items() if name != "seal"}
-    seal = str(content.get("seal"))
-    if not hmac.compare_digest(file_seal(rest, storage_key).encode(), seal.encode()):
+    if not seal_holds(content, storage_key):
         for each in read_document(content).keys:
             load_key(storage_key, each)
         raise DeviceError(_DAMAGED)
@@ -170,6 +168,16 @@ def file_seal(content: Mapping[str, Any], protection_key: bytes) -> str:
     """HMAC-SHA256 over the canonical JSON of a file that holds keys under `protection_key`."""
     key = HKDF(SHA256(), 32, salt=None, info=b"onecard file of keys").derive(protection_key)
     return hmac.new(key, canonical(content), hashlib.sha256).hexdigest()
+
+
+def seal_holds(content: Mapping[str, Any], protection_key: bytes) -> bool:
+    """Whether a file's `seal` is that of all the rest of it."""
+    rest = {name: value for name, value in content.items() if name != "seal"}
+    try:
+        made = file_seal(rest, protection_key)
+    except (ValueError, RecursionError):  # JSON that this device would not write
+        return False
+    return hmac.compare_digest(made.encode(), str(content.get("seal")).encode(errors="replace"))
 
 
 def _text(value: date | KeyRef | None) -> str | None:

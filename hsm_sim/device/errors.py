@@ -15,6 +15,10 @@ from collections.abc import Mapping
 
 from cardcore.errors import KeyServiceError
 
+#: What reading a JSON document that somebody altered can run into: another field, another type,
+#: a number that is none (1e999), half a character.
+NOT_OF_THE_FORM = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+
 
 class DeviceError(KeyServiceError):
     """The device cannot be worked with; the message says what lies wrong and what to do."""

@@ -5,16 +5,15 @@ Decides nothing. What is seen here is as the files say it; only two custodians c
 and hash of its seal.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hsm_sim.device.device import TRIES_MAX
+from hsm_sim.device.device import TRIES_MAX, read_tries
 from hsm_sim.device.document import DeviceDocument, read_document
 from hsm_sim.device.errors import LogError
-from hsm_sim.device.log import DeviceLog
-from hsm_sim.device.storage import ATTEMPTS, DEVICE, LOG, DeviceFolder
+from hsm_sim.device.log import DeviceLog, read_line
+from hsm_sim.device.storage import DEVICE, LOG, DeviceFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +32,14 @@ def look(path: Path) -> DeviceDocument:
 
 def locked_custodians(path: Path) -> tuple[str, ...]:
     """Who typed too many wrong PINs."""
-    tries = DeviceFolder(path).read(ATTEMPTS)
+    tries = read_tries(DeviceFolder(path))
     return tuple(role for role, count in tries.items() if count >= TRIES_MAX)
 
 
 def log_lines(path: Path) -> list[dict[str, Any]]:
     """The log as it lies there, whether it holds or not; what is no entry is left out."""
-    found = []
-    for line in DeviceFolder(path).read_from(LOG, 0).splitlines():
-        try:
-            document = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(document, dict):
-            found.append(document)
-    return found
+    lines = DeviceFolder(path).read_from(LOG, 0).splitlines()
+    return [document for document in map(read_line, lines) if document is not None]
 
 
 def prove_log(path: Path, noted_head: str | None = None) -> LogProof:

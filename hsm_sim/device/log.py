@@ -9,7 +9,8 @@ space, UTF-8; `previous` is the hash of the line before, and of the device's nam
 So an entry that is changed, removed or put elsewhere is found by anybody. A tail that is cut off is
 found by the seal: count and hash of the end, under a key made from the storage key. Entries that
 were written while no storage key was at hand (a wrong PIN) are sealed at the next opening; until
-then only the chain holds them.
+then only the chain holds them. Every entry says how often the keys had been changed by then: keys
+that were put back to an older day do not fit a log that tells of the days since.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from hsm_sim.device.errors import LogError
+from hsm_sim.device.errors import NOT_OF_THE_FORM, LogError
 from hsm_sim.device.storage import LOG, LOG_SEAL, DeviceFolder
 
 REASON_CHARACTERS_MAX = 400
@@ -57,9 +58,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """An event at its place: `sequence` counts from 1."""
+    """An event at its place: `sequence` counts from 1, `generation` the changes of keys and
+    custody up to this one.
+    """
 
     sequence: int
+    generation: int
     event: Event
     previous: str
 
@@ -75,6 +79,7 @@ class LogEntry:
     def _content(self) -> dict[str, Any]:
         return {
             "sequence": self.sequence,
+            "generation": self.generation,
             "time": self.event.time.isoformat(timespec="seconds"),
             "roles": list(self.event.roles),
             "action": self.event.action,
@@ -106,6 +111,7 @@ def read_entry(document: Mapping[str, Any], sequence: int, previous: str) -> Log
     try:
         entry = LogEntry(
             int(document["sequence"]),
+            int(document["generation"]),
             Event(
                 datetime.fromisoformat(document["time"]),
                 tuple(map(str, document["roles"])),
@@ -117,13 +123,23 @@ def read_entry(document: Mapping[str, Any], sequence: int, previous: str) -> Log
             ),
             str(document["previous"]),
         )
-    except (KeyError, TypeError, ValueError):
+        is_whole = canonical(entry.document()) == canonical(document)
+    except (*NOT_OF_THE_FORM, RecursionError):
         raise LogError(sequence, "is no entry: it was changed") from None
-    if canonical(entry.document()) != canonical(document):
+    if not is_whole:
         raise LogError(sequence, "does not have the hash of what it says: it was changed")
     if (entry.sequence, entry.previous) != (sequence, previous):
         raise LogError(sequence, "does not follow the one before: one was removed or put elsewhere")
     return entry
+
+
+def read_line(line: bytes) -> dict[str, Any] | None:
+    """The JSON object of a line; None when it is none."""
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 class _Chain:
@@ -131,6 +147,7 @@ class _Chain:
 
     def __init__(self, device_id: str) -> None:
         self.hashes = [chain_start(device_id)]  # index: how many entries end there
+        self.generation = 0
 
     @property
     def count(self) -> int:
@@ -140,16 +157,16 @@ class _Chain:
         """Go on with whole lines."""
         entries = []
         for line in text.splitlines():
-            try:
-                document = json.loads(line)
-            except ValueError:
-                document = {}
-            if not isinstance(document, dict):
-                document = {}
-            entry = read_entry(document, self.count + 1, self.hashes[-1])
-            self.hashes.append(entry.hash)
+            entry = read_entry(read_line(line) or {}, self.count + 1, self.hashes[-1])
+            if entry.generation < self.generation:
+                raise LogError(entry.sequence, "tells of older keys than the one before it")
+            self.add(entry)
             entries.append(entry)
         return entries
+
+    def add(self, entry: LogEntry) -> None:
+        self.hashes.append(entry.hash)
+        self.generation = entry.generation
 
 
 class DeviceLog:
@@ -191,9 +208,9 @@ class DeviceLog:
         if len(whole) < len(text):
             self._folder.truncate(LOG, self._bytes_read)
 
-    def following(self, event: Event) -> LogEntry:
-        """The entry this event would be, were it written now."""
-        return LogEntry(self.count + 1, event, self.head)
+    def following(self, event: Event, generation: int) -> LogEntry:
+        """The entry this event would be, were it written now, with the keys of that generation."""
+        return LogEntry(self.count + 1, generation, event, self.head)
 
     def write(self, entry: LogEntry) -> None:
         """Append an entry made by `following`; it is on the disk when this returns."""
@@ -201,11 +218,12 @@ class DeviceLog:
         line = canonical(entry.document()) + b"\n"
         self._folder.append(LOG, line)
         self._bytes_read += len(line)
-        self._chain.hashes.append(entry.hash)
+        self._chain.add(entry)
 
     def settle(self, entry: LogEntry) -> None:
-        """See that an entry the device's file carries stands in the log: written when a power cut
-        came between the two, proven when it is there. `LogError` when the log was cut or changed.
+        """See that the entry the device's file carries stands in the log: written when a power cut
+        came between the two, proven when it is there. `LogError` when the log was cut or changed,
+        and when it tells of changes of keys that came later: then the file is an old one.
         """
         if (entry.sequence, entry.previous) == (self.count + 1, self.head):
             self.write(entry)
@@ -213,6 +231,12 @@ class DeviceLog:
             raise LogError(
                 min(entry.sequence, self.count + 1),
                 "is not the one the device's file carries: the log was cut or changed",
+            )
+        elif entry.generation != self._chain.generation:
+            raise LogError(
+                self.count,
+                "tells of changes that the device's file does not have: an older file was put in "
+                "its place",
             )
 
     def seal(self, storage_key: bytes) -> None:
@@ -230,7 +254,7 @@ class DeviceLog:
         try:
             sealed, head = int(document["count"]), str(document["hash"])
             mac = str(document["mac"])
-        except (KeyError, TypeError, ValueError):
+        except NOT_OF_THE_FORM:
             raise LogError(
                 self.count, f"cannot be held against {LOG_SEAL}: it is damaged"
             ) from None

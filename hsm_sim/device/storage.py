@@ -47,13 +47,30 @@ class DeviceFolder:
         if not names <= {*FILES, *(name + _NEW for name in FILES)}:
             raise DeviceError(f"{self.path} is not empty; name a new folder for the device")
 
-    def make(self) -> None:
-        """Make the folder, over what a power cut left of one. `DeviceError` when it is taken."""
+    @contextmanager
+    def making(self) -> Iterator[None]:
+        """Make the folder, over what a power cut left of one, and be its only writer.
+
+        `DeviceError` when it is taken, also by somebody who was quicker.
+        """
         self.check_empty()
         self.path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         self.path.chmod(_FOLDER_MODE)
-        for left in self.path.iterdir():
-            left.unlink()
+        with self.lock():
+            self.check_empty()
+            for left in self.path.iterdir():
+                if left.name != _LOCK:
+                    left.unlink()
+            yield
+
+    def check_private(self) -> None:
+        """`DeviceError` for a folder that others may look into: PINs can be tried on a copy of it,
+        and whoever writes there can set the count of wrong ones back.
+        """
+        if self.path.stat().st_mode & 0o077:
+            raise DeviceError(
+                f"{self.path}: others may open this folder; take that away with chmod 700"
+            )
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -96,7 +113,9 @@ class DeviceFolder:
         try:
             with path.open("rb") as file:
                 text = file.read(_DOCUMENT_BYTES_MAX + 1)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            if (self.path / DEVICE).exists():
+                raise DeviceError(f"{path} is missing: restore the folder from a copy") from None
             raise DeviceError(
                 f"{path} is not there; name the folder of a device with --device, "
                 "or make one with `onecard hsm ceremony init`"

@@ -9,7 +9,6 @@ all of them, with states, dates and the names of destroyed ones; it is never in 
 the hands of the custodians who hold its components.
 """
 
-import hmac
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +23,10 @@ from hsm_sim.device.document import (
     key_documents,
     load_key,
     read_keys,
+    seal_holds,
     store_key,
 )
-from hsm_sim.device.errors import CeremonyError
+from hsm_sim.device.errors import NOT_OF_THE_FORM, CeremonyError
 from hsm_sim.device.key_names import entry_of, header_of
 from hsm_sim.operations import state_on
 from hsm_sim.vault import check_value
@@ -112,13 +112,11 @@ def restore(
         step.check_value = check_value(Key(KeyUsage.TRANSPORT, key))
         if content.get("backup_key_check_value") != step.check_value:
             raise CeremonyError("the backup is under another backup key")
-        rest = {name: value for name, value in content.items() if name != "seal"}
-        seal = str(content.get("seal"))
-        if not hmac.compare_digest(file_seal(rest, key).encode(), seal.encode()):
+        if not seal_holds(content, key):
             raise CeremonyError("the backup was altered, or is under another backup key")
         try:
             stored = read_keys(content["keys"])
-        except (KeyError, TypeError, ValueError):
+        except NOT_OF_THE_FORM:
             raise CeremonyError("the backup is of another version") from None
         for each in stored:
             step.vault.restore(load_key(key, each))

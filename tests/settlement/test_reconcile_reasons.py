@@ -8,6 +8,7 @@ import pytest
 
 from cardcore.keys import ProofReason
 from cardcore.records import Concession, RecordFlag, RecordKind, Sector, encode_record
+from settlement import columnar
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.registry import HotlistRow, TerminalRow
 from tests.settlement.taps import (
@@ -307,3 +308,14 @@ def test_a_terminal_registered_late_is_known_from_then_on(tmp_path: Path) -> Non
     desk.terminals = (*TERMINALS[1:], TerminalRow(BUS, BUS_OPERATOR, "bus"))
     desk.run(proven(late), day=DAY + timedelta(days=1))
     assert reasons_of(desk, proven(late)) == [Reason.NONE]
+
+
+def test_sql_and_python_agree_which_reasons_are_held_and_which_may_go_away(tmp_path: Path) -> None:
+    with columnar.connect(tmp_path) as connection:
+        columnar.define_words(connection)
+        for reason in Reason:
+            ((disposition, retry),) = connection.execute(
+                "SELECT disposition($word), retry_may_help($word)", {"word": int(reason)}
+            ).fetchall()
+            assert disposition == reason.disposition, reason
+            assert retry == reason.retry_may_help, reason

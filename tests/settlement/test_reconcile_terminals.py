@@ -14,7 +14,19 @@ from cardcore.records import TransactionRecord, encode_record
 from settlement.dispositions import Reason
 from settlement.reconciliation.inputs import file_number
 from settlement.reconciliation.terminals import SerialGap, continue_serials
-from tests.settlement.taps import BUS, DAY, TERMINALS, Desk, Proven, chain, proven
+from settlement.registry import TerminalRow
+from tests.settlement.taps import (
+    BUS,
+    BUS_OPERATOR,
+    DAY,
+    KIOSK,
+    STRANGER,
+    TERMINALS,
+    Desk,
+    Proven,
+    chain,
+    proven,
+)
 
 NEXT_DAY = DAY + timedelta(days=1)
 
@@ -129,6 +141,24 @@ def test_two_records_of_one_serial_judged_later_together_are_both_held(tmp_path:
     desk.run(day=NEXT_DAY, review=dict.fromkeys(keys, ProofReason.PROVEN))
     reasons = {desk.verdicts()[key].reason for key in keys}
     assert reasons == {Reason.TERMINAL_SERIAL_REUSED}
+
+
+def test_a_link_of_the_chain_that_is_held_again_claims_nothing(tmp_path: Path) -> None:
+    """A ride at a terminal registered late, whose serial turns out to be used twice."""
+    life = chain(1, 1000, -160, -160, -160)
+    first = proven(life[0], replace(life[1], terminal=STRANGER))
+    desk = Desk(tmp_path)
+    desk.run(first)
+    desk.terminals += (TerminalRow(STRANGER, BUS_OPERATOR, "bus"),)
+    other = chain(2, 1000, -160, serials={BUS: 1, KIOSK: 2})
+    rival = proven(other[0], replace(other[1], terminal=STRANGER, terminal_serial=1))
+    key = (file_number(desk.hash_of(first)), 1)
+    # The card's next ride is missing, so its chain is looked at closely.
+    files = (proven(replace(life[3], terminal_serial=9)), rival)
+    desk.run(*files, day=NEXT_DAY, review={key: ProofReason.PROVEN})
+    verdict = desk.verdicts()[key]
+    assert (verdict.reason, verdict.chained) == (Reason.TERMINAL_SERIAL_REUSED, True)
+    assert [gap[4] for gap in desk.gaps()] == [160]
 
 
 def test_a_record_judged_later_is_no_second_record_of_its_terminal(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def may_be_taken_up(auditor: Auditor, reason: Reason, terminal: str, operator: i
     return reason is not Reason.TERMINAL_UNKNOWN or auditor.terminals.get(terminal) == operator
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(late_worlds(), st.sampled_from([1, 2]), st.data())
 def test_records_judged_later_end_as_the_auditor_says_and_the_float_is_exact(
     days: list[list[list[Proven]]], buckets: int, data: st.DataObject

@@ -51,6 +51,7 @@ FIRST, BOTH, THIRD = key_service(1), key_service(1, 2), key_service(1, 2, 3)
 MISHELD = key_service(1, 2, misheld=(2,))
 ENGINE = LocalEngine(1)
 WEEK = make_week()
+FEW_DAYS = make_week(days=ROTATED + 2)
 RIDE = f"{BUS_TERMINAL}-00000001"
 
 
@@ -95,7 +96,7 @@ def test_with_the_wrong_version_loaded_records_are_held_and_accepted_the_same_da
     keys = {"lost": FIRST, "misheld": MISHELD}[wrong]
     with make_office(tmp_path / "undisturbed") as other:
         audited, undisturbed = Audited(office), Audited(other)
-        for number, files in enumerate(WEEK.days):
+        for number, files in enumerate(FEW_DAYS.days):
             audited.receive(files, keys)
             undisturbed.receive(files, BOTH)
             if number >= ROTATED:

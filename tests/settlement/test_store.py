@@ -1,7 +1,9 @@
 """The control database: its schema, its promises, the registry in it."""
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from settlement.registry import (
     Registry,
     RegistryConflictError,
     SenderRow,
+    TacKeyRow,
     TerminalRow,
     decode_registry,
     encode_registry,
@@ -67,6 +70,8 @@ def test_two_processes_may_open_a_new_database_at_the_same_moment(tmp_path: Path
     [
         "UPDATE refusals SET detail = 'nothing happened'",
         "DELETE FROM refusals",
+        "UPDATE tac_keys SET check_value = '000000'",
+        "DELETE FROM tac_keys",
     ],
 )
 def test_the_database_itself_refuses_to_change_what_was_written(
@@ -80,6 +85,7 @@ def test_the_database_itself_refuses_to_change_what_was_written(
                     "VALUES ('', 1, '', 0, '2018-09-01 00:00:00')"
                 )
             )
+            connection.execute(text("INSERT INTO tac_keys VALUES ('shenzhen', 1, 1, '82676E')"))
         with pytest.raises(IntegrityError, match="append-only"), database.write() as connection:
             connection.execute(text(statement))
 
@@ -106,6 +112,14 @@ def test_a_registry_travels_to_another_city_as_one_document(tmp_path: Path) -> N
         assert load_public_key(two.database, SENDER, 2) is None
 
 
+def test_a_registry_written_before_there_were_keys_in_it_is_read() -> None:
+    document = json.loads(encode_registry(public_registry()))
+    del document["tac_keys"]
+    read = decode_registry(json.dumps(document).encode())
+    assert encode_registry(read) == encode_registry(replace(public_registry(), tac_keys=()))
+    assert read.tac_keys == ()
+
+
 def test_registering_the_same_rows_again_adds_nothing(tmp_path: Path) -> None:
     with make_office(tmp_path / "city") as city:
         assert register(city.database, public_registry()) == Registry()
@@ -117,6 +131,7 @@ CONFLICTS = [
     Registry(senders=(SenderRow(SENDER, 1, BUS, "00" * 32),)),
     Registry(names=(NameRow("line", 1, "二号线"),)),
     Registry(hotlist=(HotlistRow("1" * 20, 1), HotlistRow("1" * 20, 2))),
+    Registry(tac_keys=(TacKeyRow("shenzhen", 1, 1, "000000"),)),
 ]
 
 

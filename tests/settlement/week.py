@@ -24,7 +24,7 @@ from settlement.service import RunResult, close_day, receive_file, run_clearing
 from settlement.store.files import load_files
 from settlement.store.registry import load_registry
 from settlement.window import ClosedDay
-from tests.settlement.office import DAY, OTHER_SENDER, SENDER, Street, StreetCard
+from tests.settlement.office import DAY, OTHER_SENDER, Street, StreetCard
 from tests.support.auditor import Auditor, Entry
 
 ROTATED = 3  # the first day of version 2, counted from 0
@@ -156,6 +156,3 @@ def decisions(city: City, day: ClosedDay) -> dict[tuple[int, int], tuple[int, bo
 def _proof(record: bytes, versions: Sequence[int]) -> ProofReason:
     held = record[FIELD["key_version"].offset] in versions
     return ProofReason.PROVEN if held else ProofReason.UNKNOWN_VERSION
-
-
-__all__ = ["DAYS", "ROTATED", "SENDER", "Audited", "Week", "decisions", "make_week", "records"]

@@ -183,8 +183,9 @@ def test_a_destroyed_key_leaves_its_name_and_no_byte(device: Device, tmp_path: P
 
 
 def test_days_of_validity_are_kept_and_checked(device: Device, tmp_path: Path) -> None:
-    add(device, TAC_1)
+    generate(device, NewKey(TAC_1))
     set_validity(device, TAC_1, TODAY + DAY, TODAY + 3 * DAY)
+    move(device, TAC_1, KeyState.ACTIVE)
     held = reopen(folder(tmp_path)).vault.describe(TAC_1)
     states = [str(state_on(held, TODAY + n * DAY)) for n in (0, 1, 3, 4)]
     assert states == ["prepared", "active", "active", "retiring"]
@@ -192,6 +193,19 @@ def test_days_of_validity_are_kept_and_checked(device: Device, tmp_path: Path) -
         set_validity(device, TAC_1, TODAY, TODAY - DAY)
     move(device, TAC_1, KeyState.RETIRING)
     with pytest.raises(CeremonyError, match="its days are over"):
+        set_validity(device, TAC_1, None, None)
+
+
+def test_days_take_no_key_back_up_its_life(tmp_path: Path) -> None:
+    """An active key is not prepared again, and one whose last day is over stays over."""
+    device = make(tmp_path / "device")
+    add(device, TAC_1)
+    with pytest.raises(CeremonyError, match="cannot become prepared again"):
+        set_validity(device, TAC_1, TODAY + DAY, None)
+    set_validity(device, TAC_1, TODAY, TODAY)
+    set_validity(device, TAC_1, None, TODAY + DAY)
+    set_validity(device, TAC_1, None, TODAY - DAY)
+    with pytest.raises(CeremonyError, match="is retiring; its days are over"):
         set_validity(device, TAC_1, None, None)
 
 
@@ -240,6 +254,8 @@ def test_a_rotation_from_components_takes_exactly_those(device: Device) -> None:
         (Rotation(KeyUsage.LOAD, "demo", TODAY), "no version is held"),
         (Rotation(KeyUsage.TAC, "demo", TODAY - DAY), "is over"),
         (Rotation(KeyUsage.TAC, "demo", TODAY, -1), "an overlap is 0 days or more"),
+        (Rotation(KeyUsage.TAC, "demo", TODAY, 10**12), "ends on no day of the calendar"),
+        (Rotation(KeyUsage.TAC, "demo", date.max, 2), "ends on no day of the calendar"),
         (Rotation(KeyUsage.TAC, "full", TODAY), "a version is 0 to 255"),
         (Rotation(KeyUsage.TAC, "next", TODAY), "is the next version already"),
     ],
@@ -368,6 +384,7 @@ def test_a_backup_that_is_not_as_it_was_written_restores_nothing(tmp_path: Path)
         ({**document, "keys": [{**key, "state": "prepared"}]}, SHEETS, "was altered"),
         ({**document, "keys": []}, SHEETS, "was altered"),
         ({**document, "seal": ""}, SHEETS, "was altered"),
+        ({**document, "letter": "\ud800"}, SHEETS, "was altered"),
         ({**document, "format": "2"}, SHEETS, "not a backup"),
         (document, other_sheets, "another backup key"),
     ):
@@ -387,6 +404,8 @@ def test_a_component_made_here_is_random_and_recognised(device: Device, tmp_path
     value, shown = make_component(device, KeyUsage.TRANSPORT)
     assert shown == component_check_value(value, KeyUsage.TRANSPORT)
     assert value != make_component(device, KeyUsage.TRANSPORT)[0]
+    value, shown = make_component(device, KeyUsage.TAC, Algorithm.SM4)
+    assert shown == component_check_value(value, KeyUsage.TAC, Algorithm.SM4)
     assert files_with(value, folder(tmp_path)) == []
 
 

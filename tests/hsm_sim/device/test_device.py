@@ -4,7 +4,9 @@ import fcntl
 import json
 import os
 import stat
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from hsm_sim.device.ceremony import NewKey, generate, load, move, take_public_te
 from hsm_sim.device.device import Device, destroy
 from hsm_sim.device.errors import CeremonyError, DeviceError
 from hsm_sim.device.inspection import log_lines, look, prove_log
+from hsm_sim.device.storage import DeviceFolder
 from hsm_sim.operations import KeyOperations
 from hsm_sim.published_keys import published_key
 from tests.hsm_sim.device.devices import (
@@ -105,6 +108,8 @@ ALTERED: dict[str, Callable[[dict[str, Any]], object]] = {
     "another format": lambda document: document.update(format="onecard device 2"),
     "no pairs": lambda document: document["custody"].update(pairs={}),
     "another pair": lambda document: document["custody"]["pairs"].update({"甲+乙": "00" * 40}),
+    "a generation that is no number": lambda document: document.update(generation=float("inf")),
+    "half a character": lambda document: document.update(letter="\ud800"),
     "nothing": lambda document: document.clear(),
 }
 
@@ -138,10 +143,51 @@ def test_a_file_without_end_is_not_read_to_its_end(
         reopen(path)
 
 
-def test_tries_nobody_can_read_do_not_count_as_none(path: Path) -> None:
-    (path / "attempts.json").write_text("{}")
+@pytest.mark.parametrize(
+    "content", ["{}", '{"甲": "5", "乙": 0, "丙": 0}', '{"甲": -9, "乙": 0, "丙": 0}']
+)
+def test_tries_nobody_can_read_do_not_count_as_none(path: Path, content: str) -> None:
+    (path / "attempts.json").write_text(content)
     with pytest.raises(DeviceError, match=r"attempts\.json is damaged"):
         reopen(path)
+
+
+@pytest.mark.parametrize("name", ["attempts.json", "log-seal.json"])
+def test_a_file_that_is_missing_is_not_taken_for_no_device(path: Path, name: str) -> None:
+    (path / name).unlink()
+    with pytest.raises(DeviceError, match="is missing: restore the folder"):
+        reopen(path)
+
+
+@pytest.mark.parametrize("mode", [0o701, 0o710, 0o750, 0o777])
+def test_a_folder_that_others_may_open_is_not_opened(path: Path, mode: int) -> None:
+    path.chmod(mode)
+    with pytest.raises(DeviceError, match="chmod 700"):
+        reopen(path)
+    path.chmod(0o700)
+    assert reopen(path).vault.refs() == (TAC_1, TAC_2)
+
+
+def test_of_two_who_make_a_device_in_one_folder_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both find the folder free before either writes."""
+    both_looked = threading.Barrier(2, timeout=10)
+    look_once = DeviceFolder.check_empty
+
+    def check_empty(folder: DeviceFolder) -> None:
+        look_once(folder)
+        if not both_looked.broken and not (folder.path / "lock").exists():
+            both_looked.wait()
+
+    monkeypatch.setattr(DeviceFolder, "check_empty", check_empty)
+    with ThreadPoolExecutor(2) as pool:
+        made = [pool.submit(make, tmp_path / "device") for _ in range(2)]
+    (refused,) = (each.exception() for each in made if each.exception() is not None)
+    assert isinstance(refused, DeviceError)
+    assert "holds a device already" in str(refused)
+    (device,) = (each.result() for each in made if each.exception() is None)
+    assert reopen(tmp_path / "device").device_id == device.device_id
 
 
 def test_no_device_and_a_folder_that_is_taken_are_named(path: Path, tmp_path: Path) -> None:

@@ -7,10 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from cardcore.keys import KeyState
 from hsm_sim.device.ceremony import move
 from hsm_sim.device.errors import CustodyError, DeviceError, LogError
 from hsm_sim.device.inspection import log_lines, prove_log
-from hsm_sim.device.log import REASON_CHARACTERS_MAX, DeviceLog, Event, Outcome, read_entry
+from hsm_sim.device.log import (
+    REASON_CHARACTERS_MAX,
+    DeviceLog,
+    Event,
+    LogEntry,
+    Outcome,
+    canonical,
+    read_entry,
+)
 from hsm_sim.device.storage import DeviceFolder
 from tests.hsm_sim.device.devices import OTHER_PAIR, PAIR, TAC_1, TAC_2, add, make, reopen
 
@@ -79,6 +88,10 @@ TAMPERED: dict[str, tuple[Callable[[Lines], Lines], int]] = {
     "one twice": (lambda lines: [*lines[:2], lines[1], *lines[2:]], 3),
     "no JSON": (lambda lines: [*lines[:2], b"not an entry\n", *lines[2:]], 3),
     "no object": (lambda lines: [*lines[:2], b"[1]\n", *lines[2:]], 3),
+    "nested without end": (lambda lines: [*lines[:2], b"[" * 100_000 + b"\n", *lines[2:]], 3),
+    "half a character": (changed(1, "reason", "\ud800"), 2),
+    "a number that is none": (changed(1, "generation", float("inf")), 2),
+    "older keys": (changed(2, "generation", 1), 3),
     "the last cut off": (lambda lines: lines[:-1], 6),
     # The third entry stands in the device's file too, and is written again before the cut is found.
     "a tail cut off": (lambda lines: lines[:2], 4),
@@ -102,15 +115,15 @@ def forged(path: Path, change: Callable[[int, Event], Event | None]) -> DeviceLo
     """Write the log of a device anew, as whoever can hash could: a chain that holds."""
     device_id = json.loads((path / "device.json").read_text())["device_id"]
     folder = DeviceFolder(path.with_name("forged"))
-    folder.make()
-    log = DeviceLog(folder, device_id)
+    with folder.making():
+        log = DeviceLog(folder, device_id)
     previous = log.head
     for number, line in enumerate(log_lines(path), 1):
         honest = read_entry(line, number, previous)
         previous = honest.hash
         event = change(number, honest.event)
         if event is not None:
-            log.write(log.following(event))
+            log.write(log.following(event, honest.generation))
     (path / "log.jsonl").write_bytes((folder.path / "log.jsonl").read_bytes())
     return log
 
@@ -132,7 +145,37 @@ def test_a_seal_cannot_be_forged_with_the_tail(path: Path) -> None:
         reopen(path)
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "", '{"count": "x", "hash": 1}'])
+def test_keys_put_back_to_an_older_day_do_not_fit_the_log(path: Path) -> None:
+    """Whoever writes in the folder, and has no PIN, brings a destroyed key back from a copy."""
+    names = ("device.json", "log-seal.json")
+    older = {name: (path / name).read_bytes() for name in names}
+    move(reopen(path), TAC_1, KeyState.DESTROYED)
+    for name in names:
+        (path / name).write_bytes(older[name])
+        with pytest.raises(LogError, match="an older file was put in its place"):
+            prove_log(path)
+        with pytest.raises(LogError, match="an older file was put in its place"):
+            reopen(path)
+
+
+def test_no_entry_made_up_by_a_stranger_hides_an_older_file(path: Path) -> None:
+    older = (path / "device.json").read_bytes()
+    move(reopen(path), TAC_1, KeyState.DESTROYED)
+    (path / "device.json").write_bytes(older)
+    lines = log_lines(path)
+    generation = lines[2]["generation"]
+    assert [line["generation"] for line in lines] == [0, 1, 2, 2, 2, 2, 2, 3]
+    event = read_entry(lines[0], 1, lines[0]["previous"]).event
+    made_up = LogEntry(len(lines) + 1, generation, event, lines[-1]["hash"])
+    rewrite(path, lambda whole: [*whole, canonical(made_up.document()) + b"\n"])
+    with pytest.raises(LogError, match="tells of older keys than the one before"):
+        reopen(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{}", "[]", "", '{"count": "x", "hash": 1}', '{"count": 1e999, "hash": "", "mac": ""}'],
+)
 def test_a_damaged_seal_is_named(path: Path, content: str) -> None:
     (path / "log-seal.json").write_text(content)
     with pytest.raises(DeviceError, match=r"log-seal\.json"):
@@ -166,7 +209,7 @@ def test_a_log_cut_under_a_device_that_is_open_shuts_it(path: Path) -> None:
 
 def test_what_is_no_entry_is_left_out_of_a_list(path: Path) -> None:
     with (path / "log.jsonl").open("ab") as file:
-        file.write(b"[1]\nrubbish\n")
+        file.write(b"[1]\nrubbish\n" + b"[" * 100_000 + b"\n")
     assert len(log_lines(path)) == 6
 
 
