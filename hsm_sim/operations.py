@@ -14,7 +14,13 @@ from enum import Enum
 
 from cardcore import scp03
 from cardcore.crypto import SUITES
-from cardcore.errors import CryptogramError, KeyStateError, KeyUsageError, UnknownKeyError
+from cardcore.errors import (
+    CryptogramError,
+    KeyServiceError,
+    KeyStateError,
+    KeyUsageError,
+    UnknownKeyError,
+)
 from cardcore.keys import (
     IssuerChannelKeys,
     Key,
@@ -140,10 +146,13 @@ class KeyOperations:
         return key.message_mac(challenge, data)
 
     def encipher_message(self, ref: KeyRef, factor: bytes, blocks: bytes) -> bytes:
-        """See the port."""
+        """See the port. `KeyServiceError` for blocks that are not whole: only the key tells how
+        long one is, so no caller in another process could have known.
+        """
         key = self._card_key(ref, factor, _MESSAGE_USAGES, _Act.GO_ON, "protect a message")
         block_bytes = SUITES[self._masters.describe(ref).algorithm].block_bytes
-        assert len(blocks) % block_bytes == 0, (len(blocks), block_bytes)
+        if len(blocks) % block_bytes:
+            raise KeyServiceError(f"{ref}: {len(blocks)} bytes, not whole blocks of {block_bytes}")
         return key.encipher(blocks)
 
     def session_mac(self, ref: KeyRef, factor: bytes, session_input: bytes, data: bytes) -> bytes:

@@ -1,6 +1,8 @@
 """The command line `onecard`: one file a noun. See `docs/architecture.md` for the commands."""
 
+import io
 import sqlite3
+import sys
 import warnings
 from typing import NoReturn
 
@@ -35,6 +37,10 @@ app.command()(doctor.doctor)
 
 def main() -> None:
     """Entry point: whatever ends a command early is said in a sentence, never as a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that is no text, or a terminal without 中文, must not end a command half-way.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # Said once in words; a Python warning with a source line helps nobody at a terminal.
     warnings.simplefilter("ignore", InsecureKeyServiceWarning)
     try:

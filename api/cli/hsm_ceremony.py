@@ -13,14 +13,17 @@ import typer
 from api.cli import hsm_life
 from api.cli.hsm_device import (
     DEFAULT_DEVICE,
+    AlgorithmOption,
     ComponentOption,
     DeviceOption,
     ExpectOption,
     PinFileOption,
     TypedByOption,
+    algorithm_name,
     confirm,
     confirmed_check_value,
     gather_components,
+    given_pins,
     named_refusals,
     new_pins,
     open_device,
@@ -113,14 +116,16 @@ def new_pin(
 def component(
     out: Annotated[Path, typer.Option("--out", help="The file to write; it must be new.")],
     usage: Annotated[KeyUsage, typer.Option(help="What the key will be for.")],
+    algorithm: AlgorithmOption = None,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
     """Make a random component for one custodian to carry away. 生成密钥分量。"""
     if out.exists():
         refuse(f"{out} exists already; name a new file", EXIT_USAGE)
+    chosen = algorithm_name(algorithm, usage)
     with open_device(device, pin_file) as opened:
-        value, shown = ceremony.make_component(opened, usage)
+        value, shown = ceremony.make_component(opened, usage, chosen)
         write_private(out, f"{value.hex().upper()}\n{shown}\n")
         say(opened, f"Component 分量 in {out}, check value 检查值 {shown}")
 
@@ -213,11 +218,14 @@ def log(
     fault = ""
     with named_refusals():
         device_id = look(device).device_id
-        lines = log_lines(device)
         try:
+            if pin_file:
+                # Whoever opens the device has its seals proven under the storage key.
+                devices.Device.open(device, given_pins(device, pin_file)).close()
             proof = prove_log(device, noted_head)
         except DeviceError as error:
             fault = str(error)
+        lines = log_lines(device)
     if as_json:
         document = {"device": device_id, "holds": not fault, "fault": fault}
         if not fault:
@@ -228,10 +236,6 @@ def log(
     if fault:
         console_error.print(f"The log does not hold 日志不可信: {fault}", style="red", markup=False)
         raise typer.Exit(EXIT_REFUSED)
-    if pin_file:
-        # Whoever opens the device has its seals proven under the storage key, or is refused.
-        with open_device(device, pin_file):
-            pass
     if not as_json:
         console.print(
             f"{proof.count} entries hold 日志完整, {proof.sealed_count} of them sealed 已封; "

@@ -2,7 +2,7 @@
 
 Decides how secrets come in and what is asked before a step. Leaves every judgement to
 `hsm_sim.device`. Nothing secret is ever an argument of a command: those stand in the history of a
-shell and in the list of processes.
+shell and in the list of processes. No PIN is read before the process is hardened.
 """
 
 import getpass
@@ -35,6 +35,7 @@ from hsm_sim.device.key_names import KeyNameError, read_name
 from hsm_sim.device.log import HEAD_DIGITS_MIN
 from hsm_sim.published_keys import published_descriptions
 from hsm_sim.vault import check_value, key_algorithms
+from hsm_sim.wire.hardening import harden_process
 
 DEFAULT_DEVICE = Path("onecard-device")
 _FILE_BYTES_MAX = 1024
@@ -87,7 +88,7 @@ def named_refusals() -> Iterator[None]:
 def open_device(path: Path, pin_files: list[str] | None) -> Iterator[Device]:
     """The device in a folder, opened by two custodians. Production refuses public test keys."""
     with named_refusals():
-        device = Device.open(path, _pins(path, pin_files))
+        device = Device.open(path, given_pins(path, pin_files))
         try:
             refuse_public_keys(device)
             yield device
@@ -131,6 +132,7 @@ def algorithm_text(algorithm: Algorithm) -> str:
 
 def new_pins(roles: list[str], pin_files: list[str] | None) -> dict[str, bytes]:
     """First PINs of custodians, each typed twice unless it comes from a file."""
+    harden_process()
     pins = _read_files(pin_files)
     for role in roles:
         if role not in pins:
@@ -208,16 +210,20 @@ def ask_secret(prompt: str, otherwise: str) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """A file for its owner alone; one that exists is left as it is."""
+    """A file for its owner alone; one that exists is left as it is, and none is left half."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, _PRIVATE)
     except FileExistsError:
         refuse(f"{path} exists already; name a new file", EXIT_USAGE)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink()
+        raise
 
 
 def read_text(path: Path, bytes_max: int) -> str:
@@ -243,8 +249,9 @@ def say(device: Device, sentence: str) -> None:
     )
 
 
-def _pins(path: Path, pin_files: list[str] | None) -> dict[str, bytes]:
+def given_pins(path: Path, pin_files: list[str] | None) -> dict[str, bytes]:
     """PINs of two custodians. Whoever comes alone, or twice, is refused by the device itself."""
+    harden_process()
     pins = _read_files(pin_files)
     custody = look(path).custody
     if len(pins) >= OPENING_CUSTODIANS or custody is None:
@@ -282,6 +289,16 @@ def _read_files(values: list[str] | None, *, whole: bool = False) -> dict[str, b
         if not separator or not role or not path:
             # The value is not repeated: it may be what should have stood in the file.
             refuse("a custodian's file is given as NAME=PATH", EXIT_USAGE)
-        content = read_text(Path(path), _FILE_BYTES_MAX).encode()
-        found[role] = content if whole else content.partition(b"\n")[0].rstrip(b"\r")
+        content = _read_private(Path(path)).encode()
+        content = content if whole else content.partition(b"\n")[0].rstrip(b"\r")
+        if found.setdefault(role, content) != content:
+            raise CeremonyError(f"{role}: two different files are given for one custodian")
     return found
+
+
+def _read_private(path: Path) -> str:
+    """A file with a secret in it; one that others may read ends the command."""
+    text = read_text(path, _FILE_BYTES_MAX)
+    if path.stat().st_mode & 0o077:
+        refuse(f"{path}: others may read it; take that away with chmod 600", EXIT_USAGE)
+    return text

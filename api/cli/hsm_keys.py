@@ -164,6 +164,10 @@ def rotate(
     by_components = bool(from_components or component or typed_by)
     if by_components and len(refs) > 1:
         refuse("components make one key: rotate one at a time with them", EXIT_USAGE)
+    if expect is not None and not by_components:
+        refuse(
+            "--expect is for components: nobody knows the check value of a random key", EXIT_USAGE
+        )
     with open_device(device, pin_file) as opened:
         day = opened.today() if first_day is None else first_day.date()
         rotations = [

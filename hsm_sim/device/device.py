@@ -375,7 +375,7 @@ def _admit(folder: DeviceFolder, custody: Custody, pins: Mapping[str, bytes]) ->
     tries = read_tries(folder, known)
     for role in pins:
         if tries[role] >= TRIES_MAX:
-            raise CustodianLockedError(role)
+            raise CustodianLockedError(role, others=len(known) - 1)
     tries |= {role: tries[role] + 1 for role in pins}
     folder.replace(ATTEMPTS, tries)
     found = {role: custodians.custodian_secret(custody, role, pin) for role, pin in pins.items()}

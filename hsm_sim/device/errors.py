@@ -47,12 +47,15 @@ class WrongPinError(CustodyError):
 
 
 class CustodianLockedError(CustodyError):
-    """A custodian typed too many wrong PINs; two others give a new one."""
+    """A custodian typed too many wrong PINs; two others give a new one, where there are two."""
 
-    def __init__(self, role: str) -> None:
-        super().__init__(
-            f"{role}: locked after too many wrong PINs; two other custodians can give a new one"
+    def __init__(self, role: str, others: int) -> None:
+        way_out = (
+            "two other custodians can give a new one"
+            if others >= 2
+            else "nobody is left to give a new one, so restore a backup into a new device"
         )
+        super().__init__(f"{role}: locked after too many wrong PINs; {way_out}")
         self.role = role
 
 

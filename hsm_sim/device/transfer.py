@@ -9,6 +9,7 @@ all of them, with states, dates and the names of destroyed ones; it is never in 
 the hands of the custodians who hold its components.
 """
 
+import hmac
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,11 +80,17 @@ def export_block(device: Device, ref: KeyRef, transport: KeyRef) -> str:
 
 
 def backup(device: Device, components: Mapping[str, bytes], expected: str) -> dict[str, Any]:
-    """Every key of the device under a backup key from components, as a document for a file."""
+    """Every key of the device under a backup key from components, as a document for a file.
+
+    A transport key is refused: whoever else holds it could open what was made to stay here.
+    """
     with device.step("backup") as step:
         key = combined_key(device, components, KeyUsage.TRANSPORT, None, expected)
         step.check_value = check_value(Key(KeyUsage.TRANSPORT, key))
         entries = step.vault.entries()
+        for entry in entries:
+            if entry.value is not None and hmac.compare_digest(entry.value, key):
+                raise CeremonyError(f"{entry.description.ref}: is held here and is no backup key")
         step.detail = f"{len(entries)} keys"
         stored = tuple(
             store_key(key, entry, random, exportable=device.is_exportable(entry.description.ref))

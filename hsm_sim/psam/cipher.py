@@ -8,6 +8,9 @@ issuer's: the order of 80 70. Public programs agree: QR gates send the user, the
 bus validator calls the first factor the second level, the city's the first. The key stays until
 another is delivered, or until SELECT or a reset.
 
+How many levels there are is part of the PSAM and no choice of the terminal's: under a key one
+level too high, what CIPHER DATA makes of a card's factor and its complement is the card's key.
+
 CIPHER DATA enciphers whole blocks (P1 00, or 02 with more to come), or makes a MAC: P1 05 in one
 command, 07, 03…, 01 in several. Bit 2 says that 8 bytes of initial value come first, the
 challenge filled with zeros. The terminal pads the message, 80 and zeros to whole blocks, as it
@@ -45,7 +48,7 @@ _TYPES = frozenset(PsamKeyType)
 
 def deliver_key(psam: Context, apdu: CommandApdu) -> Decision:
     """DELIVERY KEY. Refusals in order: 6A86 levels, 6700, 6985 wrong directory, 6982 the type is
-    not delivered, 6A88 no such key.
+    not delivered, 6A88 no such key, or none at that level.
     """
     levels, kind = apdu.p1 >> 5, apdu.p1 & _TYPE_BITS
     if not 1 <= levels <= LEVELS_MAX:
@@ -57,7 +60,7 @@ def deliver_key(psam: Context, apdu: CommandApdu) -> Decision:
     if kind in _TYPES and PsamKeyType(kind) not in OPERATIONS:
         return StatusWord.SECURITY_NOT_SATISFIED
     key = psam.keys.get((PsamKeyType(kind), apdu.p2)) if kind in _TYPES else None
-    if key is None:
+    if key is None or levels != psam.profile.levels:
         return StatusWord.KEY_NOT_FOUND
     psam.masters.card_key(key.slot.ref, apdu.data)  # refused here when it is destroyed by now
     return Reply(session=replace(psam.session, delivered=Delivered(key, apdu.data)))

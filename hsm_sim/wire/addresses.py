@@ -3,8 +3,12 @@
 Decides how an address is written and read. Leaves connecting to `client`, waiting to `listeners`.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+PATH_BYTES_MAX = 107  # sun_path of unix(7), with its end
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 class AddressError(ValueError):
@@ -48,6 +52,6 @@ def read_host_port(text: str) -> tuple[str, int]:
     """
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isdecimal() or int(port) > 0xFFFF:
+    if not colon or not host or not _PORT.fullmatch(port) or int(port) > 0xFFFF:
         raise AddressError(f"{text!r} is not HOST:PORT; for example 127.0.0.1:9443")
     return host, int(port)

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from cardcore.errors import CardcoreError, KeyServiceUnavailableError
-from hsm_sim.wire.addresses import Address, TlsAddress, UnixAddress
+from hsm_sim.wire.addresses import PATH_BYTES_MAX, Address, TlsAddress, UnixAddress
 from hsm_sim.wire.frames import Frame, MessageError
 from hsm_sim.wire.messages import REQUEST_ID_MAX, Operation, decode_answer, encode_request
 from hsm_sim.wire.streams import Deadline, has_news, receive_frame, send_all
-from hsm_sim.wire.tls import client_context, refusal
+from hsm_sim.wire.tls import TlsSetupError, client_context, refusal
 
 _CREDENTIALS = struct.Struct("iII")
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Connection:
                 self._stream = _connect_unix(address, deadline)
             else:
                 self._stream = _connect_tls(address, deadline)
-        except OSError as error:
+        except (OSError, TlsSetupError, UnicodeError) as error:
             raise self._unavailable(error, timeout_seconds) from None
 
     def __del__(self) -> None:
@@ -106,8 +106,14 @@ class Connection:
                     f"no answer within {timeout_seconds:g} seconds; it is busy or stuck: repeat "
                     "later, and look at its log"
                 )
+            case OSError() if _is_too_long(self._address):
+                why = f"the path is too long for a socket, at most {PATH_BYTES_MAX} bytes"
             case ssl.SSLError():
                 why = f"TLS: {refusal(error)}; look at the certificates of both sides"
+            case TlsSetupError():
+                why = str(error)
+            case UnicodeError():
+                why = "that is no name of a host"
             case MessageError():
                 why = f"what answers there is not a key service of this version ({error})"
             case ConnectionError():
@@ -115,6 +121,11 @@ class Connection:
             case _:
                 why = f"{type(error).__name__}: {error}; repeat when it serves again"
         return KeyServiceUnavailableError(f"{self._address}: {why}")
+
+
+def _is_too_long(address: Address) -> bool:
+    """A system call says of such a path that something failed, and not what."""
+    return isinstance(address, UnixAddress) and len(os.fsencode(address.path)) > PATH_BYTES_MAX
 
 
 def _connect_unix(address: UnixAddress, deadline: Deadline) -> socket.socket:

@@ -37,7 +37,12 @@ class Event:
     why: str = ""
 
     def __str__(self) -> str:
-        text = ": ".join(part for part in (self.kind, self.who, self.what, self.why) if part)
+        return f"{self.kind}: {self.reason}"
+
+    @property
+    def reason(self) -> str:
+        """All but the kind, in one line."""
+        text = ": ".join(part for part in (self.who, self.what, self.why) if part)
         # What a client wrote stands in here: it must not write lines of its own.
         shown = (each if each.isprintable() else "?" for each in text[:_CHARACTERS_MAX])
         return "".join(shown)

@@ -52,7 +52,10 @@ def encode_frame(header: Mapping[str, object], parts: Sequence[bytes] = ()) -> b
     """
     lengths = [len(part) for part in parts]
     words = json.dumps({**header, "parts": lengths}, ensure_ascii=False, separators=(",", ":"))
-    head = words.encode()
+    try:
+        head = words.encode()
+    except UnicodeEncodeError:  # half of a character
+        raise MessageError("a text in the message is none") from None
     size = _HEAD.size + len(head) + sum(lengths)
     if size > FRAME_BYTES_MAX or len(head) > HEADER_BYTES_MAX:
         raise MessageError(f"a message of {size} bytes is too long: at most {FRAME_BYTES_MAX}")

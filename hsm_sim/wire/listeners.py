@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from hsm_sim.wire.addresses import PATH_BYTES_MAX
 from hsm_sim.wire.streams import Deadline, close_gently
 from hsm_sim.wire.tls import peer_subject, refusal
 
 _BACKLOG = 64
 _LOOPBACK = ("127.0.0.1", "::1")
-_PATH_BYTES_MAX = 107  # sun_path of unix(7), with its end
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: process, user, group
 
 
@@ -81,8 +81,8 @@ def listen_unix(path: Path, dialect: Dialect = Dialect.FRAMES) -> Listener:
 
     A socket that a killed service left behind is taken over. Raises `ListenError`.
     """
-    if len(os.fsencode(path)) > _PATH_BYTES_MAX:
-        raise ListenError(f"{path}: too long for a socket, at most {_PATH_BYTES_MAX} bytes")
+    if len(os.fsencode(path)) > PATH_BYTES_MAX:
+        raise ListenError(f"{path}: too long for a socket, at most {PATH_BYTES_MAX} bytes")
     _clear(path)
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # The mode is right from the first moment on; the mask is put back for what else writes files.
@@ -102,8 +102,8 @@ def _clear(path: Path) -> None:
     """Remove what a killed service left behind."""
     try:
         mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
+    except (FileNotFoundError, NotADirectoryError):
+        return  # what is wrong with the folder is said when the socket is made
     if not stat.S_ISSOCK(mode):
         raise ListenError(f"{path}: there is a file of that name, and it is no socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -134,7 +134,10 @@ def listen_loopback(host: str, port: int) -> Listener:
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
+        host.encode("idna")
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except UnicodeError:
+        raise ListenError(f"{host}:{port}: that is no name of a host") from None
     except OSError as error:
         raise ListenError(f"{host}:{port}: {error.strerror}. Is the port taken?") from None
 

@@ -62,15 +62,17 @@ class ServedDevice:
         if event.kind not in _KEPT or self._why_closed:
             return
         outcome = Outcome.DONE if event.kind in _DONE else Outcome.REFUSED
-        reason = ": ".join(part for part in (event.who, event.what, event.why) if part)
         try:
             with self._lock:
-                self._device.note(f"serve {event.kind}", outcome, reason=reason)
+                self._device.note(f"serve {event.kind}", outcome, reason=event.reason)
         except (DeviceError, OSError) as error:
             self._say(f"the device's log could not be written: {error}")
 
     def host_answer(self, who: str, message: bytes) -> bytes:
-        """The answer to a host command; see `hsm_sim.wire.host_commands.answer`."""
+        """The answer to a host command; see `hsm_sim.wire.host_commands.answer`.
+
+        Raises `KeyServiceUnavailableError` as `keys` does.
+        """
         self.keys()
 
         def note(command: str, code: str, reason: str) -> None:

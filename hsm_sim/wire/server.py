@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from cardcore.errors import KeyServiceUnavailableError
 from hsm_sim.wire.desk import Desk, Room, ServedKeys
 from hsm_sim.wire.events import Event, EventKind, Log
 from hsm_sim.wire.frames import MessageError
@@ -36,7 +37,7 @@ from hsm_sim.wire.streams import (
 )
 
 #: Who asks and one host command without its length; the answer, also without. No bytes at all end
-#: the connection: who is there does not speak this dialect.
+#: the connection: who is there does not speak this dialect. So does `KeyServiceUnavailableError`.
 HostAnswer = Callable[[str, bytes], bytes]
 _HOST_LENGTH = struct.Struct(">H")
 _ROOM_WAIT_SECONDS = 0.5
@@ -167,6 +168,8 @@ class Server:
         except (HalfSentError, MessageError) as error:
             close = close_gently  # why stands in the answer just sent
             self._log(Event(EventKind.REFUSED, who, "a message", str(error)))
+        except KeyServiceUnavailableError as error:
+            self._log(Event(EventKind.FAILED, who, "the connection", str(error)))
         except TimeoutError:
             seconds = f"not complete within {self._limits.message_seconds:g} seconds"
             self._log(Event(EventKind.REFUSED, who, "a message", seconds))

@@ -16,7 +16,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.cli import app, hsm_device
 from api.cli.hsm_device import ask_secret
 from api.composition import city_key_refs
 from api.settings import SettingsRefusedError
@@ -36,6 +36,7 @@ WIDE = {"COLUMNS": "200"}
 @pytest.fixture(autouse=True)
 def cheap_pins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(custody, "SCRYPT_COST", 16)
+    monkeypatch.setattr(hsm_device, "harden_process", lambda: None)
 
 
 class Room:
@@ -53,6 +54,7 @@ class Room:
     def file(self, name: str, text: str) -> Path:
         path = self.folder / name
         path.write_text(text)
+        path.chmod(0o600)
         return path
 
     def pins(self, *roles: str) -> list[str]:
@@ -68,6 +70,16 @@ class Room:
             for role in names
             for word in ("--component", f"{role}={self.folder / role}.{kind}")
         ]
+
+    def new_sheets(self, kind: str) -> tuple[list[str], str, list[bytes]]:
+        """Components of a new transport or backup key: options, the key's check value, bytes."""
+        parts = {}
+        for role in ("keeper-a", "keeper-b"):
+            out = self.folder / f"{role}.{kind}"
+            self.ceremony("component", "--usage", "transport", "--out", out)
+            assert stat.S_IMODE(out.stat().st_mode) == 0o600
+            parts[role] = bytes.fromhex(out.read_text().split()[0])
+        return self.sheets(*parts, kind=kind), key_check_value(parts), list(parts.values())
 
     def say(self, *words: str | Path, exit_code: int = 0, at: Path | None = None) -> str:
         """One command on the device; gives everything it said, on one line."""
@@ -109,16 +121,7 @@ def test_a_whole_ceremony_from_files_leaves_no_clear_secret_anywhere(
     room: Room, tmp_path: Path
 ) -> None:
     zmk, tac = "transport/bank/v1", "tac/demo/v1"
-    for role in ("keeper-a", "keeper-b"):
-        out = tmp_path / f"{role}.zmk"
-        room.ceremony("component", "--usage", "transport", "--out", out)
-        assert stat.S_IMODE(out.stat().st_mode) == 0o600
-    parts = {
-        role: bytes.fromhex((tmp_path / f"{role}.zmk").read_text().split()[0])
-        for role in ("keeper-a", "keeper-b")
-    }
-    zmk_sheets = room.sheets("keeper-a", "keeper-b", kind="zmk")
-    expected = key_check_value(parts)
+    zmk_sheets, expected, parts = room.new_sheets("zmk")
     room.ceremony("load", zmk, *zmk_sheets, "--expect", expected, "--activate")
     tac_value = key_check_value(SHEETS, KeyUsage.TAC)
     said = room.ceremony("load", tac, *room.sheets(), "--expect", tac_value, "--exportable")
@@ -130,12 +133,14 @@ def test_a_whole_ceremony_from_files_leaves_no_clear_secret_anywhere(
     room.ceremony("validity", "tac/issuer/v1", "--from", "2030-01-01", "--until", "2039-12-31")
     room.say("rotate", "tac/demo", "--overlap-days", "7", *room.pins())
     room.say("export", tac, "--under", zmk, "--out", tmp_path / "tac.block", *room.pins())
-
     backup = tmp_path / "all.backup"
-    room.ceremony("backup", "--out", backup, *zmk_sheets, "--expect", expected)
+    bak_sheets, bak_expected, bak_parts = room.new_sheets("bak")
+    said = room.ceremony("backup", "--out", backup, *zmk_sheets, "--expect", expected, exit_code=1)
+    assert f"{zmk}: is held here and is no backup key" in said
+    room.ceremony("backup", "--out", backup, *bak_sheets, "--expect", bak_expected)
     other = tmp_path / "other"
     room.init(at=other)
-    room.ceremony("restore", backup, *zmk_sheets, "--expect", expected, at=other)
+    room.ceremony("restore", backup, *bak_sheets, "--expect", bak_expected, at=other)
     assert room.keys(other) == room.keys()
 
     third = tmp_path / "third"
@@ -145,9 +150,9 @@ def test_a_whole_ceremony_from_files_leaves_no_clear_secret_anywhere(
     assert room.keys(third)[tac] == ("active", tac_value)
 
     with_secrets = Device.open(room.device, dict(list(PINS.items())[:2]))
-    secrets = [*PINS.values(), *SHEETS.values(), *parts.values(), with_secrets.storage_key]
+    secrets = [*PINS.values(), *SHEETS.values(), *parts, *bak_parts, with_secrets.storage_key]
     secrets += [each.value for each in with_secrets.vault.entries() if each.value]
-    assert len(secrets) == 3 + 2 + 2 + 1 + 6
+    assert len(secrets) == 3 + 2 + 2 + 2 + 1 + 6
     room.ceremony("destroy", tac, "--yes")
     room.ceremony("destroy", "tac/demo/v2", "--yes")
     room.say("keys")
@@ -163,9 +168,8 @@ def test_a_whole_ceremony_from_files_leaves_no_clear_secret_anywhere(
 
 def test_what_shows_a_secret_is_noticed(tmp_path: Path) -> None:
     secret = SHEETS["keeper-a"]
-    for number, text in enumerate(
-        (secret, secret.hex().encode(), secret.hex(" ").upper().encode(), repr(secret).encode())
-    ):
+    texts = (secret.hex().encode(), secret.hex(" ").upper().encode(), repr(secret).encode())
+    for number, text in enumerate((secret, *texts)):
         (tmp_path / f"{number}").write_bytes(b"x" + text + b"y")
     assert len(files_with(secret, tmp_path)) == 4
 

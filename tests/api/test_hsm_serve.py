@@ -46,6 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("device")
     for role in ROLES:
         (folder / role).write_text(f"pin of {role}\n")
+        (folder / role).chmod(0o600)
     done = onecard(
         "hsm", "ceremony", "init", "--device", folder / "device", "--public-test-keys", "demo",
         *pins(folder, 3),
@@ -226,6 +227,7 @@ def test_a_place_that_cannot_be_served_is_usage_before_any_pin_is_asked_for(
 
 def test_a_wrong_pin_serves_nothing(home: Path, tmp_path: Path) -> None:
     (tmp_path / "wrong").write_text("not it\n")
+    (tmp_path / "wrong").chmod(0o600)
     wrong = ["--pin-file", f"{ROLES[0]}={tmp_path / 'wrong'}", *pins(home, 2)[2:]]
     place = tmp_path / "keys.socket"
     done = onecard("hsm", "serve", "--device", home / "device", "--socket", place, *wrong)

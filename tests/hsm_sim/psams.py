@@ -60,8 +60,8 @@ def a_vault() -> KeyVault:
 VAULT = a_vault()
 
 
-def a_psam(vault: KeyVault = VAULT) -> Psam:
-    return make_psam(PROFILE, vault, FURTHER)
+def a_psam(vault: KeyVault = VAULT, levels: int = 1) -> Psam:
+    return make_psam(replace(PROFILE, levels=levels), vault, FURTHER)
 
 
 def send(psam: Psam, command: CommandApdu | str) -> ResponseApdu:

@@ -72,10 +72,9 @@ def card_key_of(ref: KeyRef, factor: bytes = FACTOR) -> CardKey:
 
 @pytest.mark.parametrize("number", [1, 4, 5])
 @pytest.mark.parametrize("factor", [FACTOR, FACTOR + ISSUER_FACTOR], ids=["1 level", "2 levels"])
-def test_a_card_accepts_an_update_that_the_psam_has_protected(
-    psam: Psam, number: int, factor: bytes
-) -> None:
+def test_a_card_accepts_an_update_that_the_psam_has_protected(number: int, factor: bytes) -> None:
     """UPDATE BINARY of EF15, enciphered and with a MAC, under the card's challenge."""
+    psam = a_psam(levels=len(factor) // 8)
     card = card_key_of(REFS[8, number], factor)
     block = card.suite.block_bytes
     assert send(psam, deliver(8, number, factor)).ok
@@ -182,6 +181,23 @@ def test_no_purchase_key_is_delivered_so_nobody_makes_a_session_key(psam: Psam) 
     session_input = cryptograms.purchase_session_input(bytes(4), 1, 1)
     answer = send(psam, cipher(0, session_input))
     assert answer == ResponseApdu(b"", StatusWord.CONDITIONS_NOT_SATISFIED)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+@pytest.mark.parametrize(("kind", "number"), REFS)
+def test_no_key_is_delivered_from_another_level_than_the_cards(
+    kind: int, number: int, levels: int
+) -> None:
+    """The attack: deliver the issuer's key and encipher a card's factor and its complement, which
+    is how that card's key is made.
+    """
+    psam = a_psam(levels=levels)
+    for depth in {1, 2, 3} - {levels}:
+        answer = send(psam, deliver(kind, number, (ISSUER_FACTOR * 3)[: 8 * depth]))
+        assert answer.sw == StatusWord.KEY_NOT_FOUND
+    factor_and_complement = FACTOR + bytes(byte ^ 0xFF for byte in FACTOR)
+    assert send(psam, cipher(0, factor_and_complement)).sw == StatusWord.CONDITIONS_NOT_SATISFIED
+    assert send(psam, deliver(kind, number, (ISSUER_FACTOR * 3)[: 8 * levels])).ok
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,9 @@ def test_an_image_altered_by_one_bit_or_cut_off_is_refused(psam: Psam) -> None:
 def test_an_image_with_a_right_check_sum_and_wrong_fields_is_refused(psam: Psam) -> None:
     body = psam.image()[:-8]
     wrong = {
-        "other version": b"OCP1" + body[4:],
+        "other version": b"OCP2" + body[4:],
+        "no level": body[:45] + b"\x00" + body[46:],
+        "four levels": body[:45] + b"\x04" + body[46:],
         "one key too many": body[:44] + bytes((body[44] + 1,)) + body[45:],
         "number of no run": body[:37] + b"\x00\x00\x00\x01" + body[41:],
         "more tries than there are": body[:41] + b"\xff" + body[42:],
@@ -101,7 +103,7 @@ def test_an_image_with_a_right_check_sum_and_wrong_fields_is_refused(psam: Psam)
 @given(st.binary(max_size=120), st.integers(0, 200))
 def test_any_bytes_are_an_image_or_a_decode_error(noise: bytes, kept: int) -> None:
     body = a_psam().image()[:-8]
-    for each in (noise, sealed(b"OCP2" + noise), sealed(body[:kept] + noise)):
+    for each in (noise, sealed(b"OCP3" + noise), sealed(body[:kept] + noise)):
         try:
             image = decode_image(each)
         except DecodeError:

@@ -39,7 +39,7 @@ def a_vault() -> KeyVault:
     vault = published_vault([*card_key_refs(LABEL, 1), SIGNING, DATA])
     vault.install(SM2_SIGNING, published_key(SM2_SIGNING), Algorithm.SM2)
     for version, algorithm in ((4, Algorithm.SM4), (5, Algorithm.AES)):
-        for usage in (KeyUsage.TAC, KeyUsage.PURCHASE):
+        for usage in (KeyUsage.TAC, KeyUsage.PURCHASE, KeyUsage.FILE_MAINTENANCE):
             ref = card_ref(usage, version)
             vault.install(ref, published_key(ref), algorithm)
     states = ((6, KeyState.PREPARED), (7, KeyState.RETIRING), (8, KeyState.ACTIVE))

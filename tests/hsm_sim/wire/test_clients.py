@@ -17,6 +17,8 @@ from cardcore.errors import KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import KeyDescription, KeyUsage, TacColumn
 from hsm_sim.operations import KeyOperations
 from hsm_sim.wire import messages
+from hsm_sim.wire.addresses import UnixAddress
+from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.desk import CHANNELS_MAX
 from hsm_sim.wire.events import EventKind
 from hsm_sim.wire.frames import LENGTH, encode_frame
@@ -242,11 +244,14 @@ def test_a_socket_that_cannot_be_is_refused_with_a_sentence(tmp_path: Path) -> N
     for path, why in (
         (tmp_path / "file", "no socket"),
         (tmp_path / "absent" / "socket", "folder"),
+        (tmp_path / "file" / "socket", "folder"),
         (tmp_path / ("x" * 120), "too long"),
     ):
         with pytest.raises(ListenError, match=why):
             listen_unix(path)
     assert (tmp_path / "file").read_text() == "x"
+    with pytest.raises(KeyServiceUnavailableError, match="path is too long for a socket"):
+        RemoteKeyService(UnixAddress(tmp_path / ("x" * 120))).public_key(SIGNING)
 
 
 def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(tmp_path: Path) -> None:

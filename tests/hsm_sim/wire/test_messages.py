@@ -212,6 +212,11 @@ def test_a_message_longer_than_the_limit_is_not_sent() -> None:
         encode_frame({}, [bytes(FRAME_BYTES_MAX)])
 
 
+def test_half_of_a_character_is_not_sent() -> None:
+    with pytest.raises(MessageError, match="a text in the message is none"):
+        encode_frame({"label": "\ud800"})
+
+
 WRONG_FORMS: list[tuple[dict[str, object], str]] = [
     ({"operation": "drop_keys"}, "'drop_keys' is not known"),
     ({"operation": "__init__"}, "'__init__' is not known"),

@@ -96,6 +96,7 @@ CALLS: list[Callable[[KeyService], object]] = [
     lambda keys: keys.message_mac(MAINTENANCE, FACTOR, bytes(4), b"command"),
     lambda keys: keys.message_mac(MAINTENANCE, FACTOR, bytes(8), b""),
     lambda keys: keys.encipher_message(MAINTENANCE, FACTOR, bytes(24)),
+    lambda keys: keys.encipher_message(card_ref(KeyUsage.FILE_MAINTENANCE, 4), FACTOR, bytes(24)),
     lambda keys: keys.session_mac(PURCHASE, FACTOR, bytes(range(8)), b"amount"),
     lambda keys: keys.session_mac(card_ref(KeyUsage.PURCHASE, 4), FACTOR, bytes(8), b"amount"),
     lambda keys: keys.session_mac(TAC, FACTOR, bytes(8), b"amount"),

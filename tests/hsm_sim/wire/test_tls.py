@@ -142,8 +142,19 @@ def test_files_that_are_no_certificates_are_named_in_the_refusal(tmp_path: Path)
         with pytest.raises(TlsSetupError, match=why):
             server_context(certificate, private_key, clients)
         service = RemoteKeyService(TlsAddress("127.0.0.1", 1, certificate, private_key, clients), 1)
-        with pytest.raises(TlsSetupError, match=why):
+        with pytest.raises(KeyServiceUnavailableError, match=why):
             service.public_key(SIGNING)
+
+
+@pytest.mark.parametrize("host", ["钥匙" * 40, "钥匙.."])
+def test_what_is_no_name_of_a_host_is_said_on_both_sides(tmp_path: Path, host: str) -> None:
+    authority = Authority(tmp_path, "city")
+    paper = authority.issue("one")
+    papers = (paper.certificate, paper.private_key, authority.path)
+    with pytest.raises(ListenError, match="no name of a host"):
+        listen_tls(host, 0, server_context(*papers))
+    with pytest.raises(KeyServiceUnavailableError, match="no name of a host"):
+        RemoteKeyService(TlsAddress(host, 1, *papers), 1).public_key(SIGNING)
 
 
 def test_a_port_that_is_taken_is_refused_with_a_sentence(street: Street) -> None:
@@ -152,7 +163,20 @@ def test_a_port_that_is_taken_is_refused_with_a_sentence(street: Street) -> None
         listen_tls("127.0.0.1", street.address.port, context)
 
 
-@pytest.mark.parametrize("text", ["", "9443", ":9443", "host:", "host:x", "host:65536", "host:-1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "9443",
+        ":9443",
+        "host:",
+        "host:x",
+        "host:65536",
+        "host:-1",
+        "host:" + "9" * 5000,
+        "host:９",
+    ],
+)
 def test_a_text_that_is_no_host_and_port_is_refused(text: str) -> None:
     with pytest.raises(AddressError, match=r"127\.0\.0\.1:9443"):
         read_host_port(text)
