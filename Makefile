@@ -52,8 +52,9 @@ lint: dev-setup ## Check form, types and the direction of imports
 coverage: dev-setup ## Run every test and print the lines and branches that none of them reached
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --cov --cov-report=term-missing:skip-covered
 
-bench: setup ## Measure one tap against the journal's own fsync
+bench: setup ## Measure one tap beside its fsyncs, and TACs beside one call a record and a loop in C
 	$(BIN)/onecard bench tap
+	$(BIN)/onecard bench tac
 
 soak: dev-setup ## Many more examples, random APDUs, a key service that keeps dying, the fuzzers (an hour or so)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --hypothesis-profile=soak

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from api.settings import (
     KEY_SERVICE_TIMEOUT_SECONDS,
@@ -41,6 +41,9 @@ from hsm_sim.vault import KeyVault
 from hsm_sim.wire.addresses import Address, AddressError, TlsAddress, UnixAddress, read_host_port
 from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.remote import RemotePsam
+
+if TYPE_CHECKING:
+    from hsm_sim.token.masters import TokenMasterKeys
 
 KEY_VERSION = 1
 PSAM_KEY_INDEX = 1
@@ -152,7 +155,7 @@ def open_key_room(settings: Settings, scheme: Scheme) -> KeyRoom:
             vault = published_vault(city_key_refs(scheme))
             return KeyRoom(InProcessKeyService(vault), LocalPsams(vault))
         case KeyServiceKind.PKCS11:
-            masters = open_token(*_token(chosen))
+            masters = open_settings_token(chosen)
             room = KeyRoom(KeyOperations(masters), LocalPsams(masters))
         case KeyServiceKind.UNIX | KeyServiceKind.TLS:
             remote = RemoteKeyService(_address(chosen), KEY_SERVICE_TIMEOUT_SECONDS)
@@ -175,8 +178,11 @@ def _address(chosen: KeyServiceSettings) -> Address:
     return TlsAddress(host, port, chosen.certificate, chosen.private_key, chosen.authority)
 
 
-def _token(chosen: KeyServiceSettings) -> tuple[Path, str, str]:
-    """Library, token label and PIN. The PIN is read once, from a file nobody else may read."""
+def open_settings_token(chosen: KeyServiceSettings) -> "TokenMasterKeys":
+    """The token these settings name. The PIN is read once, from a file nobody else may read.
+
+    Raises `SettingsRefusedError`, and `KeyServiceUnavailableError` that says what is missing.
+    """
     label, at, library = chosen.address.partition("@")
     if not at or not label or not library:
         raise SettingsRefusedError(
@@ -189,12 +195,13 @@ def _token(chosen: KeyServiceSettings) -> tuple[Path, str, str]:
             raise SettingsRefusedError(
                 f"{chosen.pin_file}: others may read the PIN; take that away with chmod 600"
             )
-        return Path(library), label, chosen.pin_file.read_text(encoding="utf-8").strip()
+        pin = chosen.pin_file.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingsRefusedError(
             f"{chosen.pin_file}: {error.strerror}; ONECARD_KEY_SERVICE_PIN_FILE must name a file "
             "with the token's PIN"
         ) from error
+    return open_token(Path(library), label, pin)
 
 
 def _refuse_public_keys(settings: Settings, service: KeyService) -> None:

@@ -6,7 +6,7 @@ with `api.composition` the only ones that name `hsm_sim`.
 
 import typer
 
-from api.cli import hsm_ceremony, hsm_keys, hsm_serve
+from api.cli import hsm_ceremony, hsm_keys, hsm_serve, hsm_token
 
 app = typer.Typer(
     help="The key service and its ceremonies. 密钥服务与密钥仪式。", no_args_is_help=True
@@ -17,3 +17,4 @@ app.add_typer(hsm_ceremony.app, name="ceremony")
 app.command("import")(hsm_keys.import_)
 app.command()(hsm_keys.export)
 app.command()(hsm_keys.rotate)
+app.command()(hsm_token.to_token)

@@ -13,5 +13,6 @@ Read it in this order::
     device.py      opened by two, changed a step at a time, every attempt in the log
     ceremony.py    a key's life: generated, loaded, derived, rotated, retired, destroyed
     transfer.py    import and export under a transport key, backup and restore
+    moving.py      keys into a PKCS#11 token, never to be taken out again
     inspection.py  what anybody may see who can read the folder
 """

@@ -1,0 +1,73 @@
+"""Keys of a device into a PKCS#11 token, where they are used and cannot be taken out again.
+
+Decides which keys go and that all may go before one does. Leaves what a token can hold to `token`,
+and which token to the caller. The device keeps its own: a ceremony goes on there, and the same
+call again brings the token up to it.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cardcore.errors import KeyServiceError
+from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState
+from hsm_sim.device.device import Device
+from hsm_sim.device.errors import CeremonyError
+
+if TYPE_CHECKING:
+    from hsm_sim.token.masters import TokenMasterKeys  # needs the extra
+
+#: Of these PKCS#11 2.40 has no mechanism.
+_NOT_IN_TOKENS = frozenset({Algorithm.SM2, Algorithm.SM4})
+
+
+def fill_token(
+    device: Device, token: "TokenMasterKeys", refs: Sequence[KeyRef] = ()
+) -> tuple[KeyDescription, ...]:
+    """Put these keys into the token, or every exportable one it can hold; gives what it holds then.
+
+    A key that is there already is moved on in its life as the device has it. Raises
+    `CeremonyError` for a key that was made to stay, is destroyed, or cannot be in a token, before
+    anything is done; and what the token refuses, by name.
+    """
+    with device.refusals_noted("to-token", ", ".join(str(ref) for ref in refs)):
+        chosen = [_named(device, ref) for ref in refs] if refs else _usual(device)
+        return tuple(_put(device, token, each) for each in chosen)
+
+
+def _usual(device: Device) -> list[KeyDescription]:
+    return [
+        each
+        for each in device.vault.descriptions()
+        if each.state is not KeyState.DESTROYED
+        and each.algorithm not in _NOT_IN_TOKENS
+        and device.is_exportable(each.ref)
+    ]
+
+
+def _named(device: Device, ref: KeyRef) -> KeyDescription:
+    described = device.vault.describe(ref)
+    if described.state is KeyState.DESTROYED:
+        raise CeremonyError(f"{ref}: is destroyed; there is nothing to put into a token")
+    if described.algorithm in _NOT_IN_TOKENS:
+        raise CeremonyError(f"{ref}: PKCS#11 knows no {described.algorithm.name}; it stays here")
+    if not device.is_exportable(ref):
+        raise CeremonyError(f"{ref}: was made to stay in this device (不可导出)")
+    return described
+
+
+def _put(device: Device, token: "TokenMasterKeys", key: KeyDescription) -> KeyDescription:
+    held = token.install(
+        key.ref,
+        device.vault.key(key.ref).value,
+        key.algorithm,
+        state=key.state,
+        valid_from=key.valid_from,
+        valid_to=key.valid_to,
+        parent=key.parent,
+    )
+    if held.check_value != key.check_value:
+        raise KeyServiceError(f"{key.ref}: the token shows check value {held.check_value}")
+    if held.state is not key.state:
+        held = token.move(key.ref, key.state)
+    device.note("to-token", key=str(key.ref), check_value=held.check_value)
+    return held
