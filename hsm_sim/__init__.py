@@ -14,6 +14,8 @@ Read it in this order::
     proof/             bulk: one reason for every row of a column of TACs
     token/             master keys in a PKCS#11 token; what of them leaves it, and for how long
     psam/              the PSAM: one APDU in, one APDU out, a sequence that never repeats
-    wire/              the key service as its own process: its wire, its server, its client
     device/            the key service as a device: custodians, key blocks, ceremonies, the log
+    host_commands/     a second dialect, as scripts for payment HSMs speak it
+    hardening.py       what a process does before it takes keys in
+    wire/              the key service as its own process: its wire, its server, its client
 """

@@ -33,9 +33,9 @@ from hsm_sim.device.errors import CeremonyError
 from hsm_sim.device.inspection import look
 from hsm_sim.device.key_names import KeyNameError, read_name
 from hsm_sim.device.log import HEAD_DIGITS_MIN
+from hsm_sim.hardening import harden_process
 from hsm_sim.published_keys import published_descriptions
 from hsm_sim.vault import check_value, key_algorithms
-from hsm_sim.wire.hardening import harden_process
 
 DEFAULT_DEVICE = Path("onecard-device")
 _FILE_BYTES_MAX = 1024

@@ -16,9 +16,9 @@ import typer
 from api.cli.hsm_device import DEFAULT_DEVICE, DeviceOption, PinFileOption, open_device
 from api.cli.output import EXIT_USAGE, refuse
 from hsm_sim.device.device import Device
+from hsm_sim.hardening import harden_process
 from hsm_sim.proof.workers import ProofWorkers
 from hsm_sim.wire.addresses import AddressError, read_host_port
-from hsm_sim.wire.hardening import harden_process
 from hsm_sim.wire.listeners import (
     Dialect,
     Listener,

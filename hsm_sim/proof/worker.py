@@ -9,8 +9,8 @@ import sys
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
+from hsm_sim.hardening import harden_process
 from hsm_sim.proof.shares import PARTS, Share
-from hsm_sim.wire.hardening import harden_process
 
 
 def answer_share(connection: Connection) -> None:

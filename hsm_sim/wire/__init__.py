@@ -8,15 +8,10 @@ Read it in this order::
     streams.py     exact reading and writing before a deadline
     addresses.py   where a key service is: a Unix socket, or TLS with certificates
     tls.py         TLS 1.3 with certificates on both sides, and its refusals in words
-    hardening.py   what a process does before it takes keys in
     events.py      what a serving process says of itself
     psams.py       PSAMs that live in the server, by handle
     desk.py        one connection's requests: asked of the key service, answered or refused
     listeners.py   sockets that are waited at, and who may speak there
-    host_codec.py  fields of a host command, and the error codes of the answers
-    host_macs.py   MACs of host commands, over a message whole or in parts
-    host_keys.py   keys as hosts hold them: key blocks under a key of this device
-    host_commands.py  the second dialect: host commands, as scripts for payment HSMs speak them
     server.py      connections, deadlines, the end: the process around the key service
     served_device.py  a device while it is served: its keys as ceremonies leave them, its log
     connection.py  one connection of a client, and what is said of every trouble on it

@@ -13,11 +13,11 @@ from typing import Any
 
 from cardcore.errors import CardcoreError, KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import IssuerChannelKeys, Key, KeyService
+from hsm_sim.hardening import class_and_place
 from hsm_sim.masters import MasterKeys
 from hsm_sim.wire import messages
 from hsm_sim.wire.events import Event, EventKind, Log
 from hsm_sim.wire.frames import Frame
-from hsm_sim.wire.hardening import class_and_place
 from hsm_sim.wire.psams import PsamRoom
 
 #: A client has one channel a connection; session keys nobody uses any more do not pile up.

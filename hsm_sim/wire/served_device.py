@@ -12,13 +12,13 @@ from cardcore.errors import KeyServiceUnavailableError
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import DeviceError
 from hsm_sim.device.log import Outcome
+from hsm_sim.host_commands.codec import ErrorCode
+from hsm_sim.host_commands.commands import HostContext, answer
+from hsm_sim.host_commands.keys import HostKeys
 from hsm_sim.operations import KeyOperations, Prove
 from hsm_sim.proof.column import prove_column
 from hsm_sim.wire.desk import ServedKeys
 from hsm_sim.wire.events import Event, EventKind
-from hsm_sim.wire.host_codec import ErrorCode
-from hsm_sim.wire.host_commands import HostContext, answer
-from hsm_sim.wire.host_keys import HostKeys
 
 #: Who came and was let in is said, not kept: a clearing run connects many times.
 _KEPT = frozenset(EventKind) - {EventKind.CONNECTED}
@@ -69,7 +69,7 @@ class ServedDevice:
             self._say(f"the device's log could not be written: {error}")
 
     def host_answer(self, who: str, message: bytes) -> bytes:
-        """The answer to a host command; see `hsm_sim.wire.host_commands.answer`.
+        """The answer to a host command; see `hsm_sim.host_commands.commands.answer`.
 
         Raises `KeyServiceUnavailableError` as `keys` does.
         """

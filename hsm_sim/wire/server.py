@@ -20,10 +20,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from cardcore.errors import KeyServiceUnavailableError
+from hsm_sim.hardening import class_and_place
 from hsm_sim.wire.desk import Desk, Room, ServedKeys
 from hsm_sim.wire.events import Event, EventKind, Log
 from hsm_sim.wire.frames import MessageError
-from hsm_sim.wire.hardening import class_and_place
 from hsm_sim.wire.listeners import Dialect, Listener, TurnedAwayError, admit
 from hsm_sim.wire.messages import encode_error
 from hsm_sim.wire.streams import (

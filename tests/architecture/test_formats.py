@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from cardcore import batch, digits
+from cardcore.crypto import signatures
 from cardcore.records import FIELDS, PAYLOAD_BYTES_MAX, RECORD_BYTES, VERSION
 from settlement.engine.local import LocalEngine
 from settlement.facts import write_facts
@@ -113,7 +114,7 @@ def test_the_trailer_table_is_the_code() -> None:
     rows = documented("### Trailer 文件尾")
     assert [int(row[1]) for row in rows] == [
         *(struct.calcsize(">" + code) for code in re.findall(r"\d*[a-zA-Z]", batch.TRAILER.format)),
-        batch.SIGNATURE_BYTES,
+        signatures.SIGNATURE_BYTES,
     ]
     assert [row[2].strip("`") for row in rows[1:5]] == list(batch.BatchTotals.__slots__)
 

@@ -9,8 +9,8 @@ import re
 
 from hsm_sim.device import tr31
 from hsm_sim.device.tr31 import KeyBlockError, KeyBlockHeader
-from hsm_sim.wire.host_commands import HostContext, answer
-from hsm_sim.wire.host_keys import HostKey, HostKeys
+from hsm_sim.host_commands.commands import HostContext, answer
+from hsm_sim.host_commands.keys import HostKey, HostKeys
 
 _STORAGE_KEY = bytes(range(0x80, 0xA0))
 _TDES = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")

@@ -1,7 +1,7 @@
 """Keys as hosts hold them: key blocks under a key of this device, which knows none of them itself.
 
 Decides which keys a host may hold, how strong a key must be to wrap another, and their check
-values. Leaves the bytes of a block to `device.tr31` and the fields around it to `host_codec`.
+values. Leaves the bytes of a block to `device.tr31` and the fields around it to `codec`.
 
 The key above them (LMK, 本地主密钥) is derived from the device's storage key and is never that
 key: a block out of the device's own folder is no key here, so no host can have a master key
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hsm_sim.device import tr31
 from hsm_sim.device.tr31 import KeyBlockError, KeyBlockFault, KeyBlockHeader, triple_des
-from hsm_sim.wire.host_codec import ErrorCode, Fields, HostCommandError
+from hsm_sim.host_commands.codec import ErrorCode, Fields, HostCommandError
 
 STORAGE_KEY_BYTES = 32  # AES-256: no weaker than anything it keeps
 #: The letters with which A0 asks for an algorithm and a length: letter in the block, bytes.

@@ -1,7 +1,7 @@
 """The second dialect of the key service: host commands, as scripts for payment HSMs speak them.
 
 Decides what each command does and answers. Leaves the two bytes of length around a message to the
-server, its fields to `host_codec`, keys to `host_keys` and MACs to `host_macs`.
+server, its fields to `codec`, keys to `keys` and MACs to `macs`.
 
 A message is a header (4 characters, repeated in the answer), two letters, and fields without
 separators. The answer names the command with its second letter one further, and an error code::
@@ -9,7 +9,7 @@ separators. The answer names the command with its second letter one further, and
     NC diagnostics        A0 new key           A4 key from components   A6 import   A8 export
     BU check value        M6 make a MAC        M8 verify a MAC          N0 random   B2 echo
 
-Keys are in the host's hands, as key blocks (`host_keys`); nothing is kept here, so a refused
+Keys are in the host's hands, as key blocks (`keys`); nothing is kept here, so a refused
 command changes nothing. The field layouts are those of a payShield 10K with a key block storage
 key, as far as public sources show them; `docs/keys.md` says where ours differ.
 """
@@ -20,9 +20,9 @@ from dataclasses import dataclass, field, replace
 
 from hsm_sim.device.components import ComponentError, ComponentFault, xor_components
 from hsm_sim.device.tr31 import KeyBlockError, KeyBlockHeader
-from hsm_sim.wire.host_codec import ErrorCode, Fields, HostCommandError
-from hsm_sim.wire.host_keys import ALGORITHMS, USAGES, HostKey, HostKeys, checked
-from hsm_sim.wire.host_macs import MAC_METHODS, MacLengthError, MacMethod
+from hsm_sim.host_commands.codec import ErrorCode, Fields, HostCommandError
+from hsm_sim.host_commands.keys import ALGORITHMS, USAGES, HostKey, HostKeys, checked
+from hsm_sim.host_commands.macs import MAC_METHODS, MacLengthError, MacMethod
 
 RANDOM_BYTES_MAX = 256
 _FIRMWARE_CHARACTERS = 9  # xxxx-xxxx

@@ -19,8 +19,8 @@ from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
 from hsm_sim.device import tr31
 from hsm_sim.device.key_names import header_of
 from hsm_sim.device.tr31 import KeyBlockHeader
-from hsm_sim.wire.host_commands import HostContext, answer
-from hsm_sim.wire.host_keys import HostKey, HostKeys
+from hsm_sim.host_commands.commands import HostContext, answer
+from hsm_sim.host_commands.keys import HostKey, HostKeys
 from tests.hsm_sim.device import oracle
 
 STORAGE_KEY = bytes(range(32))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hsm_sim.wire.hardening import class_and_place
+from hsm_sim.hardening import class_and_place
 from tests.hsm_sim.serving import KeyServiceProcess
 from tests.hsm_sim.wire.house import SIGNING, a_vault
 from tests.support.shared import REPOSITORY
@@ -16,7 +16,7 @@ from tests.support.shared import REPOSITORY
 CHILD = """
 import ctypes, os, sys, threading
 from pathlib import Path
-from hsm_sim.wire.hardening import harden_process
+from hsm_sim.hardening import harden_process
 harden_process()
 print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))  # PR_GET_DUMPABLE
 Path(sys.argv[1]).write_text("x")

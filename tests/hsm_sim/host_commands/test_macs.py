@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsm_sim.wire.host_macs import MAC_METHODS, MacLengthError
+from hsm_sim.host_commands.macs import MAC_METHODS, MacLengthError
 
 DOUBLE = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
 #: RFC 4493 §4: key, messages of 0, 16, 40 and 64 bytes, and their CMACs.
