@@ -16,7 +16,7 @@ from hsm_sim.proof.bitslice import Words
 from hsm_sim.proof.lanes import LANES, Messages, Tacs, single_tacs
 
 #: Below this many rows one call a row is faster than filling lanes (docs/keys.md).
-BULK_ROWS_MIN = {Algorithm.PBOC_3DES: 400, Algorithm.SM4: 2_700, Algorithm.AES: 1_800}
+BULK_ROWS_MIN = {Algorithm.PBOC_3DES: 400, Algorithm.SM4: 3_300, Algorithm.AES: 2_100}
 
 _HEADER = struct.Struct("=BIII")  # algorithm, cards, rows, bytes a message
 Mask = NDArray[np.bool_]

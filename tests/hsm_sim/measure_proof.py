@@ -16,6 +16,7 @@ import numpy as np
 
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, TacColumn
+from hsm_sim.proof import column as column_module
 from hsm_sim.proof import lanes
 from hsm_sim.proof.bitslice import Words
 from hsm_sim.proof.column import TacKey, prove_column
@@ -53,14 +54,11 @@ def one_call_a_record(column: TacColumn) -> bytes:
 
 
 def by_share(tacs: Callable[[Share, Words], lanes.Tacs], column: TacColumn) -> bytes:
-    """Keys of all cards in one call, then the TACs of every share in some way."""
-    algorithm = Algorithm(column.algorithms[0])
-
-    def check(shares: Iterator[Share]) -> Iterator[np.ndarray]:
-        for share in shares:
-            yield tacs(share, share.card_keys.take(share.row_cards, axis=0)) != share.tacs
-
-    return prove_column(tac_key(algorithm), column, check)  # type: ignore[arg-type]
+    """Keys of all cards in one call, then the TACs of all rows in some way."""
+    key, rows = tac_key(Algorithm(column.algorithms[0]))[1], column_module._Column(column)
+    share = column_module._share(key, rows, column_module._order_by_card(rows.factors))
+    keys = share.card_keys.take(share.row_cards, axis=0)
+    return np.not_equal(tacs(share, keys), share.tacs).tobytes()
 
 
 def tac_key(algorithm: Algorithm) -> dict[int, TacKey]:
