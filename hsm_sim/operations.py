@@ -111,19 +111,9 @@ class KeyOperations:
         self, label: str, version: int, factor: bytes, context: bytes
     ) -> IssuerChannelKeys:
         """See the port."""
-        usages = (KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK)
         enc, mac, dek = (
-            Key(usage, handle.value())
-            for usage in usages
-            for handle in (
-                self._card_key(
-                    KeyRef(usage, label, version),
-                    factor,
-                    CHANNEL_USAGES,
-                    _Act.GO_ON,
-                    "open a channel",
-                ),
-            )
+            Key(usage, self._channel_key(KeyRef(usage, label, version), factor).value())
+            for usage in (KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK)
         )
         return _IssuerChannel(enc, mac, dek, context, self)
 
@@ -210,6 +200,9 @@ class KeyOperations:
         self._permit(ref, _DATA_USAGES, _Act.GO_ON, "decipher data")
         nonce, sealed = data[:NONCE_BYTES], data[NONCE_BYTES:]
         return self._masters.decipher_data(ref, nonce, sealed, context)
+
+    def _channel_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
+        return self._card_key(ref, factor, CHANNEL_USAGES, _Act.GO_ON, "open a channel")
 
     def _card_key(
         self, ref: KeyRef, factor: bytes, usages: frozenset[KeyUsage], act: _Act, operation: str
