@@ -11,7 +11,8 @@ A programmer's mistake is an `assert`. What is left is bytes or messages that ca
     │   ├── UnknownKeyError    no key of that usage, label and version
     │   │   └── UnknownKeyVersionError  the key is held, but not in that version
     │   ├── KeyUsageError      the key is not for that operation
-    │   └── KeyStateError      the key is not yet, or no longer, for that operation
+    │   ├── KeyStateError      the key is not yet, or no longer, for that operation
+    │   └── KeyRightError      whoever asks may not do that, or not with that key
     ├── KeyServiceUnavailableError  the key service does not answer; the caller may repeat
     └── PowerLossError         the card lost power inside a command (fault injection only)
 """
@@ -64,6 +65,10 @@ class KeyUsageError(KeyServiceError):
 
 class KeyStateError(KeyServiceError):
     """The key is prepared, retiring or destroyed, and the operation needs another state."""
+
+
+class KeyRightError(KeyServiceError):
+    """Whoever asks has no right to the operation or the key: nothing is said of either."""
 
 
 class KeyServiceUnavailableError(CardcoreError):

@@ -92,6 +92,8 @@ class KeyDescription:
 
     `check_value` is six hexadecimal digits. `valid_from` and `valid_to` are the first and the last
     day on which it is active; None: no bound. `parent` is the key it was diversified from.
+    `levels` (分散级数) is how often it is diversified to make a card's key: once for an issuer's
+    master, twice for the scheme's, three times for one above that. A key that makes none has 1.
     """
 
     ref: KeyRef
@@ -101,6 +103,7 @@ class KeyDescription:
     valid_from: date | None = None
     valid_to: date | None = None
     parent: KeyRef | None = None
+    levels: int = 1
 
 
 class ProofReason(IntEnum):
@@ -173,11 +176,12 @@ class KeyService(Protocol):
     """The only way to use a key. Card keys are derived from a master by the card's `factor`, the
     last 8 bytes of its application serial (JR/T 0025, one-level diversification 一级分散). Under a
     master of the scheme, the issuer's factor of 8 bytes follows it (二级分散): first the issuer's
-    key is derived, then the card's.
+    key is derived, then the card's. A factor has 8 bytes for each of the key's `levels`; with
+    another number of them nothing is derived, for what came out would be no card's key.
 
     Every operation raises `UnknownKeyError`, `KeyUsageError` or `KeyStateError` for a key that is
-    not held, not for it, or not in the state for it, and `KeyServiceUnavailableError` when the
-    device does not answer.
+    not held, not for it (or not at that level), or not in the state for it, and
+    `KeyServiceUnavailableError` when the device does not answer.
     """
 
     def describe_keys(
@@ -193,8 +197,8 @@ class KeyService(Protocol):
     def open_channel(
         self, label: str, version: int, factor: bytes, context: bytes
     ) -> IssuerChannelKeys:
-        """Session keys of a secure channel with the chip whose own number gives `factor` (8 bytes)
-        under both challenges, host first (16 bytes).
+        """Session keys of a secure channel with the chip whose own number gives `factor`, under
+        both challenges, host first (16 bytes).
         """
         ...
 

@@ -163,11 +163,14 @@ class KeyOperations:
 
         A label without any TAC key raises `UnknownKeyError`: the caller asked for a city that is
         not this one, and its records are no worse for it. A version not held, not active yet or
-        destroyed is the answer `UNKNOWN_VERSION` of the rows that name it.
+        destroyed is the answer `UNKNOWN_VERSION` of the rows that name it. So is a master of the
+        scheme: a column brings one factor a card.
         """
-        described = self.describe_keys(KeyUsage.TAC, label)
+        described = [each for each in self.describe_keys(KeyUsage.TAC, label) if each.levels == 1]
         if not described:
-            raise UnknownKeyError(f"{KeyUsage.TAC}/{label}: no version of this key is held")
+            raise UnknownKeyError(
+                f"{KeyUsage.TAC}/{label}: no version is held that stands one level above its cards"
+            )
         keys = {
             each.ref.version: TacKey(
                 each.algorithm,
@@ -207,8 +210,8 @@ class KeyOperations:
     def _card_key(
         self, ref: KeyRef, factor: bytes, usages: frozenset[KeyUsage], act: _Act, operation: str
     ) -> CardKeyHandle:
-        assert len(factor) in (_BLOCK, 2 * _BLOCK), len(factor)
         self._permit(ref, usages, act, operation)
+        # Masters refuse a factor of another level than the key's themselves: a PSAM asks them too.
         return self._masters.card_key(ref, factor)
 
     def _permit(self, ref: KeyRef, usages: frozenset[KeyUsage], act: _Act, operation: str) -> None:

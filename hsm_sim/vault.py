@@ -18,11 +18,12 @@ from cardcore.errors import (
     CryptogramError,
     KeyServiceError,
     KeyStateError,
+    KeyUsageError,
     UnknownKeyError,
     UnknownKeyVersionError,
 )
 from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef, KeyState, KeyUsage
-from hsm_sim.masters import CardKeyHandle
+from hsm_sim.masters import FACTOR_BYTES, LEVELS_MAX, CardKeyHandle, check_levels
 from hsm_sim.proof.bitslice import Words
 from hsm_sim.proof.derivation import card_key_column
 
@@ -116,6 +117,22 @@ def check_key_bytes(ref: KeyRef, algorithm: Algorithm, value: bytes) -> None:
         raise KeyServiceError(f"{ref}: these bytes are no {algorithm.name} key")
 
 
+def check_key_levels(ref: KeyRef, levels: int) -> None:
+    """Raises `KeyServiceError` for a number of levels (分散级数) no key of that name can have."""
+    if not 1 <= levels <= LEVELS_MAX:
+        raise KeyServiceError(f"{ref}: {levels} levels to a card's key, not 1 to {LEVELS_MAX}")
+    if levels > 1 and ref.usage not in CARD_USAGES:
+        raise KeyServiceError(f"{ref}: makes no card's key, so it stands at no level above one")
+
+
+def check_same_levels(held: KeyDescription, levels: int) -> None:
+    """Raises `KeyServiceError` when a key held is said to stand at another level."""
+    if held.levels != levels:
+        raise KeyServiceError(
+            f"{held.ref}: is held with {held.levels} levels to a card's key, not {levels}"
+        )
+
+
 def moved_description(description: KeyDescription, state: KeyState) -> KeyDescription:
     """A key moved on in its life; `KeyStateError` for a way back."""
     if _STATES.index(state) < _STATES.index(description.state):
@@ -160,20 +177,23 @@ class KeyVault:
         valid_from: date | None = None,
         valid_to: date | None = None,
         parent: KeyRef | None = None,
+        levels: int = 1,
     ) -> KeyDescription:
         """Put a key under its name. The same bytes again change nothing.
 
-        Raises `KeyServiceError` for a wrong length or algorithm, a version that does not fit one
-        byte, or other bytes under a name already taken: cards in the field hold keys made from
-        the old.
+        Raises `KeyServiceError` for a wrong length, algorithm or number of levels, a version that
+        does not fit one byte, or other bytes or levels under a name already taken: cards in the
+        field hold keys made from the old.
         """
         algorithm = checked_algorithm(ref, algorithm)
         check_key_bytes(ref, algorithm, value)
+        check_key_levels(ref, levels)
         shown = check_value(Key(ref.usage, value), algorithm)
-        made = KeyDescription(ref, algorithm, state, shown, valid_from, valid_to, parent)
+        made = KeyDescription(ref, algorithm, state, shown, valid_from, valid_to, parent, levels)
         held = self._entries.setdefault(ref, KeyEntry(made, bytes(value)))
         if (held.value, held.description.algorithm) != (value, algorithm):
             raise KeyServiceError(f"{ref}: another key is held under this name, or was")
+        check_same_levels(held.description, levels)
         return held.description
 
     def restore(self, entry: KeyEntry) -> None:
@@ -236,20 +256,30 @@ class KeyVault:
 
     def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         """See `hsm_sim.masters.MasterKeys`."""
-        key, algorithm = self.key(ref), self.describe(ref).algorithm
+        key, described = self.key(ref), self.describe(ref)
+        check_levels(described, len(factor))
         value = key.value
         # Two levels (二级分散): the issuer's factor stands last and is applied first.
-        for start in range(len(factor) - 8, -1, -8):
-            part = factor[start : start + 8]
-            if ref.usage in CHANNEL_USAGES:
-                value = scp03.static_key(value, part)
-            else:
-                value = SUITES[algorithm].diversify(value, part)
-        return CardKeyInMemory(Key(ref.usage, value), algorithm)
+        for start in range(len(factor) - FACTOR_BYTES, -1, -FACTOR_BYTES):
+            part = factor[start : start + FACTOR_BYTES]
+            value = _diversified(described, value, part)
+        return CardKeyInMemory(Key(ref.usage, value), described.algorithm)
+
+    def key_below(self, ref: KeyRef, factor: bytes) -> bytes:
+        """The master one level below a master, for a ceremony; a key service has no way here.
+
+        `factor` is the issuer's 8 bytes. Raises `KeyUsageError` when a card's key would come out.
+        """
+        key, described = self.key(ref), self.describe(ref)
+        if described.levels == 1:
+            raise KeyUsageError(f"{ref}: below it are the keys of cards, and no master")
+        return _diversified(described, key.value, factor)
 
     def card_key_column(self, ref: KeyRef, factors: Words) -> Words:
         """See `hsm_sim.masters.MasterKeys`."""
-        return card_key_column(self.describe(ref).algorithm, self.key(ref).value, factors)
+        key, described = self.key(ref), self.describe(ref)
+        check_levels(described, FACTOR_BYTES)
+        return card_key_column(described.algorithm, key.value, factors)
 
     def sign(self, ref: KeyRef, message: bytes) -> bytes:
         """See `hsm_sim.masters.MasterKeys`."""
@@ -288,6 +318,13 @@ class KeyVault:
         if versions:
             raise UnknownKeyVersionError(f"{ref}: not held, versions held are {versions}")
         raise UnknownKeyError(f"{ref}: no version of this key is held")
+
+
+def _diversified(key: KeyDescription, value: bytes, factor: bytes) -> bytes:
+    """One level down (分散)."""
+    if key.ref.usage in CHANNEL_USAGES:
+        return scp03.static_key(value, factor)
+    return SUITES[key.algorithm].diversify(value, factor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,9 @@ def prove_records(
 def tac_keys(key_service: KeyService, label: str) -> tuple[TacKeyRow, ...]:
     """The TAC keys of a city that its key service holds, as they would be registered."""
     held = key_service.describe_keys(KeyUsage.TAC, label)
-    return tuple(_row(each) for each in held if each.state is not KeyState.DESTROYED)
+    return tuple(
+        _row(each) for each in held if each.levels == 1 and each.state is not KeyState.DESTROYED
+    )
 
 
 def _row(key: KeyDescription) -> TacKeyRow:
@@ -79,7 +81,8 @@ def _believe(
     known: Mapping[int, TacKeyRow],
 ) -> Proof:
     """The answers as far as the keys behind them are known to be the city's."""
-    there = {each.ref.version: _row(each) for each in held}
+    # A master of the scheme proves no TAC of a card.
+    there = {each.ref.version: _row(each) for each in held if each.levels == 1}
     other = [v for v, row in known.items() if v in there and there[v] != row]
     is_whole = not other and all(version in there for version in known)
     judged = ~np.isin(answers, UNJUDGED)

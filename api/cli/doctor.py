@@ -15,7 +15,7 @@ from rich.table import Table
 from api.cli.output import DEFAULT_DATA, EXIT_REFUSED, DataOption, JsonOption, console, print_json
 from api.composition import open_key_room
 from api.settings import KeyServiceKind, Settings, SettingsRefusedError, read_settings
-from cardcore.errors import KeyServiceUnavailableError
+from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from cardcore.schemes.demo import SCHEME
 from settlement.city import open_city
 from settlement.errors import CityError
@@ -97,7 +97,7 @@ def _key_service(settings: Settings) -> Check:
     where = f"{chosen.kind}:{chosen.address}"
     try:
         held = open_key_room(settings, SCHEME).service.describe_keys()
-    except (KeyServiceUnavailableError, SettingsRefusedError) as error:
+    except (KeyRightError, KeyServiceUnavailableError, SettingsRefusedError) as error:
         return Check(name, where, good=False, remedy=str(error))
     return Check(name, f"{where}, {len(held)} keys", good=True)
 

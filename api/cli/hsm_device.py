@@ -34,6 +34,7 @@ from hsm_sim.device.inspection import look
 from hsm_sim.device.key_names import KeyNameError, read_name
 from hsm_sim.device.log import HEAD_DIGITS_MIN
 from hsm_sim.hardening import harden_process
+from hsm_sim.masters import LEVELS_MAX
 from hsm_sim.published_keys import published_descriptions
 from hsm_sim.vault import check_value, key_algorithms
 
@@ -71,6 +72,15 @@ AlgorithmOption = Annotated[
     str | None,
     typer.Option(
         "--algorithm", help="pboc-3des, sm4, aes, ed25519 or sm2; else the usual one. 算法。"
+    ),
+]
+LevelsOption = Annotated[
+    int,
+    typer.Option(
+        "--levels",
+        min=1,
+        max=LEVELS_MAX,
+        help="From it to a card's key: 1 an issuer's master, 2 the scheme's. 分散级数。",
     ),
 ]
 

@@ -36,6 +36,7 @@ from hsm_sim.device.document import StoredKey, is_exportable
 from hsm_sim.device.inspection import locked_custodians, look
 from hsm_sim.device.key_names import letters
 from hsm_sim.device.tr31 import BLOCK_CHARACTERS_MAX
+from hsm_sim.masters import LEVELS_MAX
 from hsm_sim.operations import state_on
 
 USAGES_ZH = {
@@ -107,6 +108,10 @@ def import_(
     name: Annotated[
         str | None, typer.Option("--as", metavar="KEY", help="Its name, if it brings none.")
     ] = None,
+    levels: Annotated[
+        int | None,
+        typer.Option(min=1, max=LEVELS_MAX, help="From it to a card's key, if it does not say."),
+    ] = None,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
@@ -114,7 +119,7 @@ def import_(
     transport, ref = key_name(under), None if name is None else key_name(name)
     block = read_text(path, BLOCK_CHARACTERS_MAX + 2)
     with open_device(device, pin_file) as opened:
-        described = transfer.import_block(opened, block, transport, ref)
+        described = transfer.import_block(opened, block, transport, ref, levels)
         say(opened, f"Imported 已导入 {key_sentence(described)}")
 
 
@@ -201,8 +206,14 @@ def key_sentence(described: KeyDescription) -> str:
     )
     return (
         f"{described.ref} ({USAGES_ZH[described.ref.usage]}): {algorithm_text(described.algorithm)}"
-        f", {state} {STATES_ZH[state]}{days}, check value 检查值 {described.check_value}"
+        f", {state} {STATES_ZH[state]}{days}{_levels_text(described, ', ')}"
+        f", check value 检查值 {described.check_value}"
     )
+
+
+def _levels_text(described: KeyDescription, separator: str) -> str:
+    """Only of what is no issuer's master."""
+    return "" if described.levels == 1 else f"{separator}{described.levels} levels 级分散"
 
 
 def _key_document(stored: StoredKey) -> dict[str, Any]:
@@ -218,6 +229,7 @@ def _key_document(stored: StoredKey) -> dict[str, Any]:
         "valid_from": described.valid_from,
         "valid_to": described.valid_to,
         "parent": None if described.parent is None else str(described.parent),
+        "levels": described.levels,
         "check_value": described.check_value,
         "tr31_usage": letters(described.ref.usage, described.algorithm)[0],
         "is_exportable": is_exportable(stored),
@@ -226,11 +238,12 @@ def _key_document(stored: StoredKey) -> dict[str, Any]:
 
 def _row(stored: StoredKey) -> list[str]:
     row = _key_document(stored)
+    levels = _levels_text(stored.description, "\n")
     parent = f"\nfrom 上级 {row['parent']}" if row["parent"] else ""
     days = [row["valid_from"], row["valid_to"]]
     exportable = ", exportable 可导出" if row["is_exportable"] else ""
     return [
-        f"{row['key']}\n{row['usage_zh']}{parent}",
+        f"{row['key']}\n{row['usage_zh']}{levels}{parent}",
         f"{row['state']}\n{STATES_ZH[KeyState(row['state'])]}",
         "" if days == [None, None] else f"{days[0] or '…'}\n{days[1] or '…'}",
         row["check_value"],

@@ -3,6 +3,7 @@
 Decides what is asked and shown. Leaves every judgement to `hsm_sim.device.ceremony`.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from api.cli.hsm_device import (
     ComponentOption,
     DeviceOption,
     ExpectOption,
+    LevelsOption,
     PinFileOption,
     TypedByOption,
     algorithm_name,
@@ -53,11 +55,12 @@ def generate(
     algorithm: AlgorithmOption = None,
     activate: ActivateOption = False,
     exportable: ExportableOption = False,
+    levels: LevelsOption = 1,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
     """Make a random key inside; nobody ever sees it. 生成密钥。"""
-    new = _new_key(name, algorithm, activate, exportable)
+    new = replace(_new_key(name, algorithm, activate, exportable), levels=levels)
     with open_device(device, pin_file) as opened:
         _say(opened, "Generated 已生成", ceremony.generate(opened, new))
 
@@ -67,6 +70,7 @@ def load(
     algorithm: AlgorithmOption = None,
     activate: ActivateOption = False,
     exportable: ExportableOption = False,
+    levels: LevelsOption = 1,
     component: ComponentOption = None,
     typed_by: TypedByOption = None,
     expect: ExpectOption = None,
@@ -74,7 +78,7 @@ def load(
     pin_file: PinFileOption = None,
 ) -> None:
     """Make a key of components of two or more custodians. 分量注入密钥。"""
-    new = _new_key(name, algorithm, activate, exportable)
+    new = replace(_new_key(name, algorithm, activate, exportable), levels=levels)
     usage = new.ref.usage
     with open_device(device, pin_file) as opened:
         with opened.refusals_noted("load", name):

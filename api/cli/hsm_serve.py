@@ -1,10 +1,13 @@
 """`onecard hsm serve`: the key service as its own process.
 
-Decides where is listened and what is said at the terminal. Leaves connections to
-`hsm_sim.wire.server`, and what is kept of them to `hsm_sim.wire.served_device`.
+Decides where is listened, whose rights file is believed and what is said at the terminal. Leaves
+connections to `hsm_sim.wire.server`, what is kept of them to `hsm_sim.wire.served_device`, and what
+a rights file gives to `hsm_sim.wire.rights`.
 """
 
+import os
 import signal
+import stat
 import sys
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
@@ -27,6 +30,7 @@ from hsm_sim.wire.listeners import (
     listen_tls,
     listen_unix,
 )
+from hsm_sim.wire.rights import Rights, RightsError, read_rights
 from hsm_sim.wire.served_device import ServedDevice
 from hsm_sim.wire.server import Server
 from hsm_sim.wire.tls import TlsSetupError, server_context
@@ -58,6 +62,13 @@ def serve(
             help="Also take host commands: 127.0.0.1:1500 (any program of this machine) or a path.",
         ),
     ] = None,
+    rights_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--rights",
+            help="Who may do what, TOML; without it whoever is let in may do all. 权限文件。",
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Processes that prove TACs in bulk. 批量验证进程数。")
     ] = 1,
@@ -74,6 +85,7 @@ def serve(
         listeners: list[Listener] = []
         # Before a PIN is typed: a port that is taken should not cost a second ceremony.
         try:
+            rights = None if rights_file is None else _read_rights(rights_file)
             if socket is not None:
                 listeners.append(listen_unix(socket))
             if tls is not None and certificate and key and clients_ca:
@@ -81,14 +93,14 @@ def serve(
                 listeners.append(listen_tls(*read_host_port(tls), context))
             if host_commands is not None:
                 listeners.append(_listen_for_host_commands(host_commands))
-        except (AddressError, ListenError, TlsSetupError) as error:
+        except (AddressError, ListenError, RightsError, TlsSetupError) as error:
             refuse(str(error), EXIT_USAGE)
         finally:
             for listener in listeners:
                 places.callback(listener.close)
         opened = places.enter_context(open_device(device, pin_file))
         proofs = places.enter_context(ProofWorkers(workers))
-        _serve(ServedDevice(opened, _say, proofs.prove), opened, listeners)
+        _serve(ServedDevice(opened, _say, proofs.prove), opened, listeners, rights)
 
 
 def _listen_for_host_commands(place: str) -> Listener:
@@ -98,13 +110,39 @@ def _listen_for_host_commands(place: str) -> Listener:
     return listen_loopback(*read_host_port(place))
 
 
-def _serve(served: ServedDevice, device: Device, listeners: list[Listener]) -> None:
-    server = Server(served.keys, served.log, host_answer=served.host_answer)
+def _read_rights(path: Path) -> Rights:
+    """A rights file that nobody but its owner can change. Raises `RightsError`."""
+    try:
+        # Not to wait at a pipe.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise RightsError(f"{path}: is no file")
+            if status.st_uid not in {os.geteuid(), 0}:
+                raise RightsError(f"{path}: belongs to user {status.st_uid}, who could change it")
+            if status.st_mode & 0o022:
+                raise RightsError(f"{path}: others may write it; take that away with chmod go-w")
+            text = file.read()
+    except OSError as error:
+        raise RightsError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RightsError(f"{path}: is no text in UTF-8") from None
+    try:
+        return read_rights(text)
+    except RightsError as error:
+        raise RightsError(f"{path}: {error}") from None
+
+
+def _serve(
+    served: ServedDevice, device: Device, listeners: list[Listener], rights: Rights | None
+) -> None:
+    server = Server(served.keys, served.log, host_answer=served.host_answer, rights=rights)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: server.stop())
     places = ", ".join(f"{each} ({each.dialect})" for each in listeners)
     count = len(device.vault.refs())
     _say(f"key service 密钥服务: device {device.device_id}, {count} keys, at {places}")
+    _say(str(rights or "no rights file 未设权限: whoever is let in may use every key"))
     server.serve(listeners, lambda: _say("ready 就绪"))
 
 

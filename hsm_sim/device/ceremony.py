@@ -18,21 +18,25 @@ from hsm_sim.device import custody
 from hsm_sim.device.components import COMPONENTS_MIN, combine, component_check_value
 from hsm_sim.device.device import Device, Step, random
 from hsm_sim.device.errors import CeremonyError
+from hsm_sim.masters import FACTOR_BYTES
 from hsm_sim.operations import state_on
 from hsm_sim.published_keys import published_key
 from hsm_sim.vault import CARD_USAGES, KeyEntry, KeyVault, check_value, key_algorithms, key_bytes
 
-FACTOR_BYTES = 8
-
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """What is said of a key before it exists. `algorithm` None: the usual one of its usage."""
+    """What is said of a key before it exists. `algorithm` None: the usual one of its usage.
+
+    `levels` lie between it and a card's key (分散级数): 2 for a master of the scheme. A derived key
+    has its parent's algorithm, and one level less than it.
+    """
 
     ref: KeyRef
     algorithm: Algorithm | None = None
     state: KeyState = KeyState.PREPARED
     is_exportable: bool = False
+    levels: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,15 @@ def derive(device: Device, parent: KeyRef, new: NewKey, factor: bytes) -> KeyDes
             raise CeremonyError(f"{parent}: is {state}; derive from an active key")
         if new.algorithm not in {None, above.algorithm}:
             raise CeremonyError(f"{new.ref}: is {above.algorithm.name}, as its parent is")
-        value = step.vault.card_key(parent, factor).value()
+        if above.levels == 1:
+            raise CeremonyError(
+                f"{parent}: is an issuer's master, below it are keys of cards; a master of the "
+                "scheme is made with --levels 2"
+            )
+        value = step.vault.key_below(parent, factor)
         step.detail = f"from {parent} by {factor.hex().upper()}"
-        return _install(step, replace(new, algorithm=above.algorithm), value, parent)
+        made = replace(new, algorithm=above.algorithm, levels=above.levels - 1)
+        return _install(step, made, value, parent)
 
 
 def move(device: Device, ref: KeyRef, state: KeyState) -> KeyDescription:
@@ -162,7 +172,9 @@ def rotate(
             value = combined_key(device, components, ref.usage, algorithm, expected)
         described = _install(
             step,
-            NewKey(ref, algorithm, KeyState.ACTIVE, device.is_exportable(newest.ref)),
+            NewKey(
+                ref, algorithm, KeyState.ACTIVE, device.is_exportable(newest.ref), newest.levels
+            ),
             value,
             valid_from=rotation.first_day,
         )
@@ -240,7 +252,13 @@ def _install(
     valid_from: date | None = None,
 ) -> KeyDescription:
     described = step.vault.install(
-        new.ref, value, new.algorithm, state=new.state, valid_from=valid_from, parent=parent
+        new.ref,
+        value,
+        new.algorithm,
+        state=new.state,
+        valid_from=valid_from,
+        parent=parent,
+        levels=new.levels,
     )
     step.exportable.setdefault(new.ref, new.is_exportable)
     step.check_value = described.check_value

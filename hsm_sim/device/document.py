@@ -97,6 +97,7 @@ def key_documents(keys: tuple[StoredKey, ...]) -> list[dict[str, Any]]:
             "valid_from": _text(each.description.valid_from),
             "valid_to": _text(each.description.valid_to),
             "parent": _text(each.description.parent),
+            "levels": each.description.levels,
             "block": each.block,
         }
         for each in keys
@@ -104,7 +105,10 @@ def key_documents(keys: tuple[StoredKey, ...]) -> list[dict[str, Any]]:
 
 
 def read_keys(documents: list[Mapping[str, Any]]) -> tuple[StoredKey, ...]:
-    """The other way. One of `NOT_OF_THE_FORM` or `KeyNameError` when they are none."""
+    """The other way; a key kept before levels were is an issuer's, one level above its cards.
+
+    One of `NOT_OF_THE_FORM` or `KeyNameError` when they are none.
+    """
     return tuple(
         StoredKey(
             KeyDescription(
@@ -115,6 +119,7 @@ def read_keys(documents: list[Mapping[str, Any]]) -> tuple[StoredKey, ...]:
                 _day(each["valid_from"]),
                 _day(each["valid_to"]),
                 None if each["parent"] is None else read_name(each["parent"]),
+                int(each.get("levels", 1)),
             ),
             None if each["block"] is None else str(each["block"]),
         )

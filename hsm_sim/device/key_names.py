@@ -6,8 +6,9 @@ the device at all to its callers.
 
 The standard names fewer uses than a citizen card has, so several of ours share two letters; the
 exact one is in the label block LB, which holds the key's name (`tac/shenzhen/v1`). What else there
-is to say stands in block 90: identifiers of digits are kept for whoever wants them. A block that
-comes from a device that knows no LB of ours is named by the custodians, and its letters must fit.
+is to say stands in block 90, and in block 91 for a master above an issuer's: identifiers of digits
+are kept for whoever wants them. A block that comes from a device that knows no LB of ours is named
+by the custodians, and its letters must fit.
 """
 
 from collections.abc import Mapping
@@ -16,10 +17,12 @@ from datetime import date
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
 from hsm_sim.device.tr31 import KeyBlockHeader
+from hsm_sim.masters import LEVELS_MAX
 from hsm_sim.vault import VERSION_MAX, KeyEntry, KeyVault, key_algorithms
 
 LABEL_BLOCK = "LB"  # ANSI X9.143 §6.3.6: a text for people
 LIFE_BLOCK = "90"  # ours: state, first day, last day, parent
+LEVELS_BLOCK = "91"  # ours: levels from the key to a card's; absent: 1
 LABEL_CHARACTERS_MAX = 64
 _NOTHING = "-"
 #: TR-31 §A.5.1 and §A.5.3: key usage and mode of use. X derives card keys, B enciphers both ways.
@@ -84,25 +87,31 @@ def header_of(description: KeyDescription, *, exportable: bool) -> KeyBlockHeade
     usage, algorithm, mode = letters(description.ref.usage, description.algorithm)
     days = (_day_text(each) for each in (description.valid_from, description.valid_to))
     parent = _NOTHING if description.parent is None else _name_text(description.parent)
+    blocks = {
+        LABEL_BLOCK: _name_text(description.ref),
+        LIFE_BLOCK: "/".join((description.state, *days, parent)),
+    }
+    if description.levels != 1:
+        blocks[LEVELS_BLOCK] = str(description.levels)
     return KeyBlockHeader(
         usage,
         algorithm,
         mode,
         f"{description.ref.version:02X}",
         "E" if exportable else "N",
-        {
-            LABEL_BLOCK: _name_text(description.ref),
-            LIFE_BLOCK: "/".join((description.state, *days, parent)),
-        },
+        blocks,
     )
 
 
-def entry_of(header: KeyBlockHeader, value: bytes, ref: KeyRef | None = None) -> KeyEntry:
+def entry_of(
+    header: KeyBlockHeader, value: bytes, ref: KeyRef | None = None, levels: int | None = None
+) -> KeyEntry:
     """The key of an unwrapped block, under the name it brought.
 
-    A block without a name of ours needs `ref` and arrives prepared (待启用), with no validity; a
-    block with one refuses another `ref`. Raises `KeyNameError` when letters, name and version
-    number do not belong together, `KeyServiceError` for a value that is no key of that use.
+    A block without a name of ours needs `ref` and arrives prepared (待启用), with no validity, and
+    an issuer's unless `levels` says otherwise; a block with one refuses another `ref` or `levels`.
+    Raises `KeyNameError` when letters, name and version number do not belong together,
+    `KeyServiceError` for a value that is no key of that use.
     """
     label = header.optional_blocks.get(LABEL_BLOCK)
     named = None if label is None else _name(label)
@@ -116,6 +125,10 @@ def entry_of(header: KeyBlockHeader, value: bytes, ref: KeyRef | None = None) ->
         if header.version_number != f"{ref.version:02X}":
             raise KeyNameError(f"key block: {ref}: its version number is of another version")
         state, valid_from, valid_to, parent = _life(header.optional_blocks[LIFE_BLOCK])
+        brought = _levels(header.optional_blocks.get(LEVELS_BLOCK, "1"))
+        if levels not in {None, brought}:
+            raise KeyNameError(f"key block: {ref}: levels to a card's key are {brought} in it")
+        levels = brought
     # A vault of its own judges length, algorithm and value as the one it goes to will.
     described = KeyVault({}).install(
         ref,
@@ -125,6 +138,7 @@ def entry_of(header: KeyBlockHeader, value: bytes, ref: KeyRef | None = None) ->
         valid_from=valid_from,
         valid_to=valid_to,
         parent=parent,
+        levels=levels or 1,
     )
     return KeyEntry(described, value)
 
@@ -205,6 +219,12 @@ def _life(text: str) -> tuple[KeyState, date | None, date | None, KeyRef | None]
         if days and (parent == _NOTHING or named is not None):
             return KeyState(state), days[0], days[1], named
     raise KeyNameError(f"key block: block {LIFE_BLOCK} is not state, first day, last day, parent")
+
+
+def _levels(text: str) -> int:
+    if len(text) != 1 or not "1" <= text <= str(LEVELS_MAX):
+        raise KeyNameError(f"key block: block {LEVELS_BLOCK} is not a digit from 1 to {LEVELS_MAX}")
+    return int(text)
 
 
 def _day(text: str) -> date:

@@ -64,6 +64,7 @@ def _put(device: Device, token: "TokenMasterKeys", key: KeyDescription) -> KeyDe
         valid_from=key.valid_from,
         valid_to=key.valid_to,
         parent=key.parent,
+        levels=key.levels,
     )
     if held.check_value != key.check_value:
         raise KeyServiceError(f"{key.ref}: the token shows check value {held.check_value}")

@@ -36,18 +36,23 @@ BACKUP_FORMAT = "onecard key backup 1"
 
 
 def import_block(
-    device: Device, block: str, transport: KeyRef, ref: KeyRef | None = None
+    device: Device,
+    block: str,
+    transport: KeyRef,
+    ref: KeyRef | None = None,
+    levels: int | None = None,
 ) -> KeyDescription:
     """Take in a key block that another device made under a transport key both hold.
 
-    A block of a onecard device brings the key's name; one of another device needs `ref`, and
-    arrives prepared. It may leave again if its header says so.
+    A block of a onecard device brings the key's name and levels; one of another device needs `ref`,
+    and `levels` if it is no issuer's master, and arrives prepared. It may leave again if its header
+    says so.
     """
     with device.step("import", "" if ref is None else str(ref)) as step:
         step.detail = f"under {transport}"
         key = _transport_key(device, step, transport, {KeyState.ACTIVE, KeyState.RETIRING})
         header, value = tr31.unwrap(key, block.strip())
-        entry = entry_of(header, value, ref)
+        entry = entry_of(header, value, ref, levels)
         made = entry.description
         step.detail = f"{made.ref} under {transport}"
         described = step.vault.install(
@@ -58,6 +63,7 @@ def import_block(
             valid_from=made.valid_from,
             valid_to=made.valid_to,
             parent=made.parent,
+            levels=made.levels,
         )
         step.exportable[made.ref] = header.exportability != "N"
         step.check_value = described.check_value

@@ -8,8 +8,8 @@ issuer's: the order of 80 70. Public programs agree: QR gates send the user, the
 bus validator calls the first factor the second level, the city's the first. The key stays until
 another is delivered, or until SELECT or a reset.
 
-How many levels there are is part of the PSAM and no choice of the terminal's: under a key one
-level too high, what CIPHER DATA makes of a card's factor and its complement is the card's key.
+How many levels there are is the master's own and no choice of the terminal's: under a key one level
+too high, what CIPHER DATA makes of a card's factor and its complement is the card's key.
 
 CIPHER DATA enciphers whole blocks (P1 00, or 02 with more to come), or makes a MAC: P1 05 in one
 command, 07, 03…, 01 in several. Bit 2 says that 8 bytes of initial value come first, the
@@ -24,11 +24,10 @@ from dataclasses import replace
 
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.crypto import SUITES
+from hsm_sim.masters import FACTOR_BYTES, LEVELS_MAX
 from hsm_sim.psam.commands import Chain, Context, Decision, Delivered, Handler, Reply, fits
 from hsm_sim.psam.keys import (
     AUTHENTICATION_USAGES,
-    FACTOR_BYTES,
-    LEVELS_MAX,
     OPERATIONS,
     Operation,
     PsamKeyType,
@@ -60,9 +59,10 @@ def deliver_key(psam: Context, apdu: CommandApdu) -> Decision:
     if kind in _TYPES and PsamKeyType(kind) not in OPERATIONS:
         return StatusWord.SECURITY_NOT_SATISFIED
     key = psam.keys.get((PsamKeyType(kind), apdu.p2)) if kind in _TYPES else None
-    if key is None or levels != psam.profile.levels:
+    if key is None:
         return StatusWord.KEY_NOT_FOUND
-    psam.masters.card_key(key.slot.ref, apdu.data)  # refused here when it is destroyed by now
+    # Refused here when its master stands at another level, or is destroyed by now.
+    psam.masters.card_key(key.slot.ref, apdu.data)
     return Reply(session=replace(psam.session, delivered=Delivered(key, apdu.data)))
 
 

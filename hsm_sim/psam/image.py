@@ -21,9 +21,9 @@ MAC2_TRIES_MAX = 15
 #: Wrong MACs of APPLICATION UNBLOCK in a row until that key is used up for good.
 MAINTENANCE_TRIES_MAX = 3
 
-_FRONT = struct.Struct(">4s10s6s8s4s4sBIBBBBB")
+_FRONT = struct.Struct(">4s10s6s8s4s4sBIBBBB")
 _KEY = struct.Struct(">BB3sB")
-_MAGIC = b"OCP3"
+_MAGIC = b"OCP4"
 _SEAL_BYTES = 8
 _NOT_OURS = "not an image of this version"
 
@@ -58,9 +58,9 @@ def encode_image(profile: PsamProfile, held: Held, keys: tuple[PsamKey, ...]) ->
     """Everything that survives power loss.
 
     Layout: magic 4, number 10, terminal 6, issuer 8, valid from 4, to 4, key index 1, sequence
-    reserved 4, MAC2 tries left 1, maintenance tries left 1, length of label 1, keys 1, levels 1;
-    label; of each key type 1, number 1, check value 3, length of name 1, name; first 8 bytes of
-    SHA-256 over all before.
+    reserved 4, MAC2 tries left 1, maintenance tries left 1, length of label 1, keys 1; label;
+    of each key type 1, number 1, check value 3, length of name 1, name; first 8 bytes of SHA-256
+    over all before.
     """
     label = profile.key_label.encode()
     body = _FRONT.pack(
@@ -76,7 +76,6 @@ def encode_image(profile: PsamProfile, held: Held, keys: tuple[PsamKey, ...]) ->
         held.maintenance_tries,
         len(label),
         len(keys),
-        profile.levels,
     )
     parts = [body, label]
     for key in keys:
@@ -104,7 +103,7 @@ def _read(body: bytes) -> PsamImage:
     """`ValueError` or `struct.error` for fields that cannot be."""
     (
         _, number, terminal, issuer, first, last, index, reserved, mac2_tries, maintenance_tries,
-        label_bytes, count, levels,
+        label_bytes, count,
     ) = _FRONT.unpack_from(body)  # fmt: skip
     at = _FRONT.size + label_bytes
     label = body[_FRONT.size : at].decode()
@@ -126,7 +125,6 @@ def _read(body: bytes) -> PsamImage:
         decode_date(last),
         index,
         label,
-        levels,
     )
     return PsamImage(profile, held, tuple(keys))
 

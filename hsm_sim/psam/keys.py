@@ -29,11 +29,8 @@ from enum import Enum, IntEnum
 
 from cardcore.errors import KeyServiceError, KeyStateError, KeyUsageError, UnknownKeyError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
-from hsm_sim.masters import MasterKeys
+from hsm_sim.masters import FACTOR_BYTES, MasterKeys, check_levels
 
-#: A card's key is at most three levels below its master: scheme, city, card (Lc 2C of 80 70).
-LEVELS_MAX = 3
-FACTOR_BYTES = 8
 _NUMBER_MAX = 0xFF
 _LIVE = frozenset({KeyState.ACTIVE, KeyState.RETIRING})
 
@@ -135,7 +132,8 @@ def find_keys(
     not looked at, for a PSAM has no calendar.
 
     Raises `UnknownKeyError` when there is no purchase key or a further one is not held,
-    `KeyStateError` when that is not in use, `KeyServiceError` when its place is taken.
+    `KeyStateError` when that is not in use, `KeyServiceError` when its place is taken, and
+    `KeyUsageError` when the maintenance key stands more than one level above the PSAMs' own.
     """
     live = [each for each in masters.descriptions() if each.state in _LIVE]
     keys = [
@@ -152,6 +150,7 @@ def find_keys(
     ]
     if own:
         newest = max(own, key=lambda each: each.ref.version)
+        check_levels(newest, FACTOR_BYTES)
         slot = KeySlot(PsamKeyType.MAINTENANCE, newest.ref.version, newest.ref)
         keys.append(_placed(slot, newest))
     for slot in further:

@@ -89,7 +89,7 @@ class Psam:
             return ResponseApdu(b"", StatusWord.WRONG_LENGTH).encode()
         try:
             decision = self._decide(apdu)
-        except KeyServiceError:  # destroyed since the PSAM was made
+        except KeyServiceError:  # other levels than its master's, or destroyed by now
             decision = StatusWord.KEY_NOT_FOUND
         except KeyServiceUnavailableError:
             decision = StatusWord.EXECUTION_ERROR

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date
 
 from cardcore.digits import decode_bcd, encode_bcd, encode_date
-from hsm_sim.psam.keys import LEVELS_MAX
 
 MAIN_FILE, APPLICATION = 0x3F00, 0xDF01
 PUBLIC_INFORMATION, TERMINAL_INFORMATION, APPLICATION_INFORMATION = 0x15, 0x16, 0x17
@@ -27,7 +26,6 @@ class PsamProfile:
     valid_to: date
     key_index: int  # of the purchase key, EF17
     key_label: str  # whose purchase keys it holds
-    levels: int = 1  # from a master down to a card's key that is delivered
 
     def __post_init__(self) -> None:
         if len(bytes.fromhex(self.terminal)) != 6:
@@ -36,8 +34,6 @@ class PsamProfile:
             raise ValueError(f"PSAM number {self.number!r} is not 20 digits")
         if len(self.issuer) != 8 or not 0 <= self.key_index <= 0xFF:
             raise ValueError("the issuer is 8 bytes, the key index one")
-        if not 1 <= self.levels <= LEVELS_MAX:
-            raise ValueError(f"{self.levels} levels, not 1 to {LEVELS_MAX}")
 
     @property
     def factor(self) -> bytes:

@@ -14,9 +14,10 @@ from cardcore import cryptograms
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.keys import Algorithm
 from cardcore.records import TransactionType
+from hsm_sim.masters import FACTOR_BYTES, LEVELS_MAX
 from hsm_sim.psam.commands import Attempt, Context, Decision, Handler, Numbers, Reply, fits
 from hsm_sim.psam.image import MAC2_TRIES_MAX, SEQUENCES_RESERVED
-from hsm_sim.psam.keys import FACTOR_BYTES, LEVELS_MAX, PsamKey, PsamKeyType
+from hsm_sim.psam.keys import PsamKey, PsamKeyType
 from hsm_sim.psam.profile import APPLICATION
 
 SEQUENCE_MAX = 0xFFFF_FFFF
@@ -50,7 +51,8 @@ def initialise(psam: Context, apdu: CommandApdu) -> Decision:
     """INIT_SAM_FOR_PURCHASE: a new sequence number and MAC1 under it.
 
     Refusals in order: 6A86, 6700, 6Cxx, 6985 wrong directory, 6A80 algorithm or type, 9403 key
-    version not held, 6A80 the key is of another algorithm, 9402 no number left.
+    version not held, 6A80 the key is of another algorithm, 9402 no number left, 6A88 other levels
+    than the key's.
     """
     if apdu.p1 or apdu.p2:
         return StatusWord.P1P2_WRONG

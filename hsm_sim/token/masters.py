@@ -31,7 +31,7 @@ from cardcore.errors import (
     UnknownKeyVersionError,
 )
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState
-from hsm_sim.masters import CardKeyHandle
+from hsm_sim.masters import FACTOR_BYTES, CardKeyHandle, check_levels
 from hsm_sim.proof.bitslice import Words
 from hsm_sim.proof.derivation import factor_blocks, key_halves
 from hsm_sim.token.card_keys import AesCardKey, Pboc3DesCardKey, channel_key
@@ -54,6 +54,8 @@ from hsm_sim.vault import (
     CHANNEL_USAGES,
     CHECK_VALUE_BYTES,
     check_key_bytes,
+    check_key_levels,
+    check_same_levels,
     checked_algorithm,
     key_bytes,
     moved_description,
@@ -110,6 +112,7 @@ class TokenMasterKeys:
         valid_from: date | None = None,
         valid_to: date | None = None,
         parent: KeyRef | None = None,
+        levels: int = 1,
     ) -> KeyDescription:
         """Put a key of a ceremony into the token. The same key again changes nothing.
 
@@ -117,11 +120,13 @@ class TokenMasterKeys:
         """
         algorithm = checked_algorithm(ref, algorithm)
         check_key_bytes(ref, algorithm, value)
+        check_key_levels(ref, levels)
         check_offered(ref, algorithm)
         with self._session.use() as session:
             known = self._known(session, ref)
             if known is not None:
                 if known.algorithm is algorithm and self._is_the_same(session, known, value):
+                    check_same_levels(known, levels)
                     return known
                 raise KeyServiceError(f"{ref}: another key is held under this name, or was")
             self._remove_keys(session, ref)  # of an installation that was cut short
@@ -133,7 +138,9 @@ class TokenMasterKeys:
                 session.create_object(private_template(ref) | secret)
                 point = point_of(signatures.public_key(algorithm, value))
                 made = session.create_object(public_template(ref) | {Attribute.EC_POINT: point})
-            described = KeyDescription(ref, algorithm, state, "", valid_from, valid_to, parent)
+            described = KeyDescription(
+                ref, algorithm, state, "", valid_from, valid_to, parent, levels
+            )
             return self._describe_new(session, made, described)
 
     def generate(
@@ -144,12 +151,15 @@ class TokenMasterKeys:
         state: KeyState = KeyState.PREPARED,
         valid_from: date | None = None,
         valid_to: date | None = None,
+        levels: int = 1,
     ) -> KeyDescription:
         """Make a key inside the token; nobody has ever seen it.
 
-        Raises `KeyServiceError` for a name already taken, or an algorithm that does not do.
+        Raises `KeyServiceError` for a name already taken, or an algorithm or a number of levels
+        that does not do.
         """
         algorithm = checked_algorithm(ref, algorithm)
+        check_key_levels(ref, levels)
         check_offered(ref, algorithm)
         with self._session.use() as session:
             if self._known(session, ref) is not None:
@@ -170,7 +180,9 @@ class TokenMasterKeys:
                     public_template=public_template(ref),
                     private_template=private_template(ref),
                 )
-            described = KeyDescription(ref, algorithm, state, "", valid_from, valid_to)
+            described = KeyDescription(
+                ref, algorithm, state, "", valid_from, valid_to, levels=levels
+            )
             return self._describe_new(session, made, described)
 
     def move(self, ref: KeyRef, state: KeyState) -> KeyDescription:
@@ -216,6 +228,7 @@ class TokenMasterKeys:
     def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         """See `hsm_sim.masters.MasterKeys`."""
         with self._key(ref) as (key, described):
+            check_levels(described, len(factor))
             if ref.usage in CHANNEL_USAGES:
                 return channel_key(key, ref.usage, factor)
         made = Pboc3DesCardKey if described.algorithm is Algorithm.PBOC_3DES else AesCardKey
@@ -225,6 +238,7 @@ class TokenMasterKeys:
         """See `hsm_sim.masters.MasterKeys`. The keys leave the token, until the call returns."""
         derived = [np.empty((0, 2), np.uint64)]
         with self._key(ref) as (key, described):
+            check_levels(described, FACTOR_BYTES)
             ecb = CIPHERS[described.algorithm].ecb
             for start in range(0, len(factors), _CARDS_A_CALL):
                 blocks = factor_blocks(factors[start : start + _CARDS_A_CALL])

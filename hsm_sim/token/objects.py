@@ -21,6 +21,7 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
+from hsm_sim.masters import LEVELS_MAX
 from hsm_sim.vault import CARD_USAGES, CHANNEL_USAGES
 
 Template = dict[Attribute, object]
@@ -200,12 +201,13 @@ def encode_description(description: KeyDescription) -> bytes:
         "valid_from": description.valid_from and description.valid_from.isoformat(),
         "valid_to": description.valid_to and description.valid_to.isoformat(),
         "parent": description.parent and _encode_ref(description.parent),
+        "levels": description.levels,
     }
     return json.dumps(fields).encode()
 
 
 def decode_description(value: bytes) -> KeyDescription:
-    """The other way.
+    """The other way; a key kept before levels were is an issuer's, one level above its cards.
 
     Raises `KeyServiceError` for bytes that are none: somebody else wrote into the token.
 
@@ -224,10 +226,17 @@ def decode_description(value: bytes) -> KeyDescription:
             date.fromisoformat(first) if first else None,
             date.fromisoformat(last) if last else None,
             _decode_ref(fields["parent"]) if fields["parent"] else None,
+            _levels(fields.get("levels", 1)),
         )
     except (ValueError, TypeError, KeyError) as error:
         shown = value[:80].decode("ascii", errors="replace")
         raise KeyServiceError(f"a key's description in the token is damaged: {shown}") from error
+
+
+def _levels(number: object) -> int:
+    if type(number) is not int or not 1 <= number <= LEVELS_MAX:
+        raise ValueError(number)
+    return number
 
 
 def _encode_ref(ref: KeyRef) -> list[str | int]:

@@ -9,6 +9,7 @@ Read it in this order::
     addresses.py   where a key service is: a Unix socket, or TLS with certificates
     tls.py         TLS 1.3 with certificates on both sides, and its refusals in words
     events.py      what a serving process says of itself
+    rights.py      who may do what with which keys: duties, and the rights file
     psams.py       PSAMs that live in the server, by handle
     desk.py        one connection's requests: asked of the key service, answered or refused
     listeners.py   sockets that are waited at, and who may speak there

@@ -1,8 +1,8 @@
 """One connection's requests: asked of the key service, answered or refused.
 
 Decides which operation is done by what, that a channel belongs to the connection that opened it,
-and that every refusal is logged and answered by name. Leaves keys to `operations`, PSAMs to
-`psams`, bytes to `messages`.
+and that every refusal is logged and answered by name. Leaves who may do what to `rights`, keys to
+`operations`, PSAMs to `psams`, bytes to `messages`.
 """
 
 import threading
@@ -19,6 +19,7 @@ from hsm_sim.wire import messages
 from hsm_sim.wire.events import Event, EventKind, Log
 from hsm_sim.wire.frames import Frame
 from hsm_sim.wire.psams import PsamRoom
+from hsm_sim.wire.rights import Peer, Rights
 
 #: A client has one channel a connection; session keys nobody uses any more do not pile up.
 CHANNELS_MAX = 4
@@ -34,20 +35,24 @@ class ServedKeys:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What all connections share. `keys` is asked at every request: ceremonies change keys."""
+    """What all connections share. `keys` is asked at every request: ceremonies change keys.
+
+    Without `rights` everybody who was let in may do everything.
+    """
 
     keys: Callable[[], ServedKeys]
     log: Log
     proofs: threading.BoundedSemaphore  # columns proven at once: each takes memory and a core
+    rights: Rights | None = None
     psams: PsamRoom = field(default_factory=PsamRoom)
 
 
 class Desk:
     """The place where one connection is served. One thread uses it."""
 
-    def __init__(self, room: Room, who: str) -> None:
+    def __init__(self, room: Room, peer: Peer) -> None:
         self._room = room
-        self._who = who
+        self._peer = peer
         self._channels: OrderedDict[int, IssuerChannelKeys] = OrderedDict()
         self._channels_opened = 0
 
@@ -55,8 +60,12 @@ class Desk:
         """The answer to one message, whatever it says."""
         number, what = messages.request_number(frame), "a message"
         try:
+            if self._room.rights:
+                self._room.rights.check_peer(self._peer)
             request = messages.decode_request(frame)
             what = request.operation.name
+            if self._room.rights:
+                self._room.rights.check(self._peer, request.operation, request.arguments)
             result = self._do(request.operation, request.arguments)
             return messages.encode_result(number, request.operation, result)
         except CardcoreError as error:
@@ -72,7 +81,7 @@ class Desk:
             )
 
     def _log(self, kind: EventKind, what: str, why: str) -> None:
-        self._room.log(Event(kind, self._who, what, why))
+        self._room.log(Event(kind, self._peer.shown, what, why))
 
     def _do(self, operation: messages.Operation[Any], arguments: tuple[Any, ...]) -> object:
         name, keys = operation.name, self._room.keys()

@@ -2,7 +2,7 @@
 
 Decides who is let in: on a Unix socket the user the service runs as, under TLS whoever has a
 certificate of the clients' authority, and on the loopback port of host commands any program of
-this machine. Leaves what is said to `server`.
+this machine. Leaves what is said to `server`, and what each may do to `rights`.
 """
 
 import os
@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from hsm_sim.wire.addresses import PATH_BYTES_MAX
+from hsm_sim.wire.rights import LOOPBACK, Peer, certificate_peer
 from hsm_sim.wire.streams import Deadline, close_gently
 from hsm_sim.wire.tls import peer_subject, refusal
 
@@ -144,7 +145,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def admit(
     listener: Listener, stream: socket.socket, deadline: Deadline
-) -> tuple[socket.socket, str]:
+) -> tuple[socket.socket, Peer]:
     """The connection to speak on, and who is there. Raises `TurnedAwayError`, `OSError`; the
     connection is closed then.
     """
@@ -155,11 +156,11 @@ def admit(
         if user != os.geteuid():
             stream.close()
             raise TurnedAwayError(f"user {user} is not the user of the key service")
-        return stream, f"user {user}, process {process}"
+        return stream, Peer(f"user {user}, process {process}", (f"user:{user}",))
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if listener.context is None:
-        return stream, peer_name(stream)
+        return stream, Peer(peer_name(stream), (LOOPBACK,))
     where = peer_name(stream)
     secured = listener.context.wrap_socket(stream, server_side=True, do_handshake_on_connect=False)
     try:
@@ -169,7 +170,7 @@ def admit(
         close_gently(secured)
         why = refusal(error) if isinstance(error, ssl.SSLError) else type(error).__name__
         raise TurnedAwayError(f"{where}: TLS: {why}") from None
-    return secured, f"{peer_subject(secured)} at {where}"
+    return secured, certificate_peer(peer_subject(secured), where)
 
 
 def peer_name(stream: socket.socket) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from cardcore.errors import (
     CardcoreError,
     CryptogramError,
+    KeyRightError,
     KeyServiceError,
     KeyServiceUnavailableError,
     KeyStateError,
@@ -47,7 +48,7 @@ _SEALED_BYTES_MAX = DATA_BYTES_MAX + 28
 _MESSAGE_CHARACTERS_MAX = 600
 REQUEST_ID_MAX = 0xFFFF_FFFF
 
-FACTOR = Octets((8, 16))
+FACTOR = Octets((8, 16, 24))
 EIGHT = Octets((8,))
 CHALLENGE = Octets((4, 8))
 COUNTER = Octets((16,))
@@ -179,6 +180,7 @@ ERRORS = (
     UnknownKeyError,
     KeyUsageError,
     KeyStateError,
+    KeyRightError,
     KeyServiceError,
     CryptogramError,
     KeyServiceUnavailableError,

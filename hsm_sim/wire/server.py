@@ -1,8 +1,8 @@
 """The process around the key service: connections, deadlines, and the end.
 
 Decides how many connections there are at once, how long a message may take, and that what runs is
-finished before the process ends. Leaves who may speak to `listeners`, what is asked to `desk`, and
-host commands to whoever is handed in for them.
+finished before the process ends. Leaves who may speak to `listeners`, what each may do to `rights`,
+what is asked to `desk`, and host commands to whoever is handed in for them.
 
 One thread serves one connection. Between two messages a connection may be silent for as long as
 it likes; when every place is taken, the one silent for longest gives way. A message that has begun
@@ -11,21 +11,23 @@ must be there before a deadline, so nobody holds a place by sending slowly.
 
 import os
 import select
+import signal
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from cardcore.errors import KeyServiceUnavailableError
+from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from hsm_sim.hardening import class_and_place
 from hsm_sim.wire.desk import Desk, Room, ServedKeys
 from hsm_sim.wire.events import Event, EventKind, Log
 from hsm_sim.wire.frames import MessageError
 from hsm_sim.wire.listeners import Dialect, Listener, TurnedAwayError, admit
 from hsm_sim.wire.messages import encode_error
+from hsm_sim.wire.rights import Peer, Rights
 from hsm_sim.wire.streams import (
     Deadline,
     HalfSentError,
@@ -64,7 +66,7 @@ class _Connection:
 
 
 class Server:
-    """Serves keys at some listeners until told to stop."""
+    """Serves keys at some listeners until told to stop; for `rights` see `Room`."""
 
     def __init__(
         self,
@@ -72,12 +74,13 @@ class Server:
         log: Log,
         limits: ServerLimits | None = None,
         host_answer: HostAnswer | None = None,
+        rights: Rights | None = None,
     ) -> None:
         self._limits = limits or ServerLimits()
         self._log_callback = log
         self._log_lock = threading.Lock()
         proofs = threading.BoundedSemaphore(self._limits.proofs_at_once)
-        self._room = Room(keys, self._log, proofs)
+        self._room = Room(keys, self._log, proofs, rights=rights)
         self._host_answer = host_answer
         self._connections: set[_Connection] = set()
         self._changed = threading.Condition()
@@ -94,23 +97,39 @@ class Server:
         for listener in listeners:
             assert listener.dialect is Dialect.FRAMES or self._host_answer is not None
             listener.stream.setblocking(False)
-            self._log(Event(EventKind.STARTED, str(listener)))
+            self._log(Event(EventKind.STARTED, str(listener), str(self._room.rights or "")))
         poller = select.poll()
         poller.register(self._wake, select.POLLIN)
         by_descriptor = {each.stream.fileno(): each for each in listeners}
         for descriptor in by_descriptor:
             poller.register(descriptor, select.POLLIN)
-        ready()
-        while not self._stopping:
-            for descriptor, _ in poller.poll():
-                if descriptor in by_descriptor:
-                    self._accept(by_descriptor[descriptor])
+        with self._woken_by_signals():
+            ready()
+            while not self._stopping:
+                for descriptor, _ in poller.poll():
+                    if descriptor in by_descriptor:
+                        self._accept(by_descriptor[descriptor])
         for listener in listeners:
             listener.close()
         left = self._drain()
         why = f"{left} requests were cut off" if left else ""
         for listener in listeners:
             self._log(Event(EventKind.STOPPED, str(listener), why=why))
+
+    @contextmanager
+    def _woken_by_signals(self) -> Iterator[None]:
+        """A signal wakes `serve` by itself. Its handler runs between two steps of the main thread
+        only, and one that comes just before that thread waits would be seen by nobody.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        os.set_blocking(self._wake_writer, False)
+        before = signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
 
     def _log(self, event: Event) -> None:
         with self._log_lock:
@@ -157,14 +176,20 @@ class Server:
         close: Callable[[socket.socket], None] = socket.socket.close
         try:
             deadline = Deadline(self._limits.handshake_seconds)
-            connection.stream, who = admit(connection.listener, connection.stream, deadline)
+            connection.stream, peer = admit(connection.listener, connection.stream, deadline)
+            who = peer.shown
             self._log(Event(EventKind.CONNECTED, who, str(connection.listener.dialect)))
             if connection.listener.dialect is Dialect.FRAMES:
-                self._serve_frames(connection, who)
+                self._serve_frames(connection, peer)
             else:
+                if self._room.rights:
+                    self._room.rights.check_host_commands(peer)
                 self._serve_host_commands(connection, who)
         except TurnedAwayError as error:
             self._log(Event(EventKind.TURNED_AWAY, str(connection.listener), why=str(error)))
+        except KeyRightError as error:
+            # That dialect has no word for it: the connection ends.
+            self._log(Event(EventKind.TURNED_AWAY, str(connection.listener), who, str(error)))
         except (HalfSentError, MessageError) as error:
             close = close_gently  # why stands in the answer just sent
             self._log(Event(EventKind.REFUSED, who, "a message", str(error)))
@@ -193,8 +218,8 @@ class Server:
         connection.silent_since = None
         return Deadline(self._limits.message_seconds)
 
-    def _serve_frames(self, connection: _Connection, who: str) -> None:
-        desk = Desk(self._room, who)
+    def _serve_frames(self, connection: _Connection, peer: Peer) -> None:
+        desk = Desk(self._room, peer)
         while deadline := self._next_message(connection):
             try:
                 frame = receive_frame(connection.stream, deadline)

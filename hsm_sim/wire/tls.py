@@ -69,17 +69,12 @@ def refusal(error: ssl.SSLError) -> str:
     )
 
 
-def peer_subject(stream: ssl.SSLSocket) -> str:
-    """Whose certificate the other side showed.
-
-    The name is the authority's word, and it is cut to what a line of a log holds.
-    """
+def peer_subject(stream: ssl.SSLSocket) -> tuple[tuple[str, str], ...]:
+    """Whose certificate the other side showed: the subject's attributes, names and values."""
     certificate = stream.getpeercert() or {}
-    names = [
-        f"{key}={value}"
+    return tuple(
+        entry
         for part in certificate.get("subject", ())
         for entry in part
         if isinstance(entry, tuple)
-        for key, value in [entry]
-    ]
-    return ", ".join(names)[:200] or "certificate without a subject"
+    )

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage, TacColumn
+from hsm_sim.masters import LEVELS_MAX
 from hsm_sim.psam import KeySlot, PsamKeyType, PsamProfile
 from hsm_sim.wire.frames import MessageError
 
@@ -208,6 +209,7 @@ class Descriptions(Kind[tuple[KeyDescription, ...]]):
                 _PERHAPS_DAY.write(each.valid_from, parts),
                 _PERHAPS_DAY.write(each.valid_to, parts),
                 Perhaps(REF).write(each.parent, parts),
+                each.levels,
             ]
             for each in value
         ]
@@ -216,11 +218,11 @@ class Descriptions(Kind[tuple[KeyDescription, ...]]):
         """See `Kind`."""
         if not isinstance(value, list):
             raise MessageError("not a list of keys")
-        return tuple(self._key(_list(each, 7), parts) for each in value)
+        return tuple(self._key(_list(each, 8), parts) for each in value)
 
     @staticmethod
     def _key(fields: list[object], parts: Iterator[bytes]) -> KeyDescription:
-        ref, algorithm, state, check_value, valid_from, valid_to, parent = fields
+        ref, algorithm, state, check_value, valid_from, valid_to, parent, levels = fields
         return KeyDescription(
             REF.read(ref, parts),
             OneOf(Algorithm).read(algorithm, parts),
@@ -229,6 +231,7 @@ class Descriptions(Kind[tuple[KeyDescription, ...]]):
             _PERHAPS_DAY.read(valid_from, parts),
             _PERHAPS_DAY.read(valid_to, parts),
             Perhaps(REF).read(parent, parts),
+            Number(LEVELS_MAX).read(levels, parts),
         )
 
 

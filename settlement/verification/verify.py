@@ -8,7 +8,7 @@ and throws its files away. A check that cannot even read what it compares is a f
 from collections.abc import Callable
 from pathlib import Path
 
-from cardcore.errors import KeyServiceUnavailableError
+from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from cardcore.keys import KeyService
 from settlement.city import City
 from settlement.engine import Engine, WorkerLostError
@@ -64,7 +64,7 @@ def _guard(findings: Findings, what: str, check: Callable[[], int]) -> int:
     """Run one check; how many it went through, 0 when it could not."""
     try:
         return check()
-    except (KeyServiceUnavailableError, WorkerLostError):
+    except (KeyRightError, KeyServiceUnavailableError, WorkerLostError):
         raise  # nothing was found out about the stored bytes
     except Exception as error:  # noqa: BLE001 - damaged rows may fail anywhere; that is a finding
         findings.add(Invariant.I8, what, f"cannot be read: {type(error).__name__}: {error}")

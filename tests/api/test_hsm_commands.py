@@ -127,7 +127,7 @@ def test_a_whole_ceremony_from_files_leaves_no_clear_secret_anywhere(
     said = room.ceremony("load", tac, *room.sheets(), "--expect", tac_value, "--exportable")
     assert f"Loaded 已注入 {tac} (交易认证码): pboc-3des, prepared 待启用" in said
     room.ceremony("activate", tac)
-    room.ceremony("generate", "tac/union/v1", "--activate", "--algorithm", "sm4")
+    room.ceremony("generate", "tac/union/v1", "--activate", "--algorithm", "sm4", "--levels", "2")
     room.ceremony("derive", "tac/union/v1", "--as", "tac/issuer/v1", "--factor", "01011000FFFFFFFF")
     room.ceremony("generate", "file-signing/sender-7/v1", "--algorithm", "sm2")
     room.ceremony("validity", "tac/issuer/v1", "--from", "2030-01-01", "--until", "2039-12-31")
@@ -175,7 +175,7 @@ def test_what_shows_a_secret_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_list_of_keys_says_everything_that_may_be_shown(room: Room) -> None:
-    room.ceremony("generate", "tac/union/v1", "--activate", "--exportable")
+    room.ceremony("generate", "tac/union/v1", "--activate", "--exportable", "--levels", "2")
     room.ceremony("derive", "tac/union/v1", "--as", "tac/issuer/v3", "--factor", "00" * 8)
     document = room.json("keys")
     assert document["custodians"] == list(PINS)
@@ -184,8 +184,8 @@ def test_a_list_of_keys_says_everything_that_may_be_shown(room: Room) -> None:
     assert issuer | {"check_value": ""} == {
         "key": "tac/issuer/v3", "usage": "tac", "usage_zh": "交易认证码", "label": "issuer",
         "version": 3, "algorithm": "pboc-3des", "state": "prepared", "valid_from": None,
-        "valid_to": None, "parent": "tac/union/v1", "check_value": "", "tr31_usage": "E0",
-        "is_exportable": False,
+        "valid_to": None, "parent": "tac/union/v1", "levels": 1, "check_value": "",
+        "tr31_usage": "E0", "is_exportable": False,
     }  # fmt: skip
     said = room.say("keys")
     for word in ("tac/issuer/v3", "交易认证码", "待启用", issuer["check_value"], "E0", "可导出"):

@@ -1,5 +1,6 @@
 """`onecard hsm serve` as a user starts it: a device, two custodians, a socket, a signal."""
 
+import os
 import re
 import shutil
 import signal
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 
 from api.cli import app, hsm_serve
 from cardcore.crypto import SUITES
-from cardcore.errors import KeyServiceUnavailableError, UnknownKeyVersionError
+from cardcore.errors import KeyRightError, KeyServiceUnavailableError, UnknownKeyVersionError
 from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage, TacColumn
 from hsm_sim.device.inspection import log_lines
 from hsm_sim.operations import KeyOperations
@@ -200,6 +201,80 @@ def test_a_device_that_vanishes_makes_the_service_unavailable_and_no_key_unknown
             with pytest.raises(KeyServiceUnavailableError, match="device cannot be read"):
                 service.check_value(TAC, FACTOR)
         service.close()
+
+
+def a_rights_file(path: Path, duties: str = '"settlement"', mode: int = 0o600) -> Path:
+    path.write_text(f'[[right]]\nwho = "user:{os.geteuid()}"\nduties = [{duties}]\n')
+    path.chmod(mode)
+    return path
+
+
+def test_a_rights_file_binds_everybody_and_what_is_refused_stands_in_the_devices_log(
+    home: Path, tmp_path: Path
+) -> None:
+    with served(home, "--rights", a_rights_file(tmp_path / "rights.toml")) as running:
+        service = RemoteKeyService(UnixAddress(running.path), 20)
+        assert len(service.describe_keys()) > 40
+        assert service.prove_tacs("demo", TacColumn(b"", b"", b"", b"", 22, b"")) == b""
+        with pytest.raises(KeyRightError, match="may not do derive_card_key, the duty issuing"):
+            service.derive_card_key(TAC, FACTOR)
+        service.close()
+        assert f"rights 权限: user:{os.geteuid()}\n" in running.said()
+        assert "未设权限" not in running.said()
+    kept = "\n".join(map(str, log_lines(home / "device")))
+    assert "derive_card_key: KeyRightError: user:" in kept
+    assert re.search(r"serve started.*rights 权限: user:", kept)
+
+
+def test_without_a_rights_file_it_says_that_whoever_is_let_in_may_use_every_key(
+    home: Path,
+) -> None:
+    with served(home) as running:
+        assert "no rights file 未设权限: whoever is let in may use every key" in running.said()
+
+
+@pytest.mark.parametrize(
+    ("duties", "mode", "why"),
+    [
+        ('"printing"', 0o600, "right 1, duties: 'printing' is none of settlement"),
+        ('"issuing', 0o600, "line 3"),
+        ('"issuing"', 0o620, "others may write it; take that away with chmod go-w"),
+        ('"issuing"', 0o602, "others may write it; take that away with chmod go-w"),
+    ],
+)
+def test_a_rights_file_that_cannot_be_believed_serves_nothing_and_asks_for_no_pin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, duties: str, mode: int, why: str
+) -> None:
+    refused_rights(a_rights_file(tmp_path / "rights.toml", duties, mode), monkeypatch, why)
+
+
+def test_what_is_no_rights_file_serves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused_rights(tmp_path / "absent.toml", monkeypatch, "No such file")
+    refused_rights(tmp_path, monkeypatch, "a directory")
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    refused_rights(tmp_path / "pipe", monkeypatch, "is no file")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    (tmp_path / "bytes").chmod(0o600)
+    refused_rights(tmp_path / "bytes", monkeypatch, "no text in UTF-8")
+    theirs = a_rights_file(tmp_path / "theirs.toml")
+    if os.geteuid() == 0:
+        os.chown(theirs, 65534, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    refused_rights(theirs, monkeypatch, "could change it")
+
+
+def refused_rights(path: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    monkeypatch.setattr(hsm_serve, "harden_process", lambda: None)
+    place = path.parent / "keys.socket"
+    words = ["hsm", "serve", "--socket", str(place), "--rights", str(path)]
+    done = CliRunner().invoke(app, words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"{path}: " in done.stderr
+    assert why in done.stderr
+    assert not place.exists()
 
 
 @pytest.mark.parametrize(

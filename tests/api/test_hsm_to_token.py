@@ -109,6 +109,18 @@ def test_a_rotation_reaches_the_token_when_the_command_is_repeated(
     assert states == {1: KeyState.RETIRING, 2: KeyState.ACTIVE}
 
 
+def test_a_master_of_the_scheme_is_one_in_the_token_too(desk: Desk, library: SoftHsm) -> None:
+    scheme = ("tac/union/v1", "--activate", "--exportable", "--levels", "2")
+    desk.run("ceremony", "generate", *scheme)
+    for _ in range(2):
+        desk.to_token("tac/union/v1")
+    masters = library.open(desk.label)
+    try:
+        assert masters.describe(KeyRef(KeyUsage.TAC, "union", 1)).levels == 2
+    finally:
+        masters.close()
+
+
 def test_a_key_made_to_stay_or_of_a_suite_no_token_has_is_refused_and_nothing_goes(
     desk: Desk, library: SoftHsm
 ) -> None:

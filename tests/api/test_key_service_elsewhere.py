@@ -21,10 +21,11 @@ from api.settings import (
 )
 from api.statement import read_statement
 from api.world.drive import drive
-from cardcore.errors import KeyServiceUnavailableError
+from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from cardcore.keys import Algorithm, KeyRef, KeyUsage
 from hsm_sim.published_keys import published_vault
 from hsm_sim.vault import KeyVault
+from hsm_sim.wire.rights import Rights, read_rights
 from settlement.city import create_city, open_city
 from settlement.engine.local import LocalEngine
 from settlement.service import OnStep, pass_by
@@ -33,6 +34,7 @@ from tests.api.test_killed_city import PLAN, without_recovery
 from tests.hsm_sim.providers import Given, fill
 from tests.hsm_sim.serving import KeyServiceProcess
 from tests.hsm_sim.softhsm import PIN, SoftHsm, needs_softhsm, softhsm
+from tests.hsm_sim.wire.house import a_house
 
 
 def run(folder: Path, keys: KeyRoom, on_step: OnStep = pass_by) -> dict[str, Any]:
@@ -150,6 +152,39 @@ def test_a_key_service_that_dies_at_any_step_stops_the_day_and_it_goes_on_later(
         process.restart()
         assert run(folder, keys) == expected, f"stopped at step {number}: {steps[number]}"
     assert stopped >= len(steps) // 11 - 3
+
+
+def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it(
+    tmp_path: Path, expected: dict[str, Any]
+) -> None:
+    """A missing right is nobody's forged TAC: once given, the folder ends as it should."""
+    others = ("acceptance", "issuing", "file-signing", "data")
+    duties = {each: ["demo", "sender-*"] for each in others}
+
+    def rights(given: dict[str, list[str]]) -> Rights:
+        return read_rights(
+            "\n".join(
+                f"[[right]]\nwho = 'user:{os.geteuid()}'\nduties = ['{duty}']\nlabels = {labels}"
+                for duty, labels in given.items()
+            )
+        )
+
+    folder = tmp_path / "city"
+    with a_house(tmp_path, city_vault(), rights=rights(duties)) as house:
+        service = house.service()
+        with pytest.raises(KeyRightError, match="may not do prove_tacs, the duty settlement"):
+            run(folder, KeyRoom(service, service))
+        service.close()
+    allowed = rights({**duties, "settlement": ["demo", "sender-*"]})
+    with a_house(tmp_path, city_vault(), rights=allowed) as house:
+        service = house.service()
+        assert run(folder, KeyRoom(service, service)) == expected
+        service.close()
+    with a_house(tmp_path, city_vault(), rights=rights(duties)) as house, open_city(folder) as city:
+        service = house.service()
+        with pytest.raises(KeyRightError, match="prove_tacs"):
+            verify(city, service, LocalEngine(1))
+        service.close()
 
 
 def test_production_refuses_a_key_service_that_holds_public_test_keys(

@@ -9,12 +9,15 @@ from hsm_sim.vault import CHANNEL_USAGES
 from tests.hsm_sim.providers import Given, Keys
 
 CITY, VECTOR, LIFE, PRODUCTS = "city", "vector", "life", "demo"
+#: Labels of a scheme's masters, and of a city where one of them stands among its own.
+SCHEME, MIXED = "scheme", "mixed"
 #: Version of the city's keys to their suite.
 SUITE_OF = {1: Algorithm.PBOC_3DES, 2: Algorithm.PBOC_3DES, 4: Algorithm.SM4, 5: Algorithm.AES}
 VECTOR_MASTER = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
 CARD = bytes.fromhex("0487123456789012")
 #: Under a master of the scheme: the card's factor, then the issuer's.
-CARD_OF_ISSUER = CARD + bytes.fromhex("02215840FFFFFFFF")
+ISSUER = bytes.fromhex("02215840FFFFFFFF")
+CARD_OF_ISSUER = CARD + ISSUER
 SESSION, CONTEXT = bytes.fromhex("1122334400050001"), bytes(range(16))
 #: Versions of the label LIFE, and the state each is in.
 LIVES = {
@@ -52,6 +55,15 @@ def every_key() -> Keys:
         KeyRef(KeyUsage.PURCHASE, VECTOR, 1): Given(
             VECTOR_MASTER, parent=KeyRef(KeyUsage.PURCHASE, CITY, 1)
         ),
+        KeyRef(KeyUsage.PURCHASE, VECTOR, 2): Given(VECTOR_MASTER, levels=2),
+        KeyRef(KeyUsage.PURCHASE, VECTOR, 3): Given(VECTOR_MASTER, levels=3),
+        KeyRef(KeyUsage.TAC, MIXED, 1): Given(),
+        KeyRef(KeyUsage.TAC, MIXED, 2): Given(levels=2),
+    }
+    keys |= {
+        ref: Given(algorithm=suite_of(ref.usage, version), levels=2)
+        for version in (1, 4, 5)
+        for ref in card_key_refs(SCHEME, version)
     }
     return keys | {
         KeyRef(usage, LIFE, version): life for usage in KeyUsage for version, life in LIVES.items()

@@ -31,6 +31,7 @@ class Given:
     valid_from: date | None = None
     valid_to: date | None = None
     parent: KeyRef | None = None
+    levels: int = 1
 
 
 Keys = Mapping[KeyRef, Given]
@@ -63,6 +64,7 @@ def fill(masters: KeyVault | TokenMasterKeys, keys: Keys) -> None:
             valid_from=key.valid_from,
             valid_to=key.valid_to,
             parent=key.parent,
+            levels=key.levels,
         )
         if destroyed:
             masters.move(ref, KeyState.DESTROYED)

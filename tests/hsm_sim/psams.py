@@ -18,6 +18,7 @@ STK = KeyRef(KeyUsage.FILE_MAINTENANCE, "shenzhen-social", 1)
 READ_KEY = KeyRef(KeyUsage.EXTERNAL_AUTHENTICATION, "shenzhen-social-0a", 1)
 #: Versions 4 and 5 of the city's keys are SM4 and AES.
 ALGORITHMS = {1: Algorithm.PBOC_3DES, 2: Algorithm.PBOC_3DES, 4: Algorithm.SM4, 5: Algorithm.AES}
+PIN_USAGES = (KeyUsage.PIN_UNBLOCK, KeyUsage.PIN_RELOAD)
 FURTHER = (
     KeySlot(PsamKeyType.MAC, 1, STK),
     KeySlot(PsamKeyType.ENCIPHER, 10, READ_KEY),
@@ -41,27 +42,26 @@ RANDOM = bytes.fromhex("11223344")
 TIME = bytes.fromhex("20240821185844")
 
 
-def a_vault() -> KeyVault:
-    """The published test keys of one city, in all suites."""
-    vault = published_vault([*issuer_key_refs(LABEL, 1), *issuer_key_refs(LABEL, 2), OWN])
+def a_vault(levels: int = 1) -> KeyVault:
+    """The published test keys of one city, in all suites, so many levels above its cards."""
+    vault = published_vault([OWN])
+    one_suite = (*issuer_key_refs(LABEL, 1), *issuer_key_refs(LABEL, 2), STK, READ_KEY)
+    for ref in (*one_suite, *(KeyRef(usage, LABEL, 1) for usage in PIN_USAGES)):
+        vault.install(ref, published_key(ref), levels=levels)
     for version in (4, 5):
         for ref in card_key_refs(LABEL, version):
             if not ref.usage.startswith("channel"):
-                vault.install(ref, published_key(ref), ALGORITHMS[version])
-    for ref in (STK, READ_KEY, KeyRef(KeyUsage.PIN_UNBLOCK, LABEL, 1)):
-        vault.install(ref, published_key(ref))
-    reload_key = KeyRef(KeyUsage.PIN_RELOAD, LABEL, 1)
-    vault.install(reload_key, published_key(reload_key))
+                vault.install(ref, published_key(ref), ALGORITHMS[version], levels=levels)
     aes_read_key = replace(READ_KEY, version=5)
-    vault.install(aes_read_key, published_key(aes_read_key), Algorithm.AES)
+    vault.install(aes_read_key, published_key(aes_read_key), Algorithm.AES, levels=levels)
     return vault
 
 
 VAULT = a_vault()
 
 
-def a_psam(vault: KeyVault = VAULT, levels: int = 1) -> Psam:
-    return make_psam(replace(PROFILE, levels=levels), vault, FURTHER)
+def a_psam(vault: KeyVault = VAULT) -> Psam:
+    return make_psam(PROFILE, vault, FURTHER)
 
 
 def send(psam: Psam, command: CommandApdu | str) -> ResponseApdu:

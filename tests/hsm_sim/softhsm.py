@@ -21,7 +21,7 @@ from hsm_sim.token import open_token
 from hsm_sim.token.masters import TokenMasterKeys
 
 PIN, SO_PIN = "4711-0815", "87654321"
-TOKENS = ("city", "second", "third", "fourth")
+TOKENS = ("city", "second", "third", "fourth", "fifth")
 UTIL = shutil.which("softhsm2-util")
 
 

@@ -5,7 +5,7 @@ this process gives.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from itertools import product
 
@@ -44,7 +44,6 @@ from tests.cardcore.builders import counting_random
 from tests.cardcore.test_personalisation import HOST_CHALLENGE, PUBLIC, a_plan
 from tests.hsm_sim.provider_keys import (
     CARD,
-    CARD_OF_ISSUER,
     CITY,
     CONTEXT,
     KEYS,
@@ -57,40 +56,8 @@ from tests.hsm_sim.provider_keys import (
     VECTOR,
     VECTOR_MASTER,
 )
-from tests.hsm_sim.providers import Provider, in_process, in_token, over_socket
-from tests.hsm_sim.softhsm import needs_softhsm, softhsm
+from tests.hsm_sim.providers import Provider, in_process
 from tests.support.shared import VECTORS, needs_shared
-
-
-@pytest.fixture(scope="module")
-def reference() -> Iterator[KeyService]:
-    with in_process(KEYS) as provider:
-        yield provider.service
-
-
-@pytest.fixture(
-    scope="module",
-    params=["in process", "socket", pytest.param("token", marks=needs_softhsm)],
-)
-def provider(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Provider]:
-    if request.param == "in process":
-        with in_process(KEYS) as made:
-            yield made
-    elif request.param == "socket":
-        with over_socket(KEYS) as made:
-            yield made
-    else:
-        folder = tmp_path_factory.mktemp("softhsm")
-        with softhsm(folder) as tokens, in_token(KEYS, tokens) as made:
-            yield made
-
-
-@pytest.fixture
-def service(provider: Provider) -> KeyService:
-    return provider.service
-
 
 Operation = Callable[[KeyService, KeyRef], object]
 
@@ -225,10 +192,9 @@ def test_every_key_is_described_alike(provider: Provider, reference: KeyService)
     expected = tuple(each for each in reference.describe_keys() if each.ref in provider.keys)
     assert provider.service.describe_keys() == expected
     assert len(expected) == len(provider.keys)
-    one = provider.service.describe_keys(KeyUsage.PURCHASE, VECTOR)
-    assert [(each.check_value, str(each.parent)) for each in one] == [
-        ("8BAF47", "purchase/city/v1")
-    ]
+    one, two, three = provider.service.describe_keys(KeyUsage.PURCHASE, VECTOR)
+    assert (one.check_value, str(one.parent)) == ("8BAF47", "purchase/city/v1")
+    assert (one.levels, two.levels, three.levels) == (1, 2, 3)
     life = provider.service.describe_keys(KeyUsage.TAC, LIFE)
     assert {each.ref.version: each.state for each in life} == STATE_OF
 
@@ -243,51 +209,6 @@ def test_the_published_vectors_come_out(service: KeyService) -> None:
     for name in ("mac1", "mac2"):
         data, session = (bytes.fromhex(vector[key]) for key in (f"{name}_input", "session_input"))
         assert service.session_mac(ref, factor, session, data).hex().upper() == vector[name]
-
-
-TWO_LEVELS: dict[str, tuple[KeyUsage, Operation]] = {
-    "derive_card_key": (
-        KeyUsage.TAC,
-        lambda service, ref: service.derive_card_key(ref, CARD_OF_ISSUER).value,
-    ),
-    "check_value": (
-        KeyUsage.CHANNEL_ENC,
-        lambda service, ref: service.check_value(ref, CARD_OF_ISSUER),
-    ),
-    "authenticate": (
-        KeyUsage.INTERNAL_AUTHENTICATION,
-        lambda service, ref: service.authenticate(ref, CARD_OF_ISSUER, bytes(8)),
-    ),
-    "message_mac": (
-        KeyUsage.FILE_MAINTENANCE,
-        lambda service, ref: service.message_mac(ref, CARD_OF_ISSUER, bytes(8), b"04D6"),
-    ),
-    "encipher_message": (
-        KeyUsage.PIN_UNBLOCK,
-        lambda service, ref: service.encipher_message(ref, CARD_OF_ISSUER, bytes(16)),
-    ),
-    "session_mac": (
-        KeyUsage.LOAD,
-        lambda service, ref: service.session_mac(ref, CARD_OF_ISSUER, SESSION, b"x"),
-    ),
-}
-
-
-@pytest.mark.parametrize("name", TWO_LEVELS)
-def test_a_scheme_master_leads_to_a_card_over_its_issuer(
-    provider: Provider, reference: KeyService, name: str
-) -> None:
-    usage, operation = TWO_LEVELS[name]
-    for ref in provider.keys:
-        if (ref.usage, ref.label) == (usage, CITY):
-            assert operation(provider.service, ref) == operation(reference, ref), ref
-
-
-def test_the_issuers_factor_is_applied_first(service: KeyService) -> None:
-    suite = SUITES[Algorithm.PBOC_3DES]
-    issuer = suite.diversify(VECTOR_MASTER, CARD_OF_ISSUER[8:])
-    card = service.derive_card_key(KeyRef(KeyUsage.PURCHASE, VECTOR, 1), CARD_OF_ISSUER)
-    assert card.value == suite.diversify(issuer, CARD)
 
 
 def tac(version: int, factor: bytes, message: bytes) -> bytes:

@@ -85,8 +85,9 @@ def test_the_published_purchase_passes_through_the_psam() -> None:
 @pytest.mark.parametrize("version", ALGORITHMS)
 @pytest.mark.parametrize("levels", [1, 2, 3])
 def test_a_genuine_card_is_accepted_in_every_suite_and_below_every_level(
-    psam: Psam, version: int, levels: int
+    version: int, levels: int
 ) -> None:
+    psam = a_psam(a_vault(levels))
     algorithm = b"\x00" if version == 2 else bytes((ALGORITHMS[version],))
     factor = (FACTOR + ISSUER_FACTOR + ISSUER_FACTOR[::-1])[: 8 * levels]
     command = initialise(key_version=bytes((version,)), algorithm=algorithm, factor=factor)
@@ -99,7 +100,8 @@ def test_a_genuine_card_is_accepted_in_every_suite_and_below_every_level(
     assert send(psam, credit(card_mac2(sequence, version, factor))).ok
 
 
-def test_the_factors_of_two_levels_cannot_change_places(psam: Psam) -> None:
+def test_the_factors_of_two_levels_cannot_change_places() -> None:
+    psam = a_psam(a_vault(2))
     sequence = sequence_of(send(psam, initialise(factor=FACTOR + ISSUER_FACTOR)))
     swapped = card_mac2(sequence, factor=ISSUER_FACTOR + FACTOR)
     assert send(psam, credit(swapped)).sw == StatusWord.PURSE_MAC_WRONG
@@ -176,6 +178,7 @@ REFUSED_INIT = {
     "half a level": (initialise(factor=FACTOR + bytes(4)), StatusWord.WRONG_LENGTH),
     "fourth level": (initialise(factor=bytes(32)), StatusWord.WRONG_LENGTH),
     "no factor": (initialise(factor=b""), StatusWord.WRONG_LENGTH),
+    "a level too many": (initialise(factor=FACTOR + ISSUER_FACTOR), StatusWord.KEY_NOT_FOUND),
     "other P1": (replace(initialise(), p1=1), StatusWord.P1P2_WRONG),
     "other Le": (replace(initialise(), le=4), 0x6C08),
 }

@@ -74,7 +74,7 @@ def card_key_of(ref: KeyRef, factor: bytes = FACTOR) -> CardKey:
 @pytest.mark.parametrize("factor", [FACTOR, FACTOR + ISSUER_FACTOR], ids=["1 level", "2 levels"])
 def test_a_card_accepts_an_update_that_the_psam_has_protected(number: int, factor: bytes) -> None:
     """UPDATE BINARY of EF15, enciphered and with a MAC, under the card's challenge."""
-    psam = a_psam(levels=len(factor) // 8)
+    psam = a_psam(a_vault(len(factor) // 8))
     card = card_key_of(REFS[8, number], factor)
     block = card.suite.block_bytes
     assert send(psam, deliver(8, number, factor)).ok
@@ -191,7 +191,7 @@ def test_no_key_is_delivered_from_another_level_than_the_cards(
     """The attack: deliver the issuer's key and encipher a card's factor and its complement, which
     is how that card's key is made.
     """
-    psam = a_psam(levels=levels)
+    psam = a_psam(a_vault(levels))
     for depth in {1, 2, 3} - {levels}:
         answer = send(psam, deliver(kind, number, (ISSUER_FACTOR * 3)[: 8 * depth]))
         assert answer.sw == StatusWord.KEY_NOT_FOUND

@@ -19,7 +19,7 @@ from cardcore.keys import KeyRef, KeyState, KeyUsage
 from hsm_sim.psam import SEQUENCES_RESERVED, KeySlot, Psam, PsamKeyType, make_psam
 from hsm_sim.psam.image import Held, decode_image
 from hsm_sim.psam.keys import find_keys
-from hsm_sim.published_keys import published_vault
+from hsm_sim.published_keys import published_key, published_vault
 from hsm_sim.vault import KeyVault
 from tests.hsm_sim.psams import (
     FURTHER,
@@ -83,9 +83,7 @@ def test_an_image_altered_by_one_bit_or_cut_off_is_refused(psam: Psam) -> None:
 def test_an_image_with_a_right_check_sum_and_wrong_fields_is_refused(psam: Psam) -> None:
     body = psam.image()[:-8]
     wrong = {
-        "other version": b"OCP2" + body[4:],
-        "no level": body[:45] + b"\x00" + body[46:],
-        "four levels": body[:45] + b"\x04" + body[46:],
+        "other version": b"OCP3" + body[4:],
         "one key too many": body[:44] + bytes((body[44] + 1,)) + body[45:],
         "number of no run": body[:37] + b"\x00\x00\x00\x01" + body[41:],
         "more tries than there are": body[:41] + b"\xff" + body[42:],
@@ -103,7 +101,7 @@ def test_an_image_with_a_right_check_sum_and_wrong_fields_is_refused(psam: Psam)
 @given(st.binary(max_size=120), st.integers(0, 200))
 def test_any_bytes_are_an_image_or_a_decode_error(noise: bytes, kept: int) -> None:
     body = a_psam().image()[:-8]
-    for each in (noise, sealed(b"OCP3" + noise), sealed(body[:kept] + noise)):
+    for each in (noise, sealed(b"OCP4" + noise), sealed(body[:kept] + noise)):
         try:
             image = decode_image(each)
         except DecodeError:
@@ -178,6 +176,10 @@ def test_a_psam_is_not_made_without_a_purchase_key_or_with_a_key_that_is_not_the
     vault.move(STK, KeyState.DESTROYED)
     with pytest.raises(KeyStateError, match="is destroyed and goes into no PSAM"):
         make_psam(PROFILE, vault, FURTHER)
+    deep = published_vault([PURCHASE])
+    deep.install(OWN, published_key(OWN), levels=2)
+    with pytest.raises(KeyUsageError, match="levels from it to a card's key: 2"):
+        make_psam(PROFILE, deep)
 
 
 @pytest.mark.parametrize("kind", PsamKeyType)

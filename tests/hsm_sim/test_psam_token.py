@@ -1,7 +1,7 @@
 """A PSAM whose masters are inside a PKCS#11 token says what one over the vault says."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import ExitStack
 
 import pytest
 
@@ -18,6 +18,7 @@ from tests.hsm_sim.psams import (
     PURCHASE,
     VAULT,
     a_psam,
+    a_vault,
     card_mac2,
     credit,
     initialise,
@@ -33,21 +34,36 @@ LEVELS = (FACTOR, FACTOR + ISSUER_FACTOR, FACTOR + ISSUER_FACTOR + ISSUER_FACTOR
 NEEDED = {PURCHASE, OWN, *(slot.ref for slot in FURTHER)}
 
 
+def fill(masters: TokenMasterKeys, levels: int) -> None:
+    """The keys of the city that SoftHSM2 knows: it has no SM4."""
+    vault = a_vault(levels)
+    for ref in vault.refs():
+        described = vault.describe(ref)
+        wanted = ref in NEEDED or (ref.label == PURCHASE.label and ref.version in {1, 5})
+        if wanted and described.algorithm is not Algorithm.SM4:
+            value = vault.key(ref).value
+            masters.install(ref, value, described.algorithm, levels=described.levels)
+
+
 @pytest.fixture(scope="module")
-def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenMasterKeys]:
-    """SoftHSM2 with the keys of the city that it knows: it has no SM4."""
-    with softhsm(tmp_path_factory.mktemp("softhsm")) as tokens, tokens.empty_token() as masters:
-        for ref in VAULT.refs():
-            algorithm = VAULT.describe(ref).algorithm
-            wanted = ref in NEEDED or (ref.label == PURCHASE.label and ref.version in {1, 5})
-            if wanted and algorithm is not Algorithm.SM4:
-                masters.install(ref, VAULT.key(ref).value, algorithm)
-        yield masters
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, TokenMasterKeys]]:
+    """By the levels of the keys in it."""
+    with ExitStack() as stack:
+        library = stack.enter_context(softhsm(tmp_path_factory.mktemp("softhsm")))
+        made = {n: stack.enter_context(library.empty_token()) for n in (1, 2, 3)}
+        for levels, masters in made.items():
+            fill(masters, levels)
+        yield made
 
 
-def psam_over(token: TokenMasterKeys, levels: int = 1) -> Psam:
+@pytest.fixture
+def token(tokens: dict[int, TokenMasterKeys]) -> TokenMasterKeys:
+    return tokens[1]
+
+
+def psam_over(token: TokenMasterKeys) -> Psam:
     further = [slot for slot in FURTHER if VAULT.describe(slot.ref).algorithm is not Algorithm.SM4]
-    return make_psam(replace(PROFILE, levels=levels), token, further)
+    return make_psam(PROFILE, token, further)
 
 
 @pytest.fixture
@@ -57,9 +73,13 @@ def psam(token: TokenMasterKeys) -> Psam:
 
 @pytest.mark.parametrize("factor", LEVELS, ids=["1 level", "2 levels", "3 levels"])
 @pytest.mark.parametrize("version", [1, 5])
-def test_a_purchase_over_a_token(psam: Psam, version: int, factor: bytes) -> None:
+def test_a_purchase_over_a_token(
+    tokens: dict[int, TokenMasterKeys], version: int, factor: bytes
+) -> None:
+    levels = len(factor) // 8
+    psam, twin = psam_over(tokens[levels]), a_psam(a_vault(levels))
     command = initialise(key_version=bytes((version,)), algorithm=bytes((version,)), factor=factor)
-    assert send(psam, command) == send(a_psam(), command)
+    assert send(psam, command) == send(twin, command)
     assert send(psam, credit(card_mac2(1, version, factor))).ok
 
 
@@ -73,10 +93,10 @@ COMPUTED = [
 @pytest.mark.parametrize("factor", LEVELS[:2], ids=["1 level", "2 levels"])
 @pytest.mark.parametrize(("kind", "number", "p1"), COMPUTED)
 def test_a_delivered_key_over_a_token(
-    token: TokenMasterKeys, kind: int, number: int, p1: int, factor: bytes
+    tokens: dict[int, TokenMasterKeys], kind: int, number: int, p1: int, factor: bytes
 ) -> None:
     levels = len(factor) // 8
-    psam, twin = psam_over(token, levels), a_psam(levels=levels)
+    psam, twin = psam_over(tokens[levels]), a_psam(a_vault(levels))
     deliver = CommandApdu(0x80, 0x1A, kind | len(factor) // 8 << 5, number, factor)
     data = (bytes(8) if p1 else b"") + b"0123456789abcde" + b"\x80"
     for command in (deliver, CommandApdu(0x80, 0xFA, p1, 0, data)):

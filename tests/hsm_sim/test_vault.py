@@ -3,12 +3,18 @@
 import hashlib
 import traceback
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore.crypto import pboc_3des
-from cardcore.errors import KeyServiceError, UnknownKeyError, UnknownKeyVersionError
+from cardcore.errors import (
+    KeyServiceError,
+    KeyUsageError,
+    UnknownKeyError,
+    UnknownKeyVersionError,
+)
 from cardcore.keys import Key, KeyRef, KeyUsage
 from hsm_sim.published_keys import (
     RULE_TEXT,
@@ -76,6 +82,45 @@ def test_installing_the_same_key_again_changes_nothing() -> None:
     vault = KeyVault({TAC_1: SECRET})
     vault.install(TAC_1, SECRET)
     assert vault.refs() == (TAC_1,)
+
+
+@pytest.mark.parametrize("levels", [-1, 0, 2, 4])
+@pytest.mark.parametrize("usage", [KeyUsage.TAC, KeyUsage.FILE_SIGNING, KeyUsage.TRANSPORT])
+def test_a_key_stands_one_to_three_levels_above_a_cards_and_others_at_none(
+    usage: KeyUsage, levels: int
+) -> None:
+    vault, ref = KeyVault({}), KeyRef(usage, "scheme", 1)
+    if usage is KeyUsage.TAC and levels == 2:
+        assert vault.install(ref, published_key(ref), levels=levels).levels == levels
+        return
+    with pytest.raises(KeyServiceError, match="level"):
+        vault.install(ref, published_key(ref), levels=levels)
+    assert vault.refs() == ()
+
+
+def test_a_key_held_does_not_change_its_level() -> None:
+    vault = KeyVault({TAC_1: SECRET})
+    with pytest.raises(KeyServiceError, match="is held with 1 levels to a card's key, not 2"):
+        vault.install(TAC_1, SECRET, levels=2)
+    assert vault.describe(TAC_1).levels == 1
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_masters_themselves_refuse_another_number_of_factors(levels: int) -> None:
+    vault = KeyVault({})
+    vault.install(TAC_1, SECRET, levels=levels)
+    for size in {0, 7, 8, 16, 17, 24, 32} - {8 * levels}:
+        with pytest.raises(KeyUsageError, match=f"{size} bytes of factors"):
+            vault.card_key(TAC_1, bytes(size))
+    assert vault.card_key(TAC_1, bytes(8 * levels))
+    factors = np.zeros(1, np.uint64)
+    if levels == 1:
+        assert len(vault.card_key_column(TAC_1, factors)) == 1
+        with pytest.raises(KeyUsageError, match="below it are the keys of cards"):
+            vault.key_below(TAC_1, bytes(8))
+    else:
+        with pytest.raises(KeyUsageError, match="8 bytes of factors"):
+            vault.card_key_column(TAC_1, factors)
 
 
 def test_an_unknown_version_is_told_apart_from_an_unknown_key() -> None:

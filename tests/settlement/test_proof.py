@@ -105,6 +105,17 @@ def test_a_key_prepared_or_destroyed_is_not_lost() -> None:
         assert answers == [TRUE, UNKNOWN, FALSE]
 
 
+def test_a_key_held_as_a_master_of_the_scheme_is_as_lost() -> None:
+    first, second = taps(1, 2)
+    keys = key_service(1, 2)
+    entry = keys._masters._entries[tac_ref(2)]  # type: ignore[attr-defined] # a vault
+    described = replace(entry.description, levels=2)
+    keys._masters._entries[tac_ref(2)] = replace(entry, description=described)  # type: ignore[attr-defined] # the same
+    assert [row.version for row in tac_keys(keys, LABEL)] == [1]
+    records = [first, second, renamed(second, 1), forge(first)]
+    assert prove(records, (1, 2), keys) == ([TRUE, UNKNOWN, UNKNOWN, UNKNOWN], ())
+
+
 def test_another_algorithm_under_the_same_check_value_is_another_key() -> None:
     (first,) = taps(1)
     row = replace(KNOWN[1], algorithm=int(Algorithm.SM4))

@@ -35,8 +35,9 @@ def reopen(path: Path, pins: Mapping[str, bytes] = PAIR) -> Device:
     return Device.open(path, pins, now)
 
 
-def add(device: Device, ref: KeyRef, *, exportable: bool = False) -> None:
-    generate(device, NewKey(ref, state=KeyState.ACTIVE, is_exportable=exportable))
+def add(device: Device, ref: KeyRef, *, exportable: bool = False, levels: int = 1) -> None:
+    new = NewKey(ref, state=KeyState.ACTIVE, is_exportable=exportable, levels=levels)
+    generate(device, new)
 
 
 def key_check_value(components: Mapping[str, bytes], usage: KeyUsage = KeyUsage.TRANSPORT) -> str:

@@ -105,12 +105,12 @@ def test_a_wrong_component_is_refused_and_no_key_is_made(
 
 def test_an_issuers_key_is_derived_from_the_scheme_and_remembers_it(device: Device) -> None:
     scheme, factor = read_name("tac/union/v1"), bytes.fromhex("01011000FFFFFFFF")
-    add(device, scheme)
+    add(device, scheme, levels=2)
     described = derive(device, scheme, NewKey(TAC_1, state=KeyState.ACTIVE), factor)
     suite = SUITES[Algorithm.PBOC_3DES]
     master = device.vault.key(scheme).value
     assert device.vault.key(TAC_1).value == suite.diversify(master, factor)
-    assert described.parent == scheme
+    assert (described.parent, described.levels) == (scheme, 1)
     card = bytes(range(8))
     two_levels = device.vault.card_key(scheme, card + factor).value()
     assert device.vault.card_key(TAC_1, card).value() == two_levels
@@ -124,14 +124,16 @@ def test_an_issuers_key_is_derived_from_the_scheme_and_remembers_it(device: Devi
         ("transport/bank/v1", "transport/x/v1", bytes(8), "its use is another"),
         ("tac/union/v2", "tac/demo/v1", bytes(8), "derive from an active key"),
         ("tac/union/v3", "tac/demo/v1", bytes(8), "not held"),
+        ("tac/city/v1", "tac/demo/v1", bytes(8), "is an issuer's master, below it are keys"),
     ],
 )
 def test_a_derivation_that_makes_no_sense_is_refused(
     device: Device, parent: str, name: str, factor: bytes, reason: str
 ) -> None:
-    add(device, read_name("tac/union/v1"))
+    add(device, read_name("tac/union/v1"), levels=2)
+    add(device, read_name("tac/city/v1"))
     add(device, ZMK)
-    generate(device, NewKey(read_name("tac/union/v2")))
+    generate(device, NewKey(read_name("tac/union/v2"), levels=2))
     before = check_values(device)
     with pytest.raises(KeyServiceError, match=reason):
         derive(device, read_name(parent), NewKey(read_name(name)), factor)
@@ -140,7 +142,7 @@ def test_a_derivation_that_makes_no_sense_is_refused(
 
 def test_an_issuers_key_has_its_parents_algorithm(device: Device) -> None:
     scheme = read_name("tac/union/v1")
-    generate(device, NewKey(scheme, Algorithm.SM4, KeyState.ACTIVE))
+    generate(device, NewKey(scheme, Algorithm.SM4, KeyState.ACTIVE, levels=2))
     with pytest.raises(CeremonyError, match="is SM4, as its parent is"):
         derive(device, scheme, NewKey(TAC_1, Algorithm.AES), bytes(8))
     assert derive(device, scheme, NewKey(TAC_1), bytes(8)).algorithm is Algorithm.SM4
@@ -284,7 +286,7 @@ def test_a_key_goes_from_one_device_to_another_with_all_that_is_known_of_it(
     tmp_path: Path,
 ) -> None:
     one, two = partners(tmp_path)
-    add(one, read_name("tac/union/v1"))
+    add(one, read_name("tac/union/v1"), levels=2)
     new = NewKey(TAC_1, state=KeyState.ACTIVE, is_exportable=True)
     derive(one, read_name("tac/union/v1"), new, bytes(8))
     set_validity(one, TAC_1, TODAY, None)

@@ -11,6 +11,7 @@ from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
 from hsm_sim.device.key_names import (
     LABEL_BLOCK,
+    LEVELS_BLOCK,
     LIFE_BLOCK,
     KeyNameError,
     entry_of,
@@ -19,7 +20,7 @@ from hsm_sim.device.key_names import (
     read_name,
 )
 from hsm_sim.device.tr31 import KeyBlockHeader
-from hsm_sim.vault import KeyEntry, KeyVault, key_algorithms, key_bytes
+from hsm_sim.vault import CARD_USAGES, KeyEntry, KeyVault, key_algorithms, key_bytes
 
 TAC_1 = KeyRef(KeyUsage.TAC, "shenzhen", 1)
 VALUE = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
@@ -40,6 +41,7 @@ def entry(ref: KeyRef, algorithm: Algorithm | None = None, **life: object) -> Ke
     st.none() | st.dates(),
     st.none() | st.dates(),
     st.none() | refs,
+    st.integers(1, 3),
 )
 def test_a_key_arrives_as_it_left(
     ref: KeyRef,
@@ -48,9 +50,12 @@ def test_a_key_arrives_as_it_left(
     first: date | None,
     last: date | None,
     parent: KeyRef | None,
+    levels: int,
 ) -> None:
+    levels = levels if ref.usage in CARD_USAGES else 1
     algorithm = data.draw(st.sampled_from(key_algorithms(ref.usage)))
-    left = entry(ref, algorithm, state=state, valid_from=first, valid_to=last, parent=parent)
+    days = {"valid_from": first, "valid_to": last}
+    left = entry(ref, algorithm, state=state, parent=parent, levels=levels, **days)
     assert left.value is not None
     assert entry_of(header_of(left.description, exportable=True), left.value) == left
 
@@ -119,6 +124,27 @@ def test_a_life_that_cannot_be_read_is_refused(life: str) -> None:
     blocks = {**header.optional_blocks, LIFE_BLOCK: life}
     with pytest.raises(KeyNameError, match=LIFE_BLOCK):
         entry_of(replace(header, optional_blocks=blocks), VALUE)
+
+
+@pytest.mark.parametrize("levels", ["", "0", "4", "12", "-1", " 2", "two"])
+def test_levels_that_cannot_be_read_are_refused(levels: str) -> None:
+    header = header_of(entry(TAC_1).description, exportable=True)
+    blocks = {**header.optional_blocks, LEVELS_BLOCK: levels}
+    with pytest.raises(KeyNameError, match=LEVELS_BLOCK):
+        entry_of(replace(header, optional_blocks=blocks), VALUE)
+
+
+def test_a_block_says_its_levels_itself_and_custodians_say_those_of_another_device() -> None:
+    one, two = entry(TAC_1), entry(TAC_1, levels=2)
+    blocks = [header_of(each.description, exportable=True) for each in (one, two)]
+    assert [header.optional_blocks.get(LEVELS_BLOCK) for header in blocks] == [None, "2"]
+    for header, levels in zip(blocks, (1, 2), strict=True):
+        assert entry_of(header, VALUE, TAC_1, levels).description.levels == levels
+        with pytest.raises(KeyNameError, match=f"levels to a card's key are {levels} in it"):
+            entry_of(header, VALUE, TAC_1, 3)
+    foreign = KeyBlockHeader("E0", "T", "X", "00", "E", {LEVELS_BLOCK: "3"})
+    assert entry_of(foreign, VALUE, TAC_1).description.levels == 1
+    assert entry_of(foreign, VALUE, TAC_1, 2).description.levels == 2
 
 
 @pytest.mark.parametrize("value", [b"", bytes(15), bytes(24)])

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -234,10 +235,10 @@ def test_as_many_levels_as_a_psam_may_ask_for_lead_to_the_same_key(
     masters: TokenMasterKeys, levels: int
 ) -> None:
     factor = bytes(range(8 * levels))
-    masters.install(MAINTENANCE_AES, published_key(MAINTENANCE_AES), Algorithm.AES)
-    for ref, algorithm in ((PURCHASE, None), (MAINTENANCE_AES, Algorithm.AES), (CHANNEL, None)):
-        vault = KeyVault({})
-        vault.install(ref, published_key(ref), algorithm)
+    for held, algorithm in ((PURCHASE, None), (MAINTENANCE_AES, Algorithm.AES), (CHANNEL, None)):
+        ref, vault = replace(held, version=20 + levels), KeyVault({})
+        for each in (vault, masters):
+            each.install(ref, published_key(ref), algorithm, levels=levels)
         mine, theirs = masters.card_key(ref, factor), vault.card_key(ref, factor)
         assert mine.value() == theirs.value()
         assert mine.session_mac(SESSION, b"data") == theirs.session_mac(SESSION, b"data")

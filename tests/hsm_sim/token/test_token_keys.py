@@ -1,5 +1,6 @@
 """What a token promises of its keys: kept inside, described, and whole after a power cut."""
 
+import json
 from dataclasses import replace
 from datetime import date
 
@@ -17,7 +18,7 @@ from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
 from hsm_sim.operations import KeyOperations
 from hsm_sim.published_keys import published_key
 from hsm_sim.token.masters import TokenMasterKeys
-from hsm_sim.token.objects import description_template
+from hsm_sim.token.objects import decode_description, description_template, encode_description
 from hsm_sim.vault import CARD_USAGES, KeyVault, key_algorithms
 from tests.hsm_sim.softhsm import PIN, SoftHsm, needs_softhsm
 from tests.hsm_sim.token.held import (
@@ -39,6 +40,8 @@ from tests.hsm_sim.token.held import (
 )
 
 pytestmark = needs_softhsm
+
+SCHEME_PURCHASE = KeyRef(KeyUsage.PURCHASE, "scheme", 1)
 
 # What the token keeps to itself.
 
@@ -79,11 +82,12 @@ def test_a_key_object_can_do_what_its_usage_needs_and_no_more(masters: TokenMast
 
 
 def test_nothing_is_left_of_a_cards_key_after_the_operation(masters: TokenMasterKeys) -> None:
+    masters.install(SCHEME_PURCHASE, published_key(SCHEME_PURCHASE), levels=2)
     with masters._session.use() as session:
         before = len(list(session.get_objects()))
         service = KeyOperations(masters)
         service.session_mac(PURCHASE, CARD, SESSION, b"data")
-        service.session_mac(PURCHASE, CARD + CARD, SESSION, b"data")
+        service.session_mac(SCHEME_PURCHASE, CARD + CARD, SESSION, b"data")
         service.check_value(TAC, CARD)
         assert len(list(session.get_objects())) == before
 
@@ -146,6 +150,11 @@ def test_the_same_key_again_changes_nothing_and_another_is_refused(
         masters.install(TAC, published_key(TAC), Algorithm.AES)
     with pytest.raises(KeyServiceError, match="15 bytes, not 16"):
         masters.install(KeyRef(KeyUsage.TAC, LABEL, 2), bytes(15))
+    with pytest.raises(KeyServiceError, match="is held with 1 levels to a card's key, not 2"):
+        masters.install(TAC, published_key(TAC), levels=2)
+    for ref, levels in ((DATA, 2), (TAC, 4)):
+        with pytest.raises(KeyServiceError, match="level"):
+            masters.generate(ref, levels=levels)
     assert masters.descriptions() == before
 
 
@@ -286,6 +295,18 @@ def test_objects_of_other_programs_are_left_alone(masters: TokenMasterKeys) -> N
             mechanism=Mechanism.AES_KEY_GEN,
         )
     assert len(again(masters).descriptions()) == len(REFS)
+
+
+def test_a_key_described_before_levels_were_is_an_issuers() -> None:
+    described = replace(a_strangers_description(), levels=2)
+    assert decode_description(encode_description(described)) == described
+    fields = json.loads(encode_description(described))
+    del fields["levels"]
+    assert decode_description(json.dumps(fields).encode()) == replace(described, levels=1)
+    wrongs: list[object] = [0, 4, -1, "2", 1.5, True, None, [], float("inf")]
+    for wrong in wrongs:
+        with pytest.raises(KeyServiceError, match="damaged"):
+            decode_description(json.dumps(fields | {"levels": wrong}).encode())
 
 
 def test_a_description_that_somebody_broke_is_named(masters: TokenMasterKeys) -> None:

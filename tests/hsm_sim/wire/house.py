@@ -20,6 +20,7 @@ from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.desk import ServedKeys
 from hsm_sim.wire.events import Event, EventKind
 from hsm_sim.wire.listeners import Listener, listen_unix
+from hsm_sim.wire.rights import Rights
 from hsm_sim.wire.server import HostAnswer, Server, ServerLimits
 
 LABEL = "demo"
@@ -111,12 +112,13 @@ def a_house(
     service: KeyService | None = None,
     further: tuple[Listener, ...] = (),
     host_answer: HostAnswer | None = None,
+    rights: Rights | None = None,
 ) -> Iterator[House]:
     path = folder / "keys.socket"
     house = House(path, [listen_unix(path), *further])
     keys = ServedKeys(service or KeyOperations(vault), vault)
     limits = replace(limits or ServerLimits(), drain_seconds=5)
-    server = Server(lambda: keys, house.events.append, limits, host_answer)
+    server = Server(lambda: keys, house.events.append, limits, host_answer, rights)
     ready = threading.Event()
     thread = threading.Thread(target=server.serve, args=(house.listeners, ready.set))
     thread.start()

@@ -243,10 +243,12 @@ def test_more_parts_than_an_operation_takes_are_refused() -> None:
         messages.decode_request(Frame(right.header, (*right.parts, b"")))
 
 
-@pytest.mark.parametrize("length", [0, 7, 9, 15, 17, 24])
+@pytest.mark.parametrize("length", [0, 7, 9, 15, 17, 25, 32])
 def test_a_factor_of_another_length_never_reaches_a_key(length: int) -> None:
     sent = messages.encode_request(1, messages.CHECK_VALUE, [REF, bytes(length)])
-    with pytest.raises(MessageError, match=f"check_value, factor: {length} bytes, not 8 or 16"):
+    with pytest.raises(
+        MessageError, match=f"check_value, factor: {length} bytes, not 8 or 16 or 24"
+    ):
         messages.decode_request(decode_frame(body(sent)))
 
 
