@@ -138,10 +138,6 @@ class KeyRoom:
         )
         return self.psams.make_psam(profile)
 
-    def start_psam(self, image: bytes) -> Psam | RemotePsam:
-        """A PSAM as its terminal starts: the depot has seen to its keys (换钥)."""
-        return self.psams.renew_psam(image)
-
 
 def open_key_room(settings: Settings, scheme: Scheme) -> KeyRoom:
     """The key service these settings name, holding the keys of one city.

@@ -240,7 +240,8 @@ class VirtualCity:
         if image is None:
             psam = self._keys.new_psam(self._plan.scheme, terminal)
         else:
-            psam = self._keys.start_psam(image)
+            # As a terminal starts, its depot has seen to the keys of its PSAM (换钥).
+            psam = self._keys.psams.renew_psam(image)
         if psam.image() != image:
             self._drawer.put(chip_id, psam.image())
         return InProcessConnection(ChipAtRest(self._drawer, chip_id, psam))

@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cardcore.errors import KeyServiceError
-from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState
+from cardcore.keys import KeyDescription, KeyRef, KeyState
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import CeremonyError
 
 if TYPE_CHECKING:
     from hsm_sim.token.masters import TokenMasterKeys  # needs the extra
-
-#: Of these PKCS#11 2.40 has no mechanism.
-_NOT_IN_TOKENS = frozenset({Algorithm.SM2, Algorithm.SM4})
 
 
 def fill_token(
@@ -30,25 +27,25 @@ def fill_token(
     anything is done; and what the token refuses, by name.
     """
     with device.refusals_noted("to-token", ", ".join(str(ref) for ref in refs)):
-        chosen = [_named(device, ref) for ref in refs] if refs else _usual(device)
+        chosen = [_named(device, token, ref) for ref in refs] if refs else _usual(device, token)
         return tuple(_put(device, token, each) for each in chosen)
 
 
-def _usual(device: Device) -> list[KeyDescription]:
+def _usual(device: Device, token: "TokenMasterKeys") -> list[KeyDescription]:
     return [
         each
         for each in device.vault.descriptions()
         if each.state is not KeyState.DESTROYED
-        and each.algorithm not in _NOT_IN_TOKENS
+        and token.can_hold(each.algorithm)
         and device.is_exportable(each.ref)
     ]
 
 
-def _named(device: Device, ref: KeyRef) -> KeyDescription:
+def _named(device: Device, token: "TokenMasterKeys", ref: KeyRef) -> KeyDescription:
     described = device.vault.describe(ref)
     if described.state is KeyState.DESTROYED:
         raise CeremonyError(f"{ref}: is destroyed; there is nothing to put into a token")
-    if described.algorithm in _NOT_IN_TOKENS:
+    if not token.can_hold(described.algorithm):
         raise CeremonyError(f"{ref}: PKCS#11 knows no {described.algorithm.name}; it stays here")
     if not device.is_exportable(ref):
         raise CeremonyError(f"{ref}: was made to stay in this device (不可导出)")

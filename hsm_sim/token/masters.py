@@ -43,6 +43,7 @@ from hsm_sim.token.objects import (
     check_offered,
     decode_description,
     description_template,
+    is_offered,
     point_of,
     private_template,
     public_of,
@@ -101,6 +102,10 @@ class TokenMasterKeys:
     def close(self) -> None:
         """Log out of the token."""
         self._session.close()
+
+    def can_hold(self, algorithm: Algorithm) -> bool:
+        """Whether a token can have keys of that algorithm."""
+        return is_offered(algorithm)
 
     def install(
         self,

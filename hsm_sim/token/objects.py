@@ -91,9 +91,14 @@ CIPHERS: Mapping[Algorithm, Cipher] = {
 }
 
 
+def is_offered(algorithm: Algorithm) -> bool:
+    """Whether PKCS#11 2.40 has mechanisms for keys of that algorithm."""
+    return algorithm in CIPHERS or algorithm is Algorithm.ED25519
+
+
 def check_offered(ref: KeyRef, algorithm: Algorithm) -> None:
-    """Raises `KeyServiceError` for an algorithm PKCS#11 2.40 has no mechanism for."""
-    if algorithm not in CIPHERS and algorithm is not Algorithm.ED25519:
+    """Raises `KeyServiceError` for an algorithm that is not offered."""
+    if not is_offered(algorithm):
         raise KeyServiceError(
             f"{ref}: a PKCS#11 token has no {algorithm.name}; hold keys of it in another provider"
         )

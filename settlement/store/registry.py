@@ -55,7 +55,7 @@ def load_registry(database: Database) -> Registry:
 
 
 def load_public_key(database: Database, sender: int, key_version: int) -> bytes | None:
-    """A sender's Ed25519 public key (32 bytes), or None when it is not registered."""
+    """A sender's public key (32 bytes of Ed25519, 65 of SM2), or None when not registered."""
     query = select(SENDERS.c.public_key).where(
         SENDERS.c.sender == sender, SENDERS.c.key_version == key_version
     )

@@ -19,18 +19,16 @@ from api.settings import (
     SettingsRefusedError,
     read_settings,
 )
-from api.statement import read_statement
-from api.world.drive import drive
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from cardcore.keys import Algorithm, KeyRef, KeyUsage
 from hsm_sim.published_keys import published_vault
 from hsm_sim.vault import KeyVault
 from hsm_sim.wire.rights import Rights, read_rights
-from settlement.city import create_city, open_city
+from settlement.city import open_city
 from settlement.engine.local import LocalEngine
 from settlement.service import OnStep, pass_by
 from settlement.verification.verify import verify
-from tests.api.test_killed_city import PLAN, without_recovery
+from tests.api.test_killed_city import PLAN, run_with, without_recovery
 from tests.hsm_sim.providers import Given, fill
 from tests.hsm_sim.serving import KeyServiceProcess
 from tests.hsm_sim.softhsm import PIN, SoftHsm, needs_softhsm, softhsm
@@ -39,21 +37,7 @@ from tests.hsm_sim.wire.house import a_house
 
 def run(folder: Path, keys: KeyRoom, on_step: OnStep = pass_by) -> dict[str, Any]:
     """Drive the plan in a folder, from wherever it stands, prove it, and give what people see."""
-    there = (folder / "city.json").exists()
-    with open_city(folder) if there else create_city(folder, "demo", bucket_count=1) as city:
-        drive(city, keys, PLAN, LocalEngine(1), lambda _stage, _steps: None, on_step)
-        statement = read_statement(city, PLAN.settlement_days)
-        assert verify(city, keys.service, LocalEngine(1)).is_sound
-    return without_recovery(
-        {
-            "totals": {
-                name: value for name, value in statement.totals.items() if name != "output_hash"
-            },
-            "operators": statement.operators,
-            "balances": statement.balances,
-            "classes": statement.classes,
-        }
-    )
+    return without_recovery(run_with(keys, folder, on_step))
 
 
 def over_socket(process: KeyServiceProcess) -> Settings:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from api.composition import open_key_room
+from api.composition import KeyRoom, open_key_room
 from api.settings import Settings
 from api.statement import read_statement
 from api.world.demonstration import plan_demonstration
@@ -48,8 +48,12 @@ PLAN = small_plan()
 
 
 def run(folder: Path, on_step: Callable[[str], None]) -> dict[str, Any]:
+    """`run_with` keys in this process."""
+    return run_with(open_key_room(Settings(), PLAN.scheme), folder, on_step)
+
+
+def run_with(keys: KeyRoom, folder: Path, on_step: Callable[[str], None]) -> dict[str, Any]:
     """Drive the plan in a folder, from wherever it stands, prove it, and give what people see."""
-    keys = open_key_room(Settings(), PLAN.scheme)
     city = (
         open_city(folder)
         if (folder / "city.json").exists()

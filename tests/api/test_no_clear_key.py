@@ -1,7 +1,7 @@
 """No clear key anywhere: a whole demonstration is run, and every byte it leaves is searched."""
 
 import base64
-from collections.abc import Iterator
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -16,18 +16,7 @@ from cardcore.schemes.demo import SCHEME
 from hsm_sim.published_keys import published_key
 from settlement.city import open_city
 from settlement.store.registry import load_registry
-
-
-def writings(secret: bytes) -> Iterator[bytes]:
-    """The usual ways in which bytes stand in files and texts."""
-    yield secret
-    yield secret.hex().encode()
-    yield secret.hex().upper().encode()
-    yield secret.hex(" ").upper().encode()
-    yield repr(secret)[2:-1].encode()
-    # Base64 in the middle of other bytes: the part that does not depend on what stands beside.
-    for shift in range(3):
-        yield base64.b64encode(bytes(shift) + secret)[4:-4]
+from tests.hsm_sim.device.devices import found_in
 
 
 def found(folder: Path, secrets: dict[str, bytes], texts: dict[str, bytes]) -> list[str]:
@@ -37,16 +26,13 @@ def found(folder: Path, secrets: dict[str, bytes], texts: dict[str, bytes]) -> l
     return [
         f"{name} in {place}"
         for name, secret in secrets.items()
-        for written in writings(secret)
         for place, content in contents.items()
-        if written in content
+        if found_in(secret, content)
     ]
 
 
 def card_numbers(folder: Path) -> set[str]:
     """The cards of a city, by the chips of its virtual world."""
-    import sqlite3
-
     connection = sqlite3.connect(folder / "world" / "chips.sqlite")
     rows = connection.execute("SELECT id FROM chip WHERE id LIKE 'card/%'").fetchall()
     connection.close()
