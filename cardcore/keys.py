@@ -139,6 +139,22 @@ class TacColumn:
     def __len__(self) -> int:
         return len(self.algorithms)
 
+    def part(self, start: int, stop: int) -> "TacColumn":
+        """Some of the rows, as a slice takes them.
+
+        >>> len(TacColumn(bytes(3), bytes(3), bytes(24), bytes(66), 22, bytes(12)).part(1, 9))
+        2
+        """
+        size = self.message_bytes
+        return TacColumn(
+            self.algorithms[start:stop],
+            self.key_versions[start:stop],
+            self.factors[8 * start : 8 * stop],
+            self.messages[size * start : size * stop],
+            size,
+            self.tacs[4 * start : 4 * stop],
+        )
+
 
 class ChannelKeys(Protocol):
     """The session keys of one secure channel (SCP03): usable, and never visible."""

@@ -49,16 +49,7 @@ class Case:
 
     def first(self, rows: int) -> "Case":
         """The case of its first rows."""
-        whole = self.column
-        column = TacColumn(
-            whole.algorithms[:rows],
-            whole.key_versions[:rows],
-            whole.factors[: 8 * rows],
-            whole.messages[: MESSAGE_BYTES * rows],
-            MESSAGE_BYTES,
-            whole.tacs[: 4 * rows],
-        )
-        return Case(self.algorithm, column, self.answer[:rows])
+        return Case(self.algorithm, self.column.part(0, rows), self.answer[:rows])
 
 
 def make_case(algorithm: Algorithm, rows: int) -> Case:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from cardcore import cryptograms
 from cardcore.apdu import CommandApdu, StatusWord
-from cardcore.keys import Algorithm
+from cardcore.crypto import suite_algorithm
 from cardcore.records import TransactionType
 from hsm_sim.masters import FACTOR_BYTES, LEVELS_MAX
 from hsm_sim.psam.commands import Attempt, Context, Decision, Handler, Numbers, Reply, fits
@@ -24,13 +24,6 @@ SEQUENCE_MAX = 0xFFFF_FFFF
 #: The last number that is given: the last run would not fit as a whole.
 _SEQUENCE_LAST = SEQUENCE_MAX // SEQUENCES_RESERVED * SEQUENCES_RESERVED
 _MAC_BYTES, _ANSWER_BYTES = 4, 8
-#: The algorithm a card names: JR/T 0025 writes 00 for triple DES, the JT/T 978 upload code is 01.
-_ALGORITHMS = {
-    0x00: Algorithm.PBOC_3DES,
-    0x01: Algorithm.PBOC_3DES,
-    0x04: Algorithm.SM4,
-    0x05: Algorithm.AES,
-}
 _TYPES = frozenset({TransactionType.PURCHASE, TransactionType.COMPOSITE})
 _TERMS = struct.Struct(">4sHIB7sBB")  # 20 bytes; 8 of the factor follow a level, the card's first
 
@@ -64,7 +57,7 @@ def initialise(psam: Context, apdu: CommandApdu) -> Decision:
     if psam.session.directory != APPLICATION:
         return StatusWord.CONDITIONS_NOT_SATISFIED
     terms = _Terms(*_TERMS.unpack_from(apdu.data))
-    algorithm = _ALGORITHMS.get(terms.algorithm)
+    algorithm = suite_algorithm(terms.algorithm)
     if algorithm is None or terms.transaction_type not in _TYPES:
         return StatusWord.DATA_WRONG
     key = psam.keys.get((PsamKeyType.PURCHASE, terms.key_version))

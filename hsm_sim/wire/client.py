@@ -173,12 +173,4 @@ def cut_column(column: TacColumn) -> Iterator[TacColumn]:
     row_bytes = _ROW_BYTES + column.message_bytes
     rows = min(COLUMN_ROWS_MAX, max(1, COLUMN_BYTES_MAX // row_bytes))
     for start in range(0, max(1, len(column)), rows):
-        end = start + rows
-        yield TacColumn(
-            column.algorithms[start:end],
-            column.key_versions[start:end],
-            column.factors[8 * start : 8 * end],
-            column.messages[column.message_bytes * start : column.message_bytes * end],
-            column.message_bytes,
-            column.tacs[4 * start : 4 * end],
-        )
+        yield column.part(start, start + rows)

@@ -90,17 +90,7 @@ def by_planes(column: TacColumn) -> bytes:
 
 def by_planes_on_two_threads(column: TacColumn) -> bytes:
     middle = len(column) // 2
-    halves = [
-        TacColumn(
-            column.algorithms[rows],
-            column.key_versions[rows],
-            column.factors[8 * rows.start : 8 * rows.stop],
-            column.messages[MESSAGE_BYTES * rows.start : MESSAGE_BYTES * rows.stop],
-            MESSAGE_BYTES,
-            column.tacs[4 * rows.start : 4 * rows.stop],
-        )
-        for rows in (slice(0, middle), slice(middle, len(column)))
-    ]
+    halves = column.part(0, middle), column.part(middle, len(column))
     with ThreadPoolExecutor(2) as threads:
         return b"".join(threads.map(by_planes, halves))
 
