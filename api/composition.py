@@ -21,25 +21,31 @@ from api.settings import (
     SettingsRefusedError,
 )
 from cardcore.errors import KeyStateError
+from cardcore.issuing.products import SHIPPED, key_refs, shipped
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
-from cardcore.products import SHIPPED, key_refs, shipped
 from cardcore.schemes import Scheme
-from hsm_sim.in_process import InProcessKeyService
-from hsm_sim.masters import MasterKeys
-from hsm_sim.operations import KeyOperations
-from hsm_sim.proof.making import make_tacs
-from hsm_sim.proof.workers import ProofWorkers
-from hsm_sim.psam import Psam, PsamProfile, maintenance_label, make_psam, renew_psam
-from hsm_sim.published_keys import (
+from hsm_sim.keys.in_process import InProcessKeyService
+from hsm_sim.keys.masters import MasterKeys
+from hsm_sim.keys.operations import KeyOperations
+from hsm_sim.keys.published_keys import (
     issuer_key_refs,
     published_descriptions,
     published_key,
     published_vault,
 )
+from hsm_sim.keys.vault import KeyVault
+from hsm_sim.proof.making import make_tacs
+from hsm_sim.proof.workers import ProofWorkers
+from hsm_sim.psam import Psam, PsamProfile, maintenance_label, make_psam, renew_psam
 from hsm_sim.token import open_token
-from hsm_sim.vault import KeyVault
-from hsm_sim.wire.addresses import Address, AddressError, TlsAddress, UnixAddress, read_host_port
 from hsm_sim.wire.client import RemoteKeyService
+from hsm_sim.wire.links.addresses import (
+    Address,
+    AddressError,
+    TlsAddress,
+    UnixAddress,
+    read_host_port,
+)
 from hsm_sim.wire.remote import RemotePsam
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from cardcore.batch import RECORDS_MAX
-from cardcore.records import (
+from cardcore.records.batch import RECORDS_MAX
+from cardcore.records.record import (
     COUNTER_NOT_READ,
     FIELD,
     RECORD_BYTES,
@@ -29,10 +29,10 @@ from cardcore.records import (
     TransactionType,
 )
 from settlement.engine.local import LocalEngine
-from settlement.facts import write_facts
+from settlement.facts.columns import write_facts
 from settlement.reconciliation.inputs import FactInput
-from settlement.reconciliation.run import RunRequest, decisions_path, reconcile_run
 from settlement.registry import TerminalRow
+from settlement.service.computation import RunRequest, decisions_path, reconcile_run
 
 DAY = date(2018, 9, 1)
 STEPS = 10

@@ -38,4 +38,4 @@ class JournalFullError(JournalError):
 
 
 class JournalDamagedError(JournalError):
-    """The journal file is cut or overwritten. `terminals.salvage` keeps every readable row."""
+    """The journal file is cut or overwritten. `journal.salvage` keeps every readable row."""

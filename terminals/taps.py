@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
 
-from cardcore.records import Concession, TransactionRecord
+from cardcore.records.record import Concession, TransactionRecord
 
 
 class TapOutcome(IntEnum):

@@ -8,7 +8,9 @@ from typing import NoReturn
 
 import typer
 
-from api.cli import bench, card, city, clearing, doctor, explain, files, hsm, proof, taps
+from api.cli import bench, city, clearing, doctor, explain, files, proof, taps
+from api.cli.card import commands as card
+from api.cli.hsm import commands as hsm
 from api.cli.output import EXIT_REFUSED, EXIT_USAGE, console_error
 from api.settings import SettingsRefusedError
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError

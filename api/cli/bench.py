@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.bench_readers import ReaderRides, ride_over_readers
+from api.bench.readers import ReaderRides, ride_over_readers
 from api.cli.bench_tac import tac
 from api.cli.output import (
     EXIT_USAGE,
@@ -24,15 +24,15 @@ from api.cli.output import (
 )
 from api.composition import open_key_room
 from api.settings import read_settings
-from api.world.issuing import personalise_many
-from api.world.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal, TapRole
-from api.world.virtual_city import VirtualCity
-from cardcore.products import SHIPPED, shipped
+from api.simulation.issuing import personalise_many
+from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal, TapRole
+from api.simulation.virtual_city import VirtualCity
+from cardcore.issuing.products import SHIPPED, shipped
 from cardcore.schemes.demo import SCHEME
 from settlement.city import create_city
-from terminals.connection import Peer, decode_trace
-from terminals.reader_faults import ReaderError
-from terminals.vpcd import VirtualReaderMissingError
+from terminals.link.connection import Peer, decode_trace
+from terminals.link.reader_faults import ReaderError
+from terminals.link.vpcd import VirtualReaderMissingError
 
 app = typer.Typer(help="Measure against the budgets. 性能测量。", no_args_is_help=True)
 app.command()(tac)

@@ -17,8 +17,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from api.bench.tac_loop import TacLoop, TacLoopMissingError, compile_loop
 from api.cli.output import JsonOption, amount_table, console, print_json, progress_bar
-from api.cli.tac_loop import TacLoop, TacLoopMissingError, compile_loop
 from api.composition import BENCH_LABEL, bench_key_service, bench_tac_master, bench_tacs
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, KeyService, ProofReason, TacColumn
@@ -28,7 +28,7 @@ SUITE_NAMES = {
     Algorithm.SM4: "sm4",
     Algorithm.AES: "aes",
 }
-MESSAGE_BYTES = 22  # of a debit (cardcore.cryptograms)
+MESSAGE_BYTES = 22  # of a debit (cardcore.crypto.cryptograms)
 _FORGED_EVERY = 10_007
 #: The baselines take a record at a time and grow with their number only, so fewer will do.
 _CRYPTOGRAPHY_ROWS_MAX, _C_ROWS_MAX = 50_000, 300_000

@@ -26,7 +26,7 @@ from cardcore.keys import Algorithm
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import BUCKET_COUNT_DEFAULT, create_city
 from settlement.errors import CityError
-from settlement.proof import tac_keys
+from settlement.facts.proof import tac_keys
 from settlement.registry import (
     Registry,
     RegistryConflictError,

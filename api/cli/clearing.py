@@ -18,10 +18,11 @@ from api.cli.output import (
     refuse,
 )
 from api.cli.session import EngineName, EngineOption, WorkersOption, open_engine, open_office
-from settlement.review import review_size
-from settlement.service import close_day, run_clearing
+from settlement.days.opening import DayAnswer
+from settlement.service.clear import run_clearing
+from settlement.service.close import close_day
+from settlement.service.review import review_size
 from settlement.store.days import load_run
-from settlement.window import DayAnswer
 
 DayOption = Annotated[
     str | None,

@@ -16,13 +16,13 @@ from api.cli.output import (
     refuse,
 )
 from api.cli.session import open_office
-from api.world.virtual_city import journal_path
-from settlement.explain import explain as explain_record
-from settlement.explain import parse_record_id
-from settlement.stories import Story
-from terminals.connection import decode_trace
-from terminals.journal import Journal
-from terminals.narration import show_command, show_response
+from api.simulation.virtual_city import journal_path
+from settlement.reports.history import explain as explain_record
+from settlement.reports.history import parse_record_id
+from settlement.reports.wording import Story
+from terminals.journal.journal import Journal
+from terminals.link.connection import decode_trace
+from terminals.reading.narration import show_command, show_response
 
 
 def explain(

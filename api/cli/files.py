@@ -23,9 +23,9 @@ from api.cli.output import (
     refuse,
 )
 from api.cli.session import open_office
-from cardcore.batch import FILE_BYTES_MAX
-from settlement.intake import Acknowledgement
-from settlement.service import receive_file
+from cardcore.records.batch import FILE_BYTES_MAX
+from settlement.intake.answers import Acknowledgement
+from settlement.service.receive import receive_file
 from settlement.store.files import load_files
 
 app = typer.Typer(help="Batch files: add, list, show. 批次文件。", no_args_is_help=True)

@@ -22,16 +22,16 @@ from api.cli.output import (
     refuse,
 )
 from api.cli.session import WorkersOption, open_engine, open_or_create_office
-from api.statement import Statement, read_statement
-from api.world.chips import noted
-from api.world.demonstration import plan_demonstration
-from api.world.drive import TAPS, DriveError, Driven, drive
-from api.world.plan import Plan, TapRole
-from api.world.published import plan_published
-from api.world.taps import TapsFileError, read_taps_file
-from api.world.virtual_city import PlanDiffersError, WorldBusyError, chips_path
+from api.simulation.chips import noted
+from api.simulation.demonstration import plan_demonstration
+from api.simulation.drive import TAPS, DriveError, Driven, drive
+from api.simulation.plan import Plan, TapRole
+from api.simulation.published import plan_published
+from api.simulation.taps import TapsFileError, read_taps_file
+from api.simulation.virtual_city import PlanDiffersError, WorldBusyError, chips_path
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.errors import SettlementError
+from settlement.reports.statement import Statement, read_statement
 from terminals.taps import TapOutcome
 
 #: The first business day of the demonstration city; fixed, so that the same seed is the same city.

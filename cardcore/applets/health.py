@@ -1,7 +1,7 @@
 """The resident health application (居民健康卡应用, WS/T 543).
 
 Decides its files, keys and access rules, and which place of the visit index the next visit takes.
-Leaves what commands do with files to `cardcore.card`, and what a doctor writes into a visit to
+Leaves what commands do with files to `cardcore.chip.card`, and what a doctor writes into a visit to
 the hospital.
 
 DDF1 shows who the holder is, DF02/EF05 what an emergency needs (blood group, allergies, pacemaker):
@@ -13,14 +13,16 @@ visits: a flag a place (00 valid, FF erased) and one file a visit.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cardcore.access import Access
-from cardcore.cardkeys import Secret
-from cardcore.keyfile import KeySlot, add_key_file
+from cardcore.application import Application
+from cardcore.chip.access import Access
+from cardcore.chip.cardkeys import Secret
+from cardcore.chip.keyfile import KeySlot, add_key_file
+from cardcore.chip.package import DirectoryEntry, Package
+from cardcore.chip.tree import DedicatedFile, Structure, TreeBuilder
 from cardcore.keys import KeyUsage
 from cardcore.layouts.health_tags import elements
 from cardcore.layouts.tagged import TAG_BYTES, TaggedTable
-from cardcore.package import DirectoryEntry, Package
-from cardcore.tree import DedicatedFile, Structure, TreeBuilder
+from cardcore.text import Text
 
 #: Readers select by file id; the name is ours, for the directory of the chip.
 NAME = b"HEALTH.DDF1"
@@ -59,6 +61,9 @@ TABLES: Mapping[tuple[int, int], TaggedTable] = {
 #: Free to read: identity, and what an emergency needs.
 FREE = frozenset({(FID_APPLICATION, 0xEF05), (FID_APPLICATION, 0xEF06), (FID_CLINICAL, 0xEF05)})
 ENTRY = DirectoryEntry(NAME, "HEALTH", 4)
+APPLICATIONS = (
+    Application(3, "health", Text("居民健康", "health"), (NAME,), "-health", has_purse=False),
+)
 KEYS = (
     KeySlot(KeyUsage.INTERNAL_AUTHENTICATION, INTERNAL_KEY),
     KeySlot(KeyUsage.EXTERNAL_AUTHENTICATION, READ_KEY, tries_max=10),

@@ -11,14 +11,16 @@ write the index, the desk writes the reader's file, each under its own key, with
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cardcore.access import Access
-from cardcore.cardkeys import Secret
-from cardcore.keyfile import KeySlot, add_key_file
+from cardcore.application import Application
+from cardcore.chip.access import Access
+from cardcore.chip.cardkeys import Secret
+from cardcore.chip.keyfile import KeySlot, add_key_file
+from cardcore.chip.package import DirectoryEntry, Package
+from cardcore.chip.tree import Structure, TreeBuilder
 from cardcore.keys import KeyUsage
-from cardcore.layout import Sfi
 from cardcore.layouts.library import LOAN_RECORDS, LoanRecord, ReaderInformation
-from cardcore.package import DirectoryEntry, Package
-from cardcore.tree import Structure, TreeBuilder
+from cardcore.layouts.transit import Sfi
+from cardcore.text import Text
 
 NAME = b"ONECARD.LIBRARY"
 FID_APPLICATION = 0x2001
@@ -27,6 +29,9 @@ DESK_KEY, MACHINE_KEY = 1, 2
 #: P2 of INTERNAL AUTHENTICATE; 01 asks for the TAC over the digest of a record instead.
 INTERNAL_KEY, TAC_KEY = 0x02, 0x01
 ENTRY = DirectoryEntry(NAME, "LIBRARY", 5)
+APPLICATIONS = (
+    Application(4, "library", Text("图书馆", "library"), (NAME,), "-library", has_purse=False),
+)
 KEYS = (
     KeySlot(KeyUsage.FILE_MAINTENANCE, DESK_KEY, tries_max=10),
     KeySlot(KeyUsage.FILE_MAINTENANCE, MACHINE_KEY, tries_max=10),

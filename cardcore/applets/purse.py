@@ -1,28 +1,50 @@
-"""The micropayment application (小额支付应用): shops, canteens and bills.
+"""The purses beside transit: micropayment (小额支付应用) for shops and canteens, benefits.
 
 Decides its files, its purse with limits of its own, keys and access rules. Leaves the purse's
-answers to `cardcore.purse`, and what a merchant sells to the terminal.
+answers to `cardcore.chip.purse.offline`, and what a merchant sells to the terminal.
+
+Which purses there are is data, in `purses.toml`; all of them are built alike.
 
 The money here is not the money of the transit application: another balance, other counters, other
 keys, so that a lost canteen terminal cannot touch fares. Without a PIN one purchase and one day are
 limited by numbers in the purse itself, which no terminal has to be trusted with.
 """
 
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
+from typing import Any
 
-from cardcore.access import Access
-from cardcore.cardkeys import Secret
-from cardcore.keyfile import KeySlot, add_key_file
+from cardcore.application import Application
+from cardcore.chip.access import Access
+from cardcore.chip.cardkeys import Secret
+from cardcore.chip.keyfile import KeySlot, add_key_file
+from cardcore.chip.package import DirectoryEntry, Package
+from cardcore.chip.purse.offline import FID_PURSE, PurseState
+from cardcore.chip.tree import Structure, TreeBuilder
 from cardcore.keys import KeyUsage
-from cardcore.layout import LOG_RECORDS, LogRecord, PublicInformation, Sfi
-from cardcore.package import DirectoryEntry, Package
-from cardcore.purse import FID_PURSE, PurseState
-from cardcore.tree import Structure, TreeBuilder
+from cardcore.layouts.transit import LOG_RECORDS, LogRecord, PublicInformation, Sfi
+from cardcore.text import Text
 
-NAME = b"ONECARD.PAYMENT"
-FID_APPLICATION = 0x1002
-ENTRY = DirectoryEntry(NAME, "MICROPAY", 1)
+# The file is part of the package like its modules, and never changes while it runs.
+_PURSES: Mapping[str, Any] = tomllib.loads(
+    resources.files("cardcore.applets").joinpath("purses.toml").read_text(encoding="utf-8")
+)
+PURSES = tuple(_PURSES)
+APPLICATIONS = tuple(
+    Application(
+        each["code"],
+        name,
+        Text(each["zh"], each["en"]),
+        (each["aid"].encode("ascii"),),
+        each["key_ending"],
+        has_purse=True,
+    )
+    for name, each in _PURSES.items()
+)
+#: The name of the micropayment purse on a card.
+NAME = _PURSES["purse"]["aid"].encode("ascii")
 KEYS = (
     KeySlot(KeyUsage.PURCHASE),
     KeySlot(KeyUsage.LOAD),
@@ -34,12 +56,16 @@ KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class PurseProfile:
-    """What one purse starts with. A limit of 0 is none; no limit may be over the balance's."""
+    """What one purse starts with. A limit of 0 is none; no limit may be over the balance's.
+
+    `name` is one of `PURSES`.
+    """
 
     public: PublicInformation
     balance_max_fen: int
     purchase_max_fen: int
     day_max_fen: int
+    name: str = "purse"
 
     def __post_init__(self) -> None:
         limits = (self.purchase_max_fen or 1, self.day_max_fen or self.balance_max_fen)
@@ -55,8 +81,12 @@ def package(profile: PurseProfile, secrets: Sequence[Secret] = ()) -> Package:
 
     Raises `ValueError` for a value that does not fit, `KeyUsageError` for a key that is missing.
     """
+    purse = _PURSES[profile.name]
+    entry = DirectoryEntry(
+        purse["aid"].encode("ascii"), purse["directory_label"], purse["directory_place"]
+    )
     tree = TreeBuilder()
-    application = tree.add_directory(None, FID_APPLICATION, name=NAME, copied_sfi=Sfi.PUBLIC)
+    application = tree.add_directory(None, purse["file_id"], name=entry.aid, copied_sfi=Sfi.PUBLIC)
     add_key_file(tree, application, KEYS, secrets)
     state = PurseState(
         balance_fen=0,
@@ -84,4 +114,4 @@ def package(profile: PurseProfile, secrets: Sequence[Secret] = ()) -> Package:
         size=LogRecord.SIZE,
         records_max=LOG_RECORDS,
     )
-    return Package(tree.cells, ENTRY)
+    return Package(tree.cells, entry)

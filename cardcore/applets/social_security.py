@@ -1,7 +1,7 @@
 """The social security application (社会保障卡应用, LD/T 32 and LD/T 33).
 
 Decides its files, their fields, keys and access rules in the versions 1.00, 2.00 and 3.00. Leaves
-what commands do with them to `cardcore.card`.
+what commands do with them to `cardcore.chip.card`.
 
 The name is "sx1.sh." and 社会保障 in GBK. EF05 (issue) and EF06 (holder) are records of tag, length
 and value, read by tag or by number. Versions 1 and 2 show them to anybody; version 3 only after
@@ -13,14 +13,16 @@ in part, so apart from residence (tags 23, 24, 28) a profile gives them as tag a
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cardcore.access import Access
-from cardcore.cardkeys import Secret
-from cardcore.keyfile import KeySlot, add_key_file
+from cardcore.application import Application
+from cardcore.chip.access import Access
+from cardcore.chip.cardkeys import Secret
+from cardcore.chip.keyfile import KeySlot, add_key_file
+from cardcore.chip.package import DirectoryEntry, Package
+from cardcore.chip.tree import DedicatedFile, Structure, TreeBuilder
 from cardcore.keys import Algorithm, KeyUsage
 from cardcore.layouts.tagged import TAG_BYTES, ValueCoding, table
-from cardcore.package import DirectoryEntry, Package
+from cardcore.text import Text
 from cardcore.tlv import Tlv
-from cardcore.tree import DedicatedFile, Structure, TreeBuilder
 
 NAME = b"sx1.sh." + "社会保障".encode("gbk")
 FID_APPLICATION = 0xDF0A
@@ -62,6 +64,16 @@ RESIDENCE = table(
     (0x28, "residence_postcode", _TEXT, 6),
 )
 ENTRY = DirectoryEntry(NAME, "SSSE", 3)
+APPLICATIONS = (
+    Application(
+        2,
+        "social_security",
+        Text("社会保障", "social security"),
+        (NAME,),
+        "-social",
+        has_purse=False,
+    ),
+)
 KEYS = (
     KeySlot(KeyUsage.INTERNAL_AUTHENTICATION, INTERNAL_KEY),  # IRK
     KeySlot(KeyUsage.EXTERNAL_AUTHENTICATION, READ_KEY, tries_max=10),  # RK

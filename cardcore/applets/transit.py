@@ -1,7 +1,7 @@
 """The transit application: T-Union (交通联合电子钱包), or City Union (城市一卡通, CJ/T 166).
 
 Decides what stands in the application of a new card: AID, EF15 to EF1E, the purse, its keys and
-access rules. Leaves what commands do with them to `cardcore.card`.
+access rules. Leaves what commands do with them to `cardcore.chip.card`.
 
 The two forms share purse, log, composite records and trips. They differ in AID, in what the bytes
 of EF15 mean, and in SFI 17: 60 bytes of card properties here, composite records there.
@@ -10,13 +10,19 @@ of EF15 mean, and in SFI 17: 60 bytes of card properties here, composite records
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cardcore.access import Access
-from cardcore.cardkeys import CardKey, Secret
+from cardcore.application import Application
+from cardcore.chip.access import Access
+from cardcore.chip.cardkeys import CardKey, Secret
+from cardcore.chip.keyfile import KeySlot, add_key_file
+from cardcore.chip.memory import Memory
+from cardcore.chip.package import FID_PPSE, DirectoryEntry, Package, directory
+from cardcore.chip.purse.offline import FID_PURSE, PurseState
+from cardcore.chip.tree import DedicatedFile, Structure, TreeBuilder
 from cardcore.errors import KeyUsageError
-from cardcore.fixed import FixedLayout
-from cardcore.keyfile import KeySlot, add_key_file
 from cardcore.keys import Algorithm, Key, KeyUsage
-from cardcore.layout import (
+from cardcore.layouts.city_union import AID_CITY_UNION, CityPublicInformation, CompositeRecord
+from cardcore.layouts.fixed import FixedLayout
+from cardcore.layouts.transit import (
     AID_PURSE,
     FID_MASTER,
     FID_TRANSIT,
@@ -33,13 +39,9 @@ from cardcore.layout import (
     TransitRecord,
     TripRecord,
 )
-from cardcore.layouts.city_union import AID_CITY_UNION, CityPublicInformation, CompositeRecord
 from cardcore.limits import BALANCE_MAX_FEN, BALANCE_MAX_REGISTERED_FEN
-from cardcore.memory import Memory
-from cardcore.package import FID_PPSE, DirectoryEntry, Package, directory
-from cardcore.purse import FID_PURSE, PurseState
+from cardcore.text import Text
 from cardcore.tlv import Tlv
-from cardcore.tree import DedicatedFile, Structure, TreeBuilder
 
 #: File id of the City Union form, so that a chip may hold both.
 FID_CITY_UNION = 0x3F01
@@ -48,6 +50,11 @@ _VERSION = b"\x02"
 #: As the published two-application cards list it.
 ENTRY = DirectoryEntry(AID_PURSE, "MOT_T_EP", 2)
 ENTRY_CITY_UNION = DirectoryEntry(AID_CITY_UNION, "CITY_UNION", 6)
+APPLICATIONS = (
+    Application(
+        0, "transit", Text("交通联合", "transit"), (AID_PURSE, AID_CITY_UNION), "", has_purse=True
+    ),
+)
 KEYS = (
     KeySlot(KeyUsage.PURCHASE),
     KeySlot(KeyUsage.LOAD),

@@ -1,7 +1,7 @@
 """Algorithm suites: how a card's keys are derived, sessions opened, MACs and TACs computed.
 
 Every suite satisfies `Suite`, is chosen by the algorithm id of key and record, and works on bytes
-only. Which bytes go into a MAC is the business of `cardcore.cryptograms`, not the suite's.
+only. Which bytes go into a MAC is the business of `cardcore.crypto.cryptograms`, not the suite's.
 
 Read it in this order::
 

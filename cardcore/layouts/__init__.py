@@ -1,3 +1,3 @@
 """Codecs of files that only one application has, one file each; what several share stands in
-`cardcore.layout`.
+`cardcore.layouts.transit`.
 """

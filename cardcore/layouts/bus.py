@@ -1,7 +1,7 @@
 """The bus record of EF1A (2702) as published Beijing cards carry it.
 
 Decides which field stands at which byte. Leaves the metro record (2701), and the bus record of
-cities that give both one layout, to `cardcore.layout.TransitRecord`.
+cities that give both one layout, to `cardcore.layouts.transit.TransitRecord`.
 
 No text describes this record; its bytes do, as far as they go. Head, serial and status stand as
 in the metro record. Behind the status come two legs of one form, boarding (上车) and alighting
@@ -16,8 +16,8 @@ from datetime import datetime
 
 from cardcore.digits import decode_time
 from cardcore.errors import DecodeError
-from cardcore.fixed import ASCII, BYTES, HEX, TIME, UINT, FixedLayout, table
-from cardcore.layout import RECORD_BUS
+from cardcore.layouts.fixed import ASCII, BYTES, HEX, TIME, UINT, FixedLayout, table
+from cardcore.layouts.transit import RECORD_BUS
 
 _TIMES_AT = (46, 89)
 

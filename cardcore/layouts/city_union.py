@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from datetime import date
 
 from cardcore.errors import DecodeError
-from cardcore.fixed import BYTES, CARD_NUMBER, DATE, FLAG_BYTE, HEX, UINT, FixedLayout, table
+from cardcore.layouts.fixed import (
+    BYTES,
+    CARD_NUMBER,
+    DATE,
+    FLAG_BYTE,
+    HEX,
+    UINT,
+    FixedLayout,
+    table,
+)
 
 #: The purse of CJ/T 166.
 AID_CITY_UNION = bytes.fromhex("A00000000386980701")

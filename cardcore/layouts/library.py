@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
 
-from cardcore.fixed import ASCII, DATE, UINT, FixedLayout, table
+from cardcore.layouts.fixed import ASCII, DATE, UINT, FixedLayout, table
 
 LOAN_RECORDS = 10
 

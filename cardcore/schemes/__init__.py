@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import IntEnum
 
-from cardcore.records import Concession, RecordKind, Sector
+from cardcore.records.record import Concession, RecordKind, Sector
 
 
 class Role(IntEnum):

@@ -6,7 +6,7 @@ Everything rounds down to the fen.
 """
 
 from cardcore.money import percent_floor
-from cardcore.records import Concession, RecordKind, Sector
+from cardcore.records.record import Concession, RecordKind, Sector
 from cardcore.schemes import FareClass, Participant, Role, Scheme
 
 TRANSFER_DISCOUNT_FEN = 40

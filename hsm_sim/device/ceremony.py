@@ -15,13 +15,20 @@ from cardcore.crypto import signatures
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef, KeyState, KeyUsage
 from hsm_sim.device import custody
-from hsm_sim.device.components import COMPONENTS_MIN, combine, component_check_value
+from hsm_sim.device.blocks.components import COMPONENTS_MIN, combine, component_check_value
 from hsm_sim.device.device import Device, Step, random
 from hsm_sim.device.errors import CeremonyError
-from hsm_sim.masters import FACTOR_BYTES
-from hsm_sim.operations import state_on
-from hsm_sim.published_keys import published_key
-from hsm_sim.vault import CARD_USAGES, KeyEntry, KeyVault, check_value, key_algorithms, key_bytes
+from hsm_sim.keys.masters import FACTOR_BYTES
+from hsm_sim.keys.operations import state_on
+from hsm_sim.keys.published_keys import published_key
+from hsm_sim.keys.vault import (
+    CARD_USAGES,
+    KeyEntry,
+    KeyVault,
+    check_value,
+    key_algorithms,
+    key_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)

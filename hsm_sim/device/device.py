@@ -39,8 +39,8 @@ from hsm_sim.device.errors import (
 )
 from hsm_sim.device.log import DeviceLog, Event, Outcome
 from hsm_sim.device.storage import ATTEMPTS, DEVICE, DeviceFolder
-from hsm_sim.published_keys import is_public_test_key
-from hsm_sim.vault import KeyEntry, KeyVault
+from hsm_sim.keys.published_keys import is_public_test_key
+from hsm_sim.keys.vault import KeyEntry, KeyVault
 
 TRIES_MAX = 5  # wrong PINs of one custodian in a row
 _DEVICE_ID_BYTES = 8

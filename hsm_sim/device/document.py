@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState
-from hsm_sim.device import tr31
+from hsm_sim.device.blocks import tr31
+from hsm_sim.device.blocks.key_names import entry_of, header_of, read_name
 from hsm_sim.device.custody import Custody, custody_document, read_custody
 from hsm_sim.device.errors import NOT_OF_THE_FORM, DeviceError
-from hsm_sim.device.key_names import entry_of, header_of, read_name
 from hsm_sim.device.log import LogEntry, canonical, read_entry
-from hsm_sim.vault import KeyEntry
+from hsm_sim.keys.vault import KeyEntry
 
 FORMAT = "onecard device 1"
 _DAMAGED = (

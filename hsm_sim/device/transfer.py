@@ -15,7 +15,8 @@ from typing import Any
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Key, KeyDescription, KeyRef, KeyState, KeyUsage
-from hsm_sim.device import tr31
+from hsm_sim.device.blocks import tr31
+from hsm_sim.device.blocks.key_names import entry_of, header_of
 from hsm_sim.device.ceremony import combined_key
 from hsm_sim.device.device import Device, Step, random
 from hsm_sim.device.document import (
@@ -28,9 +29,8 @@ from hsm_sim.device.document import (
     store_key,
 )
 from hsm_sim.device.errors import NOT_OF_THE_FORM, CeremonyError
-from hsm_sim.device.key_names import entry_of, header_of
-from hsm_sim.operations import state_on
-from hsm_sim.vault import check_value
+from hsm_sim.keys.operations import state_on
+from hsm_sim.keys.vault import check_value
 
 BACKUP_FORMAT = "onecard key backup 1"
 

@@ -18,8 +18,8 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from hsm_sim.device.components import ComponentError, ComponentFault, xor_components
-from hsm_sim.device.tr31 import KeyBlockError, KeyBlockHeader
+from hsm_sim.device.blocks.components import ComponentError, ComponentFault, xor_components
+from hsm_sim.device.blocks.tr31 import KeyBlockError, KeyBlockHeader
 from hsm_sim.host_commands.codec import ErrorCode, Fields, HostCommandError
 from hsm_sim.host_commands.keys import ALGORITHMS, USAGES, HostKey, HostKeys, checked
 from hsm_sim.host_commands.macs import MAC_METHODS, MacLengthError, MacMethod

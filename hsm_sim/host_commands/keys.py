@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from hsm_sim.device import tr31
-from hsm_sim.device.tr31 import KeyBlockError, KeyBlockFault, KeyBlockHeader, triple_des
+from hsm_sim.device.blocks import tr31
+from hsm_sim.device.blocks.tr31 import KeyBlockError, KeyBlockFault, KeyBlockHeader, triple_des
 from hsm_sim.host_commands.codec import ErrorCode, Fields, HostCommandError
 
 STORAGE_KEY_BYTES = 32  # AES-256: no weaker than anything it keeps

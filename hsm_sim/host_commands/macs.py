@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.ciphers import BlockCipherAlgorithm, Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
-from hsm_sim.device.tr31 import triple_des
+from hsm_sim.device.blocks.tr31 import triple_des
 
 _Padding = Callable[[bytes, int], bytes]
 _DOUBLING = 0x87  # of GF(2^128), NIST SP 800-38B §5.3

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from hsm_sim.proof.bitslice import WORD_BITS, Plane, Words, planes_of, runs_of, words_of
+from hsm_sim.proof.circuits.bitslice import WORD_BITS, Plane, Words, planes_of, runs_of, words_of
 
 #: SP 800-38B §5.3: what overflows in doubling a block comes back as 87, in these of its 128 bits.
 _OVERFLOWS = (120, 125, 126)
@@ -67,7 +67,7 @@ def cmac_words(
     `keys` is (n, 2), two words a key, highest byte first; `blocks` is (n, 2 * blocks), padded
     already where the last block is not whole. RFC 4493, example 2:
 
-    >>> from hsm_sim.proof.aes import AesLanes
+    >>> from hsm_sim.proof.circuits.aes import AesLanes
     >>> key = np.array([[0x2B7E151628AED2A6, 0xABF7158809CF4F3C]], np.uint64)
     >>> block = np.array([[0x6BC1BEE22E409F96, 0xE93D7E117393172A]], np.uint64)
     >>> f"{cmac_words(AesLanes, key, block, last_is_whole=True)[0]:016X}"

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, ProofReason, TacColumn
-from hsm_sim.proof.bitslice import Words
+from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.shares import Mask, Share
 
 #: 2^64 by the golden ratio: spreads serials that differ in their last digits over all bits.

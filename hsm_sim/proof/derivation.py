@@ -7,8 +7,8 @@ import numpy as np
 
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm
-from hsm_sim.proof import des
-from hsm_sim.proof.bitslice import Words
+from hsm_sim.proof.circuits import des
+from hsm_sim.proof.circuits.bitslice import Words
 
 #: From this many cards on, bit planes derive triple-DES keys faster than one ECB call does.
 PLANES_CARDS_MIN = 16_000

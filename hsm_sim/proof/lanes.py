@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm
-from hsm_sim.proof import des
-from hsm_sim.proof.aes import AesLanes
-from hsm_sim.proof.bitslice import Words
+from hsm_sim.proof.circuits import des
+from hsm_sim.proof.circuits.aes import AesLanes
+from hsm_sim.proof.circuits.bitslice import Words
+from hsm_sim.proof.circuits.sm4 import Sm4Lanes
 from hsm_sim.proof.cmac import BlockLanes, State, cmac_words
-from hsm_sim.proof.sm4 import Sm4Lanes
 
 Tacs = NDArray[np.uint32]
 Messages = NDArray[np.uint8]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardcore.keys import Algorithm
-from hsm_sim.proof.bitslice import Words
+from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.lanes import LANES, Messages, Tacs, single_tacs
 
 #: Below this many rows one call a row is faster than filling lanes (docs/keys.md).

@@ -24,7 +24,7 @@ from dataclasses import replace
 
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.crypto import SUITES
-from hsm_sim.masters import FACTOR_BYTES, LEVELS_MAX
+from hsm_sim.keys.masters import FACTOR_BYTES, LEVELS_MAX
 from hsm_sim.psam.commands import Chain, Context, Decision, Delivered, Handler, Reply, fits
 from hsm_sim.psam.keys import (
     AUTHENTICATION_USAGES,

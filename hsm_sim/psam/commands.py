@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cardcore.apdu import CommandApdu, StatusWord
-from hsm_sim.masters import MasterKeys
+from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.psam.image import Held
 from hsm_sim.psam.keys import PsamKey, PsamKeyType
 from hsm_sim.psam.profile import APPLICATION, PsamProfile

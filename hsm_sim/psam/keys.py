@@ -1,7 +1,7 @@
 """The keys in a PSAM: their types, what each may do, and which of the key service's they are.
 
 Decides which master key stands behind a key type and what it may be asked for. Leaves the keys
-themselves to `hsm_sim.masters`: a PSAM knows names, algorithms and check values only.
+themselves to `hsm_sim.keys.masters`: a PSAM knows names, algorithms and check values only.
 
 A type is the low five bits of P1 of DELIVERY KEY (JR/T 0025, PSAM part):
 
@@ -29,7 +29,7 @@ from enum import Enum, IntEnum
 
 from cardcore.errors import KeyServiceError, KeyStateError, KeyUsageError, UnknownKeyError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
-from hsm_sim.masters import FACTOR_BYTES, MasterKeys, check_levels
+from hsm_sim.keys.masters import FACTOR_BYTES, MasterKeys, check_levels
 
 _NUMBER_MAX = 0xFF
 _LIVE = frozenset({KeyState.ACTIVE, KeyState.RETIRING})

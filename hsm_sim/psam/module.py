@@ -25,7 +25,7 @@ from cardcore.errors import (
     KeyServiceUnavailableError,
     PowerLossError,
 )
-from hsm_sim.masters import MasterKeys
+from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.psam import cipher, files, lock, purchase
 from hsm_sim.psam.commands import Attempt, Context, Decision, Numbers, Reply, Session
 from hsm_sim.psam.image import SEQUENCES_RESERVED, Held, decode_image, encode_image

@@ -2,7 +2,7 @@
 
 Decides MAC1 and MAC2 of a purchase and the sequence number under them (JR/T 0025, PSAM part).
 Leaves money, dates and cards to the terminal. The composition of the MACs stands in
-`cardcore.cryptograms`, shared with the card.
+`cardcore.crypto.cryptograms`, shared with the card.
 """
 
 import hmac
@@ -10,11 +10,10 @@ import struct
 from dataclasses import replace
 from typing import NamedTuple
 
-from cardcore import cryptograms
 from cardcore.apdu import CommandApdu, StatusWord
-from cardcore.crypto import suite_algorithm
-from cardcore.records import TransactionType
-from hsm_sim.masters import FACTOR_BYTES, LEVELS_MAX
+from cardcore.crypto import cryptograms, suite_algorithm
+from cardcore.records.record import TransactionType
+from hsm_sim.keys.masters import FACTOR_BYTES, LEVELS_MAX
 from hsm_sim.psam.commands import Attempt, Context, Decision, Handler, Numbers, Reply, fits
 from hsm_sim.psam.image import MAC2_TRIES_MAX, SEQUENCES_RESERVED
 from hsm_sim.psam.keys import PsamKey, PsamKeyType

@@ -1,9 +1,10 @@
 """Master keys in a PKCS#11 token: a network device, a card, or SoftHSM2.
 
-`hsm_sim.operations.KeyOperations` over `TokenMasterKeys` is the key service; what usage and state
-allow is decided there, as for every provider. Masters and signing keys are objects of the token,
-sensitive and not extractable, and no call gives one out. What PKCS#11 2.40 cannot compute inside,
-this process computes from a derived value, which leaves the token and is forgotten with the call:
+`hsm_sim.keys.operations.KeyOperations` over `TokenMasterKeys` is the key service; what usage and
+state allow is decided there, as for every provider. Masters and signing keys are objects of the
+token, sensitive and not extractable, and no call gives one out. What PKCS#11 2.40 cannot compute
+inside, this process computes from a derived value, which leaves the token and is forgotten with the
+call:
 
 ========================================  =====================================================
 leaves the token                          for as long as

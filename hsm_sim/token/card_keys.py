@@ -1,8 +1,8 @@
 """One card's key, derived inside the token for one operation and destroyed after it.
 
 Decides how the formulas of a suite become mechanisms of PKCS#11 2.40, and so what stays inside.
-The formulas themselves are those of `cardcore.crypto` and `cardcore.scp03`; the tests hold both
-ways equal.
+The formulas themselves are those of `cardcore.crypto` and `cardcore.chip.scp03`; the tests hold
+both ways equal.
 
 * A key of `pboc-3des` is made by CKM_DES3_ECB_ENCRYPT_DATA from the factor and its complement.
   Single DES is triple DES with one key three times, so a session key, or one half of a card's
@@ -24,11 +24,11 @@ from typing import ClassVar
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag
 from pkcs11.constants import DEFAULT
 
-from cardcore import scp03
+from cardcore.chip import scp03
 from cardcore.crypto import SUITES, pboc_3des
 from cardcore.keys import Algorithm, Key, KeyUsage
+from hsm_sim.keys.vault import CardKeyInMemory
 from hsm_sim.token.objects import CIPHERS, Cipher, DerivationData, TokenKey
-from hsm_sim.vault import CardKeyInMemory
 
 _SINGLE_DES_PARTS = 3
 _KEY_BYTES = 16
@@ -108,7 +108,7 @@ class _CardKeyInToken(ABC):
         """The key that `Suite.diversify` makes from `key`, inside."""
 
     def value(self) -> bytes:
-        """See `hsm_sim.masters.CardKeyHandle`. The key leaves the token."""
+        """See `hsm_sim.keys.masters.CardKeyHandle`. The key leaves the token."""
         with self._parent() as (parent, factor):
             return parent.encrypt(factor + complement(factor), mechanism=self.cipher.ecb)
 
@@ -138,7 +138,7 @@ class _CardKeyInToken(ABC):
 
 
 class Pboc3DesCardKey(_CardKeyInToken):
-    """`hsm_sim.masters.CardKeyHandle` of suite `pboc-3des`."""
+    """`hsm_sim.keys.masters.CardKeyHandle` of suite `pboc-3des`."""
 
     __slots__ = ()
     cipher = CIPHERS[Algorithm.PBOC_3DES]
@@ -178,7 +178,7 @@ def _cbc_mac(key: TokenKey, vector: bytes, data: bytes) -> bytes:
 
 
 class AesCardKey(_CardKeyInToken):
-    """`hsm_sim.masters.CardKeyHandle` of suite `aes`."""
+    """`hsm_sim.keys.masters.CardKeyHandle` of suite `aes`."""
 
     __slots__ = ()
     cipher = CIPHERS[Algorithm.AES]

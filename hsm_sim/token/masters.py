@@ -31,8 +31,18 @@ from cardcore.errors import (
     UnknownKeyVersionError,
 )
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState
-from hsm_sim.masters import FACTOR_BYTES, CardKeyHandle, check_levels
-from hsm_sim.proof.bitslice import Words
+from hsm_sim.keys.masters import FACTOR_BYTES, CardKeyHandle, check_levels
+from hsm_sim.keys.vault import (
+    CHANNEL_USAGES,
+    CHECK_VALUE_BYTES,
+    check_key_bytes,
+    check_key_levels,
+    check_same_levels,
+    checked_algorithm,
+    key_bytes,
+    moved_description,
+)
+from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.derivation import factor_blocks, key_halves
 from hsm_sim.token.card_keys import AesCardKey, Pboc3DesCardKey, channel_key
 from hsm_sim.token.objects import (
@@ -51,16 +61,6 @@ from hsm_sim.token.objects import (
     secret_template,
 )
 from hsm_sim.token.session import TokenSession
-from hsm_sim.vault import (
-    CHANNEL_USAGES,
-    CHECK_VALUE_BYTES,
-    check_key_bytes,
-    check_key_levels,
-    check_same_levels,
-    checked_algorithm,
-    key_bytes,
-    moved_description,
-)
 
 #: Cards whose keys are made in one C_Encrypt: 1 MiB in, 1 MiB out.
 _CARDS_A_CALL = 1 << 16
@@ -79,7 +79,7 @@ class _Held:
 
 
 class TokenMasterKeys:
-    """`hsm_sim.masters.MasterKeys` in a PKCS#11 token.
+    """`hsm_sim.keys.masters.MasterKeys` in a PKCS#11 token.
 
     Whatever a device refuses or fails at arrives as `KeyServiceError` or
     `KeyServiceUnavailableError` (see `session`), beside the errors of the protocol.
@@ -208,14 +208,14 @@ class TokenMasterKeys:
         return moved
 
     def descriptions(self) -> tuple[KeyDescription, ...]:
-        """See `hsm_sim.masters.MasterKeys`."""
+        """See `hsm_sim.keys.masters.MasterKeys`."""
         with self._session.use() as session:
             self._look_up(session)
             found = (_description(held) for held in self._held.values())
             return tuple(sorted((each for each in found if each), key=lambda each: each.ref))
 
     def describe(self, ref: KeyRef) -> KeyDescription:
-        """See `hsm_sim.masters.MasterKeys`."""
+        """See `hsm_sim.keys.masters.MasterKeys`."""
         with self._session.use() as session:
             known = self._known(session, ref)
         if known is not None:
@@ -231,7 +231,7 @@ class TokenMasterKeys:
         raise UnknownKeyError(f"{ref}: no version of this key is held")
 
     def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
-        """See `hsm_sim.masters.MasterKeys`."""
+        """See `hsm_sim.keys.masters.MasterKeys`."""
         with self._key(ref) as (key, described):
             check_levels(described, len(factor))
             if ref.usage in CHANNEL_USAGES:
@@ -240,7 +240,7 @@ class TokenMasterKeys:
         return made(lambda: self._master(ref), factor)
 
     def card_key_column(self, ref: KeyRef, factors: Words) -> Words:
-        """See `hsm_sim.masters.MasterKeys`. The keys leave the token, until the call returns."""
+        """See `hsm_sim.keys.masters.MasterKeys`. Keys leave the token, until the call returns."""
         derived = [np.empty((0, 2), np.uint64)]
         with self._key(ref) as (key, described):
             check_levels(described, FACTOR_BYTES)
@@ -252,22 +252,22 @@ class TokenMasterKeys:
         return np.concatenate(derived)
 
     def sign(self, ref: KeyRef, message: bytes) -> bytes:
-        """See `hsm_sim.masters.MasterKeys`."""
+        """See `hsm_sim.keys.masters.MasterKeys`."""
         with self._key(ref) as (key, _):
             return key.sign(message, mechanism=Mechanism.EDDSA)
 
     def public_key(self, ref: KeyRef) -> bytes:
-        """See `hsm_sim.masters.MasterKeys`."""
+        """See `hsm_sim.keys.masters.MasterKeys`."""
         with self._key(ref):
             return self._public(ref)
 
     def encipher_data(self, ref: KeyRef, nonce: bytes, data: bytes, context: bytes) -> bytes:
-        """See `hsm_sim.masters.MasterKeys`."""
+        """See `hsm_sim.keys.masters.MasterKeys`."""
         with self._key(ref) as (key, _):
             return key.encrypt(data, **_gcm(nonce, context))
 
     def decipher_data(self, ref: KeyRef, nonce: bytes, data: bytes, context: bytes) -> bytes:
-        """See `hsm_sim.masters.MasterKeys`."""
+        """See `hsm_sim.keys.masters.MasterKeys`."""
         with self._key(ref) as (key, described):
             try:
                 if len(data) >= _TAG_BYTES:
@@ -399,7 +399,7 @@ def _public_bytes(public: pkcs11.Object) -> bytes:
 
 
 def _check_value(key: TokenKey, described: KeyDescription) -> str:
-    """As `hsm_sim.vault.check_value`, enciphered inside the token."""
+    """As `hsm_sim.keys.vault.check_value`, enciphered inside the token."""
     cipher = CIPHERS[described.algorithm]
     byte = b"\x01" if described.ref.usage in CHANNEL_USAGES else b"\x00"
     shown = key.encrypt(byte * cipher.block_bytes, mechanism=cipher.ecb)

@@ -21,8 +21,8 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
-from hsm_sim.masters import LEVELS_MAX
-from hsm_sim.vault import CARD_USAGES, CHANNEL_USAGES
+from hsm_sim.keys.masters import LEVELS_MAX
+from hsm_sim.keys.vault import CARD_USAGES, CHANNEL_USAGES
 
 Template = dict[Attribute, object]
 

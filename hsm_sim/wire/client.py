@@ -11,9 +11,9 @@ from typing import TypeVar
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import IssuerChannelKeys, Key, KeyDescription, KeyRef, KeyUsage, TacColumn
 from hsm_sim.psam import KeySlot, PsamProfile
-from hsm_sim.wire import messages
-from hsm_sim.wire.addresses import Address
-from hsm_sim.wire.connection import Connection
+from hsm_sim.wire.codec import messages
+from hsm_sim.wire.links.addresses import Address
+from hsm_sim.wire.links.connection import Connection
 from hsm_sim.wire.remote import RemoteChannel, RemotePsam
 
 TIMEOUT_SECONDS = 30.0

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from cardcore.errors import DecodeError, KeyServiceError, KeyServiceUnavailableError
-from hsm_sim.masters import MasterKeys
+from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.psam import KeySlot, Psam, PsamProfile, make_psam, renew_psam
-from hsm_sim.wire.messages import PsamAnswer
+from hsm_sim.wire.codec.messages import PsamAnswer
 
 #: A city has some ten thousand terminals; one PSAM takes a few kilobytes.
 PSAMS_MAX = 20_000

@@ -9,9 +9,9 @@ from typing import Protocol, TypeVar
 
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import KeyRef
-from hsm_sim.wire import messages
-from hsm_sim.wire.connection import Connection
-from hsm_sim.wire.messages import Operation, PsamAnswer
+from hsm_sim.wire.codec import messages
+from hsm_sim.wire.codec.messages import Operation, PsamAnswer
+from hsm_sim.wire.links.connection import Connection
 
 T = TypeVar("T")
 

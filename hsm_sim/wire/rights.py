@@ -25,7 +25,7 @@ from cardcore.errors import DecodeError, KeyRightError
 from cardcore.keys import KeyRef
 from hsm_sim.psam import KeySlot, PsamKeyType, PsamProfile, maintenance_label
 from hsm_sim.psam.image import decode_image
-from hsm_sim.wire import messages
+from hsm_sim.wire.codec import messages
 
 #: Any program of this machine, at the port of host commands.
 LOOPBACK = "loopback"

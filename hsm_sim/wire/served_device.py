@@ -15,9 +15,9 @@ from hsm_sim.device.log import Outcome
 from hsm_sim.host_commands.codec import ErrorCode
 from hsm_sim.host_commands.commands import HostContext, answer
 from hsm_sim.host_commands.keys import HostKeys
-from hsm_sim.operations import KeyOperations, Prove
+from hsm_sim.keys.operations import KeyOperations, Prove
 from hsm_sim.proof.column import prove_column
-from hsm_sim.wire.desk import ServedKeys
+from hsm_sim.wire.dispatch import ServedKeys
 from hsm_sim.wire.events import Event, EventKind
 
 #: Who came and was let in is said, not kept: a clearing run connects many times.

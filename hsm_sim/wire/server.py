@@ -22,13 +22,9 @@ from dataclasses import dataclass, field
 
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from hsm_sim.hardening import class_and_place
-from hsm_sim.wire.desk import Desk, Room, ServedKeys
-from hsm_sim.wire.events import Event, EventKind, Log
-from hsm_sim.wire.frames import MessageError
-from hsm_sim.wire.listeners import Dialect, Listener, TurnedAwayError, admit
-from hsm_sim.wire.messages import encode_error
-from hsm_sim.wire.rights import Peer, Rights
-from hsm_sim.wire.streams import (
+from hsm_sim.wire.codec.frames import MessageError
+from hsm_sim.wire.codec.messages import encode_error
+from hsm_sim.wire.codec.streams import (
     Deadline,
     HalfSentError,
     close_gently,
@@ -37,6 +33,10 @@ from hsm_sim.wire.streams import (
     send_all,
     wait_for_news,
 )
+from hsm_sim.wire.dispatch import Desk, Room, ServedKeys
+from hsm_sim.wire.events import Event, EventKind, Log
+from hsm_sim.wire.links.listeners import Dialect, Listener, TurnedAwayError, admit
+from hsm_sim.wire.rights import Peer, Rights
 
 #: Who asks and one host command without its length; the answer, also without. No bytes at all end
 #: the connection: who is there does not speak this dialect. So does `KeyServiceUnavailableError`.

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import duckdb
 
-from cardcore.records import Concession, RecordKind
+from cardcore.records.record import Concession, RecordKind
 from cardcore.schemes import Scheme
 from cardcore.schemes.catalogue import SCHEMES
-from settlement import columnar
-from settlement.dispositions import Disposition
-from settlement.reconciliation.fares import Fare, judge_fare
+from settlement.clearing.tally import BucketResult, Tally
+from settlement.facts import columnar
 from settlement.reconciliation.inputs import FactInput, Review, load_facts, load_registry
 from settlement.reconciliation.threads import thread_odd_cards
+from settlement.sectors.fares import Fare, judge_fare
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,60 +41,6 @@ class BucketTask:
     conflicts: str
     output: str
     review: Review | None = None
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Tally:
-    """How many records of a bucket ended alike, and their sums in fen. What a closed day suspended
-    and the run decides again is taken back: a tally of its own, with a minus.
-    """
-
-    disposition: int
-    reason: int
-    operator: int
-    is_load: bool
-    fare_class: int
-    notes: int
-    chained: bool
-    late: bool
-    records: int
-    amount_fen: int
-    tariff_fen: int
-
-    @property
-    def is_release(self) -> bool:
-        """Whether this takes back what a closed day decided."""
-        return self.records < 0
-
-    @property
-    def float_fen(self) -> int:
-        """What the records did to the float (I3): accepted and proven loads came in; debits went
-        out, suspended ones too, because the card has paid them.
-        """
-        held = self.disposition == Disposition.SUSPENDED
-        if self.disposition != Disposition.ACCEPTED and not held:
-            return 0
-        if self.is_load:
-            return self.amount_fen if self.chained or not held else 0
-        return -self.amount_fen
-
-
-@dataclass(frozen=True, slots=True)
-class BucketResult:
-    """What became of a bucket: its output files with their SHA-256, its tallies, its cards.
-
-    `balance_fen` is the sum of the latest proven balances, `gap_fen` that of the open gaps, and
-    `worth_before_fen` both together before the run.
-    """
-
-    bucket: int
-    outputs: tuple[tuple[str, str], ...]
-    tallies: tuple[Tally, ...]
-    card_count: int
-    balance_fen: int
-    gap_count: int
-    gap_fen: int
-    worth_before_fen: int
 
 
 #: The output files of a bucket and what stands in them, each in its own order.

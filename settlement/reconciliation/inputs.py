@@ -3,7 +3,7 @@
 Decides the order of the files (by content hash, whatever order they came in), the two tables that
 tasks read the registry from, and how a review (复核) is laid over the facts: it says of single rows
 how their TAC is judged now. Leaves judging to `bucket` and `terminals`, what stands in a review to
-`settlement.review`.
+`settlement.service.review`.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from settlement import columnar
-from settlement.facts import fact_columns
+from settlement.facts import columnar
+from settlement.facts.columns import fact_columns
 from settlement.registry import HotlistRow, TerminalRow
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import duckdb
 
-from cardcore.batch import DeviceRegister
-from settlement import columnar
+from cardcore.records.batch import DeviceRegister
 from settlement.dispositions import GapState
+from settlement.facts import columnar
 from settlement.reconciliation.inputs import FactInput, Review, load_facts, load_registry
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import duckdb
 
-from cardcore.records import TransactionType
-from settlement import columnar
+from cardcore.records.record import TransactionType
 from settlement.dispositions import GapState
+from settlement.facts import columnar
 from settlement.reconciliation.chain import Card, Claim, Gap, Movement, Point, Purse, unwrap
 from settlement.reconciliation.continuity import continue_card
 

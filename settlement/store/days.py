@@ -12,7 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Table, delete, func, select
 
-from settlement.ledger import ChainEnd, Entry, EntryKind, Position, Posting
+from settlement.clearing.tally import DiscountRow
+from settlement.days.closing import ClosedDay, ClosePlan, OfficeState
+from settlement.days.run import GapRow, StoredRun
+from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Position, Posting
 from settlement.seal import canonical_json
 from settlement.store.database import Database
 from settlement.store.files import ready_files, settle_files
@@ -24,14 +27,6 @@ from settlement.store.tables import (
     POSITIONS,
     POSTINGS,
     RUNS,
-)
-from settlement.window import (
-    ClosedDay,
-    ClosePlan,
-    DiscountRow,
-    GapRow,
-    OfficeState,
-    StoredRun,
 )
 
 

@@ -11,17 +11,18 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, func, select, update
 
-from settlement.intake import (
+from settlement.intake.answers import (
     Acknowledgement,
+    FactFileRow,
     FileAnswer,
-    FileHistory,
+    FileRow,
     StoredFile,
     decode_ranges,
     encode_ranges,
 )
+from settlement.intake.decide import FileHistory
 from settlement.store.database import Database
 from settlement.store.tables import FACTS, FILES, REFUSALS
-from settlement.window import FactFileRow, FileRow
 
 _STORED = [FILES.c[field.name] for field in fields(StoredFile)]
 

@@ -15,8 +15,11 @@ from typing import Any
 
 from cardcore.errors import DecodeError
 from settlement.city import City
+from settlement.clearing.tally import DiscountRow
+from settlement.days.closing import ClosedDay, ClosePlan, encode_seal, plan_close
+from settlement.days.run import GapRow, RunInputs, StoredRun
 from settlement.engine import Engine, WorkerLostError
-from settlement.ledger import (
+from settlement.ledger.entries import (
     ChainEnd,
     Entry,
     Position,
@@ -26,23 +29,14 @@ from settlement.ledger import (
     posting_content,
 )
 from settlement.registry import RegistryConflictError, additions, decode_registry
-from settlement.runs import compute_run, damaged_outputs
 from settlement.seal import digest
-from settlement.service import be_silent, closed_inputs
+from settlement.service.gathering import closed_inputs
+from settlement.service.runs import compute_run, damaged_outputs
 from settlement.store import days as day_store
 from settlement.store.registry import load_registry
 from settlement.verification.findings import Findings, Invariant, OnProgress
 from settlement.verification.records import verify_records
-from settlement.window import (
-    ClosedDay,
-    ClosePlan,
-    DiscountRow,
-    GapRow,
-    RunInputs,
-    StoredRun,
-    encode_seal,
-    plan_close,
-)
+from settlement.watching import be_silent
 
 _DayRow = Position | GapRow | DiscountRow
 

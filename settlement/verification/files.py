@@ -11,17 +11,17 @@ from pathlib import Path
 
 import duckdb
 
-from cardcore.batch import Batch
 from cardcore.keys import KeyService
-from settlement import columnar
+from cardcore.records.batch import Batch
 from settlement.city import City
-from settlement.facts import UNJUDGED, write_facts
-from settlement.intake import Acknowledgement, FileHistory, place_file, prove_file, read_claim
-from settlement.review import prove_for_city
-from settlement.runs import fact_path, hash_of
+from settlement.facts import columnar
+from settlement.facts.columns import UNJUDGED, write_facts
+from settlement.intake.answers import Acknowledgement, FactFileRow, FileRow
+from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
+from settlement.service.review import prove_for_city
+from settlement.service.runs import fact_path, hash_of
 from settlement.store.registry import load_public_key
 from settlement.verification.findings import Findings, Invariant, OnProgress
-from settlement.window import FactFileRow, FileRow
 
 
 def verify_files(

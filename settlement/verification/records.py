@@ -11,14 +11,14 @@ from pathlib import Path
 
 import duckdb
 
-from settlement import columnar
 from settlement.city import City
-from settlement.ledger import CARD_FLOAT, Entry, EntryKind
+from settlement.days.run import RunInputs
+from settlement.facts import columnar
+from settlement.ledger.entries import CARD_FLOAT, Entry, EntryKind
 from settlement.reconciliation.inputs import file_number
-from settlement.reconciliation.run import decisions_path
+from settlement.service.computation import decisions_path
 from settlement.store.days import load_closed_days
 from settlement.verification.findings import Findings, Invariant
-from settlement.window import RunInputs
 
 _BY_FILE = """
 SELECT file, count(*), count(DISTINCT row), coalesce(max(row) + 1, 0), sum(amount_fen)::BIGINT

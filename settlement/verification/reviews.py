@@ -12,17 +12,18 @@ import duckdb
 import numpy as np
 
 from cardcore.keys import KeyService, ProofReason
-from settlement import columnar
 from settlement.city import City
+from settlement.days.closing import ClosedDay
 from settlement.dispositions import Reason
-from settlement.facts import UNJUDGED
+from settlement.facts import columnar
+from settlement.facts.columns import UNJUDGED
+from settlement.intake.answers import FileRow
 from settlement.reconciliation.inputs import file_number
-from settlement.reconciliation.run import decisions_path
-from settlement.review import prove_for_city, read_review, records_of
-from settlement.runs import hash_of
+from settlement.service.computation import decisions_path
+from settlement.service.review import prove_for_city, read_review, records_of
+from settlement.service.runs import hash_of
 from settlement.store import days as day_store
 from settlement.verification.findings import Findings, Invariant
-from settlement.window import ClosedDay, FileRow
 
 #: What was decided last, before a day, of records that it decided again.
 _DECIDED = """

@@ -3,9 +3,9 @@
 Decides what a bus ride looks like on the card and in the record. Leaves the fare to the scheme.
 """
 
-from cardcore.layout import Industry, TripType
-from cardcore.records import RecordKind, Sector, TransactionType
-from terminals.flow import Flow, Role
+from cardcore.layouts.transit import Industry, TripType
+from cardcore.records.record import RecordKind, Sector, TransactionType
+from terminals.tap.flow import Flow, Role
 
 BUS = Role(
     name="bus",

@@ -7,9 +7,9 @@ station has switched to 进出次序免检, because entries or exits were let th
 
 from dataclasses import replace
 
-from cardcore.layout import Industry, TripType
-from cardcore.records import RecordKind, Sector, TransactionType
-from terminals.flow import Flow, Role
+from cardcore.layouts.transit import Industry, TripType
+from cardcore.records.record import RecordKind, Sector, TransactionType
+from terminals.tap.flow import Flow, Role
 
 ENTRY = Role(
     name="gate-entry",

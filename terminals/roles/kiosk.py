@@ -4,13 +4,13 @@ Decides what a load looks like, and what the load host checks and signs. The kio
 the host does both halves through the key service.
 """
 
-from cardcore.cryptograms import load_mac1_message, load_mac2_message, load_session_input
+from cardcore.crypto.cryptograms import load_mac1_message, load_mac2_message, load_session_input
 from cardcore.digits import encode_time
 from cardcore.errors import CryptogramError, KeyServiceUnavailableError, UnknownKeyError
 from cardcore.keys import KeyRef, KeyService, KeyUsage
-from cardcore.records import RecordKind, Sector, TransactionType
-from terminals.actions import HostAnswer, LoadQuestion
-from terminals.flow import Flow, Role
+from cardcore.records.record import RecordKind, Sector, TransactionType
+from terminals.tap.actions import HostAnswer, LoadQuestion
+from terminals.tap.flow import Flow, Role
 from terminals.taps import TapOutcome
 
 KIOSK = Role(

@@ -3,8 +3,8 @@
 Decides what a purchase in a shop looks like in the record.
 """
 
-from cardcore.records import RecordKind, Sector, TransactionType
-from terminals.flow import Flow, Role
+from cardcore.records.record import RecordKind, Sector, TransactionType
+from terminals.tap.flow import Flow, Role
 
 SHOP = Role(
     name="shop",

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app, bench_tac, tac_loop
-from api.cli.tac_loop import TacLoopMissingError, compile_loop
+from api.bench import tac_loop
+from api.bench.tac_loop import TacLoopMissingError, compile_loop
+from api.cli import app, bench_tac
 from api.composition import bench_key_service, bench_tac_master
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, KeyService, ProofReason, TacColumn

@@ -10,7 +10,7 @@ from api.cli import session
 from api.composition import KeyRoom, LocalPsams
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import KeyService
-from hsm_sim.vault import KeyVault
+from hsm_sim.keys.vault import KeyVault
 from settlement.city import open_city
 from settlement.store.registry import register
 from tests.api.test_command_line import run, run_json

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from api.composition import KeyRoom, LocalPsams, city_key_refs
-from api.statement import read_statement
-from api.world.drive import drive
-from api.world.virtual_city import VirtualCity
-from cardcore.batch import decode_batch
+from api.simulation.drive import drive
+from api.simulation.virtual_city import VirtualCity
 from cardcore.errors import KeyStateError
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
-from cardcore.records import RECORD_BYTES, TransactionRecord, decode_record
+from cardcore.records.batch import decode_batch
+from cardcore.records.record import RECORD_BYTES, TransactionRecord, decode_record
 from cardcore.schemes.demo import SCHEME
-from hsm_sim.in_process import InProcessKeyService
-from hsm_sim.published_keys import published_key, published_vault
-from hsm_sim.vault import KeyVault
+from hsm_sim.keys.in_process import InProcessKeyService
+from hsm_sim.keys.published_keys import published_key, published_vault
+from hsm_sim.keys.vault import KeyVault
 from settlement.city import City, create_city
 from settlement.engine.local import LocalEngine
+from settlement.reports.statement import read_statement
 from settlement.verification.verify import verify
 from tests.api.test_killed_city import PLAN
 

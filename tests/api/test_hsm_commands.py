@@ -16,15 +16,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from api.cli import app, hsm_device
-from api.cli.hsm_device import ask_secret
+from api.cli import app
+from api.cli.hsm import device as hsm_device
+from api.cli.hsm.device import ask_secret
 from api.composition import city_key_refs
 from api.settings import SettingsRefusedError
 from cardcore.keys import KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.device import custody
 from hsm_sim.device.device import Device
-from hsm_sim.published_keys import public_test_keys
+from hsm_sim.keys.published_keys import public_test_keys
 from tests.hsm_sim.device.devices import files_with, found_in, key_check_value
 
 RUNNER = CliRunner()

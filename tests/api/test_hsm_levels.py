@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from api.cli import hsm_device
+from api.cli.hsm import device as hsm_device
 from cardcore.keys import KeyUsage
 from hsm_sim.device import custody
 from tests.api.test_hsm_commands import SHEETS, Room

@@ -15,16 +15,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app, hsm_serve
+from api.cli import app
+from api.cli.hsm import serve as hsm_serve
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError, UnknownKeyVersionError
 from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage, TacColumn
 from hsm_sim.device.inspection import log_lines
-from hsm_sim.operations import KeyOperations
+from hsm_sim.keys.operations import KeyOperations
+from hsm_sim.keys.published_keys import published_key, published_vault
 from hsm_sim.proof.workers import SHARED_ROWS_MIN
-from hsm_sim.published_keys import published_key, published_vault
-from hsm_sim.wire.addresses import TlsAddress, UnixAddress
 from hsm_sim.wire.client import RemoteKeyService
+from hsm_sim.wire.links.addresses import TlsAddress, UnixAddress
 from tests.hsm_sim.wire.certificates import Authority
 from tests.hsm_sim.wire.house import FACTOR, until
 from tests.support.shared import REPOSITORY

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app, hsm_device
+from api.cli import app
+from api.cli.hsm import device as hsm_device
 from api.composition import open_key_room
 from api.settings import Environment, KeyServiceKind, KeyServiceSettings, Settings
 from cardcore.keys import KeyRef, KeyState, KeyUsage
 from cardcore.schemes.demo import SCHEME
 from hsm_sim.device import custody
-from hsm_sim.published_keys import published_key
-from hsm_sim.vault import KeyVault
+from hsm_sim.keys.published_keys import published_key
+from hsm_sim.keys.vault import KeyVault
 from tests.hsm_sim.softhsm import PIN, SoftHsm, needs_softhsm, softhsm
 
 pytestmark = needs_softhsm

@@ -21,13 +21,13 @@ from api.settings import (
 )
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from cardcore.keys import Algorithm, KeyRef, KeyUsage
-from hsm_sim.published_keys import published_vault
-from hsm_sim.vault import KeyVault
+from hsm_sim.keys.published_keys import published_vault
+from hsm_sim.keys.vault import KeyVault
 from hsm_sim.wire.rights import Rights, read_rights
 from settlement.city import open_city
 from settlement.engine.local import LocalEngine
-from settlement.service import OnStep, pass_by
 from settlement.verification.verify import verify
+from settlement.watching import OnStep, pass_by
 from tests.api.test_killed_city import PLAN, run_with, without_recovery
 from tests.hsm_sim.providers import Given, fill
 from tests.hsm_sim.serving import KeyServiceProcess

@@ -17,12 +17,12 @@ import pytest
 
 from api.composition import KeyRoom, open_key_room
 from api.settings import Settings
-from api.statement import read_statement
-from api.world.demonstration import plan_demonstration
-from api.world.drive import drive
-from api.world.plan import Plan, TapRole
+from api.simulation.demonstration import plan_demonstration
+from api.simulation.drive import drive
+from api.simulation.plan import Plan, TapRole
 from settlement.city import create_city, open_city
 from settlement.engine.local import LocalEngine
+from settlement.reports.statement import read_statement
 from settlement.verification.verify import verify
 
 WALKERS = 4

@@ -16,24 +16,24 @@ import pytest
 
 from api.composition import KeyRoom, open_key_room
 from api.settings import Settings
-from api.world.chips import ChipDrawer, ImageSeal
-from api.world.demonstration import plan_demonstration
-from api.world.drive import DAYS, drive
-from api.world.plan import Plan, TapRole
-from api.world.published import plan_published
-from api.world.virtual_city import chips_path
+from api.simulation.chips import ChipDrawer, ImageSeal
+from api.simulation.demonstration import plan_demonstration
+from api.simulation.drive import DAYS, drive
+from api.simulation.plan import Plan, TapRole
+from api.simulation.published import plan_published
+from api.simulation.virtual_city import chips_path
 from cardcore.apdu import CommandApdu, ResponseApdu
-from cardcore.card import Card
+from cardcore.chip.card import Card
 from cardcore.keys import KeyUsage
-from cardcore.layout import LogRecord
+from cardcore.layouts.transit import LogRecord
 from cardcore.schemes.shenzhen import SCHEME
 from settlement.city import City, create_city, open_city
 from settlement.dispositions import GapState
 from settlement.engine.local import LocalEngine
-from settlement.service import OnStep, pass_by
 from settlement.store.days import load_closed_days
 from settlement.verification.verify import verify
-from terminals import commands
+from settlement.watching import OnStep, pass_by
+from terminals.tap import commands
 from tests.api.test_killed_city import in_child
 from tests.api.test_taps_file import read, write
 

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 from api.cli import app
 from api.composition import KEY_VERSION, open_key_room
 from api.settings import Settings
-from cardcore.cardkeys import CardKey
+from cardcore.chip.cardkeys import CardKey
 from cardcore.keys import Key, KeyRef, KeyUsage
 from cardcore.schemes.demo import SCHEME
-from hsm_sim.published_keys import published_key
+from hsm_sim.keys.published_keys import published_key
 from settlement.city import open_city
 from settlement.store.registry import load_registry
 from tests.hsm_sim.device.devices import found_in

@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from api.composition import KeyRoom, LocalPsams, city_key_refs
-from api.statement import read_statement
-from api.world.demonstration import plan_demonstration
-from api.world.drive import drive
-from api.world.plan import Plan
-from cardcore.batch import decode_batch
+from api.simulation.demonstration import plan_demonstration
+from api.simulation.drive import drive
+from api.simulation.plan import Plan
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
-from cardcore.records import decode_record
-from hsm_sim.in_process import InProcessKeyService
-from hsm_sim.published_keys import published_key, published_vault
-from hsm_sim.vault import KeyVault
+from cardcore.records.batch import decode_batch
+from cardcore.records.record import decode_record
+from hsm_sim.keys.in_process import InProcessKeyService
+from hsm_sim.keys.published_keys import published_key, published_vault
+from hsm_sim.keys.vault import KeyVault
 from settlement.city import City, create_city
 from settlement.engine.local import LocalEngine
+from settlement.reports.statement import read_statement
 from settlement.verification.verify import verify
 
 FIRST_DAY, DAYS, ROTATED_ON = date(2026, 9, 7), 5, date(2026, 9, 10)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from api.world.plan import TapRole
-from api.world.published import plan_published
-from api.world.taps import COLUMNS, TapsFile, TapsFileError, read_taps_file
+from api.simulation.plan import TapRole
+from api.simulation.published import plan_published
+from api.simulation.taps import COLUMNS, TapsFile, TapsFileError, read_taps_file
 from cardcore.schemes.shenzhen import SCHEME
 
 GOOD = {

@@ -7,12 +7,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from cardcore import batch, digits
+from cardcore import digits
 from cardcore.crypto import signatures
-from cardcore.records import FIELDS, PAYLOAD_BYTES_MAX, RECORD_BYTES, VERSION
+from cardcore.records import batch
+from cardcore.records.record import FIELDS, PAYLOAD_BYTES_MAX, RECORD_BYTES, VERSION
 from settlement.engine.local import LocalEngine
-from settlement.facts import write_facts
-from settlement.reconciliation.run import RunRequest, reconcile_run
+from settlement.facts.columns import write_facts
+from settlement.service.computation import RunRequest, reconcile_run
 from settlement.store.tables import METADATA
 from tests.support.tree import document, section, table_rows
 
@@ -127,7 +128,7 @@ def test_the_faults_of_a_batch_file_are_listed_in_the_order_of_the_code() -> Non
 
 def test_the_tables_of_the_journal_are_the_schema() -> None:
     with sqlite3.connect(":memory:") as database:
-        database.executescript(document("terminals/schema.sql"))
+        database.executescript(document("terminals/journal/schema.sql"))
         names = [name for (name,) in database.execute("SELECT name FROM sqlite_master "
                  "WHERE type = 'table'")]  # fmt: skip
         columns = {

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from cardcore.applets.transit import TransitProfile, personalise
-from cardcore.card import Card
+from cardcore.chip.card import Card
 from cardcore.keys import Algorithm, Key, KeyUsage
-from cardcore.layout import CardProperties, PublicInformation, TransitRecord, TripRecord
-from cardcore.records import (
+from cardcore.layouts.transit import CardProperties, PublicInformation, TransitRecord, TripRecord
+from cardcore.records.record import (
     Concession,
     RecordFlag,
     RecordKind,

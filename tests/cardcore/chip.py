@@ -4,13 +4,17 @@ from collections.abc import Iterable
 from datetime import date
 
 from cardcore.applets import health, library, purse, social_security, transit
-from cardcore.card import Card
-from cardcore.cardkeys import CardKey, Pin, Secret
+from cardcore.chip.card import Card
+from cardcore.chip.cardkeys import CardKey, Pin, Secret
+from cardcore.chip.filesystem import FileSystem
+from cardcore.chip.keyfile import KeySlot
+from cardcore.chip.memory import Memory
+from cardcore.chip.package import Package, new_chip
 from cardcore.crypto.pboc_3des import encrypt_ecb
-from cardcore.filesystem import FileSystem
-from cardcore.keyfile import KeySlot
 from cardcore.keys import Key, KeyUsage
-from cardcore.layout import (
+from cardcore.layouts.city_transit import RECORD_BICYCLE, ConcessionRecord, HireRecord
+from cardcore.layouts.library import DepositState, LoanRecord, ReaderInformation
+from cardcore.layouts.transit import (
     RECORD_BUS,
     RECORD_METRO,
     CardProperties,
@@ -18,10 +22,6 @@ from cardcore.layout import (
     PublicInformation,
     TransitRecord,
 )
-from cardcore.layouts.city_transit import RECORD_BICYCLE, ConcessionRecord, HireRecord
-from cardcore.layouts.library import DepositState, LoanRecord, ReaderInformation
-from cardcore.memory import Memory
-from cardcore.package import Package, new_chip
 from tests.cardcore.builders import counting_random
 
 PUBLIC = PublicInformation(

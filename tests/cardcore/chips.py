@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from cardcore.access import Access
-from cardcore.card import Card
-from cardcore.cardkeys import FID_KEYS, CardKey, Pin
+from cardcore.chip.access import Access
+from cardcore.chip.card import Card
+from cardcore.chip.cardkeys import FID_KEYS, CardKey, Pin
+from cardcore.chip.memory import Memory
+from cardcore.chip.package import DirectoryEntry, Package, new_chip
+from cardcore.chip.purse.offline import PurseKind, PurseState
+from cardcore.chip.tree import DedicatedFile, Structure, TreeBuilder
 from cardcore.keys import Key, KeyUsage
-from cardcore.memory import Memory
-from cardcore.package import DirectoryEntry, Package, new_chip
-from cardcore.purse import PurseKind, PurseState
-from cardcore.tree import DedicatedFile, Structure, TreeBuilder
 from tests.cardcore.builders import LOAD_KEY, PURCHASE_KEY, TAC_KEY, counting_random
 
 AID = bytes.fromhex("D15600000501")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore.access import Access, Condition, ConditionKind
+from cardcore.chip.access import Access, Condition, ConditionKind
 from cardcore.errors import DecodeError
 
 CONDITIONS = st.builds(Condition, st.sampled_from(ConditionKind), st.integers(0, 255))

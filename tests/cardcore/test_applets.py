@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from cardcore.apdu import CommandApdu
 from cardcore.applets import health, library, purse, social_security, transit
-from cardcore.cardkeys import CardKey, Secret
+from cardcore.chip.cardkeys import CardKey, Secret
+from cardcore.chip.keyfile import KeySlot
+from cardcore.chip.messaging import protect
+from cardcore.chip.package import Package
 from cardcore.crypto.pboc_3des import SUITE as PBOC
 from cardcore.crypto.pboc_3des import encrypt_ecb
 from cardcore.errors import DecodeError, KeyUsageError
-from cardcore.keyfile import KeySlot
 from cardcore.keys import Key, KeyUsage
-from cardcore.layout import AID_PURSE, FID_MASTER, PPSE_NAME
 from cardcore.layouts.city_transit import (
     RECORD_BICYCLE,
     ConcessionRecord,
@@ -34,8 +35,7 @@ from cardcore.layouts.city_union import (
 from cardcore.layouts.health_tags import ELEMENTS
 from cardcore.layouts.library import LoanRecord, ReaderInformation
 from cardcore.layouts.tagged import TaggedField, ValueCoding
-from cardcore.messaging import protect
-from cardcore.package import Package
+from cardcore.layouts.transit import AID_PURSE, FID_MASTER, PPSE_NAME
 from cardcore.tlv import Tlv, decode_all, find
 from tests.cardcore.chip import (
     HEALTH,

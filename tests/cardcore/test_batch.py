@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore.batch import (
+from cardcore.records.batch import (
     HEADER,
     RECORDS_MAX,
     REGISTER,
@@ -23,7 +23,7 @@ from cardcore.batch import (
     encode_batch,
     total_records,
 )
-from cardcore.records import RECORD_BYTES, RecordKind, encode_record
+from cardcore.records.record import RECORD_BYTES, RecordKind, encode_record
 from tests.cardcore.builders import a_record
 
 SENDER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

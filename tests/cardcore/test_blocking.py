@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from cardcore.card import Card
+from cardcore.chip.card import Card
+from cardcore.chip.package import DirectoryEntry, Package
+from cardcore.chip.tree import TreeBuilder
 from cardcore.errors import PowerLossError
 from cardcore.keys import KeyUsage
-from cardcore.package import DirectoryEntry, Package
-from cardcore.tree import TreeBuilder
 from tests.cardcore.builders import counting_random
 from tests.cardcore.chips import AID, EVERYTHING, KEY, MASTER_KEY, Reader, add_everything
 from tests.cardcore.reference_terminal import secured

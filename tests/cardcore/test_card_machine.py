@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cardcore.errors import PowerLossError
-from cardcore.layout import TransitRecord
+from cardcore.layouts.transit import TransitRecord
 from tests.cardcore.builders import TRIP, a_card, a_terminal, an_image
 from tests.cardcore.reference_terminal import Outcome
 

@@ -8,12 +8,18 @@ from typing import Any
 import pytest
 
 from cardcore.applets.transit import ENTRY, TransitProfile
-from cardcore.filesystem import FileSystem
-from cardcore.layout import AID_CASH, AID_PURSE, PPSE_NAME, PublicInformation, TransitRecord
-from cardcore.memory import Memory
-from cardcore.package import DirectoryEntry, directory
+from cardcore.chip.filesystem import FileSystem
+from cardcore.chip.memory import Memory
+from cardcore.chip.package import DirectoryEntry, directory
+from cardcore.chip.tree import DedicatedFile, Structure, TreeBuilder
+from cardcore.layouts.transit import (
+    AID_CASH,
+    AID_PURSE,
+    PPSE_NAME,
+    PublicInformation,
+    TransitRecord,
+)
 from cardcore.tlv import Tlv, decode_all, encode_all, find
-from cardcore.tree import DedicatedFile, Structure, TreeBuilder
 from tests.cardcore.builders import PROFILE, TRIP, a_card, a_terminal, an_image
 from tests.support.shared import VECTORS, needs_shared
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from cardcore.card import Card
-from cardcore.layout import HolderInformation
+from cardcore.chip.card import Card
+from cardcore.layouts.transit import HolderInformation
 from tests.cardcore.builders import (
     PROFILE,
     RIDE,

@@ -9,9 +9,9 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from cardcore.chip.purse.offline import PurseState
 from cardcore.errors import PowerLossError
 from cardcore.keys import KeyUsage
-from cardcore.purse import PurseState
 from tests.cardcore.chips import (
     FID_BOTH,
     FID_ENCIPHERED,

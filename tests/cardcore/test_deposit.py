@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from cardcore.card import Card
+from cardcore.chip.card import Card
+from cardcore.chip.memory import Memory
+from cardcore.chip.purse.offline import PurseState
+from cardcore.chip.tree import TreeBuilder
 from cardcore.keys import KeyUsage
-from cardcore.memory import Memory
-from cardcore.purse import PurseState
-from cardcore.tree import TreeBuilder
 from tests.cardcore.builders import counting_random
 from tests.cardcore.chips import KEY, Reader, a_key, add_everything
 from tests.cardcore.reference_terminal import des3, mac, tac

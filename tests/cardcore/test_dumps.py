@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardcore.dump_public import CardFamily, Public
-from cardcore.dumps import ParsedCard, parse_card_dump, parse_dump, signed_balance
+from cardcore.dumps.dumps import ParsedCard, parse_card_dump, parse_dump, signed_balance
+from cardcore.dumps.public import CardFamily, Public
 from cardcore.layouts.bus import BusRecord
 from cardcore.layouts.city_union import CityPublicInformation, CompositeRecord
 from tests.support.shared import VECTORS, needs_shared

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore.card import Card
+from cardcore.chip.card import Card
+from cardcore.chip.filesystem import FileSystem
+from cardcore.chip.memory import Memory
+from cardcore.chip.tree import ElementaryFile, Structure, TreeBuilder
 from cardcore.errors import DecodeError
-from cardcore.filesystem import FileSystem
-from cardcore.memory import Memory
-from cardcore.tree import ElementaryFile, Structure, TreeBuilder
 from tests.cardcore.builders import counting_random
 
 

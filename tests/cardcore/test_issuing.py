@@ -4,8 +4,8 @@ import secrets
 
 import pytest
 
-from api.world.issuing import personalise_many
-from cardcore.products import SHIPPED, shipped
+from api.simulation.issuing import personalise_many
+from cardcore.issuing.products import SHIPPED, shipped
 from cardcore.schemes.demo import SCHEME
 from tests.cardcore.test_personalisation import KEYS
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore.errors import DecodeError
-from cardcore.layout import (
+from cardcore.layouts.transit import (
     CardKind,
     CardProperties,
     HolderInformation,

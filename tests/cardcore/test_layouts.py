@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore.errors import DecodeError
-from cardcore.fixed import FixedLayout, read_prefix
 from cardcore.layouts.bus import BusRecord, is_bus_layout
 from cardcore.layouts.city_transit import (
     RECORD_PARKING,
@@ -18,6 +17,7 @@ from cardcore.layouts.city_transit import (
     held_fen,
 )
 from cardcore.layouts.city_union import CityPublicInformation, CompositeRecord
+from cardcore.layouts.fixed import FixedLayout, read_prefix
 from cardcore.layouts.library import LoanRecord, ReaderInformation
 from tests.cardcore.chip import LIBRARY
 

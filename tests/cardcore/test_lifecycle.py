@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore.lifecycle import (
+from cardcore.issuing.lifecycle import (
     ACCEPTED,
     TABLE,
     CardState,

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardcore import scp03
 from cardcore.apdu import CommandApdu, ResponseApdu
-from cardcore.cardkeys import CardKey, Pin
-from cardcore.commands.manage import MANAGER_AID
+from cardcore.chip import scp03
+from cardcore.chip.cardkeys import CardKey, Pin
+from cardcore.chip.commands.manage import MANAGER_AID
+from cardcore.chip.package import DirectoryEntry, Package
+from cardcore.chip.purse.offline import PurseState
+from cardcore.chip.tree import TreeBuilder
 from cardcore.errors import DecodeError, PowerLossError
 from cardcore.keys import Key, KeyUsage
-from cardcore.package import DirectoryEntry, Package
-from cardcore.purse import PurseState
-from cardcore.tree import TreeBuilder
 from tests.cardcore.chips import (
     AID,
     EVERYTHING,

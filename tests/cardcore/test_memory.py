@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cardcore.chip.memory import Memory
 from cardcore.errors import DecodeError, PowerLossError
-from cardcore.memory import Memory
 
 CELLS = st.dictionaries(st.integers(1, 0xFFFF), st.binary(max_size=40), max_size=6)
 CHANGES = st.dictionaries(st.integers(1, 8), st.binary(max_size=40), min_size=1, max_size=5)

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from cardcore.access import Access
-from cardcore.card import Card
-from cardcore.cardkeys import FID_KEYS
+from cardcore.chip.access import Access
+from cardcore.chip.card import Card
+from cardcore.chip.cardkeys import FID_KEYS
+from cardcore.chip.package import DirectoryEntry, Package, listed
+from cardcore.chip.purse.offline import PurseState
+from cardcore.chip.tree import DedicatedFile, ElementaryFile, Structure, TreeBuilder, check_tree
 from cardcore.errors import DecodeError
-from cardcore.layout import PPSE_NAME
-from cardcore.package import DirectoryEntry, Package, listed
-from cardcore.purse import PurseState
-from cardcore.tree import DedicatedFile, ElementaryFile, Structure, TreeBuilder, check_tree
+from cardcore.layouts.transit import PPSE_NAME
 from tests.cardcore.builders import counting_random
 from tests.cardcore.chips import AID, FID_CYCLIC, FID_PLAIN, add_everything, stock_image
 

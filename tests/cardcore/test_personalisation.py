@@ -9,13 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardcore import orders, personalisation
 from cardcore.applets import health, library, purse, social_security
-from cardcore.card import Card
+from cardcore.chip.card import Card
+from cardcore.chip.filesystem import FileSystem
+from cardcore.chip.package import listed
+from cardcore.chip.scp03 import LEVELS
 from cardcore.errors import CryptogramError, PowerLossError
-from cardcore.filesystem import FileSystem
+from cardcore.issuing import orders, personalisation
+from cardcore.issuing.orders import CardOrder
+from cardcore.issuing.personalisation import Finished, Plan, Result, drive, make_plan
+from cardcore.issuing.products import SHIPPED, ProductError, key_refs, parse, shipped
+from cardcore.issuing.stock import stock_chip
 from cardcore.keys import InsecureKeyServiceWarning, KeyService, KeyUsage
-from cardcore.layout import (
+from cardcore.layouts.city_transit import ConcessionRecord
+from cardcore.layouts.transit import (
     AID_PURSE,
     PPSE_NAME,
     CardProperties,
@@ -23,16 +30,9 @@ from cardcore.layout import (
     PublicInformation,
     TransitRecord,
 )
-from cardcore.layouts.city_transit import ConcessionRecord
-from cardcore.orders import CardOrder
-from cardcore.package import listed
-from cardcore.personalisation import Finished, Plan, Result, drive, make_plan
-from cardcore.products import SHIPPED, ProductError, key_refs, parse, shipped
-from cardcore.records import Concession
-from cardcore.scp03 import LEVELS
-from cardcore.stock import stock_chip
-from hsm_sim.in_process import InProcessKeyService
-from hsm_sim.published_keys import published_vault
+from cardcore.records.record import Concession
+from hsm_sim.keys.in_process import InProcessKeyService
+from hsm_sim.keys.published_keys import published_vault
 from tests.cardcore.builders import counting_random
 from tests.cardcore.chip import PIN, Reader
 from tests.cardcore.reference_terminal import ReferenceTerminal
@@ -417,7 +417,9 @@ def test_an_order_that_does_not_fit_its_product_is_named(
 def test_a_product_file_that_no_card_can_be_is_named(old: str, new: str, message: str) -> None:
     from importlib import resources
 
-    text = resources.files("cardcore.products").joinpath("anonymous.toml").read_text("utf-8")
+    text = (
+        resources.files("cardcore.issuing.products").joinpath("anonymous.toml").read_text("utf-8")
+    )
     assert old in text
     with pytest.raises(ProductError, match=message):
         parse(text.replace(old, new, 1))
@@ -426,7 +428,9 @@ def test_a_product_file_that_no_card_can_be_is_named(old: str, new: str, message
 def test_city_union_is_only_another_product_file() -> None:
     from importlib import resources
 
-    text = resources.files("cardcore.products").joinpath("anonymous.toml").read_text("utf-8")
+    text = (
+        resources.files("cardcore.issuing.products").joinpath("anonymous.toml").read_text("utf-8")
+    )
     product = parse(text.replace('form = "t-union"', 'form = "city-union"'))
     plan = make_plan(product, an_order("anonymous"), LABEL)
     card = a_chip()

@@ -7,19 +7,20 @@ from importlib import resources
 
 import pytest
 
-from cardcore import cryptograms, personalisation
 from cardcore.applets import library, purse, social_security
 from cardcore.applets.social_security import INTERNAL_KEY, READ_KEY
-from cardcore.card import Card
+from cardcore.chip.card import Card
+from cardcore.crypto import cryptograms
 from cardcore.errors import KeyServiceError, KeyUsageError
+from cardcore.issuing import personalisation
+from cardcore.issuing.personalisation import Result, drive, make_plan
+from cardcore.issuing.products import Product, key_refs, parse
+from cardcore.issuing.stock import stock_chip
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyUsage
-from cardcore.layout import AID_PURSE
-from cardcore.personalisation import Result, drive, make_plan
-from cardcore.products import Product, key_refs, parse
-from cardcore.stock import stock_chip
-from hsm_sim.in_process import InProcessKeyService
-from hsm_sim.published_keys import published_key
-from hsm_sim.vault import CHANNEL_USAGES, KeyVault
+from cardcore.layouts.transit import AID_PURSE
+from hsm_sim.keys.in_process import InProcessKeyService
+from hsm_sim.keys.published_keys import published_key
+from hsm_sim.keys.vault import CHANNEL_USAGES, KeyVault
 from tests.cardcore.builders import counting_random
 from tests.cardcore.chip import PIN, Reader
 from tests.cardcore.test_personalisation import HOST_CHALLENGE, LABEL, PUBLIC, an_order
@@ -32,7 +33,7 @@ every_algorithm = pytest.mark.parametrize("algorithm", SUITES, ids=lambda each: 
 
 
 def a_product(algorithm: int) -> Product:
-    text = resources.files("cardcore.products").joinpath("citizen.toml").read_text("utf-8")
+    text = resources.files("cardcore.issuing.products").joinpath("citizen.toml").read_text("utf-8")
     assert "\nalgorithm = 1 " in text
     return parse(text.replace("\nalgorithm = 1 ", f"\nalgorithm = {algorithm} ", 1))
 

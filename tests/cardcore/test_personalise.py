@@ -3,7 +3,7 @@ import pytest
 from cardcore.applets.transit import personalise
 from cardcore.errors import KeyUsageError
 from cardcore.keys import Algorithm, Key, KeyUsage
-from cardcore.layout import CardProperties
+from cardcore.layouts.transit import CardProperties
 from tests.cardcore.builders import KEYS, PROFILE, TAC_KEY, a_card, a_terminal, an_image
 
 

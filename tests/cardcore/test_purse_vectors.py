@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from cardcore import cryptograms
-from cardcore.crypto import SUITES
+from cardcore.crypto import SUITES, cryptograms
 from cardcore.crypto.pboc_3des import encrypt_ecb, expand, pad
 from cardcore.keys import Algorithm
-from cardcore.records import TransactionType
+from cardcore.records.record import TransactionType
 from tests.cardcore.builders import LOAD_KEY, PURCHASE_KEY, a_card, a_terminal, counting_random
 from tests.cardcore.reference_terminal import des3, mac, tac
 from tests.support.shared import VECTORS, needs_shared

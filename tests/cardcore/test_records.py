@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore import cryptograms, digits
+from cardcore import digits
+from cardcore.crypto import cryptograms
 from cardcore.errors import RecordFormatError
-from cardcore.records import (
+from cardcore.records.record import (
     FIELDS,
     RECORD_BYTES,
     Concession,

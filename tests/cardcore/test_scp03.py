@@ -9,9 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
-from cardcore.errors import CryptogramError, DecodeError, KeyUsageError
-from cardcore.keys import Key, KeyUsage
-from cardcore.scp03 import (
+from cardcore.chip.scp03 import (
     LEVELS,
     Channel,
     InitializeResponse,
@@ -33,6 +31,8 @@ from cardcore.scp03 import (
     wrap_key,
     wrap_response,
 )
+from cardcore.errors import CryptogramError, DecodeError, KeyUsageError
+from cardcore.keys import Key, KeyUsage
 from tests.support.shared import VECTORS, needs_shared
 
 HOST_CHALLENGE = bytes.fromhex("0807060504030201")

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore import messaging
-from cardcore.access import Access
 from cardcore.apdu import CommandApdu
-from cardcore.cardkeys import CardKey, Pin
+from cardcore.chip import messaging
+from cardcore.chip.access import Access
+from cardcore.chip.cardkeys import CardKey, Pin
+from cardcore.chip.memory import Memory
+from cardcore.chip.tree import Structure, TreeBuilder
 from cardcore.errors import PowerLossError
 from cardcore.keys import Key, KeyUsage
-from cardcore.memory import Memory
-from cardcore.tree import Structure, TreeBuilder
 from tests.cardcore.chips import KEY, PIN, Reader, add_everything
 from tests.cardcore.reference_terminal import des3, enciphered, mac, secured
 from tests.cardcore.test_tears import PARTS, Cut, Meter

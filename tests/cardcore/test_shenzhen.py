@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore.records import Concession, RecordKind
+from cardcore.records.record import Concession, RecordKind
 from cardcore.schemes import FareClass, Role
 from cardcore.schemes.shenzhen import SCHEME, bus_fare_fen, fare_fen
 from tests.support.shared import DATA, needs_shared

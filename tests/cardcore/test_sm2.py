@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardcore.batch import BatchFaultError, decode_batch, encode_batch
 from cardcore.crypto import signatures, sm2
 from cardcore.errors import CryptogramError, DecodeError
 from cardcore.keys import Algorithm
+from cardcore.records.batch import BatchFaultError, decode_batch, encode_batch
 from tests.cardcore.test_batch import RECORDS, REGISTERS, header
 from tests.cardcore.test_batch import SENDER as ED25519_SENDER
 

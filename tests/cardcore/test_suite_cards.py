@@ -9,16 +9,16 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES, SM4
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardcore import messaging
 from cardcore.apdu import CommandApdu
 from cardcore.applets import library
-from cardcore.cardkeys import CardKey
+from cardcore.chip import messaging
+from cardcore.chip.cardkeys import CardKey
 from cardcore.crypto import SUITES
 from cardcore.digits import encode_bcd
 from cardcore.keys import Algorithm, Key, KeyRef, KeyUsage, ProofReason, TacColumn
-from cardcore.records import encode_record
-from hsm_sim.operations import KeyOperations
-from hsm_sim.vault import KeyVault
+from cardcore.records.record import encode_record
+from hsm_sim.keys.operations import KeyOperations
+from hsm_sim.keys.vault import KeyVault
 from tests.cardcore import reference_suites as reference
 from tests.cardcore.builders import LOAD_KEY, PURCHASE_KEY, TAC_KEY, a_record
 from tests.cardcore.chip import LIBRARY, chip

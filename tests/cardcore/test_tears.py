@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from cardcore.card import Card
+from cardcore.chip.card import Card
 from cardcore.errors import PowerLossError
 from tests.cardcore.builders import RIDE, TRIP, a_card, a_terminal
 from tests.cardcore.reference_terminal import Outcome, ReferenceTerminal

@@ -19,17 +19,18 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-from cardcore import layout, tlv
-from cardcore.access import Access
+from cardcore import tlv
 from cardcore.apdu import CommandApdu, ResponseApdu
-from cardcore.cardkeys import CardKey, Pin
+from cardcore.chip.access import Access
+from cardcore.chip.cardkeys import CardKey, Pin
+from cardcore.chip.memory import Memory
+from cardcore.chip.package import Package
+from cardcore.chip.tree import decode_file
 from cardcore.errors import DecodeError, RecordFormatError
-from cardcore.fixed import FixedLayout
 from cardcore.layouts import bus, city_transit, city_union, library
-from cardcore.memory import Memory
-from cardcore.package import Package
-from cardcore.records import RECORD_BYTES, decode_record, encode_record
-from cardcore.tree import decode_file
+from cardcore.layouts import transit as layout
+from cardcore.layouts.fixed import FixedLayout
+from cardcore.records.record import RECORD_BYTES, decode_record, encode_record
 from tests.cardcore.builders import PROFILE, RIDE, TRIP, a_record
 from tests.cardcore.chips import EVERYTHING, package
 from tests.fuzz import host_commands

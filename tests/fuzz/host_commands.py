@@ -7,8 +7,8 @@ a key block whose MAC holds, so the bytes 01 to 08 of an input stand for real on
 
 import re
 
-from hsm_sim.device import tr31
-from hsm_sim.device.tr31 import KeyBlockError, KeyBlockHeader
+from hsm_sim.device.blocks import tr31
+from hsm_sim.device.blocks.tr31 import KeyBlockError, KeyBlockHeader
 from hsm_sim.host_commands.commands import HostContext, answer
 from hsm_sim.host_commands.keys import HostKey, HostKeys
 

@@ -18,7 +18,7 @@ from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, TacColumn
 from hsm_sim.proof import column as column_module
 from hsm_sim.proof import lanes
-from hsm_sim.proof.bitslice import Words
+from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.column import TacKey, prove_column
 from hsm_sim.proof.derivation import card_key_column
 from hsm_sim.proof.making import make_tacs

@@ -2,10 +2,10 @@
 
 from datetime import date
 
+from cardcore.issuing.products import key_refs, shipped
 from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
-from cardcore.products import key_refs, shipped
-from hsm_sim.published_keys import card_key_refs
-from hsm_sim.vault import CHANNEL_USAGES
+from hsm_sim.keys.published_keys import card_key_refs
+from hsm_sim.keys.vault import CHANNEL_USAGES
 from tests.hsm_sim.providers import Given, Keys
 
 CITY, VECTOR, LIFE, PRODUCTS = "city", "vector", "life", "demo"

@@ -8,12 +8,12 @@ from datetime import date
 from typing import Protocol
 
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyService, KeyState
-from hsm_sim.in_process import InProcessKeyService
-from hsm_sim.operations import KeyOperations
+from hsm_sim.keys.in_process import InProcessKeyService
+from hsm_sim.keys.operations import KeyOperations
+from hsm_sim.keys.published_keys import published_key
+from hsm_sim.keys.vault import KeyVault
 from hsm_sim.psam import PsamProfile, make_psam
-from hsm_sim.published_keys import published_key
 from hsm_sim.token.masters import TokenMasterKeys
-from hsm_sim.vault import KeyVault
 from tests.hsm_sim.serving import serving
 from tests.hsm_sim.softhsm import SoftHsm
 

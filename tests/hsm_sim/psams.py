@@ -3,13 +3,17 @@
 from dataclasses import replace
 from datetime import date
 
-from cardcore import cryptograms
 from cardcore.apdu import CommandApdu, ResponseApdu
-from cardcore.crypto import SUITES
+from cardcore.crypto import SUITES, cryptograms
 from cardcore.keys import Algorithm, KeyRef, KeyUsage
+from hsm_sim.keys.published_keys import (
+    card_key_refs,
+    issuer_key_refs,
+    published_key,
+    published_vault,
+)
+from hsm_sim.keys.vault import KeyVault
 from hsm_sim.psam import KeySlot, Psam, PsamKeyType, PsamProfile, maintenance_label, make_psam
-from hsm_sim.published_keys import card_key_refs, issuer_key_refs, published_key, published_vault
-from hsm_sim.vault import KeyVault
 
 LABEL = "shenzhen"
 PURCHASE = KeyRef(KeyUsage.PURCHASE, LABEL, 1)

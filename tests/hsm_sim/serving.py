@@ -20,15 +20,15 @@ from types import TracebackType
 from typing import Self
 
 from hsm_sim.hardening import harden_process
-from hsm_sim.operations import KeyOperations
-from hsm_sim.vault import KeyEntry, KeyVault
-from hsm_sim.wire.addresses import UnixAddress
+from hsm_sim.keys.operations import KeyOperations
+from hsm_sim.keys.vault import KeyEntry, KeyVault
 from hsm_sim.wire.client import RemoteKeyService
-from hsm_sim.wire.desk import ServedKeys
+from hsm_sim.wire.dispatch import ServedKeys
 from hsm_sim.wire.events import Event
-from hsm_sim.wire.listeners import listen_tls, listen_unix
+from hsm_sim.wire.links.addresses import UnixAddress
+from hsm_sim.wire.links.listeners import listen_tls, listen_unix
+from hsm_sim.wire.links.tls import server_context
 from hsm_sim.wire.server import Server, ServerLimits
-from hsm_sim.wire.tls import server_context
 from tests.support.shared import REPOSITORY
 
 WAIT_SECONDS = 30.0

@@ -23,7 +23,7 @@ from pathlib import Path
 from cardcore.apdu import ResponseApdu
 from cardcore.errors import CardcoreError, KeyServiceUnavailableError
 from cardcore.keys import KeyService, KeyUsage
-from hsm_sim.operations import KeyOperations
+from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.remote import RemotePsam
 from hsm_sim.wire.server import ServerLimits

@@ -1,7 +1,7 @@
 """DES from the tables of FIPS 46-3, by look-up over NumPy columns with a key schedule a row.
 
-An implementation apart from the one in `hsm_sim.proof.des`: the two share no line and no table, so
-each holds the other to the standard. It is also one of the ways `measure_proof` times.
+An implementation apart from the one in `hsm_sim.proof.circuits.des`: the two share no line and no
+table, so each holds the other to the standard. It is also one of the ways `measure_proof` times.
 """
 
 from collections.abc import Sequence
@@ -96,7 +96,7 @@ def _look_up(tables: Words, values: Words) -> Words:
 
 
 def cbc_last_blocks(keys: Words, messages: Words) -> Words:
-    """The same answer as `hsm_sim.proof.des.cbc_last_blocks`."""
+    """The same answer as `hsm_sim.proof.circuits.des.cbc_last_blocks`."""
     initial, final, expansion, schedule, spread = _tables()
     round_keys = [_look_up(tables, keys) for tables in schedule]
     state = np.zeros(len(keys), dtype=np.uint64)

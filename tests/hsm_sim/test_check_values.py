@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardcore.keys import Algorithm, Key, KeyUsage
-from hsm_sim.vault import check_value
+from hsm_sim.keys.vault import check_value
 
 KEYS = (
     "404142434445464748494A4B4C4D4E4F",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsm_sim.proof import bitslice
-from hsm_sim.proof.sboxes import AES_CIRCUIT, DES_CIRCUITS, SM4_CIRCUIT
+from hsm_sim.proof.circuits import bitslice
+from hsm_sim.proof.circuits.sboxes import AES_CIRCUIT, DES_CIRCUITS, SM4_CIRCUIT
 from tests.hsm_sim import table_des
 
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm
-from hsm_sim.proof.aes import AesLanes
-from hsm_sim.proof.bitslice import Plane, Words, planes_of, words_of
+from hsm_sim.proof.circuits.aes import AesLanes
+from hsm_sim.proof.circuits.bitslice import Plane, Words, planes_of, words_of
+from hsm_sim.proof.circuits.sm4 import Sm4Lanes
 from hsm_sim.proof.cmac import BlockLanes, State, cmac_words
 from hsm_sim.proof.derivation import card_key_column
 from hsm_sim.proof.lanes import LANES, single_tacs
-from hsm_sim.proof.sm4 import Sm4Lanes
 
 Lanes = type[AesLanes] | type[Sm4Lanes]
 CIPHERS: list[tuple[Lanes, type[AES] | type[SM4]]] = [(AesLanes, AES), (Sm4Lanes, SM4)]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cardcore.crypto import pboc_3des
 from cardcore.keys import Algorithm
-from hsm_sim.proof import des
-from hsm_sim.proof.bitslice import Words
+from hsm_sim.proof.circuits import des
+from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.derivation import PLANES_CARDS_MIN, card_key_column
 from tests.hsm_sim import table_des
 

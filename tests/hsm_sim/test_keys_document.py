@@ -4,12 +4,12 @@ import re
 
 import pytest
 
+from cardcore.issuing.products import SHIPPED, key_refs, shipped
 from cardcore.keys import Key, KeyRef, KeyUsage, ProofReason
-from cardcore.products import SHIPPED, key_refs, shipped
+from hsm_sim.keys.published_keys import RULE_TEXT, issuer_key_refs, published_key
+from hsm_sim.keys.vault import check_value
 from hsm_sim.proof.shares import BULK_ROWS_MIN
 from hsm_sim.psam import SEQUENCES_RESERVED
-from hsm_sim.published_keys import RULE_TEXT, issuer_key_refs, published_key
-from hsm_sim.vault import check_value
 from tests.support.shared import REPOSITORY
 
 TEXT = (REPOSITORY / "docs" / "keys.md").read_text(encoding="utf-8")

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore import cryptograms
-from cardcore.crypto import SUITES
+from cardcore.crypto import SUITES, cryptograms
 from cardcore.errors import UnknownKeyError, UnknownKeyVersionError
 from cardcore.keys import (
     Algorithm,
@@ -21,15 +20,15 @@ from cardcore.keys import (
     ProofReason,
     TacColumn,
 )
-from hsm_sim.in_process import InProcessKeyService
+from hsm_sim.keys.in_process import InProcessKeyService
+from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
+from hsm_sim.keys.vault import KeyVault
 from hsm_sim.proof import column as proof
 from hsm_sim.proof import shares
-from hsm_sim.proof.bitslice import Words
+from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.column import TacKey
 from hsm_sim.proof.derivation import card_key_column
 from hsm_sim.proof.lanes import LANES
-from hsm_sim.published_keys import issuer_key_refs, published_key, published_vault
-from hsm_sim.vault import KeyVault
 
 LABEL = "shenzhen"
 #: The suite of each version. Two versions of one suite, and one of each other.

@@ -17,7 +17,7 @@ from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import Algorithm, ProofReason, TacColumn
 from hsm_sim.proof import column as proof
 from hsm_sim.proof import workers
-from hsm_sim.proof.bitslice import Words
+from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.column import TacKey, prove_column
 from hsm_sim.proof.derivation import card_key_column
 from hsm_sim.proof.lanes import LANES

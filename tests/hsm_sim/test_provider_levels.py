@@ -15,8 +15,8 @@ from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyUsageError, UnknownKeyError
 from cardcore.keys import Algorithm, KeyRef, KeyService, KeyUsage, ProofReason, TacColumn
+from hsm_sim.keys.published_keys import published_key
 from hsm_sim.psam import PsamProfile
-from hsm_sim.published_keys import published_key
 from tests.hsm_sim.provider_keys import (
     CARD,
     CARD_OF_ISSUER,

@@ -11,9 +11,8 @@ from itertools import product
 
 import pytest
 
-from cardcore import personalisation
 from cardcore.apdu import CommandApdu, ResponseApdu
-from cardcore.card import Card
+from cardcore.chip.card import Card
 from cardcore.crypto import SUITES, signatures
 from cardcore.errors import (
     CardcoreError,
@@ -24,6 +23,10 @@ from cardcore.errors import (
     UnknownKeyError,
     UnknownKeyVersionError,
 )
+from cardcore.issuing import personalisation
+from cardcore.issuing.personalisation import Finished, Result, drive
+from cardcore.issuing.products import shipped
+from cardcore.issuing.stock import stock_chip
 from cardcore.keys import (
     Algorithm,
     Key,
@@ -34,12 +37,9 @@ from cardcore.keys import (
     ProofReason,
     TacColumn,
 )
-from cardcore.personalisation import Finished, Result, drive
-from cardcore.products import shipped
-from cardcore.stock import stock_chip
+from hsm_sim.keys.published_keys import card_key_refs, published_key
+from hsm_sim.keys.vault import CARD_USAGES, CHANNEL_USAGES
 from hsm_sim.psam import PsamProfile
-from hsm_sim.published_keys import card_key_refs, published_key
-from hsm_sim.vault import CARD_USAGES, CHANNEL_USAGES
 from tests.cardcore.builders import counting_random
 from tests.cardcore.test_personalisation import HOST_CHALLENGE, PUBLIC, a_plan
 from tests.hsm_sim.provider_keys import (

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cardcore import cryptograms
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord, describe
+from cardcore.crypto import cryptograms
 from cardcore.errors import KeyServiceUnavailableError, PowerLossError
 from cardcore.keys import Algorithm, Key, KeyRef, KeyState, KeyUsage
-from hsm_sim.masters import CardKeyHandle
+from hsm_sim.keys.masters import CardKeyHandle
+from hsm_sim.keys.vault import CardKeyInMemory, KeyVault
 from hsm_sim.psam import MAC2_TRIES_MAX, SEQUENCES_RESERVED, Psam, make_psam
-from hsm_sim.vault import CardKeyInMemory, KeyVault
 from tests.hsm_sim.psams import (
     ALGORITHMS,
     FACTOR,

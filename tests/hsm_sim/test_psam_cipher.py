@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore import cryptograms
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
-from cardcore.cardkeys import CardKey
-from cardcore.crypto import SUITES, pboc_3des
+from cardcore.chip.cardkeys import CardKey
+from cardcore.chip.messaging import decipher, take_off
+from cardcore.crypto import SUITES, cryptograms, pboc_3des
 from cardcore.keys import Algorithm, Key, KeyRef, KeyState, KeyUsage
-from cardcore.messaging import decipher, take_off
 from hsm_sim.psam import Psam, PsamKeyType
 from hsm_sim.psam.cipher import MESSAGE_BYTES_MAX
 from tests.hsm_sim.psams import (

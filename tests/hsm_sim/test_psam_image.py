@@ -16,11 +16,11 @@ from cardcore.errors import (
     UnknownKeyError,
 )
 from cardcore.keys import KeyRef, KeyState, KeyUsage
+from hsm_sim.keys.published_keys import published_key, published_vault
+from hsm_sim.keys.vault import KeyVault
 from hsm_sim.psam import SEQUENCES_RESERVED, KeySlot, Psam, PsamKeyType, make_psam
 from hsm_sim.psam.image import Held, decode_image
 from hsm_sim.psam.keys import find_keys
-from hsm_sim.published_keys import published_key, published_vault
-from hsm_sim.vault import KeyVault
 from tests.hsm_sim.psams import (
     FURTHER,
     LABEL,

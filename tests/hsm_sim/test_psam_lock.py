@@ -8,9 +8,9 @@ import pytest
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
 from cardcore.errors import PowerLossError
 from cardcore.keys import InsecureKeyServiceWarning
-from hsm_sim.in_process import InProcessKeyService
+from hsm_sim.keys.in_process import InProcessKeyService
+from hsm_sim.keys.published_keys import published_vault
 from hsm_sim.psam import MAC2_TRIES_MAX, MAINTENANCE_TRIES_MAX, Psam, make_psam
-from hsm_sim.published_keys import published_vault
 from tests.hsm_sim.psams import (
     OWN,
     PROFILE,

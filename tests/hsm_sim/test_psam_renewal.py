@@ -6,9 +6,9 @@ import pytest
 
 from cardcore.errors import DecodeError, KeyServiceError, UnknownKeyError
 from cardcore.keys import KeyState
+from hsm_sim.keys.published_keys import published_key
+from hsm_sim.keys.vault import KeyVault
 from hsm_sim.psam import MAC2_TRIES_MAX, make_psam, renew_psam
-from hsm_sim.published_keys import published_key
-from hsm_sim.vault import KeyVault
 from tests.hsm_sim.psams import (
     FURTHER,
     PROFILE,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from cardcore.apdu import ResponseApdu, StatusWord
 from cardcore.keys import ProofReason
 from hsm_sim.psam import T0_ATR, Psam, T0Chip
-from terminals.connection import InProcessConnection, whole_answer
+from terminals.link.connection import InProcessConnection, whole_answer
+from terminals.tap.terminal import Terminal, read_psam
 from terminals.taps import TapOutcome
-from terminals.terminal import Terminal, read_psam
 from tests.hsm_sim.psams import a_psam, card_mac2, credit, initialise, send
 from tests.terminals.world import (
     NOON,

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cardcore.chip.scp03 import SessionKeys, static_key, unwrap_key
 from cardcore.crypto import SUITES
 from cardcore.errors import (
     CryptogramError,
@@ -20,10 +21,14 @@ from cardcore.errors import (
     UnknownKeyVersionError,
 )
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, Key, KeyRef, KeyService, KeyUsage
-from cardcore.scp03 import SessionKeys, static_key, unwrap_key
-from hsm_sim.in_process import InProcessKeyService
-from hsm_sim.published_keys import card_key_refs, issuer_key_refs, published_key, published_vault
-from hsm_sim.vault import KeyVault, check_value
+from hsm_sim.keys.in_process import InProcessKeyService
+from hsm_sim.keys.published_keys import (
+    card_key_refs,
+    issuer_key_refs,
+    published_key,
+    published_vault,
+)
+from hsm_sim.keys.vault import KeyVault, check_value
 from tests.hsm_sim.test_vault import shows
 from tests.support.shared import VECTORS, needs_shared
 

@@ -16,7 +16,7 @@ from cardcore.errors import (
     UnknownKeyVersionError,
 )
 from cardcore.keys import Key, KeyRef, KeyUsage
-from hsm_sim.published_keys import (
+from hsm_sim.keys.published_keys import (
     RULE_TEXT,
     card_key_refs,
     is_public_test_key,
@@ -25,7 +25,7 @@ from hsm_sim.published_keys import (
     published_key,
     published_vault,
 )
-from hsm_sim.vault import CARD_USAGES, KeyVault, check_value, key_bytes
+from hsm_sim.keys.vault import CARD_USAGES, KeyVault, check_value, key_bytes
 
 TAC_1 = KeyRef(KeyUsage.TAC, "shenzhen", 1)
 TAC_2 = KeyRef(KeyUsage.TAC, "shenzhen", 2)

@@ -19,9 +19,15 @@ from pathlib import Path
 
 import pytest
 
-from terminals.pcsc import ReaderService
-from terminals.reader_faults import ReaderError
-from terminals.vpcd import SLOT_PORTS, Chip, VirtualCard, VirtualReaderMissingError, contactless_atr
+from terminals.link.pcsc import ReaderService
+from terminals.link.reader_faults import ReaderError
+from terminals.link.vpcd import (
+    SLOT_PORTS,
+    Chip,
+    VirtualCard,
+    VirtualReaderMissingError,
+    contactless_atr,
+)
 
 PCSCD = shutil.which("pcscd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 READERS = ("Virtual PCD 00 00", "Virtual PCD 00 01")

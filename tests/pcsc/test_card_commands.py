@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli import app
-from cardcore.card import Card
+from cardcore.chip.card import Card
 from tests.cardcore.builders import LOAD_KEY, PROFILE, PURCHASE_KEY, TAC_KEY, TRIP
 from tests.cardcore.builders import a_card as a_keyed_card
 from tests.cardcore.reference_terminal import ReferenceTerminal

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cardcore.card import Card
+from cardcore.chip.card import Card
 from tests.cardcore.builders import LOAD_KEY, PROFILE, PURCHASE_KEY, TAC_KEY
 from tests.cardcore.builders import a_card as a_keyed_card
 from tests.cardcore.reference_terminal import ReferenceTerminal

@@ -8,16 +8,16 @@ import pytest
 
 from api.composition import open_key_room
 from api.settings import read_settings
-from api.world.single_card import load_card, sample_plan, stock_card
-from cardcore.personalisation import Finished, Result, drive, personalise
+from api.simulation.single_card import load_card, sample_plan, stock_card
+from cardcore.issuing.personalisation import Finished, Result, drive, personalise
 from cardcore.schemes.demo import SCHEME
 from terminals.errors import CardRemovedError
-from terminals.journal import Journal
-from terminals.pcsc import open_card
-from terminals.reading import read_card
+from terminals.journal.journal import Journal
+from terminals.link.pcsc import open_card
+from terminals.reading.card import read_card
 from terminals.roles.bus import BUS
+from terminals.tap.terminal import Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapOutcome, TapRequest
-from terminals.terminal import Terminal, make_device, read_psam
 from tests.pcsc.slots import PSAM_ATR, READERS, Slots, needs_pcscd
 
 pytestmark = [

@@ -8,10 +8,10 @@ import pytest
 from cardcore.apdu import StatusWord
 from cardcore.keys import ProofReason
 from hsm_sim.psam import MAC2_TRIES_MAX, T0_ATR, Psam, T0Chip
-from terminals.connection import CardConnection, Peer, decode_trace, exchange
-from terminals.pcsc import open_card
+from terminals.link.connection import CardConnection, Peer, decode_trace, exchange
+from terminals.link.pcsc import open_card
+from terminals.tap.terminal import Terminal, read_psam
 from terminals.taps import TapOutcome
-from terminals.terminal import Terminal, read_psam
 from tests.hsm_sim.psams import PROFILE, VAULT, a_psam, card_mac2, credit, initialise, sequence_of
 from tests.hsm_sim.test_psam_lock import maintainer_mac
 from tests.pcsc.slots import READERS, Slots, needs_pcscd, run

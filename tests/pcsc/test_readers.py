@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 
 from terminals.errors import CardRemovedError
-from terminals.pcsc import (
+from terminals.link.pcsc import (
     CardEvent,
     ReaderEvent,
     ReaderService,
@@ -17,7 +17,7 @@ from terminals.pcsc import (
     open_card,
     translate,
 )
-from terminals.reader_faults import ReaderError, ReaderProblem
+from terminals.link.reader_faults import ReaderError, ReaderProblem
 from tests.pcsc.slots import CARD_ATR, PSAM_ATR, READERS, SOON_S, Slots, needs_pcscd
 from tests.terminals.world import a_card, a_psam
 

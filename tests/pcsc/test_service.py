@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from cardcore.card import Card
-from terminals.pcsc import ReaderService, open_card
-from terminals.reader_faults import ReaderError, ReaderProblem
+from cardcore.chip.card import Card
+from terminals.link.pcsc import ReaderService, open_card
+from terminals.link.reader_faults import ReaderError, ReaderProblem
+from terminals.tap.terminal import Terminal
 from terminals.taps import TapOutcome
-from terminals.terminal import Terminal
 from tests.pcsc.slots import READERS, Daemon, Slots, needs_pcscd, the_only_pcscd_test
 from tests.terminals.world import (
     FARES,

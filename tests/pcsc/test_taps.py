@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from cardcore.card import Card
+from cardcore.chip.card import Card
 from cardcore.errors import PowerLossError
 from cardcore.keys import ProofReason
-from cardcore.records import RecordFlag
-from terminals.connection import Peer, decode_trace
-from terminals.journal import Journal
-from terminals.pcsc import open_card
+from cardcore.records.record import RecordFlag
+from terminals.journal.journal import Journal
+from terminals.link.connection import Peer, decode_trace
+from terminals.link.pcsc import open_card
 from terminals.roles.kiosk import KIOSK, LoadHost
+from terminals.tap.terminal import Terminal
 from terminals.taps import TapOutcome, TapRequest, TapResult
-from terminals.terminal import Terminal
 from tests.pcsc.slots import PSAM_ATR, READERS, Slots, needs_pcscd
 from tests.terminals.world import (
     FARES,

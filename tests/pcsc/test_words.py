@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cardcore.apdu import StatusWord, describe, describe_zh
 from terminals.errors import CardRemovedError
-from terminals.narration import NarratingConnection, secret_in, show_command, show_response
+from terminals.reading.narration import NarratingConnection, secret_in, show_command, show_response
 
 SECRET_HEADS = ["0020", "0420", "8024", "8424", "002C", "805E", "84D4", "80D8", "84D8", "84E2"]
 

@@ -13,9 +13,12 @@ from datetime import date
 from pathlib import Path
 
 from settlement.city import City, open_city
+from settlement.days.closing import ClosedDay
 from settlement.engine.local import LocalEngine
-from settlement.service import OnStep, RunResult, close_day, receive_file, run_clearing
-from settlement.window import ClosedDay
+from settlement.service.clear import RunResult, run_clearing
+from settlement.service.close import close_day
+from settlement.service.receive import receive_file
+from settlement.watching import OnStep
 from tests.settlement.office import NOW, key_service
 from tests.support.shared import REPOSITORY
 

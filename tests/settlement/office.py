@@ -9,14 +9,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from cardcore import batch, records
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyService, KeyUsage
+from cardcore.records import batch
+from cardcore.records import record as records
 from cardcore.schemes.shenzhen import SCHEME, bus_fare_fen
-from hsm_sim.in_process import InProcessKeyService
-from hsm_sim.published_keys import issuer_key_refs, published_key, published_vault
+from hsm_sim.keys.in_process import InProcessKeyService
+from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
 from settlement.city import City, create_city
-from settlement.proof import tac_keys
+from settlement.facts.proof import tac_keys
 from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
 from settlement.store.registry import register
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import duckdb
 
-from cardcore.batch import DeviceRegister
 from cardcore.keys import ProofReason
-from cardcore.records import (
+from cardcore.records.batch import DeviceRegister
+from cardcore.records.record import (
     COUNTER_NOT_READ,
     Concession,
     RecordFlag,
@@ -23,9 +23,10 @@ from cardcore.records import (
 )
 from settlement.engine import Engine
 from settlement.engine.local import LocalEngine
-from settlement.facts import write_facts
+from settlement.facts.columns import write_facts
 from settlement.reconciliation.inputs import FactInput
-from settlement.reconciliation.run import (
+from settlement.registry import HotlistRow, TerminalRow
+from settlement.service.computation import (
     ReviewRequest,
     RunOutcome,
     RunRequest,
@@ -33,7 +34,6 @@ from settlement.reconciliation.run import (
     gaps_path,
     reconcile_run,
 )
-from settlement.registry import HotlistRow, TerminalRow
 
 DAY = date(2018, 9, 1)
 BUS, GATE, KIOSK, STRANGER = "0000000000b1", "0000000000e1", "0000000000c1", "0000000000ff"

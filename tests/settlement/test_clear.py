@@ -5,10 +5,10 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement.clear import clear, output_hash, share_out
+from settlement.clearing.tally import BucketResult, Tally
+from settlement.clearing.totals import clear, output_hash, share_out
 from settlement.dispositions import Disposition, Note, Reason
-from settlement.reconciliation.bucket import BucketResult, Tally
-from settlement.reconciliation.fares import FARE_CLASSES, NOT_A_FARE, UNEXPLAINED
+from settlement.sectors.fares import FARE_CLASSES, NOT_A_FARE, UNEXPLAINED
 
 
 @st.composite

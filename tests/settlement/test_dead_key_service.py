@@ -10,13 +10,15 @@ import pytest
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import KeyDescription, KeyService, KeyUsage, TacColumn
 from settlement.city import City
+from settlement.days.closing import ClosedDay
 from settlement.engine.local import LocalEngine
-from settlement.intake import FileAnswer
-from settlement.service import RunResult, close_day, receive_file, run_clearing
+from settlement.intake.answers import FileAnswer
+from settlement.service.clear import RunResult, run_clearing
+from settlement.service.close import close_day
+from settlement.service.receive import receive_file
 from settlement.store.files import load_files, load_refusals
 from settlement.store.registry import load_registry
 from settlement.verification.verify import verify
-from settlement.window import ClosedDay
 from tests.settlement.office import NOW, OTHER_SENDER, Street, key_service, make_office
 from tests.settlement.test_intake import disk
 from tests.settlement.test_service import everything_stored

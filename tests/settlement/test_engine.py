@@ -8,7 +8,7 @@ import pytest
 
 from settlement.engine import WorkerLostError
 from settlement.engine.local import LocalEngine
-from settlement.reconciliation.run import read_outcome
+from settlement.service.computation import read_outcome
 from tests.settlement.taps import DAY, Desk, Proven, chain, proven
 from tests.support.shared import REPOSITORY
 

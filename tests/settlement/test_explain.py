@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from cardcore.records import decode_record, encode_record
+from cardcore.records.record import decode_record, encode_record
 from settlement.city import City
 from settlement.dispositions import Disposition, Reason
 from settlement.engine.local import LocalEngine
-from settlement.explain import explain
-from settlement.service import run_clearing
-from settlement.stories import Step, Telling
+from settlement.reports.history import explain
+from settlement.reports.wording import Step, Telling
+from settlement.service.clear import run_clearing
 from tests.settlement.office import (
     BUS_TERMINAL,
     DAY,

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardcore import records as layout
 from cardcore.errors import RecordFormatError
 from cardcore.keys import ProofReason
-from cardcore.records import FIELD, RECORD_BYTES, RecordKind, decode_record, encode_record
-from settlement.facts import (
+from cardcore.records import record as layout
+from cardcore.records.record import FIELD, RECORD_BYTES, RecordKind, decode_record, encode_record
+from settlement.facts.columns import (
     FORMAT_FAULTS,
     bucket_of,
     record_columns,

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore import batch
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import TacColumn
-from cardcore.records import RECORD_BYTES
+from cardcore.records import batch
+from cardcore.records.record import RECORD_BYTES
 from settlement.city import City
-from settlement.intake import FileAnswer
-from settlement.service import receive_file
+from settlement.intake.answers import FileAnswer
+from settlement.service.receive import receive_file
 from settlement.store.files import load_files, load_refusals
 from tests.settlement.clerk import finish, start_clerk
 from tests.settlement.office import (

@@ -6,7 +6,7 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement.ledger import (
+from settlement.ledger.entries import (
     CARD_FLOAT,
     ChainEnd,
     Entry,

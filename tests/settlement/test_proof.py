@@ -13,9 +13,9 @@ from cardcore.keys import (
     ProofReason,
     TacColumn,
 )
-from cardcore.records import decode_record, encode_record
+from cardcore.records.record import decode_record, encode_record
 from cardcore.schemes.shenzhen import SCHEME
-from settlement.proof import Proof, prove_records, tac_keys
+from settlement.facts.proof import Proof, prove_records, tac_keys
 from settlement.registry import TacKeyRow
 from tests.settlement.office import Street, key_service, tac_ref
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cardcore.keys import ProofReason
-from cardcore.records import encode_record
+from cardcore.records.record import encode_record
 from settlement.dispositions import GapState, Reason
 from settlement.reconciliation.chain import Purse
 from tests.settlement.taps import BUS, DAY, STRANGER, Desk, Proven, chain, debit, load, proven

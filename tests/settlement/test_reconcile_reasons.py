@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cardcore.keys import ProofReason
-from cardcore.records import Concession, RecordFlag, RecordKind, Sector, encode_record
-from settlement import columnar
+from cardcore.records.record import Concession, RecordFlag, RecordKind, Sector, encode_record
 from settlement.dispositions import Disposition, Note, Reason
+from settlement.facts import columnar
 from settlement.registry import HotlistRow, TerminalRow
 from tests.settlement.taps import (
     BUS,

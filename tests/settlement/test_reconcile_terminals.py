@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore.batch import DeviceRegister
 from cardcore.keys import ProofReason
-from cardcore.records import TransactionRecord, encode_record
+from cardcore.records.batch import DeviceRegister
+from cardcore.records.record import TransactionRecord, encode_record
 from settlement.dispositions import Reason
 from settlement.reconciliation.inputs import file_number
 from settlement.reconciliation.terminals import SerialGap, continue_serials

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardcore.keys import ProofReason
-from cardcore.records import RecordFlag, TransactionRecord, encode_record
+from cardcore.records.record import RecordFlag, TransactionRecord, encode_record
 from cardcore.schemes import shenzhen
 from settlement.dispositions import Disposition, Note
 from settlement.registry import HotlistRow

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cardcore.keys import ProofReason
 from cardcore.schemes import shenzhen
 from settlement.dispositions import Disposition, Reason
-from settlement.facts import UNJUDGED
+from settlement.facts.columns import UNJUDGED
 from settlement.registry import TerminalRow
 from tests.settlement.taps import BUS_OPERATOR, DAY, STRANGER, TERMINALS, Desk, Proven
 from tests.settlement.test_reconcile_worlds import worlds

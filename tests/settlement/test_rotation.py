@@ -13,15 +13,20 @@ from pathlib import Path
 import pytest
 
 from cardcore.keys import KeyService
-from cardcore.records import decode_record, encode_record
+from cardcore.records.record import decode_record, encode_record
 from cardcore.schemes.shenzhen import SCHEME
 from settlement.city import City
+from settlement.days.closing import ClosedDay
+from settlement.days.opening import DayAnswer
+from settlement.days.run import StoredRun
 from settlement.dispositions import Disposition, Reason
 from settlement.engine.local import LocalEngine
-from settlement.explain import explain
-from settlement.proof import tac_keys
+from settlement.facts.proof import tac_keys
 from settlement.registry import Registry, RegistryConflictError, TerminalRow
-from settlement.service import RunResult, close_day, receive_file, run_clearing
+from settlement.reports.history import explain
+from settlement.service.clear import RunResult, run_clearing
+from settlement.service.close import close_day
+from settlement.service.receive import receive_file
 from settlement.store.days import (
     load_balances,
     load_closed_days,
@@ -31,7 +36,6 @@ from settlement.store.days import (
 )
 from settlement.store.registry import load_registry, register
 from settlement.verification.verify import verify
-from settlement.window import ClosedDay, DayAnswer, StoredRun
 from tests.settlement.clerk import finish, start_clerk
 from tests.settlement.office import (
     BUS,

@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from settlement.city import City
+from settlement.days.closing import ClosedDay
+from settlement.days.opening import DayAnswer
 from settlement.engine.local import LocalEngine
 from settlement.errors import StoredBytesError
-from settlement.service import RunResult, close_day, receive_file, run_clearing
+from settlement.service.clear import RunResult, run_clearing
+from settlement.service.close import close_day
+from settlement.service.receive import receive_file
 from settlement.store.days import (
     load_balances,
     load_closed_days,
@@ -23,7 +27,6 @@ from settlement.store.days import (
     load_positions,
 )
 from settlement.store.files import load_files
-from settlement.window import ClosedDay, DayAnswer
 from tests.settlement.clerk import finish, start_clerk
 from tests.settlement.office import (
     DAY,

@@ -14,17 +14,18 @@ import pytest
 
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import ProofReason, TacColumn
-from cardcore.records import decode_record
+from cardcore.records.record import decode_record
 from settlement.city import City, open_city
+from settlement.days.closing import ClosedDay
 from settlement.engine.local import LocalEngine
-from settlement.intake import StoredFile
-from settlement.ledger import Entry, seal_entry
-from settlement.service import close_day, receive_file
+from settlement.intake.answers import StoredFile
+from settlement.ledger.entries import Entry, seal_entry
+from settlement.service.close import close_day
+from settlement.service.receive import receive_file
 from settlement.store.days import load_entries
 from settlement.store.files import load_files
 from settlement.verification.findings import Invariant, Verification
 from settlement.verification.verify import verify
-from settlement.window import ClosedDay
 from tests.settlement.office import DAY, NOW, Street, key_service, make_office, prove
 from tests.settlement.test_intake import disk
 from tests.settlement.test_service import close, receive, two_days_of_files

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement.intake import FileAnswer, StoredFile
+from settlement.days.opening import DayAnswer, open_day
+from settlement.intake.answers import FileAnswer, StoredFile
 from settlement.seal import canonical_json, digest, link
-from settlement.window import DayAnswer, open_day
 
 SEPTEMBER = st.dates(date(2018, 9, 1), date(2018, 9, 30))
 

@@ -11,19 +11,21 @@ from random import Random
 
 import duckdb
 
-from cardcore.batch import HEADER
 from cardcore.keys import KeyService, ProofReason
-from cardcore.records import FIELD, RECORD_BYTES
+from cardcore.records.batch import HEADER
+from cardcore.records.record import FIELD, RECORD_BYTES
 from cardcore.schemes.shenzhen import SCHEME
 from settlement.city import City
+from settlement.days.closing import ClosedDay
 from settlement.dispositions import Reason
 from settlement.engine.local import LocalEngine
 from settlement.reconciliation.inputs import file_number
-from settlement.reconciliation.run import decisions_path
-from settlement.service import RunResult, close_day, receive_file, run_clearing
+from settlement.service.clear import RunResult, run_clearing
+from settlement.service.close import close_day
+from settlement.service.computation import decisions_path
+from settlement.service.receive import receive_file
 from settlement.store.files import load_files
 from settlement.store.registry import load_registry
-from settlement.window import ClosedDay
 from tests.settlement.office import DAY, OTHER_SENDER, Street, StreetCard
 from tests.support.auditor import Auditor, Entry
 

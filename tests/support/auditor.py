@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 
 from cardcore.errors import RecordFormatError
 from cardcore.keys import ProofReason
-from cardcore.records import RecordFlag, RecordKind, Sector, TransactionRecord, decode_record
+from cardcore.records.record import RecordFlag, RecordKind, Sector, TransactionRecord, decode_record
 from cardcore.schemes import Scheme
 from settlement.dispositions import Disposition, Note, Reason
 

@@ -5,13 +5,13 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cardcore.batch import total_records
-from cardcore.card import Card
+from cardcore.chip.card import Card
 from cardcore.keys import ProofReason
-from cardcore.records import RecordFlag, decode_record
-from terminals.connection import InProcessConnection
+from cardcore.records.batch import total_records
+from cardcore.records.record import RecordFlag, decode_record
 from terminals.errors import CardRemovedError
-from terminals.journal import Journal
+from terminals.journal.journal import Journal
+from terminals.link.connection import InProcessConnection
 from tests.terminals.world import balance, proof, records_of
 
 

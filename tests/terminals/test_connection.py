@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore.errors import DecodeError
-from terminals import commands
-from terminals.connection import (
+from terminals.errors import CardRemovedError
+from terminals.link.connection import (
     Exchange,
     Peer,
     RecordingConnection,
@@ -15,7 +15,7 @@ from terminals.connection import (
     exchange,
     whole_answer,
 )
-from terminals.errors import CardRemovedError
+from terminals.tap import commands
 
 EXCHANGES = st.builds(
     Exchange, st.sampled_from(Peer), st.binary(max_size=260), st.binary(max_size=258)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cardcore.card import Card
-from cardcore.records import RecordFlag, RecordKind, decode_record
-from terminals.connection import InProcessConnection
+from cardcore.chip.card import Card
+from cardcore.records.record import RecordFlag, RecordKind, decode_record
 from terminals.errors import CardRemovedError
-from terminals.journal import Journal
+from terminals.journal.journal import Journal
+from terminals.link.connection import InProcessConnection
 from terminals.taps import Fare, TapOutcome
 from tests.terminals.faults import (
     PowerCutError,

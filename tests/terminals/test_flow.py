@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 
 from cardcore.apdu import ResponseApdu
-from terminals.actions import Finish, TapContext, ToCard
-from terminals.flow import PATHS, TRANSITIONS, Flow, Role, Signal, State
 from terminals.roles.bus import BUS
 from terminals.roles.gate import ENTRY, ENTRY_EXEMPT, EXIT, EXIT_EXEMPT
 from terminals.roles.kiosk import KIOSK
 from terminals.roles.shop import SHOP
-from terminals.session import Session
+from terminals.tap.actions import Finish, TapContext, ToCard
+from terminals.tap.flow import PATHS, TRANSITIONS, Flow, Role, Signal, State
+from terminals.tap.session import Session
 from terminals.taps import TapOutcome
 from tests.terminals.world import NOON, a_device, a_request
 

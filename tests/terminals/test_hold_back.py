@@ -14,14 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardcore.batch import Batch, DeviceRegister, decode_batch
-from cardcore.records import RECORD_BYTES, TransactionRecord, decode_record
-from terminals import upload
+from cardcore.records.batch import Batch, DeviceRegister, decode_batch
+from cardcore.records.record import RECORD_BYTES, TransactionRecord, decode_record
 from terminals.errors import JournalDamagedError
-from terminals.journal import Journal, RequestKey
-from terminals.salvage import salvage
-from terminals.taps import TapOutcome
-from terminals.upload import (
+from terminals.journal import upload
+from terminals.journal.journal import Journal, RequestKey
+from terminals.journal.salvage import salvage
+from terminals.journal.upload import (
     batches,
     build_batch,
     hold_back,
@@ -31,6 +30,7 @@ from terminals.upload import (
     store_answer,
     write_batch,
 )
+from terminals.taps import TapOutcome
 from tests.terminals.faults import run_and_kill
 from tests.terminals.world import (
     KEYS,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cardcore.records import RecordKind, decode_record
-from terminals.connection import InProcessConnection
+from cardcore.records.record import RecordKind, decode_record
 from terminals.errors import JournalDamagedError, JournalError, JournalFullError
-from terminals.journal import Journal
-from terminals.salvage import SERIAL_MARGIN, salvage
+from terminals.journal.journal import Journal
+from terminals.journal.salvage import SERIAL_MARGIN, salvage
+from terminals.journal.upload import plan_batch
+from terminals.link.connection import InProcessConnection
 from terminals.taps import Fare, TapOutcome
-from terminals.upload import plan_batch
 from tests.terminals.faults import TornConnection, check_money
 from tests.terminals.world import (
     NOON,

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from terminals.connection import CardConnection, InProcessConnection
+from terminals.link.connection import CardConnection, InProcessConnection
 from terminals.taps import Fare, TapOutcome, TapRequest, TapResult
 from tests.terminals.faults import PowerCutError, TornConnection, check_money, cut_power_at
 from tests.terminals.world import NOON, ROLES, a_card, a_request, a_terminal, an_open_journal

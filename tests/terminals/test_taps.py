@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 
 from cardcore.apdu import CommandApdu, ResponseApdu
-from cardcore.card import Card
+from cardcore.chip.card import Card
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import KeyRef
-from cardcore.layout import LogRecord, TransitRecord, TripRecord
-from cardcore.records import COUNTER_NOT_READ, Concession, RecordFlag, RecordKind
+from cardcore.layouts.transit import LogRecord, TransitRecord, TripRecord
+from cardcore.records.record import COUNTER_NOT_READ, Concession, RecordFlag, RecordKind
 from cardcore.schemes.shenzhen import SCHEME
-from hsm_sim.in_process import InProcessKeyService
-from hsm_sim.vault import KeyVault
-from terminals import commands
-from terminals.actions import HostAnswer, LoadQuestion
-from terminals.connection import InProcessConnection, Peer, decode_trace, exchange
+from hsm_sim.keys.in_process import InProcessKeyService
+from hsm_sim.keys.vault import KeyVault
 from terminals.errors import PsamFaultError
+from terminals.link.connection import InProcessConnection, Peer, decode_trace, exchange
 from terminals.roles.gate import ENTRY_EXEMPT, EXIT_EXEMPT
 from terminals.roles.kiosk import LoadHost
+from terminals.tap import commands
+from terminals.tap.actions import HostAnswer, LoadQuestion
+from terminals.tap.terminal import Terminal, read_psam
 from terminals.taps import Fare, Hotlist, TapOutcome
-from terminals.terminal import Terminal, read_psam
 from tests.terminals.faults import check_money
 from tests.terminals.world import (
     KEYS,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cardcore.keys import Algorithm, ProofReason
-from cardcore.records import decode_record
-from terminals.connection import InProcessConnection
+from cardcore.records.record import decode_record
+from terminals.link.connection import InProcessConnection
 from terminals.taps import Fare, TapOutcome
 from tests.terminals.faults import TornConnection, check_money
 from tests.terminals.world import (

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cardcore.batch import DeviceRegister, decode_batch
-from terminals import upload
-from terminals.connection import InProcessConnection
-from terminals.upload import (
+from cardcore.records.batch import DeviceRegister, decode_batch
+from terminals.journal import upload
+from terminals.journal.upload import (
     batch_name,
     batches,
     build_batch,
@@ -18,6 +17,7 @@ from terminals.upload import (
     store_answer,
     write_batch,
 )
+from terminals.link.connection import InProcessConnection
 from tests.terminals.faults import TornConnection, run_and_kill
 from tests.terminals.world import (
     KEYS,

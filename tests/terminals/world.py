@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cardcore.apdu import CommandApdu
 from cardcore.applets.transit import TransitProfile, personalise
-from cardcore.card import Card
+from cardcore.chip.card import Card
 from cardcore.digits import encode_bcd
 from cardcore.keys import (
     Algorithm,
@@ -17,7 +17,7 @@ from cardcore.keys import (
     ProofReason,
     TacColumn,
 )
-from cardcore.layout import (
+from cardcore.layouts.transit import (
     RECORD_BUS,
     RECORD_METRO,
     CardProperties,
@@ -25,21 +25,21 @@ from cardcore.layout import (
     TransitRecord,
     TransitStatus,
 )
-from cardcore.records import TransactionRecord, encode_record, tac_message
+from cardcore.records.record import TransactionRecord, encode_record, tac_message
 from cardcore.schemes.shenzhen import SCHEME
-from hsm_sim.in_process import InProcessKeyService
+from hsm_sim.keys.in_process import InProcessKeyService
+from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
 from hsm_sim.psam import Psam, PsamProfile, make_psam
-from hsm_sim.published_keys import issuer_key_refs, published_key, published_vault
-from terminals.connection import CardConnection, InProcessConnection
-from terminals.decisions import Device
-from terminals.flow import Role
-from terminals.journal import Journal
+from terminals.journal.journal import Journal
+from terminals.link.connection import CardConnection, InProcessConnection
 from terminals.roles.bus import BUS
 from terminals.roles.gate import ENTRY, EXIT
 from terminals.roles.kiosk import KIOSK, LoadHost
 from terminals.roles.shop import SHOP
+from terminals.tap.decisions import Device
+from terminals.tap.flow import Role
+from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapRequest, TapResult
-from terminals.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
 
 LABEL, SENDER = SCHEME.name, 101
 NOON = datetime.fromisoformat("2018-09-01T12:00:00")

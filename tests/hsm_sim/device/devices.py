@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from cardcore.keys import Key, KeyRef, KeyState, KeyUsage
+from hsm_sim.device.blocks.components import combine
+from hsm_sim.device.blocks.key_names import read_name
 from hsm_sim.device.ceremony import NewKey, generate
-from hsm_sim.device.components import combine
 from hsm_sim.device.device import Device
-from hsm_sim.device.key_names import read_name
-from hsm_sim.vault import check_value
+from hsm_sim.keys.vault import check_value
 
 PINS = {"甲": b"pin of jia 1", "乙": b"pin of yi 22", "丙": b"pin of bing 3"}
 PAIR = {role: PINS[role] for role in ("甲", "乙")}

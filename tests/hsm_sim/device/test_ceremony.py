@@ -10,6 +10,9 @@ from cardcore.crypto import SUITES
 from cardcore.errors import KeyServiceError, KeyStateError, UnknownKeyError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
 from hsm_sim.device import ceremony, transfer
+from hsm_sim.device.blocks.components import ComponentError, combine, component_check_value
+from hsm_sim.device.blocks.key_names import read_name
+from hsm_sim.device.blocks.tr31 import KeyBlockError
 from hsm_sim.device.ceremony import (
     NewKey,
     Rotation,
@@ -22,15 +25,12 @@ from hsm_sim.device.ceremony import (
     rotate,
     set_validity,
 )
-from hsm_sim.device.components import ComponentError, combine, component_check_value
 from hsm_sim.device.device import Device
 from hsm_sim.device.document import file_seal
 from hsm_sim.device.errors import CeremonyError
 from hsm_sim.device.inspection import log_lines, look
-from hsm_sim.device.key_names import read_name
-from hsm_sim.device.tr31 import KeyBlockError
-from hsm_sim.operations import state_on
-from hsm_sim.vault import key_algorithms
+from hsm_sim.keys.operations import state_on
+from hsm_sim.keys.vault import key_algorithms
 from tests.hsm_sim.device.devices import (
     SHEETS,
     TAC_1,

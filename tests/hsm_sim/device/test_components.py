@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyUsage
-from hsm_sim.device.components import (
+from hsm_sim.device.blocks.components import (
     ComponentError,
     ComponentFault,
     combine,
@@ -14,7 +14,7 @@ from hsm_sim.device.components import (
     prove_component,
     read_component,
 )
-from hsm_sim.vault import check_value, key_bytes
+from hsm_sim.keys.vault import check_value, key_bytes
 
 TAC = KeyUsage.TAC
 FIRST = bytes.fromhex("404142434445464748494A4B4C4D4E4F")

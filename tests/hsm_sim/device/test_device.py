@@ -20,8 +20,8 @@ from hsm_sim.device.device import Device, destroy
 from hsm_sim.device.errors import CeremonyError, DeviceError
 from hsm_sim.device.inspection import log_lines, look, prove_log
 from hsm_sim.device.storage import DeviceFolder
-from hsm_sim.operations import KeyOperations
-from hsm_sim.published_keys import published_key
+from hsm_sim.keys.operations import KeyOperations
+from hsm_sim.keys.published_keys import published_key
 from tests.hsm_sim.device.devices import (
     OTHER_PAIR,
     PAIR,

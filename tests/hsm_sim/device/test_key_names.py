@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
-from hsm_sim.device.key_names import (
+from hsm_sim.device.blocks.key_names import (
     LABEL_BLOCK,
     LEVELS_BLOCK,
     LIFE_BLOCK,
@@ -19,8 +19,8 @@ from hsm_sim.device.key_names import (
     letters,
     read_name,
 )
-from hsm_sim.device.tr31 import KeyBlockHeader
-from hsm_sim.vault import CARD_USAGES, KeyEntry, KeyVault, key_algorithms, key_bytes
+from hsm_sim.device.blocks.tr31 import KeyBlockHeader
+from hsm_sim.keys.vault import CARD_USAGES, KeyEntry, KeyVault, key_algorithms, key_bytes
 
 TAC_1 = KeyRef(KeyUsage.TAC, "shenzhen", 1)
 VALUE = bytes.fromhex("404142434445464748494A4B4C4D4E4F")

@@ -8,12 +8,12 @@ import pytest
 from cardcore.errors import KeyServiceError
 from cardcore.keys import KeyState, KeyUsage
 from hsm_sim.device import ceremony, transfer
+from hsm_sim.device.blocks.key_names import read_name
 from hsm_sim.device.ceremony import NewKey, Rotation, derive, generate, load, rotate
 from hsm_sim.device.device import Device
 from hsm_sim.device.document import file_seal
 from hsm_sim.device.errors import DeviceError
 from hsm_sim.device.inspection import look
-from hsm_sim.device.key_names import read_name
 from tests.hsm_sim.device.devices import (
     SHEETS,
     TAC_1,

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsm_sim.device import tr31
-from hsm_sim.device.tr31 import (
+from hsm_sim.device.blocks import tr31
+from hsm_sim.device.blocks.tr31 import (
     BLOCK_CHARACTERS_MAX,
     KeyBlockError,
     KeyBlockFault,

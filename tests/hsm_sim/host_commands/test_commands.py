@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
-from hsm_sim.device import tr31
-from hsm_sim.device.key_names import header_of
-from hsm_sim.device.tr31 import KeyBlockHeader
+from hsm_sim.device.blocks import tr31
+from hsm_sim.device.blocks.key_names import header_of
+from hsm_sim.device.blocks.tr31 import KeyBlockHeader
 from hsm_sim.host_commands.commands import HostContext, answer
 from hsm_sim.host_commands.keys import HostKey, HostKeys
 from tests.hsm_sim.device import oracle

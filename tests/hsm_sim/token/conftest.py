@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hsm_sim.published_keys import published_key
+from hsm_sim.keys.published_keys import published_key
 from hsm_sim.token.masters import TokenMasterKeys
 from tests.hsm_sim.softhsm import SoftHsm, softhsm
 from tests.hsm_sim.token.held import (

@@ -16,14 +16,14 @@ from pkcs11 import exceptions as faults
 
 from cardcore.errors import CryptogramError, KeyServiceUnavailableError
 from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage, TacColumn
-from hsm_sim.operations import KeyOperations
-from hsm_sim.proof.bitslice import Words
+from hsm_sim.keys.operations import KeyOperations
+from hsm_sim.keys.published_keys import published_key
+from hsm_sim.keys.vault import KeyVault
+from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.derivation import card_key_column, factor_blocks
-from hsm_sim.published_keys import published_key
 from hsm_sim.token import masters as masters_module
 from hsm_sim.token import open_token
 from hsm_sim.token.masters import TokenMasterKeys
-from hsm_sim.vault import KeyVault
 from tests.hsm_sim.softhsm import PIN, SoftHsm, needs_softhsm
 from tests.hsm_sim.token.held import (
     CARD,

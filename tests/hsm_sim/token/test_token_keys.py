@@ -15,11 +15,11 @@ from cardcore.errors import (
     UnknownKeyError,
 )
 from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
-from hsm_sim.operations import KeyOperations
-from hsm_sim.published_keys import published_key
+from hsm_sim.keys.operations import KeyOperations
+from hsm_sim.keys.published_keys import published_key
+from hsm_sim.keys.vault import CARD_USAGES, KeyVault, key_algorithms
 from hsm_sim.token.masters import TokenMasterKeys
 from hsm_sim.token.objects import decode_description, description_template, encode_description
-from hsm_sim.vault import CARD_USAGES, KeyVault, key_algorithms
 from tests.hsm_sim.softhsm import PIN, SoftHsm, needs_softhsm
 from tests.hsm_sim.token.held import (
     CARD,

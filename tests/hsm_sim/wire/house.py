@@ -12,14 +12,14 @@ from pathlib import Path
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import Algorithm, KeyRef, KeyService, KeyState, KeyUsage, TacColumn
-from hsm_sim.operations import KeyOperations
-from hsm_sim.published_keys import card_key_refs, published_key, published_vault
-from hsm_sim.vault import KeyVault
-from hsm_sim.wire.addresses import UnixAddress
+from hsm_sim.keys.operations import KeyOperations
+from hsm_sim.keys.published_keys import card_key_refs, published_key, published_vault
+from hsm_sim.keys.vault import KeyVault
 from hsm_sim.wire.client import RemoteKeyService
-from hsm_sim.wire.desk import ServedKeys
+from hsm_sim.wire.dispatch import ServedKeys
 from hsm_sim.wire.events import Event, EventKind
-from hsm_sim.wire.listeners import Listener, listen_unix
+from hsm_sim.wire.links.addresses import UnixAddress
+from hsm_sim.wire.links.listeners import Listener, listen_unix
 from hsm_sim.wire.rights import Rights
 from hsm_sim.wire.server import HostAnswer, Server, ServerLimits
 

@@ -15,16 +15,16 @@ import pytest
 
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import KeyDescription, KeyUsage, TacColumn
-from hsm_sim.operations import KeyOperations
-from hsm_sim.wire import messages
-from hsm_sim.wire.addresses import UnixAddress
+from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.wire.client import RemoteKeyService
-from hsm_sim.wire.desk import CHANNELS_MAX
+from hsm_sim.wire.codec import messages
+from hsm_sim.wire.codec.frames import LENGTH, encode_frame
+from hsm_sim.wire.codec.streams import Deadline, receive_frame
+from hsm_sim.wire.dispatch import CHANNELS_MAX
 from hsm_sim.wire.events import EventKind
-from hsm_sim.wire.frames import LENGTH, encode_frame
-from hsm_sim.wire.listeners import ListenError, listen_unix
+from hsm_sim.wire.links.addresses import UnixAddress
+from hsm_sim.wire.links.listeners import ListenError, listen_unix
 from hsm_sim.wire.server import ServerLimits
-from hsm_sim.wire.streams import Deadline, receive_frame
 from tests.hsm_sim.serving import KeyServiceProcess
 from tests.hsm_sim.wire.house import (
     DATA,

@@ -9,10 +9,10 @@ from tests.support.shared import REPOSITORY
 CHILD = """
 import signal, sys, threading, time
 from pathlib import Path
-from hsm_sim.operations import KeyOperations
-from hsm_sim.vault import KeyVault
-from hsm_sim.wire.desk import ServedKeys
-from hsm_sim.wire.listeners import listen_unix
+from hsm_sim.keys.operations import KeyOperations
+from hsm_sim.keys.vault import KeyVault
+from hsm_sim.wire.dispatch import ServedKeys
+from hsm_sim.wire.links.listeners import listen_unix
 from hsm_sim.wire.server import Server
 vault = KeyVault({})
 server = Server(lambda: ServedKeys(KeyOperations(vault), vault), lambda event: None)

@@ -10,13 +10,14 @@ import pytest
 
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import KeyRef, KeyUsage
-from hsm_sim.operations import KeyOperations
-from hsm_sim.wire import client, messages
-from hsm_sim.wire.addresses import UnixAddress
+from hsm_sim.keys.operations import KeyOperations
+from hsm_sim.wire import client
 from hsm_sim.wire.client import RemoteKeyService
-from hsm_sim.wire.frames import encode_frame
+from hsm_sim.wire.codec import messages
+from hsm_sim.wire.codec.frames import encode_frame
+from hsm_sim.wire.codec.streams import Deadline, receive_frame
+from hsm_sim.wire.links.addresses import UnixAddress
 from hsm_sim.wire.server import ServerLimits
-from hsm_sim.wire.streams import Deadline, receive_frame
 from tests.hsm_sim.serving import KeyServiceProcess
 from tests.hsm_sim.wire.house import (
     FACTOR,

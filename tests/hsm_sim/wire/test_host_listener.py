@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from hsm_sim.wire.codec.streams import Deadline, receive_exactly
 from hsm_sim.wire.events import EventKind
-from hsm_sim.wire.listeners import Dialect, Listener, ListenError, listen_loopback, listen_unix
+from hsm_sim.wire.links.listeners import (
+    Dialect,
+    Listener,
+    ListenError,
+    listen_loopback,
+    listen_unix,
+)
 from hsm_sim.wire.server import ServerLimits
-from hsm_sim.wire.streams import Deadline, receive_exactly
 from tests.hsm_sim.wire.house import House, a_house, a_vault
 
 asked: list[tuple[str, bytes]] = []

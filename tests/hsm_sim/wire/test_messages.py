@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from cardcore import errors
 from cardcore.errors import CardcoreError, DecodeError, KeyServiceError
 from cardcore.keys import IssuerChannelKeys, KeyRef, KeyService, KeyUsage, TacColumn
-from hsm_sim.wire import messages
-from hsm_sim.wire.frames import (
+from hsm_sim.wire.codec import messages
+from hsm_sim.wire.codec.frames import (
     FRAME_BYTES_MAX,
     HEADER_BYTES_MAX,
     LENGTH,

@@ -19,12 +19,12 @@ from cardcore.errors import (
     UnknownKeyVersionError,
 )
 from cardcore.keys import Algorithm, KeyRef, KeyService, KeyUsage, TacColumn
-from hsm_sim.operations import KeyOperations
+from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.wire import client
-from hsm_sim.wire.addresses import TlsAddress
 from hsm_sim.wire.client import RemoteKeyService, cut_column
+from hsm_sim.wire.codec.frames import FRAME_BYTES_MAX, MessageError
 from hsm_sim.wire.events import EventKind
-from hsm_sim.wire.frames import FRAME_BYTES_MAX, MessageError
+from hsm_sim.wire.links.addresses import TlsAddress
 from tests.hsm_sim.serving import KeyServiceProcess, serving
 from tests.hsm_sim.wire.certificates import Authority
 from tests.hsm_sim.wire.house import (

@@ -17,13 +17,15 @@ from cardcore.errors import (
     UnknownKeyError,
 )
 from cardcore.keys import KeyRef, KeyService, KeyUsage
+from hsm_sim.keys.vault import KeyVault
 from hsm_sim.psam import KeySlot, PsamKeyType, make_psam
-from hsm_sim.vault import KeyVault
-from hsm_sim.wire import messages
-from hsm_sim.wire.addresses import TlsAddress
 from hsm_sim.wire.client import RemoteKeyService
+from hsm_sim.wire.codec import messages
+from hsm_sim.wire.codec.values import REF, TEXT
 from hsm_sim.wire.events import EventKind
-from hsm_sim.wire.listeners import Dialect, listen_loopback, listen_tls, listen_unix
+from hsm_sim.wire.links.addresses import TlsAddress
+from hsm_sim.wire.links.listeners import Dialect, listen_loopback, listen_tls, listen_unix
+from hsm_sim.wire.links.tls import server_context
 from hsm_sim.wire.rights import (
     OPEN_OPERATIONS,
     OPERATIONS_OF_DUTY,
@@ -35,8 +37,6 @@ from hsm_sim.wire.rights import (
     labels_of,
     read_rights,
 )
-from hsm_sim.wire.tls import server_context
-from hsm_sim.wire.values import REF, TEXT
 from tests.hsm_sim import psams
 from tests.hsm_sim.wire.certificates import Authority
 from tests.hsm_sim.wire.house import (

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from cardcore.errors import KeyServiceUnavailableError
-from hsm_sim.operations import KeyOperations
-from hsm_sim.wire import messages
-from hsm_sim.wire.addresses import AddressError, TlsAddress, read_host_port
+from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.wire.client import RemoteKeyService
+from hsm_sim.wire.codec import messages
 from hsm_sim.wire.events import EventKind
-from hsm_sim.wire.listeners import ListenError, listen_tls
+from hsm_sim.wire.links.addresses import AddressError, TlsAddress, read_host_port
+from hsm_sim.wire.links.listeners import ListenError, listen_tls
+from hsm_sim.wire.links.tls import TlsSetupError, client_context, server_context
 from hsm_sim.wire.server import ServerLimits
-from hsm_sim.wire.tls import TlsSetupError, client_context, server_context
 from tests.hsm_sim.wire.certificates import Authority, Paper
 from tests.hsm_sim.wire.house import SIGNING, House, a_house, a_vault, until
 

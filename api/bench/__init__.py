@@ -1,0 +1,1 @@
+"""Measurements against the budgets, each beside its baseline in the same run."""

@@ -1,0 +1,105 @@
+"""Bus rides over pcscd: a card in the first virtual slot, a PSAM in the second.
+
+Decides what is measured: a whole visit of the card, from asking for the reader to giving the card
+back, beside as many commands that no chip has to think about. Leaves the figures' words to
+`api.cli.bench`.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from api.cli.output import progress_bar
+from api.composition import open_key_room
+from api.settings import read_settings
+from api.simulation.single_card import issue_card, load_card, sample_plan
+from cardcore.schemes.demo import SCHEME
+from terminals.journal.journal import Journal
+from terminals.link.connection import CardConnection, Peer, decode_trace
+from terminals.link.pcsc import ReaderService, open_card
+from terminals.link.reader_faults import ReaderError, ReaderProblem
+from terminals.link.vpcd import SLOT_PORTS, Chip, VirtualCard, contactless_atr
+from terminals.roles.bus import BUS
+from terminals.tap.terminal import Terminal, make_device, read_psam
+from terminals.taps import Fare, Hotlist, Place, TapRequest
+
+CARD_READER, PSAM_READER = "Virtual PCD 00 00", "Virtual PCD 00 01"
+_BUS_TERMINAL, _OPERATOR = "000101000001", 101
+_LOAD_EVERY, _LOAD_FEN = 500, 100_000
+_FARE = Fare(200, 180)
+#: An instruction no chip has: its answer is 6D00 and costs nothing but the way there and back.
+_BARE = bytes.fromhex("80FE000000")
+_INSERTION_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderRides:
+    """Seconds of every ride and of every bare round trip, and the card's APDUs in one ride."""
+
+    rides: list[float]
+    round_trips: list[float]
+    apdus: int
+
+
+def ride_over_readers(folder: Path, taps: int) -> ReaderRides:
+    """Measure `taps` bus rides. `ReaderError` and `VirtualReaderMissingError` without pcscd."""
+    keys = open_key_room(read_settings(), SCHEME)
+    clock = datetime(2026, 9, 1, 6)  # noqa: DTZ001 - wall clock of the city
+    rides = []
+    with ExitStack() as stack:
+        psam_chip = keys.new_psam(SCHEME, _BUS_TERMINAL)
+        card_chip = issue_card(keys, sample_plan(SCHEME, "citizen"))
+        stack.enter_context(_in_slot(card_chip, 0, CARD_READER))
+        stack.enter_context(_in_slot(psam_chip, 1, PSAM_READER))
+        psam = stack.enter_context(open_card(PSAM_READER))
+        journal = stack.enter_context(Journal.open(folder / "bus.sqlite", sender=_OPERATOR))
+        advance = stack.enter_context(progress_bar("taps 刷卡", taps))
+        device = make_device(read_psam(psam), SCHEME, _OPERATOR, Hotlist())
+        terminal = Terminal(BUS, device, journal, psam)
+        for number in range(taps):
+            clock += timedelta(seconds=2)
+            if number % _LOAD_EVERY == 0:
+                with open_card(CARD_READER) as card:
+                    assert load_card(card, keys, SCHEME, _LOAD_FEN, clock).done
+                clock += timedelta(seconds=2)
+            request = TapRequest(f"ride {number}", _FARE, Place(1, 0, 1), date(2026, 9, 1))
+            started = time.perf_counter()
+            with open_card(CARD_READER) as card:
+                result = terminal.tap(card, request, clock)
+            rides.append(time.perf_counter() - started)
+            assert result.record is not None, result
+            newest = result.record.terminal_serial
+            advance()
+        exchanges = decode_trace(journal.trace(_BUS_TERMINAL, newest))
+        with open_card(CARD_READER) as card:
+            bare = [_round_trip(card) for _ in range(taps * len(exchanges))]
+    return ReaderRides(rides, bare, sum(each.peer is Peer.CARD for each in exchanges))
+
+
+def _round_trip(card: CardConnection) -> float:
+    started = time.perf_counter()
+    card.transmit(_BARE)
+    return time.perf_counter() - started
+
+
+@contextmanager
+def _in_slot(chip: Chip, slot: int, reader: str) -> Iterator[None]:
+    """The chip in a virtual slot, from the moment pcscd has seen it."""
+    virtual = VirtualCard(chip, contactless_atr(), SLOT_PORTS[slot])
+    serving = threading.Thread(target=virtual.serve, daemon=True)
+    serving.start()
+    try:
+        deadline = time.monotonic() + _INSERTION_S
+        with ReaderService() as service:
+            while not any(each.reader == reader and each.is_present for each in service.states()):
+                if time.monotonic() > deadline:
+                    raise ReaderError(ReaderProblem.NO_CARD, reader)
+                time.sleep(0.01)
+        yield
+    finally:
+        virtual.remove()
+        serving.join()

@@ -1,0 +1,1 @@
+"""`onecard card`: virtual cards, cards in a reader, published dumps."""

@@ -1,0 +1,342 @@
+"""`onecard card`: cards on a reader, a virtual card, published dumps.
+
+Decides what is asked of a card and how it is shown. No command here needs a key, and none prints
+a key or a PIN: `terminals.reading.narration` leaves them out of every line.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from api.cli.card.files import CardFile, FileNameError, name_file, read_file
+from api.cli.card.text import card_document, plain, show_card
+from api.cli.output import (
+    EXIT_REFUSED,
+    EXIT_USAGE,
+    JsonOption,
+    amount_table,
+    console,
+    console_error,
+    fen,
+    print_json,
+    refuse,
+)
+from api.composition import open_key_room
+from api.settings import read_settings
+from api.simulation.single_card import issue_card, load_card, sample_plan
+from cardcore.apdu import StatusWord, describe, describe_zh
+from cardcore.dumps.dumps import Application, ParsedCard, parse_card_dump, parse_dump
+from cardcore.issuing.products import SHIPPED
+from cardcore.schemes.demo import SCHEME
+from terminals.errors import CardRemovedError
+from terminals.link.connection import CardConnection, InProcessConnection
+from terminals.link.pcsc import CardEvent, ReaderService, open_card
+from terminals.link.reader_faults import ReaderError
+from terminals.link.vpcd import SLOT_PORTS, VirtualCard, VirtualReaderMissingError
+from terminals.reading.card import CardReading, read_card
+from terminals.reading.narration import NarratingConnection, show_command, show_status, spaced
+
+app = typer.Typer(help="Cards on a reader. 读卡器上的卡。", no_args_is_help=True)
+
+ReaderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--reader",
+        envvar="ONECARD_READER",
+        help="Part of the reader's name; the first reader by default. 读卡器名称的一部分。",
+    ),
+]
+_EVENTS = {
+    CardEvent.INSERTED: "卡已放入",
+    CardEvent.REMOVED: "卡已移走",
+    CardEvent.UNKNOWN_CARD: "无法识别的卡, 请重新放卡或换卡; turn it over or try another card",
+    CardEvent.READER_ADDED: "读卡器已连接",
+    CardEvent.READER_REMOVED: "读卡器已断开, 请重新连接; plug it in again",
+}
+
+
+@contextmanager
+def _faults_in_words() -> Iterator[None]:
+    """A reader or card that fails ends the command with what to do about it."""
+    try:
+        yield
+    except ReaderError as error:
+        refuse(str(error))
+    except CardRemovedError as error:
+        refuse(f"卡已移走或已复位, 请重新放卡 / {error}; put the card back and repeat")
+
+
+@contextmanager
+def _card(reader: str | None) -> Iterator[CardConnection]:
+    with _faults_in_words(), open_card(reader) as connection:
+        yield connection
+
+
+@app.command("list")
+def list_readers(
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on and tell what happens, until Ctrl-C. 持续监视。")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Readers, and what is on them. 列出读卡器和卡。"""
+    if watch and as_json:
+        refuse("--watch has no end, so it cannot be one JSON object", EXIT_USAGE)
+    with _faults_in_words(), ReaderService() as service:
+        if watch:
+            _watch(service)
+            return
+        states = service.states()
+    if as_json:
+        print_json({"readers": [plain(state) for state in states]})
+        return
+    table = amount_table("Readers 读卡器", "reader 读卡器", "card 卡", "ATR")
+    for state in states:
+        found = "unknown card 无法识别" if state.is_mute else "card 有卡"
+        if state.is_exclusive:
+            found += ", in use elsewhere 被其他程序占用"
+        table.add_row(state.reader, found if state.is_present else "–", spaced(state.atr))
+    console.print(table)
+    if not states:
+        console.print("No reader 没有读卡器: plug one in, or install vsmartcard-vpcd", style="dim")
+
+
+def _watch(service: ReaderService) -> None:
+    try:
+        for event in service.watch():
+            words = f"{event.kind.value} {_EVENTS[event.kind]}"
+            console.print(f"{event.reader}: {words} {spaced(event.atr)}".rstrip(), highlight=False)
+    except KeyboardInterrupt:
+        return
+
+
+@app.command()
+def info(reader: ReaderOption = None, as_json: JsonOption = False) -> None:
+    """Applications, number, validity, balance, log and trips of a card. 卡片信息。"""
+    with _card(reader) as connection:
+        reading = read_card(connection)
+    card = _parsed(reading)
+    if as_json:
+        print_json(card_document(card))
+    else:
+        show_card(card)
+    if card.public.card_number is None:
+        refuse(
+            "未知的卡: 没有可识别的钱包应用 / unknown card: no purse known here answered; "
+            "`onecard card apdu` speaks to it all the same"
+        )
+
+
+def _parsed(reading: CardReading) -> ParsedCard:
+    listed = (Application(each.aid.hex().upper(), each.label) for each in reading.applications)
+    return replace(parse_card_dump(reading.document), applications=tuple(listed))
+
+
+@app.command()
+def read(
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="A name (public holder properties log transit trips), a short id of two "
+            "hexadecimal digits, or a file id of four. 文件名、短文件标识或文件标识。"
+        ),
+    ],
+    application: Annotated[
+        str, typer.Option(help="Whose file: a name, or an AID in hexadecimal. 应用。")
+    ] = "transit",
+    record: Annotated[
+        int | None, typer.Option(min=1, max=254, help="Only this record. 只读一条记录。")
+    ] = None,
+    reader: ReaderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """One file of a card, in hexadecimal and in words. 读文件。"""
+    try:
+        wanted = name_file(file, application)
+    except FileNameError as error:
+        refuse(str(error), EXIT_USAGE)
+    with _card(reader) as connection:
+        content = read_file(connection, wanted, record)
+    if as_json:
+        print_json(
+            {
+                "file": file,
+                "application": wanted.application.hex().upper(),
+                "sw": f"{content.sw:04X}",
+                "content": [each.hex().upper() for each in content.parts],
+                "fields": [plain(fields) for fields in content.decoded],
+            }
+        )
+    else:
+        _show_file(wanted, content.parts, content.decoded)
+        if content.sw != StatusWord.OK:
+            console.print(show_status(content.sw), style="red", highlight=False)
+    if content.sw != StatusWord.OK:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _show_file(file: CardFile, parts: tuple[bytes, ...], decoded: tuple[object, ...]) -> None:
+    for number, part in enumerate(parts):
+        head = f"{file.title} #{number + 1}" if len(parts) > 1 else file.title
+        console.print(head, style="bold", highlight=False)
+        console.print(spaced(part), highlight=False, soft_wrap=True)
+        if number < len(decoded):
+            for name, value in plain(decoded[number]).items():
+                console.print(f"  {name}: {value}", style="dim", highlight=False, markup=False)
+
+
+@app.command()
+def apdu(
+    commands: Annotated[
+        list[str],
+        typer.Argument(help="APDUs in hexadecimal; `-` reads them from standard input. 指令。"),
+    ],
+    reader: ReaderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send APDUs as they are and say what the card answers. 发送原始指令。"""
+    parsed = _commands(sys.stdin if commands == ["-"] else commands)
+    exchanges: list[dict[str, Any]] = []
+    worst = StatusWord.OK.value
+    with _card(reader) as connection:
+        speaking = connection if as_json else NarratingConnection(connection, _tell)
+        for command in parsed:
+            response = speaking.transmit(command)
+            sw = int.from_bytes(response[-2:], "big")
+            worst = worst if sw == StatusWord.OK else sw
+            exchanges.append(
+                {
+                    "command": show_command(command),
+                    "data": response[:-2].hex().upper(),
+                    "sw": f"{sw:04X}",
+                    "text_en": describe(sw)[5:],
+                    "text_zh": describe_zh(sw),
+                }
+            )
+    if as_json:
+        print_json({"exchanges": exchanges})
+    if worst != StatusWord.OK:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+@app.command()
+def trace(
+    script: Annotated[
+        Path | None,
+        typer.Argument(help="APDUs in hexadecimal, one a line, # begins a comment. 指令脚本。"),
+    ] = None,
+    reader: ReaderOption = None,
+) -> None:
+    """Every APDU of a reading of the card, or of a script, in words. 跟踪指令。"""
+    parsed = None
+    if script is not None:
+        try:
+            parsed = _commands(script.read_text(encoding="utf-8").splitlines())
+        except OSError as error:
+            refuse(f"{script}: {error.strerror}", EXIT_USAGE)
+    with _card(reader) as connection:
+        speaking = NarratingConnection(connection, _tell)
+        if parsed is None:
+            read_card(speaking)
+        for command in parsed or ():
+            speaking.transmit(command)
+
+
+def _tell(line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _commands(lines: Iterable[str]) -> list[bytes]:
+    """APDUs out of lines of hexadecimal digits. A line that is none is not repeated to the
+    screen: it may hold a PIN.
+    """
+    commands = []
+    for number, line in enumerate(lines, 1):
+        text = line.split("#", 1)[0].strip()
+        if not text:
+            continue
+        try:
+            command = bytes.fromhex(text)
+        except ValueError:
+            refuse(f"APDU {number} is not hexadecimal 不是十六进制", EXIT_USAGE)
+        if len(command) < 4:
+            refuse(f"APDU {number} is shorter than its four-byte header 指令过短", EXIT_USAGE)
+        commands.append(command)
+    return commands
+
+
+@app.command()
+def parse(
+    file: Annotated[Path, typer.Argument(help="A published card dump (JSON). 卡片数据文件。")],
+    as_json: JsonOption = False,
+) -> None:
+    """What published dumps say: number, validity, balance, log, trips. 解析已公布的卡片数据。"""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        refuse(f"{file}: {error.strerror}", EXIT_USAGE)
+    except (ValueError, RecursionError) as error:
+        refuse(f"{file}: no JSON document: {error}", EXIT_USAGE)
+    if not isinstance(document, dict):
+        refuse(f"{file}: a dump is a JSON object", EXIT_USAGE)
+    cards = parse_dump(document)
+    if as_json:
+        print_json({"cards": [card_document(card) for card in cards]})
+        return
+    for card in cards:
+        show_card(card)
+
+
+@app.command()
+def serve(
+    vpcd: Annotated[
+        bool,
+        typer.Option("--vpcd", help="Into the virtual reader of vsmartcard-vpcd. 虚拟读卡器。"),
+    ] = False,
+    profile: Annotated[str, typer.Option(help="Card product: " + ", ".join(SHIPPED))] = "citizen",
+    balance: Annotated[
+        int, typer.Option("--balance", min=0, help="Fen to load before. 预先充值, 分。")
+    ] = 10_000,
+    port: Annotated[
+        int, typer.Option(min=1, max=65_535, help="35963 is slot 0, 35964 slot 1. 端口。")
+    ] = SLOT_PORTS[0],
+) -> None:
+    """Put a personalised card into a virtual reader until Ctrl-C. 虚拟卡。"""
+    if not vpcd:
+        refuse("where to? say --vpcd, the virtual reader 请指定 --vpcd", EXIT_USAGE)
+    if profile not in SHIPPED:
+        refuse(f"no profile {profile!r}; there are {', '.join(SHIPPED)}", EXIT_USAGE)
+    keys = open_key_room(read_settings(), SCHEME)
+    card = issue_card(keys, sample_plan(SCHEME, profile))
+    if balance:
+        # The city's wall clock, as every terminal has it.
+        outcome = load_card(
+            InProcessConnection(card),
+            keys,
+            SCHEME,
+            balance,
+            datetime.now(),  # noqa: DTZ005
+        )
+        if not outcome.done:
+            refuse(f"a {profile} card cannot take {fen(balance)}: {outcome.name}")
+    try:
+        virtual = VirtualCard(card, card.atr, port)
+    except VirtualReaderMissingError as error:
+        refuse(str(error))
+    console_error.print(
+        f"{profile} card with {fen(balance)} in the virtual reader 虚拟卡已放入. "
+        "Try: onecard card info. Ctrl-C takes it out.",
+        highlight=False,
+    )
+    try:
+        virtual.serve()
+    except KeyboardInterrupt:
+        return
+    refuse("读卡器已断开 / the reader went away; start pcscd and repeat")

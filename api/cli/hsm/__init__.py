@@ -1,0 +1,1 @@
+"""`onecard hsm`: the key service and its ceremonies."""

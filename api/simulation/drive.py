@@ -1,0 +1,160 @@
+"""Driving a plan to its end: taps, files, clearing runs, closed days.
+
+Decides only the order. Taps happen in the order of their time, whatever day settles them, so a
+card's own log and counters are in order. What a later day settles is held back in the journal of
+its collector until that day, as a bus that did not come home holds its records: the day between
+closes with an open gap, the later one fills it.
+
+Every step may be repeated: a tap that has its answer gets it again, a file that was received is
+answered as before, a closed day stays closed. So a drive that was killed is driven again from the
+start and ends as if it had not been.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from functools import partial
+from typing import Any
+
+from api.composition import KeyRoom, sender_label
+from api.simulation.plan import Plan, PlannedTap, TapRole
+from api.simulation.virtual_city import VirtualCity
+from cardcore.keys import KeyUsage
+from settlement.city import City
+from settlement.days.opening import DayAnswer
+from settlement.engine import Engine
+from settlement.intake.answers import FileAnswer
+from settlement.service.clear import run_clearing
+from settlement.service.close import close_day
+from settlement.service.receive import receive_file
+from settlement.store.days import load_closed_days
+from settlement.watching import OnStep, pass_by
+from terminals.journal.upload import (
+    hold_back,
+    pending_batches,
+    plan_batch,
+    read_again,
+    store_answer,
+    write_batch,
+)
+from terminals.taps import TapOutcome, TapResult
+
+#: Told the stage and how many steps of it were done.
+OnProgress = Callable[[str, int], None]
+TAPS, FILES, DAYS = "taps", "files", "days"
+
+
+class DriveError(Exception):
+    """The plan did not go as planned; the message names the tap or file."""
+
+
+@dataclass(slots=True)
+class Driven:
+    """What came of a drive: taps by role and outcome, and the totals of every closed day."""
+
+    taps: Counter[tuple[TapRole, TapOutcome]] = field(default_factory=Counter)
+    days: dict[date, Mapping[str, Any]] = field(default_factory=dict)
+    record: str = ""  # one record worth explaining: the last torn one, or the first of all
+
+
+def drive(
+    city: City,
+    keys: KeyRoom,
+    plan: Plan,
+    engine: Engine,
+    on_progress: OnProgress,
+    on_step: OnStep = pass_by,
+) -> Driven:
+    """Drive a plan whole. `on_step` hears every commit point of journals, intake and close.
+
+    Raises `DriveError` when a tap is refused that the plan says happened.
+    """
+    driven = Driven()
+    with VirtualCity(city, keys, plan, on_step) as world:
+        world.prepare()
+        closed = {each.settlement_day for each in load_closed_days(city.database)}
+        begin = 0
+        for day, end in plan.taps_by_day():
+            for tap in plan.taps[begin:end]:
+                _count(driven, tap, _tap(world, tap, day))
+                on_progress(TAPS, 1)
+            begin = end
+            # All of a closed day went up before it closed. What its collectors hold now is of the
+            # day after, perhaps a record that a killed drive had no time to hold back.
+            if day not in closed:
+                _upload(world, keys, datetime.combine(day, time(23, 59, 59)), on_progress, on_step)
+            driven.days[day] = _settle(city, day, keys, engine, on_step)
+            on_progress(DAYS, 1)
+    return driven
+
+
+def _count(driven: Driven, tap: PlannedTap, result: TapResult) -> None:
+    driven.taps[tap.role, result.outcome] += 1
+    if result.record is not None and (tap.torn or not driven.record):
+        driven.record = result.record.id
+
+
+def _tap(world: VirtualCity, tap: PlannedTap, day: date) -> TapResult:
+    """One tap, and what its collector does with its record while it waits for `day` to close."""
+    result = world.tap(tap)
+    if not result.outcome.done:
+        raise DriveError(f"tap {tap.request} of card {tap.card}: {result.outcome.name}")
+    record, journal = result.record, world.journal(tap.participant)
+    if record is not None and tap.settlement_day > day:
+        hold_back(journal, record.terminal, record.terminal_serial, tap.settlement_day)
+    if record is not None and tap.copies:
+        read_again(journal, record.terminal, record.terminal_serial, tap.copies)
+    return result
+
+
+def _upload(
+    world: VirtualCity,
+    keys: KeyRoom,
+    now: datetime,
+    on_progress: OnProgress,
+    on_step: OnStep,
+) -> None:
+    """Send what the collectors hold, in files of at most the permitted size."""
+    for participant in world.participants():
+        journal = world.journal(participant)
+        newest = keys.key_to_make(KeyUsage.FILE_SIGNING, sender_label(participant))
+        while plan_batch(journal, key_version=newest.ref.version, now=now) is not None:
+            pass
+        signers = {each.ref.version: each for each in keys.sender_keys(participant)}
+        for batch in pending_batches(journal):
+            # A file planned before a rotation goes on under the version it was planned with.
+            signer = signers[batch.key_version]
+            path = write_batch(
+                journal,
+                batch.sequence,
+                partial(keys.service.sign, signer.ref),
+                world.outbox(participant),
+                signer.algorithm,
+            )
+            answer = receive_file(
+                world.city, path.read_bytes(), keys.service, now.replace(tzinfo=UTC), on_step
+            )
+            if not answer.answer.is_kept:
+                raise DriveError(f"file {path.name}: {answer.answer.name} {answer.detail}")
+            store_answer(
+                journal,
+                batch.sequence,
+                {"answer": answer.answer.name, "content_hash": answer.content_hash},
+                settled=answer.answer in {FileAnswer.ACCEPTED, FileAnswer.ALREADY_RECEIVED},
+            )
+            on_progress(FILES, 1)
+
+
+def _settle(
+    city: City, day: date, keys: KeyRoom, engine: Engine, on_step: OnStep
+) -> Mapping[str, Any]:
+    """Clear and close a day; a closed one is computed again and gives the same totals."""
+    result = run_clearing(city, day, keys.service, engine, on_step)
+    if isinstance(result, DayAnswer):
+        raise DriveError(f"day {day}: {result.text_en}")
+    if not result.is_closed:
+        closed = close_day(city, day, keys.service, engine, datetime.now(UTC), on_step)
+        if isinstance(closed, DayAnswer):
+            raise DriveError(f"day {day}: {closed.text_en}")
+    return result.run.totals

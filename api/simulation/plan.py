@@ -1,0 +1,109 @@
+"""The plan of a virtual city: which cards exist, who taps where and when. Decides nothing while
+it runs; a plan is made whole, then driven. A published tap file and a seeded demonstration both
+become plans, so one road drives both.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from cardcore.records.record import Concession, RecordKind
+from cardcore.schemes import Scheme
+
+
+class TapRole(StrEnum):
+    """Which kind of terminal a card is shown to."""
+
+    BUS = "bus"  # 公交车载机
+    GATE_ENTRY = "gate-entry"  # 进站闸机
+    GATE_EXIT = "gate-exit"  # 出站闸机
+    SHOP = "shop"  # 商户终端
+    KIOSK = "kiosk"  # 充值机
+
+    @property
+    def record_kind(self) -> RecordKind:
+        """The kind of record such a terminal makes."""
+        return {
+            TapRole.BUS: RecordKind.PURCHASE,
+            TapRole.GATE_ENTRY: RecordKind.ENTRY,
+            TapRole.GATE_EXIT: RecordKind.EXIT,
+            TapRole.SHOP: RecordKind.PURCHASE,
+            TapRole.KIOSK: RecordKind.LOAD,
+        }[self]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCard:
+    """A card to issue. `inside_since` is set for a card that is already past an entry gate."""
+
+    number: str
+    valid_from: date
+    inside_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTerminal:
+    """A terminal to set up. Codes of line and station are 0 where none is named."""
+
+    terminal: str
+    participant: int
+    role: TapRole
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTap:
+    """One tap: who, where, when, and what the fare rule of the terminal says.
+
+    `request` names the tap for ever: driving a plan again never charges it twice. `copies` is how
+    often the collector uploads the record once more. `torn` takes the card away after it executed
+    the debit and before its answer arrives; the passenger then taps again.
+    """
+
+    request: str
+    card: str
+    time: datetime
+    role: TapRole
+    terminal: str
+    participant: int
+    tariff_fen: int
+    amount_fen: int
+    settlement_day: date
+    concession: Concession = Concession.ADULT
+    transfer: bool = False
+    line: int = 0
+    station: int = 0
+    vehicle: int = 0
+    copies: int = 0
+    torn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole plan: taps in the order of their time, each with the day that settles it. A tap may
+    be settled later than ones that come after it.
+
+    `names` gives the texts behind the codes of lines, stations and vehicles.
+    """
+
+    scheme: Scheme
+    fingerprint: str
+    cards: tuple[PlannedCard, ...]
+    terminals: tuple[PlannedTerminal, ...]
+    names: Mapping[str, Mapping[int, str]]
+    taps: tuple[PlannedTap, ...]
+
+    @property
+    def settlement_days(self) -> tuple[date, ...]:
+        """The days to be closed, in order."""
+        return tuple(sorted({tap.settlement_day for tap in self.taps}))
+
+    def taps_by_day(self) -> Iterator[tuple[date, int]]:
+        """Each day to be closed, in order, and how many taps have happened when it is uploaded: up
+        to the last one that it or a day before it settles.
+        """
+        ends = {tap.settlement_day: end for end, tap in enumerate(self.taps, start=1)}
+        happened = 0
+        for day in sorted(ends):
+            happened = max(happened, ends[day])
+            yield day, happened

@@ -1,0 +1,303 @@
+"""A virtual city on disk: its chips, its collectors' journals, its terminals.
+
+Decides where they lie and that every step of them can be repeated. Leaves the taps to the
+terminals and the money to settlement. Beside the settlement folders a city folder then holds::
+
+    world/chips.sqlite               images of cards and PSAMs
+    terminals/<participant>.sqlite   the journal of a participant's collector
+    outbox/<participant>/*.ocb       signed batch files, as they were sent
+"""
+
+import fcntl
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from api.composition import PSAM_KEY_INDEX, KeyRoom
+from api.simulation.chips import Chip, ChipAtRest, ChipDrawer, ImageSeal, repeatable_random
+from api.simulation.plan import Plan, PlannedCard, PlannedTap, TapRole
+from cardcore.apdu import CommandApdu
+from cardcore.applets.transit import TransitProfile, personalise
+from cardcore.chip.card import Card
+from cardcore.errors import KeyStateError
+from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
+from cardcore.layouts.transit import (
+    RECORD_BUS,
+    RECORD_METRO,
+    CardProperties,
+    PublicInformation,
+    TransitRecord,
+    TransitStatus,
+)
+from settlement.city import City
+from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
+from settlement.store.registry import register
+from settlement.watching import OnStep, pass_by
+from terminals.errors import CardRemovedError
+from terminals.journal.journal import Journal
+from terminals.link.connection import CardConnection, InProcessConnection
+from terminals.roles import bus, gate, kiosk, shop
+from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
+from terminals.taps import Fare, Hotlist, Place, TapRequest, TapResult
+
+_DEBIT_FOR_PURCHASE = 0x54
+#: A passenger whose card left the field too early taps again after so long.
+SECOND_TRY = timedelta(seconds=4)
+CARD_LIFE = timedelta(days=365 * 10)
+#: Published taps hold entries without exits and exits without entries, so every gate runs in the
+#: degraded mode 进出次序免检; a record is marked only when its order was in fact broken.
+_ROLES = {
+    TapRole.BUS: bus.BUS,
+    TapRole.GATE_ENTRY: gate.ENTRY_EXEMPT,
+    TapRole.GATE_EXIT: gate.EXIT_EXEMPT,
+    TapRole.SHOP: shop.SHOP,
+    TapRole.KIOSK: kiosk.KIOSK,
+}
+#: Which application function of EF15 a card uses: 02 is the electronic purse.
+_PURSE_ONLY = 2
+_CARD_USAGES = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
+
+
+def chips_path(folder: Path) -> Path:
+    """Where the chips of a city folder lie."""
+    return folder / "world" / "chips.sqlite"
+
+
+def journal_path(folder: Path, participant: int) -> Path:
+    """Where the journal of a participant's collector lies."""
+    return folder / "terminals" / f"{participant}.sqlite"
+
+
+class PlanDiffersError(Exception):
+    """The folder holds the chips of another plan; driving this one there would mix two cities."""
+
+
+class WorldBusyError(Exception):
+    """Another process drives this virtual city; two would pull the same cards two ways."""
+
+
+class TornAtDebit:
+    """A connection to a card that is pulled away after executing DEBIT, before its answer."""
+
+    def __init__(self, inner: CardConnection) -> None:
+        self._inner = inner
+
+    def transmit(self, command: bytes) -> bytes:
+        """See `CardConnection`."""
+        response = self._inner.transmit(command)
+        if CommandApdu.decode(command).ins == _DEBIT_FOR_PURCHASE:
+            raise CardRemovedError("pulled away before the answer to DEBIT")
+        return response
+
+
+class VirtualCity:
+    """The chips, journals and terminals of one plan. Use as a context manager."""
+
+    def __init__(self, city: City, keys: KeyRoom, plan: Plan, on_step: OnStep = pass_by) -> None:
+        self.city = city
+        self._on_step = on_step
+        self._keys = keys
+        self._plan = plan
+        silicon = keys.key_to_make(KeyUsage.DATA_ENCRYPTION, plan.scheme.name)
+        seal = ImageSeal(keys.service, silicon.ref)
+        self._drawer = ChipDrawer(chips_path(city.folder), seal)
+        self._lock = chips_path(city.folder).with_name("driving.lock").open("w", encoding="ascii")
+        self._journals: dict[int, Journal] = {}
+        self._terminals: dict[tuple[str, TapRole], Terminal] = {}
+        self._load_host = kiosk.LoadHost(keys.service, plan.scheme.name)
+
+    def __enter__(self) -> Self:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._close()
+            raise WorldBusyError(
+                f"another process is at work in {self.city.folder}; wait for it to end"
+            ) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        for journal in self._journals.values():
+            journal.close()
+        self._drawer.close()
+        self._lock.close()
+
+    def prepare(self) -> None:
+        """Register senders, terminals and names, and issue the cards that are not issued yet."""
+        plan = self._plan
+        if self._drawer.remember_once("plan", plan.fingerprint) != plan.fingerprint:
+            raise PlanDiffersError(
+                f"{self.city.folder} holds another virtual city; name another folder with --data"
+            )
+        register(
+            self.city.database,
+            Registry(
+                senders=tuple(
+                    SenderRow(
+                        each.code,
+                        key.ref.version,
+                        each.code,
+                        self._keys.service.public_key(key.ref).hex(),
+                    )
+                    for each in plan.scheme.participants
+                    for key in self._keys.sender_keys(each.code)
+                ),
+                terminals=tuple(
+                    {
+                        order.terminal: TerminalRow(order.terminal, order.participant, order.role)
+                        for order in plan.terminals
+                    }.values()
+                ),
+                names=tuple(
+                    NameRow(kind, code, text)
+                    for kind, texts in plan.names.items()
+                    for code, text in texts.items()
+                ),
+            ),
+        )
+        issued = self._drawer.ids("card/")
+        missing = [order for order in plan.cards if f"card/{order.number}" not in issued]
+        if missing:
+            version, algorithm = self._keys_of_new_cards()
+            self._drawer.add_missing(
+                (f"card/{order.number}", self._new_card(order, version, algorithm))
+                for order in missing
+            )
+
+    def tap(self, tap: PlannedTap) -> TapResult:
+        """One planned tap; a torn one is followed by the passenger's second try."""
+        terminal = self._terminal(tap)
+        request = TapRequest(
+            request_id=tap.request,
+            fare=Fare(tap.tariff_fen, tap.amount_fen, tap.concession, tap.transfer),
+            place=Place(tap.line, tap.station, tap.vehicle),
+            business_day=self._plan.scheme.business_day(tap.time),
+        )
+        if not tap.torn:
+            return terminal.tap(self._card_in_field(tap.card), request, tap.time)
+        terminal.tap(TornAtDebit(self._card_in_field(tap.card)), request, tap.time)
+        return terminal.tap(self._card_in_field(tap.card), request, tap.time + SECOND_TRY)
+
+    def journal(self, participant: int) -> Journal:
+        """The journal of a participant's collector."""
+        if participant not in self._journals:
+            path = journal_path(self.city.folder, participant)
+            path.parent.mkdir(exist_ok=True)
+            self._journals[participant] = Journal.open(
+                path, sender=participant, on_step=self._on_step
+            )
+        return self._journals[participant]
+
+    def outbox(self, participant: int) -> Path:
+        """The folder of a collector's batch files."""
+        folder = self.city.folder / "outbox" / str(participant)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def participants(self) -> Iterable[int]:
+        """Participants with a terminal, in order of their codes."""
+        return sorted({order.participant for order in self._plan.terminals})
+
+    def _card_in_field(self, number: str) -> InProcessConnection:
+        chip_id = f"card/{number}"
+        image = self._drawer.image(chip_id)
+        assert image is not None, number
+        # The image stands for the generation: it changes whenever the chip does.
+        random = repeatable_random(self._plan.fingerprint, image)
+        card: Chip = Card.from_image(image, random)
+        return InProcessConnection(ChipAtRest(self._drawer, chip_id, card))
+
+    def _terminal(self, tap: PlannedTap) -> Terminal:
+        key = (tap.terminal, tap.role)
+        if key not in self._terminals:
+            self._terminals[key] = self._start_terminal(tap)
+        return self._terminals[key]
+
+    def _start_terminal(self, tap: PlannedTap) -> Terminal:
+        scheme = self._plan.scheme
+        journal = self.journal(tap.participant)
+        if tap.role is TapRole.KIOSK:
+            identity = Identity(tap.terminal, NO_PSAM, PSAM_KEY_INDEX)
+            device = make_device(identity, scheme, tap.participant, Hotlist())
+            return Terminal(_ROLES[tap.role], device, journal, self._load_host)
+        psam = self._psam(tap.terminal)
+        device = make_device(read_psam(psam), scheme, tap.participant, Hotlist())
+        return Terminal(_ROLES[tap.role], device, journal, psam)
+
+    def _psam(self, terminal: str) -> CardConnection:
+        chip_id = f"psam/{terminal}"
+        image = self._drawer.image(chip_id)
+        if image is None:
+            psam = self._keys.new_psam(self._plan.scheme, terminal)
+        else:
+            # As a terminal starts, its depot has seen to the keys of its PSAM (换钥).
+            psam = self._keys.psams.renew_psam(image)
+        if psam.image() != image:
+            self._drawer.put(chip_id, psam.image())
+        return InProcessConnection(ChipAtRest(self._drawer, chip_id, psam))
+
+    def _keys_of_new_cards(self) -> tuple[int, Algorithm]:
+        """The newest version whose keys of all uses are active and of one algorithm: INITIALIZE
+        shows one version and one algorithm for the card, and the record carries both for its TAC.
+
+        Raises `KeyStateError` when there is none.
+        """
+        label = self._plan.scheme.name
+        active = [
+            {
+                (each.ref.version, each.algorithm)
+                for each in self._keys.service.describe_keys(usage, label)
+                if each.state is KeyState.ACTIVE
+            }
+            for usage in _CARD_USAGES
+        ]
+        common = set.intersection(*active)
+        if not common:
+            uses = ", ".join(_CARD_USAGES)
+            raise KeyStateError(
+                f"{label}: no version has active keys of one algorithm for {uses}; "
+                "rotate the three together"
+            )
+        return max(common)
+
+    def _new_card(self, order: PlannedCard, version: int, algorithm: Algorithm) -> bytes:
+        scheme = self._plan.scheme
+        public = PublicInformation(
+            issuer=scheme.issuer,
+            application_type=_PURSE_ONLY,
+            application_version=1,
+            card_number=order.number,
+            valid_from=order.valid_from,
+            valid_to=order.valid_from + CARD_LIFE,
+        )
+        ride = TransitRecord(RECORD_METRO)
+        if order.inside_since is not None:
+            ride = TransitRecord(
+                RECORD_METRO, status=TransitStatus.INSIDE, entry_time=order.inside_since
+            )
+        return personalise(
+            TransitProfile(
+                public,
+                properties=CardProperties(city=scheme.city_code),
+                rides=(ride, TransitRecord(RECORD_BUS)),
+            ),
+            {
+                usage: self._keys.service.derive_card_key(
+                    KeyRef(usage, scheme.name, version), public.factor
+                )
+                for usage in _CARD_USAGES
+            },
+            key_version=version,
+            algorithm=algorithm,
+            key_index=PSAM_KEY_INDEX,
+        )

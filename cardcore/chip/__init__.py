@@ -1,0 +1,1 @@
+"""The chip and its card operating system: it knows no application."""

@@ -1,0 +1,244 @@
+"""The files in a card's memory: finding, reading and changing them (ISO/IEC 7816-4).
+
+Decides how a file is found and which cells change when something is written. Leaves what a file
+is to `cardcore.chip.tree`, whether somebody may write to the commands, and that the change happens
+whole to `cardcore.chip.memory`. Writing here means adding to a dict of changes; nothing is written
+yet.
+"""
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from enum import IntEnum
+
+from cardcore.chip.memory import Memory
+from cardcore.chip.tree import (
+    BODY_SLOT,
+    FILES_MAX,
+    FIRST_RECORD_SLOT,
+    HEADER_SLOT,
+    DedicatedFile,
+    ElementaryFile,
+    File,
+    Structure,
+    decode_file,
+)
+from cardcore.errors import DecodeError
+from cardcore.tlv import Tlv, encode_all
+
+
+class ApplicationState(IntEnum):
+    """Whether a directory answers. The highest one on the way up to the MF counts."""
+
+    ACTIVE = 0
+    BLOCKED = 1  # 临时锁定
+    BLOCKED_FOR_GOOD = 2  # 永久锁定
+    CARD_BLOCKED = 3  # 卡片锁定; of the MF only
+
+
+class FileSystem:
+    """The files in a memory. The tree is read once; contents are read when they are asked for."""
+
+    __slots__ = ("_by_fid", "_by_number", "_by_sfi", "_memory", "_named", "directories", "root")
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        files = [
+            decode_file(cell >> 8, data)
+            for cell, data in sorted(memory.cells().items())
+            if cell and cell & 0xFF == HEADER_SLOT and cell >> 8 <= FILES_MAX
+        ]
+        #: MF and DFs in the order of the tree.
+        self.directories = directories = [file for file in files if isinstance(file, DedicatedFile)]
+        if not directories or directories[0] is not files[0]:
+            raise DecodeError("card image", 0, "no master file")
+        self.root = directories[0]
+        self._named = [file for file in directories if file.name]
+        self._by_number = {file.number: file for file in files}
+        self._by_fid: dict[tuple[int, int], File] = {
+            (file.parent, file.fid): file for file in files if file is not self.root
+        }
+        self._by_sfi = {
+            (file.parent, file.sfi): file
+            for file in files
+            if isinstance(file, ElementaryFile) and file.sfi
+        }
+
+    def parent(self, directory: DedicatedFile) -> DedicatedFile:
+        """The directory above; the MF is above itself."""
+        above = self._by_number[directory.parent]
+        assert isinstance(above, DedicatedFile), "a directory stands in a directory"
+        return above
+
+    def upwards(self, directory: DedicatedFile) -> Iterator[DedicatedFile]:
+        """The directory, the one above it, and so on to the MF."""
+        yield directory
+        while directory is not self.root:
+            directory = self.parent(directory)
+            yield directory
+
+    def staged(self, cell: int) -> bytes:
+        """A cell that belongs to no file; empty when nothing is there."""
+        return self._memory.read(cell) or b""
+
+    def own_state(self, directory: DedicatedFile) -> ApplicationState:
+        """Whether this very directory is blocked."""
+        state = self._memory.read(directory.number << 8 | BODY_SLOT)
+        return ApplicationState.ACTIVE if state is None else ApplicationState(state[0])
+
+    def state(self, directory: DedicatedFile) -> ApplicationState:
+        """Whether a directory is blocked, itself or with one above it."""
+        states = [self.own_state(directory)]
+        while directory is not self.root:
+            directory = self.parent(directory)
+            states.append(self.own_state(directory))
+        return max(states)
+
+    def write_state(
+        self,
+        directory: DedicatedFile,
+        state: ApplicationState,
+        changes: MutableMapping[int, bytes],
+    ) -> None:
+        """Block a directory, or let it go."""
+        changes[directory.number << 8 | BODY_SLOT] = bytes((state,)) if state else b""
+
+    def has(self, number: int) -> bool:
+        """Whether a file has that number."""
+        return number in self._by_number
+
+    def cells_below(self, directory: DedicatedFile) -> list[int]:
+        """Every cell of a directory and of what is in it."""
+        numbers = {directory.number}
+        for file in self._by_number.values():
+            if file.parent in numbers:
+                numbers.add(file.number)
+        return [cell for cell in sorted(self._memory.cells()) if cell >> 8 in numbers]
+
+    def child(self, directory: DedicatedFile, fid: int) -> File | None:
+        """The file with that id directly in a directory."""
+        return self._by_fid.get((directory.number, fid))
+
+    def by_sfi(self, directory: DedicatedFile, sfi: int) -> ElementaryFile | None:
+        """The EF with that short id directly in a directory."""
+        return self._by_sfi.get((directory.number, sfi))
+
+    def named(self, prefix: bytes) -> list[DedicatedFile]:
+        """The directories whose name starts with the prefix, in the order of the tree."""
+        return [file for file in self._named if file.name.startswith(prefix)]
+
+    def fci(self, directory: DedicatedFile) -> bytes:
+        """File control information, the answer to SELECT: 6F { 84 name, A5 { … } }.
+
+        A directory without a name answers with its file id under tag 83.
+        """
+        proprietary = directory.proprietary
+        copied = self.by_sfi(directory, directory.copied_sfi)
+        if copied is not None:
+            proprietary += Tlv(0x9F0C, self.body(copied)).encode()
+        named = Tlv(0x84, directory.name)
+        if not directory.name:
+            named = Tlv(0x83, directory.fid.to_bytes(2, "big"))
+        template = (named, Tlv(0xA5, proprietary)) if proprietary else (named,)
+        return Tlv(0x6F, encode_all(template)).encode()
+
+    def body(self, file: ElementaryFile) -> bytes:
+        """The bytes of a transparent file."""
+        return self._read(file, BODY_SLOT)
+
+    def count(self, file: ElementaryFile, changes: Mapping[int, bytes] | None = None) -> int:
+        """How many records a record file holds, as it will be after `changes`."""
+        return self._read(file, BODY_SLOT, changes)[1]
+
+    def record(
+        self, file: ElementaryFile, number: int, changes: Mapping[int, bytes] | None = None
+    ) -> bytes | None:
+        """Record by number from 1, as it will be after `changes`, or None."""
+        slot = self._slot(file, number, changes or {})
+        return None if slot is None else self._read(file, slot, changes or {})
+
+    def records(self, file: ElementaryFile) -> Iterator[bytes]:
+        """Every record, from number 1."""
+        for number in range(1, self.count(file) + 1):
+            record = self.record(file, number)
+            assert record is not None
+            yield record
+
+    def identified(self, file: ElementaryFile, identifier: int) -> list[int]:
+        """Numbers of the records whose identifier ends in that byte."""
+        at = file.identifier_bytes - 1
+        if at < 0:
+            return []
+        records = enumerate(self.records(file), start=1)
+        return [number for number, record in records if record[at] == identifier]
+
+    def write_body(
+        self, file: ElementaryFile, data: bytes, changes: MutableMapping[int, bytes]
+    ) -> None:
+        """Replace the bytes of a transparent file."""
+        assert len(data) == file.size, "a transparent file keeps its length"
+        changes[file.number << 8 | BODY_SLOT] = data
+
+    def write_record(
+        self, file: ElementaryFile, number: int, data: bytes, changes: MutableMapping[int, bytes]
+    ) -> None:
+        """Write over the start of a record that is there. A record keeps its length."""
+        slot = self._slot(file, number, changes)
+        assert slot is not None, "no such record"
+        old = self._read(file, slot, changes)
+        assert len(data) <= len(old), "a record keeps its length"
+        changes[file.number << 8 | slot] = data + old[len(data) :]
+
+    def replace_record(
+        self, file: ElementaryFile, number: int, data: bytes, changes: MutableMapping[int, bytes]
+    ) -> None:
+        """Put other bytes in the place of a record, also of another length."""
+        slot = self._slot(file, number, changes)
+        assert slot is not None, "no such record"
+        changes[file.number << 8 | slot] = data
+
+    def replace_records(
+        self, file: ElementaryFile, records: Sequence[bytes], changes: MutableMapping[int, bytes]
+    ) -> None:
+        """Give a linear file other records."""
+        assert file.structure is not Structure.CYCLIC, "a cyclic file is only appended to"
+        assert len(records) <= file.records_max, "too many records"
+        base = file.number << 8
+        for slot in range(max(self.count(file), len(records))):
+            record = records[slot] if slot < len(records) else b""
+            changes[base | FIRST_RECORD_SLOT + slot] = record
+        changes[base | BODY_SLOT] = bytes((0, len(records)))
+
+    def append(
+        self, file: ElementaryFile, data: bytes, changes: MutableMapping[int, bytes]
+    ) -> None:
+        """Add a record: the newest of a cyclic file, where the oldest goes when the file is full,
+        the last one of a linear file, which must have room.
+        """
+        newest, count = self._read(file, BODY_SLOT, changes)
+        if file.structure is not Structure.CYCLIC:
+            assert count < file.records_max, "the file is full"
+            changes[file.number << 8 | FIRST_RECORD_SLOT + count] = data
+            changes[file.number << 8 | BODY_SLOT] = bytes((0, count + 1))
+            return
+        assert len(data) == file.size, "a cyclic file has records of one length"
+        newest = (newest + 1) % file.records_max
+        base = file.number << 8
+        changes[base | FIRST_RECORD_SLOT + newest] = data
+        changes[base | BODY_SLOT] = bytes((newest, min(count + 1, file.records_max)))
+
+    def _slot(self, file: ElementaryFile, number: int, changes: Mapping[int, bytes]) -> int | None:
+        newest, count = self._read(file, BODY_SLOT, changes)
+        if not 1 <= number <= count:
+            return None
+        if file.structure is Structure.CYCLIC:
+            return int(FIRST_RECORD_SLOT + (newest + 1 - number) % file.records_max)
+        return FIRST_RECORD_SLOT + number - 1
+
+    def _read(
+        self, file: ElementaryFile, slot: int, changes: Mapping[int, bytes] | None = None
+    ) -> bytes:
+        cell = file.number << 8 | slot
+        if changes and cell in changes:
+            return changes[cell]
+        data = self._memory.read(cell)
+        assert data is not None, f"file {file.number} has no slot {slot}"
+        return data

@@ -1,0 +1,176 @@
+"""Non-volatile memory of a card: cells that a command changes all together or not at all.
+
+Decides how a commit survives the loss of power at any instant. Leaves which cell holds what to
+`cardcore.chip.filesystem`. Method: a write-ahead log inside the card. A commit writes
+
+1. one log entry a cell, with the cell's number and its new bytes;
+2. the mark: how many entries there are and their checksum. Now the new state is certain;
+3. the cells themselves;
+4. an empty mark. Now the log is free.
+
+At power-up a log whose mark holds is written to the cells once more; any other log is forgotten.
+Entries are whole new values, so writing them twice is harmless, also when power fails again
+during the repair. Without power every physical write may stop before, inside or behind its bytes:
+`power` decides it, and the tests walk through all of these instants.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cardcore.errors import DecodeError, PowerLossError
+
+#: Asked before each physical write with the number of bytes. None lets it happen; n stops it
+#: after n bytes (0 before, all of them behind it), and the card is dead until power-up. It may
+#: also raise `PowerLossError` itself, which is the same as 0.
+PowerSupply = Callable[[int], int | None]
+
+#: The cell that counts commits.
+GENERATION = 0
+_MAGIC = b"OCM1"
+_FRONT = struct.Struct(">4sHH")  # magic, cells, entries of an unfinished log
+_CELL = struct.Struct(">HHH")  # number, bytes, bytes up to the last one that is not zero
+_ENTRY = struct.Struct(">HH")  # cell, bytes
+_MARK = struct.Struct(">HI")  # entries, checksum over them
+_CHECKSUM = struct.Struct(">I")
+_MARK_AT = -1
+
+
+class Memory:
+    """Cells by number (0 to 65535), each a byte string. Cell 0 is the memory's own. Writing no
+    bytes to a cell erases it: it is as if nothing was ever written there.
+    """
+
+    __slots__ = ("_cells", "_log", "power")
+
+    def __init__(self, cells: Mapping[int, bytes]) -> None:
+        self._cells = {GENERATION: bytes(4), **cells}
+        #: Entries by position from 0, and the mark at `_MARK_AT`. Empty: the log is free.
+        self._log: dict[int, bytes] = {}
+        self.power: PowerSupply | None = None
+
+    @property
+    def generation(self) -> int:
+        """How many commits this memory has seen."""
+        return int.from_bytes(self._cells[GENERATION], "big")
+
+    def read(self, cell: int) -> bytes | None:
+        """The bytes of a cell, or None when nothing was ever written there."""
+        return self._cells.get(cell) or None
+
+    def cells(self) -> dict[int, bytes]:
+        """A copy of every cell that is not erased."""
+        return {cell: data for cell, data in self._cells.items() if data}
+
+    def commit(self, changes: Mapping[int, bytes]) -> None:
+        """Write all of these cells, or, when power fails before the mark, none of them.
+
+        Raises `PowerLossError` when power fails; `power_up` must come next.
+        """
+        assert changes, "a commit without a change"
+        assert GENERATION not in changes, "the generation is the memory's own"
+        assert not self._log, "power failed and the card was not powered up again"
+        log = self._log
+        for position, (cell, data) in enumerate(changes.items()):
+            self._write(log, position, cell.to_bytes(2, "big") + data)
+        generation = (self.generation + 1) & 0xFFFFFFFF
+        entry = GENERATION.to_bytes(2, "big") + generation.to_bytes(4, "big")
+        self._write(log, len(log), entry)
+        mark = self._mark_of(log)
+        self._write(log, _MARK_AT, mark)
+        self._apply_log()
+
+    def power_up(self) -> None:
+        """Finish or forget what the loss of power left behind. May lose power again."""
+        if self._log_holds():
+            self._apply_log()
+        self._log.clear()
+
+    def image(self) -> bytes:
+        """The whole memory in a canonical form: equal memories give equal bytes.
+
+        An unfinished log whose mark holds is part of it; a log that would be forgotten is not.
+        """
+        entries = []
+        if self._log_holds():
+            entries = [self._log[position] for position in range(len(self._log) - 1)]
+        cells = self.cells()
+        parts = [_FRONT.pack(_MAGIC, len(cells), len(entries))]
+        for cell, data in sorted(cells.items()):
+            used = data.rstrip(b"\x00")
+            parts += (_CELL.pack(cell, len(data), len(used)), used)
+        for entry in entries:
+            parts += (_ENTRY.pack(int.from_bytes(entry[:2], "big"), len(entry) - 2), entry[2:])
+        body = b"".join(parts)
+        return body + _CHECKSUM.pack(zlib.crc32(body))
+
+    @classmethod
+    def from_image(cls, image: bytes) -> "Memory":
+        """The memory of an image, not yet powered up. `DecodeError` when it is damaged."""
+        reader = _Reader(image)
+        magic, cell_count, entry_count = reader.take(_FRONT)
+        if magic != _MAGIC:
+            raise DecodeError("card image", 0, "does not start with OCM1")
+        cells: dict[int, bytes] = {}
+        for _ in range(cell_count):
+            number, length, used = reader.take(_CELL)
+            cells[number] = reader.take_bytes(used).ljust(length, b"\x00")
+        log: dict[int, bytes] = {}
+        for position in range(entry_count):
+            number, length = reader.take(_ENTRY)
+            log[position] = number.to_bytes(2, "big") + reader.take_bytes(length)
+        (checksum,) = reader.take(_CHECKSUM)
+        if reader.position != len(image) or checksum != zlib.crc32(image[: -_CHECKSUM.size]):
+            raise DecodeError("card image", len(image) - _CHECKSUM.size, "checksum does not hold")
+        if len(cells.get(GENERATION, b"")) != 4:
+            raise DecodeError("card image", _FRONT.size, "no generation")
+        memory = cls(cells)
+        if log:
+            memory._log = {**log, _MARK_AT: cls._mark_of(log)}
+        return memory
+
+    def _apply_log(self) -> None:
+        log = self._log
+        for position in range(len(log) - 1):
+            entry = log[position]
+            self._write(self._cells, int.from_bytes(entry[:2], "big"), entry[2:])
+        self._write(log, _MARK_AT, bytes(_MARK.size))
+        log.clear()
+
+    def _log_holds(self) -> bool:
+        entries = {at: entry for at, entry in self._log.items() if at != _MARK_AT}
+        return bool(entries) and self._log.get(_MARK_AT) == self._mark_of(entries)
+
+    @staticmethod
+    def _mark_of(entries: Mapping[int, bytes]) -> bytes:
+        return _MARK.pack(len(entries), zlib.crc32(b"".join(entries.values())))
+
+    def _write(self, area: dict[int, bytes], key: int, data: bytes) -> None:
+        """One physical write; the only place where bytes reach the memory."""
+        if self.power is not None:
+            reached = self.power(len(data))
+            if reached is not None:
+                area[key] = data[:reached] + area.get(key, b"")[reached:]
+                raise PowerLossError(f"power failed after {reached} of {len(data)} bytes")
+        area[key] = data
+
+
+class _Reader:
+    """Cuts pieces off an image and knows where it stands."""
+
+    __slots__ = ("data", "position")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.position = 0
+
+    def take_bytes(self, length: int) -> bytes:
+        piece = self.data[self.position : self.position + length]
+        if len(piece) < length:
+            raise DecodeError("card image", self.position, f"ends before {length} bytes more")
+        self.position += length
+        return piece
+
+    def take(self, layout: struct.Struct) -> tuple[Any, ...]:
+        return layout.unpack(self.take_bytes(layout.size))

@@ -1,0 +1,1 @@
+"""Published dumps of cards, whoever made them, read as far as their bytes go."""

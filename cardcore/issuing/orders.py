@@ -1,0 +1,236 @@
+"""One card as it is ordered (制卡订单): number, dates and holder, and what its applications say.
+
+Decides how a product and an order together become the packages of one card. Leaves what a product
+allows to `cardcore.issuing.products`, and writing the card to `cardcore.issuing.personalisation`.
+
+No key is in a package made here: keys go into the card one by one, enciphered by the key service.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+from cardcore.applets import health, library, purse, social_security, transit
+from cardcore.chip.keyfile import KeySlot
+from cardcore.chip.package import Package
+from cardcore.crypto import suite_algorithm
+from cardcore.issuing.products import (
+    APPLICATIONS,
+    RECORDS,
+    HealthSettings,
+    LibrarySettings,
+    Product,
+    PurseSettings,
+    SocialSecuritySettings,
+    TransitSettings,
+)
+from cardcore.layouts.city_transit import (
+    RECORD_BICYCLE,
+    RECORD_CONCESSION,
+    RECORD_PARKING,
+    ConcessionRecord,
+    HireRecord,
+)
+from cardcore.layouts.city_union import CityPublicInformation
+from cardcore.layouts.fixed import FixedLayout
+from cardcore.layouts.library import DepositState, ReaderInformation
+from cardcore.layouts.transit import (
+    RECORD_BUS,
+    RECORD_METRO,
+    CardProperties,
+    HolderInformation,
+    PublicInformation,
+    TransitRecord,
+)
+from cardcore.records.record import Concession
+
+
+@dataclass(frozen=True, slots=True)
+class CardOrder:
+    """What is different on every card.
+
+    `public` carries number and dates for the whole chip. `social_security` and `health` are values
+    by field name; what the holder already says is filled in. `pin` is 2 to 6 bytes of digits.
+    """
+
+    public: PublicInformation
+    properties: CardProperties = field(default_factory=CardProperties)
+    holder: HolderInformation = field(default_factory=HolderInformation)
+    social_security: Mapping[str, str | bytes] = field(default_factory=dict)
+    health: Mapping[str, str | bytes] = field(default_factory=dict)
+    photo: bytes = b""
+    reader_number: str = ""
+    home_library: str = ""
+    pin: bytes = field(default=b"", repr=False)
+
+    def check(self, product: Product) -> None:
+        """Raises `ValueError` when this order cannot be a card of that product."""
+        if product.is_named != bool(self.holder.name and self.holder.id_number):
+            wanted = "needs name and id number" if product.is_named else "has no holder"
+            raise ValueError(f"product {product.name} {wanted}")
+        wants_pin = any(hasattr(each, "pin_tries") for each in product.applications.values())
+        if wants_pin != bool(self.pin):
+            raise ValueError(f"product {product.name} {'needs a' if wants_pin else 'has no'} PIN")
+        if "library" in product.applications and not self.reader_number:
+            raise ValueError(f"product {product.name} needs a reader number")
+
+
+class PlannedApplication(NamedTuple):
+    """One application of one card: its package without keys, the keys and the PIN it will get."""
+
+    name: str
+    package: Package
+    aid: bytes
+    slots: tuple[KeySlot, ...]
+    key_label: str
+    pin_tries: int  # 0: it has no PIN
+
+
+def plan_applications(
+    product: Product, order: CardOrder, label: str
+) -> tuple[PlannedApplication, ...]:
+    """The applications of one card in the order in which they come onto it.
+
+    `label` is the city's: its keys carry it. Raises `ValueError` for an order that does not fit.
+    """
+    order.check(product)
+    planned = []
+    for name, settings in product.applications.items():
+        package = _MAKERS[name](product, settings, order)
+        assert package.entry is not None, "every application is in the directory"
+        planned.append(
+            PlannedApplication(
+                name,
+                package,
+                package.entry.aid,
+                APPLICATIONS[name][1],
+                label + settings.keys,
+                getattr(settings, "pin_tries", 0),
+            )
+        )
+    return tuple(planned)
+
+
+def _transit(product: Product, settings: TransitSettings, order: CardOrder) -> Package:
+    public: PublicInformation | CityPublicInformation = order.public
+    if settings.form == "city-union":
+        public = _city_union(order)
+    properties = CardProperties(
+        order.properties.country,
+        order.properties.province,
+        order.properties.city,
+        order.properties.interoperable,
+        product.card_kind,
+        order.properties.rest,
+    )
+    return transit.package(
+        transit.TransitProfile(
+            public,
+            order.holder,
+            properties,
+            tuple(_ride(RECORDS[record], settings, order) for record in settings.records),
+            overdraft_limit_fen=settings.overdraft_limit_fen,
+        )
+    )
+
+
+def _ride(record_id: int, settings: TransitSettings, order: CardOrder) -> FixedLayout:
+    """An empty record of EF1A; the one of the concession says what the product grants."""
+    if record_id in (RECORD_METRO, RECORD_BUS):
+        return TransitRecord(record_id)
+    if record_id in (RECORD_BICYCLE, RECORD_PARKING):
+        return HireRecord(record_id)
+    assert record_id == RECORD_CONCESSION, record_id
+    concession = Concession[settings.concession.upper()]
+    until = None if concession is Concession.ADULT else order.public.valid_to
+    return ConcessionRecord(concession=concession, concession_to=until)
+
+
+def _city_union(order: CardOrder) -> CityPublicInformation:
+    """The same card in the form of CJ/T 166: the last 16 digits are its number there."""
+    return CityPublicInformation(
+        issuer=order.public.issuer[:2].hex(),
+        city=order.properties.city,
+        card_number=order.public.card_number[-16:],
+        valid_from=order.public.valid_from,
+        valid_to=order.public.valid_to,
+        application_version=order.public.application_version,
+        interoperable_id=order.properties.city,
+    )
+
+
+def _social_security(
+    product: Product, settings: SocialSecuritySettings, order: CardOrder
+) -> Package:
+    issue_names = {each.name for each in social_security.ISSUE.fields}
+    issue = {
+        "version": settings.version,
+        "card_class": settings.card_class,
+        "issued_on": f"{order.public.valid_from:%Y%m%d}",
+        "valid_to": f"{order.public.valid_to:%Y%m%d}",
+    }
+    holder = {
+        "social_security_number": order.holder.id_number,
+        "name": order.holder.name,
+    }
+    given = order.social_security
+    algorithm = suite_algorithm(product.keys.algorithm)
+    assert algorithm is not None, product
+    return social_security.package(
+        social_security.SocialSecurityProfile(
+            {**issue, **{name: given[name] for name in given if name in issue_names}},
+            {**holder, **{name: given[name] for name in given if name not in issue_names}},
+            photo=order.photo,
+            algorithm=algorithm,
+        )
+    )
+
+
+def _health(_: Product, settings: HealthSettings, order: CardOrder) -> Package:
+    values: dict[str, str | bytes] = {
+        "version": settings.version,
+        "card_class": settings.card_class,
+        "issued_on": f"{order.public.valid_from:%Y%m%d}",
+        "valid_to": f"{order.public.valid_to:%Y%m%d}",
+        "card_number": order.holder.id_number,
+        "name": order.holder.name,
+        "resident_id": order.holder.id_number,
+    }
+    return health.package(health.HealthProfile({**values, **order.health}, order.photo))
+
+
+def _library(_: Product, settings: LibrarySettings, order: CardOrder) -> Package:
+    reader = ReaderInformation(
+        order.reader_number,
+        order.home_library,
+        settings.reader_class,
+        settings.loans_max,
+        settings.loan_days,
+        DepositState[settings.deposit.upper()],
+        settings.deposit_fen,
+        order.public.valid_from,
+        order.public.valid_to,
+    )
+    return library.package(library.LibraryProfile(reader))
+
+
+def _purse(name: str, _: Product, settings: PurseSettings, order: CardOrder) -> Package:
+    return purse.package(
+        purse.PurseProfile(
+            order.public,
+            settings.balance_max_fen,
+            settings.purchase_max_fen,
+            settings.day_max_fen,
+            name,
+        )
+    )
+
+
+_MAKERS: Mapping[str, Callable[..., Package]] = {
+    "transit": _transit,
+    "social_security": _social_security,
+    "health": _health,
+    "library": _library,
+    **{name: partial(_purse, name) for name in purse.PURSES},
+}

@@ -1,0 +1,396 @@
+"""Personalisation (制卡): a chip in stock becomes somebody's card, over SCP03, step by step.
+
+Decides which commands are sent, in which order, and when the card is done. Leaves carrying them to
+whoever has the card (in process, PC/SC, a desk far away), keys to the key service, and what the
+card contains to `cardcore.issuing.orders`.
+
+Nothing here waits or sends: `personalise` is a generator that yields commands and is sent answers.
+It can be cut off anywhere. Every `Exchange` says how many steps are done; started again with that
+number (or with 0) on the same chip it goes on, since every step may be repeated: a package goes on
+with the next block, an application that is there is left alone, a key or a file is written over.
+`void` takes an unfinished card back to stock, `extend` adds applications to a card in use. The
+last step reads everything back, by itself.
+
+Steps: the number of the chip is looked at and its dates and holder written, then for each
+application package, keys and PIN, then the check of everything.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Generator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import NamedTuple
+
+from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
+from cardcore.chip import scp03
+from cardcore.chip.cardkeys import CardKey, Pin
+from cardcore.chip.filesystem import FileSystem
+from cardcore.chip.memory import Memory
+from cardcore.chip.tree import DedicatedFile, ElementaryFile, Structure, check_tree
+from cardcore.errors import DecodeError
+from cardcore.issuing.orders import CardOrder, PlannedApplication, plan_applications
+from cardcore.issuing.products import Product
+from cardcore.keys import IssuerChannelKeys, Key, KeyService
+from cardcore.layouts.transit import FID_MASTER, PPSE_NAME, Sfi
+
+#: Data of one LOAD: what level 33 still carries in a short APDU, rounded down to whole blocks.
+BLOCK_BYTES = 224
+_WRAPPED_AT = 6  # of the record of a key: usage, index, version, algorithm, tries, tries left
+_CHECK_BYTES = 3
+_KEY_ROW_BYTES = 6
+_NUMBER = slice(10, 20)  # of EF15
+
+
+class Result(StrEnum):
+    """How it ended. Only a refusal may come right by trying again."""
+
+    DONE = "done"
+    OTHER_CARD = "other-card"  # the chip in the reader is not the one that was ordered
+    REFUSED = "refused"  # the card answered a step with another status word than 9000
+    CHECK_FAILED = "check-failed"  # what was read back is not what was written
+
+
+class Finished(NamedTuple):
+    """The end: result, the step it ended at, the status word of a refusal, what is wrong."""
+
+    result: Result
+    step: str
+    sw: int = StatusWord.OK
+    detail: str = ""
+
+
+class Exchange(NamedTuple):
+    """One command for the card. `done` steps are behind it: keep it, to go on from there."""
+
+    command: bytes
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything one card needs, decided before the first command."""
+
+    product: Product
+    order: CardOrder
+    label: str
+    applications: tuple[PlannedApplication, ...]
+
+
+Talk = Generator[Exchange, bytes, Finished]
+_Dialogue = Generator[CommandApdu, ResponseApdu, None]
+
+
+class _EndError(Exception):
+    """Inside this module only: a step cannot go on; it ends the generator with a value."""
+
+    def __init__(self, result: Result, sw: int = StatusWord.OK, detail: str = "") -> None:
+        super().__init__(result)
+        self.result, self.sw, self.detail = result, sw, detail
+
+
+class _Step(NamedTuple):
+    name: str
+    run: Callable[[IssuerChannelKeys], _Dialogue]
+
+
+def make_plan(product: Product, order: CardOrder, label: str) -> Plan:
+    """The plan of one card; `ValueError` when the order does not fit the product."""
+    return Plan(product, order, label, plan_applications(product, order, label))
+
+
+def personalise(plan: Plan, keys: KeyService, host_challenge: bytes, done: int = 0) -> Talk:
+    """Make the card. Yields what to send, is sent the answers, returns how it ended.
+
+    `host_challenge` is 8 fresh random bytes, `done` the number of an earlier `Exchange` or 0.
+    Raises `CryptogramError` when the chip has not our keys or answers are not the chip's.
+    """
+    return _run(plan, keys, host_challenge, _steps(plan, keys), done)
+
+
+def extend(
+    plan: Plan, names: Collection[str], keys: KeyService, host_challenge: bytes, done: int = 0
+) -> Talk:
+    """Put these applications of the plan onto a card already in use; all others stay as they are.
+
+    Parameters, answers and errors as those of `personalise`.
+    """
+    added = [each for each in plan.applications if each.name in names]
+    assert len(added) == len(names), "an application that is not in the plan"
+    steps = [_Step("look", partial(_look, plan)), *_application_steps(plan, keys, added)]
+    steps.append(_Step("check", partial(_check_applications, plan, keys, added)))
+    return _run(plan, keys, host_challenge, steps, done)
+
+
+def void(plan: Plan, keys: KeyService, host_challenge: bytes) -> Talk:
+    """Take a card back to stock: every application of the plan, a package on its way, the holder.
+
+    Refused when there is money on the card.
+    """
+    steps = [_Step("look", partial(_look, plan)), _Step("forget package", lambda _: _forget())]
+    steps += [
+        _Step(f"delete {each.name}", lambda _, aid=each.aid: _delete(aid))  # type: ignore[misc]
+        for each in reversed(plan.applications)
+    ]
+    empty = CardOrder(plan.order.public).holder.encode()
+    steps.append(_Step("holder", lambda _: _write_master(Sfi.HOLDER, empty)))
+    return _run(plan, keys, host_challenge, steps, 0)
+
+
+def drive(talk: Talk, transmit: Callable[[bytes], bytes]) -> Finished:
+    """Carry a talk to its end over anything that transmits."""
+    try:
+        exchange = next(talk)
+        while True:
+            exchange = talk.send(transmit(exchange.command))
+    except StopIteration as end:
+        finished: Finished = end.value
+        return finished
+
+
+def _run(
+    plan: Plan, keys: KeyService, host_challenge: bytes, steps: list[_Step], done: int
+) -> Talk:
+    name = "open channel"
+    try:
+        channel, chip_keys = yield from _open(plan, keys, host_challenge, done)
+        # The first step says whose chip this is: it is looked at again after every start.
+        for number, step in enumerate(steps):
+            if 0 < number < done:
+                continue
+            name = step.name
+            dialogue = step.run(chip_keys)
+            answer: ResponseApdu | None = None
+            while True:
+                try:
+                    plain = dialogue.send(answer) if answer else next(dialogue)
+                except StopIteration:
+                    break
+                sent, channel = scp03.wrap_command(channel, plain)
+                raw = yield Exchange(sent.encode(), max(number, done))
+                answer = scp03.unwrap_response(channel, ResponseApdu.decode(raw))
+    except _EndError as end:
+        return Finished(end.result, name, end.sw, end.detail)
+    except DecodeError as error:
+        return Finished(Result.CHECK_FAILED, name, detail=str(error))
+    return Finished(Result.DONE, name)
+
+
+def _open(
+    plan: Plan, keys: KeyService, host_challenge: bytes, done: int
+) -> Generator[Exchange, bytes, tuple[scp03.Channel, IssuerChannelKeys]]:
+    """SELECT the chip, INITIALIZE UPDATE, EXTERNAL AUTHENTICATE."""
+    settings = plan.product.keys
+    select = CommandApdu(0x00, 0xA4, 0x00, 0x00, FID_MASTER.to_bytes(2, "big"), le=256)
+    _accept(ResponseApdu.decode((yield Exchange(select.encode(), done))))
+    update = scp03.initialize_update(settings.version, host_challenge)
+    raw = ResponseApdu.decode((yield Exchange(update.encode(), done)))
+    answer = scp03.InitializeResponse.decode(_accept(raw))
+    number = answer.diversification
+    context = host_challenge + answer.card_challenge
+    label = plan.label + settings.chip
+    chip_keys = keys.open_channel(label, answer.key_version, number[-8:], context)
+    command, channel = scp03.authenticate_by_host(chip_keys, answer, plan.product.channel_level)
+    _accept(ResponseApdu.decode((yield Exchange(command.encode(), done))))
+    return channel, chip_keys
+
+
+def _steps(plan: Plan, keys: KeyService) -> list[_Step]:
+    """Each may be repeated. The first looks at the chip, the last at everything on it."""
+    order = plan.order
+    steps = [
+        _Step("look", partial(_look, plan)),
+        _Step("dates", lambda _: _write_master(Sfi.PUBLIC, order.public.encode())),
+        _Step("holder", lambda _: _write_master(Sfi.HOLDER, order.holder.encode())),
+    ]
+    steps += _application_steps(plan, keys, plan.applications)
+    steps.append(_Step("check", partial(_check, plan, keys)))
+    return steps
+
+
+def _application_steps(
+    plan: Plan, keys: KeyService, applications: Sequence[PlannedApplication]
+) -> list[_Step]:
+    steps = []
+    for each in applications:
+        steps.append(_Step(f"install {each.name}", partial(_install, each)))
+        steps.append(_Step(f"keys of {each.name}", partial(_put_keys, plan, keys, each)))
+        if each.pin_tries:
+            steps.append(_Step(f"PIN of {each.name}", partial(_put_pin, plan, each)))
+    return steps
+
+
+def _accept(response: ResponseApdu) -> bytes:
+    if not response.ok:
+        raise _EndError(Result.REFUSED, response.sw)
+    return response.data
+
+
+def _look(plan: Plan, _: IssuerChannelKeys) -> _Dialogue:
+    """Whether this is the chip that was ordered: its number is what its keys are made from."""
+    yield from _select_master()
+    public = _accept((yield CommandApdu(0x00, 0xB0, 0x80 | Sfi.PUBLIC, 0x00, le=256)))
+    if public[_NUMBER] != plan.order.public.encode()[_NUMBER]:
+        raise _EndError(Result.OTHER_CARD, detail=f"the chip is {public[_NUMBER].hex()}")
+
+
+def _select_master() -> _Dialogue:
+    _accept((yield CommandApdu(0x00, 0xA4, 0x00, 0x0C, FID_MASTER.to_bytes(2, "big"))))
+
+
+def _write_master(sfi: Sfi, content: bytes) -> _Dialogue:
+    yield from _select_master()
+    _accept((yield CommandApdu(0x00, 0xD6, 0x80 | sfi, 0x00, content)))
+
+
+def _install(planned: PlannedApplication, _: IssuerChannelKeys) -> _Dialogue:
+    """Unless it is there already, the package in blocks, beginning where the card is."""
+    response = yield _select_name(planned.aid)
+    if response.ok:
+        return
+    if response.sw != StatusWord.FILE_NOT_FOUND:
+        raise _EndError(Result.REFUSED, response.sw)
+    package = planned.package.encode()
+    announced = len(package).to_bytes(4, "big") + hashlib.sha256(package).digest()
+    first = int.from_bytes(_accept((yield CommandApdu(0x80, 0xE6, 0x02, 0x00, announced, 256))))
+    blocks = range(0, len(package), BLOCK_BYTES)
+    for block, at in list(enumerate(blocks))[first:]:
+        p1, p2 = block.to_bytes(2, "big")
+        data = package[at : at + BLOCK_BYTES]
+        _accept((yield CommandApdu(0x80, 0xE8, p1, p2, data)))
+    _accept((yield CommandApdu(0x80, 0xE6, 0x0C, 0x00)))
+
+
+def _select_name(aid: bytes) -> CommandApdu:
+    return CommandApdu(0x00, 0xA4, 0x04, 0x00, aid, le=256)
+
+
+def _put_keys(
+    plan: Plan, keys: KeyService, planned: PlannedApplication, chip_keys: IssuerChannelKeys
+) -> _Dialogue:
+    """PUT KEY for each: the head of its record, the key under the chip's DEK, its check value."""
+    _accept((yield _select_name(planned.aid)))
+    settings = plan.product.keys
+    factor = plan.order.public.factor
+    for slot in planned.slots:
+        ref = slot.ref(planned.key_label, settings.version)
+        blank = Key(slot.usage, bytes(16))
+        key = CardKey(slot.index, ref.version, settings.algorithm, blank, slot.tries_max)
+        head = key.encode()
+        wrapped = chip_keys.wrapped_card_key(ref, factor)
+        data = head[:_WRAPPED_AT] + wrapped + keys.check_value(ref, factor)
+        response = yield CommandApdu(0x80, 0xD8, 0x00, 0x00, data)
+        if response.sw == StatusWord.DATA_WRONG:
+            said = f"the product says algorithm {settings.algorithm:02X}"
+            detail = f"{ref}: the card finds another check value; {said}, what is the key's?"
+            raise _EndError(Result.REFUSED, response.sw, detail)
+        _accept(response)
+
+
+def _put_pin(plan: Plan, planned: PlannedApplication, _: IssuerChannelKeys) -> _Dialogue:
+    _accept((yield _select_name(planned.aid)))
+    pin = Pin.fresh(plan.order.pin, planned.pin_tries)
+    _accept((yield CommandApdu(0x80, 0xD8, 0x00, 0x00, pin.encode())))
+
+
+def _forget() -> _Dialogue:
+    _accept((yield CommandApdu(0x80, 0xE4, 0x00, 0x00)))
+
+
+def _delete(aid: bytes) -> _Dialogue:
+    yield from _select_master()
+    response = yield CommandApdu(0x80, 0xE4, 0x00, 0x00, aid)
+    if response.sw != StatusWord.FILE_NOT_FOUND:
+        _accept(response)
+
+
+def _check(plan: Plan, keys: KeyService, chip_keys: IssuerChannelKeys) -> _Dialogue:
+    """Read back number, dates and holder, then the applications."""
+    yield from _select_master()
+    for sfi, content in (
+        (Sfi.PUBLIC, plan.order.public.encode()),
+        (Sfi.HOLDER, plan.order.holder.encode()),
+    ):
+        read = _accept((yield CommandApdu(0x00, 0xB0, 0x80 | sfi, 0x00, le=256)))
+        _expect(read, content, f"EF{sfi:02X}")
+    yield from _check_applications(plan, keys, plan.applications, chip_keys)
+
+
+def _check_applications(
+    plan: Plan,
+    keys: KeyService,
+    applications: Sequence[PlannedApplication],
+    _: IssuerChannelKeys,
+) -> _Dialogue:
+    """The directory that readers look at, every readable file, the check value of every key."""
+    listed = _accept((yield _select_name(PPSE_NAME)))
+    for planned in applications:
+        assert planned.package.entry is not None, "every application is in the directory"
+        if planned.package.entry.encode().encode() not in listed:
+            raise _EndError(Result.CHECK_FAILED, detail=f"{planned.name} is not in the PPSE")
+        _accept((yield _select_name(planned.aid)))
+        rows = _accept((yield CommandApdu(0x80, 0xCA, 0x00, 0xE0, le=256)))
+        shown = {rows[at : at + _KEY_ROW_BYTES] for at in range(0, len(rows), _KEY_ROW_BYTES)}
+        for slot in planned.slots:
+            ref = slot.ref(planned.key_label, plan.product.keys.version)
+            blank = CardKey(slot.index, ref.version, 0, Key(slot.usage, bytes(16)))
+            value = keys.check_value(ref, plan.order.public.factor)
+            if blank.encode()[:3] + value not in shown:
+                raise _EndError(Result.CHECK_FAILED, detail=f"{planned.name}: key {ref}")
+        yield from _check_files(planned)
+
+
+def _check_files(planned: PlannedApplication) -> _Dialogue:
+    """Every file that may be read, against the package it came in."""
+    files = FileSystem(Memory(planned.package.cells))
+    tree = check_tree(planned.package.cells)
+    directories = {file.number: file for file in tree if isinstance(file, DedicatedFile)}
+    current = tree[0].number
+    for file in tree:
+        if not isinstance(file, ElementaryFile) or not file.read.ways:
+            continue
+        if file.parent != current:
+            fid = directories[file.parent].fid.to_bytes(2, "big")
+            _accept((yield CommandApdu(0x00, 0xA4, 0x00, 0x0C, fid)))
+            current = file.parent
+        fid = file.fid.to_bytes(2, "big")
+        _accept((yield CommandApdu(0x00, 0xA4, 0x02, 0x0C, fid)))
+        name = f"{planned.name} {directories[file.parent].fid:04X}/{file.fid:04X}"
+        if file.structure is Structure.TRANSPARENT:
+            yield from _check_body(files.body(file), name)
+        else:
+            yield from _check_records(list(files.records(file)), name)
+
+
+def _check_body(content: bytes, name: str) -> _Dialogue:
+    at = 0
+    while at < len(content):
+        read = _accept((yield CommandApdu(0x00, 0xB0, at >> 8, at & 0xFF, le=256)))
+        _expect(read, content[at : at + len(read)] if read else content[at:], name)
+        at += len(read)
+
+
+def _check_records(records: list[bytes], name: str) -> _Dialogue:
+    """From each record on to the end: as many whole ones as one answer carries."""
+    number = 1
+    while True:
+        response = yield CommandApdu(0x00, 0xB2, number, 0x05, le=256)
+        if response.sw == StatusWord.RECORD_NOT_FOUND:
+            break
+        read = _accept(response)
+        if not read:
+            raise _EndError(Result.CHECK_FAILED, detail=f"{name}: an empty answer")
+        while read:
+            if number > len(records):
+                raise _EndError(Result.CHECK_FAILED, detail=f"{name}: a record too many")
+            record = records[number - 1]
+            _expect(read[: len(record)], record, f"{name} record {number}")
+            read = read[len(record) :]
+            number += 1
+    if number <= len(records):
+        raise _EndError(Result.CHECK_FAILED, detail=f"{name}: record {number} is missing")
+
+
+def _expect(read: bytes, written: bytes, name: str) -> None:
+    if read != written:
+        raise _EndError(Result.CHECK_FAILED, detail=name)

@@ -1,0 +1,254 @@
+"""Card products (卡产品) as data: which applications, files, keys, PINs and limits a card has.
+
+Decides what a product file may say and refuses everything else by name. Leaves what is different
+on every card to `cardcore.issuing.orders`, and the making of the card to
+`cardcore.issuing.personalisation`. A product is a TOML text; those that ship stand beside this
+file, and a city may add its own.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from importlib import resources
+from typing import Any, TypeVar
+
+from cardcore.applets import health, library, purse, social_security, transit
+from cardcore.chip.keyfile import KeySlot
+from cardcore.chip.scp03 import LEVELS
+from cardcore.crypto import SUITES
+from cardcore.keys import KeyRef, KeyUsage
+from cardcore.layouts.city_transit import RECORD_BICYCLE, RECORD_CONCESSION, RECORD_PARKING
+from cardcore.layouts.library import DepositState
+from cardcore.layouts.transit import RECORD_BUS, RECORD_METRO
+from cardcore.records.record import Concession
+
+SHIPPED = ("citizen", "anonymous", "student")
+#: Keys of the chip itself: its secure channel, and the key of CARD BLOCK.
+CHIP_KEYS = (
+    KeySlot(KeyUsage.CHANNEL_ENC),
+    KeySlot(KeyUsage.CHANNEL_MAC),
+    KeySlot(KeyUsage.CHANNEL_DEK),
+    KeySlot(KeyUsage.FILE_MAINTENANCE, tries_max=10),
+)
+#: What `records` of the transit application may list: EF1A.
+RECORDS = {
+    "metro": RECORD_METRO,
+    "bus": RECORD_BUS,
+    "bicycle": RECORD_BICYCLE,
+    "parking": RECORD_PARKING,
+    "concession": RECORD_CONCESSION,
+}
+FORMS = ("t-union", "city-union")
+_SettingsT = TypeVar("_SettingsT")
+
+
+class ProductError(ValueError):
+    """A product file says something that no card can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySettings:
+    """Labels end in these; version and algorithm are what INITIALIZE shows.
+
+    `algorithm` is that of the master keys: 0 and 1 triple DES, 4 SM4, 5 AES.
+    """
+
+    chip: str
+    version: int
+    algorithm: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransitSettings:
+    """The transit application: form, records in EF1A, concession, overdraft."""
+
+    keys: str
+    form: str
+    records: list[str]
+    concession: str
+    overdraft_limit_fen: int
+
+    def __post_init__(self) -> None:
+        _among("form", self.form, FORMS)
+        _among("concession", self.concession.upper(), Concession.__members__)
+        for record in self.records:
+            _among("records", record, RECORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class SocialSecuritySettings:
+    """The social security application: generation, class of card, PIN."""
+
+    keys: str
+    version: str
+    card_class: str
+    pin_tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSettings:
+    """The health application: generation and class of card."""
+
+    keys: str
+    version: str
+    card_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class LibrarySettings:
+    """The library application: class, limits, deposit, PIN."""
+
+    keys: str
+    reader_class: int
+    loans_max: int
+    loan_days: int
+    deposit: str
+    deposit_fen: int
+    pin_tries: int
+
+    def __post_init__(self) -> None:
+        _among("deposit", self.deposit.upper(), DepositState.__members__)
+
+
+@dataclass(frozen=True, slots=True)
+class PurseSettings:
+    """The micropayment application: limits in fen."""
+
+    keys: str
+    balance_max_fen: int
+    purchase_max_fen: int
+    day_max_fen: int
+
+
+Settings = (
+    TransitSettings | SocialSecuritySettings | HealthSettings | LibrarySettings | PurseSettings
+)
+#: Name of an application in a product file to its settings and its keys, in the order in which
+#: they come onto the card.
+APPLICATIONS: Mapping[str, tuple[type[Settings], tuple[KeySlot, ...]]] = {
+    "transit": (TransitSettings, transit.KEYS),
+    "social_security": (SocialSecuritySettings, social_security.KEYS),
+    "health": (HealthSettings, health.KEYS),
+    "library": (LibrarySettings, library.KEYS),
+    **dict.fromkeys(purse.PURSES, (PurseSettings, purse.KEYS)),
+}
+#: Applications that are worth nothing without a name.
+_NAMED_ONLY = frozenset({"social_security", "health", "library"})
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One card product, checked."""
+
+    name: str
+    title: str
+    is_named: bool
+    card_kind: int
+    channel_level: int
+    keys: KeySettings
+    applications: Mapping[str, Settings]
+
+
+def parse(text: str) -> Product:
+    """Read a product file. `ProductError` names the entry that is missing, unknown or impossible.
+
+    >>> parse("name = 'x'")
+    Traceback (most recent call last):
+    cardcore.issuing.products.ProductError: product: title is missing
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProductError(f"product: {error}") from error
+    known = ("name", "title", "holder", "card_kind", "channel_level", "keys", "applications")
+    _only("product", document, known)
+    _among("holder", document["holder"], ("named", "anonymous"))
+    _among("channel_level", document["channel_level"], LEVELS)
+    keys = _settings("keys", document["keys"], KeySettings)
+    _among("algorithm", keys.algorithm, (0, *map(int, SUITES)))
+    is_named = document["holder"] == "named"
+    sections = document["applications"]
+    if not isinstance(sections, dict) or not sections:
+        raise ProductError("applications: a card without one is no card")
+    for name in sections:
+        _among("applications", name, APPLICATIONS)
+        if name in _NAMED_ONLY and not is_named:
+            raise ProductError(f"applications: {name} needs a named holder")
+    applications = {
+        name: _settings(name, sections[name], kind)
+        for name, (kind, _) in APPLICATIONS.items()
+        if name in sections
+    }
+    return Product(
+        document["name"],
+        document["title"],
+        is_named,
+        document["card_kind"],
+        document["channel_level"],
+        keys,
+        applications,
+    )
+
+
+def key_refs(product: Product, label: str) -> tuple[KeyRef, ...]:
+    """The names of every master key that cards of this product need, the chip's first.
+
+    >>> [str(ref) for ref in key_refs(shipped("anonymous"), "demo")][:2]
+    ['channel-enc/demo-chip/v1', 'channel-mac/demo-chip/v1']
+    """
+    version = product.keys.version
+    refs = [slot.ref(label + product.keys.chip, version) for slot in CHIP_KEYS]
+    for name, settings in product.applications.items():
+        _, slots = APPLICATIONS[name]
+        refs += [slot.ref(label + settings.keys, version) for slot in slots]
+    return tuple(dict.fromkeys(refs))
+
+
+def shipped(name: str) -> Product:
+    """A product that ships with the package; `ProductError` when there is none of that name.
+
+    >>> [shipped(name).title for name in SHIPPED]
+    ['实名市民卡', '不记名交通卡', '学生卡']
+    """
+    _among("product", name, SHIPPED)
+    # The files are part of the package like its modules, and never change while it runs.
+    return parse(resources.files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _settings(where: str, section: object, kind: type[_SettingsT]) -> _SettingsT:
+    """A section as its dataclass: every entry there, of its type, and no other."""
+    if not isinstance(section, dict):
+        raise ProductError(f"{where}: is no table")
+    declared = fields(kind)  # type: ignore[arg-type]
+    _only(where, section, tuple(each.name for each in declared))
+    for each in declared:
+        assert each.default is MISSING, "a product leaves nothing open"
+        value = section[each.name]
+        expected = str(each.type) if isinstance(each.type, str) else each.type
+        if not _is_of(value, expected):
+            raise ProductError(f"{where}: {each.name} = {value!r} is of another type")
+    try:
+        return kind(**section)
+    except ProductError as error:
+        raise ProductError(f"{where}: {error}") from None
+
+
+def _is_of(value: object, kind: Any) -> bool:  # noqa: ANN401 - whatever a dataclass declares
+    if kind is int:
+        return type(value) is int and value >= 0
+    if kind is str:
+        return isinstance(value, str)
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _only(where: str, section: Mapping[str, object], names: tuple[str, ...]) -> None:
+    if missing := [name for name in names if name not in section]:
+        raise ProductError(f"{where}: {missing[0]} is missing")
+    if unknown := sorted(set(section) - set(names)):
+        raise ProductError(f"{where}: {unknown[0]} is unknown")
+
+
+def _among(name: str, value: object, allowed: Any) -> None:  # noqa: ANN401 - any container
+    if value not in allowed:
+        choices = ", ".join(str(each) for each in allowed)
+        raise ProductError(f"{name} = {value!r} is none of {choices}")

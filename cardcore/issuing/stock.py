@@ -1,0 +1,31 @@
+"""A chip in stock (白卡): it has a number, its own keys, and nothing else.
+
+Decides what the chip's maker puts in before a city has anything to do with it. Leaves everything
+a holder would notice to `cardcore.issuing.personalisation`.
+"""
+
+from cardcore.chip.cardkeys import CardKey
+from cardcore.chip.package import new_chip
+from cardcore.errors import KeyUsageError
+from cardcore.issuing.products import CHIP_KEYS, Product
+from cardcore.keys import KeyService
+from cardcore.layouts.transit import PublicInformation
+
+
+def stock_chip(public: PublicInformation, product: Product, keys: KeyService, label: str) -> bytes:
+    """The image of a new chip with this number, whose keys are made from those of the city.
+
+    Key bytes pass here on their way into the chip, as they do in the secured room of its maker.
+    Raises `KeyUsageError` when a key is of another algorithm than the product says.
+    """
+    settings = product.keys
+    chip_keys = []
+    for slot in CHIP_KEYS:
+        ref = slot.ref(label + settings.chip, settings.version)
+        value = keys.derive_card_key(ref, public.factor)
+        key = CardKey(slot.index, ref.version, settings.algorithm, value, slot.tries_max)
+        if key.check_value() != keys.check_value(ref, public.factor):
+            wanted = f"algorithm {settings.algorithm:02X} that product {product.name} names"
+            raise KeyUsageError(f"{ref}: is not of the {wanted}")
+        chip_keys.append(key)
+    return new_chip(public.encode(), chip_keys)

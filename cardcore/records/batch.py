@@ -1,0 +1,235 @@
+"""The batch file: a header, records, device registers and a signed trailer.
+
+Decides the bytes of the file and every proof that needs no memory: form, length, totals,
+signature. Leaves sequence, repetition and who may send to settlement. One sender (a bus depot's
+or a station's collector, a shop's host) sends the records of the terminals in its care.
+Layout: `docs/formats.md`. The trailer's hash total follows NACHA's entry hash: a sum that means
+nothing in itself and changes when a record is lost or exchanged.
+"""
+
+import hashlib
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from cardcore import digits
+from cardcore.crypto import signatures
+from cardcore.crypto.signatures import SIGNATURE_BYTES
+from cardcore.errors import CryptogramError, DecodeError
+from cardcore.keys import Algorithm
+from cardcore.records.record import FIELD, RECORD_BYTES, RecordKind
+
+MAGIC, TRAILER_MAGIC = b"OCB1", b"OCBT"
+VERSION = 1
+#: Signature algorithms by their number in the header, never used again for something else.
+_SIGNATURES = {1: Algorithm.ED25519, 2: Algorithm.SM2}
+_SIGNATURE_CODES = {algorithm: code for code, algorithm in _SIGNATURES.items()}
+HEADER = struct.Struct(">4sBBHII4sIIIB7s24x")
+REGISTER = struct.Struct(">6s2xIIIQQIQ")
+TRAILER = struct.Struct(">4sIQQQ32s")
+TRAILER_BYTES = TRAILER.size + SIGNATURE_BYTES
+#: A collector starts a new file here; a file larger than this is refused unread.
+RECORDS_MAX = 65_536
+FILE_BYTES_MAX = HEADER.size + RECORDS_MAX * (RECORD_BYTES + REGISTER.size) + TRAILER_BYTES
+assert HEADER.size == 64
+assert REGISTER.size == 48
+
+
+@dataclass(frozen=True, slots=True)
+class BatchHeader:
+    """Who sends what: (sender, sequence) names a file, and sequences have no holes."""
+
+    sender: int
+    sequence: int  # from 1, strictly increasing for a sender
+    business_day: date
+    key_version: int
+    created_at: datetime
+    record_count: int
+    register_count: int
+    signature_algorithm: Algorithm = Algorithm.ED25519
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRegister:
+    """Running totals a terminal keeps over its whole life, as they stood after this file.
+
+    The increase since the terminal's last file must equal the records between. Unresolved taps
+    are torn ones whose card has not come back yet.
+    """
+
+    terminal: str
+    first_serial: int
+    last_serial: int
+    lifetime_records: int
+    lifetime_debit_fen: int
+    lifetime_load_fen: int
+    unresolved_records: int
+    unresolved_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTotals:
+    """What the trailer says of the records."""
+
+    record_count: int
+    debit_fen: int
+    load_fen: int
+    hash_total: int
+
+
+class BatchFaultError(DecodeError):
+    """A batch file that proves itself wrong; `kind` is the short name of the fault."""
+
+    def __init__(self, kind: str, offset: int, reason: str) -> None:
+        super().__init__("batch file", offset, reason)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch file taken apart. `records` is n * 192 bytes, not yet looked into."""
+
+    header: BatchHeader
+    records: bytes
+    registers: tuple[DeviceRegister, ...]
+    totals: BatchTotals
+    content_hash: str  # SHA-256 of the whole file, hexadecimal
+
+
+def total_records(records: bytes) -> BatchTotals:
+    """Count, sums and hash total of concatenated records, read at fixed offsets only."""
+    debit = load = hash_total = 0
+    kind_at, amount_at = FIELD["kind"].offset, FIELD["amount_fen"].offset
+    factor_end = FIELD["card_number"].offset + FIELD["card_number"].length
+    for start in range(0, len(records), RECORD_BYTES):
+        amount = int.from_bytes(records[start + amount_at : start + amount_at + 4], "big")
+        if records[start + kind_at] == RecordKind.LOAD:
+            load += amount
+        else:
+            debit += amount
+        hash_total += int.from_bytes(records[start + factor_end - 8 : start + factor_end], "big")
+    return BatchTotals(len(records) // RECORD_BYTES, debit, load, hash_total % 2**64)
+
+
+def encode_batch(
+    header: BatchHeader,
+    records: Sequence[bytes],
+    registers: Sequence[DeviceRegister],
+    sign: Callable[[bytes], bytes],
+) -> bytes:
+    """The whole file. `sign` makes the header's kind of signature over everything before it."""
+    body = b"".join(records)
+    totals = total_records(body)
+    assert (totals.record_count, len(registers)) == (header.record_count, header.register_count)
+    front = HEADER.pack(
+        MAGIC,
+        VERSION,
+        _SIGNATURE_CODES[header.signature_algorithm],
+        RECORD_BYTES,
+        header.sender,
+        header.sequence,
+        digits.encode_date(header.business_day),
+        header.record_count,
+        header.register_count,
+        header.key_version,
+        0,
+        digits.encode_time(header.created_at),
+    )
+    front += body + b"".join(_encode_register(register) for register in registers)
+    front += TRAILER.pack(
+        TRAILER_MAGIC,
+        totals.record_count,
+        totals.debit_fen,
+        totals.load_fen,
+        totals.hash_total,
+        hashlib.sha256(front).digest(),
+    )
+    return front + sign(front)
+
+
+def _encode_register(register: DeviceRegister) -> bytes:
+    return REGISTER.pack(
+        bytes.fromhex(register.terminal),
+        register.first_serial,
+        register.last_serial,
+        register.lifetime_records,
+        register.lifetime_debit_fen,
+        register.lifetime_load_fen,
+        register.unresolved_records,
+        register.unresolved_fen,
+    )
+
+
+def decode_header(data: bytes) -> BatchHeader:
+    """Read the first 64 bytes. Proves form only: the signature still has to be checked."""
+    if not data.startswith(MAGIC):
+        raise BatchFaultError("not_a_batch", 0, "does not start with OCB1")
+    if len(data) < HEADER.size:
+        raise BatchFaultError("truncated", len(data), "ends inside the header")
+    (_, version, algorithm, record_bytes, sender, sequence, day, records, registers, key_version,
+     reserved, created) = HEADER.unpack_from(data)  # fmt: skip
+    layout = (version, record_bytes, reserved)
+    if layout != (VERSION, RECORD_BYTES, 0) or algorithm not in _SIGNATURES:
+        raise BatchFaultError("version_unknown", 4, f"version {version}, signature {algorithm}")
+    if records > RECORDS_MAX or registers > RECORDS_MAX:
+        raise BatchFaultError("too_large", 20, f"more than {RECORDS_MAX} records or registers")
+    try:
+        return BatchHeader(
+            sender,
+            sequence,
+            digits.decode_date(day),
+            key_version,
+            digits.decode_time(created),
+            records,
+            registers,
+            _SIGNATURES[algorithm],
+        )
+    except DecodeError as error:
+        raise BatchFaultError("not_a_batch", 16, error.reason) from error
+
+
+def decode_batch(data: bytes, public_key: bytes) -> Batch:
+    """Take a file apart and prove it whole. Raises `BatchFaultError`, in this order of precedence:
+    not_a_batch, version_unknown, too_large, truncated, too_long, altered, signature_wrong,
+    totals_wrong.
+    """
+    header = decode_header(data)
+    records_end = HEADER.size + header.record_count * RECORD_BYTES
+    registers_end = records_end + header.register_count * REGISTER.size
+    expected = registers_end + TRAILER_BYTES
+    if len(data) < expected:
+        raise BatchFaultError("truncated", len(data), f"{expected} bytes announced")
+    if len(data) > expected:
+        raise BatchFaultError("too_long", expected, f"{len(data) - expected} bytes too many")
+    magic, count, debit, load, hash_total, digest = TRAILER.unpack_from(data, registers_end)
+    if magic != TRAILER_MAGIC or digest != hashlib.sha256(data[:registers_end]).digest():
+        raise BatchFaultError("altered", registers_end, "content and trailer do not agree")
+    signature, signed = data[-SIGNATURE_BYTES:], data[:-SIGNATURE_BYTES]
+    try:
+        signatures.verify(header.signature_algorithm, public_key, signature, signed)
+    except (CryptogramError, DecodeError) as error:
+        raise BatchFaultError(
+            "signature_wrong", expected - 64, "not signed by its sender"
+        ) from error
+    records = data[HEADER.size : records_end]
+    totals = BatchTotals(count, debit, load, hash_total)
+    if totals != total_records(records):
+        raise BatchFaultError("totals_wrong", registers_end, "trailer totals are not the records'")
+    return Batch(
+        header,
+        records,
+        decode_registers(data[records_end:registers_end]),
+        totals,
+        hashlib.sha256(data).hexdigest(),
+    )
+
+
+def decode_registers(data: bytes) -> tuple[DeviceRegister, ...]:
+    """Read n * 48 bytes. They prove nothing by themselves: the file around them does."""
+    return tuple(_decode_register(fields) for fields in REGISTER.iter_unpack(data))
+
+
+def _decode_register(fields: tuple[bytes, int, int, int, int, int, int, int]) -> DeviceRegister:
+    terminal, *numbers = fields
+    return DeviceRegister(terminal.hex(), *numbers)

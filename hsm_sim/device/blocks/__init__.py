@@ -1,0 +1,1 @@
+"""Keys on their way: key blocks, their names, components."""

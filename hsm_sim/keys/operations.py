@@ -1,0 +1,241 @@
+"""What may be done with a key: single operations, each for the usages and states that allow it.
+
+Decides whether a key may do what is asked. Leaves where keys live to `masters`, so that every
+provider refuses the same; leaves the bulk proof to `proof`, and every formula to the suites of
+`cardcore.crypto`.
+"""
+
+import hmac
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from enum import Enum
+
+from cardcore.chip import scp03
+from cardcore.crypto import SUITES
+from cardcore.errors import (
+    CryptogramError,
+    KeyServiceError,
+    KeyStateError,
+    KeyUsageError,
+    UnknownKeyError,
+)
+from cardcore.keys import (
+    IssuerChannelKeys,
+    Key,
+    KeyDescription,
+    KeyRef,
+    KeyState,
+    KeyUsage,
+    TacColumn,
+)
+from hsm_sim.keys.masters import CardKeyHandle, MasterKeys
+from hsm_sim.keys.vault import CARD_USAGES, CHANNEL_USAGES
+from hsm_sim.proof.column import TacKey, prove_column
+
+NONCE_BYTES = 12  # GCM, NIST SP 800-38D
+#: Keys that open a session between card and terminal or host; a TAC key signs and never opens.
+_SESSION_USAGES = frozenset({KeyUsage.PURCHASE, KeyUsage.LOAD})
+_SIGNING_USAGES = frozenset({KeyUsage.FILE_SIGNING})
+_DATA_USAGES = frozenset({KeyUsage.DATA_ENCRYPTION})
+_AUTHENTICATION_USAGES = frozenset(
+    {KeyUsage.INTERNAL_AUTHENTICATION, KeyUsage.EXTERNAL_AUTHENTICATION}
+)
+#: Keys of secure messaging: of UPDATE and BLOCK, and of the PIN commands.
+_MESSAGE_USAGES = frozenset({KeyUsage.FILE_MAINTENANCE, KeyUsage.PIN_UNBLOCK, KeyUsage.PIN_RELOAD})
+_BLOCK = 8
+
+#: From TAC keys by version and a column to a reason a row.
+Prove = Callable[[Mapping[int, TacKey], TacColumn], bytes]
+
+
+class _Act(Enum):
+    """What an operation does to the world, and so in which states a key may do it."""
+
+    MAKE = frozenset({KeyState.ACTIVE})  # something new: a card, a signature, enciphered data
+    GO_ON = frozenset({KeyState.ACTIVE, KeyState.RETIRING})  # with what was made before
+
+
+def today_here() -> date:
+    """The day on this machine, UTC: validity is counted in whole days."""
+    return datetime.now(UTC).date()
+
+
+def state_on(key: KeyDescription, day: date) -> KeyState:
+    """The state in force on a day: outside its validity an active key is prepared or retiring."""
+    if key.state is KeyState.ACTIVE:
+        if key.valid_from is not None and day < key.valid_from:
+            return KeyState.PREPARED
+        if key.valid_to is not None and day > key.valid_to:
+            return KeyState.RETIRING
+    return key.state
+
+
+class KeyOperations:
+    """`cardcore.keys.KeyService` over master keys, wherever they live.
+
+    `prove` is `prove_column`, or the same on several processes (`hsm_sim.proof.workers`).
+    """
+
+    def __init__(
+        self,
+        masters: MasterKeys,
+        today: Callable[[], date] = today_here,
+        prove: Prove = prove_column,
+    ) -> None:
+        self._masters = masters
+        self._today = today
+        self._prove = prove
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._masters!r})"
+
+    def describe_keys(
+        self, usage: KeyUsage | None = None, label: str | None = None
+    ) -> tuple[KeyDescription, ...]:
+        """See the port."""
+        today = self._today()
+        return tuple(
+            replace(each, state=state_on(each, today))
+            for each in self._masters.descriptions()
+            if usage in {None, each.ref.usage} and label in {None, each.ref.label}
+        )
+
+    def derive_card_key(self, ref: KeyRef, factor: bytes) -> Key:
+        """See the port. The key has 16 bytes."""
+        handle = self._card_key(ref, factor, CARD_USAGES, _Act.MAKE, "be put into a card")
+        return Key(ref.usage, handle.value())
+
+    def open_channel(
+        self, label: str, version: int, factor: bytes, context: bytes
+    ) -> IssuerChannelKeys:
+        """See the port."""
+        enc, mac, dek = (
+            Key(usage, self._channel_key(KeyRef(usage, label, version), factor).value())
+            for usage in (KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK)
+        )
+        return _IssuerChannel(enc, mac, dek, context, self)
+
+    def check_value(self, ref: KeyRef, factor: bytes) -> bytes:
+        """See the port."""
+        usages, operation = CARD_USAGES, "be recognised in a card"
+        return self._card_key(ref, factor, usages, _Act.GO_ON, operation).check_value()
+
+    def authenticate(self, ref: KeyRef, factor: bytes, challenge: bytes) -> bytes:
+        """See the port."""
+        assert len(challenge) == _BLOCK, len(challenge)
+        usages = _AUTHENTICATION_USAGES
+        key = self._card_key(ref, factor, usages, _Act.GO_ON, "authenticate")
+        return key.authenticate(challenge)
+
+    def message_mac(self, ref: KeyRef, factor: bytes, challenge: bytes, data: bytes) -> bytes:
+        """See the port. The challenge has 4 or 8 bytes."""
+        assert len(challenge) in (4, _BLOCK), len(challenge)
+        key = self._card_key(ref, factor, _MESSAGE_USAGES, _Act.GO_ON, "protect a message")
+        return key.message_mac(challenge, data)
+
+    def encipher_message(self, ref: KeyRef, factor: bytes, blocks: bytes) -> bytes:
+        """See the port. `KeyServiceError` for blocks that are not whole: only the key tells how
+        long one is, so no caller in another process could have known.
+        """
+        key = self._card_key(ref, factor, _MESSAGE_USAGES, _Act.GO_ON, "protect a message")
+        block_bytes = SUITES[self._masters.describe(ref).algorithm].block_bytes
+        if len(blocks) % block_bytes:
+            raise KeyServiceError(f"{ref}: {len(blocks)} bytes, not whole blocks of {block_bytes}")
+        return key.encipher(blocks)
+
+    def session_mac(self, ref: KeyRef, factor: bytes, session_input: bytes, data: bytes) -> bytes:
+        """See the port. The session input is 8 bytes, the MAC 4."""
+        assert len(session_input) == _BLOCK, len(session_input)
+        key = self._card_key(ref, factor, _SESSION_USAGES, _Act.GO_ON, "open a session")
+        return key.session_mac(session_input, data)
+
+    def verify_session_mac(
+        self, ref: KeyRef, factor: bytes, session_input: bytes, data: bytes, mac: bytes
+    ) -> None:
+        """See the port."""
+        if not hmac.compare_digest(self.session_mac(ref, factor, session_input, data), mac):
+            raise CryptogramError(f"{ref}: the MAC does not hold")
+
+    def prove_tacs(self, label: str, column: TacColumn) -> bytes:
+        """See the port and `hsm_sim.proof`.
+
+        A label without any TAC key raises `UnknownKeyError`: the caller asked for a city that is
+        not this one, and its records are no worse for it. A version not held, not active yet or
+        destroyed is the answer `UNKNOWN_VERSION` of the rows that name it. So is a master of the
+        scheme: a column brings one factor a card.
+        """
+        described = [each for each in self.describe_keys(KeyUsage.TAC, label) if each.levels == 1]
+        if not described:
+            raise UnknownKeyError(
+                f"{KeyUsage.TAC}/{label}: no version is held that stands one level above its cards"
+            )
+        keys = {
+            each.ref.version: TacKey(
+                each.algorithm,
+                lambda factors, ref=each.ref: self._masters.card_key_column(ref, factors),  # type: ignore[misc]
+            )
+            for each in described
+            if each.state in _Act.GO_ON.value
+        }
+        return self._prove(keys, column)
+
+    def sign(self, ref: KeyRef, message: bytes) -> bytes:
+        """See the port."""
+        # A file planned under a version that has been rotated since is still signed with it.
+        self._permit(ref, _SIGNING_USAGES, _Act.GO_ON, "sign files")
+        return self._masters.sign(ref, message)
+
+    def public_key(self, ref: KeyRef) -> bytes:
+        """See the port."""
+        self._permit(ref, _SIGNING_USAGES, _Act.GO_ON, "prove files")
+        return self._masters.public_key(ref)
+
+    def encipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:
+        """See the port."""
+        self._permit(ref, _DATA_USAGES, _Act.MAKE, "encipher data")
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._masters.encipher_data(ref, nonce, data, context)
+
+    def decipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:
+        """See the port."""
+        self._permit(ref, _DATA_USAGES, _Act.GO_ON, "decipher data")
+        nonce, sealed = data[:NONCE_BYTES], data[NONCE_BYTES:]
+        return self._masters.decipher_data(ref, nonce, sealed, context)
+
+    def _channel_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
+        return self._card_key(ref, factor, CHANNEL_USAGES, _Act.GO_ON, "open a channel")
+
+    def _card_key(
+        self, ref: KeyRef, factor: bytes, usages: frozenset[KeyUsage], act: _Act, operation: str
+    ) -> CardKeyHandle:
+        self._permit(ref, usages, act, operation)
+        # Masters refuse a factor of another level than the key's themselves: a PSAM asks them too.
+        return self._masters.card_key(ref, factor)
+
+    def _permit(self, ref: KeyRef, usages: frozenset[KeyUsage], act: _Act, operation: str) -> None:
+        """Named and held, then of the right use, then in the right state."""
+        described = self._masters.describe(ref)
+        if ref.usage not in usages:
+            raise KeyUsageError(f"{ref}: a {ref.usage} key may not {operation}")
+        state = state_on(described, self._today())
+        if state not in act.value:
+            raise KeyStateError(f"{ref}: is {state} and may not {operation}")
+
+
+class _IssuerChannel(scp03.SessionKeys):
+    """Session keys that stay in the service, and the DEK that keys travel under."""
+
+    __slots__ = ("_dek", "_service")
+
+    def __init__(
+        self, enc: Key, mac: Key, dek: Key, context: bytes, service: KeyOperations
+    ) -> None:
+        super().__init__(enc, mac, context)
+        self._dek = dek
+        self._service = service
+
+    def wrapped_card_key(self, ref: KeyRef, factor: bytes) -> bytes:
+        """See `cardcore.keys.IssuerChannelKeys`."""
+        return scp03.wrap_key(self._dek, self._service.derive_card_key(ref, factor).value)

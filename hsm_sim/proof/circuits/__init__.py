@@ -1,0 +1,1 @@
+"""Ciphers as circuits over bit planes: many lanes at once."""

@@ -1,0 +1,281 @@
+"""Every operation of the key service as a request and an answer, both ways, without any I/O.
+
+Decides what an operation is called, what it takes and gives, and how a refusal travels: by the
+name of its class in `cardcore.errors`, with its sentence. Leaves the bytes to `frames` and
+`values`, and doing what is asked to `desk`.
+
+A request's header has `id`, `operation` and `arguments`, in the order of the operation's
+parameters; an answer's has the same `id` and either `result` or `error` and `message`. Repeating
+a request is safe: nothing of the port changes the key service.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from cardcore.errors import (
+    CardcoreError,
+    CryptogramError,
+    KeyRightError,
+    KeyServiceError,
+    KeyServiceUnavailableError,
+    KeyStateError,
+    KeyUsageError,
+    UnknownKeyError,
+    UnknownKeyVersionError,
+)
+from hsm_sim.wire.codec.frames import Frame, MessageError, encode_frame
+from hsm_sim.wire.codec.values import (
+    KEY_VERSION,
+    REF,
+    TEXT,
+    USAGE,
+    Column,
+    Descriptions,
+    Kind,
+    Nothing,
+    Number,
+    Octets,
+    Perhaps,
+    Profile,
+    Slots,
+)
+
+#: Data of one MAC, signature or cipher: with its frame it stays below `FRAME_BYTES_MAX`.
+DATA_BYTES_MAX = 63 * 1024 * 1024
+#: A GCM message is its data, 12 bytes of nonce and 16 of tag.
+_SEALED_BYTES_MAX = DATA_BYTES_MAX + 28
+_MESSAGE_CHARACTERS_MAX = 600
+REQUEST_ID_MAX = 0xFFFF_FFFF
+
+FACTOR = Octets((8, 16, 24))
+EIGHT = Octets((8,))
+CHALLENGE = Octets((4, 8))
+COUNTER = Octets((16,))
+DATA = Octets(maximum=DATA_BYTES_MAX)
+DES_BLOCKS = Octets(maximum=DATA_BYTES_MAX, block_bytes=8)
+AES_BLOCKS = Octets(maximum=DATA_BYTES_MAX, block_bytes=16)
+HANDLE = Number(0xFFFF_FFFF)
+PSAM_HANDLE = Octets((16,))
+#: An extended APDU: header 5 and length 2, data 65,535, Le 2.
+APDU = Octets(maximum=65_544)
+IMAGE = Octets(maximum=64 * 1024)
+GENERATION = Number(0xFFFF_FFFF)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """One operation: its name, what it takes, in order, and what it gives."""
+
+    name: str
+    parameters: tuple[tuple[str, Kind[Any]], ...]
+    result: Kind[T]
+
+
+@dataclass(frozen=True, slots=True)
+class PsamAnswer:
+    """What a hosted PSAM said; its handle when it was made or woken up.
+
+    `image` is empty when it is the one the client holds already.
+    """
+
+    answer: bytes
+    generation: int
+    image: bytes
+
+
+class PsamAnswers(Kind[PsamAnswer]):
+    """See `PsamAnswer`: two parts and a number."""
+
+    def write(self, value: PsamAnswer, parts: list[bytes]) -> object:
+        """See `Kind`."""
+        parts += (value.answer, value.image)
+        return value.generation
+
+    def read(self, value: object, parts: Iterator[bytes]) -> PsamAnswer:
+        """See `Kind`."""
+        generation = GENERATION.read(value, parts)
+        return PsamAnswer(APDU.read(None, parts), generation, IMAGE.read(None, parts))
+
+
+_REF = ("ref", REF)
+_CARD = (_REF, ("factor", FACTOR))
+_SESSION = (*_CARD, ("session_input", EIGHT), ("data", DATA))
+
+DESCRIBE_KEYS = Operation(
+    "describe_keys", (("usage", Perhaps(USAGE)), ("label", Perhaps(TEXT))), Descriptions()
+)
+DERIVE_CARD_KEY = Operation("derive_card_key", _CARD, Octets((16,)))
+OPEN_CHANNEL = Operation(
+    "open_channel",
+    (
+        ("label", TEXT),
+        ("version", KEY_VERSION),
+        ("factor", FACTOR),
+        ("context", Octets((16,))),
+    ),
+    HANDLE,
+)
+CHECK_VALUE = Operation("check_value", _CARD, Octets((3,)))
+AUTHENTICATE = Operation("authenticate", (*_CARD, ("challenge", EIGHT)), EIGHT)
+MESSAGE_MAC = Operation(
+    "message_mac", (*_CARD, ("challenge", CHALLENGE), ("data", DATA)), Octets((4,))
+)
+ENCIPHER_MESSAGE = Operation("encipher_message", (*_CARD, ("blocks", DES_BLOCKS)), DES_BLOCKS)
+SESSION_MAC = Operation("session_mac", _SESSION, Octets((4,)))
+VERIFY_SESSION_MAC = Operation(
+    "verify_session_mac", (*_SESSION, ("mac", Octets(maximum=16))), Nothing()
+)
+PROVE_TACS = Operation("prove_tacs", (("label", TEXT), ("column", Column())), DATA)
+SIGN = Operation("sign", (_REF, ("message", DATA)), Octets((64,)))
+PUBLIC_KEY = Operation("public_key", (_REF,), Octets((32, 65)))
+ENCIPHER_DATA = Operation(
+    "encipher_data",
+    (_REF, ("data", DATA), ("context", DATA)),
+    Octets(maximum=_SEALED_BYTES_MAX),
+)
+DECIPHER_DATA = Operation(
+    "decipher_data",
+    (_REF, ("data", Octets(maximum=_SEALED_BYTES_MAX)), ("context", DATA)),
+    DATA,
+)
+
+#: Operations of a channel that was opened on the same connection; the first argument names it.
+CHANNEL = ("channel", HANDLE)
+_CRYPTED = (CHANNEL, ("counter", COUNTER), ("data", AES_BLOCKS))
+CHANNEL_CRYPTOGRAM = Operation("channel_cryptogram", (CHANNEL, ("constant", Number(0xFF))), EIGHT)
+CHANNEL_COMMAND_MAC = Operation("channel_command_mac", (CHANNEL, ("data", DATA)), Octets((16,)))
+CHANNEL_RESPONSE_MAC = Operation("channel_response_mac", (CHANNEL, ("data", DATA)), Octets((16,)))
+CHANNEL_ENCIPHER = Operation("channel_encipher", _CRYPTED, AES_BLOCKS)
+CHANNEL_DECIPHER = Operation("channel_decipher", _CRYPTED, AES_BLOCKS)
+CHANNEL_WRAPPED_CARD_KEY = Operation("channel_wrapped_card_key", (CHANNEL, *_CARD), Octets((16,)))
+
+#: Operations of a PSAM that lives in the server. `generation` is that of the image the client has.
+PSAM_MAKE = Operation("psam_make", (("profile", Profile()), ("further", Slots())), PsamAnswers())
+PSAM_WAKE = Operation("psam_wake", (("image", IMAGE),), PsamAnswers())
+PSAM_RENEW = Operation("psam_renew", (("image", IMAGE),), PsamAnswers())
+PSAM_TRANSMIT = Operation(
+    "psam_transmit",
+    (("psam", PSAM_HANDLE), ("command", APDU), ("generation", GENERATION)),
+    PsamAnswers(),
+)
+PSAM_RESET = Operation("psam_reset", (("psam", PSAM_HANDLE),), Nothing())
+
+OPERATIONS: Mapping[str, Operation[Any]] = {
+    each.name: each
+    for each in (
+        DESCRIBE_KEYS, DERIVE_CARD_KEY, OPEN_CHANNEL, CHECK_VALUE, AUTHENTICATE, MESSAGE_MAC,
+        ENCIPHER_MESSAGE, SESSION_MAC, VERIFY_SESSION_MAC, PROVE_TACS, SIGN, PUBLIC_KEY,
+        ENCIPHER_DATA, DECIPHER_DATA, CHANNEL_CRYPTOGRAM, CHANNEL_COMMAND_MAC,
+        CHANNEL_RESPONSE_MAC, CHANNEL_ENCIPHER, CHANNEL_DECIPHER, CHANNEL_WRAPPED_CARD_KEY,
+        PSAM_MAKE, PSAM_WAKE, PSAM_RENEW, PSAM_TRANSMIT, PSAM_RESET,
+    )
+}  # fmt: skip
+
+#: What the port raises, the most particular first: an error travels as the first it is one of.
+ERRORS = (
+    UnknownKeyVersionError,
+    UnknownKeyError,
+    KeyUsageError,
+    KeyStateError,
+    KeyRightError,
+    KeyServiceError,
+    CryptogramError,
+    KeyServiceUnavailableError,
+)
+_ERRORS_BY_NAME = {error.__name__: error for error in ERRORS}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that was understood."""
+
+    number: int
+    operation: Operation[Any]
+    arguments: tuple[Any, ...]
+
+
+def encode_request(number: int, operation: Operation[Any], arguments: Sequence[object]) -> bytes:
+    """A request as a frame. Raises `MessageError` when it is too long for one."""
+    parts: list[bytes] = []
+    written = [
+        kind.write(argument, parts)
+        for (_, kind), argument in zip(operation.parameters, arguments, strict=True)
+    ]
+    return encode_frame({"id": number, "operation": operation.name, "arguments": written}, parts)
+
+
+def request_number(frame: Frame) -> int:
+    """The number a request gave itself, to answer under; 0 when it gave none."""
+    number = frame.header.get("id")
+    return number if type(number) is int and 0 < number <= REQUEST_ID_MAX else 0
+
+
+def decode_request(frame: Frame) -> Request:
+    """Raises `MessageError`, which names the argument, for a request that is none of ours.
+
+    >>> from cardcore.keys import KeyRef, KeyUsage
+    >>> from hsm_sim.wire.codec.frames import decode_frame
+    >>> ref = KeyRef(KeyUsage.FILE_SIGNING, "sender-101", 1)
+    >>> request = decode_request(decode_frame(encode_request(7, PUBLIC_KEY, [ref])[4:]))
+    >>> request.operation.name, str(request.arguments[0])
+    ('public_key', 'file-signing/sender-101/v1')
+    """
+    if frame.header.keys() != {"id", "operation", "arguments"} or not request_number(frame):
+        raise MessageError("a request has `id`, `operation` and `arguments`")
+    name, given = frame.header["operation"], frame.header["arguments"]
+    operation = OPERATIONS.get(name) if isinstance(name, str) else None
+    if operation is None:
+        raise MessageError(f"operation {str(name)[:40]!r} is not known here")
+    if not isinstance(given, list) or len(given) != len(operation.parameters):
+        raise MessageError(f"{operation.name} takes {len(operation.parameters)} arguments")
+    parts = iter(frame.parts)
+    arguments = []
+    for (parameter, kind), value in zip(operation.parameters, given, strict=True):
+        try:
+            arguments.append(kind.read(value, parts))
+        except MessageError as error:
+            raise MessageError(f"{operation.name}, {parameter}: {error}") from None
+    if next(parts, None) is not None:
+        raise MessageError(f"{operation.name}: more parts than it takes")
+    return Request(request_number(frame), operation, tuple(arguments))
+
+
+def encode_result(number: int, operation: Operation[T], result: T) -> bytes:
+    """The answer to a request that was done."""
+    parts: list[bytes] = []
+    written = operation.result.write(result, parts)
+    return encode_frame({"id": number, "result": written}, parts)
+
+
+def encode_error(number: int, error: CardcoreError) -> bytes:
+    """The answer to a request that was refused; an error the port does not name is a refusal."""
+    kinds = (each for each in ERRORS if isinstance(error, each))
+    name = next(kinds, KeyServiceError).__name__
+    return encode_frame(
+        {"id": number, "error": name, "message": str(error)[:_MESSAGE_CHARACTERS_MAX]}
+    )
+
+
+def decode_answer(frame: Frame, number: int, operation: Operation[T]) -> T:
+    """The result, or the error of the port that the answer says.
+
+    Raises `MessageError` for an answer that cannot be one: who answers is no key service of this
+    version. It never travels itself, so it is told apart from every refusal.
+    """
+    header = frame.header
+    if header.keys() == {"id", "error", "message"} and header["id"] in {number, 0}:
+        name, message = header["error"], header["message"]
+        error = _ERRORS_BY_NAME.get(name) if isinstance(name, str) else None
+        if error is None or not isinstance(message, str) or frame.parts:
+            raise MessageError("a refusal of no known kind")
+        raise error(message)
+    if header.keys() != {"id", "result"} or header["id"] != number:
+        raise MessageError(f"not the answer to request {number}")
+    parts = iter(frame.parts)
+    result = operation.result.read(header["result"], parts)
+    if next(parts, None) is not None:
+        raise MessageError("more parts than the answer has")
+    return result

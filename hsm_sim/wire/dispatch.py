@@ -1,0 +1,132 @@
+"""One connection's requests: asked of the key service, answered or refused.
+
+Decides which operation is done by what, that a channel belongs to the connection that opened it,
+and that every refusal is logged and answered by name. Leaves who may do what to `rights`, keys to
+`operations`, PSAMs to `psams`, bytes to `messages`.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cardcore.errors import CardcoreError, KeyServiceError, KeyServiceUnavailableError
+from cardcore.keys import IssuerChannelKeys, Key, KeyService
+from hsm_sim.hardening import class_and_place
+from hsm_sim.keys.masters import MasterKeys
+from hsm_sim.wire.codec import messages
+from hsm_sim.wire.codec.frames import Frame
+from hsm_sim.wire.events import Event, EventKind, Log
+from hsm_sim.wire.psams import PsamRoom
+from hsm_sim.wire.rights import Peer, Rights
+
+#: A client has one channel a connection; session keys nobody uses any more do not pile up.
+CHANNELS_MAX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ServedKeys:
+    """What is served: operations for everybody, and the masters that PSAMs are made from."""
+
+    service: KeyService
+    masters: MasterKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What all connections share. `keys` is asked at every request: ceremonies change keys.
+
+    Without `rights` everybody who was let in may do everything.
+    """
+
+    keys: Callable[[], ServedKeys]
+    log: Log
+    proofs: threading.BoundedSemaphore  # columns proven at once: each takes memory and a core
+    rights: Rights | None = None
+    psams: PsamRoom = field(default_factory=PsamRoom)
+
+
+class Desk:
+    """The place where one connection is served. One thread uses it."""
+
+    def __init__(self, room: Room, peer: Peer) -> None:
+        self._room = room
+        self._peer = peer
+        self._channels: OrderedDict[int, IssuerChannelKeys] = OrderedDict()
+        self._channels_opened = 0
+
+    def answer(self, frame: Frame) -> bytes:
+        """The answer to one message, whatever it says."""
+        number, what = messages.request_number(frame), "a message"
+        try:
+            if self._room.rights:
+                self._room.rights.check_peer(self._peer)
+            request = messages.decode_request(frame)
+            what = request.operation.name
+            if self._room.rights:
+                self._room.rights.check(self._peer, request.operation, request.arguments)
+            result = self._do(request.operation, request.arguments)
+            return messages.encode_result(number, request.operation, result)
+        except CardcoreError as error:
+            self._log(EventKind.REFUSED, what, f"{type(error).__name__}: {error}")
+            return messages.encode_error(number, error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not end the service
+            self._log(EventKind.FAILED, what, class_and_place(error))
+            return messages.encode_error(
+                number,
+                KeyServiceUnavailableError(
+                    f"the key service failed inside {what}; its log says where. Nothing was done."
+                ),
+            )
+
+    def _log(self, kind: EventKind, what: str, why: str) -> None:
+        self._room.log(Event(kind, self._peer.shown, what, why))
+
+    def _do(self, operation: messages.Operation[Any], arguments: tuple[Any, ...]) -> object:
+        name, keys = operation.name, self._room.keys()
+        if name.startswith("channel_"):
+            handle, *rest = arguments
+            return getattr(self._channel(handle), name.removeprefix("channel_"))(*rest)
+        if name.startswith("psam_"):
+            return self._ask_psam(operation, arguments, keys.masters)
+        service = keys.service
+        if operation is messages.OPEN_CHANNEL:
+            return self._open_channel(service.open_channel(*arguments))
+        if operation is messages.PROVE_TACS:
+            with self._room.proofs:
+                return service.prove_tacs(*arguments)
+        result = getattr(service, name)(*arguments)
+        # The usage of a card's key is that of the master the client named.
+        return result.value if isinstance(result, Key) else result
+
+    def _ask_psam(
+        self,
+        operation: messages.Operation[Any],
+        arguments: tuple[Any, ...],
+        masters: MasterKeys,
+    ) -> object:
+        psams, (first, *rest) = self._room.psams, arguments
+        if operation is messages.PSAM_TRANSMIT:
+            return psams.transmit(first, *rest)
+        if operation is messages.PSAM_RESET:
+            psams.reset(first)
+            return None
+        if operation is messages.PSAM_WAKE:
+            return psams.wake(masters, first)
+        if operation is messages.PSAM_RENEW:
+            return psams.renew(masters, first)
+        return psams.make(masters, first, *rest)
+
+    def _open_channel(self, channel: IssuerChannelKeys) -> int:
+        self._channels_opened += 1
+        self._channels[self._channels_opened] = channel
+        if len(self._channels) > CHANNELS_MAX:
+            self._channels.popitem(last=False)
+        return self._channels_opened
+
+    def _channel(self, handle: int) -> IssuerChannelKeys:
+        channel = self._channels.get(handle)
+        if channel is None:
+            raise KeyServiceError(f"channel {handle} is not open on this connection")
+        return channel

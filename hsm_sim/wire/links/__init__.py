@@ -1,0 +1,1 @@
+"""How client and server reach each other: addresses, connections, TLS."""

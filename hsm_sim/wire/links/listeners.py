@@ -1,0 +1,182 @@
+"""Sockets that are waited at, and who may speak there.
+
+Decides who is let in: on a Unix socket the user the service runs as, under TLS whoever has a
+certificate of the clients' authority, and on the loopback port of host commands any program of
+this machine. Leaves what is said to `server`, and what each may do to `rights`.
+"""
+
+import os
+import socket
+import ssl
+import stat
+import struct
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from hsm_sim.wire.codec.streams import Deadline, close_gently
+from hsm_sim.wire.links.addresses import PATH_BYTES_MAX
+from hsm_sim.wire.links.tls import peer_subject, refusal
+from hsm_sim.wire.rights import LOOPBACK, Peer, certificate_peer
+
+_BACKLOG = 64
+_LOOPBACK = ("127.0.0.1", "::1")
+_CREDENTIALS = struct.Struct("iII")  # struct ucred: process, user, group
+
+
+class Dialect(StrEnum):
+    """What is spoken at a listener."""
+
+    FRAMES = "frames"  # our own: `frames` and `messages`
+    HOST_COMMANDS = "host-commands"  # a length of two bytes and a command: `host_commands`
+
+
+class ListenError(OSError):
+    """A place that cannot be listened at; the message says what to do."""
+
+
+class TurnedAwayError(Exception):
+    """Somebody who is not let in, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket that waits for connections."""
+
+    stream: socket.socket
+    dialect: Dialect
+    context: ssl.SSLContext | None = None
+    #: Where it is, also when it is closed.
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        place = self.stream.getsockname()
+        if isinstance(place, str):
+            name = f"unix:{place}"
+        else:
+            name = f"{'tcp' if self.context is None else 'tls'}:{place[0]}:{place[1]}"
+        object.__setattr__(self, "name", name)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def port(self) -> int:
+        """The port of a TCP listener."""
+        return int(self.stream.getsockname()[1])
+
+    def close(self) -> None:
+        """Stop waiting; a Unix socket vanishes from its folder. Once is as good as twice."""
+        if self.stream.fileno() < 0:
+            return
+        name = self.stream.getsockname()
+        self.stream.close()
+        if isinstance(name, str):
+            with suppress(FileNotFoundError):
+                Path(name).unlink()
+
+
+def listen_unix(path: Path, dialect: Dialect = Dialect.FRAMES) -> Listener:
+    """Wait at a socket in the file system, for this user only (mode 0600).
+
+    A socket that a killed service left behind is taken over. Raises `ListenError`.
+    """
+    if len(os.fsencode(path)) > PATH_BYTES_MAX:
+        raise ListenError(f"{path}: too long for a socket, at most {PATH_BYTES_MAX} bytes")
+    _clear(path)
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # The mode is right from the first moment on; the mask is put back for what else writes files.
+    mask = os.umask(0o177)
+    try:
+        stream.bind(str(path))
+    except OSError as error:
+        stream.close()
+        raise ListenError(f"{path}: {error.strerror}. Is the folder there and writable?") from None
+    finally:
+        os.umask(mask)
+    stream.listen(_BACKLOG)
+    return Listener(stream, dialect)
+
+
+def _clear(path: Path) -> None:
+    """Remove what a killed service left behind."""
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return  # what is wrong with the folder is said when the socket is made
+    if not stat.S_ISSOCK(mode):
+        raise ListenError(f"{path}: there is a file of that name, and it is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise ListenError(f"{path}: another key service serves there already; stop it first")
+
+
+def listen_tls(host: str, port: int, context: ssl.SSLContext) -> Listener:
+    """Wait at a TCP port under TLS. Raises `ListenError`."""
+    return Listener(_bind(host, port), Dialect.FRAMES, context)
+
+
+def listen_loopback(host: str, port: int) -> Listener:
+    """Wait for host commands at a TCP port of this machine. Raises `ListenError`.
+
+    That dialect asks for no proof of who speaks it, as the devices it comes from, so no other
+    machine may reach it; a Unix socket keeps other users of this one away as well.
+    """
+    if host not in _LOOPBACK:
+        raise ListenError(f"{host}: host commands are served to this machine only: 127.0.0.1")
+    return Listener(_bind(host, port), Dialect.HOST_COMMANDS)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        host.encode("idna")
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except UnicodeError:
+        raise ListenError(f"{host}:{port}: that is no name of a host") from None
+    except OSError as error:
+        raise ListenError(f"{host}:{port}: {error.strerror}. Is the port taken?") from None
+
+
+def admit(
+    listener: Listener, stream: socket.socket, deadline: Deadline
+) -> tuple[socket.socket, Peer]:
+    """The connection to speak on, and who is there. Raises `TurnedAwayError`, `OSError`; the
+    connection is closed then.
+    """
+    if stream.family == socket.AF_UNIX:
+        process, user, _ = _CREDENTIALS.unpack(
+            stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        )
+        if user != os.geteuid():
+            stream.close()
+            raise TurnedAwayError(f"user {user} is not the user of the key service")
+        return stream, Peer(f"user {user}, process {process}", (f"user:{user}",))
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if listener.context is None:
+        return stream, Peer(peer_name(stream), (LOOPBACK,))
+    where = peer_name(stream)
+    secured = listener.context.wrap_socket(stream, server_side=True, do_handshake_on_connect=False)
+    try:
+        secured.settimeout(deadline.left_seconds())
+        secured.do_handshake()
+    except OSError as error:
+        close_gently(secured)
+        why = refusal(error) if isinstance(error, ssl.SSLError) else type(error).__name__
+        raise TurnedAwayError(f"{where}: TLS: {why}") from None
+    return secured, certificate_peer(peer_subject(secured), where)
+
+
+def peer_name(stream: socket.socket) -> str:
+    """Where a connection comes from, as far as the system knows."""
+    try:
+        name = stream.getpeername()
+    except OSError:
+        return "nobody any more"
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unix"

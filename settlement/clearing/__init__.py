@@ -1,0 +1,1 @@
+"""What the buckets found, reduced to shares and totals (pure)."""

@@ -1,0 +1,1 @@
+"""The settlement day: which one is open, what a run is made of, what closing it stores (pure)."""

@@ -1,0 +1,120 @@
+"""What closing a settlement day (日终关闭) stores.
+
+Decides everything a closed day consists of, and the document under its seal. Leaves keeping it to
+the store. Entries are posted at close and not before.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from settlement.clearing.tally import DiscountRow
+from settlement.days.run import FORMAT, GapRow, RunInputs, RunReport
+from settlement.intake.answers import FileRow
+from settlement.ledger.entries import (
+    ChainEnd,
+    Entry,
+    Position,
+    chain_end,
+    net_positions,
+    post_day,
+)
+from settlement.seal import GENESIS, Sealable, canonical_json, digest
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedDay:
+    """A closed day. Its seal covers everything that was stored with it."""
+
+    settlement_day: date
+    run_id: str
+    output_hash: str
+    ledger_root: str
+    previous_seal: str
+    seal: str
+    closed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeState:
+    """What the store holds at the moment of deciding."""
+
+    last_closed: ClosedDay | None
+    ready: tuple[FileRow, ...]
+    ledger_end: ChainEnd
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePlan:
+    """Everything closing a day stores, in one transaction."""
+
+    day: ClosedDay
+    document: Sealable
+    files: tuple[FileRow, ...]
+    entries: tuple[Entry, ...]
+    positions: tuple[Position, ...]
+    gaps: tuple[GapRow, ...]
+    discounts: tuple[DiscountRow, ...]
+
+
+def plan_close(
+    report: RunReport,
+    inputs: RunInputs,
+    previous: ClosedDay | None,
+    ledger_end: ChainEnd,
+    closed_at: datetime,
+) -> ClosePlan:
+    """The closed day: entries, positions and the document under its seal."""
+    run = report.run
+    assert run.run_id == inputs.run_id
+    entries = post_day(run.settlement_day, report.buckets, report.participants, ledger_end)
+    positions = net_positions(entries)
+    root = chain_end(entries, ledger_end).hash
+    previous_seal = GENESIS if previous is None else previous.seal
+    document: Sealable = {
+        "format": FORMAT,
+        "settlement_day": run.settlement_day,
+        "closed_at": closed_at,
+        "previous_seal": previous_seal,
+        "run_id": run.run_id,
+        "inputs": inputs.content(),
+        "file_rows": [[row.file.content_hash, row.row_hash] for row in inputs.files],
+        "outputs": [list(each) for each in run.outputs],
+        "output_hash": run.output_hash,
+        "totals": run.totals,
+        "ledger_root": root,
+        "positions": [
+            [each.account, each.gross_debit_fen, each.gross_credit_fen, each.net_fen]
+            for each in positions
+        ],
+        "gaps": digest([_gap_content(each) for each in report.gaps]),
+        "discounts": [
+            [each.operator, each.fare_class, each.record_count, each.tariff_fen, each.charged_fen]
+            for each in report.discounts
+        ],
+    }
+    day = ClosedDay(
+        settlement_day=run.settlement_day,
+        run_id=run.run_id,
+        output_hash=run.output_hash,
+        ledger_root=root,
+        previous_seal=previous_seal,
+        seal=digest(document),
+        closed_at=closed_at,
+    )
+    return ClosePlan(day, document, inputs.files, entries, positions, report.gaps, report.discounts)
+
+
+def encode_seal(plan: ClosePlan) -> bytes:
+    """The sealed document of a day as the office keeps it beside the database."""
+    return canonical_json({"document": plan.document, "seal": plan.day.seal}) + b"\n"
+
+
+def is_current(inputs: RunInputs, state: OfficeState) -> bool:
+    """Whether a run still stands on the last closed day and exactly the files ready now."""
+    last_run = None if state.last_closed is None else state.last_closed.run_id
+    ready = tuple(row.file.content_hash for row in state.ready)
+    return (last_run, ready) == (inputs.previous_run, inputs.file_hashes)
+
+
+def _gap_content(gap: GapRow) -> Sealable:
+    return {name: getattr(gap, name) for name in gap.__slots__}

@@ -1,0 +1,1 @@
+"""Records as columns: how they are read, kept and proven."""

@@ -1,0 +1,125 @@
+"""DuckDB as settlement uses it: one thread, bounded memory, the same bytes every time.
+
+Decides the settings under which Parquet files come out identical on every machine and run, that a
+file appears whole or not at all, and under which names SQL knows the closed words of the product.
+Leaves what is in the tables to its callers. SQL stands in `sql/`, one file a step.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from cardcore.keys import ProofReason
+from cardcore.records.record import RecordFlag, RecordKind, Sector
+from settlement.dispositions import Disposition, GapState, Note, Reason
+
+#: Memory of one task. Two run beside each other on a small machine and must leave room there.
+TASK_MEMORY = "700MB"
+
+_WORDS = {
+    "reason": Reason,
+    "disposition": Disposition,
+    "note": Note,
+    "gap": GapState,
+    "proof": ProofReason,
+    "kind": RecordKind,
+    "sector": Sector,
+    "flag": RecordFlag,
+}
+
+
+@contextmanager
+def connect(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty in-memory database. What does not fit into memory spills into `scratch`."""
+    connection = duckdb.connect(
+        config={
+            "threads": 1,  # with ORDER BY the only way to one sequence of bytes
+            "memory_limit": TASK_MEMORY,
+            "temp_directory": str(scratch / "spill"),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def define_words(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give SQL the numbers of the closed words, as `reason_tac_wrong()` or `kind_load()`."""
+    statements = [
+        f"CREATE MACRO {prefix}_{member.name.lower()}() AS {member.value};"
+        for prefix, words in _WORDS.items()
+        for member in words
+    ]
+    connection.execute("".join(statements))
+    run_script(connection, "macros")
+
+
+def run_script(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Run `settlement/reconciliation/sql/<name>.sql`, statement by statement."""
+    connection.execute(
+        resources.files("settlement.reconciliation")
+        .joinpath("sql", f"{name}.sql")
+        .read_text("utf-8")
+    )
+
+
+def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> None:
+    """Hand arguments to scripts, which read them by `getvariable('name')`."""
+    for name, value in values.items():
+        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+
+
+def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> str:
+    """Write the rows of a query (which must say its ORDER BY) and return the file's SHA-256.
+
+    The file is complete and durable before it takes its name, so a task killed half-way leaves
+    nothing that looks finished, and a repeated one writes the same bytes over it.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    connection.sql(query).write_parquet(str(partial), compression="zstd")
+    with partial.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        os.fsync(stream.fileno())
+    partial.replace(path)
+    return digest
+
+
+def write_tables(
+    connection: duckdb.DuckDBPyConnection, queries: Mapping[str, str], folder: Path
+) -> tuple[tuple[str, str], ...]:
+    """Write `folder/<name>.parquet` for each query; returns (file name, SHA-256) in that order."""
+    return tuple(
+        (f"{name}.parquet", write_parquet(connection, query, folder / f"{name}.parquet"))
+        for name, query in queries.items()
+    )
+
+
+def insert(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]
+) -> None:
+    """Append rows to a table of ours, all at once: one list a column."""
+    if not rows:
+        return
+    types = connection.execute(f"SELECT column_type FROM (DESCRIBE {table})").fetchall()  # noqa: S608 - the table's name is ours
+    cells = ", ".join(f"unnest(${i}::{kind}[])" for i, (kind,) in enumerate(types, 1))
+    connection.execute(
+        f"INSERT INTO {table} SELECT {cells}",
+        [list(column) for column in zip(*rows, strict=True)],
+    )
+
+
+def register(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, NDArray[np.generic]]
+) -> None:
+    """Show equally long NumPy columns to SQL as a table, without copying them."""
+    connection.register(name, dict(columns))

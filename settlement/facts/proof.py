@@ -1,0 +1,106 @@
+"""TAC proof of a whole file: its records as columns to the key service, one answer byte a record.
+
+Decides which of the key service's answers are believed. Leaves which bytes stand under a TAC to the
+record, what an answer means to reconciliation, and keys to the key service.
+
+The city knows its TAC keys by their check values (密钥校验值). A key service that was loaded with
+other bytes, or lacks a version, must never make a record look forged, so
+
+* no answer is believed under a version that is held with another check value than registered,
+* that a TAC is wrong, or of another version, is believed only when the named version is registered
+  and every registered version that was not destroyed is held as registered,
+* that it holds is believed also under a version not registered yet; a key that proves most of the
+  records of a file that name it has shown that it is the cards' key, and is registered so.
+
+Whatever is not believed becomes `UNKNOWN_VERSION`: the record is held until it can be judged.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cardcore.errors import KeyServiceUnavailableError
+from cardcore.keys import KeyDescription, KeyService, KeyState, KeyUsage, ProofReason
+from cardcore.records import record as layout
+from settlement.facts.columns import UNJUDGED, record_rows, tac_columns
+from settlement.registry import TacKeyRow
+
+Answers = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One `ProofReason` byte a record, and the keys not registered yet that showed themselves."""
+
+    answers: bytes
+    shown: tuple[TacKeyRow, ...] = ()
+
+
+def prove_records(
+    records: bytes, key_service: KeyService, label: str, registered: Sequence[TacKeyRow]
+) -> Proof:
+    """Prove 192-byte records, in their order. `label` names the city's TAC keys.
+
+    Raises what the port raises: `UnknownKeyError` when no such key is held,
+    `KeyServiceUnavailableError` when the service does not answer, or changed its keys meanwhile.
+    """
+    rows = record_rows(records)
+    answers = np.zeros(len(rows), np.uint8)
+    if not len(rows):
+        return Proof(b"")
+    held = key_service.describe_keys(KeyUsage.TAC, label)
+    for numbers, column in tac_columns(records):
+        if len(column):
+            proven = key_service.prove_tacs(label, column)
+            assert len(proven) == len(column), (len(proven), len(column))
+            answers[numbers] = np.frombuffer(proven, np.uint8)
+    if key_service.describe_keys(KeyUsage.TAC, label) != held:
+        raise KeyServiceUnavailableError(f"the keys of {label} changed while TACs were proven")
+    known = {each.version: each for each in registered if each.label == label}
+    return _believe(answers, rows[:, layout.FIELD["key_version"].offset], held, known)
+
+
+def tac_keys(key_service: KeyService, label: str) -> tuple[TacKeyRow, ...]:
+    """The TAC keys of a city that its key service holds, as they would be registered."""
+    held = key_service.describe_keys(KeyUsage.TAC, label)
+    return tuple(
+        _row(each) for each in held if each.levels == 1 and each.state is not KeyState.DESTROYED
+    )
+
+
+def _row(key: KeyDescription) -> TacKeyRow:
+    return TacKeyRow(key.ref.label, key.ref.version, int(key.algorithm), key.check_value)
+
+
+def _believe(
+    answers: Answers,
+    versions: Answers,
+    held: Sequence[KeyDescription],
+    known: Mapping[int, TacKeyRow],
+) -> Proof:
+    """The answers as far as the keys behind them are known to be the city's."""
+    # A master of the scheme proves no TAC of a card.
+    there = {each.ref.version: _row(each) for each in held if each.levels == 1}
+    other = [v for v, row in known.items() if v in there and there[v] != row]
+    is_whole = not other and all(version in there for version in known)
+    judged = ~np.isin(answers, UNJUDGED)
+    holds = answers == ProofReason.PROVEN
+    shown = tuple(
+        row
+        for version, row in there.items()
+        if version not in known and _shows(versions == version, judged, holds)
+    )
+    shown_versions = [row.version for row in shown]
+    believed = holds & ~np.isin(versions, other)
+    if is_whole:
+        believed |= np.isin(versions, [*known, *shown_versions])
+    answers = np.where(judged & ~believed, np.uint8(ProofReason.UNKNOWN_VERSION), answers)
+    return Proof(answers.astype(np.uint8).tobytes(), shown)
+
+
+def _shows(named: NDArray[np.bool_], judged: NDArray[np.bool_], holds: NDArray[np.bool_]) -> bool:
+    """Whether most of the records that name a version are proven by it."""
+    proven, asked = np.count_nonzero(named & holds), np.count_nonzero(named & judged)
+    return bool(2 * proven > asked)

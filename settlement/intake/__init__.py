@@ -1,0 +1,1 @@
+"""What the office answers to a file, and what it keeps of one (pure)."""

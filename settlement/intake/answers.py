@@ -1,0 +1,195 @@
+"""What is answered to a file, and how a kept one stands in the office.
+
+Decides the closed list of answers in their order of precedence, and the values that go with them.
+Leaves choosing the answer to `settlement.intake.decide`.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import IntEnum
+
+from settlement.seal import Sealable, canonical_json, digest
+
+#: First and last sequence of a hole, both missing.
+SequenceRange = tuple[int, int]
+
+
+class FileAnswer(IntEnum):
+    """The answer to a file, in order of precedence. Numbers are never used again."""
+
+    NOT_A_BATCH = 1
+    VERSION_UNKNOWN = 2
+    TOO_LARGE = 3
+    SENDER_UNKNOWN = 4
+    TRUNCATED = 5
+    TOO_LONG = 6
+    ALTERED = 7
+    SIGNATURE_WRONG = 8
+    TOTALS_WRONG = 9
+    ALREADY_RECEIVED = 10
+    SEQUENCE_CONFLICT = 11
+    WAITING_FOR_GAP = 12
+    ACCEPTED = 13
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the file is in the office's keeping after this answer."""
+        return self >= FileAnswer.WAITING_FOR_GAP or self is FileAnswer.ALREADY_RECEIVED
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether a person must look: two contents claim one place in a sender's sequence."""
+        return self is FileAnswer.SEQUENCE_CONFLICT
+
+    @property
+    def retry_may_help(self) -> bool:
+        """Whether sending the file again, from the sender's own copy, may be answered otherwise."""
+        return self in _RETRY_MAY_HELP
+
+    @property
+    def text_zh(self) -> str:
+        """For people, in Chinese."""
+        return _TEXTS[self][0]
+
+    @property
+    def text_en(self) -> str:
+        """For people, in English."""
+        return _TEXTS[self][1]
+
+
+#: Damage on the way, or a registry that is behind.
+_RETRY_MAY_HELP = frozenset(
+    {
+        FileAnswer.SENDER_UNKNOWN,
+        FileAnswer.TRUNCATED,
+        FileAnswer.TOO_LONG,
+        FileAnswer.ALTERED,
+    }
+)
+
+
+_TEXTS: dict[FileAnswer, tuple[str, str]] = {
+    FileAnswer.NOT_A_BATCH: ("不是批次文件", "this is not a batch file"),
+    FileAnswer.VERSION_UNKNOWN: ("文件版本不识别", "a format version this office does not know"),
+    FileAnswer.TOO_LARGE: ("文件过大", "larger than a batch file may be"),
+    FileAnswer.SENDER_UNKNOWN: ("发送方未登记", "the sender or its key version is not registered"),
+    FileAnswer.TRUNCATED: ("文件不完整", "the file ends too early"),
+    FileAnswer.TOO_LONG: ("文件尾部多余", "bytes follow the end of the file"),
+    FileAnswer.ALTERED: ("文件内容被改动", "the content was altered on the way"),
+    FileAnswer.SIGNATURE_WRONG: ("签名不符", "not signed by the sender it names"),
+    FileAnswer.TOTALS_WRONG: ("合计不符", "the totals are not those of the records"),
+    FileAnswer.ALREADY_RECEIVED: ("重复上传", "received before: the first answer stands"),
+    FileAnswer.SEQUENCE_CONFLICT: ("序号冲突", "another file of this sender has this sequence"),
+    FileAnswer.WAITING_FOR_GAP: ("已收妥, 等待缺号文件", "kept, but earlier files are missing"),
+    FileAnswer.ACCEPTED: ("已收妥", "received and complete"),
+}  # fmt: skip
+assert set(_TEXTS) == set(FileAnswer)
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What the sender is told. `missing` names the sequences to send again, as ranges.
+
+    For a repeated file everything is as the first time, except `answer`; `first_answer` is what
+    was answered then. Sums are fen; a refused file has none.
+    """
+
+    answer: FileAnswer
+    content_hash: str
+    received_at: datetime
+    sender: int | None = None
+    sequence: int | None = None
+    business_day: date | None = None
+    record_count: int = 0
+    debit_fen: int = 0
+    load_fen: int = 0
+    missing: tuple[SequenceRange, ...] = ()
+    detail: str = ""
+    first_answer: FileAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """The row of a kept file: what its header and trailer say, and what was answered first."""
+
+    content_hash: str
+    sender: int
+    sequence: int
+    key_version: int
+    business_day: date
+    created_at: datetime
+    received_at: datetime
+    size_bytes: int
+    record_count: int
+    register_count: int
+    debit_fen: int
+    load_fen: int
+    hash_total: str
+    answer: FileAnswer
+    missing: tuple[SequenceRange, ...]
+
+    def acknowledgement(self) -> Acknowledgement:
+        """The first answer, as it was given."""
+        return Acknowledgement(
+            answer=self.answer,
+            content_hash=self.content_hash,
+            received_at=self.received_at,
+            sender=self.sender,
+            sequence=self.sequence,
+            business_day=self.business_day,
+            record_count=self.record_count,
+            debit_fen=self.debit_fen,
+            load_fen=self.load_fen,
+            missing=self.missing,
+        )
+
+    @property
+    def row_hash(self) -> str:
+        """Covers every field, so that a changed row shows."""
+        return digest({name: self._sealed(name) for name in self.__slots__})
+
+    def _sealed(self, name: str) -> Sealable:
+        value = getattr(self, name)
+        return encode_ranges(value) if name == "missing" else value
+
+
+@dataclass(frozen=True, slots=True)
+class FactFileRow:
+    """One fact file of one batch file: its bucket, its rows, the SHA-256 of its bytes, and how many
+    of its rows could not be judged for want of a key.
+    """
+
+    bucket: int
+    row_count: int
+    sha256: str
+    unjudged_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A kept file as the office holds it."""
+
+    file: StoredFile
+    row_hash: str  # as stored; `file.row_hash` is what it should be
+    facts: tuple[FactFileRow, ...]
+    settlement_day: date | None
+    is_ready: bool
+
+
+def encode_ranges(ranges: tuple[SequenceRange, ...]) -> str:
+    """Ranges as the store keeps them.
+
+    >>> encode_ranges(((3, 3), (5, 9)))
+    '[[3,3],[5,9]]'
+    """
+    return canonical_json([list(each) for each in ranges]).decode()
+
+
+def decode_ranges(text: str) -> tuple[SequenceRange, ...]:
+    """What `encode_ranges` wrote.
+
+    >>> decode_ranges('[[3,3],[5,9]]')
+    ((3, 3), (5, 9))
+    """
+    return tuple((first, last) for first, last in json.loads(text))

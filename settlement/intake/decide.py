@@ -1,0 +1,120 @@
+"""What the office answers to a file: proven, new, in sequence?
+
+Decides the answer from the file's bytes and what is known of its sender. Leaves loading, keeping
+and TAC proof to `settlement.service.receive`. Whether a kept file is ready, i.e. every earlier file
+of its sender is there, is never stored: it is asked of the files present, so the order of arrival
+cannot matter.
+
+A file copied under another sender or sequence needs no answer of its own: both stand under the
+signature, so such a copy has another content hash and fails as altered.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cardcore.records.batch import (
+    FILE_BYTES_MAX,
+    Batch,
+    BatchFaultError,
+    BatchHeader,
+    decode_batch,
+    decode_header,
+)
+from settlement.intake.answers import Acknowledgement, FileAnswer, SequenceRange, StoredFile
+
+
+@dataclass(frozen=True, slots=True)
+class FileHistory:
+    """What the store knows that bears on one file."""
+
+    same_content: StoredFile | None
+    same_sequence: str | None  # content hash of the sender's file with this sequence
+    missing: tuple[SequenceRange, ...]  # sequences below this one that are not there
+
+
+def read_claim(data: bytes, now: datetime) -> BatchHeader | Acknowledgement:
+    """What the first 64 bytes claim, not yet proven, or a refusal."""
+    try:
+        header = decode_header(data)
+    except BatchFaultError as error:
+        return refuse(FileAnswer[error.kind.upper()], data, now, error.reason, None)
+    if header.sequence < 1:
+        return refuse(FileAnswer.NOT_A_BATCH, data, now, "sequences count from 1", header)
+    if len(data) > FILE_BYTES_MAX:
+        reason = f"{len(data)} bytes, at most {FILE_BYTES_MAX}"
+        return refuse(FileAnswer.TOO_LARGE, data, now, reason, header)
+    return header
+
+
+def prove_file(
+    data: bytes, claim: BatchHeader, public_key: bytes | None, now: datetime
+) -> Batch | Acknowledgement:
+    """The file taken apart, proven by itself and by its sender's key, or a refusal.
+
+    `public_key` is None when the sender, or its key version, is not registered.
+    """
+    if public_key is None:
+        reason = f"sender {claim.sender}, key version {claim.key_version}"
+        return refuse(FileAnswer.SENDER_UNKNOWN, data, now, reason, claim)
+    try:
+        return decode_batch(data, public_key)
+    except BatchFaultError as error:
+        return refuse(FileAnswer[error.kind.upper()], data, now, error.reason, claim)
+
+
+def place_file(
+    batch: Batch, size_bytes: int, history: FileHistory, now: datetime
+) -> StoredFile | Acknowledgement:
+    """The row to keep for a proven file, or the answer when nothing is to be kept."""
+    header = batch.header
+    if history.same_content is not None:
+        first = history.same_content.acknowledgement()
+        return replace(first, answer=FileAnswer.ALREADY_RECEIVED, first_answer=first.answer)
+    if history.same_sequence is not None:
+        return _refusal(
+            FileAnswer.SEQUENCE_CONFLICT,
+            batch.content_hash,
+            now,
+            f"sequence {header.sequence} is file {history.same_sequence}",
+            header,
+        )
+    return StoredFile(
+        content_hash=batch.content_hash,
+        sender=header.sender,
+        sequence=header.sequence,
+        key_version=header.key_version,
+        business_day=header.business_day,
+        created_at=header.created_at,
+        received_at=now,
+        size_bytes=size_bytes,
+        record_count=header.record_count,
+        register_count=header.register_count,
+        debit_fen=batch.totals.debit_fen,
+        load_fen=batch.totals.load_fen,
+        hash_total=f"{batch.totals.hash_total:016x}",
+        answer=FileAnswer.WAITING_FOR_GAP if history.missing else FileAnswer.ACCEPTED,
+        missing=history.missing,
+    )
+
+
+def refuse(
+    answer: FileAnswer, data: bytes, now: datetime, detail: str, claim: BatchHeader | None
+) -> Acknowledgement:
+    """A refusal of these bytes. What the claim says of sender and sequence is not proven."""
+    return _refusal(answer, hashlib.sha256(data).hexdigest(), now, detail, claim)
+
+
+def _refusal(
+    answer: FileAnswer, content_hash: str, now: datetime, detail: str, claim: BatchHeader | None
+) -> Acknowledgement:
+    assert not answer.is_kept, answer
+    return Acknowledgement(
+        answer=answer,
+        content_hash=content_hash,
+        received_at=now,
+        sender=claim.sender if claim else None,
+        sequence=claim.sequence if claim else None,
+        business_day=claim.business_day if claim else None,
+        detail=detail,
+    )

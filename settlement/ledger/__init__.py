@@ -1,0 +1,1 @@
+"""Double entry: accounts, movements, entries, positions (pure)."""

@@ -1,0 +1,109 @@
+"""The statement of settled days: totals, operators, fare classes, positions, as people and JSON
+read them. Decides how days add up; every figure comes from the runs and the ledger.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from settlement.city import City
+from settlement.dispositions import Disposition, Note
+from settlement.sectors.fares import NOT_A_FARE, class_name
+from settlement.service.computation import RunOutcome, read_outcome
+from settlement.store.days import load_balances, load_closed_days, load_run
+
+#: Counts and money that add up over days; the others are the city's as they stand at the end.
+SUMMED = (
+    "records", "accepted", "duplicates", "suspended", "rejected", "late",
+    "charged_fen", "tariff_fen", "net_sum_fen",
+)  # fmt: skip
+STANDING = ("gaps_open", "float_fen", "card_balance_fen", "open_gap_fen")
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorLine:
+    """What an operator's accepted taps come to."""
+
+    taps: int
+    tariff_fen: int
+    charged_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Several closed days as one."""
+
+    totals: dict[str, Any]
+    operators: dict[str, OperatorLine]
+    loads: dict[str, int]  # load agent to fen
+    classes: dict[str, int]
+    balances: dict[str, int]  # ledger account to fen, debit positive
+    days: dict[date, str]  # settlement day to output hash
+
+
+def read_statement(city: City, days: Sequence[date]) -> Statement:
+    """The statement of closed days, in order. Days that are not closed are left out."""
+    outcomes: list[RunOutcome] = []
+    hashes: dict[date, str] = {}
+    for closed in load_closed_days(city.database):
+        if closed.settlement_day in days:
+            run = load_run(city.database, closed.run_id)
+            assert run is not None, closed
+            folder = city.run_folder(closed.settlement_day, closed.run_id)
+            outcomes.append(read_outcome(folder, run.outputs))
+            hashes[closed.settlement_day] = closed.output_hash
+    names = {each.code: each.name for each in city.scheme.participants}
+    operators: dict[str, OperatorLine] = {}
+    loads: Counter[str] = Counter()
+    for outcome in outcomes:
+        for code, line in outcome.clearing.operators.items():
+            name = names[code]
+            loads[name] += line.load_fen
+            if line.taps:
+                before = operators.get(name, OperatorLine(0, 0, 0))
+                operators[name] = OperatorLine(
+                    before.taps + line.taps,
+                    before.tariff_fen + line.tariff_fen,
+                    before.charged_fen + line.charged_fen,
+                )
+    return Statement(
+        _totals(outcomes, hashes),
+        dict(sorted(operators.items(), key=lambda item: -item[1].tariff_fen)),
+        {name: amount for name, amount in loads.items() if amount},
+        _classes(outcomes),
+        load_balances(city.database),
+        hashes,
+    )
+
+
+def _totals(outcomes: Sequence[RunOutcome], hashes: dict[date, str]) -> dict[str, Any]:
+    documents = [outcome.clearing.totals.document() for outcome in outcomes]
+    totals: dict[str, Any] = {
+        name: sum(int(str(document[name])) for document in documents) for name in SUMMED
+    }
+    for name in STANDING:
+        totals[name] = documents[-1][name] if documents else 0
+    notes: Counter[str] = Counter()
+    for outcome in outcomes:
+        notes.update(outcome.clearing.totals.notes)
+    totals["notes"] = {name: count for name, count in notes.items() if count}
+    totals["output_hash"] = list(hashes.values())[-1] if hashes else ""
+    return totals
+
+
+def _classes(outcomes: Sequence[RunOutcome]) -> dict[str, int]:
+    """Accepted fares by class. A transfer that was given without its mark stands apart: it is the
+    auditor's list, not a class of passenger.
+    """
+    counts: Counter[str] = Counter()
+    for outcome in outcomes:
+        for bucket in outcome.buckets:
+            for tally in bucket.tallies:
+                if tally.disposition != Disposition.ACCEPTED or tally.fare_class == NOT_A_FARE:
+                    continue
+                unmarked = tally.notes & Note.TRANSFER_MARK_MISSING
+                name = "transfer_unmarked" if unmarked else class_name(tally.fare_class)
+                counts[name] += tally.records
+    return dict(counts.most_common())

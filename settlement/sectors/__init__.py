@@ -1,0 +1,1 @@
+"""One rule file a sector of the city (pure)."""

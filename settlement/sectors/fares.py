@@ -1,0 +1,74 @@
+"""The tariff recheck (V16, V17): which class of the scheme explains each charged fare.
+
+Decides the fare class and its notes for every distinct combination that occurs; there are some
+hundreds where there are millions of records, so the scheme's own function decides each of them,
+the same function the terminals charge by. Leaves joining them back to `bucket`.
+"""
+
+from dataclasses import dataclass
+
+from cardcore.records.record import Concession, RecordKind
+from cardcore.schemes import FareClass, Scheme
+from settlement.dispositions import Note
+
+#: Class codes of decisions: 0 is no fare (a load, an entry, a purchase outside transport).
+NOT_A_FARE = 0
+UNEXPLAINED = 255
+FARE_CLASSES = {
+    1 + 2 * concession + transfer: FareClass(concession, transfer=transfer)
+    for concession in Concession
+    for transfer in (False, True)
+}
+_CODES = {fare_class: code for code, fare_class in FARE_CLASSES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Fare:
+    """What a record says of its fare; amounts in fen, `transfer` is the record's mark."""
+
+    kind: RecordKind
+    tariff_fen: int
+    amount_fen: int
+    transfer: bool
+    concession: Concession
+
+
+def class_name(code: int) -> str:
+    """Name of a class code for reports.
+
+    >>> class_name(2), class_name(UNEXPLAINED), class_name(NOT_A_FARE)
+    ('adult_transfer', 'unexplained', 'no_fare')
+    """
+    if code in FARE_CLASSES:
+        return FARE_CLASSES[code].name
+    return "unexplained" if code == UNEXPLAINED else "no_fare"
+
+
+def judge_fare(fare: Fare, scheme: Scheme) -> tuple[int, Note]:
+    """Class code and notes of a fare in transport.
+
+    Above the full tariff no class is looked for: that is a reason of its own, OVERCHARGED.
+    """
+    fare_class = scheme.explain_fare(
+        fare.kind, fare.tariff_fen, fare.amount_fen, transfer_mark=fare.transfer
+    )
+    if fare_class is None:
+        is_below = fare.amount_fen <= fare.tariff_fen
+        return UNEXPLAINED, Note.FARE_UNEXPLAINED if is_below else Note(0)
+    if fare.kind is RecordKind.ENTRY:
+        return NOT_A_FARE, Note(0)
+    notes = Note(0)
+    if fare_class.transfer and not fare.transfer:
+        notes |= Note.TRANSFER_MARK_MISSING
+    if not _explains_itself(fare, scheme):
+        notes |= Note.CLASS_DIFFERS
+    return _CODES[fare_class], notes
+
+
+def _explains_itself(fare: Fare, scheme: Scheme) -> bool:
+    """Whether the record's own concession explains the fare, with or without a transfer."""
+    return any(
+        scheme.fare_fen(fare.kind, fare.tariff_fen, each) == fare.amount_fen
+        for each in scheme.classes[fare.transfer]
+        if each.concession is fare.concession
+    )

@@ -1,0 +1,87 @@
+"""Run a clearing: nothing is posted by it.
+
+Owns the commit points of a run: its registry and review, named by their bytes; output files, whose
+names and bytes follow from its inputs; one row. A process killed at any of them leaves only what a
+repeat uses again or sweeps away.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+from cardcore.keys import KeyService
+from settlement.city import City
+from settlement.days.closing import (
+    ClosedDay,
+)
+from settlement.days.opening import DayAnswer
+from settlement.days.run import RunInputs, RunReport, StoredRun
+from settlement.engine import Engine
+from settlement.errors import RunDiffersError
+from settlement.service.gathering import closed_inputs, gather_inputs
+from settlement.service.runs import compute_run, damaged_outputs, read_report
+from settlement.store import days as day_store
+from settlement.watching import OnProgress, OnStep, be_silent, pass_by
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A cleared day, provisional until it is closed. `totals` has the keys of the command line."""
+
+    run: StoredRun
+    is_closed: bool
+    file_count: int
+
+
+def run_clearing(
+    city: City,
+    settlement_day: date | None,
+    key_service: KeyService,
+    engine: Engine,
+    on_step: OnStep = pass_by,
+    on_progress: OnProgress = be_silent,
+) -> RunResult | DayAnswer:
+    """Clear every ready file into the open day, or the stated one; nothing is posted yet.
+
+    Records that could not be judged before are asked about again, which may raise
+    `KeyServiceUnavailableError` with nothing changed. The same inputs give the stored result, its
+    bytes verified. A closed day is computed again, aside, and must come out the same; otherwise
+    `RunDiffersError`.
+    """
+    with city.clearing():
+        for day in day_store.load_closed_days(city.database):
+            if day.settlement_day == settlement_day:
+                return _clear_again(city, day, engine, on_progress)
+        inputs = gather_inputs(city, settlement_day, key_service)
+        if isinstance(inputs, DayAnswer):
+            return inputs
+        on_step("inputs_kept")
+        run = provide_run(city, inputs, engine, on_step, on_progress).run
+    return RunResult(run, is_closed=False, file_count=len(inputs.files))
+
+
+def provide_run(
+    city: City, inputs: RunInputs, engine: Engine, on_step: OnStep, on_progress: OnProgress
+) -> RunReport:
+    """The run of these inputs: the stored one when its bytes are whole, else computed."""
+    folder = city.run_folder(inputs.settlement_day, inputs.run_id)
+    stored = day_store.load_run(city.database, inputs.run_id)
+    if stored is not None and not damaged_outputs(folder, stored):
+        return read_report(inputs, stored, folder)
+    report = compute_run(city, inputs, folder, engine, on_progress)
+    on_step("outputs_kept")
+    if stored is not None and stored != report.run:
+        raise RunDiffersError(stored.run_id, stored.output_hash, report.run.output_hash)
+    day_store.save_run(city.database, report.run)
+    on_step("run_kept")
+    return report
+
+
+def _clear_again(city: City, day: ClosedDay, engine: Engine, on_progress: OnProgress) -> RunResult:
+    stored = day_store.load_run(city.database, day.run_id)
+    assert stored is not None, day  # the database refers to it
+    inputs = closed_inputs(city, day, stored)
+    with city.scratch("again") as scratch:
+        again = compute_run(city, inputs, scratch, engine, on_progress).run
+    if again != stored:
+        raise RunDiffersError(day.run_id, stored.output_hash, again.output_hash)
+    return RunResult(stored, is_closed=True, file_count=len(inputs.files))

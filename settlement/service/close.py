@@ -1,0 +1,109 @@
+"""Close a day.
+
+Owns the commit points of a close: the sealed document; one SQL transaction with everything the day
+consists of. Two who close at once get the same closed day.
+"""
+
+import shutil
+from datetime import UTC, date, datetime
+
+from cardcore.keys import KeyService
+from settlement.city import City
+from settlement.days.closing import (
+    ClosedDay,
+    ClosePlan,
+    OfficeState,
+    encode_seal,
+    is_current,
+    plan_close,
+)
+from settlement.days.opening import DayAnswer
+from settlement.days.run import RunInputs, RunReport
+from settlement.durable import write_durable
+from settlement.engine import Engine
+from settlement.service.clear import provide_run
+from settlement.service.gathering import choose_day, gather_inputs
+from settlement.store import days as day_store
+from settlement.watching import OnProgress, OnStep, be_silent, pass_by
+
+
+def close_day(
+    city: City,
+    settlement_day: date | None,
+    key_service: KeyService,
+    engine: Engine,
+    now: datetime,
+    on_step: OnStep = pass_by,
+    on_progress: OnProgress = be_silent,
+) -> ClosedDay | DayAnswer:
+    """Close the open day, or the stated one, over exactly the files that are ready.
+
+    Two who close at once get the same closed day; so does whoever closes a closed day again. The
+    key service is asked as by `run_clearing`.
+    """
+    now = now.astimezone(UTC)
+    if settlement_day is None:
+        # Chosen once: whoever presses at the same moment means this day and not the next one.
+        office = day_store.load_office(city.database)
+        chosen = choose_day(city, office, None, key_service)
+        if isinstance(chosen, DayAnswer):
+            return chosen
+        settlement_day = chosen
+    with city.clearing():
+        return _close(city, settlement_day, key_service, engine, now, on_step, on_progress)
+
+
+def _close(
+    city: City,
+    settlement_day: date,
+    key_service: KeyService,
+    engine: Engine,
+    now: datetime,
+    on_step: OnStep,
+    on_progress: OnProgress,
+) -> ClosedDay | DayAnswer:
+    while True:
+        for day in day_store.load_closed_days(city.database):
+            if day.settlement_day == settlement_day:
+                return day
+        inputs = gather_inputs(city, settlement_day, key_service)
+        if isinstance(inputs, DayAnswer):
+            return inputs
+        on_step("inputs_kept")
+        report = provide_run(city, inputs, engine, on_step, on_progress)
+        plan = _store_day(city, inputs, report, now, on_step)
+        if plan is not None:
+            _sweep(city, plan.day)
+            return plan.day
+
+
+def _store_day(
+    city: City, inputs: RunInputs, report: RunReport, now: datetime, on_step: OnStep
+) -> ClosePlan | None:
+    def plan(office: OfficeState) -> ClosePlan | None:
+        if not is_current(inputs, office):
+            return None
+        decided = plan_close(report, inputs, office.last_closed, office.ledger_end, now)
+        # Under the write lock, before the commit: a closed day always has its document, and a
+        # close that is repeated after a crash writes its own over a leftover one.
+        write_durable(city.seal_path(decided.day.settlement_day), encode_seal(decided))
+        on_step("seal_kept")
+        return decided
+
+    stored = day_store.close_day(city.database, plan)
+    on_step("day_kept")
+    return stored
+
+
+def _sweep(city: City, day: ClosedDay) -> None:
+    """Remove what provisional runs left for days that cannot open any more, and what killed tasks
+    left beside the closed run: no row refers to any of it.
+    """
+    closed = {each.run_id for each in day_store.load_closed_days(city.database)}
+    for folder in city.runs_folder(day.settlement_day).parent.iterdir():
+        if date.fromisoformat(folder.name) <= day.settlement_day:
+            for run in folder.iterdir():
+                if run.name not in closed:
+                    shutil.rmtree(run)
+    for leftover in city.run_folder(day.settlement_day, day.run_id).rglob("*.partial"):
+        leftover.unlink()

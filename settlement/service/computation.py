@@ -1,0 +1,182 @@
+"""A whole run: registry, terminals, every bucket, clearing; all of it files in, files out.
+
+Decides the order (terminals first: every bucket asks them which serials clash) and the layout of
+the run's folder. Leaves which files are ready, and what a result is stored for, to the service::
+
+    registry/{terminal,hotlist}.parquet
+    terminals/{conflicts,terminals,terminal_gaps,register_differences}.parquet
+    buckets/<bucket>/{decisions,cards,gaps,loose}.parquet, waiting.parquet where there is any
+    results.json    the tallies, from which everything else can be summed again
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Container
+from dataclasses import asdict, astuple, dataclass
+from datetime import date
+from pathlib import Path
+
+from cardcore.records.batch import DeviceRegister
+from settlement.clearing.tally import BucketResult, Tally
+from settlement.clearing.totals import Clearing, clear, output_hash
+from settlement.engine import Engine
+from settlement.reconciliation.bucket import BucketTask, reconcile_bucket
+from settlement.reconciliation.inputs import FactInput, Review, write_registry
+from settlement.reconciliation.terminals import TerminalResult, TerminalTask, reconcile_terminals
+from settlement.registry import HotlistRow, TerminalRow
+from settlement.seal import canonical_json
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRequest:
+    """A review by its path, and (bucket, facts) of the files of closed days that it names."""
+
+    path: str
+    facts: tuple[tuple[int, FactInput], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """Everything a run is made from. The order in any of the tuples is of no consequence.
+
+    `facts` are (bucket, facts of one file in it); `previous` is the folder of the last closed
+    day's run, `history` those of all closed days. Most runs have no review.
+    """
+
+    settlement_day: date
+    scheme: str
+    bucket_count: int
+    facts: tuple[tuple[int, FactInput], ...]
+    registers: tuple[DeviceRegister, ...]
+    terminals: tuple[TerminalRow, ...]
+    hotlist: tuple[HotlistRow, ...]
+    previous: Path | None
+    history: tuple[Path, ...]
+    review: ReviewRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What a run left: its files (path in the run's folder, SHA-256), sorted, and its clearing."""
+
+    outputs: tuple[tuple[str, str], ...]
+    buckets: tuple[BucketResult, ...]
+    clearing: Clearing
+    output_hash: str
+
+
+def reconcile_run(
+    request: RunRequest, folder: Path, engine: Engine, on_progress: Callable[[int, int], None]
+) -> RunOutcome:
+    """Compute a run into `folder`. `on_progress` hears (tasks done, tasks in all).
+
+    Raises what the engine and the tasks raise; a run that failed is simply computed again.
+    """
+    total = 1 + request.bucket_count
+    outputs = _inside("registry", write_registry(
+        request.terminals, request.hotlist, folder / "registry"
+    ))  # fmt: skip
+    (terminals,) = engine.map(
+        reconcile_terminals,
+        [_terminal_task(request, folder)],
+        lambda done: on_progress(done, total),
+    )
+    assert isinstance(terminals, TerminalResult)
+    outputs += _inside("terminals", terminals.outputs)
+    results = engine.map(
+        reconcile_bucket,
+        [_bucket_task(request, folder, bucket) for bucket in range(request.bucket_count)],
+        lambda done: on_progress(1 + done, total),
+    )
+    for result in results:
+        outputs += _inside(_bucket_folder(result.bucket), result.outputs)
+    outputs += [("results.json", _write_results(results, folder / "results.json"))]
+    return _outcome(tuple(sorted(outputs)), tuple(results))
+
+
+def read_outcome(folder: Path, outputs: tuple[tuple[str, str], ...]) -> RunOutcome:
+    """The outcome of a run computed before; `outputs` are its files as they were stored."""
+    document = json.loads((folder / "results.json").read_bytes())
+    results = tuple(
+        BucketResult(
+            **{
+                **each,
+                "outputs": tuple((name, sha256) for name, sha256 in each["outputs"]),
+                "tallies": tuple(Tally(*row) for row in each["tallies"]),
+            }
+        )
+        for each in document
+    )
+    return _outcome(outputs, results)
+
+
+def decisions_path(folder: Path, bucket: int) -> Path:
+    """Where the decisions of a bucket stand in a run's folder."""
+    return folder / _bucket_folder(bucket) / "decisions.parquet"
+
+
+def gaps_path(folder: Path, bucket: int) -> Path:
+    """Where the gaps of a bucket stand in a run's folder: open ones, and those just filled."""
+    return folder / _bucket_folder(bucket) / "gaps.parquet"
+
+
+def _outcome(outputs: tuple[tuple[str, str], ...], results: tuple[BucketResult, ...]) -> RunOutcome:
+    clearing = clear(results)
+    return RunOutcome(outputs, results, clearing, output_hash(outputs, clearing.totals))
+
+
+def _bucket_folder(bucket: int) -> str:
+    return f"buckets/{bucket:04}"
+
+
+def _inside(folder: str, outputs: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    return [(f"{folder}/{name}", sha256) for name, sha256 in outputs]
+
+
+def _terminal_task(request: RunRequest, folder: Path) -> TerminalTask:
+    return TerminalTask(
+        settlement_day=request.settlement_day,
+        facts=tuple(fact for _, fact in request.facts),
+        registers=request.registers,
+        previous=None if request.previous is None else str(request.previous / "terminals"),
+        history=tuple(
+            str(run / _bucket_folder(bucket))
+            for run in request.history
+            for bucket in range(request.bucket_count)
+        ),
+        registry=str(folder / "registry"),
+        output=str(folder / "terminals"),
+        review=_review(request, range(request.bucket_count)),
+    )
+
+
+def _bucket_task(request: RunRequest, folder: Path, bucket: int) -> BucketTask:
+    name = _bucket_folder(bucket)
+    return BucketTask(
+        bucket=bucket,
+        settlement_day=request.settlement_day,
+        scheme=request.scheme,
+        facts=tuple(fact for each, fact in request.facts if each == bucket),
+        previous=None if request.previous is None else str(request.previous / name),
+        history=tuple(str(run / name) for run in request.history),
+        registry=str(folder / "registry"),
+        conflicts=str(folder / "terminals" / "conflicts.parquet"),
+        output=str(folder / name),
+        review=_review(request, (bucket,)),
+    )
+
+
+def _review(request: RunRequest, buckets: Container[int]) -> Review | None:
+    if request.review is None:
+        return None
+    facts = tuple(fact for each, fact in request.review.facts if each in buckets)
+    return Review(request.review.path, facts)
+
+
+def _write_results(results: list[BucketResult], path: Path) -> str:
+    document = [
+        {**asdict(each), "tallies": [astuple(tally) for tally in each.tallies]} for each in results
+    ]
+    data = canonical_json(document)
+    path.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,111 @@
+"""What a run is made of, gathered: ready files, the registry as it stands, what can be judged by
+now.
+
+Decides nothing itself. Registry and review are kept under their bytes before a run reads them.
+"""
+
+import hashlib
+from dataclasses import replace
+from datetime import date
+
+from cardcore.keys import KeyService
+from settlement.city import City
+from settlement.days.closing import (
+    ClosedDay,
+    OfficeState,
+)
+from settlement.days.opening import DayAnswer, open_day
+from settlement.days.run import RunInputs, StoredRun
+from settlement.durable import write_durable
+from settlement.intake.answers import FileRow
+from settlement.registry import encode_registry
+from settlement.service.review import keep_review
+from settlement.store import days as day_store
+from settlement.store.files import load_day_files
+from settlement.store.registry import load_registry
+
+
+def gather_inputs(
+    city: City, stated: date | None, key_service: KeyService
+) -> RunInputs | DayAnswer:
+    """What a run over the files ready now, and over what can be judged by now, is made of."""
+    office = day_store.load_office(city.database)
+    settlement_day = choose_day(city, office, stated, key_service)
+    if isinstance(settlement_day, DayAnswer):
+        return settlement_day
+    # First the review: a key that shows itself is registered, and the registry is an input too.
+    review = keep_review(city, office, key_service)
+    return _inputs(
+        city, settlement_day, office.last_closed, _keep_registry(city), review, office.ready
+    )
+
+
+def still_made_of(city: City, run: StoredRun) -> bool:
+    """Whether a provisional run is over exactly the files ready now and the registry as it is."""
+    office = day_store.load_office(city.database)
+    inputs = _inputs(
+        city,
+        run.settlement_day,
+        office.last_closed,
+        _keep_registry(city),
+        run.review_sha256,
+        office.ready,
+    )
+    return inputs.run_id == run.run_id
+
+
+def closed_inputs(city: City, day: ClosedDay, run: StoredRun) -> RunInputs:
+    """What a closed day's run was made of, by the rows of its files."""
+    closed = day_store.load_closed_days(city.database)
+    before = [each for each in closed if each.settlement_day < day.settlement_day]
+    return _inputs(
+        city,
+        day.settlement_day,
+        before[-1] if before else None,
+        run.registry_sha256,
+        run.review_sha256,
+        load_day_files(city.database, day.settlement_day),
+    )
+
+
+def _inputs(
+    city: City,
+    settlement_day: date,
+    previous: ClosedDay | None,
+    registry_sha256: str,
+    review_sha256: str | None,
+    files: tuple[FileRow, ...],
+) -> RunInputs:
+    return RunInputs(
+        settlement_day=settlement_day,
+        scheme=city.scheme.name,
+        bucket_count=city.bucket_count,
+        previous_run=None if previous is None else previous.run_id,
+        previous_output_hash=None if previous is None else previous.output_hash,
+        registry_sha256=registry_sha256,
+        review_sha256=review_sha256,
+        files=files,
+    )
+
+
+def choose_day(
+    city: City, office: OfficeState, stated: date | None, key_service: KeyService
+) -> date | DayAnswer:
+    """The stated day, or the one that is open by what is ready or can be judged now."""
+    last = None if office.last_closed is None else office.last_closed.settlement_day
+    ready = [row.file for row in office.ready]
+    has_review = stated is None and not ready and keep_review(city, office, key_service) is not None
+    return open_day(last, ready, stated, has_review=has_review)
+
+
+def _keep_registry(city: City) -> str:
+    """Keep what a run may read of the registry under its hash: a row that is registered later
+    changes later runs only.
+    """
+    held = load_registry(city.database)
+    part = replace(held, senders=(), names=())
+    data = encode_registry(part)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if not city.input_path(sha256).exists():
+        write_durable(city.input_path(sha256), data)
+    return sha256

@@ -1,0 +1,80 @@
+"""Receive a file: prove it, keep it, answer it.
+
+Owns the order of the commit points of a file: raw bytes on the disk under their hash; fact files,
+whose names and bytes follow from the raw file; one SQL transaction that makes the file visible. A
+process killed at any of them leaves only what a repeat uses again.
+"""
+
+from datetime import UTC, datetime
+
+from cardcore.keys import KeyService
+from cardcore.records.batch import Batch
+from settlement.city import City
+from settlement.durable import make_folder, sync_folder, write_durable
+from settlement.facts.columns import write_facts
+from settlement.intake.answers import Acknowledgement, FactFileRow, StoredFile
+from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
+from settlement.service.review import prove_in_city
+from settlement.store.files import add_file, load_history, remember_refusal
+from settlement.store.registry import load_public_key
+from settlement.watching import OnStep, pass_by
+
+
+def receive_file(
+    city: City, data: bytes, key_service: KeyService, now: datetime, on_step: OnStep = pass_by
+) -> Acknowledgement:
+    """Take in one batch file and answer it. `now` carries its zone.
+
+    A refused file changes nothing and is remembered in the audit. Raises
+    `KeyServiceUnavailableError`, with nothing changed, when its TACs cannot be proven now, and
+    `UnknownKeyError` when the key service holds no TAC key of this city.
+    """
+    now = now.astimezone(UTC)
+    answer = _receive(city, data, key_service, now, on_step)
+    if not answer.answer.is_kept:
+        remember_refusal(city.database, answer)
+    return answer
+
+
+def _receive(
+    city: City, data: bytes, key_service: KeyService, now: datetime, on_step: OnStep
+) -> Acknowledgement:
+    claim = read_claim(data, now)
+    if isinstance(claim, Acknowledgement):
+        return claim
+    public_key = load_public_key(city.database, claim.sender, claim.key_version)
+    batch = prove_file(data, claim, public_key, now)
+    if isinstance(batch, Acknowledgement):
+        return batch
+    header = batch.header
+    known = load_history(city.database, batch.content_hash, header.sender, header.sequence)
+    candidate = place_file(batch, len(data), known, now)
+    if isinstance(candidate, Acknowledgement):
+        return candidate
+    proof = prove_in_city(city, batch.records, key_service)
+    on_step("tacs_proven")
+    write_durable(city.raw_path(batch.content_hash), data)
+    on_step("raw_kept")
+    facts = keep_facts(city, batch, proof)
+    on_step("facts_kept")
+
+    def place(history: FileHistory) -> StoredFile | Acknowledgement:
+        # What was true before the proof may have changed: decide on what is true now.
+        decided = place_file(batch, len(data), history, now)
+        on_step("row_decided")
+        return decided
+
+    answer = add_file(city.database, place, candidate, facts)
+    on_step("row_kept")
+    return answer
+
+
+def keep_facts(city: City, batch: Batch, proof: bytes) -> tuple[FactFileRow, ...]:
+    """Write a file's facts, on the disk before this returns."""
+    folder = city.facts_folder(batch.content_hash)
+    make_folder(folder)
+    written = write_facts(batch.records, proof, batch.content_hash, city.bucket_count, folder)
+    sync_folder(folder)
+    return tuple(
+        FactFileRow(each.bucket, each.rows, each.sha256, each.unjudged) for each in written
+    )

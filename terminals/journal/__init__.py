@@ -1,0 +1,1 @@
+"""What a terminal knows after power came back, and what it sends of it."""

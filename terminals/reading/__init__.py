@@ -1,0 +1,1 @@
+"""Any card, read without a key, and any exchange with it, in words."""

@@ -1,0 +1,1 @@
+"""One movement of a purse: the session and its shell."""

@@ -1,0 +1,288 @@
+"""What a terminal decides by itself: whether a card may pass, what became of a torn tap, what is
+written on the card and what stands in the record.
+
+Pure functions over values. Leaves the order of steps to `flow` and the fare to the scheme.
+"""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import Enum, auto
+
+from cardcore.apdu import StatusWord
+from cardcore.crypto import suite_algorithm
+from cardcore.layouts.transit import (
+    CardProperties,
+    LogRecord,
+    PublicInformation,
+    TransitRecord,
+    TransitStatus,
+    TripRecord,
+)
+from cardcore.records.record import (
+    COUNTER_NOT_READ,
+    RecordFlag,
+    RecordKind,
+    TransactionRecord,
+    TransactionType,
+)
+from terminals.tap.commands import Initialised
+from terminals.tap.flow import Role
+from terminals.taps import Hotlist, TapOutcome, TapRequest
+
+#: How long after a tear a tap of the same card at the same device, for the same amount, is taken
+#: as the second try of the same wish. A passenger told to tap again does so within seconds; a ride
+#: back on the same bus comes later.
+SECOND_TRY_SECONDS_MAX = 120
+#: Types that count with the online counter (圈存, 圈提, 修改透支限额); all others are offline.
+ONLINE_TYPES = frozenset({0x01, 0x02, 0x03, 0x07})
+NO_TERMINAL = "0" * 12
+
+_SELECT_REFUSALS: dict[int, TapOutcome] = {
+    StatusWord.FUNCTION_NOT_SUPPORTED: TapOutcome.CARD_BLOCKED,
+    StatusWord.FILE_INVALIDATED: TapOutcome.CARD_BLOCKED,
+    StatusWord.APPLICATION_PERMANENTLY_BLOCKED: TapOutcome.CARD_BLOCKED,
+}
+_PURSE_REFUSALS: dict[int, TapOutcome] = {
+    StatusWord.FUNCTION_NOT_SUPPORTED: TapOutcome.CARD_BLOCKED,
+    StatusWord.APPLICATION_PERMANENTLY_BLOCKED: TapOutcome.CARD_BLOCKED,
+    StatusWord.INSUFFICIENT_FUNDS: TapOutcome.INSUFFICIENT_FUNDS,
+    StatusWord.COUNTER_OR_AMOUNT_LIMIT: TapOutcome.CARD_LIMIT,
+    StatusWord.PURSE_KEY_INDEX_WRONG: TapOutcome.CARD_KEY_UNKNOWN,
+}
+#: Words a card gives before it has written anything. After any other word of refusal (a memory
+#: failure, a word no standard names) the purse may have moved, so the tap stays open.
+UNTOUCHED_WORDS: AbstractSet[int] = frozenset(
+    {
+        *(StatusWord.WRONG_LENGTH, StatusWord.STATE_INVALID, StatusWord.SECURITY_NOT_SATISFIED),
+        *(StatusWord.CONDITIONS_NOT_SATISFIED, StatusWord.DATA_WRONG, StatusWord.P1P2_WRONG),
+        *(StatusWord.FUNCTION_NOT_SUPPORTED, StatusWord.INS_NOT_SUPPORTED),
+        *(StatusWord.CLA_NOT_SUPPORTED, *_PURSE_REFUSALS, StatusWord.PURSE_MAC_WRONG),
+    }
+)
+
+#: Words by which a PSAM says that it has no key for the card's version or algorithm.
+PSAM_KNOWS_NO_KEY: AbstractSet[int] = frozenset(
+    {StatusWord.KEY_NOT_FOUND, StatusWord.PURSE_KEY_INDEX_WRONG, StatusWord.DATA_WRONG}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A terminal as it stands: who it is, whose it is, and the lists it holds.
+
+    `terminal` is 12 hexadecimal digits, `psam` 20 decimal ones (zeros where there is no PSAM).
+    """
+
+    terminal: str
+    psam: str
+    key_index: int
+    operator: int
+    issuer: bytes  # the home city's issuer id, 8 bytes
+    city_code: str
+    tariff_version: int
+    hotlist: Hotlist
+
+
+def refuse_selection(sw: int) -> TapOutcome:
+    """What a refused SELECT means."""
+    return _SELECT_REFUSALS.get(sw, TapOutcome.CARD_UNREADABLE)
+
+
+def refuse_purse_word(sw: int) -> TapOutcome:
+    """What a refused purse command means."""
+    return _PURSE_REFUSALS.get(sw, TapOutcome.CARD_REFUSED)
+
+
+def refuse_card(
+    public: PublicInformation, properties: CardProperties, device: Device, today: date
+) -> TapOutcome | None:
+    """Whether the card may pass, before its purse is touched; None when it may.
+
+    Order: enabled, valid from, valid to, hotlist, interoperability.
+    """
+    if public.application_version == 0:
+        return TapOutcome.CARD_NOT_ENABLED
+    if today < public.valid_from:
+        return TapOutcome.CARD_NOT_YET_VALID
+    if today > public.valid_to:
+        return TapOutcome.CARD_EXPIRED
+    if public.card_number in device.hotlist.cards:
+        return TapOutcome.CARD_HOTLISTED
+    # A card at home needs no leave to travel.
+    if public.issuer != device.issuer and not properties.interoperable:
+        return TapOutcome.CARD_NOT_INTEROPERABLE
+    return None
+
+
+def broken_sequence(kind: RecordKind, transit: TransitRecord) -> TapOutcome | None:
+    """Which way entry and exit do not follow one another; None when they do."""
+    inside = transit.status == TransitStatus.INSIDE
+    if kind is RecordKind.ENTRY and inside:
+        return TapOutcome.ALREADY_INSIDE
+    if kind is RecordKind.EXIT and not inside:
+        return TapOutcome.NOT_INSIDE
+    return None
+
+
+class Verdict(Enum):
+    """What a log record says of a torn tap."""
+
+    MOVED = auto()
+    NOT_MOVED = auto()
+    OLDER = auto()
+
+
+def judge_torn_tap(draft: TransactionRecord, log: LogRecord | None) -> Verdict:
+    """Whether the purse moved for a torn tap, by one record of the card's log, newest first.
+
+    Loads and debits share the log with a counter each. The card writes log and balance in one
+    step, so the newest record of the tap's own counter decides: a lower counter means that ours
+    was never used, the same counter tells by whom it was used. None stands for "no more records".
+    """
+    if log is None or log.transaction_type == TransactionType.NONE:
+        return Verdict.NOT_MOVED
+    if (log.transaction_type in ONLINE_TYPES) is not draft.is_load or log.counter > draft.counter:
+        return Verdict.OLDER
+    ours = (log.counter, log.terminal, log.time, log.amount_fen)
+    is_ours = ours == (draft.counter, draft.terminal, draft.time, draft.amount_fen)
+    return Verdict.MOVED if is_ours else Verdict.NOT_MOVED
+
+
+def is_second_try(
+    draft: TransactionRecord, role: Role, terminal: str, request: TapRequest, now: datetime
+) -> bool:
+    """Whether a new request is the second try of a torn tap, asked for under another id."""
+    wish = (draft.terminal, draft.kind, draft.amount_fen, draft.tariff_fen)
+    same_wish = wish == (terminal, role.kind, request.fare.charged_fen, request.fare.tariff_fen)
+    age = now - draft.time
+    return same_wish and timedelta(0) <= age <= timedelta(seconds=SECOND_TRY_SECONDS_MAX)
+
+
+def transit_record(
+    role: Role, device: Device, request: TapRequest, answer: Initialised, before: TransitRecord,
+    now: datetime,
+) -> TransitRecord:  # fmt: skip
+    """EF1A as the gate leaves it. The card has one byte for a line; the record has all of it."""
+    operator = device.operator.to_bytes(4, "big") + b"\xff" * 4
+    station = f"{request.place.station:016x}"
+    line = request.place.line & 0xFF
+    if role.kind is RecordKind.ENTRY:
+        return replace(
+            before,
+            transaction_serial=answer.counter,
+            status=TransitStatus.INSIDE,
+            entry_city=device.city_code,
+            entry_operator=operator,
+            entry_station=station,
+            entry_device=device.terminal.zfill(16),
+            entry_time=now,
+            entry_line=line,
+            entry_amount_fen=request.fare.charged_fen,
+            entry_balance_fen=answer.balance_fen,
+        )
+    return replace(
+        before,
+        transaction_serial=answer.counter,
+        status=TransitStatus.OUTSIDE,
+        exit_city=device.city_code,
+        exit_operator=operator,
+        exit_station=station,
+        exit_device=device.terminal.zfill(16),
+        exit_time=now,
+        exit_line=line,
+        actual_amount_fen=request.fare.charged_fen,
+    )
+
+
+def trip_record(
+    role: Role, device: Device, request: TapRequest, answer: Initialised, now: datetime
+) -> TripRecord:
+    """EF1E as gate and bus append it. Line, station and operator are two bytes there."""
+    assert role.trip_type is not None, role
+    assert role.industry is not None, role
+    return TripRecord(
+        trip_type=role.trip_type,
+        terminal=device.terminal.zfill(16),
+        industry=role.industry,
+        line=request.place.line & 0xFFFF,
+        station=request.place.station & 0xFFFF,
+        operator=device.operator & 0xFFFF,
+        amount_fen=request.fare.charged_fen,
+        balance_fen=answer.balance_fen - request.fare.charged_fen,
+        time=now,
+        city=device.city_code,
+        # An acquirer is written as an issuer is, with the first half-byte 1.
+        acquirer=bytes((0x10 | device.issuer[0] & 0x0F,)) + device.issuer[1:],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the session has read by the time the intent is made."""
+
+    public: PublicInformation
+    card_kind: int
+    log: LogRecord | None
+    transit: TransitRecord | None
+    answer: Initialised
+    psam_sequence: int
+    sequence_broken: bool
+
+
+def draft_record(
+    role: Role, device: Device, request: TapRequest, seen: Seen, now: datetime
+) -> TransactionRecord:
+    """The record as it will be; its serial, its TAC and what a later visit adds are still zero.
+
+    The card may show triple DES as 00 or 01; the record names the suite and always says 01.
+    """
+    fare, place, answer, log = request.fare, request.place, seen.answer, seen.log
+    load = role.kind is RecordKind.LOAD
+    flags = RecordFlag.TRANSFER if fare.transfer else RecordFlag(0)
+    if seen.sequence_broken:
+        flags |= RecordFlag.SEQUENCE_EXEMPT
+    algorithm = suite_algorithm(answer.algorithm)
+    assert algorithm is not None, "refused at INITIALIZE"
+    came_in = seen.transit if role.kind is RecordKind.EXIT and not seen.sequence_broken else None
+    return TransactionRecord(
+        kind=role.kind,
+        sector=role.sector,
+        flags=flags,
+        issuer=seen.public.issuer,
+        card_number=seen.public.card_number,
+        card_kind=seen.card_kind,
+        concession=fare.concession,
+        balance_before_fen=answer.balance_fen,
+        balance_after_fen=answer.balance_fen + (fare.charged_fen if load else -fare.charged_fen),
+        online_counter=answer.counter if load else COUNTER_NOT_READ,
+        amount_fen=fare.charged_fen,
+        transaction_type=role.transaction_type,
+        terminal=device.terminal,
+        psam_sequence=seen.psam_sequence,
+        time=now,
+        offline_counter=COUNTER_NOT_READ if load else answer.counter,
+        tariff_fen=fare.tariff_fen,
+        psam=device.psam,
+        terminal_serial=0,
+        operator=device.operator,
+        line=place.line,
+        station=place.station,
+        vehicle=place.vehicle,
+        business_day=request.business_day,
+        entry_terminal=came_in.entry_device[-12:] if came_in else NO_TERMINAL,
+        entry_time=came_in.entry_time if came_in else None,
+        entry_station=int(came_in.entry_station[-8:], 16) if came_in else 0,
+        previous_type=log.transaction_type if log else TransactionType.NONE,
+        previous_counter=log.counter if log else 0,
+        previous_amount_fen=log.amount_fen if log else 0,
+        previous_terminal=log.terminal if log else NO_TERMINAL,
+        previous_time=log.time if log else None,
+        tariff_version=device.tariff_version,
+        hotlist_version=device.hotlist.version,
+        algorithm=algorithm,
+        key_version=answer.key_version,
+        key_index=device.key_index,
+        tac=bytes(4),
+        payload=request.payload,
+    )

@@ -1,0 +1,179 @@
+"""One terminal: carries a session between card, PSAM, load host and journal.
+
+Decides nothing about a tap; it does what the session asks and hands the result back. Leaves the
+waiting for cards and the showing of outcomes to the device.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from cardcore.digits import decode_bcd
+from cardcore.schemes import Scheme
+from terminals.errors import CardRemovedError, JournalFullError, PsamFaultError
+from terminals.journal.journal import Journal, RequestKey
+from terminals.link.connection import CardConnection, Peer, RecordingConnection, Trace, exchange
+from terminals.tap import commands
+from terminals.tap.actions import (
+    Action,
+    FindIntent,
+    Finish,
+    HostAnswer,
+    LoadQuestion,
+    Reply,
+    StoreEnd,
+    StoreIntent,
+    StoreRecord,
+    StoreVoid,
+    TapContext,
+    ToCard,
+    ToPsam,
+)
+from terminals.tap.decisions import Device
+from terminals.tap.flow import Role, State
+from terminals.tap.session import Session
+from terminals.taps import Hotlist, TapOutcome, TapRequest, TapResult
+
+#: What stands in the place of a PSAM number where a load host does the PSAM's part.
+NO_PSAM = "0" * 20
+
+
+@runtime_checkable
+class Authoriser(Protocol):
+    """The load host as a kiosk sees it; `roles.kiosk.LoadHost` is one."""
+
+    def authorise(self, question: LoadQuestion) -> HostAnswer:
+        """Check the card's MAC1 and give MAC2, or refuse."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a terminal is: 12 hexadecimal digits, the PSAM's 20 digits, the purchase key's index."""
+
+    terminal: str
+    psam: str
+    key_index: int
+
+
+def read_psam(psam: CardConnection) -> Identity:
+    """Ask a PSAM who it is; raises `PsamFaultError` when it does not say."""
+    answers = []
+    for command, size in (
+        (commands.read_psam_serial(), 14),
+        (commands.read_psam_terminal(), 6),
+        (commands.select_psam_application(), 0),
+        (commands.read_psam_application(), 25),
+    ):
+        response = exchange(psam, command)
+        if not response.ok or len(response.data) != size:
+            raise PsamFaultError(command.encode().hex().upper(), response.sw)
+        answers.append(response.data)
+    serial, terminal, _, application = answers
+    return Identity(terminal.hex(), decode_bcd(serial[:10]), application[0])
+
+
+def make_device(identity: Identity, scheme: Scheme, operator: int, hotlist: Hotlist) -> Device:
+    """A terminal of an operator in a city."""
+    return Device(
+        terminal=identity.terminal,
+        psam=identity.psam,
+        key_index=identity.key_index,
+        operator=operator,
+        issuer=scheme.issuer,
+        city_code=scheme.city_code,
+        tariff_version=scheme.tariff_version,
+        hotlist=hotlist,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A card in the field, and what is said to it."""
+
+    card: RecordingConnection
+    trace: Trace
+    key: RequestKey
+
+
+class Terminal:
+    """A device of one role. `partner` holds the other half of the keys: a PSAM, or the load host
+    of a kiosk. A journal may serve several terminals, one tap at a time.
+    """
+
+    def __init__(
+        self, role: Role, device: Device, journal: Journal, partner: CardConnection | Authoriser
+    ) -> None:
+        self.device = device
+        self._role = role
+        self._journal = journal
+        self._partner = partner
+        self._psam_sequence: int | None = None
+
+    def tap(self, card: CardConnection, request: TapRequest, now: datetime) -> TapResult:
+        """Do one tap with the card in the field at `now`, the city's wall clock.
+
+        A request that already has its answer gets it again without a word to the card. Faults of
+        PSAM and journal are raised; what was open then is settled on the card's next visit.
+        """
+        key = RequestKey(
+            request.request_id, request.content_hash(self._role.name, self.device.terminal)
+        )
+        known = self._journal.find_answer(key)
+        if known is not None and not known.same_content:
+            return TapResult(TapOutcome.REQUEST_DIFFERS)
+        if known is not None and known.outcome is not None:
+            return TapResult(known.outcome, known.record)
+        context = TapContext(
+            role=self._role,
+            device=self.device,
+            request=request,
+            time=now.replace(microsecond=0),
+            torn_card=None if known is None else known.card_number,
+            psam_sequence=self._psam_sequence,
+        )
+        trace = Trace()
+        visit = _Visit(RecordingConnection(card, Peer.CARD, trace), trace, key)
+        return self._run(Session(context), visit)
+
+    def _run(self, session: Session, visit: _Visit) -> TapResult:
+        try:
+            while not isinstance(action := session.action(), Finish):
+                session.answer(self._do(action, visit))
+        except CardRemovedError:
+            return TapResult(TapOutcome.CARD_REMOVED)
+        except JournalFullError:
+            if session.state is State.STORING_RECORD:
+                # The money has moved. The intent is durable and the next visit completes it, but
+                # whoever runs this terminal must hear of it now.
+                raise
+            return TapResult(TapOutcome.JOURNAL_FULL)
+        finally:
+            self._psam_sequence = session.psam_sequence
+        return action.result
+
+    def _do(self, action: Action, visit: _Visit) -> Reply:
+        journal, trace = self._journal, visit.trace
+        match action:
+            case ToCard(command):
+                return exchange(visit.card, command)
+            case ToPsam(command):
+                assert isinstance(self._partner, CardConnection)
+                return exchange(RecordingConnection(self._partner, Peer.PSAM, trace), command)
+            case LoadQuestion():
+                assert isinstance(self._partner, Authoriser)
+                return self._partner.authorise(action)
+            case FindIntent(card_number):
+                return journal.open_intent(card_number)
+            case StoreIntent(draft):
+                return journal.store_intent(visit.key, draft, trace.take())
+            case StoreRecord(tap, outcome, record, also_answers):
+                other = visit.key if also_answers else None
+                return journal.store_record(tap, outcome, record, trace.take(), other)
+            case StoreVoid(tap):
+                journal.store_void(tap, trace.take())
+            case StoreEnd(tap, state, outcome):
+                journal.store_end(tap, state, outcome, trace.take())
+            case Finish():
+                raise AssertionError(action)
+        return None
