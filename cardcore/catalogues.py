@@ -1,0 +1,18 @@
+"""Catalogues that grow by a file: what the modules of a package offer under one name.
+
+Decides the order (by module name) and nothing else. A new application, device role or sector is
+one new file in its folder; nothing lists it by hand.
+"""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Any
+
+
+def gather(package: ModuleType, attribute: str) -> Iterator[Any]:
+    """The entries of every module of a package that has a tuple of that name."""
+    for name in sorted(each.name for each in iter_modules(package.__path__)):
+        module = import_module(f"{package.__name__}.{name}")
+        yield from getattr(module, attribute, ())

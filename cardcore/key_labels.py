@@ -1,0 +1,44 @@
+"""Labels of keys: every one there is.
+
+Decides under which label a key stands. Leaves which keys stand there to products and ceremonies. A
+city's own label is the name of its scheme; what belongs to a part of the city has an ending.
+"""
+
+#: Keys of the chip itself: its secure channel, and the key of CARD BLOCK.
+CHIP_ENDING = "-chip"
+
+
+def chip_label(city: str) -> str:
+    """The keys of the city's chips.
+
+    >>> chip_label("demo")
+    'demo-chip'
+    """
+    return city + CHIP_ENDING
+
+
+def application_label(city: str, ending: str) -> str:
+    """The keys of one application of the city's cards; `ending` is the application's own.
+
+    >>> application_label("demo", "-purse"), application_label("demo", "")
+    ('demo-purse', 'demo')
+    """
+    return city + ending
+
+
+def maintenance_label(city: str) -> str:
+    """The masters of the PSAMs' own maintenance keys.
+
+    >>> maintenance_label("shenzhen")
+    'shenzhen-psam'
+    """
+    return f"{city}-psam"
+
+
+def sender_label(sender: int) -> str:
+    """The keys under a sender's batch files.
+
+    >>> sender_label(101)
+    'sender-101'
+    """
+    return f"sender-{sender}"
