@@ -5,7 +5,7 @@ the rule to others: terminals charge by it, settlement checks by it, with the sa
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import IntEnum
 
@@ -60,6 +60,9 @@ class Scheme:
     fare_fen: Callable[[RecordKind, int, FareClass], int]
     #: Classes in the order in which they are tried to explain a fare, by transfer mark.
     classes: Mapping[bool, tuple[FareClass, ...]]
+    #: Which purses a device role takes, by the names of their applications, in the order in which
+    #: it asks a card for them. A role that is not named takes what it takes everywhere.
+    purses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def business_day(self, moment: datetime) -> date:
         """The business day a moment belongs to."""
