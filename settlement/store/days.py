@@ -43,33 +43,20 @@ def close_day(
 
     `plan` returns None when what it was computed from is no longer so.
     """
-    with database.write() as connection:
+
+    def decide(connection: Connection) -> ClosePlan | None:
         decided = plan(_office(connection))
-        if decided is None:
-            return None
-        day = decided.day.settlement_day
-        connection.execute(DAYS.insert(), asdict(decided.day))
-        settle_files(connection, [row.file.content_hash for row in decided.files], day)
-        _insert(connection, ENTRIES, [_entry_row(entry) for entry in decided.entries])
-        postings = [
-            _posting_row(entry, each) for entry in decided.entries for each in entry.postings
-        ]
-        _insert(connection, POSTINGS, postings)
-        _insert(connection, POSITIONS, _day_rows(day, decided.positions))
-        _insert(connection, GAPS, _day_rows(day, decided.gaps))
-        _insert(connection, DISCOUNTS, _day_rows(day, decided.discounts))
-        # Provisional runs of this day and of days that can no longer open have served.
-        connection.execute(
-            delete(RUNS).where(
-                RUNS.c.settlement_day <= day, RUNS.c.run_id.not_in(select(DAYS.c.run_id))
-            )
-        )
+        if decided is not None:
+            _keep_day(connection, decided)
         return decided
+
+    return database.write(decide)
 
 
 def save_run(database: Database, run: StoredRun) -> None:
     """Keep a run. The same run may be saved again: a run is a function of its inputs."""
-    with database.write() as connection:
+
+    def keep(connection: Connection) -> None:
         if _run(connection, run.run_id) is None:
             connection.execute(
                 RUNS.insert(),
@@ -83,6 +70,8 @@ def save_run(database: Database, run: StoredRun) -> None:
                     "output_hash": run.output_hash,
                 },
             )
+
+    database.write(keep)
 
 
 def load_run(database: Database, run_id: str) -> StoredRun | None:
@@ -156,6 +145,24 @@ def load_balances(database: Database) -> dict[str, int]:
     with database.read() as connection:
         ordered = query.group_by(POSTINGS.c.account).order_by(POSTINGS.c.account)
         return {account: int(balance) for account, balance in connection.execute(ordered)}
+
+
+def _keep_day(connection: Connection, plan: ClosePlan) -> None:
+    day = plan.day.settlement_day
+    connection.execute(DAYS.insert(), asdict(plan.day))
+    settle_files(connection, [row.file.content_hash for row in plan.files], day)
+    _insert(connection, ENTRIES, [_entry_row(entry) for entry in plan.entries])
+    postings = [_posting_row(entry, each) for entry in plan.entries for each in entry.postings]
+    _insert(connection, POSTINGS, postings)
+    _insert(connection, POSITIONS, _day_rows(day, plan.positions))
+    _insert(connection, GAPS, _day_rows(day, plan.gaps))
+    _insert(connection, DISCOUNTS, _day_rows(day, plan.discounts))
+    # Provisional runs of this day and of days that can no longer open have served.
+    connection.execute(
+        delete(RUNS).where(
+            RUNS.c.settlement_day <= day, RUNS.c.run_id.not_in(select(DAYS.c.run_id))
+        )
+    )
 
 
 def _office(connection: Connection) -> OfficeState:
