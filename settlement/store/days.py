@@ -16,6 +16,7 @@ from settlement.clearing.tally import DiscountRow
 from settlement.days.closing import ClosedDay, ClosePlan, OfficeState
 from settlement.days.run import GapRow, StoredRun
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Position, Posting
+from settlement.people.actions import Actor
 from settlement.seal import canonical_json
 from settlement.store.database import Database
 from settlement.store.files import ready_files, settle_files
@@ -149,7 +150,8 @@ def load_balances(database: Database) -> dict[str, int]:
 
 def _keep_day(connection: Connection, plan: ClosePlan) -> None:
     day = plan.day.settlement_day
-    connection.execute(DAYS.insert(), asdict(plan.day))
+    closed_by = None if plan.day.closed_by is None else plan.day.closed_by.code
+    connection.execute(DAYS.insert(), {**asdict(plan.day), "closed_by": closed_by})
     settle_files(connection, [row.file.content_hash for row in plan.files], day)
     _insert(connection, ENTRIES, [_entry_row(entry) for entry in plan.entries])
     postings = [_posting_row(entry, each) for entry in plan.entries for each in entry.postings]
@@ -176,7 +178,12 @@ def _office(connection: Connection) -> OfficeState:
 
 def _closed_days(connection: Connection) -> tuple[ClosedDay, ...]:
     rows = connection.execute(select(DAYS).order_by(DAYS.c.settlement_day)).mappings()
-    return tuple(ClosedDay(**row) for row in rows)
+    return tuple(_closed_day(row) for row in rows)
+
+
+def _closed_day(row: RowMapping) -> ClosedDay:
+    by = row["closed_by"]
+    return ClosedDay(**{**row, "closed_by": None if by is None else Actor.from_code(by)})
 
 
 def _ledger_end(connection: Connection) -> ChainEnd:

@@ -18,12 +18,15 @@ from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
 from settlement.city import City, create_city
 from settlement.facts.proof import tac_keys
+from settlement.people.actions import Actor
 from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
 from settlement.store.registry import register
 
 DAY = date(2018, 9, 1)
 NOW = datetime(2018, 9, 2, 1, 30, tzinfo=UTC)
 MORNING = datetime(2018, 9, 1, 6)  # noqa: DTZ001 - wall clock of the city
+#: Who closes days and registers rows in tests.
+CLERK = Actor("李雷")
 BUS, METRO, AGENT = 101, 201, 900
 SENDER, OTHER_SENDER, STRANGER = 7, 8, 9
 BUS_TERMINAL, METRO_TERMINAL, KIOSK = "0000000000b1", "0000000000a1", "0000000000c1"

@@ -40,6 +40,7 @@ from tests.settlement.clerk import finish, start_clerk
 from tests.settlement.office import (
     BUS,
     BUS_TERMINAL,
+    CLERK,
     METRO,
     NOW,
     OTHER_SENDER,
@@ -242,7 +243,7 @@ def cleared(city: City, keys: KeyService) -> RunResult:
 
 
 def close(city: City, keys: KeyService) -> ClosedDay:
-    found = close_day(city, None, keys, ENGINE, NOW)
+    found = close_day(city, None, keys, ENGINE, NOW, CLERK)
     assert isinstance(found, ClosedDay)
     return found
 
@@ -254,10 +255,10 @@ def test_a_key_that_comes_is_reason_enough_to_open_the_next_day(office: City) ->
     first = close(office, FIRST)
     for keys in (FIRST, MISHELD):
         assert run_clearing(office, None, keys, ENGINE) is DayAnswer.NOTHING_READY
-        assert close_day(office, None, keys, ENGINE, NOW) is DayAnswer.NOTHING_READY
+        assert close_day(office, None, keys, ENGINE, NOW, CLERK) is DayAnswer.NOTHING_READY
     day = close(office, BOTH)
     assert day.settlement_day == first.settlement_day + timedelta(days=1)
-    assert close_day(office, None, BOTH, ENGINE, NOW) is DayAnswer.NOTHING_READY
+    assert close_day(office, None, BOTH, ENGINE, NOW, CLERK) is DayAnswer.NOTHING_READY
     assert [(each.account, each.gross_debit_fen, each.gross_credit_fen) for each in load_positions(
         office.database, day.settlement_day
     )] == [
