@@ -15,8 +15,8 @@ from settlement.people.actions import Actor, ActorError, ActorKind
 from settlement.service.close import close_day
 from settlement.verification.findings import Invariant
 from settlement.verification.verify import verify
-from tests.settlement.office import CLERK, DAY, NOW, key_service, make_office
-from tests.settlement.test_service import close, receive, two_days_of_files
+from tests.settlement.device_files import CLERK, DAY, NOW, key_service, make_office
+from tests.settlement.service.test_service import close, receive, two_days_of_files
 
 KEYS, ENGINE = key_service(), LocalEngine(1)
 
