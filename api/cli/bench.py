@@ -28,11 +28,13 @@ from api.simulation.issuing import personalise_many
 from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal, TapRole
 from api.simulation.virtual_city import VirtualCity
 from cardcore.issuing.products import SHIPPED, shipped
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import create_city
 from terminals.link.connection import Peer, decode_trace
 from terminals.link.reader_faults import ReaderError
 from terminals.link.vpcd import VirtualReaderMissingError
+
+SCHEME = SCHEMES["demo"]
 
 app = typer.Typer(help="Measure against the budgets. 性能测量。", no_args_is_help=True)
 app.command()(tac)

@@ -14,7 +14,8 @@ from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyServi
 from cardcore.records import batch
 from cardcore.records import record as records
 from cardcore.records.tac import tac_message
-from cardcore.schemes.shenzhen import SCHEME, bus_fare_fen
+from cardcore.schemes import FareClass
+from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
 from settlement.city import City, create_city
@@ -22,6 +23,8 @@ from settlement.facts.proof import tac_keys
 from settlement.people.actions import Actor
 from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
 from settlement.store.registry import register
+
+SCHEME = SCHEMES["shenzhen"]
 
 DAY = date(2018, 9, 1)
 NOW = datetime(2018, 9, 2, 1, 30, tzinfo=UTC)
@@ -222,7 +225,8 @@ class StreetCard:
 
     def bus(self, tariff_fen: int = 200, **changes: object) -> bytes:
         """A bus ride at the adult fare."""
-        fare_fen = bus_fare_fen(tariff_fen)
+        adult = FareClass(records.Concession.ADULT, transfer=False)
+        fare_fen = SCHEME.fare_fen(records.RecordKind.PURCHASE, tariff_fen, adult)
         before = self.balance_fen
         self.balance_fen -= fare_fen
         values: dict[str, object] = {

@@ -14,7 +14,7 @@ import duckdb
 from cardcore.keys import KeyService, ProofReason
 from cardcore.records.batch import HEADER
 from cardcore.records.record import FIELD, RECORD_BYTES
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Reason
@@ -28,6 +28,8 @@ from settlement.store.files import load_files
 from settlement.store.registry import load_registry
 from tests.settlement.device_files import CLERK, DAY, OTHER_SENDER, Street, StreetCard
 from tests.support.auditor import Auditor, Entry
+
+SCHEME = SCHEMES["shenzhen"]
 
 ROTATED = 3  # the first day of version 2, counted from 0
 DAYS = 7

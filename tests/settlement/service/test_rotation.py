@@ -14,7 +14,7 @@ import pytest
 
 from cardcore.keys import KeyService
 from cardcore.records.record import decode_record, encode_record
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.days.opening import DayAnswer
@@ -51,6 +51,8 @@ from tests.settlement.intake.test_intake import disk
 from tests.settlement.job_process import finish, start_clerk
 from tests.settlement.service.rotated_week import DAYS, ROTATED, Audited, make_week
 from tests.settlement.service.test_service import everything_stored
+
+SCHEME = SCHEMES["shenzhen"]
 
 FIRST, BOTH, THIRD = key_service(1), key_service(1, 2), key_service(1, 2, 3)
 MISHELD = key_service(1, 2, misheld=(2,))

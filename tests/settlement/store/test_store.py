@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from cardcore.errors import DecodeError
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import create_city, open_city
 from settlement.errors import CityError
 from settlement.registry import (
@@ -35,6 +35,8 @@ from settlement.store.registry import load_public_key, load_registry, register
 from settlement.store.tables import METADATA
 from tests.settlement.device_files import BUS, METRO, SENDER, make_office, public_registry
 from tests.support.shared import REPOSITORY
+
+SCHEME = SCHEMES["shenzhen"]
 
 
 def test_the_migrations_make_exactly_the_tables_the_code_uses(tmp_path: Path) -> None:
