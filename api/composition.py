@@ -1,12 +1,10 @@
 """The composition root: which provider stands behind each port.
 
-Only this module, and the commands that are the key service's own, name the key service. Everything
-else receives what it needs as an argument. A city's keys carry the name of its scheme as label;
-its senders sign as `sender-<code>`.
+Only this module, the keys of measurements (`api.bench.keys`) and the commands that are the key
+service's own name the key service. Everything else receives what it needs as an argument. A city's
+keys carry the name of its scheme as label; `cardcore.key_labels` has every label there is.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,7 +20,7 @@ from api.settings import (
 )
 from cardcore.errors import KeyStateError
 from cardcore.issuing.products import SHIPPED, key_refs, shipped
-from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
+from cardcore.keys import KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
 from cardcore.schemes import Scheme
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.masters import MasterKeys
@@ -30,12 +28,8 @@ from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import (
     issuer_key_refs,
     published_descriptions,
-    published_key,
     published_vault,
 )
-from hsm_sim.keys.vault import KeyVault
-from hsm_sim.proof.making import make_tacs
-from hsm_sim.proof.workers import ProofWorkers
 from hsm_sim.psam import Psam, PsamProfile, maintenance_label, make_psam, renew_psam
 from hsm_sim.token import open_token
 from hsm_sim.wire.client import RemoteKeyService
@@ -217,32 +211,3 @@ def _refuse_public_keys(settings: Settings, service: KeyService) -> None:
             f"production refuses public test keys: the key service holds {names} and "
             f"{len(public)} in all; load real ones by a ceremony"
         )
-
-
-#: The label of the public TAC keys that `onecard bench tac` measures with; a version is named after
-#: the number of its suite.
-BENCH_LABEL = "bench"
-
-
-def _bench_ref(algorithm: Algorithm) -> KeyRef:
-    return KeyRef(KeyUsage.TAC, BENCH_LABEL, int(algorithm))
-
-
-def bench_tac_master(algorithm: Algorithm) -> bytes:
-    """The public test key of a suite, for baselines that need the bytes."""
-    return published_key(_bench_ref(algorithm))
-
-
-def bench_tacs(algorithm: Algorithm, factors: bytes, messages: bytes, message_bytes: int) -> bytes:
-    """True TACs of records nobody tapped, under the public test key of the suite."""
-    return make_tacs(algorithm, bench_tac_master(algorithm), factors, messages, message_bytes)
-
-
-@contextmanager
-def bench_key_service(processes: int) -> Iterator[KeyService]:
-    """A key service with the public TAC key of every suite, proving on so many processes."""
-    vault = KeyVault({})
-    for algorithm in (Algorithm.PBOC_3DES, Algorithm.SM4, Algorithm.AES):
-        vault.install(_bench_ref(algorithm), bench_tac_master(algorithm), algorithm)
-    with ProofWorkers(processes) as workers:
-        yield InProcessKeyService(vault, prove=workers.prove)

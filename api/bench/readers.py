@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from api.cli.output import progress_bar
 from api.composition import open_key_room
+from api.output import progress_bar
 from api.settings import read_settings
 from api.simulation.single_card import issue_card, load_card, sample_plan
 from cardcore.schemes.demo import SCHEME

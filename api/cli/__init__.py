@@ -8,10 +8,11 @@ from typing import NoReturn
 
 import typer
 
-from api.cli import bench, city, clearing, doctor, explain, files, proof, taps
+from api.bench import commands as bench
+from api.cli import city, clearing, doctor, explain, files, proof, taps
 from api.cli.card import commands as card
 from api.cli.hsm import commands as hsm
-from api.cli.output import EXIT_REFUSED, EXIT_USAGE, console_error
+from api.output import EXIT_REFUSED, EXIT_USAGE, console_error
 from api.settings import SettingsRefusedError
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import InsecureKeyServiceWarning

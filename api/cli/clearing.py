@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import (
+from api.cli.session import EngineName, EngineOption, WorkersOption, open_engine, open_office
+from api.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
     DataOption,
@@ -17,7 +18,6 @@ from api.cli.output import (
     progress_bar,
     refuse,
 )
-from api.cli.session import EngineName, EngineOption, WorkersOption, open_engine, open_office
 from settlement.days.opening import DayAnswer
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day

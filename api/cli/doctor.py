@@ -12,8 +12,8 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from api.cli.output import DEFAULT_DATA, EXIT_REFUSED, DataOption, JsonOption, console, print_json
 from api.composition import open_key_room
+from api.output import DEFAULT_DATA, EXIT_REFUSED, DataOption, JsonOption, console, print_json
 from api.settings import KeyServiceKind, Settings, SettingsRefusedError, read_settings
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from cardcore.schemes.demo import SCHEME

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.output import (
+from api.cli.session import open_office
+from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
     EXIT_USAGE,
@@ -22,7 +23,6 @@ from api.cli.output import (
     progress_bar,
     refuse,
 )
-from api.cli.session import open_office
 from cardcore.records.batch import FILE_BYTES_MAX
 from settlement.intake.answers import Acknowledgement
 from settlement.service.receive import receive_file

@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 import typer
 
-from api.cli.output import (
+from api.cli.session import WorkersOption, open_engine, open_office
+from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
     DataOption,
@@ -14,7 +15,6 @@ from api.cli.output import (
     print_json,
     status_line,
 )
-from api.cli.session import WorkersOption, open_engine, open_office
 from settlement.verification.findings import Invariant
 from settlement.verification.verify import verify as verify_city
 

@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import EXIT_USAGE, console_error, refuse
 from api.composition import KeyRoom, open_key_room
+from api.output import EXIT_USAGE, console_error, refuse
 from api.settings import KeyServiceKind, Settings, read_settings
 from settlement.city import City, create_city, open_city
 from settlement.engine import Engine

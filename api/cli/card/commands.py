@@ -17,7 +17,8 @@ import typer
 
 from api.cli.card.files import CardFile, FileNameError, name_file, read_file
 from api.cli.card.text import card_document, plain, show_card
-from api.cli.output import (
+from api.composition import open_key_room
+from api.output import (
     EXIT_REFUSED,
     EXIT_USAGE,
     JsonOption,
@@ -28,7 +29,6 @@ from api.cli.output import (
     print_json,
     refuse,
 )
-from api.composition import open_key_room
 from api.settings import read_settings
 from api.simulation.single_card import issue_card, load_card, sample_plan
 from cardcore.apdu import StatusWord, describe, describe_zh
