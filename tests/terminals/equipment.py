@@ -25,7 +25,8 @@ from cardcore.layouts.transit import (
     TransitRecord,
     TransitStatus,
 )
-from cardcore.records.record import TransactionRecord, encode_record, tac_message
+from cardcore.records.record import TransactionRecord, encode_record
+from cardcore.records.tac import tac_message
 from cardcore.schemes.shenzhen import SCHEME
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
