@@ -116,7 +116,7 @@ def _document(answer: Acknowledgement) -> dict[str, Any]:
 
 
 def _sentence(answer: Acknowledgement) -> str:
-    text = f"{answer.answer.name}  {answer.answer.text_zh} / {answer.answer.text_en}"
+    text = f"{answer.answer.name}  {answer.answer.text}"
     if answer.missing:
         ranges = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in answer.missing)
         text += f"; send again 请补传: {ranges}"

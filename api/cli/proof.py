@@ -48,7 +48,7 @@ def verify(
         for invariant in Invariant:
             good = result.invariants[invariant.value]
             table.add_row(
-                f"{invariant.value}  {invariant.text_en} {invariant.text_zh}",
+                f"{invariant.value}  {invariant.text.en} {invariant.text.zh}",
                 "✓ holds 成立" if good else "✗ BROKEN 不成立",
                 style=None if good else "red",
             )

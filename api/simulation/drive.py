@@ -152,9 +152,9 @@ def _settle(
     """Clear and close a day; a closed one is computed again and gives the same totals."""
     result = run_clearing(city, day, keys.service, engine, on_step)
     if isinstance(result, DayAnswer):
-        raise DriveError(f"day {day}: {result.text_en}")
+        raise DriveError(f"day {day}: {result.text.en}")
     if not result.is_closed:
         closed = close_day(city, day, keys.service, engine, datetime.now(UTC), on_step)
         if isinstance(closed, DayAnswer):
-            raise DriveError(f"day {day}: {closed.text_en}")
+            raise DriveError(f"day {day}: {closed.text.en}")
     return result.run.totals

@@ -31,7 +31,7 @@ from api.output import (
 )
 from api.settings import read_settings
 from api.simulation.single_card import issue_card, load_card, sample_plan
-from cardcore.apdu import StatusWord, describe, describe_zh
+from cardcore.apdu import StatusWord, describe
 from cardcore.dumps.dumps import Application, ParsedCard, parse_card_dump, parse_dump
 from cardcore.issuing.products import SHIPPED
 from cardcore.schemes.demo import SCHEME
@@ -216,8 +216,8 @@ def apdu(
                     "command": show_command(command),
                     "data": response[:-2].hex().upper(),
                     "sw": f"{sw:04X}",
-                    "text_en": describe(sw)[5:],
-                    "text_zh": describe_zh(sw),
+                    "text_en": describe(sw).en,
+                    "text_zh": describe(sw).zh,
                 }
             )
     if as_json:
