@@ -20,6 +20,7 @@ from api.settings import (
 )
 from cardcore.errors import KeyStateError
 from cardcore.issuing.products import SHIPPED, key_refs, shipped
+from cardcore.key_labels import maintenance_label, sender_label
 from cardcore.keys import KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
 from cardcore.schemes import Scheme
 from hsm_sim.keys.in_process import InProcessKeyService
@@ -30,7 +31,7 @@ from hsm_sim.keys.published_keys import (
     published_descriptions,
     published_vault,
 )
-from hsm_sim.psam import Psam, PsamProfile, maintenance_label, make_psam, renew_psam
+from hsm_sim.psam import Psam, PsamProfile, make_psam, renew_psam
 from hsm_sim.token import open_token
 from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.links.addresses import (
@@ -48,11 +49,6 @@ if TYPE_CHECKING:
 KEY_VERSION = 1
 PSAM_KEY_INDEX = 1
 PSAM_VALID_FROM, PSAM_VALID_TO = date(2010, 1, 1), date(2099, 12, 31)
-
-
-def sender_label(sender: int) -> str:
-    """The label of the keys under a sender's batch files."""
-    return f"sender-{sender}"
 
 
 def city_key_refs(scheme: Scheme) -> tuple[KeyRef, ...]:

@@ -17,9 +17,10 @@ from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
-from api.composition import KeyRoom, sender_label
+from api.composition import KeyRoom
 from api.simulation.plan import Plan, PlannedTap, TapRole
 from api.simulation.virtual_city import VirtualCity
+from cardcore.key_labels import sender_label
 from cardcore.keys import KeyUsage
 from settlement.city import City
 from settlement.days.opening import DayAnswer

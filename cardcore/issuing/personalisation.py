@@ -31,6 +31,7 @@ from cardcore.chip.tree import DedicatedFile, ElementaryFile, Structure, check_t
 from cardcore.errors import DecodeError
 from cardcore.issuing.orders import CardOrder, PlannedApplication, plan_applications
 from cardcore.issuing.products import Product
+from cardcore.key_labels import chip_label
 from cardcore.keys import IssuerChannelKeys, Key, KeyService
 from cardcore.layouts.transit import FID_MASTER, PPSE_NAME, Sfi
 
@@ -188,7 +189,7 @@ def _open(
     answer = scp03.InitializeResponse.decode(_accept(raw))
     number = answer.diversification
     context = host_challenge + answer.card_challenge
-    label = plan.label + settings.chip
+    label = chip_label(plan.label)
     chip_keys = keys.open_channel(label, answer.key_version, number[-8:], context)
     command, channel = scp03.authenticate_by_host(chip_keys, answer, plan.product.channel_level)
     _accept(ResponseApdu.decode((yield Exchange(command.encode(), done))))

@@ -15,7 +15,7 @@ Read it in this order::
 """
 
 from hsm_sim.psam.image import MAC2_TRIES_MAX, MAINTENANCE_TRIES_MAX, SEQUENCES_RESERVED
-from hsm_sim.psam.keys import KeySlot, PsamKeyType, maintenance_label
+from hsm_sim.psam.keys import KeySlot, PsamKeyType
 from hsm_sim.psam.module import Psam, make_psam, renew_psam
 from hsm_sim.psam.profile import PsamProfile
 from hsm_sim.psam.t0 import T0_ATR, T0Chip
@@ -30,7 +30,6 @@ __all__ = [
     "PsamKeyType",
     "PsamProfile",
     "T0Chip",
-    "maintenance_label",
     "make_psam",
     "renew_psam",
 ]

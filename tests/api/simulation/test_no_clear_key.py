@@ -11,6 +11,7 @@ from api.cli import app
 from api.composition import KEY_VERSION, open_key_room
 from api.settings import Settings
 from cardcore.chip.cardkeys import CardKey
+from cardcore.key_labels import sender_label
 from cardcore.keys import Key, KeyRef, KeyUsage
 from cardcore.schemes.demo import SCHEME
 from hsm_sim.keys.published_keys import published_key
@@ -85,5 +86,5 @@ def test_the_registry_that_may_be_carried_away_holds_public_halves_only(
         senders = load_registry(city.database).senders
     assert senders
     for row in senders:
-        ref = KeyRef(KeyUsage.FILE_SIGNING, f"sender-{row.sender}", row.key_version)
+        ref = KeyRef(KeyUsage.FILE_SIGNING, sender_label(row.sender), row.key_version)
         assert row.public_key == service.public_key(ref).hex()

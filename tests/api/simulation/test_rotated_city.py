@@ -14,6 +14,7 @@ from api.composition import KeyRoom, LocalPsams, city_key_refs
 from api.simulation.demonstration import plan_demonstration
 from api.simulation.drive import drive
 from api.simulation.plan import Plan
+from cardcore.key_labels import sender_label
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
 from cardcore.records.batch import decode_batch
 from cardcore.records.record import decode_record
@@ -75,7 +76,7 @@ def uploaded(folder: Path, keys: KeyRoom) -> Counter[tuple[int, int, bool]]:
     """Version and algorithm of every uploaded record, and whether its day is after the rotation."""
     found: Counter[tuple[int, int, bool]] = Counter()
     for path in (folder / "outbox").rglob("*.ocb"):
-        ref = KeyRef(KeyUsage.FILE_SIGNING, f"sender-{path.parent.name}", 1)
+        ref = KeyRef(KeyUsage.FILE_SIGNING, sender_label(int(path.parent.name)), 1)
         batch = decode_batch(path.read_bytes(), keys.service.public_key(ref))
         for start in range(0, len(batch.records), 192):
             record = decode_record(batch.records[start : start + 192])
