@@ -97,7 +97,7 @@ class LocalPsams:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRoom:
+class CityKeys:
     """The key service of a city, and the PSAMs that are filled from it."""
 
     service: KeyService
@@ -135,7 +135,7 @@ class KeyRoom:
         return self.psams.make_psam(profile)
 
 
-def open_key_room(settings: Settings, scheme: Scheme) -> KeyRoom:
+def open_city_keys(settings: Settings, scheme: Scheme) -> CityKeys:
     """The key service these settings name, holding the keys of one city.
 
     Raises `SettingsRefusedError` for settings that must not be, and
@@ -145,15 +145,15 @@ def open_key_room(settings: Settings, scheme: Scheme) -> KeyRoom:
     match chosen.kind:
         case KeyServiceKind.IN_PROCESS:
             vault = published_vault(city_key_refs(scheme))
-            return KeyRoom(InProcessKeyService(vault), LocalPsams(vault))
+            return CityKeys(InProcessKeyService(vault), LocalPsams(vault))
         case KeyServiceKind.PKCS11:
             masters = open_settings_token(chosen)
-            room = KeyRoom(KeyOperations(masters), LocalPsams(masters))
+            keys = CityKeys(KeyOperations(masters), LocalPsams(masters))
         case KeyServiceKind.UNIX | KeyServiceKind.TLS:
             remote = RemoteKeyService(_address(chosen), KEY_SERVICE_TIMEOUT_SECONDS)
-            room = KeyRoom(remote, remote)
-    _refuse_public_keys(settings, room.service)
-    return room
+            keys = CityKeys(remote, remote)
+    _refuse_public_keys(settings, keys.service)
+    return keys
 
 
 def _address(chosen: KeyServiceSettings) -> Address:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from api.composition import open_key_room
+from api.composition import open_city_keys
 from api.output import EXIT_USAGE, JsonOption, amount_table, console, print_json, refuse
 from api.settings import read_settings
 from api.simulation.issuing import personalise_many
@@ -25,7 +25,7 @@ def personalise(
     """Cards made over the secure channel in process, and how much of it is cryptography. 制卡。"""
     if product not in SHIPPED:
         refuse(f"no product {product!r}; there are {', '.join(SHIPPED)}", EXIT_USAGE)
-    keys = open_key_room(read_settings(), SCHEME)
+    keys = open_city_keys(read_settings(), SCHEME)
     figures = personalise_many(cards, shipped(product), SCHEME, keys.service, os.urandom)
     document = {
         "records": figures.cards,

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from api.bench.readers import ReaderRides, ride_over_readers
-from api.composition import open_key_room
+from api.composition import open_city_keys
 from api.output import (
     JsonOption,
     amount_table,
@@ -109,7 +109,7 @@ def _ride_over_readers(folder: Path, taps: int) -> ReaderRides:
 def _ride(folder: Path, taps: int) -> tuple[list[float], int]:
     """Seconds of each bus tap, and how many APDUs the card saw in the last one."""
     plan = _plan(taps)
-    keys = open_key_room(read_settings(), plan.scheme)
+    keys = open_city_keys(read_settings(), plan.scheme)
     seconds = []
     with (
         create_city(folder / "city", plan.scheme.name) as city,

@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
-from api.composition import KeyRoom
+from api.composition import CityKeys
 from api.simulation.plan import Plan, PlannedTap, TapRole
 from api.simulation.virtual_city import VirtualCity
 from cardcore.key_labels import sender_label
@@ -61,7 +61,7 @@ class Driven:
 
 def drive(
     city: City,
-    keys: KeyRoom,
+    keys: CityKeys,
     plan: Plan,
     engine: Engine,
     on_progress: OnProgress,
@@ -111,7 +111,7 @@ def _tap(world: VirtualCity, tap: PlannedTap, day: date) -> TapResult:
 
 def _upload(
     world: VirtualCity,
-    keys: KeyRoom,
+    keys: CityKeys,
     now: datetime,
     on_progress: OnProgress,
     on_step: OnStep,
@@ -148,7 +148,7 @@ def _upload(
 
 
 def _settle(
-    city: City, day: date, keys: KeyRoom, engine: Engine, on_step: OnStep
+    city: City, day: date, keys: CityKeys, engine: Engine, on_step: OnStep
 ) -> Mapping[str, Any]:
     """Clear and close a day; a closed one is computed again and gives the same totals."""
     result = run_clearing(city, day, keys.service, engine, on_step)

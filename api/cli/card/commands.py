@@ -17,7 +17,7 @@ import typer
 
 from api.cli.card.files import CardFile, FileNameError, name_file, read_file
 from api.cli.card.text import card_document, plain, show_card
-from api.composition import open_key_room
+from api.composition import open_city_keys
 from api.output import (
     EXIT_REFUSED,
     EXIT_USAGE,
@@ -313,7 +313,7 @@ def serve(
         refuse("where to? say --vpcd, the virtual reader 请指定 --vpcd", EXIT_USAGE)
     if profile not in SHIPPED:
         refuse(f"no profile {profile!r}; there are {', '.join(SHIPPED)}", EXIT_USAGE)
-    keys = open_key_room(read_settings(), SCHEME)
+    keys = open_city_keys(read_settings(), SCHEME)
     card = issue_card(keys, sample_plan(SCHEME, profile))
     if balance:
         # The city's wall clock, as every terminal has it.
