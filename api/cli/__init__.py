@@ -1,4 +1,18 @@
-"""The command line `onecard`: one file a noun. See `docs/architecture.md` for the commands."""
+"""The command line `onecard`: one file a noun. See README for the commands.
+
+Read it in this order::
+
+    session.py   opening what a command works on
+    city.py      `onecard city`: makes a city, carries its registry, knows its keys
+    files.py     `onecard files`
+    clearing.py  `onecard clear` and `onecard close`
+    proof.py     `onecard verify`
+    explain.py   `onecard explain`
+    taps.py      `onecard replay` and `onecard demo`
+    doctor.py    `onecard doctor`
+    card/        `onecard card`
+    hsm/         `onecard hsm`
+"""
 
 import io
 import sqlite3

@@ -46,10 +46,10 @@ _NUMBER = slice(10, 20)  # of EF15
 class Result(StrEnum):
     """How it ended. Only a refusal may come right by trying again."""
 
-    DONE = "done"
-    OTHER_CARD = "other-card"  # the chip in the reader is not the one that was ordered
-    REFUSED = "refused"  # the card answered a step with another status word than 9000
-    CHECK_FAILED = "check-failed"  # what was read back is not what was written
+    DONE = "done"  # 完成
+    OTHER_CARD = "other-card"  # 卡号不符: the chip in the reader is not the one that was ordered
+    REFUSED = "refused"  # 卡片拒绝: the card answered a step with another status word than 9000
+    CHECK_FAILED = "check-failed"  # 核对不符: what was read back is not what was written
 
 
 class Finished(NamedTuple):

@@ -27,8 +27,8 @@ COUNTER_CYCLE = 65_535
 class CounterKind(IntEnum):
     """Which of the two counters a movement uses up."""
 
-    DEBIT = 0
-    LOAD = 1
+    DEBIT = 0  # 脱机交易序号
+    LOAD = 1  # 联机交易序号
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,12 @@
 
 Decides what a product file may say and refuses everything else by name. Leaves what is different
 on every card to `cardcore.issuing.orders`, and the making of the card to
-`cardcore.issuing.personalisation`. A product is a TOML text; those that ship stand beside this
-file, and a city may add its own.
+`cardcore.issuing.personalisation`. A product is a TOML text; a city may add its own to those that
+ship::
+
+    citizen.toml    实名市民卡: all five applications, one holder
+    student.toml    学生卡: transit, library, micropayment
+    anonymous.toml  不记名交通卡: transit and micropayment, nobody's name
 """
 
 import tomllib
