@@ -16,7 +16,7 @@ import duckdb
 from cardcore.records.record import TransactionType
 from settlement.dispositions import GapState
 from settlement.facts import columnar
-from settlement.reconciliation.chain import Card, Claim, Gap, Movement, Point, Purse, unwrap
+from settlement.reconciliation.chain import Card, Claim, CounterKind, Gap, Movement, Point, unwrap
 from settlement.reconciliation.continuity import continue_card
 
 #: A row of SQL; the tables say its columns.
@@ -26,9 +26,9 @@ Name = tuple[int, int, int]
 _PURSE = "issuer, card_number, application"
 
 _LINKS = {
-    TransactionType.LOAD: Purse.LOAD,
-    TransactionType.PURCHASE: Purse.DEBIT,
-    TransactionType.COMPOSITE: Purse.DEBIT,
+    TransactionType.LOAD: CounterKind.LOAD,
+    TransactionType.PURCHASE: CounterKind.DEBIT,
+    TransactionType.COMPOSITE: CounterKind.DEBIT,
 }
 
 
@@ -77,11 +77,11 @@ def _read_records(rows: Iterable[Row], day: date) -> tuple[list[Movement], list[
             claims.append(Claim(position, amount_fen, day))
             continue
         link = _LINKS.get(previous_type)
-        near = known_online if link is Purse.LOAD else known_offline
-        purse = Purse.LOAD if is_load else Purse.DEBIT
+        near = known_online if link is CounterKind.LOAD else known_offline
+        kind = CounterKind.LOAD if is_load else CounterKind.DEBIT
         link_counter = unwrap(previous_counter, near)
         movements.append(
-            Movement(number, purse, position, before_fen, after_fen, time, link, link_counter)
+            Movement(number, kind, position, before_fen, after_fen, time, link, link_counter)
         )
     return movements, claims
 
@@ -148,7 +148,7 @@ def _gap_row(name: Name, gap: Gap, state: GapState) -> Row:
         [claim.counter for claim in claims],
         [claim.amount_fen for claim in claims],
         [claim.day for claim in claims],
-        int(Purse.LOAD if is_load else Purse.DEBIT),
+        int(CounterKind.LOAD if is_load else CounterKind.DEBIT),
         first,
         end - 1,
         gap.price_fen if state is GapState.OPEN else 0,

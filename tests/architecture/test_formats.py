@@ -14,7 +14,7 @@ from cardcore.records.payloads import PAYLOADS
 from cardcore.records.record import FIELDS, PAYLOAD_AT, PAYLOAD_BYTES_MAX, RECORD_BYTES, VERSION
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
-from settlement.service.computation import RunRequest, reconcile_run
+from settlement.service.computation import ComputationTask, reconcile_run
 from settlement.store.tables import METADATA
 from tests.support.tree import document, section, table_rows
 
@@ -157,7 +157,7 @@ def test_the_control_tables_are_the_schema() -> None:
 
 
 def test_the_columns_of_a_run_are_those_of_its_files(tmp_path: Path) -> None:
-    request = RunRequest(date(2018, 9, 1), "shenzhen", 1, (), (), (), (), None, ())
+    request = ComputationTask(date(2018, 9, 1), "shenzhen", 1, (), (), (), (), None, ())
     outcome = reconcile_run(request, tmp_path, LocalEngine(1), lambda _, __: None)
     columns = {
         name.replace("buckets/0000", "buckets/<bucket>"): parquet_columns(tmp_path / name)

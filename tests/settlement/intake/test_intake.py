@@ -222,8 +222,8 @@ def test_totals_that_are_not_the_records_are_refused(
 
 def test_every_answer_is_told_in_two_languages_and_says_what_to_do() -> None:
     for answer in FileAnswer:
-        assert answer.text_zh
-        assert answer.text_en
+        assert answer.text.zh
+        assert answer.text.en
     assert not FileAnswer.SIGNATURE_WRONG.retry_may_help
     assert FileAnswer.TRUNCATED.retry_may_help
 
