@@ -11,9 +11,7 @@ from datetime import date
 
 from settlement.clearing.tally import DiscountRow
 from settlement.intake.answers import FileRow
-from settlement.ledger.entries import (
-    Sums,
-)
+from settlement.ledger.movements import Sums
 from settlement.seal import Sealable, digest
 
 FORMAT = 1

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, RowMapping, Table, delete, func, select
 from settlement.clearing.tally import DiscountRow
 from settlement.days.closing import ClosedDay, ClosePlan, OfficeState
 from settlement.days.run import GapRow, StoredRun
-from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Position, Posting
+from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Posting
+from settlement.ledger.positions import Position
 from settlement.seal import canonical_json
 from settlement.store.database import Database
 from settlement.store.files import ready_files, settle_files
