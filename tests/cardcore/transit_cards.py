@@ -126,6 +126,5 @@ def a_record(**changes: object) -> TransactionRecord:
         key_version=1,
         key_index=1,
         tac=bytes.fromhex("B3A0D49C"),
-        payload=b"seat 7",
     )
     return replace(record, **changes)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyService, KeyUsage
 from cardcore.records import batch
 from cardcore.records import record as records
+from cardcore.records.tac import tac_message
 from cardcore.schemes.shenzhen import SCHEME, bus_fare_fen
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
@@ -132,7 +133,7 @@ def prove(record: records.TransactionRecord) -> bytes:
     data = records.encode_record(replace(record, tac=bytes(4)))
     master = published_key(tac_ref(record.key_version))
     card_key = _SUITE.diversify(master, bytes.fromhex(record.card_number)[-8:])
-    tac = _SUITE.tac(card_key, records.tac_message(data))
+    tac = _SUITE.tac(card_key, tac_message(data))
     return records.encode_record(replace(record, tac=tac))
 
 

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 
 from cardcore.errors import RecordFormatError
 from cardcore.keys import ProofReason
+from cardcore.layouts.fixed import Field
 from cardcore.records import record as layout
 from cardcore.records.record import FIELD, RECORD_BYTES, RecordKind, decode_record, encode_record
+from cardcore.records.tac import tac_message
 from settlement.facts.columns import (
     FORMAT_FAULTS,
     bucket_of,
+    cryptograms,
     record_columns,
-    tac_columns,
     write_facts,
 )
 from tests.settlement.reconciliation.run_inputs import debit, load
@@ -35,7 +37,9 @@ def first_fault(data: bytes) -> str:
 
 
 def fault_of(data: bytes) -> str:
-    return FORMAT_FAULTS[int(record_columns(data).format_fault[0])]
+    fault = FORMAT_FAULTS[int(record_columns(data).format_fault[0])]
+    # What no codec can know.
+    return "" if fault.startswith("unknown") else fault.removesuffix(" has no application")
 
 
 @given(st.binary(min_size=RECORD_BYTES, max_size=RECORD_BYTES))
@@ -50,9 +54,9 @@ def test_any_bytes_have_the_fault_that_the_record_codec_names(data: bytes) -> No
     st.sampled_from([SOUND, encode_record(load())]),
 )
 def test_a_sound_record_with_one_field_overwritten_has_the_fault_of_the_codec(
-    field: layout.Field | None, noise: bytes, sound: bytes
+    field: Field | None, noise: bytes, sound: bytes
 ) -> None:
-    start = FIELD["tac"].offset + 4 if field is None else field.offset
+    start = FIELD["application"].offset + 1 if field is None else field.offset
     length = len(noise) if field is None else field.length
     data = sound[:start] + noise[:length] + sound[start + len(noise[:length]) :]
     data = data[:RECORD_BYTES].ljust(RECORD_BYTES, b"\x00")
@@ -82,7 +86,7 @@ records_drawn = st.builds(
         datetime.fromisoformat("0001-01-01"), datetime.fromisoformat("9999-12-31")
     ).map(lambda moment: moment.replace(microsecond=0)),
     business_day=st.dates(),
-    kind=st.sampled_from(RecordKind),
+    kind=st.sampled_from([each for each in RecordKind if each.moves_purse]),
     terminal_serial=st.integers(0, 2**32 - 1),
 )
 
@@ -126,15 +130,16 @@ def test_the_column_for_the_key_service_has_every_row_once_with_its_tac_message(
 ) -> None:
     data = [encode_record(row) for row in rows]
     seen = {}
-    for numbers, column in tac_columns(b"".join(data)):
-        for place, number in enumerate(numbers.tolist()):
+    for part in cryptograms(b"".join(data)):
+        column = part.column
+        for place, number in enumerate(part.rows.tolist()):
             size = column.message_bytes
             seen[number] = column.messages[place * size : place * size + size]
             assert column.factors[8 * place : 8 * place + 8] == bytes.fromhex(
                 rows[number].card_number[4:]
             )
             assert column.tacs[4 * place : 4 * place + 4] == rows[number].tac
-    assert seen == {number: layout.tac_message(each) for number, each in enumerate(data)}
+    assert seen == {number: tac_message(each) for number, each in enumerate(data)}
 
 
 def test_facts_written_again_are_the_same_bytes(tmp_path: Path) -> None:
