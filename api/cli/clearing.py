@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import (
+from api.cli.session import (
+    ByOption,
+    EngineName,
+    EngineOption,
+    WorkersOption,
+    acting,
+    open_engine,
+    open_office,
+)
+from api.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
     DataOption,
@@ -16,15 +25,6 @@ from api.cli.output import (
     print_json,
     progress_bar,
     refuse,
-)
-from api.cli.session import (
-    ByOption,
-    EngineName,
-    EngineOption,
-    WorkersOption,
-    acting,
-    open_engine,
-    open_office,
 )
 from settlement.days.opening import DayAnswer
 from settlement.service.clear import run_clearing
@@ -54,7 +54,7 @@ def clear(
         result = run_clearing(office.city, day, office.keys.service, open_engine(workers, engine))
         advance()
         if isinstance(result, DayAnswer):
-            refuse(f"{result.name}: {result.text_zh} / {result.text_en}")
+            refuse(f"{result.name}: {result.text}")
         reviewed = review_size(office.city, result.run.review_sha256)
     document = {
         "settlement_day": result.run.settlement_day,
@@ -91,7 +91,7 @@ def close(
         chosen, now = open_engine(workers, engine), datetime.now(UTC)
         closed = close_day(office.city, day, office.keys.service, chosen, now, actor)
         if isinstance(closed, DayAnswer):
-            refuse(f"{closed.name}: {closed.text_zh} / {closed.text_en}")
+            refuse(f"{closed.name}: {closed.text}")
         run = load_run(office.city.database, closed.run_id)
         reviewed = 0 if run is None else review_size(office.city, run.review_sha256)
     if as_json:

@@ -5,6 +5,7 @@ from datetime import date
 
 from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.crypto import SUITES, cryptograms
+from cardcore.key_labels import maintenance_label
 from cardcore.keys import Algorithm, KeyRef, KeyUsage
 from hsm_sim.keys.published_keys import (
     card_key_refs,
@@ -13,7 +14,7 @@ from hsm_sim.keys.published_keys import (
     published_vault,
 )
 from hsm_sim.keys.vault import KeyVault
-from hsm_sim.psam import KeySlot, Psam, PsamKeyType, PsamProfile, maintenance_label, make_psam
+from hsm_sim.psam import KeySlot, Psam, PsamKeyType, PsamProfile, make_psam
 
 LABEL = "shenzhen"
 PURCHASE = KeyRef(KeyUsage.PURCHASE, LABEL, 1)
@@ -51,7 +52,8 @@ def a_vault(levels: int = 1) -> KeyVault:
     vault = published_vault([OWN])
     one_suite = (*issuer_key_refs(LABEL, 1), *issuer_key_refs(LABEL, 2), STK, READ_KEY)
     for ref in (*one_suite, *(KeyRef(usage, LABEL, 1) for usage in PIN_USAGES)):
-        vault.install(ref, published_key(ref), levels=levels)
+        above = 1 if ref.usage is KeyUsage.RECORD_MAC else levels
+        vault.install(ref, published_key(ref), levels=above)
     for version in (4, 5):
         for ref in card_key_refs(LABEL, version):
             if not ref.usage.startswith("channel"):
