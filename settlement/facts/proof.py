@@ -29,7 +29,7 @@ from cardcore.keys import KeyDescription, KeyService, KeyState, KeyUsage, ProofR
 from cardcore.records import record as layout
 from cardcore.records.kinds import Evidence
 from settlement.facts.columns import UNJUDGED, Cryptograms, cryptograms, record_rows
-from settlement.registry import TacKeyRow
+from settlement.registry.rows import TacKeyRow
 
 Answers = NDArray[np.uint8]
 #: Which keys prove what a card signed.

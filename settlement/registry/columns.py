@@ -98,9 +98,8 @@ class Column:
 
     def is_sound(self, value: object) -> bool:
         """Whether a value that came some other way could have been read from a text."""
-        if type(value) not in {int, str, type(None)}:
+        if isinstance(value, bool) or not isinstance(value, int | str | None):
             return False
-        assert isinstance(value, int | str | None)
         try:
             return self.read(self.write(value)) == value
         except ValueFaultError:

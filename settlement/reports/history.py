@@ -24,7 +24,7 @@ from settlement.facts import columnar
 from settlement.intake.answers import FileRow
 from settlement.ledger.entries import Entry, EntryKind
 from settlement.reconciliation.inputs import file_number
-from settlement.registry import Registry
+from settlement.registry.book import Registry
 from settlement.reports.wording import (
     Decision,
     Judgement,

@@ -31,7 +31,7 @@ from settlement.registry.decide import (
     RegistryConflictError,
     decide_register,
 )
-from settlement.registry.rows import KINDS, TacKeyRow
+from settlement.registry.rows import KINDS, RegistryRow, SenderRow, TacKeyRow
 from settlement.seal import canonical_json
 from settlement.store.database import Database
 from settlement.store.tables import DAYS, REGISTRY_CHANGES
@@ -78,29 +78,21 @@ def load_changes(database: Database) -> tuple[Change, ...]:
         return tuple(_changes(connection))
 
 
-def load_public_key(
-    database: Database, sender: int, key_version: int, day: date
-) -> bytes | None:
+def load_public_key(database: Database, sender: int, key_version: int, day: date) -> bytes | None:
     """The public key of a sender on a day (32 bytes of Ed25519, 65 of SM2), or None when it is not
     registered then.
     """
-    held = Book(each.what for each in _sender_changes(database, sender, key_version))
-    row = held.on("sender", f"{sender}/{key_version}", day)
-    return None if row is None else bytes.fromhex(getattr(row.row, "public_key"))
+    changes = _sender_changes(database, sender, key_version)
+    held = Book(each.what for each in changes).on("sender", f"{sender}/{key_version}", day)
+    return None if held is None else _public_key(held.row)
 
 
-def load_public_keys_ever(
-    database: Database, sender: int, key_version: int
-) -> tuple[bytes, ...]:
+def load_public_keys_ever(database: Database, sender: int, key_version: int) -> tuple[bytes, ...]:
     """Every public key that was ever registered so, for whoever proves old files again: what is
     revoked now was right then.
     """
-    keys = [
-        bytes.fromhex(getattr(each.what.row, "public_key"))
-        for each in _sender_changes(database, sender, key_version)
-        if each.what.row is not None
-    ]
-    return tuple(dict.fromkeys(keys))
+    rows = [each.what.row for each in _sender_changes(database, sender, key_version)]
+    return tuple(dict.fromkeys(_public_key(row) for row in rows if row is not None))
 
 
 def load_tac_keys(database: Database) -> tuple[TacKeyRow, ...]:
@@ -127,6 +119,11 @@ def registry_end(connection: Connection) -> RegistryEnd:
 def _sender_changes(database: Database, sender: int, key_version: int) -> list[Change]:
     with database.read() as connection:
         return _changes(connection, "sender", f"{sender}/{key_version}")
+
+
+def _public_key(row: RegistryRow) -> bytes:
+    assert isinstance(row, SenderRow), row
+    return bytes.fromhex(row.public_key)
 
 
 def _changes(

@@ -19,6 +19,7 @@ WITH judged AS (
     FROM record
     LEFT JOIN unplaced ON unplaced.id = record.id
     LEFT JOIN hotlist ON hotlist.card_number = record.card_number
+        AND business_day_of(record.time) BETWEEN hotlist.valid_from AND hotlist.valid_to
 )
 SELECT
     input.file, judged.row, judged.record_hash_high, judged.record_hash_low,
@@ -88,7 +89,8 @@ FROM waiting_before
 UNION ALL
 SELECT
     file, row, record_hash_high, record_hash_low, issuer, card_number, application, terminal, kind,
-    sector, is_load, position, operator, amount_fen, tariff_fen, fare_class, reason, notes, late, chained,
+    sector, is_load, position, operator, time, amount_fen, tariff_fen, fare_class, reason, notes,
+    late, chained,
     getvariable('settlement_day') AS settlement_day
 FROM decision
 WHERE retry_may_help(reason);

@@ -12,8 +12,8 @@ from alembic import op
 
 from settlement.seal import GENESIS, canonical_json, link
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
@@ -78,7 +78,8 @@ def _carry_over(changes: sa.Table) -> None:
                 "hash": hash_,
             }
             connection.execute(
-                changes.insert(), {name: row[name] for name in changes.columns.keys()}  # noqa: SIM118 - a collection of columns
+                changes.insert(),
+                {name: row[name] for name in changes.columns.keys()},  # noqa: SIM118 - a collection of columns
             )
             previous = hash_
 
