@@ -64,13 +64,13 @@ def write_sheet(kind: Kind, rows: Iterable[AnyDated]) -> str:
     return text.getvalue()
 
 
-def read_sheet(kind: Kind, data: bytes) -> list[SheetLine] | list[SheetFault]:
-    """The rows of a CSV file, or everything that is wrong with it. Columns stand in any order."""
+def read_sheet(kind: Kind, data: bytes) -> tuple[list[SheetLine], list[SheetFault]]:
+    """The rows of a CSV file, and everything that is wrong with it. Columns stand in any order."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = 1 + data.count(b"\n", 0, error.start)
-        return [SheetFault(line, "", Text("不是 UTF-8 文本", "is no text in UTF-8"))]
+        return [], [SheetFault(line, "", Text("不是 UTF-8 文本", "is no text in UTF-8"))]
     reader = csv.reader(io.StringIO(text), strict=True)
     lines: list[SheetLine] = []
     faults: list[SheetFault] = []
@@ -90,7 +90,7 @@ def read_sheet(kind: Kind, data: bytes) -> list[SheetLine] | list[SheetFault]:
     except csv.Error as error:
         said = Text(f"不是 CSV：{error}", f"is no CSV: {error}")
         faults.append(SheetFault(max(1, reader.line_num), "", said))
-    return faults[:FAULTS_MAX] or lines
+    return lines, faults[:FAULTS_MAX]
 
 
 def decide_sheet(

@@ -4,5 +4,6 @@ Read it in this order::
 
     history.py    where one record came from and where its money went
     wording.py    how the steps of that history read, in Chinese and English (pure)
+    registry.py   rows of the registry on a day, and every change of one
     statement.py  settled days added up
 """

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RowMapping, func, select
 
@@ -36,14 +36,19 @@ from settlement.seal import canonical_json
 from settlement.store.database import Database
 from settlement.store.tables import DAYS, REGISTRY_CHANGES
 
-#: Decides about the registry as it is, on the last closed day there is.
-Decide = Callable[[Book, date | None], Decided | Refused]
+_RefusalT = TypeVar("_RefusalT")
 
 
-def change_registry(database: Database, decide: Decide, action: Action) -> Decided | Refused:
-    """Decide under the write lock, and keep every change of the decision or none."""
+def change_registry(
+    database: Database,
+    decide: Callable[[Book, date | None], Decided | _RefusalT],
+    action: Action,
+) -> Decided | _RefusalT:
+    """Decide under the write lock, from the registry and the last closed day, and keep every change
+    of the decision or none.
+    """
 
-    def in_transaction(connection: Connection) -> Decided | Refused:
+    def in_transaction(connection: Connection) -> Decided | _RefusalT:
         last_closed = connection.execute(select(func.max(DAYS.c.settlement_day))).scalar_one()
         decided = decide(Book(each.what for each in _changes(connection)), last_closed)
         if isinstance(decided, Decided):
