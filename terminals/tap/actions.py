@@ -9,8 +9,9 @@ from datetime import datetime
 
 from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.records.record import TransactionRecord
+from terminals.partners.ports import HostAnswer, LoadQuestion
+from terminals.role import DeviceRole
 from terminals.tap.decisions import Device
-from terminals.tap.flow import Role
 from terminals.taps import Intent, TapOutcome, TapRequest, TapResult, TapState
 
 
@@ -22,7 +23,7 @@ class TapContext:
     number the PSAM gave since it has power, or None: only for that one can it still check a MAC2.
     """
 
-    role: Role
+    role: DeviceRole
     device: Device
     request: TapRequest
     time: datetime
@@ -42,29 +43,6 @@ class ToPsam:
     """Send to the PSAM; the answer is a `ResponseApdu`."""
 
     command: CommandApdu
-
-
-@dataclass(frozen=True, slots=True)
-class LoadQuestion:
-    """What the load host is asked; the answer is a `HostAnswer`."""
-
-    factor: bytes
-    key_version: int
-    random: bytes
-    online_counter: int
-    balance_before_fen: int
-    amount_fen: int
-    terminal: str
-    time: datetime
-    mac1: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class HostAnswer:
-    """MAC2, or why there is none."""
-
-    mac2: bytes = b""
-    refusal: TapOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)

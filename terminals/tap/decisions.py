@@ -26,8 +26,8 @@ from cardcore.records.record import (
     TransactionRecord,
     TransactionType,
 )
+from terminals.role import DeviceRole
 from terminals.tap.commands import Initialised
-from terminals.tap.flow import Role
 from terminals.taps import Hotlist, TapOutcome, TapRequest
 
 #: How long after a tear a tap of the same card at the same device, for the same amount, is taken
@@ -150,7 +150,7 @@ def judge_torn_tap(draft: TransactionRecord, log: LogRecord | None) -> Verdict:
 
 
 def is_second_try(
-    draft: TransactionRecord, role: Role, terminal: str, request: TapRequest, now: datetime
+    draft: TransactionRecord, role: DeviceRole, terminal: str, request: TapRequest, now: datetime
 ) -> bool:
     """Whether a new request is the second try of a torn tap, asked for under another id."""
     wish = (draft.terminal, draft.kind, draft.amount_fen, draft.tariff_fen)
@@ -160,9 +160,13 @@ def is_second_try(
 
 
 def transit_record(
-    role: Role, device: Device, request: TapRequest, answer: Initialised, before: TransitRecord,
+    role: DeviceRole,
+    device: Device,
+    request: TapRequest,
+    answer: Initialised,
+    before: TransitRecord,
     now: datetime,
-) -> TransitRecord:  # fmt: skip
+) -> TransitRecord:
     """EF1A as the gate leaves it. The card has one byte for a line; the record has all of it."""
     operator = device.operator.to_bytes(4, "big") + b"\xff" * 4
     station = f"{request.place.station:016x}"
@@ -196,7 +200,7 @@ def transit_record(
 
 
 def trip_record(
-    role: Role, device: Device, request: TapRequest, answer: Initialised, now: datetime
+    role: DeviceRole, device: Device, request: TapRequest, answer: Initialised, now: datetime
 ) -> TripRecord:
     """EF1E as gate and bus append it. Line, station and operator are two bytes there."""
     assert role.trip_type is not None, role
@@ -231,7 +235,7 @@ class Seen:
 
 
 def draft_record(
-    role: Role, device: Device, request: TapRequest, seen: Seen, now: datetime
+    role: DeviceRole, device: Device, request: TapRequest, seen: Seen, now: datetime
 ) -> TransactionRecord:
     """The record as it will be; its serial, its TAC and what a later visit adds are still zero.
 

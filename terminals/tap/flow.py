@@ -41,12 +41,8 @@ The flows differ only in their paths::
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import pairwise
-
-from cardcore.layouts.transit import Industry, TripType
-from cardcore.records.record import RecordKind, Sector, TransactionType
 
 
 class State(Enum):
@@ -163,19 +159,3 @@ def _whole_table(path: tuple[State, ...]) -> dict[State, dict[Signal, State]]:
 TRANSITIONS: Mapping[Flow, Mapping[State, Mapping[Signal, State]]] = {
     flow: _whole_table(path) for flow, path in PATHS.items()
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """What a device is for, as data. `sequence_exempt` is the degraded mode 进出次序免检: a gate
-    then lets a card through whose entry or exit is missing, and marks the record.
-    """
-
-    name: str
-    flow: Flow
-    kind: RecordKind
-    sector: Sector
-    transaction_type: TransactionType
-    trip_type: TripType | None = None
-    industry: Industry | None = None
-    sequence_exempt: bool = False

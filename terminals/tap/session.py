@@ -26,13 +26,12 @@ from cardcore.layouts.transit import (
 )
 from cardcore.records.record import RecordFlag, RecordKind, TransactionRecord
 from terminals.errors import PsamFaultError
+from terminals.partners.ports import HostAnswer, LoadQuestion
 from terminals.tap import commands, decisions
 from terminals.tap.actions import (
     Action,
     FindIntent,
     Finish,
-    HostAnswer,
-    LoadQuestion,
     Reply,
     StoreEnd,
     StoreIntent,

@@ -6,20 +6,19 @@ waiting for cards and the showing of outcomes to the device.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
 
 from cardcore.digits import decode_bcd
 from cardcore.schemes import Scheme
 from terminals.errors import CardRemovedError, JournalFullError, PsamFaultError
 from terminals.journal.journal import Journal, RequestKey
 from terminals.link.connection import CardConnection, Peer, RecordingConnection, Trace, exchange
+from terminals.partners.ports import Authoriser, LoadQuestion
+from terminals.role import DeviceRole
 from terminals.tap import commands
 from terminals.tap.actions import (
     Action,
     FindIntent,
     Finish,
-    HostAnswer,
-    LoadQuestion,
     Reply,
     StoreEnd,
     StoreIntent,
@@ -30,21 +29,12 @@ from terminals.tap.actions import (
     ToPsam,
 )
 from terminals.tap.decisions import Device
-from terminals.tap.flow import Role, State
+from terminals.tap.flow import State
 from terminals.tap.session import Session
 from terminals.taps import Hotlist, TapOutcome, TapRequest, TapResult
 
 #: What stands in the place of a PSAM number where a load host does the PSAM's part.
 NO_PSAM = "0" * 20
-
-
-@runtime_checkable
-class Authoriser(Protocol):
-    """The load host as a kiosk sees it; `roles.kiosk.LoadHost` is one."""
-
-    def authorise(self, question: LoadQuestion) -> HostAnswer:
-        """Check the card's MAC1 and give MAC2, or refuse."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +87,16 @@ class _Visit:
 
 
 class Terminal:
-    """A device of one role. `partner` holds the other half of the keys: a PSAM, or the load host
-    of a kiosk. A journal may serve several terminals, one tap at a time.
+    """A device of one role. `partner` is what that role names: its PSAM, or what stands behind it.
+    A journal may serve several terminals, one tap at a time.
     """
 
     def __init__(
-        self, role: Role, device: Device, journal: Journal, partner: CardConnection | Authoriser
+        self,
+        role: DeviceRole,
+        device: Device,
+        journal: Journal,
+        partner: CardConnection | Authoriser | None,
     ) -> None:
         self.device = device
         self._role = role
@@ -117,7 +111,7 @@ class Terminal:
         PSAM and journal are raised; what was open then is settled on the card's next visit.
         """
         key = RequestKey(
-            request.request_id, request.content_hash(self._role.name, self.device.terminal)
+            request.request_id, request.content_hash(self._role.device_name, self.device.terminal)
         )
         known = self._journal.find_answer(key)
         if known is not None and not known.same_content:

@@ -5,12 +5,11 @@ import dataclasses
 import pytest
 
 from cardcore.apdu import ResponseApdu
+from terminals.role import DeviceRole
+from terminals.roles import ROLES
 from terminals.roles.bus import BUS
-from terminals.roles.gate import ENTRY, ENTRY_EXEMPT, EXIT, EXIT_EXEMPT
-from terminals.roles.kiosk import KIOSK
-from terminals.roles.shop import SHOP
 from terminals.tap.actions import Finish, TapContext, ToCard
-from terminals.tap.flow import PATHS, TRANSITIONS, Flow, Role, Signal, State
+from terminals.tap.flow import PATHS, TRANSITIONS, Flow, Signal, State
 from terminals.tap.session import Session
 from terminals.taps import TapOutcome
 from tests.terminals.world import NOON, a_device, a_request
@@ -60,8 +59,8 @@ def test_money_never_moves_before_its_intent_is_durable(flow: Flow) -> None:
     assert into_commit == [(State.STORING_INTENT, Signal.GOOD)]
 
 
-@pytest.mark.parametrize("role", [BUS, ENTRY, EXIT, ENTRY_EXEMPT, EXIT_EXEMPT, SHOP, KIOSK])
-def test_role_that_writes_a_trip_says_what_kind(role: Role) -> None:
+@pytest.mark.parametrize("role", ROLES.values(), ids=ROLES)
+def test_role_that_writes_a_trip_says_what_kind(role: DeviceRole) -> None:
     writes = State.WRITING_TRIP in PATHS[role.flow]
     assert writes == (role.trip_type is not None) == (role.industry is not None)
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -17,10 +17,10 @@ from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.vault import KeyVault
 from terminals.errors import PsamFaultError
 from terminals.link.connection import InProcessConnection, Peer, decode_trace, exchange
-from terminals.roles.gate import ENTRY_EXEMPT, EXIT_EXEMPT
-from terminals.roles.kiosk import LoadHost
+from terminals.partners.load_host import LoadHost
+from terminals.partners.ports import HostAnswer, LoadQuestion
+from terminals.roles.metro_gate import ENTRY_EXEMPT, EXIT_EXEMPT
 from terminals.tap import commands
-from terminals.tap.actions import HostAnswer, LoadQuestion
 from terminals.tap.terminal import Terminal, read_psam
 from terminals.taps import Fare, Hotlist, TapOutcome
 from tests.terminals.faults import check_money

@@ -1,29 +1,23 @@
-"""The load kiosk (充值机): takes money and puts it on the card, with the load host's consent.
+"""The load host (圈存主机) of one issuer: it holds both halves of a load, through the key service.
 
-Decides what a load looks like, and what the load host checks and signs. The kiosk holds no key:
-the host does both halves through the key service.
+Decides what is checked before money goes onto a card, and what is signed then. Leaves what a load
+looks like in a record to the kiosk.
 """
 
 from cardcore.crypto.cryptograms import load_mac1_message, load_mac2_message, load_session_input
 from cardcore.digits import encode_time
 from cardcore.errors import CryptogramError, KeyServiceUnavailableError, UnknownKeyError
 from cardcore.keys import KeyRef, KeyService, KeyUsage
-from cardcore.records.record import RecordKind, Sector, TransactionType
-from terminals.tap.actions import HostAnswer, LoadQuestion
-from terminals.tap.flow import Flow, Role
+from cardcore.records.record import TransactionType
+from cardcore.text import Text
+from terminals.partners.ports import HostAnswer, LoadQuestion, Partner, PartnerSetting
 from terminals.taps import TapOutcome
 
-KIOSK = Role(
-    name="kiosk",
-    flow=Flow.LOAD,
-    kind=RecordKind.LOAD,
-    sector=Sector.CARD_SERVICE,
-    transaction_type=TransactionType.LOAD,
-)
+LOAD_HOST = "load_host"
 
 
 class LoadHost:
-    """The load host (圈存主机) of one issuer; `label` names the issuer's keys."""
+    """The load host of one issuer; `label` names the issuer's keys."""
 
     def __init__(self, keys: KeyService, label: str) -> None:
         self._keys = keys
@@ -50,3 +44,10 @@ class LoadHost:
             return HostAnswer(refusal=TapOutcome.CARD_KEY_UNKNOWN)
         except KeyServiceUnavailableError:
             return HostAnswer(refusal=TapOutcome.HOST_UNAVAILABLE)
+
+
+def _start(setting: PartnerSetting) -> LoadHost:
+    return LoadHost(setting.keys, setting.city)
+
+
+PARTNERS = (Partner(LOAD_HOST, Text("圈存主机", "load host"), _start),)
