@@ -58,8 +58,8 @@ bench: setup ## Measure one tap beside its fsyncs, and TACs beside one call a re
 
 soak: dev-setup ## Many more examples, random APDUs, a key service that keeps dying, the fuzzers (an hour or so)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --hypothesis-profile=soak
-	$(BIN)/python -m tests.cardcore.soak_apdus --seconds 300
-	$(BIN)/python -m tests.hsm_sim.soak_wire --seconds 300
+	$(BIN)/python -m tests.cardcore.chip.walks.soak_apdus --seconds 300
+	$(BIN)/python -m tests.hsm_sim.wire.soak_wire --seconds 300
 	$(BIN)/python -m tests.fuzz.fuzz_codecs --seconds 300
 
 clean: ## Remove .venv and everything that tools made; city folders stay

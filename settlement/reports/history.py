@@ -15,8 +15,8 @@ import duckdb
 
 from cardcore.errors import RecordFormatError
 from cardcore.keys import ProofReason
-from cardcore.records.batch import HEADER
-from cardcore.records.record import RECORD_BYTES, TransactionRecord, decode_record
+from cardcore.records.batch import HEADER, decode_header
+from cardcore.records.record import TransactionRecord, decode_record
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
@@ -204,10 +204,10 @@ def _judgements(
 
 
 def _read_record(city: City, place: _Place) -> TransactionRecord | None:
-    start = HEADER.size + place.row * RECORD_BYTES
     with city.raw_path(place.file.file.content_hash).open("rb") as file:
-        file.seek(start)
-        data = file.read(RECORD_BYTES)
+        header = decode_header(file.read(HEADER.size))
+        file.seek(HEADER.size + place.row * header.record_bytes)
+        data = file.read(header.record_bytes)
     try:
         return decode_record(data)
     except RecordFormatError:

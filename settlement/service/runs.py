@@ -8,8 +8,7 @@ are not what their hash says: a damaged fact file stops it, by name, instead of 
 import hashlib
 from pathlib import Path
 
-from cardcore.records.batch import HEADER, REGISTER, DeviceRegister, decode_registers
-from cardcore.records.record import RECORD_BYTES
+from cardcore.records.batch import DeviceRegister, read_registers
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.days.run import GapRow, RunInputs, RunReport, StoredRun
@@ -151,8 +150,7 @@ def _registers(city: City, row: FileRow) -> tuple[DeviceRegister, ...]:
     if not row.file.register_count:
         return ()
     data = proven_bytes(city.raw_path(row.file.content_hash), row.file.content_hash)
-    start = HEADER.size + row.file.record_count * RECORD_BYTES
-    return decode_registers(data[start : start + row.file.register_count * REGISTER.size])
+    return read_registers(data)
 
 
 def _prove_previous(city: City, day: ClosedDay, folder: Path) -> None:

@@ -19,7 +19,7 @@ from terminals.link.pcsc import (
 )
 from terminals.link.reader_faults import ReaderError, ReaderProblem
 from tests.pcsc.slots import CARD_ATR, PSAM_ATR, READERS, SOON_S, Slots, needs_pcscd
-from tests.terminals.world import a_card, a_psam
+from tests.terminals.equipment import a_card, a_psam
 
 SELECT = bytes.fromhex("00A4040008A00000063201010500")
 MANY = ["ACS ACR122U 00 00", "Virtual PCD 00 00", "Virtual PCD 00 01", "Virtual PCD 00 01 B"]

@@ -20,7 +20,7 @@ from terminals.roles.load_kiosk import KIOSK
 from terminals.tap.terminal import Terminal
 from terminals.taps import TapOutcome, TapRequest, TapResult
 from tests.pcsc.slots import PSAM_ATR, READERS, Slots, needs_pcscd
-from tests.terminals.world import (
+from tests.terminals.equipment import (
     FARES,
     KEYS,
     LABEL,

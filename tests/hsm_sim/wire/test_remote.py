@@ -25,9 +25,7 @@ from hsm_sim.wire.client import RemoteKeyService, cut_column
 from hsm_sim.wire.codec.frames import FRAME_BYTES_MAX, MessageError
 from hsm_sim.wire.events import EventKind
 from hsm_sim.wire.links.addresses import TlsAddress
-from tests.hsm_sim.serving import KeyServiceProcess, serving
-from tests.hsm_sim.wire.certificates import Authority
-from tests.hsm_sim.wire.house import (
+from tests.hsm_sim.wire.key_server import (
     DATA,
     FACTOR,
     LABEL,
@@ -38,6 +36,8 @@ from tests.hsm_sim.wire.house import (
     a_vault,
     card_ref,
 )
+from tests.hsm_sim.wire.links.certificates import Authority
+from tests.hsm_sim.wire.serving import KeyServiceProcess, serving
 
 VAULT = a_vault()
 LOCAL = KeyOperations(VAULT)

@@ -37,9 +37,8 @@ from hsm_sim.wire.rights import (
     labels_of,
     read_rights,
 )
-from tests.hsm_sim import psams
-from tests.hsm_sim.wire.certificates import Authority
-from tests.hsm_sim.wire.house import (
+from tests.hsm_sim.psam import psams
+from tests.hsm_sim.wire.key_server import (
     DATA,
     FACTOR,
     LABEL,
@@ -49,6 +48,7 @@ from tests.hsm_sim.wire.house import (
     a_vault,
     card_ref,
 )
+from tests.hsm_sim.wire.links.certificates import Authority
 
 VAULT = a_vault()
 CLEARING = Peer("clearing-1 at home", ("certificate:clearing-1", "subject:commonName=clearing-1"))
