@@ -223,7 +223,8 @@ class VirtualCity:
         partner: CardConnection | Authoriser | None = None
         identity = Identity(tap.terminal, NO_PSAM, PSAM_KEY_INDEX)
         if role.partner == PSAM:
-            partner = self._psam(tap.terminal)
+            purses = scheme.purses.get(role.device_name, role.applications)
+            partner = self._psam(tap.terminal, purses[0])
             identity = read_psam(partner)
         elif role.partner is not None:
             partner = self._partner(role.partner)
@@ -237,11 +238,12 @@ class VirtualCity:
             self._partners[name] = PARTNERS[name].start(setting)
         return self._partners[name]
 
-    def _psam(self, terminal: str) -> CardConnection:
+    def _psam(self, terminal: str, application: str) -> CardConnection:
+        """A PSAM holds the keys of one purse: that which the terminal's role takes first."""
         chip_id = f"psam/{terminal}"
         image = self._drawer.image(chip_id)
         if image is None:
-            psam = self._keys.new_psam(self._plan.scheme, terminal)
+            psam = self._keys.new_psam(self._plan.scheme, terminal, application)
         else:
             # As a terminal starts, its depot has seen to the keys of its PSAM (换钥).
             psam = self._keys.psams.renew_psam(image)

@@ -54,4 +54,6 @@ SCHEME = Scheme(
     tariff_version=1,
     fare_fen=fare_fen,
     classes={False: _UNMARKED + _TRANSFER, True: _TRANSFER + _UNMARKED},
+    # Its transit cards have one purse: shops take the money of the rides.
+    purses={"shop": ("transit",)},
 )

@@ -82,4 +82,6 @@ SCHEME = Scheme(
     # Without the mark a full-class explanation comes before a transfer taken silently; with the
     # mark a passenger who rides free or pays in full simply had no discount to lose.
     classes={False: _UNMARKED + _TRANSFER, True: _TRANSFER + _UNMARKED},
+    # 深圳通 has one purse: shops take the money of the rides.
+    purses={"shop": ("transit",)},
 )

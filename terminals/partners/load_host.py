@@ -4,9 +4,11 @@ Decides what is checked before money goes onto a card, and what is signed then. 
 looks like in a record to the kiosk.
 """
 
+from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.crypto.cryptograms import load_mac1_message, load_mac2_message, load_session_input
 from cardcore.digits import encode_time
 from cardcore.errors import CryptogramError, KeyServiceUnavailableError, UnknownKeyError
+from cardcore.key_labels import application_label
 from cardcore.keys import KeyRef, KeyService, KeyUsage
 from cardcore.records.record import TransactionType
 from cardcore.text import Text
@@ -17,15 +19,17 @@ LOAD_HOST = "load_host"
 
 
 class LoadHost:
-    """The load host of one issuer; `label` names the issuer's keys."""
+    """The load host of one issuer; `city` is the label of the issuer's keys."""
 
-    def __init__(self, keys: KeyService, label: str) -> None:
+    def __init__(self, keys: KeyService, city: str) -> None:
         self._keys = keys
-        self._label = label
+        self._city = city
 
     def authorise(self, question: LoadQuestion) -> HostAnswer:
         """Check MAC1 and give MAC2, or refuse: CARD_FORGED, CARD_KEY_UNKNOWN, HOST_UNAVAILABLE."""
-        ref = KeyRef(KeyUsage.LOAD, self._label, question.key_version)
+        ending = APPLICATIONS[question.application].key_ending
+        label = application_label(self._city, ending)
+        ref = KeyRef(KeyUsage.LOAD, label, question.key_version)
         terminal = bytes.fromhex(question.terminal)
         amount, kind = question.amount_fen, TransactionType.LOAD
         session_input = load_session_input(question.random, question.online_counter)

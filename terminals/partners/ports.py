@@ -16,8 +16,12 @@ from terminals.taps import TapOutcome
 
 @dataclass(frozen=True, slots=True)
 class LoadQuestion:
-    """What a load host is asked; the answer is a `HostAnswer`."""
+    """What a load host is asked; the answer is a `HostAnswer`. `application` is the code of the
+    purse, which has keys of its own.
+    """
 
+    application: int
+    card_number: str
     factor: bytes
     key_version: int
     random: bytes

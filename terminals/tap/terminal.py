@@ -28,7 +28,7 @@ from terminals.tap.actions import (
     ToCard,
     ToPsam,
 )
-from terminals.tap.decisions import Device
+from terminals.tap.decisions import Device, asked_purses
 from terminals.tap.flow import State
 from terminals.tap.session import Session
 from terminals.taps import Hotlist, TapOutcome, TapRequest, TapResult
@@ -74,6 +74,7 @@ def make_device(identity: Identity, scheme: Scheme, operator: int, hotlist: Hotl
         city_code=scheme.city_code,
         tariff_version=scheme.tariff_version,
         hotlist=hotlist,
+        purses=scheme.purses,
     )
 
 
@@ -109,6 +110,7 @@ class Terminal:
 
         A request that already has its answer gets it again without a word to the card. Faults of
         PSAM and journal are raised; what was open then is settled on the card's next visit.
+        `ValueError` for a request that names a purse the role does not take.
         """
         key = RequestKey(
             request.request_id, request.content_hash(self._role.device_name, self.device.terminal)
@@ -120,6 +122,7 @@ class Terminal:
             return TapResult(known.outcome, known.record)
         context = TapContext(
             role=self._role,
+            purses=asked_purses(self._role, self.device, request),
             device=self.device,
             request=request,
             time=now.replace(microsecond=0),
@@ -157,8 +160,8 @@ class Terminal:
             case LoadQuestion():
                 assert isinstance(self._partner, Authoriser)
                 return self._partner.authorise(action)
-            case FindIntent(card_number):
-                return journal.open_intent(card_number)
+            case FindIntent(card_number, application):
+                return journal.open_intent(card_number, application)
             case StoreIntent(draft):
                 return journal.store_intent(visit.key, draft, trace.take())
             case StoreRecord(tap, outcome, record, also_answers):

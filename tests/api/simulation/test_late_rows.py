@@ -25,7 +25,7 @@ from api.simulation.virtual_city import chips_path
 from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.chip.card import Card
 from cardcore.keys import KeyUsage
-from cardcore.layouts.transit import LogRecord
+from cardcore.layouts.transit import AID_PURSE, LogRecord
 from cardcore.schemes.shenzhen import SCHEME
 from settlement.city import City, create_city, open_city
 from settlement.dispositions import GapState
@@ -98,7 +98,7 @@ def log_of(folder: Path, card_number: str) -> list[LogRecord]:
     assert image is not None
     card = Card.from_image(image, bytes)
     card.reset()
-    exchange(card, commands.select())
+    exchange(card, commands.select(AID_PURSE))
     count = 4
     return [
         LogRecord.decode(exchange(card, commands.read_log(number)).data)

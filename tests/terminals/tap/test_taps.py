@@ -10,7 +10,7 @@ from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.chip.card import Card
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import KeyRef
-from cardcore.layouts.transit import LogRecord, TransitRecord, TripRecord
+from cardcore.layouts.transit import AID_PURSE, LogRecord, TransitRecord, TripRecord
 from cardcore.records.record import COUNTER_NOT_READ, Concession, RecordFlag, RecordKind
 from cardcore.schemes.shenzhen import SCHEME
 from hsm_sim.keys.in_process import InProcessKeyService
@@ -150,7 +150,7 @@ def test_degraded_gate_marks_the_record_only_when_the_sequence_was_broken(
 
 def _read(card: Card, command: CommandApdu) -> bytes:
     connection = InProcessConnection(card)
-    exchange(connection, commands.select())
+    exchange(connection, commands.select(AID_PURSE))
     response: ResponseApdu = exchange(connection, command)
     assert response.ok
     return response.data
