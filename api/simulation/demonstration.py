@@ -11,11 +11,11 @@ from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal
 from cardcore.records.record import Concession
 from cardcore.schemes import FareClass, Scheme
 from cardcore.schemes.demo import SCHEME, TRANSFER_WINDOW_MINUTES
-from terminals.role import DeviceRole
 from terminals.roles.bus import BUS
 from terminals.roles.load_kiosk import KIOSK
 from terminals.roles.metro_gate import ENTRY, EXIT
 from terminals.roles.shop import SHOP
+from terminals.tap.role import DeviceRole
 
 BUS_OPERATOR, METRO_OPERATOR, SUPERMARKET, CANTEEN, LOAD_AGENT = 101, 201, 501, 502, 901
 LINES = {1: "1路", 2: "8路", 3: "23路"}

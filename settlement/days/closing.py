@@ -10,14 +10,8 @@ from datetime import date, datetime
 from settlement.clearing.tally import DiscountRow
 from settlement.days.run import FORMAT, GapRow, RunInputs, RunReport
 from settlement.intake.answers import FileRow
-from settlement.ledger.entries import (
-    ChainEnd,
-    Entry,
-    Position,
-    chain_end,
-    net_positions,
-    post_day,
-)
+from settlement.ledger.entries import ChainEnd, Entry, chain_end, post_day
+from settlement.ledger.positions import Position, net_positions
 from settlement.seal import GENESIS, Sealable, canonical_json, digest
 
 

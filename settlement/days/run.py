@@ -11,9 +11,7 @@ from datetime import date
 
 from settlement.clearing.tally import DiscountRow
 from settlement.intake.answers import FileRow
-from settlement.ledger.entries import (
-    Sums,
-)
+from settlement.ledger.movements import Sums
 from settlement.seal import Sealable, digest
 
 FORMAT = 1
@@ -84,7 +82,9 @@ class GapRow:
     `gap` numbers the holes of a card; no counter is missing when `last` lies before `first`.
     """
 
+    issuer: str  # 16 hexadecimal digits
     card_number: str
+    application: int
     gap: int
     opened_day: date
     counter_kind: int

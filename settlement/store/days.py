@@ -15,7 +15,8 @@ from sqlalchemy import Connection, RowMapping, Table, delete, func, select
 from settlement.clearing.tally import DiscountRow
 from settlement.days.closing import ClosedDay, ClosePlan, OfficeState
 from settlement.days.run import GapRow, StoredRun
-from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Position, Posting
+from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Posting
+from settlement.ledger.positions import Position
 from settlement.seal import canonical_json
 from settlement.store.database import Database
 from settlement.store.files import ready_files, settle_files
@@ -138,7 +139,9 @@ def load_gaps(database: Database, settlement_day: date) -> tuple[GapRow, ...]:
     """The gaps as a closed day left them."""
     query = select(GAPS).where(GAPS.c.settlement_day == settlement_day)
     with database.read() as connection:
-        rows = connection.execute(query.order_by(GAPS.c.card_number, GAPS.c.gap)).mappings()
+        rows = connection.execute(
+            query.order_by(GAPS.c.issuer, GAPS.c.card_number, GAPS.c.application, GAPS.c.gap)
+        ).mappings()
         return tuple(_value(GapRow, row) for row in rows)
 
 

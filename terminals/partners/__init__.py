@@ -1,7 +1,10 @@
 """What stands behind a device: load host, and later library systems and insurance centres.
 
 Decides which partners there are. Each file beside this one offers `PARTNERS`, so a new partner is
-one new file. What a partner is asked, and what it answers, stands in `ports`.
+one new file. Read it in this order::
+
+    ports.py      what a device asks, and what it is answered
+    load_host.py  the load host 圈存主机: both halves of a load, through the key service
 """
 
 import sys

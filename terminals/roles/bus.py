@@ -7,8 +7,8 @@ from cardcore.layouts.transit import Industry, TripType
 from cardcore.records.record import RecordKind, Sector, TransactionType
 from cardcore.text import Text
 from terminals.partners import PSAM
-from terminals.role import DeviceRole
 from terminals.tap.flow import Flow
+from terminals.tap.role import DeviceRole
 
 BUS = DeviceRole(
     name="bus",

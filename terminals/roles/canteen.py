@@ -6,8 +6,8 @@ Decides what a meal looks like in the record. Leaves its price to the till.
 from cardcore.records.record import RecordKind, Sector, TransactionType
 from cardcore.text import Text
 from terminals.partners import PSAM
-from terminals.role import DeviceRole
 from terminals.tap.flow import Flow
+from terminals.tap.role import DeviceRole
 
 CANTEEN = DeviceRole(
     name="canteen",

@@ -7,8 +7,8 @@ both halves. It loads either purse, and the request says which one.
 from cardcore.records.record import RecordKind, Sector, TransactionType
 from cardcore.text import Text
 from terminals.partners.load_host import LOAD_HOST
-from terminals.role import DeviceRole
 from terminals.tap.flow import Flow
+from terminals.tap.role import DeviceRole
 
 KIOSK = DeviceRole(
     name="kiosk",

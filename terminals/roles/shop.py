@@ -7,8 +7,8 @@ payments. A city whose cards pay for goods with the purse for rides says so in i
 from cardcore.records.record import RecordKind, Sector, TransactionType
 from cardcore.text import Text
 from terminals.partners import PSAM
-from terminals.role import DeviceRole
 from terminals.tap.flow import Flow
+from terminals.tap.role import DeviceRole
 
 SHOP = DeviceRole(
     name="shop",

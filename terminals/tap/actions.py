@@ -10,8 +10,8 @@ from datetime import datetime
 from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.records.record import TransactionRecord
 from terminals.partners.ports import HostAnswer, LoadQuestion
-from terminals.role import DeviceRole
 from terminals.tap.decisions import AskedPurse, Device
+from terminals.tap.role import DeviceRole
 from terminals.taps import Intent, TapOutcome, TapRequest, TapResult, TapState
 
 

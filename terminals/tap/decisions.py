@@ -26,9 +26,9 @@ from cardcore.records.record import (
     TransactionRecord,
     TransactionType,
 )
-from terminals.role import DeviceRole
 from terminals.tap.commands import Initialised
 from terminals.tap.face import CardFace
+from terminals.tap.role import DeviceRole
 from terminals.taps import Hotlist, TapOutcome, TapRequest
 
 #: How long after a tear a tap of the same card at the same device, for the same amount, is taken

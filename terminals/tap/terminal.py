@@ -13,7 +13,6 @@ from terminals.errors import CardRemovedError, JournalFullError, PsamFaultError
 from terminals.journal.journal import Journal, RequestKey
 from terminals.link.connection import CardConnection, Peer, RecordingConnection, Trace, exchange
 from terminals.partners.ports import Authoriser, LoadQuestion
-from terminals.role import DeviceRole
 from terminals.tap import commands
 from terminals.tap.actions import (
     Action,
@@ -30,6 +29,7 @@ from terminals.tap.actions import (
 )
 from terminals.tap.decisions import Device, asked_purses
 from terminals.tap.flow import State
+from terminals.tap.role import DeviceRole
 from terminals.tap.session import Session
 from terminals.taps import Hotlist, TapOutcome, TapRequest, TapResult
 

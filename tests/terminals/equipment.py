@@ -34,12 +34,12 @@ from hsm_sim.psam import Psam, PsamProfile, make_psam
 from terminals.journal.journal import Journal
 from terminals.link.connection import CardConnection, InProcessConnection
 from terminals.partners.load_host import LoadHost
-from terminals.role import DeviceRole
 from terminals.roles.bus import BUS
 from terminals.roles.load_kiosk import KIOSK
 from terminals.roles.metro_gate import ENTRY, EXIT
 from terminals.roles.shop import SHOP
 from terminals.tap.decisions import Device
+from terminals.tap.role import DeviceRole
 from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapRequest, TapResult
 

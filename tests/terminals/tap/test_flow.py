@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 
 from cardcore.apdu import ResponseApdu
-from terminals.role import DeviceRole
 from terminals.roles import ROLES
 from terminals.roles.bus import BUS
 from terminals.tap.actions import Finish, TapContext, ToCard
 from terminals.tap.decisions import asked_purses
 from terminals.tap.flow import PATHS, TRANSITIONS, Flow, Signal, State
+from terminals.tap.role import DeviceRole
 from terminals.tap.session import Session
 from terminals.taps import TapOutcome
 from tests.terminals.equipment import NOON, a_device, a_request
