@@ -26,7 +26,7 @@ from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.chip.card import Card
 from cardcore.keys import KeyUsage
 from cardcore.layouts.transit import AID_PURSE, LogRecord
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import City, create_city, open_city
 from settlement.dispositions import GapState
 from settlement.engine.local import LocalEngine
@@ -38,6 +38,8 @@ from terminals.roles.load_kiosk import KIOSK
 from terminals.tap import commands
 from tests.api.simulation.test_killed_city import in_child
 from tests.api.simulation.test_taps_file import read, write
+
+SCHEME = SCHEMES["shenzhen"]
 
 CARD = "0310" + SCHEME.city_code + "001574587192"
 EVE, SATURDAY, SUNDAY = (date(2018, 8, 31) + timedelta(days=n) for n in range(3))

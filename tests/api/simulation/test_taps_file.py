@@ -7,8 +7,10 @@ import pytest
 
 from api.simulation.published import plan_published
 from api.simulation.taps import COLUMNS, TapsFile, TapsFileError, read_taps_file
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from terminals.roles.load_kiosk import KIOSK
+
+SCHEME = SCHEMES["shenzhen"]
 
 GOOD = {
     "card_no": "FHEFIHBJC",
