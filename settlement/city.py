@@ -35,7 +35,7 @@ from settlement.seal import Sealable, canonical_json
 from settlement.store.database import Database
 from settlement.store.registry import register
 
-FORMAT = 1
+FORMAT = 2
 BUCKET_COUNT_DEFAULT = 4
 BUCKET_COUNT_MAX = 4096
 _SETTINGS = "city.json"

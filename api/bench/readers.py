@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from api.cli.output import progress_bar
-from api.composition import open_key_room
+from api.composition import open_city_keys
+from api.output import progress_bar
 from api.settings import read_settings
 from api.simulation.single_card import issue_card, load_card, sample_plan
 from cardcore.schemes.demo import SCHEME
@@ -47,7 +47,7 @@ class ReaderRides:
 
 def ride_over_readers(folder: Path, taps: int) -> ReaderRides:
     """Measure `taps` bus rides. `ReaderError` and `VirtualReaderMissingError` without pcscd."""
-    keys = open_key_room(read_settings(), SCHEME)
+    keys = open_city_keys(read_settings(), SCHEME)
     clock = datetime(2026, 9, 1, 6)  # noqa: DTZ001 - wall clock of the city
     rides = []
     with ExitStack() as stack:

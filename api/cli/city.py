@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import (
+from api.cli.session import open_office
+from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
     EXIT_USAGE,
@@ -20,7 +21,6 @@ from api.cli.output import (
     print_json,
     refuse,
 )
-from api.cli.session import open_office
 from cardcore.errors import DecodeError
 from cardcore.keys import Algorithm
 from cardcore.schemes.catalogue import SCHEMES

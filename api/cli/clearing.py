@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import (
+from api.cli.session import EngineName, EngineOption, WorkersOption, open_engine, open_office
+from api.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
     DataOption,
@@ -17,7 +18,6 @@ from api.cli.output import (
     progress_bar,
     refuse,
 )
-from api.cli.session import EngineName, EngineOption, WorkersOption, open_engine, open_office
 from settlement.days.opening import DayAnswer
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
@@ -46,7 +46,7 @@ def clear(
         result = run_clearing(office.city, day, office.keys.service, open_engine(workers, engine))
         advance()
         if isinstance(result, DayAnswer):
-            refuse(f"{result.name}: {result.text_zh} / {result.text_en}")
+            refuse(f"{result.name}: {result.text}")
         reviewed = review_size(office.city, result.run.review_sha256)
     document = {
         "settlement_day": result.run.settlement_day,
@@ -82,7 +82,7 @@ def close(
         chosen = open_engine(workers, engine)
         closed = close_day(office.city, day, office.keys.service, chosen, datetime.now(UTC))
         if isinstance(closed, DayAnswer):
-            refuse(f"{closed.name}: {closed.text_zh} / {closed.text_en}")
+            refuse(f"{closed.name}: {closed.text}")
         run = load_run(office.city.database, closed.run_id)
         reviewed = 0 if run is None else review_size(office.city, run.review_sha256)
     if as_json:

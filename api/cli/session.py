@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import EXIT_USAGE, console_error, refuse
-from api.composition import KeyRoom, open_key_room
+from api.composition import CityKeys, open_city_keys
+from api.output import EXIT_USAGE, console_error, refuse
 from api.settings import KeyServiceKind, Settings, read_settings
 from settlement.city import City, create_city, open_city
 from settlement.engine import Engine
@@ -44,7 +44,7 @@ class Office:
     """An open city and its keys."""
 
     city: City
-    keys: KeyRoom
+    keys: CityKeys
 
 
 def _office(city: City, settings: Settings) -> Office:
@@ -55,7 +55,7 @@ def _office(city: City, settings: Settings) -> Office:
     else:
         where = f"key service 密钥服务 {kind}:{address}"
     console_error.print(f"{settings.environment}: {where}", style="dim", highlight=False)
-    return Office(city, open_key_room(settings, city.scheme))
+    return Office(city, open_city_keys(settings, city.scheme))
 
 
 @contextmanager

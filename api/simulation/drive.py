@@ -17,9 +17,10 @@ from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
-from api.composition import KeyRoom, sender_label
+from api.composition import CityKeys
 from api.simulation.plan import Plan, PlannedTap, TapRole
 from api.simulation.virtual_city import VirtualCity
+from cardcore.key_labels import sender_label
 from cardcore.keys import KeyUsage
 from settlement.city import City
 from settlement.days.opening import DayAnswer
@@ -60,7 +61,7 @@ class Driven:
 
 def drive(
     city: City,
-    keys: KeyRoom,
+    keys: CityKeys,
     plan: Plan,
     engine: Engine,
     on_progress: OnProgress,
@@ -110,7 +111,7 @@ def _tap(world: VirtualCity, tap: PlannedTap, day: date) -> TapResult:
 
 def _upload(
     world: VirtualCity,
-    keys: KeyRoom,
+    keys: CityKeys,
     now: datetime,
     on_progress: OnProgress,
     on_step: OnStep,
@@ -147,14 +148,14 @@ def _upload(
 
 
 def _settle(
-    city: City, day: date, keys: KeyRoom, engine: Engine, on_step: OnStep
+    city: City, day: date, keys: CityKeys, engine: Engine, on_step: OnStep
 ) -> Mapping[str, Any]:
     """Clear and close a day; a closed one is computed again and gives the same totals."""
     result = run_clearing(city, day, keys.service, engine, on_step)
     if isinstance(result, DayAnswer):
-        raise DriveError(f"day {day}: {result.text_en}")
+        raise DriveError(f"day {day}: {result.text.en}")
     if not result.is_closed:
         closed = close_day(city, day, keys.service, engine, datetime.now(UTC), on_step)
         if isinstance(closed, DayAnswer):
-            raise DriveError(f"day {day}: {closed.text_en}")
+            raise DriveError(f"day {day}: {closed.text.en}")
     return result.run.totals

@@ -1,7 +1,12 @@
 """A scheme is the rules of one city as data: operators, issuer, day cut-over, tariff.
 
 Decides what a fare must be and which class explains a fare that was charged. Leaves who applies
-the rule to others: terminals charge by it, settlement checks by it, with the same functions.
+the rule to others: terminals charge by it, settlement checks by it, with the same functions. Each
+city is a file::
+
+    demo.py       the invented city of the demo
+    shenzhen.py   Shenzhen Tong, the published tariff of 2018
+    catalogue.py  the schemes of this build, by name
 """
 
 from collections.abc import Callable, Mapping

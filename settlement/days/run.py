@@ -82,7 +82,9 @@ class GapRow:
     `gap` numbers the holes of a card; no counter is missing when `last` lies before `first`.
     """
 
+    issuer: str  # 16 hexadecimal digits
     card_number: str
+    application: int
     gap: int
     opened_day: date
     counter_kind: int

@@ -20,8 +20,8 @@ from settlement.seal import GENESIS, link
 class EntryKind(StrEnum):
     """Which side of the day an entry posts."""
 
-    COLLECT = "collect"  # one for a bucket of cards
-    DISTRIBUTE = "distribute"  # one for a participant
+    COLLECT = "collect"  # 归集: one for a bucket of cards
+    DISTRIBUTE = "distribute"  # 分配: one for a participant
 
 
 @dataclass(frozen=True, slots=True)

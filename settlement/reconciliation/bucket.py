@@ -46,8 +46,8 @@ class BucketTask:
 #: The output files of a bucket and what stands in them, each in its own order.
 _OUTPUTS = {
     "decisions": "FROM decision ORDER BY file, row",
-    "cards": "FROM card_after ORDER BY card_number",
-    "gaps": "FROM gap_after ORDER BY card_number, gap",
+    "cards": "FROM card_after ORDER BY issuer, card_number, application",
+    "gaps": "FROM gap_after ORDER BY issuer, card_number, application, gap",
     "loose": "FROM loose_after ORDER BY ALL",
 }
 #: Written only where a record waits: most buckets of most days have none.

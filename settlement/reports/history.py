@@ -16,7 +16,7 @@ import duckdb
 from cardcore.errors import RecordFormatError
 from cardcore.keys import ProofReason
 from cardcore.records.batch import HEADER, decode_header
-from cardcore.records.record import TransactionRecord, decode_record
+from cardcore.records.record import RecordKind, TransactionRecord, decode_record
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
@@ -48,7 +48,8 @@ FROM read_parquet($paths, filename = true) AS fact
 LEFT JOIN review
     ON review.file = ('0x' || parse_filename(parse_dirpath(fact.filename))[:16])::UBIGINT
     AND review.row = fact.row
-WHERE card_number = $card_number AND format_fault = 0
+WHERE issuer = $issuer AND card_number = $card_number AND application = $application
+    AND format_fault = 0 AND list_contains($kinds, kind)
     AND coalesce(review.proof, fact.proof) = $proven
 ORDER BY time, 1
 """
@@ -274,7 +275,14 @@ def _neighbours(
     """The card's proven records just before and after this one, by their own times."""
     rows = connection.execute(
         _CARD,
-        {"paths": paths, "card_number": place.card_number, "proven": int(ProofReason.PROVEN)},
+        {
+            "paths": paths,
+            "issuer": int.from_bytes(record.issuer, "big"),
+            "card_number": place.card_number,
+            "application": record.application,
+            "kinds": [int(each) for each in RecordKind if each.moves_purse],
+            "proven": int(ProofReason.PROVEN),
+        },
     ).fetchall()
     found = [Neighbour(*row) for row in rows if row[0] != record.id]
     earlier = [each for each in found if (each.time, each.record_id) < (record.time, record.id)]

@@ -249,12 +249,12 @@ def _review(proof: ProofReason, before: Decision | None, day: ClosedDay | None) 
 
 
 def _decision(decision: Decision) -> Step:
-    zh, en = decision.disposition.text
+    zh, en = decision.disposition.text.zh, decision.disposition.text.en
     if decision.reason is not Reason.NONE:
-        zh, en = f"{zh}：{decision.reason.text[0]}", f"{en}: {decision.reason.text[1]}"
+        zh, en = f"{zh}：{decision.reason.text.zh}", f"{en}: {decision.reason.text.en}"
     notes = [note for note in Note if note in decision.notes]
     for note in notes:
-        zh, en = f"{zh}；{note.text[0]}", f"{en}; {note.text[1]}"
+        zh, en = f"{zh}；{note.text.zh}", f"{en}; {note.text.en}"
     if decision.late:
         zh, en = f"{zh}；迟到", f"{en}; late"
     data: dict[str, Sealable] = {

@@ -139,7 +139,9 @@ def load_gaps(database: Database, settlement_day: date) -> tuple[GapRow, ...]:
     """The gaps as a closed day left them."""
     query = select(GAPS).where(GAPS.c.settlement_day == settlement_day)
     with database.read() as connection:
-        rows = connection.execute(query.order_by(GAPS.c.card_number, GAPS.c.gap)).mappings()
+        rows = connection.execute(
+            query.order_by(GAPS.c.issuer, GAPS.c.card_number, GAPS.c.application, GAPS.c.gap)
+        ).mappings()
         return tuple(_value(GapRow, row) for row in rows)
 
 

@@ -178,7 +178,7 @@ def _row_key(row: _DayRow) -> tuple[object, ...]:
         case Position():
             return (row.account,)
         case GapRow():
-            return (row.card_number, row.gap)
+            return (row.issuer, row.card_number, row.application, row.gap)
         case DiscountRow():
             return (row.operator, row.fare_class)
 

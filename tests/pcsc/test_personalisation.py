@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.composition import open_key_room
+from api.composition import open_city_keys
 from api.settings import read_settings
 from api.simulation.single_card import load_card, sample_plan, stock_card
 from cardcore.issuing.personalisation import Finished, Result, drive, personalise
@@ -31,7 +31,7 @@ NOON = datetime.fromisoformat("2026-09-01T12:00:00")
 def test_a_chip_in_stock_becomes_a_citizen_card_and_rides_a_bus(
     slots: Slots, tmp_path: Path
 ) -> None:
-    keys = open_key_room(read_settings(), SCHEME)
+    keys = open_city_keys(read_settings(), SCHEME)
     plan = sample_plan(SCHEME, "citizen")
     slots.insert(stock_card(keys, plan))
     with open_card(READERS[0]) as card:
@@ -55,7 +55,7 @@ def test_a_chip_in_stock_becomes_a_citizen_card_and_rides_a_bus(
 
 
 def test_a_card_pulled_away_while_it_is_made_is_finished_on_its_return(slots: Slots) -> None:
-    keys = open_key_room(read_settings(), SCHEME)
+    keys = open_city_keys(read_settings(), SCHEME)
     plan = sample_plan(SCHEME, "anonymous")
     chip = stock_card(keys, plan)
     in_slot = slots.insert(chip)

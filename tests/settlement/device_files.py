@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from cardcore.crypto import SUITES
+from cardcore.key_labels import sender_label
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyService, KeyUsage
 from cardcore.records import batch
 from cardcore.records import record as records
@@ -73,7 +74,7 @@ _DEBIT = records.TransactionRecord(
 
 def signing_ref(sender: int) -> KeyRef:
     """The name of a sender's signing key."""
-    return KeyRef(KeyUsage.FILE_SIGNING, f"sender-{sender}", 1)
+    return KeyRef(KeyUsage.FILE_SIGNING, sender_label(sender), 1)
 
 
 def tac_ref(version: int) -> KeyRef:

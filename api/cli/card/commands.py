@@ -17,7 +17,8 @@ import typer
 
 from api.cli.card.files import CardFile, FileNameError, name_file, read_file
 from api.cli.card.text import card_document, plain, show_card
-from api.cli.output import (
+from api.composition import open_city_keys
+from api.output import (
     EXIT_REFUSED,
     EXIT_USAGE,
     JsonOption,
@@ -28,10 +29,9 @@ from api.cli.output import (
     print_json,
     refuse,
 )
-from api.composition import open_key_room
 from api.settings import read_settings
 from api.simulation.single_card import issue_card, load_card, sample_plan
-from cardcore.apdu import StatusWord, describe, describe_zh
+from cardcore.apdu import StatusWord, describe
 from cardcore.dumps.dumps import Application, ParsedCard, parse_card_dump, parse_dump
 from cardcore.issuing.products import SHIPPED
 from cardcore.schemes.demo import SCHEME
@@ -216,8 +216,8 @@ def apdu(
                     "command": show_command(command),
                     "data": response[:-2].hex().upper(),
                     "sw": f"{sw:04X}",
-                    "text_en": describe(sw)[5:],
-                    "text_zh": describe_zh(sw),
+                    "text_en": describe(sw).en,
+                    "text_zh": describe(sw).zh,
                 }
             )
     if as_json:
@@ -313,7 +313,7 @@ def serve(
         refuse("where to? say --vpcd, the virtual reader 请指定 --vpcd", EXIT_USAGE)
     if profile not in SHIPPED:
         refuse(f"no profile {profile!r}; there are {', '.join(SHIPPED)}", EXIT_USAGE)
-    keys = open_key_room(read_settings(), SCHEME)
+    keys = open_city_keys(read_settings(), SCHEME)
     card = issue_card(keys, sample_plan(SCHEME, profile))
     if balance:
         # The city's wall clock, as every terminal has it.

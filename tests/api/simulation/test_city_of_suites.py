@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.composition import KeyRoom, LocalPsams, city_key_refs
+from api.composition import CityKeys, LocalPsams, city_key_refs
 from api.simulation.drive import drive
 from api.simulation.virtual_city import VirtualCity
 from cardcore.errors import KeyStateError
@@ -42,10 +42,10 @@ def a_vault(algorithm: Algorithm) -> KeyVault:
     return vault
 
 
-def a_room(vault: KeyVault) -> KeyRoom:
+def a_room(vault: KeyVault) -> CityKeys:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InsecureKeyServiceWarning)
-        return KeyRoom(InProcessKeyService(vault), LocalPsams(vault))
+        return CityKeys(InProcessKeyService(vault), LocalPsams(vault))
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def city(tmp_path: Path) -> Iterator[City]:
         yield opened
 
 
-def sent_records(city: City, keys: KeyRoom) -> list[TransactionRecord]:
+def sent_records(city: City, keys: CityKeys) -> list[TransactionRecord]:
     """Everything the collectors have sent."""
     records = []
     for path in city.folder.glob("outbox/*/*.ocb"):

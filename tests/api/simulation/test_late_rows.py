@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from api.composition import KeyRoom, open_key_room
+from api.composition import CityKeys, open_city_keys
 from api.settings import Settings
 from api.simulation.chips import ChipDrawer, ImageSeal
 from api.simulation.demonstration import plan_demonstration
@@ -63,9 +63,9 @@ def drive_and_prove(folder: Path, plan: Plan) -> Totals:
 
 
 def drive_from_where_it_stands(
-    folder: Path, plan: Plan, on_step: OnStep, on_day: Callable[[City, KeyRoom], None]
+    folder: Path, plan: Plan, on_step: OnStep, on_day: Callable[[City, CityKeys], None]
 ) -> Totals:
-    keys = open_key_room(Settings(), plan.scheme)
+    keys = open_city_keys(Settings(), plan.scheme)
     is_new = not (folder / "city.json").exists()
     opened = create_city(folder, plan.scheme.name, bucket_count=1) if is_new else open_city(folder)
     with opened as city:
@@ -77,18 +77,18 @@ def drive_from_where_it_stands(
         return drive(city, keys, plan, LocalEngine(1), on_progress, on_step).days
 
 
-def prove(city: City, keys: KeyRoom) -> None:
+def prove(city: City, keys: CityKeys) -> None:
     assert verify(city, keys.service, LocalEngine(1)).findings == ()
 
 
-def trust(_city: City, _keys: KeyRoom) -> None:
+def trust(_city: City, _keys: CityKeys) -> None:
     """Nothing is proven on the way."""
 
 
 def log_of(folder: Path, card_number: str) -> list[LogRecord]:
     """EF18 as the chip itself reads it out, oldest first."""
     with open_city(folder) as city:
-        keys = open_key_room(Settings(), city.scheme)
+        keys = open_city_keys(Settings(), city.scheme)
         silicon = keys.key_to_make(KeyUsage.DATA_ENCRYPTION, city.scheme.name)
     drawer = ChipDrawer(chips_path(folder), ImageSeal(keys.service, silicon.ref))
     image = drawer.image(f"card/{card_number}")

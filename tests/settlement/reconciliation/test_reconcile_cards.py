@@ -9,7 +9,7 @@ from cardcore.records.record import encode_record
 from settlement.dispositions import GapState, Reason
 from settlement.ledger.accounts import Account, AccountKind
 from settlement.ledger.movements import Gross
-from settlement.reconciliation.chain import Purse
+from settlement.reconciliation.chain import CounterKind
 from tests.settlement.reconciliation.run_inputs import (
     BUS,
     DAY,
@@ -51,10 +51,10 @@ def test_a_lost_ride_opens_a_gap_at_its_price_and_the_late_ride_fills_it(tmp_pat
     desk = Desk(tmp_path)
     first = desk.run(proven(life[0], life[1], life[3])).clearing.totals
     card = int(life[0].card_number)
-    assert desk.gaps() == [(card, Purse.DEBIT, 1, 1, 400, DAY, GapState.OPEN)]
+    assert desk.gaps() == [(card, CounterKind.DEBIT, 1, 1, 400, DAY, GapState.OPEN)]
     assert (first.float_fen, first.card_balance_fen, first.open_gap_fen) == (680, 280, 400)
     second = desk.run(proven(life[2]), day=NEXT_DAY).clearing.totals
-    assert desk.gaps() == [(card, Purse.DEBIT, 1, 1, 0, DAY, GapState.FILLED)]
+    assert desk.gaps() == [(card, CounterKind.DEBIT, 1, 1, 0, DAY, GapState.FILLED)]
     assert (second.float_fen, second.card_balance_fen, second.open_gap_fen) == (280, 280, 0)
     desk.run(day=NEXT_DAY + timedelta(days=1))
     assert desk.gaps() == []
