@@ -61,8 +61,9 @@ def city_key_refs(scheme: Scheme) -> tuple[KeyRef, ...]:
                 KeyRef(KeyUsage.FILE_MAINTENANCE, maintenance_label(scheme.name), KEY_VERSION),
                 *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
                 *(
-                    KeyRef(KeyUsage.FILE_SIGNING, sender_label(each.code), KEY_VERSION)
+                    KeyRef(KeyUsage.FILE_SIGNING, sender_label(sender), KEY_VERSION)
                     for each in scheme.participants
+                    for sender in each.senders
                 ),
             ]
         )

@@ -27,11 +27,13 @@ from api.output import (
 from api.settings import read_settings
 from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal, TapRole
 from api.simulation.virtual_city import VirtualCity
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import create_city
 from terminals.link.connection import Peer, decode_trace
 from terminals.link.reader_faults import ReaderError
 from terminals.link.vpcd import VirtualReaderMissingError
+
+SCHEME = SCHEMES["demo"]
 
 _BUS, _KIOSK, _CARD = "000101000001", "000901000001", f"0310{SCHEME.city_code}000000000001"
 _LOAD_EVERY, _LOAD_FEN = 50, 10_000

@@ -144,13 +144,14 @@ class VirtualCity:
             Registry(
                 senders=tuple(
                     SenderRow(
-                        each.code,
+                        sender,
                         key.ref.version,
                         each.code,
                         self._keys.service.public_key(key.ref).hex(),
                     )
                     for each in plan.scheme.participants
-                    for key in self._keys.sender_keys(each.code)
+                    for sender in each.senders
+                    for key in self._keys.sender_keys(sender)
                 ),
                 terminals=tuple(
                     {

@@ -14,7 +14,6 @@ import duckdb
 
 from cardcore.records.record import Concession, RecordKind
 from cardcore.schemes import Scheme
-from cardcore.schemes.catalogue import SCHEMES
 from settlement.clearing.tally import BucketResult, Tally
 from settlement.facts import columnar
 from settlement.reconciliation.inputs import FactInput, Review, load_facts, load_registry
@@ -33,7 +32,7 @@ class BucketTask:
 
     bucket: int
     settlement_day: date
-    scheme: str
+    scheme: Scheme
     facts: tuple[FactInput, ...]
     previous: str | None
     history: tuple[str, ...]
@@ -74,7 +73,7 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         columnar.run_script(connection, "bucket_reuse")
         columnar.run_script(connection, "bucket_seams")
         thread_odd_cards(connection, task.settlement_day)
-        _judge_fares(connection, SCHEMES[task.scheme])
+        _judge_fares(connection, task.scheme)
         columnar.run_script(connection, "bucket_decide")
         outputs = columnar.write_tables(connection, _OUTPUTS, output)
         if connection.execute("SELECT count(*) FROM waiting_after").fetchall() != [(0,)]:

@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 
 from cardcore.records.batch import DeviceRegister
+from cardcore.schemes import Scheme
 from settlement.clearing.tally import BucketResult, Tally
 from settlement.clearing.totals import Clearing, clear, output_hash
 from settlement.engine import Engine
@@ -44,7 +45,7 @@ class ComputationTask:
     """
 
     settlement_day: date
-    scheme: str
+    scheme: Scheme
     bucket_count: int
     facts: tuple[tuple[int, FactInput], ...]
     registers: tuple[DeviceRegister, ...]

@@ -57,7 +57,7 @@ def compute_run(
         _prove_previous(city, closed[-1], runs[-1])
     request = ComputationTask(
         settlement_day=inputs.settlement_day,
-        scheme=inputs.scheme,
+        scheme=city.scheme,
         bucket_count=inputs.bucket_count,
         facts=tuple(fact for row in inputs.files for fact in proven_facts(city, row)),
         registers=tuple(each for row in inputs.files for each in _registers(city, row)),

@@ -176,6 +176,7 @@ DAYS = Table(
     Column("previous_seal", HASH, nullable=False, unique=True),  # a chain never forks
     Column("seal", HASH, nullable=False, unique=True),
     Column("closed_at", Moment, nullable=False),
+    Column("closed_by", String(80)),  # null for days that were closed before anybody was asked
 )
 
 ENTRIES = Table(

@@ -12,6 +12,7 @@ from cardcore.crypto import signatures
 from cardcore.records import batch
 from cardcore.records.payloads import PAYLOADS
 from cardcore.records.record import FIELDS, PAYLOAD_AT, PAYLOAD_BYTES_MAX, RECORD_BYTES, VERSION
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
 from settlement.service.computation import ComputationTask, reconcile_run
@@ -157,7 +158,7 @@ def test_the_control_tables_are_the_schema() -> None:
 
 
 def test_the_columns_of_a_run_are_those_of_its_files(tmp_path: Path) -> None:
-    request = ComputationTask(date(2018, 9, 1), "shenzhen", 1, (), (), (), (), None, ())
+    request = ComputationTask(date(2018, 9, 1), SCHEMES["shenzhen"], 1, (), (), (), (), None, ())
     outcome = reconcile_run(request, tmp_path, LocalEngine(1), lambda _, __: None)
     columns = {
         name.replace("buckets/0000", "buckets/<bucket>"): parquet_columns(tmp_path / name)

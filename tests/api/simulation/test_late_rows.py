@@ -26,7 +26,7 @@ from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.chip.card import Card
 from cardcore.keys import KeyUsage
 from cardcore.layouts.transit import LogRecord
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import City, create_city, open_city
 from settlement.dispositions import GapState
 from settlement.engine.local import LocalEngine
@@ -36,6 +36,8 @@ from settlement.watching import OnStep, pass_by
 from terminals.tap import commands
 from tests.api.simulation.test_killed_city import in_child
 from tests.api.simulation.test_taps_file import read, write
+
+SCHEME = SCHEMES["shenzhen"]
 
 CARD = "0310" + SCHEME.city_code + "001574587192"
 EVE, SATURDAY, SUNDAY = (date(2018, 8, 31) + timedelta(days=n) for n in range(3))
