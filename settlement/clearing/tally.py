@@ -4,12 +4,17 @@ Decides which records count as alike. Leaves counting them to reconciliation and
 `totals`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cardcore.records.kinds import RecordKind
 from settlement.dispositions import Reason
 from settlement.ledger.accounts import CARD_FLOAT
 from settlement.ledger.movements import Movement, decide_movements, sum_up
+
+#: The fields, from the first, in which records of a tally are alike.
+KEY_FIELDS = 11
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,7 +40,7 @@ class Tally:
     records: int
     amount_fen: int
     tariff_fen: int
-    passed_on: tuple[tuple[int, int], ...] = ()
+    passed_on: tuple[tuple[int, int], ...]
 
     @property
     def is_load(self) -> bool:
@@ -65,6 +70,11 @@ class Tally:
         """What the records did to the float (I3): loads came in, debits went out."""
         moved = sum_up(self.movements).get(CARD_FLOAT)
         return 0 if moved is None else -moved.net_fen
+
+
+def read_tally(row: Sequence[Any]) -> Tally:
+    """A tally out of JSON, where every tuple is a list."""
+    return Tally(*row[:-1], *[tuple((code, fen) for code, fen in row[-1])])
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ def test_only_accepted_debits_are_charged_and_only_fares_have_a_class() -> None:
         money = (300, 400) if kind.moves_purse else (0, 0)
         return Tally(
             int(reason.disposition), int(reason), 1, 5, 7, kind, 101, fare_class,
-            int(Note.STATION_MISSING), True, False, 2, *money,
+            int(Note.STATION_MISSING), True, False, 2, *money, (),
         )  # fmt: skip
 
     clearing = clear(
