@@ -7,7 +7,7 @@ tallies, so neither the number of buckets nor the order in which they were done 
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from cardcore.records.kinds import RecordKind
 from settlement.clearing.tally import BucketResult, DiscountRow, Tally
@@ -27,6 +27,9 @@ class AcceptedTotals:
     charged_fen: int
     loads: int
     load_fen: int
+
+    def __add__(self, other: "AcceptedTotals") -> "AcceptedTotals":
+        return AcceptedTotals(*map(int.__add__, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)
