@@ -28,6 +28,7 @@ from cardcore.records.record import (
     Sector,
     TransactionType,
 )
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
 from settlement.reconciliation.inputs import FactInput
@@ -132,7 +133,7 @@ def main(count: int, workers: int, bucket_count: int) -> None:
             facts += [(each.bucket, FactInput(name, str(each.path))) for each in written]
         _tell("facts", len(rows), started)
         request = ComputationTask(
-            DAY, "shenzhen", bucket_count, tuple(facts), (), tuple(terminals), (), None, ()
+            DAY, SCHEMES["shenzhen"], bucket_count, tuple(facts), (), tuple(terminals), (), None, ()
         )
         started = time.perf_counter()
         outcome = reconcile_run(request, folder / "run", LocalEngine(workers), lambda *_: None)

@@ -14,7 +14,7 @@ from api.output import EXIT_USAGE, JsonOption, amount_table, console, print_json
 from api.settings import read_settings
 from api.simulation.issuing import personalise_many
 from cardcore.issuing.products import SHIPPED, shipped
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 
 
 def personalise(
@@ -25,8 +25,8 @@ def personalise(
     """Cards made over the secure channel in process, and how much of it is cryptography. 制卡。"""
     if product not in SHIPPED:
         refuse(f"no product {product!r}; there are {', '.join(SHIPPED)}", EXIT_USAGE)
-    keys = open_city_keys(read_settings(), SCHEME)
-    figures = personalise_many(cards, shipped(product), SCHEME, keys.service, os.urandom)
+    keys = open_city_keys(read_settings(), SCHEMES["demo"])
+    figures = personalise_many(cards, shipped(product), SCHEMES["demo"], keys.service, os.urandom)
     document = {
         "records": figures.cards,
         "commands": figures.commands,

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from api.cli.session import EngineName, EngineOption, WorkersOption, open_engine, open_office
+from api.cli.session import (
+    ByOption,
+    EngineName,
+    EngineOption,
+    WorkersOption,
+    acting,
+    open_engine,
+    open_office,
+)
 from api.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
@@ -79,20 +87,22 @@ def close(
     business_day: FormerDayOption = None,
     engine: EngineOption = EngineName.LOCAL,
     workers: WorkersOption = 2,
+    by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Close the open day: post, net, seal. A closed day never changes. 日终关闭。"""
-    day = _day(settlement_day, business_day)
+    day, actor = _day(settlement_day, business_day), acting(by)
     with open_office(data) as office:
-        chosen = open_engine(workers, engine)
-        closed = close_day(office.city, day, office.keys.service, chosen, datetime.now(UTC))
+        chosen, now = open_engine(workers, engine), datetime.now(UTC)
+        closed = close_day(office.city, day, office.keys.service, chosen, now, actor)
         if isinstance(closed, DayAnswer):
             refuse(f"{closed.name}: {closed.text}")
         run = load_run(office.city.database, closed.run_id)
         reviewed = 0 if run is None else review_size(office.city, run.review_sha256)
     if as_json:
         document = {name: getattr(closed, name) for name in closed.__slots__}
-        print_json(document | {"reviewed": reviewed})
+        closed_by = None if closed.closed_by is None else closed.closed_by.code
+        print_json(document | {"closed_by": closed_by, "reviewed": reviewed})
         return
     if reviewed:
         console.print(f"{reviewed:,} records were judged again 复核.", highlight=False)

@@ -16,9 +16,11 @@ from api.composition import open_city_keys
 from api.output import DEFAULT_DATA, EXIT_REFUSED, DataOption, JsonOption, console, print_json
 from api.settings import KeyServiceKind, Settings, SettingsRefusedError, read_settings
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import open_city
 from settlement.errors import CityError
+
+SCHEME = SCHEMES["demo"]
 
 _LIBRARIES = ("cryptography", "duckdb", "numpy", "sqlalchemy", "alembic", "typer", "rich")
 _FREE_BYTES_MIN = 1 << 30

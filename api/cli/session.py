@@ -1,8 +1,10 @@
-"""Opening what a command works on: the settings, one city, its key service.
+"""Opening what a command works on: the settings, one city, its key service, and who acts.
 
 Decides which folder is meant and says what is wrong with it in words.
 """
 
+import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from settlement.city import City, create_city, open_city
 from settlement.engine import Engine
 from settlement.engine.local import LocalEngine
 from settlement.errors import CityError
+from settlement.people.actions import Actor, ActorError
 
 
 class EngineName(StrEnum):
@@ -31,6 +34,29 @@ EngineOption = Annotated[
     EngineName, typer.Option("--engine", help="Where runs are computed. 计算引擎。")
 ]
 WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="Processes of the engine.")]
+ByOption = Annotated[
+    str | None,
+    typer.Option(
+        "--by",
+        envvar="ONECARD_BY",
+        help="Who acts; by default this machine's user. 经办人，默认为本机用户。",
+    ),
+]
+
+
+def acting(by: str | None) -> Actor:
+    """Whoever gives the command: as stated, else as this machine knows its user. A name that cannot
+    stand under a seal ends the command with usage.
+    """
+    try:
+        return Actor(pwd.getpwuid(os.getuid()).pw_name if by is None else by)
+    except KeyError:
+        refuse(
+            "this machine has no name for its user 本机用户无名称: say who acts, --by NAME",
+            EXIT_USAGE,
+        )
+    except ActorError as error:
+        refuse(f"--by 经办人: {error}", EXIT_USAGE)
 
 
 def open_engine(workers: int, name: EngineName = EngineName.LOCAL) -> Engine:

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from api.composition import CityKeys
-from api.simulation.plan import Plan, PlannedTap, TapRole
+from api.simulation.plan import Plan, PlannedTap
 from api.simulation.virtual_city import VirtualCity
 from cardcore.key_labels import sender_label
 from cardcore.keys import KeyUsage
@@ -26,6 +26,7 @@ from settlement.city import City
 from settlement.days.opening import DayAnswer
 from settlement.engine import Engine
 from settlement.intake.answers import FileAnswer
+from settlement.people.actions import Actor, ActorKind
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.receive import receive_file
@@ -44,6 +45,8 @@ from terminals.taps import TapOutcome, TapResult
 #: Told the stage and how many steps of it were done.
 OnProgress = Callable[[str, int], None]
 TAPS, FILES, DAYS = "taps", "files", "days"
+#: Who closes the days of a virtual city.
+SIMULATION = Actor("simulation", ActorKind.SYSTEM)
 
 
 class DriveError(Exception):
@@ -54,7 +57,7 @@ class DriveError(Exception):
 class Driven:
     """What came of a drive: taps by role and outcome, and the totals of every closed day."""
 
-    taps: Counter[tuple[TapRole, TapOutcome]] = field(default_factory=Counter)
+    taps: Counter[tuple[str, TapOutcome]] = field(default_factory=Counter)
     days: dict[date, Mapping[str, Any]] = field(default_factory=dict)
     record: str = ""  # one record worth explaining: the last torn one, or the first of all
 
@@ -155,7 +158,7 @@ def _settle(
     if isinstance(result, DayAnswer):
         raise DriveError(f"day {day}: {result.text.en}")
     if not result.is_closed:
-        closed = close_day(city, day, keys.service, engine, datetime.now(UTC), on_step)
+        closed = close_day(city, day, keys.service, engine, datetime.now(UTC), SIMULATION, on_step)
         if isinstance(closed, DayAnswer):
             raise DriveError(f"day {day}: {closed.text.en}")
     return result.run.totals

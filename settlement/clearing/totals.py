@@ -1,32 +1,35 @@
-"""Clearing (清分): from the tallies of all buckets to shares, sums and totals.
+"""Clearing (清分): from the tallies of all buckets to sums and totals.
 
-Decides who is owed what for the accepted records and which totals a run reports. Leaves posting
-to `ledger`, dispositions to `reconciliation`. Everything is a sum of integers over tallies, so
-neither the number of buckets nor the order in which they were done can show.
+Decides which sums and totals a run reports. Leaves what a tally moves to `ledger.movements`,
+posting to `ledger.entries`, dispositions to `reconciliation`. Everything is a sum of integers over
+tallies, so neither the number of buckets nor the order in which they were done can show.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 
-from cardcore.money import split_fen
+from cardcore.records.kinds import RecordKind
 from settlement.clearing.tally import BucketResult, DiscountRow, Tally
 from settlement.dispositions import Disposition, Note, Reason
-from settlement.ledger.entries import Sums
+from settlement.ledger.accounts import Account
+from settlement.ledger.movements import Gross, Sums, cards_side, participants_side, sum_up
 from settlement.seal import Sealable, canonical_json
 from settlement.sectors.fares import NOT_A_FARE, class_name
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorTotals:
-    """What a participant's accepted records come to."""
+class AcceptedTotals:
+    """What accepted records come to: those of a participant, an application or a sector."""
 
     taps: int  # debits, entries among them
     tariff_fen: int
     charged_fen: int
     loads: int
     load_fen: int
+
+    def __add__(self, other: "AcceptedTotals") -> "AcceptedTotals":
+        return AcceptedTotals(*map(int.__add__, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,33 +78,26 @@ class Clearing:
 
     buckets: Mapping[int, Sums]  # the cards' side
     participants: Mapping[int, Sums]  # the participants' side
-    operators: Mapping[int, OperatorTotals]
+    operators: Mapping[int, AcceptedTotals]
+    applications: Mapping[int, AcceptedTotals]
+    sectors: Mapping[int, AcceptedTotals]
     classes: tuple[DiscountRow, ...]
     reasons: tuple[ReasonTotals, ...]
     totals: RunTotals
-
-
-def share_out(operator: int, amount_fen: int) -> dict[int, int]:
-    """The shares of an accepted debit by participant; they always sum to the amount (I5).
-
-    Transport: the operator who carried the passenger gets the whole charge.
-
-    >>> share_out(201, 380)
-    {201: 380}
-    """
-    return dict(zip((operator,), split_fen(amount_fen, (1,)), strict=True))
 
 
 def clear(results: Sequence[BucketResult]) -> Clearing:
     """Reduce the results of a run's buckets, in whatever order they come."""
     ordered = sorted(results, key=lambda each: each.bucket)
     tallies = [tally for result in ordered for tally in result.tallies]
-    buckets = {each.bucket: _card_side(each.tallies) for each in ordered}
-    participants = _participant_side(tallies)
+    buckets = {each.bucket: cards_side(_sums(each.tallies)) for each in ordered}
+    participants = participants_side(_sums(tallies))
     return Clearing(
         buckets,
         participants,
-        _operators(tallies),
+        _accepted(tallies, lambda each: each.operator),
+        _accepted(tallies, lambda each: each.application),
+        _accepted(tallies, lambda each: each.sector),
         _classes(tallies),
         _reasons(tallies),
         _totals(ordered, tallies, buckets, participants),
@@ -120,46 +116,19 @@ def output_hash(outputs: Iterable[tuple[str, str]], totals: RunTotals) -> str:
     return content.hexdigest()
 
 
-def _card_side(tallies: Iterable[Tally]) -> Sums:
-    """What the cards of a bucket lost and gained, by disposition only."""
-    sums: Counter[str] = Counter()
-    for tally in tallies:
-        sums[_sum_name(tally)] += abs(tally.float_fen)
-    return Sums(**sums)
+def _sums(tallies: Iterable[Tally]) -> dict[Account, Gross]:
+    return sum_up(movement for tally in tallies for movement in tally.movements)
 
 
-def _sum_name(tally: Tally) -> str:
-    """Which of the `Sums` a tally that moves money belongs to."""
-    name = "load_fen" if tally.is_load else "debit_fen"
-    if tally.is_release:
-        return f"released_{name}"
-    return f"suspended_{name}" if tally.disposition == Disposition.SUSPENDED else name
-
-
-def _participant_side(tallies: Iterable[Tally]) -> dict[int, Sums]:
-    """What each participant is owed, owes, and has held in suspense, by share and by reason."""
-    sums: dict[int, Counter[str]] = {}
-    for tally in tallies:
-        shares_fen = {tally.operator: abs(tally.amount_fen)}
-        if tally.disposition == Disposition.ACCEPTED:
-            if not tally.is_load:
-                shares_fen = share_out(tally.operator, tally.amount_fen)
-        elif Reason(tally.reason).disposition is not Disposition.SUSPENDED or (
-            # A load that no chain proves may never have happened: nothing to hold.
-            tally.is_load and not tally.chained
-        ):
-            continue
-        for code, share_fen in shares_fen.items():
-            sums.setdefault(code, Counter())[_sum_name(tally)] += share_fen
-    return {code: Sums(**sums[code]) for code in sorted(sums)}
-
-
-def _operators(tallies: Iterable[Tally]) -> dict[int, OperatorTotals]:
+def _accepted(
+    tallies: Iterable[Tally], group_of: Callable[[Tally], int]
+) -> dict[int, AcceptedTotals]:
+    """Accepted movements of purses, summed up by group. Nothing else is a tap or a load."""
     sums: dict[int, list[int]] = {}
     for tally in tallies:
-        if tally.disposition != Disposition.ACCEPTED:
+        if tally.disposition != Disposition.ACCEPTED or not RecordKind(tally.kind).moves_purse:
             continue
-        row = sums.setdefault(tally.operator, [0, 0, 0, 0, 0])
+        row = sums.setdefault(group_of(tally), [0, 0, 0, 0, 0])
         if tally.is_load:
             row[3] += tally.records
             row[4] += tally.amount_fen
@@ -167,7 +136,7 @@ def _operators(tallies: Iterable[Tally]) -> dict[int, OperatorTotals]:
             row[0] += tally.records
             row[1] += tally.tariff_fen
             row[2] += tally.amount_fen
-    return {code: OperatorTotals(*sums[code]) for code in sorted(sums)}
+    return {code: AcceptedTotals(*sums[code]) for code in sorted(sums)}
 
 
 def _classes(tallies: Iterable[Tally]) -> tuple[DiscountRow, ...]:
@@ -205,9 +174,7 @@ def _totals(
         counts[Disposition(tally.disposition)] += tally.records
     accepted = [each for each in tallies if each.disposition == Disposition.ACCEPTED]
     debits = [each for each in accepted if not each.is_load]
-    sides_fen = sum(each.float_decrease_fen for each in buckets.values()) - sum(
-        each.float_decrease_fen for each in participants.values()
-    )
+    sides = (*buckets.values(), *participants.values())
     return RunTotals(
         records=sum(counts.values()),
         accepted=counts[Disposition.ACCEPTED],
@@ -222,7 +189,7 @@ def _totals(
         + sum(each.float_fen for each in tallies),
         card_balance_fen=sum(each.balance_fen for each in results),
         open_gap_fen=sum(each.gap_fen for each in results),
-        net_sum_fen=sides_fen,
+        net_sum_fen=sum(gross.net_fen for sums in sides for gross in sums.values()),
         notes={
             note.name.lower(): sum(each.records for each in accepted if each.notes & note)
             for note in Note

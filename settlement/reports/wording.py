@@ -14,17 +14,15 @@ from cardcore.records.record import RecordKind, TransactionRecord
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.intake.answers import FileRow
-from settlement.ledger.entries import (
-    CARD_FLOAT,
-    Entry,
-    Position,
-    load_agent_account,
-    operator_account,
-    suspense_account,
-)
+from settlement.ledger.accounts import parse_account
+from settlement.ledger.entries import Entry
+from settlement.ledger.movements import Movement, decide_movements, sum_up
+from settlement.ledger.positions import Position
 from settlement.registry import Registry
 from settlement.seal import Sealable
+from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import class_name
+from settlement.sectors.rules import Payment
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ def tell(
             steps.append(_review(each.proof, decided, each.day))
         steps.append(_decision(each.decision))
         if record is not None:
-            money = _moved(record, decided, each.decision)
+            money = record_postings(record, decided, each.decision)
             steps.append(_ledger(money, each.entries, each.day))
             if each.day is not None:
                 steps += _positions(money, each.positions, registry, each.day)
@@ -269,31 +267,31 @@ def _decision(decision: Decision) -> Step:
     return Step("decision", f"处理结果：{zh}", f"disposition: {en}", data)
 
 
-def _postings(record: TransactionRecord, decision: Decision) -> dict[str, int]:
-    """What this one record adds to each account, in fen; nothing when it moves no money."""
-    held = decision.disposition is Disposition.SUSPENDED
-    moves = decision.disposition is Disposition.ACCEPTED or (
-        held and (decision.chained or not record.is_load)
-    )
-    if not moves or not record.amount_fen:
-        return {}
-    sign = -1 if record.is_load else 1
-    if held:
-        account = suspense_account(record.operator)
-    elif record.is_load:
-        account = load_agent_account(record.operator)
-    else:
-        account = operator_account(record.operator)
-    return {CARD_FLOAT: sign * record.amount_fen, account: -sign * record.amount_fen}
-
-
-def _moved(record: TransactionRecord, before: Decision | None, now: Decision) -> dict[str, int]:
-    """What a decision adds to each account, less what an earlier one had added."""
-    money = _postings(record, now)
+def record_postings(
+    record: TransactionRecord, before: Decision | None, now: Decision
+) -> dict[str, int]:
+    """What a decision on one record adds to each account, in fen, debits positive, less what an
+    earlier decision had added; nothing when no money moves.
+    """
+    movements = list(_movements(record, now))
     if before is not None:
-        for account, amount_fen in _postings(record, before).items():
-            money[account] = money.get(account, 0) - amount_fen
+        movements += [each.taken_back for each in _movements(record, before)]
+    sums = sum_up(movements)
+    accounts = sorted(sums, key=lambda account: account.order)
+    money = {account.text: sums[account].net_fen for account in accounts}
     return {account: amount_fen for account, amount_fen in money.items() if amount_fen}
+
+
+def _movements(record: TransactionRecord, decision: Decision) -> tuple[Movement, ...]:
+    payment = Payment(record.application, record.operator, record.amount_fen)
+    return decide_movements(
+        decision.reason,
+        kind=record.kind,
+        is_chained=decision.chained,
+        operator=record.operator,
+        amount_fen=record.amount_fen,
+        passed_on_fen=rule_of(read_rules(), record.sector).passed_on(payment),
+    )
 
 
 def _ledger(money: Mapping[str, int], entries: Sequence[Entry], day: ClosedDay | None) -> Step:
@@ -319,8 +317,9 @@ def _positions(
     day: ClosedDay,
 ) -> Iterator[Step]:
     for each in positions:
-        if each.account in money and each.account != CARD_FLOAT:
-            who = _participant_name(int(each.account.partition("/")[2]), registry)
+        code = parse_account(each.account).participant
+        if each.account in money and code is not None:
+            who = _participant_name(code, registry)
             side_zh, side_en = ("应付", "owes") if each.net_fen > 0 else ("应收", "is owed")
             amount = yuan(abs(each.net_fen))
             yield Step(

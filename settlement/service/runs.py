@@ -57,7 +57,7 @@ def compute_run(
         _prove_previous(city, closed[-1], runs[-1])
     request = ComputationTask(
         settlement_day=inputs.settlement_day,
-        scheme=inputs.scheme,
+        scheme=city.scheme,
         bucket_count=inputs.bucket_count,
         facts=tuple(fact for row in inputs.files for fact in proven_facts(city, row)),
         registers=tuple(each for row in inputs.files for each in _registers(city, row)),
@@ -196,8 +196,12 @@ def _gaps(folder: Path, bucket: int) -> list[GapRow]:
     path = gaps_path(folder, bucket)
     with columnar.connect(path.parent) as connection:
         rows = connection.execute(
-            "SELECT card_number, gap, opened_day, counter_kind, first_counter, last_counter, "
-            "price_fen, state FROM read_parquet($path) ORDER BY card_number, gap",
+            "SELECT issuer, card_number, application, gap, opened_day, counter_kind, "
+            "first_counter, last_counter, "
+            "price_fen, state FROM read_parquet($path) "
+            "ORDER BY issuer, card_number, application, gap",
             {"path": str(path)},
         ).fetchall()
-    return [GapRow(f"{card_number:020}", *rest) for card_number, *rest in rows]
+    return [
+        GapRow(f"{issuer:016x}", f"{card_number:020}", *rest) for issuer, card_number, *rest in rows
+    ]

@@ -10,7 +10,7 @@ from api.composition import open_city_keys
 from api.settings import read_settings
 from api.simulation.single_card import load_card, sample_plan, stock_card
 from cardcore.issuing.personalisation import Finished, Result, drive, personalise
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from terminals.errors import CardRemovedError
 from terminals.journal.journal import Journal
 from terminals.link.pcsc import open_card
@@ -19,6 +19,8 @@ from terminals.roles.bus import BUS
 from terminals.tap.terminal import Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapOutcome, TapRequest
 from tests.pcsc.slots import PSAM_ATR, READERS, Slots, needs_pcscd
+
+SCHEME = SCHEMES["demo"]
 
 pytestmark = [
     *needs_pcscd,

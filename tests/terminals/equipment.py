@@ -27,20 +27,23 @@ from cardcore.layouts.transit import (
 )
 from cardcore.records.record import TransactionRecord, encode_record
 from cardcore.records.tac import tac_message
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
 from hsm_sim.psam import Psam, PsamProfile, make_psam
 from terminals.journal.journal import Journal
 from terminals.link.connection import CardConnection, InProcessConnection
+from terminals.partners.load_host import LoadHost
 from terminals.roles.bus import BUS
-from terminals.roles.gate import ENTRY, EXIT
-from terminals.roles.kiosk import KIOSK, LoadHost
+from terminals.roles.load_kiosk import KIOSK
+from terminals.roles.metro_gate import ENTRY, EXIT
 from terminals.roles.shop import SHOP
 from terminals.tap.decisions import Device
-from terminals.tap.flow import Role
+from terminals.tap.role import DeviceRole
 from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapRequest, TapResult
+
+SCHEME = SCHEMES["shenzhen"]
 
 LABEL, SENDER = SCHEME.name, 101
 NOON = datetime.fromisoformat("2018-09-01T12:00:00")
@@ -158,7 +161,11 @@ def a_device(role_name: str, psam: CardConnection | None = None, **changes: obje
 
 
 def a_terminal(
-    role_name: str, journal: Journal, *, role: Role | None = None, hotlist: Hotlist | None = None
+    role_name: str,
+    journal: Journal,
+    *,
+    role: DeviceRole | None = None,
+    hotlist: Hotlist | None = None,
 ) -> Terminal:
     """A terminal with its own PSAM, or the kiosk with its load host."""
     if role_name == "kiosk":

@@ -34,7 +34,7 @@ from api.simulation.single_card import issue_card, load_card, sample_plan
 from cardcore.apdu import StatusWord, describe
 from cardcore.dumps.dumps import Application, ParsedCard, parse_card_dump, parse_dump
 from cardcore.issuing.products import SHIPPED
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from terminals.errors import CardRemovedError
 from terminals.link.connection import CardConnection, InProcessConnection
 from terminals.link.pcsc import CardEvent, ReaderService, open_card
@@ -42,6 +42,8 @@ from terminals.link.reader_faults import ReaderError
 from terminals.link.vpcd import SLOT_PORTS, VirtualCard, VirtualReaderMissingError
 from terminals.reading.card import CardReading, read_card
 from terminals.reading.narration import NarratingConnection, show_command, show_status, spaced
+
+SCHEME = SCHEMES["demo"]
 
 app = typer.Typer(help="Cards on a reader. 读卡器上的卡。", no_args_is_help=True)
 

@@ -15,7 +15,7 @@ from cardcore.errors import KeyStateError
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
 from cardcore.records.batch import decode_batch
 from cardcore.records.record import RECORD_BYTES, TransactionRecord, decode_record
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import published_key, published_vault
 from hsm_sim.keys.vault import KeyVault
@@ -24,6 +24,8 @@ from settlement.engine.local import LocalEngine
 from settlement.reports.statement import read_statement
 from settlement.verification.verify import verify
 from tests.api.simulation.test_killed_city import PLAN
+
+SCHEME = SCHEMES["demo"]
 
 SUITES = (Algorithm.SM4, Algorithm.AES)
 PURSE = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)

@@ -13,11 +13,13 @@ from api.settings import Settings
 from cardcore.chip.cardkeys import CardKey
 from cardcore.key_labels import sender_label
 from cardcore.keys import Key, KeyRef, KeyUsage
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.published_keys import published_key
 from settlement.city import open_city
 from settlement.store.registry import load_registry
 from tests.hsm_sim.device.devices import found_in
+
+SCHEME = SCHEMES["demo"]
 
 
 def found(folder: Path, secrets: dict[str, bytes], texts: dict[str, bytes]) -> list[str]:

@@ -211,7 +211,7 @@ def test_a_file_larger_than_the_limit_is_refused_unread(office: City) -> None:
 def test_totals_that_are_not_the_records_are_refused(
     office: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lie(_: bytes) -> batch.BatchTotals:
+    def lie(_: bytes, _bytes: int) -> batch.BatchTotals:
         return batch.BatchTotals(3, 1, 1, 1)
 
     with monkeypatch.context() as patch:

@@ -21,6 +21,7 @@ from cardcore.records.record import (
     TransactionType,
     encode_record,
 )
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine import Engine
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
@@ -208,7 +209,7 @@ class Desk:
             facts += [(each.bucket, FactInput(content_hash, str(each.path))) for each in written]
         request = ComputationTask(
             settlement_day=day,
-            scheme=self._scheme,
+            scheme=SCHEMES[self._scheme],
             bucket_count=self._buckets,
             facts=tuple(facts),
             registers=tuple(registers),

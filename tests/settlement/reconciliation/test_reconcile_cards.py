@@ -7,6 +7,8 @@ from pathlib import Path
 from cardcore.keys import ProofReason
 from cardcore.records.record import encode_record
 from settlement.dispositions import GapState, Reason
+from settlement.ledger.accounts import Account, AccountKind
+from settlement.ledger.movements import Gross
 from settlement.reconciliation.chain import CounterKind
 from tests.settlement.reconciliation.run_inputs import (
     BUS,
@@ -76,7 +78,8 @@ def test_a_held_debit_stays_in_the_float_until_somebody_decides(tmp_path: Path) 
     totals = outcome.clearing.totals
     assert (totals.float_fen, totals.card_balance_fen) == (680, 680)
     assert (totals.gaps_open, totals.open_gap_fen) == (1, 0)
-    assert outcome.clearing.participants[101].suspended_debit_fen == 160
+    account = Account(AccountKind.SUSPENSE, 101)
+    assert outcome.clearing.participants[101][account] == Gross(credit_fen=160)
 
 
 def test_a_held_last_debit_of_a_card_without_a_seam_is_a_gap_of_its_own(tmp_path: Path) -> None:
@@ -102,7 +105,8 @@ def test_a_proven_load_of_an_unknown_kiosk_is_held_but_on_the_card(tmp_path: Pat
     totals = outcome.clearing.totals
     assert (totals.accepted, totals.suspended, totals.gaps_open) == (1, 1, 0)
     assert totals.float_fen == totals.card_balance_fen == 840
-    assert outcome.clearing.participants[900].suspended_load_fen == 1000
+    held = Account(AccountKind.SUSPENSE, 900)
+    assert outcome.clearing.participants[900] == {held: Gross(debit_fen=1000)}
 
 
 def test_cards_of_one_run_do_not_touch_each_other(tmp_path: Path) -> None:

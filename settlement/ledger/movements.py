@@ -1,0 +1,124 @@
+"""What a decision moves, from which account to which: the one place that says so.
+
+Decides it for one record and for records that ended alike, and sums movements up by account.
+Leaves the decision to reconciliation, how an accepted debit is shared out to `settlement.sectors`,
+and posting to `entries`. The float, both sides of a day and the history of a record follow from
+here, so they cannot say different things; `settlement.verification.records` says it once more on
+purpose, to check.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from cardcore.records.kinds import RecordKind
+from settlement.dispositions import Disposition, Reason
+from settlement.ledger.accounts import CARD_FLOAT, Account, AccountKind
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """Money that leaves one account for another. The source is debited (借) and the destination
+    credited (贷): cards are owed less and an operator more, or a load agent owes more and cards are
+    owed more.
+    """
+
+    source: Account
+    destination: Account
+    amount_fen: int
+
+    def __post_init__(self) -> None:
+        assert self.amount_fen > 0, self
+
+    @property
+    def taken_back(self) -> "Movement":
+        """The same money on its way back."""
+        return Movement(self.destination, self.source, self.amount_fen)
+
+
+@dataclass(frozen=True, slots=True)
+class Gross:
+    """What moved on an account, each side for itself; neither is ever negative."""
+
+    debit_fen: int = 0
+    credit_fen: int = 0
+
+    @property
+    def net_fen(self) -> int:
+        """Debits positive."""
+        return self.debit_fen - self.credit_fen
+
+
+#: Gross debit and credit by account.
+Sums: TypeAlias = Mapping[Account, Gross]
+
+
+def decide_movements(
+    reason: Reason,
+    *,
+    kind: int,
+    is_chained: bool,
+    operator: int,
+    amount_fen: int,
+    passed_on_fen: Mapping[int, int],
+) -> tuple[Movement, ...]:
+    """What records with that reason move: nothing where no purse of ours does. `passed_on_fen` is
+    what others than the operator get of an accepted debit, by participant; the rest is the
+    operator's, so that shares sum to the amount (I5).
+
+    A suspended debit is held: the card has paid it. A suspended load is held only when it is proven
+    and in its card's chain: the card shows it. Another may never have happened (ADR 0007).
+    """
+    disposition = reason.disposition
+    if disposition not in {Disposition.ACCEPTED, Disposition.SUSPENDED}:
+        return ()
+    if not RecordKind(kind).moves_purse:
+        return ()
+    is_load = kind == RecordKind.LOAD
+    if disposition is Disposition.SUSPENDED:
+        if is_load and not is_chained:
+            return ()
+        shares_fen = {Account(AccountKind.SUSPENSE, operator): amount_fen}
+    elif is_load:
+        shares_fen = {Account(AccountKind.LOAD_AGENT, operator): amount_fen}
+    else:
+        assert operator not in passed_on_fen, (operator, passed_on_fen)
+        rest_fen = amount_fen - sum(passed_on_fen.values())
+        shares_fen = {Account(AccountKind.OPERATOR, operator): rest_fen} | {
+            Account(AccountKind.OPERATOR, code): share_fen
+            for code, share_fen in passed_on_fen.items()
+        }
+    return tuple(
+        Movement(account, CARD_FLOAT, share_fen)
+        if is_load
+        else Movement(CARD_FLOAT, account, share_fen)
+        for account, share_fen in shares_fen.items()
+        if share_fen
+    )
+
+
+def sum_up(movements: Iterable[Movement]) -> dict[Account, Gross]:
+    """Gross debit and credit of every account that the movements touch."""
+    debits_fen: dict[Account, int] = {}
+    credits_fen: dict[Account, int] = {}
+    for each in movements:
+        debits_fen[each.source] = debits_fen.get(each.source, 0) + each.amount_fen
+        credits_fen[each.destination] = credits_fen.get(each.destination, 0) + each.amount_fen
+    return {
+        account: Gross(debits_fen.get(account, 0), credits_fen.get(account, 0))
+        for account in debits_fen | credits_fen
+    }
+
+
+def cards_side(sums: Sums) -> dict[Account, Gross]:
+    """The accounts that are the cards'."""
+    return {account: gross for account, gross in sums.items() if account.participant is None}
+
+
+def participants_side(sums: Sums) -> dict[int, dict[Account, Gross]]:
+    """The accounts that are a participant's, by its code, in order."""
+    found: dict[int, dict[Account, Gross]] = {}
+    for account, gross in sums.items():
+        if account.participant is not None:
+            found.setdefault(account.participant, {})[account] = gross
+    return {code: found[code] for code in sorted(found)}
