@@ -12,7 +12,8 @@ from settlement.city import City
 from settlement.dispositions import Disposition, Note
 from settlement.sectors.fares import NOT_A_FARE, class_name
 from settlement.service.computation import RunOutcome, read_outcome
-from settlement.store.days import load_balances, load_closed_days, load_run
+from settlement.store.days import load_days, load_run
+from settlement.store.registry import load_participants
 
 #: Counts and money that add up over days; the others are the city's as they stand at the end.
 SUMMED = (
@@ -39,7 +40,6 @@ class Statement:
     operators: dict[str, OperatorLine]
     loads: dict[str, int]  # load agent to fen
     classes: dict[str, int]
-    balances: dict[str, int]  # ledger account to fen, debit positive
     days: dict[date, str]  # settlement day to output hash
 
 
@@ -47,14 +47,13 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
     """The statement of closed days, in order. Days that are not closed are left out."""
     outcomes: list[RunOutcome] = []
     hashes: dict[date, str] = {}
-    for closed in load_closed_days(city.database):
-        if closed.settlement_day in days:
-            run = load_run(city.database, closed.run_id)
-            assert run is not None, closed
-            folder = city.run_folder(closed.settlement_day, closed.run_id)
-            outcomes.append(read_outcome(folder, run.outputs))
-            hashes[closed.settlement_day] = closed.output_hash
-    names = {each.code: each.name for each in city.scheme.participants}
+    for closed in load_days(city.database, days):
+        run = load_run(city.database, closed.run_id)
+        assert run is not None, closed  # the database refers to it
+        folder = city.run_folder(closed.settlement_day, closed.run_id)
+        outcomes.append(read_outcome(folder, run.outputs))
+        hashes[closed.settlement_day] = closed.output_hash
+    names = _names(city, outcomes)
     operators: dict[str, OperatorLine] = {}
     loads: Counter[str] = Counter()
     for outcome in outcomes:
@@ -73,9 +72,16 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
         dict(sorted(operators.items(), key=lambda item: -item[1].tariff_fen)),
         {name: amount for name, amount in loads.items() if amount},
         _classes(outcomes),
-        load_balances(city.database),
         hashes,
     )
+
+
+def _names(city: City, outcomes: Sequence[RunOutcome]) -> dict[int, str]:
+    """What the registry calls the operators of these days; two of one name get their codes too."""
+    codes = {code for outcome in outcomes for code in outcome.clearing.operators}
+    held = {each.code: each.name for each in load_participants(city.database, codes)}
+    count = Counter(held.values())
+    return {code: name if count[name] == 1 else f"{name} {code}" for code, name in held.items()}
 
 
 def _totals(outcomes: Sequence[RunOutcome], hashes: dict[date, str]) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """The control database: its schema, its promises, the registry in it."""
 
+import hashlib
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,9 +31,19 @@ from settlement.registry import (
     encode_registry,
 )
 from settlement.store.database import Database
+from settlement.store.files import find_record
 from settlement.store.registry import load_public_key, load_registry, register
 from settlement.store.tables import METADATA
-from tests.settlement.device_files import BUS, METRO, SENDER, make_office, public_registry
+from tests.settlement.device_files import (
+    BUS,
+    BUS_TERMINAL,
+    METRO,
+    SENDER,
+    Street,
+    make_office,
+    public_registry,
+)
+from tests.settlement.service.test_service import receive
 from tests.support.shared import REPOSITORY
 
 
@@ -193,3 +206,25 @@ def test_a_city_is_made_once_and_only_from_settings_that_make_sense(tmp_path: Pa
         create_city(tmp_path / "city", "shenzhen")
     with open_city(tmp_path / "city") as city:
         assert (city.scheme, city.bucket_count) == (SCHEME, 8)
+
+
+def test_a_city_from_before_records_were_found_by_serial_finds_them_after_its_upgrade(
+    tmp_path: Path,
+) -> None:
+    folder, street = tmp_path / "city", Street()
+    card = street.card(1)
+    file = street.file([card.load(5000), card.bus(), card.bus()])
+    with make_office(folder) as city:
+        receive(city, file)
+        found = find_record(city.database, BUS_TERMINAL, 2)
+        assert found == (hashlib.sha256(file).hexdigest(),)
+    with closing(sqlite3.connect(folder / "control.sqlite")) as connection:
+        rows = connection.execute("SELECT * FROM file_terminals").fetchall()
+        connection.execute("DROP TABLE file_terminals")
+        connection.execute("UPDATE alembic_version SET version_num = '0002'")
+        connection.commit()
+    with open_city(folder) as city:
+        assert find_record(city.database, BUS_TERMINAL, 2) == found
+        assert find_record(city.database, BUS_TERMINAL, 3) == ()
+    with closing(sqlite3.connect(folder / "control.sqlite")) as connection:
+        assert connection.execute("SELECT * FROM file_terminals").fetchall() == rows
