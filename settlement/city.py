@@ -29,7 +29,7 @@ from typing import Any, Self
 from cardcore.schemes import Scheme
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.durable import write_durable
-from settlement.errors import CityError
+from settlement.errors import CityError, SchemaDiffersError
 from settlement.registry import ParticipantRow, Registry
 from settlement.seal import Sealable, canonical_json
 from settlement.store.database import Database
@@ -150,8 +150,9 @@ def create_city(folder: Path, scheme_name: str, bucket_count: int = BUCKET_COUNT
     return City(folder, scheme, bucket_count, database)
 
 
-def open_city(folder: Path) -> City:
-    """Open the city in a folder, its database brought up to date.
+def open_city(folder: Path, *, to_read: bool = False) -> City:
+    """Open the city in a folder, its database brought up to date; or, `to_read`, as it is and so
+    that nothing can be written into it.
 
     Raises `CityError` when there is none, or one of another version.
     """
@@ -168,4 +169,14 @@ def open_city(folder: Path) -> City:
         raise CityError(folder, f"format {version}; this version reads {FORMAT}")
     if name not in SCHEMES:
         raise CityError(folder, f"no scheme {name!r}")
-    return City(folder, SCHEMES[name], bucket_count, Database.sqlite(folder / "control.sqlite"))
+    return City(folder, SCHEMES[name], bucket_count, _open_database(folder, to_read=to_read))
+
+
+def _open_database(folder: Path, *, to_read: bool) -> Database:
+    path = folder / "control.sqlite"
+    if not to_read:
+        return Database.sqlite(path)
+    try:
+        return Database.sqlite_to_read(path)
+    except (OSError, SchemaDiffersError) as error:
+        raise CityError(folder, str(error)) from error

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from api.cli import bench, city, clearing, doctor, explain, files, proof, taps
+from api.cli import bench, city, clearing, days, doctor, explain, files, proof, taps
 from api.cli.card import commands as card
 from api.cli.hsm import commands as hsm
 from api.cli.output import EXIT_REFUSED, EXIT_USAGE, console_error
@@ -28,6 +28,7 @@ app.command()(taps.replay)
 app.add_typer(files.app, name="files")
 app.command()(clearing.clear)
 app.command()(clearing.close)
+app.add_typer(days.app, name="days")
 app.command()(explain.explain)
 app.command()(proof.verify)
 app.add_typer(city.app, name="city")

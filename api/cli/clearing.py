@@ -19,10 +19,10 @@ from api.cli.output import (
 )
 from api.cli.session import EngineName, EngineOption, WorkersOption, open_engine, open_office
 from settlement.days.opening import DayAnswer
+from settlement.reports.days import read_day
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.review import review_size
-from settlement.store.days import load_run
 
 DayOption = Annotated[
     str | None,
@@ -83,14 +83,14 @@ def close(
         closed = close_day(office.city, day, office.keys.service, chosen, datetime.now(UTC))
         if isinstance(closed, DayAnswer):
             refuse(f"{closed.name}: {closed.text_zh} / {closed.text_en}")
-        run = load_run(office.city.database, closed.run_id)
-        reviewed = 0 if run is None else review_size(office.city, run.review_sha256)
+        report = read_day(office.city, closed.settlement_day)
+    assert report is not None, closed
     if as_json:
         document = {name: getattr(closed, name) for name in closed.__slots__}
-        print_json(document | {"reviewed": reviewed})
+        print_json(document | {"reviewed": report.reviewed})
         return
-    if reviewed:
-        console.print(f"{reviewed:,} records were judged again 复核.", highlight=False)
+    if report.reviewed:
+        console.print(f"{report.reviewed:,} records were judged again 复核.", highlight=False)
     console.print(
         f"Day {closed.settlement_day} is closed 已关闭. Seal 封存 {closed.seal}", highlight=False
     )

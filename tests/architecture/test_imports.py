@@ -45,6 +45,8 @@ def test_every_contract_on_the_direction_of_imports_is_kept() -> None:
         ("api/settings.py", "smartcard", "pyscard lives in one file"),
         ("terminals/link/vpcd.py", "smartcard", "pyscard lives in one file"),
         ("hsm_sim/keys/vault.py", "pkcs11", "python-pkcs11 lives in one folder"),
+        ("api/cli/files.py", "settlement.store.files", "The api reads through reports"),
+        ("settlement/reports/days.py", "settlement.service.close", "Reports only read"),
         ("settlement/engine/local.py", "ray", "Drivers of clusters have files of their own"),
     ],
 )
