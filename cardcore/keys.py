@@ -25,9 +25,9 @@ class KeyUsage(StrEnum):
     PIN_RELOAD = "pin-reload"  # PIN 重装密钥 DRPK
     INTERNAL_AUTHENTICATION = "internal-authentication"  # 内部认证密钥: the card proves itself
     EXTERNAL_AUTHENTICATION = "external-authentication"  # 外部认证密钥: the reader proves itself
-    CHANNEL_ENC = "channel-enc"  # SCP03 Key-ENC: enciphers the secure channel
-    CHANNEL_MAC = "channel-mac"  # SCP03 Key-MAC: proves every command in it
-    CHANNEL_DEK = "channel-dek"  # SCP03 Key-DEK: enciphers keys inside commands
+    CHANNEL_ENC = "channel-enc"  # 安全通道加密密钥: SCP03 Key-ENC: enciphers the secure channel
+    CHANNEL_MAC = "channel-mac"  # 安全通道认证密钥: SCP03 Key-MAC: proves every command in it
+    CHANNEL_DEK = "channel-dek"  # 通道数据加密密钥: SCP03 Key-DEK: enciphers keys inside commands
     DATA_ENCRYPTION = "data-encryption"  # 数据加密密钥: data at rest, enciphered and proven
     TRANSPORT = "transport"  # 传输密钥 ZMK: wraps keys on their way between two devices
 
@@ -70,11 +70,11 @@ class Algorithm(IntEnum):
     (JT/T 978 upload code).
     """
 
-    PBOC_3DES = 1
-    SM2 = 2  # signs files
-    SM4 = 4
-    AES = 5  # ours: the field names no code for it
-    ED25519 = 6  # ours; signs files
+    PBOC_3DES = 1  # 三重 DES
+    SM2 = 2  # 国密 SM2: signs files
+    SM4 = 4  # 国密 SM4
+    AES = 5  # AES 算法: ours: the field names no code for it
+    ED25519 = 6  # Ed25519 签名: ours; signs files
 
 
 class KeyState(StrEnum):
@@ -109,11 +109,11 @@ class KeyDescription:
 class ProofReason(IntEnum):
     """Answer for one row of a column of TACs. Order of precedence, highest number first."""
 
-    PROVEN = 0
-    WRONG = 1  # no version of the key proves it
-    WRONG_VERSION = 2  # proven, but under another version than the record names
-    UNKNOWN_VERSION = 3  # the named version is not held
-    UNKNOWN_ALGORITHM = 4
+    PROVEN = 0  # 认证通过
+    WRONG = 1  # 认证不符: no version of the key proves it
+    WRONG_VERSION = 2  # 密钥版本不符: proven, but under another version than the record names
+    UNKNOWN_VERSION = 3  # 密钥版本未知: the named version is not held
+    UNKNOWN_ALGORITHM = 4  # 算法未知
 
 
 @dataclass(frozen=True, slots=True)

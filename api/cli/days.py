@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import (
+from api.cli.session import open_to_read
+from api.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
     DataOption,
@@ -19,7 +20,6 @@ from api.cli.output import (
     print_json,
     refuse,
 )
-from api.cli.session import open_to_read
 from settlement.reports.days import DayReport, read_balances, read_closed_days, read_day
 
 app = typer.Typer(help="Closed days: list, show. 已关闭的清算日。", no_args_is_help=True)

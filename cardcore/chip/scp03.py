@@ -52,10 +52,10 @@ _DATA_BYTES_MAX = 255
 class Level(IntFlag):
     """Security level of a channel."""
 
-    C_MAC = 0x01
-    C_ENC = 0x02
-    R_MAC = 0x10
-    R_ENC = 0x20
+    C_MAC = 0x01  # 命令带 MAC
+    C_ENC = 0x02  # 命令加密
+    R_MAC = 0x10  # 应答带 MAC
+    R_ENC = 0x20  # 应答加密
 
 
 #: The levels that P1 of EXTERNAL AUTHENTICATE may ask for.

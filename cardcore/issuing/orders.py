@@ -12,6 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 from cardcore.applets import health, library, purse, social_security, transit
+from cardcore.applets.catalogue import application_named
 from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.package import Package
 from cardcore.crypto import suite_algorithm
@@ -25,6 +26,7 @@ from cardcore.issuing.products import (
     SocialSecuritySettings,
     TransitSettings,
 )
+from cardcore.key_labels import application_label
 from cardcore.layouts.city_transit import (
     RECORD_BICYCLE,
     RECORD_CONCESSION,
@@ -105,7 +107,7 @@ def plan_applications(
                 package,
                 package.entry.aid,
                 APPLICATIONS[name][1],
-                label + settings.keys,
+                application_label(label, application_named(name).key_ending),
                 getattr(settings, "pin_tries", 0),
             )
         )

@@ -31,6 +31,7 @@ from cardcore.chip.tree import DedicatedFile, ElementaryFile, Structure, check_t
 from cardcore.errors import DecodeError
 from cardcore.issuing.orders import CardOrder, PlannedApplication, plan_applications
 from cardcore.issuing.products import Product
+from cardcore.key_labels import chip_label
 from cardcore.keys import IssuerChannelKeys, Key, KeyService
 from cardcore.layouts.transit import FID_MASTER, PPSE_NAME, Sfi
 
@@ -45,10 +46,10 @@ _NUMBER = slice(10, 20)  # of EF15
 class Result(StrEnum):
     """How it ended. Only a refusal may come right by trying again."""
 
-    DONE = "done"
-    OTHER_CARD = "other-card"  # the chip in the reader is not the one that was ordered
-    REFUSED = "refused"  # the card answered a step with another status word than 9000
-    CHECK_FAILED = "check-failed"  # what was read back is not what was written
+    DONE = "done"  # 完成
+    OTHER_CARD = "other-card"  # 卡号不符: the chip in the reader is not the one that was ordered
+    REFUSED = "refused"  # 卡片拒绝: the card answered a step with another status word than 9000
+    CHECK_FAILED = "check-failed"  # 核对不符: what was read back is not what was written
 
 
 class Finished(NamedTuple):
@@ -188,7 +189,7 @@ def _open(
     answer = scp03.InitializeResponse.decode(_accept(raw))
     number = answer.diversification
     context = host_challenge + answer.card_challenge
-    label = plan.label + settings.chip
+    label = chip_label(plan.label)
     chip_keys = keys.open_channel(label, answer.key_version, number[-8:], context)
     command, channel = scp03.authenticate_by_host(chip_keys, answer, plan.product.channel_level)
     _accept(ResponseApdu.decode((yield Exchange(command.encode(), done))))

@@ -10,10 +10,10 @@ from enum import Enum, IntEnum, IntFlag, auto
 class Evidence(Enum):
     """What a record can prove by itself (docs/keys.md says what each is worth)."""
 
-    TAC = auto()  # the card moved its purse and signed that
-    AUTHENTICATION = auto()  # the card was there and answered INTERNAL AUTHENTICATE over the record
-    RECORD_MAC = auto()  # no card was asked: the PSAM alone says that nothing was changed since
-    FOREIGN = auto()  # an instrument of another scheme, with a cryptogram of its own
+    TAC = auto()  # 交易认证码: the card moved its purse and signed that
+    AUTHENTICATION = auto()  # 内部认证: the card answered INTERNAL AUTHENTICATE over the record
+    RECORD_MAC = auto()  # 记录 MAC: no card was asked; the PSAM vouches for the bytes
+    FOREIGN = auto()  # 外部密文: an instrument of another scheme, with a cryptogram of its own
 
     @property
     def cryptogram_bytes(self) -> int:
@@ -90,10 +90,10 @@ class Concession(IntEnum):
 class TransactionType(IntEnum):
     """PBOC transaction type, as it stands in the card's log and under MAC and TAC."""
 
-    NONE = 0x00
-    LOAD = 0x02
-    PURCHASE = 0x06
-    COMPOSITE = 0x09
+    NONE = 0x00  # 无
+    LOAD = 0x02  # 电子钱包圈存
+    PURCHASE = 0x06  # 电子钱包消费
+    COMPOSITE = 0x09  # 复合应用消费
 
 
 class RecordFlag(IntFlag):
@@ -101,24 +101,24 @@ class RecordFlag(IntFlag):
 
     TRANSFER = 1  # 联程: the discount of a transfer was given
     SEQUENCE_EXEMPT = 2  # 进出次序免检: the gate did not check entry against exit
-    RECOVERED = 4  # the tap was torn; the card proved it on its next visit
-    TAC_MISSING = 8  # the tap was torn and the card could no longer prove it
+    RECOVERED = 4  # 补全: the tap was torn; the card proved it on its next visit
+    TAC_MISSING = 8  # 缺少交易认证码: the tap was torn and the card could no longer prove it
 
 
 class Mac2Check(IntEnum):
     """What the PSAM said to the card's MAC2 (80 72). A claim, but under the record MAC."""
 
-    NOT_ASKED = 0  # a load, or no purse moved
-    HELD = 1  # 9000: the card was debited
-    NOT_CHECKED = 2  # the tap was torn, and the PSAM no longer held its half
+    NOT_ASKED = 0  # 未验: a load, or no purse moved
+    HELD = 1  # 成立: 9000: the card was debited
+    NOT_CHECKED = 2  # 未能验: the tap was torn, and the PSAM no longer held its half
 
 
 class MacProfile(IntEnum):
     """How the record MAC was made."""
 
-    NONE = 0  # there is none
-    FIXED = 1  # under a key fixed to this PSAM's own number
-    PBOC = 2  # by 80 1A and 80 FA, 4 bytes: weaker, another PSAM could have made it
+    NONE = 0  # 无: there is none
+    FIXED = 1  # 固定密钥: under a key fixed to this PSAM's own number
+    PBOC = 2  # 过程密钥: by 80 1A and 80 FA, 4 bytes: weaker, another PSAM could have made it
 
 
 class Funding(IntEnum):

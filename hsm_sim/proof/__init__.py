@@ -9,10 +9,6 @@ Read it in this order::
     worker.py      such a process
     lanes.py       the TACs of each suite, by lanes and one row at a time
     cmac.py        CMAC over whole columns, for SM4 and AES
-    bitslice.py    columns as bit planes, and circuits that run over all lanes at once
-    des.py         DES on bit planes
-    aes.py         AES on bit planes
-    sm4.py         SM4 on bit planes
-    sboxes.py      the S-boxes of all three as circuits
+    circuits/      ciphers as circuits over bit planes
     making.py      true TACs for records nobody tapped: benches and generated load
 """

@@ -4,7 +4,7 @@ Read it in this order::
 
     profile.py   what is written into a PSAM for its life
     keys.py      its keys: types, what each may do, where they come from
-    image.py     what it keeps without power, in bytes
+    image.py     what it keeps without power, in bytes, without a key byte
     commands.py  what a command may see and ask for
     module.py    the module: which command it is, and when what it changes is written
     files.py     SELECT and READ BINARY
@@ -15,7 +15,7 @@ Read it in this order::
 """
 
 from hsm_sim.psam.image import MAC2_TRIES_MAX, MAINTENANCE_TRIES_MAX, SEQUENCES_RESERVED
-from hsm_sim.psam.keys import KeySlot, PsamKeyType, maintenance_label
+from hsm_sim.psam.keys import KeySlot, PsamKeyType
 from hsm_sim.psam.module import Psam, make_psam, renew_psam
 from hsm_sim.psam.profile import PsamProfile
 from hsm_sim.psam.t0 import T0_ATR, T0Chip
@@ -30,7 +30,6 @@ __all__ = [
     "PsamKeyType",
     "PsamProfile",
     "T0Chip",
-    "maintenance_label",
     "make_psam",
     "renew_psam",
 ]

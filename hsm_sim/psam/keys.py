@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from cardcore.errors import KeyServiceError, KeyStateError, KeyUsageError, UnknownKeyError
+from cardcore.key_labels import maintenance_label
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
 from hsm_sim.keys.masters import FACTOR_BYTES, MasterKeys, check_levels
 
@@ -113,15 +114,6 @@ class PsamKey:
     slot: KeySlot
     algorithm: Algorithm
     check_value: str
-
-
-def maintenance_label(label: str) -> str:
-    """Under which label the masters of the PSAMs' own maintenance keys stand.
-
-    >>> maintenance_label("shenzhen")
-    'shenzhen-psam'
-    """
-    return f"{label}-psam"
 
 
 def find_keys(

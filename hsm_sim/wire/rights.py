@@ -22,8 +22,9 @@ from enum import StrEnum
 from typing import Any
 
 from cardcore.errors import DecodeError, KeyRightError
+from cardcore.key_labels import maintenance_label
 from cardcore.keys import KeyRef
-from hsm_sim.psam import KeySlot, PsamKeyType, PsamProfile, maintenance_label
+from hsm_sim.psam import KeySlot, PsamKeyType, PsamProfile
 from hsm_sim.psam.image import decode_image
 from hsm_sim.wire.codec import messages
 

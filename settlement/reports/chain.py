@@ -1,13 +1,12 @@
 """A record between its neighbours: what its card did just before and just after.
 
-Decides where they are looked for. A card's records are by far the most of a city's, and no table
-has them all: but what a closed day decided about the cards of a bucket is one file, sorted into
-nothing but that bucket. So the days around the record's own are asked one after the other, until
-the balances join, and never more than `DAYS_SEARCHED` on either side. Leaves the words to
-`settlement.reports.wording`.
+Decides where they are looked for. No table has all the records of a city, but what a closed day
+decided about the cards of a bucket is one file. So the days around the record's own are asked one
+after the other, until the balances join, and never more than `DAYS_SEARCHED` on either side. Leaves
+the words to `settlement.reports.wording`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
@@ -34,8 +33,8 @@ _PURSE_KINDS = [int(each) for each in RecordKind if each.moves_purse]
 _PROVEN = [int(each) for each in Reason if each >= Reason.TERMINAL_UNKNOWN]
 _CARD = """
 SELECT time, terminal, terminal_serial, file, row FROM read_parquet($path)
-WHERE card_number = $card_number AND list_contains($proven, reason)
-    AND list_contains($purse_kinds, kind)
+WHERE issuer = $issuer AND card_number = $card_number AND application = $application
+    AND list_contains($proven, reason) AND list_contains($purse_kinds, kind)
 """
 
 
@@ -53,14 +52,12 @@ class _Reader:
     """Reads records that decisions name, each once."""
 
     city: City
-    application: int
     read: dict[_Seen, Neighbour | None] = field(default_factory=dict)
 
-    def first(self, candidates: Iterable[_Seen]) -> Neighbour | None:
-        """The first of these that belongs to the same purse."""
-        return next((found for each in candidates if (found := self._neighbour(each))), None)
-
-    def _neighbour(self, seen: _Seen) -> Neighbour | None:
+    def neighbour(self, seen: _Seen | None) -> Neighbour | None:
+        """The record that was seen; None when its raw bytes do not bear the decision out."""
+        if seen is None:
+            return None
         if seen not in self.read:
             self.read[seen] = self._read(seen)
         return self.read[seen]
@@ -68,7 +65,7 @@ class _Reader:
     def _read(self, seen: _Seen) -> Neighbour | None:
         for line in load_file_lines(self.city.database, [f"{seen.file:016x}"]):
             record = read_record(self.city, line.file.content_hash, seen.row)
-            if record is not None and record.application == self.application:
+            if record is not None and record.id == seen.record_id:
                 before_fen, after_fen = record.balance_before_fen, record.balance_after_fen
                 return Neighbour(record.id, record.time, before_fen, after_fen)
         return None
@@ -85,7 +82,7 @@ def find_chain(
     decided it, say beside it.
     """
     earlier, later = load_days_around(city.database, record.business_day, DAYS_SEARCHED)
-    reader = _Reader(city, record.application)
+    reader = _Reader(city)
     days_before = None if len(earlier) < DAYS_SEARCHED else DAYS_SEARCHED
     days_after = None if len(later) < DAYS_SEARCHED else DAYS_SEARCHED
     chain = Chain(None, None, days_before, days_after)
@@ -97,8 +94,8 @@ def find_chain(
             seen |= _card_rows(connection, decisions_path(folder, bucket), record)
         asked |= folders
         chain = Chain(
-            reader.first(each for each in sorted(seen, reverse=True) if each[:2] < own),
-            reader.first(each for each in sorted(seen) if each[:2] > own),
+            reader.neighbour(max((each for each in seen if each[:2] < own), default=None)),
+            reader.neighbour(min((each for each in seen if each[:2] > own), default=None)),
             days_before,
             days_after,
         )
@@ -130,7 +127,9 @@ def _card_rows(
         _CARD,
         {
             "path": str(path),
+            "issuer": int.from_bytes(record.issuer, "big"),
             "card_number": int(record.card_number),
+            "application": record.application,
             "proven": _PROVEN,
             "purse_kinds": _PURSE_KINDS,
         },

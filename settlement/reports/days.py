@@ -10,6 +10,7 @@ from datetime import date
 
 from settlement.city import City
 from settlement.days.closing import ClosedDay
+from settlement.ledger.accounts import parse_account
 from settlement.seal import Sealable
 from settlement.service.review import review_size
 from settlement.store.days import (
@@ -69,7 +70,7 @@ def read_balances(city: City) -> dict[str, int]:
 
 def _positions(city: City, settlement_day: date) -> tuple[PositionLine, ...]:
     positions = load_positions(city.database, settlement_day)
-    owners = {each.account: _owner(each.account) for each in positions}
+    owners = {each.account: parse_account(each.account).participant for each in positions}
     codes = {code for code in owners.values() if code is not None}
     names = {each.code: each.name for each in load_participants(city.database, codes)}
     return tuple(
@@ -82,8 +83,3 @@ def _positions(city: City, settlement_day: date) -> tuple[PositionLine, ...]:
         )
         for each in positions
     )
-
-
-def _owner(account: str) -> int | None:
-    code = account.partition("/")[2]
-    return int(code) if code else None

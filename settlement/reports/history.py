@@ -182,7 +182,8 @@ def _judgements(city: City, place: Place, verdicts: Sequence[_Verdict]) -> Itera
     for each in verdicts:
         judgement = Judgement(each.decision, each.proof, each.run.day)
         if each.run.day is not None and place.record is not None:
-            accounts = record_postings(place.record, before, each.decision)
+            money = record_postings(place.record, before, each.decision)
+            accounts = [account.text for account in money]
             day = each.run.day.settlement_day
             judgement = replace(
                 judgement,

@@ -11,7 +11,7 @@ from typing import Any
 from settlement.city import City
 from settlement.dispositions import Disposition, Note
 from settlement.sectors.fares import NOT_A_FARE, class_name
-from settlement.service.computation import RunOutcome, read_outcome
+from settlement.service.computation import ComputationOutcome, read_outcome
 from settlement.store.days import load_days, load_run
 from settlement.store.registry import load_participants
 
@@ -45,7 +45,7 @@ class Statement:
 
 def read_statement(city: City, days: Sequence[date]) -> Statement:
     """The statement of closed days, in order. Days that are not closed are left out."""
-    outcomes: list[RunOutcome] = []
+    outcomes: list[ComputationOutcome] = []
     hashes: dict[date, str] = {}
     for closed in load_days(city.database, days):
         run = load_run(city.database, closed.run_id)
@@ -76,7 +76,7 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
     )
 
 
-def _names(city: City, outcomes: Sequence[RunOutcome]) -> dict[int, str]:
+def _names(city: City, outcomes: Sequence[ComputationOutcome]) -> dict[int, str]:
     """What the registry calls the operators of these days; two of one name get their codes too."""
     codes = {code for outcome in outcomes for code in outcome.clearing.operators}
     held = {each.code: each.name for each in load_participants(city.database, codes)}
@@ -84,7 +84,7 @@ def _names(city: City, outcomes: Sequence[RunOutcome]) -> dict[int, str]:
     return {code: name if count[name] == 1 else f"{name} {code}" for code, name in held.items()}
 
 
-def _totals(outcomes: Sequence[RunOutcome], hashes: dict[date, str]) -> dict[str, Any]:
+def _totals(outcomes: Sequence[ComputationOutcome], hashes: dict[date, str]) -> dict[str, Any]:
     documents = [outcome.clearing.totals.document() for outcome in outcomes]
     totals: dict[str, Any] = {
         name: sum(int(str(document[name])) for document in documents) for name in SUMMED
@@ -99,7 +99,7 @@ def _totals(outcomes: Sequence[RunOutcome], hashes: dict[date, str]) -> dict[str
     return totals
 
 
-def _classes(outcomes: Sequence[RunOutcome]) -> dict[str, int]:
+def _classes(outcomes: Sequence[ComputationOutcome]) -> dict[str, int]:
     """Accepted fares by class. A transfer that was given without its mark stands apart: it is the
     auditor's list, not a class of passenger.
     """

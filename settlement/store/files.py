@@ -70,49 +70,31 @@ def add_file(
     Another process may have kept the same file, or an earlier one of its sender, since the
     caller looked; then the answer follows what is true now.
     """
-    with database.write() as connection:
+
+    def decide(connection: Connection) -> Acknowledgement:
         decided = place(
             _history(connection, candidate.content_hash, candidate.sender, candidate.sequence)
         )
         if isinstance(decided, Acknowledgement):
             return decided
-        row = {field.name: getattr(decided, field.name) for field in fields(StoredFile)}
-        row |= {"missing": encode_ranges(decided.missing), "row_hash": decided.row_hash}
-        connection.execute(FILES.insert(), row)
-        if facts:
-            connection.execute(
-                FACTS.insert(),
-                [
-                    {
-                        "content_hash": decided.content_hash,
-                        "bucket": each.bucket,
-                        "row_count": each.row_count,
-                        "sha256": each.sha256,
-                        "unjudged_count": each.unjudged_count,
-                    }
-                    for each in facts
-                ],
-            )
-        if serials:
-            connection.execute(FILE_TERMINALS.insert(), _serial_rows(decided.content_hash, serials))
-    return decided.acknowledgement()
+        _keep_file(connection, decided, facts, serials)
+        return decided.acknowledgement()
+
+    return database.write(decide)
 
 
 def remember_refusal(database: Database, refusal: Acknowledgement) -> None:
     """Keep a refused file's hash, claim and answer in the audit."""
-    with database.write() as connection:
-        connection.execute(
-            REFUSALS.insert(),
-            {
-                "content_hash": refusal.content_hash,
-                "sender_claim": refusal.sender,
-                "sequence_claim": refusal.sequence,
-                "answer": refusal.answer,
-                "detail": refusal.detail,
-                "is_alarm": refusal.answer.is_alarm,
-                "received_at": refusal.received_at,
-            },
-        )
+    row = {
+        "content_hash": refusal.content_hash,
+        "sender_claim": refusal.sender,
+        "sequence_claim": refusal.sequence,
+        "answer": refusal.answer,
+        "detail": refusal.detail,
+        "is_alarm": refusal.answer.is_alarm,
+        "received_at": refusal.received_at,
+    }
+    database.write(lambda connection: connection.execute(REFUSALS.insert(), row))
 
 
 def load_refusals(database: Database) -> tuple[Refusal, ...]:
@@ -227,6 +209,26 @@ def settle_files(
         assert changed.rowcount == 1, content_hash
 
 
+def _keep_file(
+    connection: Connection,
+    file: StoredFile,
+    facts: Sequence[FactFileRow],
+    serials: Sequence[SerialRun],
+) -> None:
+    row = {field.name: getattr(file, field.name) for field in fields(StoredFile)}
+    row |= {"missing": encode_ranges(file.missing), "row_hash": file.row_hash}
+    connection.execute(FILES.insert(), row)
+    if facts:
+        connection.execute(
+            FACTS.insert(), [{"content_hash": file.content_hash} | asdict(each) for each in facts]
+        )
+    if serials:
+        connection.execute(
+            FILE_TERMINALS.insert(),
+            [{"content_hash": file.content_hash} | asdict(each) for each in serials],
+        )
+
+
 def _file_query() -> Select[Any]:
     # Sequences are unique for a sender and count from 1: the n-th file with sequence n has all
     # its predecessors beside it. What a day settled was ready, and need not be counted again.
@@ -254,10 +256,6 @@ def _portions(asked: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """So that no question grows beyond what a database takes."""
     for start in range(0, len(asked), _ASKED_AT_ONCE):
         yield asked[start : start + _ASKED_AT_ONCE]
-
-
-def _serial_rows(content_hash: str, serials: Sequence[SerialRun]) -> list[dict[str, Any]]:
-    return [{"content_hash": content_hash} | asdict(each) for each in serials]
 
 
 def _load(connection: Connection, query: Select[Any]) -> tuple[FileRow, ...]:

@@ -85,8 +85,8 @@ def test_a_reader_that_fails_is_no_torn_card(code: int, problem: ReaderProblem) 
 
 def test_every_problem_says_what_to_do_in_both_languages() -> None:
     for problem in ReaderProblem:
-        assert not problem.text_zh.isascii()
-        assert problem.text_en.isascii()
+        assert not problem.text.zh.isascii()
+        assert problem.text.en.isascii()
 
 
 def test_an_unheard_of_code_is_named() -> None:

@@ -10,21 +10,28 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from cardcore.crypto import SUITES
+from cardcore.key_labels import sender_label
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyService, KeyUsage
 from cardcore.records import batch
 from cardcore.records import record as records
 from cardcore.records.tac import tac_message
-from cardcore.schemes.shenzhen import SCHEME, bus_fare_fen
+from cardcore.schemes import FareClass
+from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
 from settlement.city import City, create_city
 from settlement.facts.proof import tac_keys
+from settlement.people.actions import Actor
 from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
 from settlement.store.registry import register
+
+SCHEME = SCHEMES["shenzhen"]
 
 DAY = date(2018, 9, 1)
 NOW = datetime(2018, 9, 2, 1, 30, tzinfo=UTC)
 MORNING = datetime(2018, 9, 1, 6)  # noqa: DTZ001 - wall clock of the city
+#: Who closes days and registers rows in tests.
+CLERK = Actor("李雷")
 BUS, METRO, AGENT = 101, 201, 900
 SENDER, OTHER_SENDER, STRANGER = 7, 8, 9
 BUS_TERMINAL, METRO_TERMINAL, KIOSK = "0000000000b1", "0000000000a1", "0000000000c1"
@@ -73,7 +80,7 @@ _DEBIT = records.TransactionRecord(
 
 def signing_ref(sender: int) -> KeyRef:
     """The name of a sender's signing key."""
-    return KeyRef(KeyUsage.FILE_SIGNING, f"sender-{sender}", 1)
+    return KeyRef(KeyUsage.FILE_SIGNING, sender_label(sender), 1)
 
 
 def tac_ref(version: int) -> KeyRef:
@@ -219,7 +226,8 @@ class StreetCard:
 
     def bus(self, tariff_fen: int = 200, **changes: object) -> bytes:
         """A bus ride at the adult fare."""
-        fare_fen = bus_fare_fen(tariff_fen)
+        adult = FareClass(records.Concession.ADULT, transfer=False)
+        fare_fen = SCHEME.fare_fen(records.RecordKind.PURCHASE, tariff_fen, adult)
         before = self.balance_fen
         self.balance_fen -= fare_fen
         values: dict[str, object] = {

@@ -19,7 +19,7 @@ from settlement.service.clear import RunResult, run_clearing
 from settlement.service.close import close_day
 from settlement.service.receive import receive_file
 from settlement.watching import OnStep
-from tests.settlement.device_files import NOW, key_service
+from tests.settlement.device_files import CLERK, NOW, key_service
 from tests.support.shared import REPOSITORY
 
 
@@ -73,7 +73,7 @@ def _answer(city: City, options: argparse.Namespace, on_step: OnStep) -> str:
         cleared = run_clearing(city, options.day, keys, LocalEngine(1), on_step)
         assert isinstance(cleared, RunResult)
         return cleared.run.output_hash
-    closed = close_day(city, options.day, keys, LocalEngine(1), NOW, on_step)
+    closed = close_day(city, options.day, keys, LocalEngine(1), NOW, CLERK, on_step)
     assert isinstance(closed, ClosedDay)
     return closed.seal
 

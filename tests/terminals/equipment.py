@@ -27,7 +27,7 @@ from cardcore.layouts.transit import (
 )
 from cardcore.records.record import TransactionRecord, encode_record
 from cardcore.records.tac import tac_message
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
 from hsm_sim.psam import Psam, PsamProfile, make_psam
@@ -41,6 +41,8 @@ from terminals.tap.decisions import Device
 from terminals.tap.flow import Role
 from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapRequest, TapResult
+
+SCHEME = SCHEMES["shenzhen"]
 
 LABEL, SENDER = SCHEME.name, 101
 NOON = datetime.fromisoformat("2018-09-01T12:00:00")

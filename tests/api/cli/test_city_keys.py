@@ -7,7 +7,7 @@ import pytest
 
 from api import cli
 from api.cli import session
-from api.composition import KeyRoom, LocalPsams
+from api.composition import CityKeys, LocalPsams
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import KeyService
 from hsm_sim.keys.vault import KeyVault
@@ -27,10 +27,10 @@ class Counter:
 def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
     found = Counter()
 
-    def open_key_room(*_: object) -> KeyRoom:
-        return KeyRoom(found.service, LocalPsams(KeyVault({})))
+    def open_city_keys(*_: object) -> CityKeys:
+        return CityKeys(found.service, LocalPsams(KeyVault({})))
 
-    monkeypatch.setattr(session, "open_key_room", open_key_room)
+    monkeypatch.setattr(session, "open_city_keys", open_city_keys)
     return found
 
 

@@ -70,6 +70,18 @@ def test_the_same_seed_is_the_same_city(demo_folder: Path, tmp_path: Path) -> No
     )
 
 
+def test_a_close_says_who_closed_and_takes_the_name_from_the_environment(
+    demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_of_registry(demo_folder, tmp_path / "city")
+    run("files", "add", *outbox(demo_folder), "--data", tmp_path / "city")
+    refused = run("close", "--data", tmp_path / "city", "--by", "two\nlines", exit_code=2)
+    assert "经办人" in refused
+    monkeypatch.setenv("ONECARD_BY", "韩梅梅")
+    closed = run_json("close", "--data", tmp_path / "city")
+    assert closed["closed_by"] == "person:韩梅梅"
+
+
 def test_another_plan_is_refused_in_a_folder_that_holds_one(demo_folder: Path) -> None:
     message = run("demo", "--cards", "41", "--data", demo_folder, exit_code=1)
     assert "another virtual city" in message.replace("\n", " ")

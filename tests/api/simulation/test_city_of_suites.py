@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from api.composition import KeyRoom, LocalPsams, city_key_refs
+from api.composition import CityKeys, LocalPsams, city_key_refs
 from api.simulation.drive import drive
 from api.simulation.virtual_city import VirtualCity
 from cardcore.errors import KeyStateError
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
 from cardcore.records.batch import decode_batch
 from cardcore.records.record import RECORD_BYTES, TransactionRecord, decode_record
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import published_key, published_vault
 from hsm_sim.keys.vault import KeyVault
@@ -24,6 +24,8 @@ from settlement.engine.local import LocalEngine
 from settlement.reports.statement import read_statement
 from settlement.verification.verify import verify
 from tests.api.simulation.test_killed_city import PLAN
+
+SCHEME = SCHEMES["demo"]
 
 SUITES = (Algorithm.SM4, Algorithm.AES)
 PURSE = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
@@ -42,10 +44,10 @@ def a_vault(algorithm: Algorithm) -> KeyVault:
     return vault
 
 
-def a_room(vault: KeyVault) -> KeyRoom:
+def a_room(vault: KeyVault) -> CityKeys:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InsecureKeyServiceWarning)
-        return KeyRoom(InProcessKeyService(vault), LocalPsams(vault))
+        return CityKeys(InProcessKeyService(vault), LocalPsams(vault))
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def city(tmp_path: Path) -> Iterator[City]:
         yield opened
 
 
-def sent_records(city: City, keys: KeyRoom) -> list[TransactionRecord]:
+def sent_records(city: City, keys: CityKeys) -> list[TransactionRecord]:
     """Everything the collectors have sent."""
     records = []
     for path in city.folder.glob("outbox/*/*.ocb"):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.composition import KeyRoom, city_key_refs, open_key_room
+from api.composition import CityKeys, city_key_refs, open_city_keys
 from api.settings import (
     Environment,
     KeyServiceKind,
@@ -35,7 +35,7 @@ from tests.hsm_sim.wire.key_server import a_house
 from tests.hsm_sim.wire.serving import KeyServiceProcess
 
 
-def run(folder: Path, keys: KeyRoom, on_step: OnStep = pass_by) -> dict[str, Any]:
+def run(folder: Path, keys: CityKeys, on_step: OnStep = pass_by) -> dict[str, Any]:
     """Drive the plan in a folder, from wherever it stands, prove it, and give what people see."""
     return without_recovery(run_with(keys, folder, on_step))
 
@@ -51,7 +51,7 @@ def city_vault() -> KeyVault:
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    keys = open_key_room(Settings(), PLAN.scheme)
+    keys = open_city_keys(Settings(), PLAN.scheme)
     return run(tmp_path_factory.mktemp("here") / "city", keys)
 
 
@@ -70,7 +70,7 @@ def process(tmp_path: Path) -> Iterator[KeyServiceProcess]:
 def test_a_day_with_every_key_in_another_process_is_the_same_day(
     tmp_path: Path, process: KeyServiceProcess, expected: dict[str, Any]
 ) -> None:
-    keys = open_key_room(over_socket(process), PLAN.scheme)
+    keys = open_city_keys(over_socket(process), PLAN.scheme)
     assert run(tmp_path / "city", keys) == expected
 
 
@@ -86,7 +86,7 @@ def test_a_day_with_every_master_key_in_a_token_is_the_same_day(
     pin.touch(mode=0o600)
     pin.write_text(PIN)
     chosen = KeyServiceSettings(KeyServiceKind.PKCS11, f"{label}@{soft_hsm.module}", pin_file=pin)
-    keys = open_key_room(Settings(Environment.TEST, chosen), PLAN.scheme)
+    keys = open_city_keys(Settings(Environment.TEST, chosen), PLAN.scheme)
     assert run(tmp_path / "city", keys) == expected
 
 
@@ -104,7 +104,7 @@ def test_a_day_whose_files_are_signed_with_sm2_is_the_same_day(
         },
     )
     with KeyServiceProcess(vault, tmp_path) as process:
-        keys = open_key_room(over_socket(process), PLAN.scheme)
+        keys = open_city_keys(over_socket(process), PLAN.scheme)
         assert run(tmp_path / "city", keys) == expected
     files = sorted((tmp_path / "city" / "outbox").rglob("*.ocb"))
     assert files
@@ -116,7 +116,7 @@ def test_a_key_service_that_dies_at_any_step_stops_the_day_and_it_goes_on_later(
     tmp_path: Path, process: KeyServiceProcess, expected: dict[str, Any]
 ) -> None:
     steps: list[str] = []
-    keys = open_key_room(over_socket(process), PLAN.scheme)
+    keys = open_city_keys(over_socket(process), PLAN.scheme)
     run(tmp_path / "counted", keys, steps.append)
     stopped = 0
     for number in range(3, len(steps), 11):
@@ -157,12 +157,12 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
     with a_house(tmp_path, city_vault(), rights=rights(duties)) as house:
         service = house.service()
         with pytest.raises(KeyRightError, match="may not do prove_tacs, the duty settlement"):
-            run(folder, KeyRoom(service, service))
+            run(folder, CityKeys(service, service))
         service.close()
     allowed = rights({**duties, "settlement": ["demo", "sender-*"]})
     with a_house(tmp_path, city_vault(), rights=allowed) as house:
         service = house.service()
-        assert run(folder, KeyRoom(service, service)) == expected
+        assert run(folder, CityKeys(service, service)) == expected
         service.close()
     with a_house(tmp_path, city_vault(), rights=rights(duties)) as house, open_city(folder) as city:
         service = house.service()
@@ -176,14 +176,14 @@ def test_production_refuses_a_key_service_that_holds_public_test_keys(
 ) -> None:
     chosen = replace(over_socket(process), environment=Environment.PRODUCTION)
     with pytest.raises(SettingsRefusedError, match=r"public test keys: .*purchase/demo/v1|in all"):
-        open_key_room(chosen, PLAN.scheme)
+        open_city_keys(chosen, PLAN.scheme)
 
 
 def test_production_takes_a_key_service_whose_keys_nobody_can_compute(tmp_path: Path) -> None:
     vault = KeyVault({KeyRef(KeyUsage.TAC, "demo", 1): os.urandom(16)})
     with KeyServiceProcess(vault, tmp_path) as process:
         chosen = replace(over_socket(process), environment=Environment.PRODUCTION)
-        described = open_key_room(chosen, PLAN.scheme).service.describe_keys()
+        described = open_city_keys(chosen, PLAN.scheme).service.describe_keys()
     assert [str(each.ref) for each in described] == ["tac/demo/v1"]
 
 
@@ -225,11 +225,11 @@ def test_a_token_is_not_asked_with_settings_that_cannot_be(
     pin.chmod(mode)
     chosen = KeyServiceSettings(KeyServiceKind.PKCS11, address, pin_file=pin)
     with pytest.raises(SettingsRefusedError, match=message):
-        open_key_room(Settings(Environment.TEST, chosen), PLAN.scheme)
+        open_city_keys(Settings(Environment.TEST, chosen), PLAN.scheme)
 
 
 def test_a_key_service_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     chosen = KeyServiceSettings(KeyServiceKind.UNIX, str(tmp_path / "nobody"))
-    keys = open_key_room(Settings(Environment.TEST, chosen), PLAN.scheme)
+    keys = open_city_keys(Settings(Environment.TEST, chosen), PLAN.scheme)
     with pytest.raises(KeyServiceUnavailableError, match="start it with `onecard hsm serve`"):
         keys.service.describe_keys()

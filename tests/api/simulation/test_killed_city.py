@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from api.composition import KeyRoom, open_key_room
+from api.composition import CityKeys, open_city_keys
 from api.settings import Settings
 from api.simulation.demonstration import plan_demonstration
 from api.simulation.drive import drive
@@ -50,10 +50,10 @@ PLAN = small_plan()
 
 def run(folder: Path, on_step: Callable[[str], None]) -> dict[str, Any]:
     """`run_with` keys in this process."""
-    return run_with(open_key_room(Settings(), PLAN.scheme), folder, on_step)
+    return run_with(open_city_keys(Settings(), PLAN.scheme), folder, on_step)
 
 
-def run_with(keys: KeyRoom, folder: Path, on_step: Callable[[str], None]) -> dict[str, Any]:
+def run_with(keys: CityKeys, folder: Path, on_step: Callable[[str], None]) -> dict[str, Any]:
     """Drive the plan in a folder, from wherever it stands, prove it, and give what people see."""
     city = (
         open_city(folder)

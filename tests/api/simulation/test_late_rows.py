@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from api.composition import KeyRoom, open_key_room
+from api.composition import CityKeys, open_city_keys
 from api.settings import Settings
 from api.simulation.chips import ChipDrawer, ImageSeal
 from api.simulation.demonstration import plan_demonstration
@@ -26,7 +26,7 @@ from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.chip.card import Card
 from cardcore.keys import KeyUsage
 from cardcore.layouts.transit import LogRecord
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import City, create_city, open_city
 from settlement.dispositions import GapState
 from settlement.engine.local import LocalEngine
@@ -36,6 +36,8 @@ from settlement.watching import OnStep, pass_by
 from terminals.tap import commands
 from tests.api.simulation.test_killed_city import in_child
 from tests.api.simulation.test_taps_file import read, write
+
+SCHEME = SCHEMES["shenzhen"]
 
 CARD = "0310" + SCHEME.city_code + "001574587192"
 EVE, SATURDAY, SUNDAY = (date(2018, 8, 31) + timedelta(days=n) for n in range(3))
@@ -63,9 +65,9 @@ def drive_and_prove(folder: Path, plan: Plan) -> Totals:
 
 
 def drive_from_where_it_stands(
-    folder: Path, plan: Plan, on_step: OnStep, on_day: Callable[[City, KeyRoom], None]
+    folder: Path, plan: Plan, on_step: OnStep, on_day: Callable[[City, CityKeys], None]
 ) -> Totals:
-    keys = open_key_room(Settings(), plan.scheme)
+    keys = open_city_keys(Settings(), plan.scheme)
     is_new = not (folder / "city.json").exists()
     opened = create_city(folder, plan.scheme.name, bucket_count=1) if is_new else open_city(folder)
     with opened as city:
@@ -77,18 +79,18 @@ def drive_from_where_it_stands(
         return drive(city, keys, plan, LocalEngine(1), on_progress, on_step).days
 
 
-def prove(city: City, keys: KeyRoom) -> None:
+def prove(city: City, keys: CityKeys) -> None:
     assert verify(city, keys.service, LocalEngine(1)).findings == ()
 
 
-def trust(_city: City, _keys: KeyRoom) -> None:
+def trust(_city: City, _keys: CityKeys) -> None:
     """Nothing is proven on the way."""
 
 
 def log_of(folder: Path, card_number: str) -> list[LogRecord]:
     """EF18 as the chip itself reads it out, oldest first."""
     with open_city(folder) as city:
-        keys = open_key_room(Settings(), city.scheme)
+        keys = open_city_keys(Settings(), city.scheme)
         silicon = keys.key_to_make(KeyUsage.DATA_ENCRYPTION, city.scheme.name)
     drawer = ChipDrawer(chips_path(folder), ImageSeal(keys.service, silicon.ref))
     image = drawer.image(f"card/{card_number}")

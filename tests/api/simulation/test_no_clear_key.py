@@ -8,15 +8,18 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
-from api.composition import KEY_VERSION, open_key_room
+from api.composition import KEY_VERSION, open_city_keys
 from api.settings import Settings
 from cardcore.chip.cardkeys import CardKey
+from cardcore.key_labels import sender_label
 from cardcore.keys import Key, KeyRef, KeyUsage
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.published_keys import published_key
 from settlement.city import open_city
 from settlement.store.registry import load_registry
 from tests.hsm_sim.device.devices import found_in
+
+SCHEME = SCHEMES["demo"]
 
 
 def found(folder: Path, secrets: dict[str, bytes], texts: dict[str, bytes]) -> list[str]:
@@ -53,7 +56,7 @@ def test_no_key_of_the_city_or_of_a_card_stands_in_the_folder_or_on_the_screen(
     demonstration: tuple[Path, bytes],
 ) -> None:
     folder, said = demonstration
-    service = open_key_room(Settings(), SCHEME).service
+    service = open_city_keys(Settings(), SCHEME).service
     secrets = {str(each.ref): published_key(each.ref) for each in service.describe_keys()}
     cards = card_numbers(folder)
     assert len(cards) >= 20
@@ -80,10 +83,10 @@ def test_the_registry_that_may_be_carried_away_holds_public_halves_only(
     demonstration: tuple[Path, bytes],
 ) -> None:
     folder, _ = demonstration
-    service = open_key_room(Settings(), SCHEME).service
+    service = open_city_keys(Settings(), SCHEME).service
     with open_city(folder) as city:
         senders = load_registry(city.database).senders
     assert senders
     for row in senders:
-        ref = KeyRef(KeyUsage.FILE_SIGNING, f"sender-{row.sender}", row.key_version)
+        ref = KeyRef(KeyUsage.FILE_SIGNING, sender_label(row.sender), row.key_version)
         assert row.public_key == service.public_key(ref).hex()

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from api.composition import KeyRoom, LocalPsams, city_key_refs
+from api.composition import CityKeys, LocalPsams, city_key_refs
 from api.simulation.demonstration import plan_demonstration
 from api.simulation.drive import drive
 from api.simulation.plan import Plan
+from cardcore.key_labels import sender_label
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
 from cardcore.records.batch import decode_batch
 from cardcore.records.record import decode_record
@@ -61,21 +62,21 @@ def rotate(vault: KeyVault, algorithm: Algorithm) -> None:
         vault.move(replace(ref, version=1), KeyState.RETIRING)
 
 
-def a_key_room(vault: KeyVault) -> KeyRoom:
+def city_keys_of(vault: KeyVault) -> CityKeys:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InsecureKeyServiceWarning)
-        return KeyRoom(InProcessKeyService(vault), LocalPsams(vault))
+        return CityKeys(InProcessKeyService(vault), LocalPsams(vault))
 
 
-def run(city: City, keys: KeyRoom, plan: Plan) -> None:
+def run(city: City, keys: CityKeys, plan: Plan) -> None:
     drive(city, keys, plan, ENGINE, lambda _stage, _steps: None)
 
 
-def uploaded(folder: Path, keys: KeyRoom) -> Counter[tuple[int, int, bool]]:
+def uploaded(folder: Path, keys: CityKeys) -> Counter[tuple[int, int, bool]]:
     """Version and algorithm of every uploaded record, and whether its day is after the rotation."""
     found: Counter[tuple[int, int, bool]] = Counter()
     for path in (folder / "outbox").rglob("*.ocb"):
-        ref = KeyRef(KeyUsage.FILE_SIGNING, f"sender-{path.parent.name}", 1)
+        ref = KeyRef(KeyUsage.FILE_SIGNING, sender_label(int(path.parent.name)), 1)
         batch = decode_batch(path.read_bytes(), keys.service.public_key(ref))
         for start in range(0, len(batch.records), 192):
             record = decode_record(batch.records[start : start + 192])
@@ -90,7 +91,7 @@ def test_a_week_with_a_rotation_in_the_middle_proves_every_record(
 ) -> None:
     before, whole = week()
     vault = published_vault(city_key_refs(whole.scheme))
-    keys = a_key_room(vault)
+    keys = city_keys_of(vault)
     with create_city(tmp_path / "city", "demo", bucket_count=1) as city:
         run(city, keys, before)
         rotate(vault, algorithm)
@@ -111,7 +112,7 @@ def test_destroying_the_old_version_after_its_cards_are_gone_harms_no_card_of_th
 ) -> None:
     before, whole = week()
     vault = published_vault(city_key_refs(whole.scheme))
-    keys = a_key_room(vault)
+    keys = city_keys_of(vault)
     old_cards = {each.number for each in before.cards}
     new_only = replace(whole, taps=tuple(tap for tap in whole.taps if tap.card not in old_cards))
     with create_city(tmp_path / "city", "demo", bucket_count=1) as city:

@@ -8,7 +8,9 @@ import pytest
 from api.simulation.plan import TapRole
 from api.simulation.published import plan_published
 from api.simulation.taps import COLUMNS, TapsFile, TapsFileError, read_taps_file
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
+
+SCHEME = SCHEMES["shenzhen"]
 
 GOOD = {
     "card_no": "FHEFIHBJC",

@@ -6,8 +6,10 @@ import pytest
 
 from api.simulation.issuing import personalise_many
 from cardcore.issuing.products import SHIPPED, shipped
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from tests.cardcore.issuing.test_personalisation import KEYS
+
+SCHEME = SCHEMES["demo"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore.records.record import Concession, RecordKind
-from cardcore.schemes import FareClass, Role
-from cardcore.schemes.shenzhen import SCHEME, bus_fare_fen, fare_fen
+from cardcore.schemes import FareClass, ParticipantKind
+from cardcore.schemes.catalogue import SCHEMES
 from tests.support.shared import DATA, needs_shared
+
+SCHEME = SCHEMES["shenzhen"]
 
 KINDS = {"地铁入站": RecordKind.ENTRY, "地铁出站": RecordKind.EXIT, "巴士": RecordKind.PURCHASE}
 TARIFFS = st.integers(0, 5_000)
@@ -49,20 +51,22 @@ def test_no_class_pays_more_than_the_tariff_or_less_than_nothing(
 ) -> None:
     for transfer in (False, True):
         for concession in Concession:
-            fare = fare_fen(kind, tariff, FareClass(concession, transfer))
+            fare = SCHEME.fare_fen(kind, tariff, FareClass(concession, transfer))
             assert 0 <= fare <= tariff
 
 
 @given(TARIFFS)
 def test_a_longer_bus_ride_never_costs_less(tariff: int) -> None:
-    assert bus_fare_fen(tariff) <= bus_fare_fen(tariff + 1)
+    adult = FareClass(Concession.ADULT, transfer=False)
+    fares = [SCHEME.fare_fen(RecordKind.PURCHASE, each, adult) for each in (tariff, tariff + 1)]
+    assert fares == sorted(fares)
 
 
 @given(TARIFFS, st.sampled_from(SCHEME.classes[True]))
 def test_a_fare_of_the_scheme_is_explained_by_the_scheme(
     tariff: int, fare_class: FareClass
 ) -> None:
-    fare = fare_fen(RecordKind.PURCHASE, tariff, fare_class)
+    fare = SCHEME.fare_fen(RecordKind.PURCHASE, tariff, fare_class)
     mark = fare_class.transfer
     assert SCHEME.explain_fare(RecordKind.PURCHASE, tariff, fare, transfer_mark=mark)
 
@@ -73,14 +77,14 @@ def test_a_fare_nobody_can_owe_is_not_explained() -> None:
 
 @pytest.mark.parametrize("concession", list(Concession))
 def test_an_entry_costs_nothing(concession: Concession) -> None:
-    assert fare_fen(RecordKind.ENTRY, 900, FareClass(concession, transfer=False)) == 0
+    assert SCHEME.fare_fen(RecordKind.ENTRY, 900, FareClass(concession, transfer=False)) == 0
 
 
 def test_participants_have_codes_and_names_of_their_own() -> None:
     participants = SCHEME.participants
     assert len({each.code for each in participants}) == len(participants)
     assert len({each.name for each in participants}) == len(participants)
-    assert {each.role for each in participants} == set(Role)
+    assert {each.kind for each in participants} == set(ParticipantKind)
     found = SCHEME.participant("地铁一号线")
     assert found is not None
     assert found.code == 201

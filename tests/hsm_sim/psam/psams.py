@@ -5,6 +5,7 @@ from datetime import date
 
 from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.crypto import SUITES, cryptograms
+from cardcore.key_labels import maintenance_label
 from cardcore.keys import Algorithm, KeyRef, KeyUsage
 from hsm_sim.keys.published_keys import (
     card_key_refs,
@@ -13,7 +14,7 @@ from hsm_sim.keys.published_keys import (
     published_vault,
 )
 from hsm_sim.keys.vault import KeyVault
-from hsm_sim.psam import KeySlot, Psam, PsamKeyType, PsamProfile, maintenance_label, make_psam
+from hsm_sim.psam import KeySlot, Psam, PsamKeyType, PsamProfile, make_psam
 
 LABEL = "shenzhen"
 PURCHASE = KeyRef(KeyUsage.PURCHASE, LABEL, 1)

@@ -268,7 +268,7 @@ def test_any_bytes_get_a_known_status_word_and_a_refusal_changes_nothing(
     for command in commands:
         image, generation = psam.image(), psam.generation
         answer = ResponseApdu.decode(psam.transmit(command))
-        assert "unknown" not in describe(answer.sw)
+        assert "unknown" not in describe(answer.sw).en
         assert answer.ok or answer.data == b""
         # A comparison is the one refusal that leaves a trace.
         if not answer.ok and answer.sw not in {StatusWord.PURSE_MAC_WRONG, StatusWord.MAC_WRONG}:

@@ -86,8 +86,8 @@ def test_the_open_day_lies_after_every_closed_one(days: list[date], closed: date
 
 def test_every_answer_is_told_in_two_languages() -> None:
     for answer in DayAnswer:
-        assert answer.text_zh
-        assert answer.text_en
+        assert answer.text.zh
+        assert answer.text.en
     assert DayAnswer.NOTHING_READY.retry_may_help
     assert not DayAnswer.DAY_BEFORE_LAST_CLOSED.retry_may_help
 

@@ -14,10 +14,12 @@ from cardcore.keys import (
     TacColumn,
 )
 from cardcore.records.record import decode_record, encode_record
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.facts.proof import Proof, prove_records, tac_keys
 from settlement.registry import TacKeyRow
 from tests.settlement.device_files import Street, key_service, tac_ref
+
+SCHEME = SCHEMES["shenzhen"]
 
 LABEL = SCHEME.name
 KNOWN = {row.version: row for row in tac_keys(key_service(1, 2, 3), LABEL)}

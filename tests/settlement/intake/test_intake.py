@@ -211,7 +211,7 @@ def test_a_file_larger_than_the_limit_is_refused_unread(office: City) -> None:
 def test_totals_that_are_not_the_records_are_refused(
     office: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lie(_: bytes) -> batch.BatchTotals:
+    def lie(_: bytes, _bytes: int) -> batch.BatchTotals:
         return batch.BatchTotals(3, 1, 1, 1)
 
     with monkeypatch.context() as patch:
@@ -222,8 +222,8 @@ def test_totals_that_are_not_the_records_are_refused(
 
 def test_every_answer_is_told_in_two_languages_and_says_what_to_do() -> None:
     for answer in FileAnswer:
-        assert answer.text_zh
-        assert answer.text_en
+        assert answer.text.zh
+        assert answer.text.en
     assert not FileAnswer.SIGNATURE_WRONG.retry_may_help
     assert FileAnswer.TRUNCATED.retry_may_help
 

@@ -21,15 +21,16 @@ from cardcore.records.record import (
     TransactionType,
     encode_record,
 )
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine import Engine
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
 from settlement.reconciliation.inputs import FactInput
 from settlement.registry import HotlistRow, TerminalRow
 from settlement.service.computation import (
+    ComputationOutcome,
+    ComputationTask,
     ReviewRequest,
-    RunOutcome,
-    RunRequest,
     decisions_path,
     gaps_path,
     reconcile_run,
@@ -194,7 +195,7 @@ class Desk:
         registers: Sequence[DeviceRegister] = (),
         name: str | None = None,
         review: Mapping[tuple[int, int], ProofReason] | None = None,
-    ) -> RunOutcome:
+    ) -> ComputationOutcome:
         """Reconcile files on a day and close it. Intake never takes one content twice. `review`
         says by (file, row) how TACs are judged now, of these files and of earlier ones.
         """
@@ -206,9 +207,9 @@ class Desk:
                 records, bytes(proof for _, proof in rows), content_hash, self._buckets, folder
             )
             facts += [(each.bucket, FactInput(content_hash, str(each.path))) for each in written]
-        request = RunRequest(
+        request = ComputationTask(
             settlement_day=day,
-            scheme=self._scheme,
+            scheme=SCHEMES[self._scheme],
             bucket_count=self._buckets,
             facts=tuple(facts),
             registers=tuple(registers),

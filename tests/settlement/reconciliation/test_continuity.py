@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement.reconciliation.chain import FRESH, Card, Claim, Gap, Movement, Point, Purse, unwrap
+from settlement.reconciliation.chain import (
+    FRESH,
+    Card,
+    Claim,
+    CounterKind,
+    Gap,
+    Movement,
+    Point,
+    unwrap,
+)
 from settlement.reconciliation.continuity import continue_card
 
 MONDAY = date(2018, 9, 3)
@@ -19,28 +28,28 @@ MORNING = datetime.fromisoformat("2018-09-03T06:00")
 def live(amounts_fen: Sequence[int], *, links: bool = True, start: Point = FRESH) -> list[Movement]:
     """A card's true life: positive amounts are loads, others debits."""
     point, life = start, []
-    previous: tuple[Purse, int] | None = None
+    previous: tuple[CounterKind, int] | None = None
     for number, amount_fen in enumerate(amounts_fen):
-        purse = Purse.LOAD if amount_fen > 0 else Purse.DEBIT
-        counter = point.counter(purse)
+        kind = CounterKind.LOAD if amount_fen > 0 else CounterKind.DEBIT
+        counter = point.counter(kind)
         after_fen = point.balance_fen + amount_fen
         movement = Movement(
-            number, purse, counter, point.balance_fen, after_fen,
+            number, kind, counter, point.balance_fen, after_fen,
             MORNING + timedelta(minutes=number),
         )  # fmt: skip
         if links and previous is not None:
             movement = replace(movement, previous=previous[0], previous_counter=previous[1])
         life.append(movement)
-        previous = purse, counter
-        point = point.move(purse, counter + 1, after_fen)
+        previous = kind, counter
+        point = point.move(kind, counter + 1, after_fen)
     return life
 
 
-def missing(card: Card, purse: Purse) -> list[int]:
+def missing(card: Card, kind: CounterKind) -> list[int]:
     return [
         counter
         for gap in card.gaps
-        for counter in range(gap.left.counter(purse), gap.right.counter(purse))
+        for counter in range(gap.left.counter(kind), gap.right.counter(kind))
     ]
 
 
@@ -73,11 +82,11 @@ def test_once_everything_has_come_no_counter_is_missing_and_the_card_is_worth_it
         moved_fen = sum(movement.after_fen - movement.before_fen for movement in arrived)
         assert after.card.worth_fen == card.worth_fen + moved_fen
         card = after.card
-        seen = {(m.purse, m.counter) for m, due in zip(life, days, strict=True) if due <= day}
-        for purse in Purse:
-            known = [counter for each, counter in seen if each is purse]
+        seen = {(m.kind, m.counter) for m, due in zip(life, days, strict=True) if due <= day}
+        for kind in CounterKind:
+            known = [counter for each, counter in seen if each is kind]
             holes = set(range(max(known, default=-1) + 1)) - set(known)
-            assert missing(card, purse) == sorted(holes)
+            assert missing(card, kind) == sorted(holes)
     assert card.worth_fen == life[-1].after_fen
     # Which of several late movements came last is sometimes guessed wrongly. The money then stands
     # in an open gap instead of the balance; where the balance is right, no gap is left.
@@ -90,7 +99,7 @@ def test_one_movement_or_all_linked_loads_that_come_later_leave_no_gap(
 ) -> None:
     # A purse never goes below zero, so money comes first.
     life = live([5000, *amounts_fen], links=links)
-    loads = [movement for movement in life if movement.purse is Purse.LOAD]
+    loads = [movement for movement in life if movement.kind is CounterKind.LOAD]
     one = st.sampled_from(life).map(lambda movement: [movement])
     late = data.draw(st.one_of(one, st.just(loads)) if links else one)
     first = continue_card(Card(), [m for m in life if m not in late], [], MONDAY)
@@ -103,12 +112,12 @@ def test_one_movement_or_all_linked_loads_that_come_later_leave_no_gap(
 noise = st.builds(
     Movement,
     number=st.integers(0, 10**6),
-    purse=st.sampled_from(Purse),
+    kind=st.sampled_from(CounterKind),
     counter=st.integers(0, 12),
     before_fen=st.integers(0, 900),
     after_fen=st.integers(0, 900),
     time=st.datetimes(datetime.fromisoformat("1990-01-01"), datetime.fromisoformat("2040-01-01")),
-    previous=st.sampled_from([None, *Purse]),
+    previous=st.sampled_from([None, *CounterKind]),
     previous_counter=st.integers(0, 12),
 )
 claims = st.builds(Claim, st.integers(0, 12), st.integers(0, 900), st.just(MONDAY))
@@ -117,7 +126,7 @@ claims = st.builds(Claim, st.integers(0, 12), st.integers(0, 900), st.just(MONDA
 @given(
     st.lists(
         st.tuples(
-            st.lists(noise, unique_by=lambda each: (each.purse, each.counter), max_size=7),
+            st.lists(noise, unique_by=lambda each: (each.kind, each.counter), max_size=7),
             st.lists(claims, max_size=3),
         ),
         max_size=4,
@@ -134,7 +143,7 @@ def test_whatever_a_card_is_said_to_have_done_no_fen_is_lost(
         lost = [each for each in movements if each.number in after.unplaced]
         moved_fen = (
             sum(each.after_fen - each.before_fen for each in placed)
-            + sum(e.after_fen - e.before_fen for e in lost if e.purse is Purse.DEBIT)
+            + sum(e.after_fen - e.before_fen for e in lost if e.kind is CounterKind.DEBIT)
             - sum(claim.amount_fen for claim in held)
         )
         assert after.card.worth_fen == card.worth_fen + moved_fen
@@ -145,7 +154,7 @@ def test_whatever_a_card_is_said_to_have_done_no_fen_is_lost(
         card = after.card
 
 
-@given(st.lists(noise, unique_by=lambda each: (each.purse, each.counter), max_size=7), st.randoms())
+@given(st.lists(noise, unique_by=lambda each: (each.kind, each.counter), max_size=7), st.randoms())
 def test_the_order_in_which_movements_are_handed_in_does_not_show(
     movements: list[Movement], dice: Random
 ) -> None:
@@ -197,9 +206,9 @@ def test_gaps_of_small_stories(story: str) -> None:
 
 def _tell(gap: Gap) -> str:
     is_load = gap.left.offline == gap.right.offline and gap.left.online != gap.right.online
-    purse = Purse.LOAD if is_load else Purse.DEBIT
-    first, end = gap.left.counter(purse), gap.right.counter(purse)
-    return f"{purse.name.lower()} {first}-{end - 1} {gap.price_fen}"
+    kind = CounterKind.LOAD if is_load else CounterKind.DEBIT
+    first, end = gap.left.counter(kind), gap.right.counter(kind)
+    return f"{kind.name.lower()} {first}-{end - 1} {gap.price_fen}"
 
 
 def test_a_suspended_debit_inside_a_gap_takes_its_money_out_of_the_price() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from cardcore.keys import ProofReason
 from cardcore.records.record import encode_record
 from settlement.dispositions import GapState, Reason
-from settlement.reconciliation.chain import Purse
+from settlement.ledger.accounts import Account, AccountKind
+from settlement.ledger.movements import Gross
+from settlement.reconciliation.chain import CounterKind
 from tests.settlement.reconciliation.run_inputs import (
     BUS,
     DAY,
@@ -49,10 +51,10 @@ def test_a_lost_ride_opens_a_gap_at_its_price_and_the_late_ride_fills_it(tmp_pat
     desk = Desk(tmp_path)
     first = desk.run(proven(life[0], life[1], life[3])).clearing.totals
     card = int(life[0].card_number)
-    assert desk.gaps() == [(card, Purse.DEBIT, 1, 1, 400, DAY, GapState.OPEN)]
+    assert desk.gaps() == [(card, CounterKind.DEBIT, 1, 1, 400, DAY, GapState.OPEN)]
     assert (first.float_fen, first.card_balance_fen, first.open_gap_fen) == (680, 280, 400)
     second = desk.run(proven(life[2]), day=NEXT_DAY).clearing.totals
-    assert desk.gaps() == [(card, Purse.DEBIT, 1, 1, 0, DAY, GapState.FILLED)]
+    assert desk.gaps() == [(card, CounterKind.DEBIT, 1, 1, 0, DAY, GapState.FILLED)]
     assert (second.float_fen, second.card_balance_fen, second.open_gap_fen) == (280, 280, 0)
     desk.run(day=NEXT_DAY + timedelta(days=1))
     assert desk.gaps() == []
@@ -76,7 +78,8 @@ def test_a_held_debit_stays_in_the_float_until_somebody_decides(tmp_path: Path) 
     totals = outcome.clearing.totals
     assert (totals.float_fen, totals.card_balance_fen) == (680, 680)
     assert (totals.gaps_open, totals.open_gap_fen) == (1, 0)
-    assert outcome.clearing.participants[101].suspended_debit_fen == 160
+    account = Account(AccountKind.SUSPENSE, 101)
+    assert outcome.clearing.participants[101][account] == Gross(credit_fen=160)
 
 
 def test_a_held_last_debit_of_a_card_without_a_seam_is_a_gap_of_its_own(tmp_path: Path) -> None:
@@ -102,7 +105,8 @@ def test_a_proven_load_of_an_unknown_kiosk_is_held_but_on_the_card(tmp_path: Pat
     totals = outcome.clearing.totals
     assert (totals.accepted, totals.suspended, totals.gaps_open) == (1, 1, 0)
     assert totals.float_fen == totals.card_balance_fen == 840
-    assert outcome.clearing.participants[900].suspended_load_fen == 1000
+    held = Account(AccountKind.SUSPENSE, 900)
+    assert outcome.clearing.participants[900] == {held: Gross(debit_fen=1000)}
 
 
 def test_cards_of_one_run_do_not_touch_each_other(tmp_path: Path) -> None:

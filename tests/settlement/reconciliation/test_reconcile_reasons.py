@@ -256,7 +256,7 @@ def test_the_first_reason_in_the_order_of_precedence_is_the_only_one(tmp_path: P
 
 def test_every_reason_says_what_it_means() -> None:
     for reason in Reason:
-        chinese, english = reason.text
+        chinese, english = reason.text.zh, reason.text.en
         assert chinese
         assert english
         assert isinstance(reason.disposition, Disposition)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cardcore.keys import ProofReason
 from cardcore.records.record import RecordFlag, TransactionRecord, encode_record
-from cardcore.schemes import shenzhen
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.dispositions import Disposition, Note
 from settlement.registry import HotlistRow
 from tests.settlement.reconciliation.run_inputs import (
@@ -108,7 +108,7 @@ def test_every_record_gets_the_auditors_verdict_and_the_float_is_exact(
     days: list[list[list[Proven]]], buckets: int
 ) -> None:
     auditor = Auditor(
-        shenzhen.SCHEME, {each.terminal: each.participant for each in TERMINALS}, HOTLIST
+        SCHEMES["shenzhen"], {each.terminal: each.participant for each in TERMINALS}, HOTLIST
     )
     hotlist = [HotlistRow(card, version) for card, version in HOTLIST.items()]
     with tempfile.TemporaryDirectory() as folder:

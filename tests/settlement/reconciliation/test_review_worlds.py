@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardcore.keys import ProofReason
-from cardcore.schemes import shenzhen
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.dispositions import Disposition, Reason
 from settlement.facts.columns import UNJUDGED
 from settlement.registry import TerminalRow
@@ -51,7 +51,9 @@ def may_be_taken_up(auditor: Auditor, reason: Reason, terminal: str, operator: i
 def test_records_judged_later_end_as_the_auditor_says_and_the_float_is_exact(
     days: list[list[list[Proven]]], buckets: int, data: st.DataObject
 ) -> None:
-    auditor = Auditor(shenzhen.SCHEME, {each.terminal: each.participant for each in TERMINALS}, {})
+    auditor = Auditor(
+        SCHEMES["shenzhen"], {each.terminal: each.participant for each in TERMINALS}, {}
+    )
     counts = dict.fromkeys(Disposition, 0)
     received: dict[int, list[Proven]] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from settlement import reports
@@ -104,10 +104,14 @@ def test_a_city_opened_for_reading_refuses_to_be_written(reading: City) -> None:
 def test_reading_does_not_wait_for_a_writer_nor_make_it_wait(lively: Path, tmp_path: Path) -> None:
     folder = tmp_path / "city"
     shutil.copytree(lively, folder)
-    with open_city(folder) as writer, writer.database.write() as connection:
+
+    def write(connection: Connection) -> None:
         connection.execute(text("INSERT INTO names VALUES ('line', 99, 'x')"))
         with open_city(folder, to_read=True) as reader:
             assert ("line", 99) not in {each.key for each in read_registry(reader).names}
+
+    with open_city(folder) as writer:
+        writer.database.write(write)
     with open_city(folder, to_read=True) as reader:
         assert ("line", 99) in {each.key for each in read_registry(reader).names}
 

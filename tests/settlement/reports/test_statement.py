@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cardcore.records.record import Sector
-from cardcore.schemes import Role
+from cardcore.schemes import ParticipantKind
 from settlement.city import City
 from settlement.registry import ParticipantRow, Registry, TerminalRow
 from settlement.reports.statement import OperatorLine, read_statement
@@ -29,7 +29,7 @@ def admit(city: City, code: int, name: str) -> None:
     register(
         city.database,
         Registry(
-            participants=(ParticipantRow(code, name, Role.OPERATOR, Sector.TRANSIT),),
+            participants=(ParticipantRow(code, name, ParticipantKind.OPERATOR, Sector.TRANSIT),),
             terminals=(TerminalRow(TERMINALS[code], code, "bus"),),
         ),
     )

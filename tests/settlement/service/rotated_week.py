@@ -14,7 +14,7 @@ import duckdb
 from cardcore.keys import KeyService, ProofReason
 from cardcore.records.batch import HEADER
 from cardcore.records.record import FIELD, RECORD_BYTES
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Reason
@@ -26,8 +26,10 @@ from settlement.service.computation import decisions_path
 from settlement.service.receive import receive_file
 from settlement.store.files import load_files
 from settlement.store.registry import load_registry
-from tests.settlement.device_files import DAY, OTHER_SENDER, Street, StreetCard
+from tests.settlement.device_files import CLERK, DAY, OTHER_SENDER, Street, StreetCard
 from tests.support.auditor import Auditor, Entry
+
+SCHEME = SCHEMES["shenzhen"]
 
 ROTATED = 3  # the first day of version 2, counted from 0
 DAYS = 7
@@ -112,7 +114,7 @@ class Audited:
             for row in load_files(self.city.database)
             if row.is_ready and row.settlement_day is None
         }
-        day = close_day(self.city, self.day, keys, LocalEngine(1), now)
+        day = close_day(self.city, self.day, keys, LocalEngine(1), now, CLERK)
         assert isinstance(day, ClosedDay)
         assert day.output_hash == found.run.output_hash
         held = load_registry(self.city.database).terminals

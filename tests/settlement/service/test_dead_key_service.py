@@ -19,7 +19,7 @@ from settlement.service.receive import receive_file
 from settlement.store.files import load_files, load_refusals
 from settlement.store.registry import load_registry
 from settlement.verification.verify import verify
-from tests.settlement.device_files import NOW, OTHER_SENDER, Street, key_service, make_office
+from tests.settlement.device_files import CLERK, NOW, OTHER_SENDER, Street, key_service, make_office
 from tests.settlement.intake.test_intake import disk
 from tests.settlement.service.test_service import everything_stored
 
@@ -92,15 +92,15 @@ def test_a_key_service_that_dies_while_records_are_judged_again_decides_nothing(
         for city in (office, other):
             receive_file(city, data, FIRST, NOW)
             if day == "closed":
-                assert isinstance(close_day(city, None, FIRST, ENGINE, NOW), ClosedDay)
+                assert isinstance(close_day(city, None, FIRST, ENGINE, NOW, CLERK), ClosedDay)
         before = everything(office)
         with pytest.raises(KeyServiceUnavailableError):
             run_clearing(office, None, dying, ENGINE)
         with pytest.raises(KeyServiceUnavailableError):
-            close_day(office, None, dying, ENGINE, NOW)
+            close_day(office, None, dying, ENGINE, NOW, CLERK)
         assert everything(office) == before
         for city in (office, other):
-            assert isinstance(close_day(city, None, BOTH, ENGINE, NOW), ClosedDay)
+            assert isinstance(close_day(city, None, BOTH, ENGINE, NOW, CLERK), ClosedDay)
         assert everything(office) == everything(other)
     assert verify(office, BOTH, ENGINE).is_sound
 
@@ -111,7 +111,7 @@ def test_a_day_whose_records_were_all_judged_needs_no_key_service(office: City) 
     found = run_clearing(office, None, dead, ENGINE)
     assert isinstance(found, RunResult)
     assert found.run.totals["accepted"] == 6
-    assert isinstance(close_day(office, None, dead, ENGINE, NOW), ClosedDay)
+    assert isinstance(close_day(office, None, dead, ENGINE, NOW, CLERK), ClosedDay)
 
 
 @dataclass
@@ -155,7 +155,7 @@ def test_while_a_slow_key_service_holds_up_a_clearing_run_files_come_in(office: 
     results: list[object] = []
 
     def work() -> None:
-        results.append(close_day(office, None, slow, ENGINE, NOW))  # type: ignore[arg-type] # as above
+        results.append(close_day(office, None, slow, ENGINE, NOW, CLERK))  # type: ignore[arg-type] # as above
 
     worker = threading.Thread(target=work)
     worker.start()

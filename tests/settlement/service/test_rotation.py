@@ -14,7 +14,7 @@ import pytest
 
 from cardcore.keys import KeyService
 from cardcore.records.record import decode_record, encode_record
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.days.opening import DayAnswer
@@ -39,6 +39,7 @@ from settlement.verification.verify import verify
 from tests.settlement.device_files import (
     BUS,
     BUS_TERMINAL,
+    CLERK,
     METRO,
     NOW,
     OTHER_SENDER,
@@ -50,6 +51,8 @@ from tests.settlement.intake.test_intake import disk
 from tests.settlement.job_process import finish, start_clerk
 from tests.settlement.service.rotated_week import DAYS, ROTATED, Audited, make_week
 from tests.settlement.service.test_service import everything_stored
+
+SCHEME = SCHEMES["shenzhen"]
 
 FIRST, BOTH, THIRD = key_service(1), key_service(1, 2), key_service(1, 2, 3)
 MISHELD = key_service(1, 2, misheld=(2,))
@@ -242,7 +245,7 @@ def cleared(city: City, keys: KeyService) -> RunResult:
 
 
 def close(city: City, keys: KeyService) -> ClosedDay:
-    found = close_day(city, None, keys, ENGINE, NOW)
+    found = close_day(city, None, keys, ENGINE, NOW, CLERK)
     assert isinstance(found, ClosedDay)
     return found
 
@@ -254,10 +257,10 @@ def test_a_key_that_comes_is_reason_enough_to_open_the_next_day(office: City) ->
     first = close(office, FIRST)
     for keys in (FIRST, MISHELD):
         assert run_clearing(office, None, keys, ENGINE) is DayAnswer.NOTHING_READY
-        assert close_day(office, None, keys, ENGINE, NOW) is DayAnswer.NOTHING_READY
+        assert close_day(office, None, keys, ENGINE, NOW, CLERK) is DayAnswer.NOTHING_READY
     day = close(office, BOTH)
     assert day.settlement_day == first.settlement_day + timedelta(days=1)
-    assert close_day(office, None, BOTH, ENGINE, NOW) is DayAnswer.NOTHING_READY
+    assert close_day(office, None, BOTH, ENGINE, NOW, CLERK) is DayAnswer.NOTHING_READY
     assert [(each.account, each.gross_debit_fen, each.gross_credit_fen) for each in load_positions(
         office.database, day.settlement_day
     )] == [

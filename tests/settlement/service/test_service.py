@@ -28,6 +28,7 @@ from settlement.store.days import (
 )
 from settlement.store.files import load_files
 from tests.settlement.device_files import (
+    CLERK,
     DAY,
     NOW,
     OTHER_SENDER,
@@ -60,7 +61,7 @@ def clear(city: City, day: date | None = None, workers: int = 1) -> RunResult:
 
 
 def close(city: City, day: date | None = None) -> ClosedDay:
-    found = close_day(city, day, KEYS, ENGINE, NOW)
+    found = close_day(city, day, KEYS, ENGINE, NOW, CLERK)
     assert isinstance(found, ClosedDay)
     return found
 
@@ -190,12 +191,12 @@ def test_a_file_behind_a_hole_waits_for_it_and_is_not_lost(office: City) -> None
 
 
 def test_a_day_can_be_closed_only_forward(office: City) -> None:
-    assert close_day(office, None, KEYS, ENGINE, NOW) is DayAnswer.NOTHING_READY
+    assert close_day(office, None, KEYS, ENGINE, NOW, CLERK) is DayAnswer.NOTHING_READY
     assert run_clearing(office, None, KEYS, ENGINE) is DayAnswer.NOTHING_READY
     empty = close(office, DAY)  # a stated day may be empty
     assert load_positions(office.database, DAY) == ()
     before = DAY - timedelta(days=1)
-    assert close_day(office, before, KEYS, ENGINE, NOW) is DayAnswer.DAY_BEFORE_LAST_CLOSED
+    assert close_day(office, before, KEYS, ENGINE, NOW, CLERK) is DayAnswer.DAY_BEFORE_LAST_CLOSED
     assert run_clearing(office, before, KEYS, ENGINE) is DayAnswer.DAY_BEFORE_LAST_CLOSED
     assert close(office, DAY) == empty
 
@@ -210,7 +211,7 @@ def test_a_file_that_comes_in_during_the_close_is_in_the_day(office: City) -> No
         if name == "outputs_kept" and waiting:
             receive(office, waiting.pop())
 
-    day = close_day(office, None, KEYS, ENGINE, NOW, on_step)
+    day = close_day(office, None, KEYS, ENGINE, NOW, CLERK, on_step)
     assert isinstance(day, ClosedDay)
     assert {row.settlement_day for row in load_files(office.database)} == {DAY}
     runs = [path.name for path in office.runs_folder(DAY).iterdir()]

@@ -1,10 +1,10 @@
 """The control database: its schema, its promises, the registry in it."""
 
-import hashlib
 import json
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from cardcore.errors import DecodeError
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import create_city, open_city
 from settlement.errors import CityError
 from settlement.registry import (
@@ -30,21 +30,13 @@ from settlement.registry import (
     decode_registry,
     encode_registry,
 )
-from settlement.store.database import Database
-from settlement.store.files import find_record
+from settlement.store.database import WRITE_ATTEMPTS_MAX, Database
 from settlement.store.registry import load_public_key, load_registry, register
 from settlement.store.tables import METADATA
-from tests.settlement.device_files import (
-    BUS,
-    BUS_TERMINAL,
-    METRO,
-    SENDER,
-    Street,
-    make_office,
-    public_registry,
-)
-from tests.settlement.service.test_service import receive
+from tests.settlement.device_files import BUS, METRO, SENDER, make_office, public_registry
 from tests.support.shared import REPOSITORY
+
+SCHEME = SCHEMES["shenzhen"]
 
 
 def test_the_migrations_make_exactly_the_tables_the_code_uses(tmp_path: Path) -> None:
@@ -91,29 +83,100 @@ def test_the_database_itself_refuses_to_change_what_was_written(
     tmp_path: Path, statement: str
 ) -> None:
     with Database.sqlite(tmp_path / "c.sqlite") as database:
-        with database.write() as connection:
-            connection.execute(
-                text(
-                    "INSERT INTO refusals (content_hash, answer, detail, is_alarm, received_at) "
-                    "VALUES ('', 1, '', 0, '2018-09-01 00:00:00')"
-                )
-            )
-            connection.execute(text("INSERT INTO tac_keys VALUES ('shenzhen', 1, 1, '82676E')"))
-        with pytest.raises(IntegrityError, match="append-only"), database.write() as connection:
-            connection.execute(text(statement))
+        insert(
+            database,
+            "INSERT INTO refusals (content_hash, answer, detail, is_alarm, received_at) "
+            "VALUES ('', 1, '', 0, '2018-09-01 00:00:00')",
+            "INSERT INTO tac_keys VALUES ('shenzhen', 1, 1, '82676E')",
+        )
+        with pytest.raises(IntegrityError, match="append-only"):
+            insert(database, statement)
 
 
-def fail_half_way(database: Database) -> None:
-    with database.write() as connection:
-        connection.execute(text("INSERT INTO names VALUES ('line', 1, 'x')"))
-        connection.execute(text("INSERT INTO nowhere VALUES (1)"))
+def insert(database: Database, *statements: str) -> None:
+    """Run statements in one transaction."""
+
+    def decide(connection: Connection) -> None:
+        for each in statements:
+            connection.execute(text(each))
+
+    database.write(decide)
 
 
 def test_a_failed_transaction_leaves_no_trace(tmp_path: Path) -> None:
     with Database.sqlite(tmp_path / "c.sqlite") as database:
         with pytest.raises(OperationalError):
-            fail_half_way(database)
+            insert(
+                database,
+                "INSERT INTO names VALUES ('line', 1, 'x')",
+                "INSERT INTO nowhere VALUES (1)",
+            )
         assert load_registry(database) == Registry()
+
+
+class MeetingError(Exception):
+    """What a driver of PostgreSQL raises when two transactions met."""
+
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__(sqlstate)
+        self.sqlstate = sqlstate
+
+
+def stale_snapshot(folder: Path) -> sqlite3.OperationalError:
+    """A true SQLITE_BUSY_SNAPSHOT: a reader that wants to write what another wrote meanwhile."""
+    with (
+        closing(sqlite3.connect(folder / "other.sqlite", isolation_level=None)) as reader,
+        closing(sqlite3.connect(folder / "other.sqlite", isolation_level=None)) as writer,
+    ):
+        writer.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (n)")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM t").fetchall()
+        writer.execute("INSERT INTO t VALUES (1)")
+        with pytest.raises(sqlite3.OperationalError) as raised:
+            reader.execute("INSERT INTO t VALUES (2)")
+        return raised.value
+
+
+def names(database: Database) -> list[str]:
+    with database.read() as connection:
+        return list(connection.execute(text("SELECT text FROM names")).scalars())
+
+
+def meet(causes: list[Exception]) -> Callable[[Connection], int]:
+    """Write a name, and meet another transaction as often as there are causes."""
+
+    def decide(connection: Connection) -> int:
+        connection.execute(text("INSERT INTO names VALUES ('line', 1, 'once')"))
+        if causes:
+            raise DBAPIError.instance("COMMIT", None, causes.pop(0), Exception)
+        return 7
+
+    return decide
+
+
+def test_a_transaction_that_met_another_is_done_again_and_writes_once(tmp_path: Path) -> None:
+    causes = [MeetingError("40001"), MeetingError("40P01"), stale_snapshot(tmp_path)]
+    with Database.sqlite(tmp_path / "c.sqlite") as database:
+        assert database.write(meet(causes)) == 7
+        assert (causes, names(database)) == ([], ["once"])
+
+
+def test_a_transaction_that_always_meets_another_is_given_up_without_a_trace(
+    tmp_path: Path,
+) -> None:
+    causes: list[Exception] = [MeetingError("40001") for _ in range(WRITE_ATTEMPTS_MAX + 1)]
+    with Database.sqlite(tmp_path / "c.sqlite") as database:
+        with pytest.raises(DBAPIError):
+            database.write(meet(causes))
+        assert (len(causes), names(database)) == (1, [])
+
+
+def test_any_other_error_of_the_database_is_not_tried_again(tmp_path: Path) -> None:
+    causes: list[Exception] = [MeetingError("23505"), MeetingError("40001")]
+    with Database.sqlite(tmp_path / "c.sqlite") as database:
+        with pytest.raises(DBAPIError):
+            database.write(meet(causes))
+        assert (len(causes), names(database)) == (1, [])
 
 
 def test_a_registry_travels_to_another_city_as_one_document(tmp_path: Path) -> None:
@@ -206,25 +269,3 @@ def test_a_city_is_made_once_and_only_from_settings_that_make_sense(tmp_path: Pa
         create_city(tmp_path / "city", "shenzhen")
     with open_city(tmp_path / "city") as city:
         assert (city.scheme, city.bucket_count) == (SCHEME, 8)
-
-
-def test_a_city_from_before_records_were_found_by_serial_finds_them_after_its_upgrade(
-    tmp_path: Path,
-) -> None:
-    folder, street = tmp_path / "city", Street()
-    card = street.card(1)
-    file = street.file([card.load(5000), card.bus(), card.bus()])
-    with make_office(folder) as city:
-        receive(city, file)
-        found = find_record(city.database, BUS_TERMINAL, 2)
-        assert found == (hashlib.sha256(file).hexdigest(),)
-    with closing(sqlite3.connect(folder / "control.sqlite")) as connection:
-        rows = connection.execute("SELECT * FROM file_terminals").fetchall()
-        connection.execute("DROP TABLE file_terminals")
-        connection.execute("UPDATE alembic_version SET version_num = '0002'")
-        connection.commit()
-    with open_city(folder) as city:
-        assert find_record(city.database, BUS_TERMINAL, 2) == found
-        assert find_record(city.database, BUS_TERMINAL, 3) == ()
-    with closing(sqlite3.connect(folder / "control.sqlite")) as connection:
-        assert connection.execute("SELECT * FROM file_terminals").fetchall() == rows

@@ -26,7 +26,7 @@ from settlement.store.days import load_entries
 from settlement.store.files import load_files
 from settlement.verification.findings import Invariant, Verification
 from settlement.verification.verify import verify
-from tests.settlement.device_files import DAY, NOW, Street, key_service, make_office, prove
+from tests.settlement.device_files import CLERK, DAY, NOW, Street, key_service, make_office, prove
 from tests.settlement.intake.test_intake import disk
 from tests.settlement.service.test_service import close, receive, two_days_of_files
 
@@ -285,7 +285,7 @@ def reviewed(tmp_path: Path) -> Path:
     with make_office(tmp_path / "city", bucket_count=1) as city:
         receive(city, street.file([street.card(2).load(300), card.load(5000), card.bus()]))
         close(city)
-        assert isinstance(close_day(city, None, key_service(1, 2), ENGINE, NOW), ClosedDay)
+        assert isinstance(close_day(city, None, key_service(1, 2), ENGINE, NOW, CLERK), ClosedDay)
         assert verify(city, key_service(1, 2), ENGINE).findings == ()
     with closing(sqlite3.connect(tmp_path / "city" / "control.sqlite")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -370,5 +370,5 @@ def test_files_that_wait_for_a_day_are_checked_too(tmp_path: Path) -> None:
         flip(min((city.folder / "raw").rglob("*.ocb")), 100)
         assert not verify(city, KEYS, ENGINE).invariants["I10"]
         assert isinstance(city, City)
-        assert isinstance(close_day(city, DAY, KEYS, ENGINE, NOW), ClosedDay)
+        assert isinstance(close_day(city, DAY, KEYS, ENGINE, NOW, CLERK), ClosedDay)
         assert receive_file(city, monday[0], KEYS, NOW).answer.is_kept

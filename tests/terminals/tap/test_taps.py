@@ -12,7 +12,7 @@ from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import KeyRef
 from cardcore.layouts.transit import LogRecord, TransitRecord, TripRecord
 from cardcore.records.record import COUNTER_NOT_READ, Concession, RecordFlag, RecordKind
-from cardcore.schemes.shenzhen import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.vault import KeyVault
 from terminals.errors import PsamFaultError
@@ -39,6 +39,8 @@ from tests.terminals.equipment import (
     records_of,
 )
 from tests.terminals.faults import check_money
+
+SCHEME = SCHEMES["shenzhen"]
 
 STORY = """
     12:00  entry   0     approved             10000

@@ -8,14 +8,16 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from api.cli.hsm import device as hsm_device
-from api.composition import open_key_room
+from api.composition import open_city_keys
 from api.settings import Environment, KeyServiceKind, KeyServiceSettings, Settings
 from cardcore.keys import KeyRef, KeyState, KeyUsage
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.device import custody
 from hsm_sim.keys.published_keys import published_key
 from hsm_sim.keys.vault import KeyVault
 from tests.hsm_sim.token.softhsm import PIN, SoftHsm, needs_softhsm, softhsm
+
+SCHEME = SCHEMES["demo"]
 
 pytestmark = needs_softhsm
 RUNNER = CliRunner()
@@ -91,7 +93,7 @@ def test_a_citys_keys_go_into_a_token_and_prove_there_what_they_prove_elsewhere(
     chosen = KeyServiceSettings(
         KeyServiceKind.PKCS11, desk.address, pin_file=desk.folder / "token.pin"
     )
-    room = open_key_room(Settings(Environment.TEST, chosen), SCHEME)
+    room = open_city_keys(Settings(Environment.TEST, chosen), SCHEME)
     factor = bytes(range(8))
     here = expected.card_key(TAC, factor)
     assert room.service.check_value(TAC, factor) == here.check_value()

@@ -17,9 +17,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from api.bench.keys import BENCH_LABEL, bench_key_service, bench_tac_master, bench_tacs
 from api.bench.tac_loop import TacLoop, TacLoopMissingError, compile_loop
-from api.cli.output import JsonOption, amount_table, console, print_json, progress_bar
-from api.composition import BENCH_LABEL, bench_key_service, bench_tac_master, bench_tacs
+from api.output import JsonOption, amount_table, console, print_json, progress_bar
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, KeyService, ProofReason, TacColumn
 

@@ -1,4 +1,7 @@
-"""`onecard bench`: the budgets, each figure beside its baseline from the same run."""
+"""`onecard bench tap`: one offline bus ride, beside a baseline from the same run.
+
+Decides the ride, the baseline and the figures. Leaves rides through readers to `readers.py`.
+"""
 
 import os
 import resource
@@ -12,9 +15,8 @@ from typing import Annotated
 import typer
 
 from api.bench.readers import ReaderRides, ride_over_readers
-from api.cli.bench_tac import tac
-from api.cli.output import (
-    EXIT_USAGE,
+from api.composition import open_city_keys
+from api.output import (
     JsonOption,
     amount_table,
     console,
@@ -22,20 +24,16 @@ from api.cli.output import (
     progress_bar,
     refuse,
 )
-from api.composition import open_key_room
 from api.settings import read_settings
-from api.simulation.issuing import personalise_many
 from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal, TapRole
 from api.simulation.virtual_city import VirtualCity
-from cardcore.issuing.products import SHIPPED, shipped
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import create_city
 from terminals.link.connection import Peer, decode_trace
 from terminals.link.reader_faults import ReaderError
 from terminals.link.vpcd import VirtualReaderMissingError
 
-app = typer.Typer(help="Measure against the budgets. 性能测量。", no_args_is_help=True)
-app.command()(tac)
+SCHEME = SCHEMES["demo"]
 
 _BUS, _KIOSK, _CARD = "000101000001", "000901000001", f"0310{SCHEME.city_code}000000000001"
 _LOAD_EVERY, _LOAD_FEN = 50, 10_000
@@ -44,7 +42,6 @@ FSYNCS_PER_TAP = 2
 _PAGE = bytes(4096)
 
 
-@app.command()
 def tap(
     taps: Annotated[int, typer.Option(min=100, max=100_000, help="Bus taps to measure.")] = 1_000,
     data: Annotated[
@@ -114,7 +111,7 @@ def _ride_over_readers(folder: Path, taps: int) -> ReaderRides:
 def _ride(folder: Path, taps: int) -> tuple[list[float], int]:
     """Seconds of each bus tap, and how many APDUs the card saw in the last one."""
     plan = _plan(taps)
-    keys = open_key_room(read_settings(), plan.scheme)
+    keys = open_city_keys(read_settings(), plan.scheme)
     seconds = []
     with (
         create_city(folder / "city", plan.scheme.name) as city,
@@ -193,33 +190,3 @@ def _fsync_seconds(path: Path, count: int) -> float:
         return time.perf_counter() - started
     finally:
         os.close(handle)
-
-
-@app.command()
-def personalise(
-    cards: Annotated[int, typer.Option(min=1, max=100_000, help="Cards to make. 制卡数。")] = 100,
-    product: Annotated[str, typer.Option(help="Which product: " + ", ".join(SHIPPED))] = "citizen",
-    as_json: JsonOption = False,
-) -> None:
-    """Cards made over the secure channel in process, and how much of it is cryptography. 制卡。"""
-    if product not in SHIPPED:
-        refuse(f"no product {product!r}; there are {', '.join(SHIPPED)}", EXIT_USAGE)
-    keys = open_key_room(read_settings(), SCHEME)
-    figures = personalise_many(cards, shipped(product), SCHEME, keys.service, os.urandom)
-    document = {
-        "records": figures.cards,
-        "commands": figures.commands,
-        "seconds": round(figures.seconds, 3),
-        "records_per_second": round(figures.cards_per_second, 1),
-        "baseline_seconds": round(figures.seconds * figures.crypto_share, 3),
-        "ratio": round(1 / figures.crypto_share, 2),
-        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
-    if as_json:
-        print_json(document)
-        return
-    table = amount_table(f"Personalisation 制卡: {product}", "", "")
-    for name, value in document.items():
-        table.add_row(name, str(value))
-    console.print(table)
-    console.print("baseline: the cryptography of both ends alone.", style="dim")
