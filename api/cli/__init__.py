@@ -7,6 +7,7 @@ Read it in this order::
     files.py     `onecard files`
     clearing.py  `onecard clear` and `onecard close`
     proof.py     `onecard verify`
+    days.py      `onecard days`
     explain.py   `onecard explain`
     taps.py      `onecard replay` and `onecard demo`
     doctor.py    `onecard doctor`

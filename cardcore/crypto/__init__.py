@@ -54,6 +54,13 @@ class Suite(Protocol):
         """4-byte secure-messaging MAC, starting from the card's challenge."""
         ...
 
+    def record_mac(self, psam_key: bytes, digest: bytes) -> bytes:
+        """MAC of a PSAM over the 16-byte digest of a record, whole: 8 bytes of triple DES, 16 of
+        the others. A PSAM of the field that has MACs of secure messaging only makes
+        `message_mac(psam_key, bytes(8), digest)` instead, 4 bytes.
+        """
+        ...
+
     def encipher(self, card_key: bytes, blocks: bytes) -> bytes:
         """Whole blocks under a card's key: enciphered messages."""
         ...

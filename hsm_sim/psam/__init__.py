@@ -9,6 +9,7 @@ Read it in this order::
     module.py    the module: which command it is, and when what it changes is written
     files.py     SELECT and READ BINARY
     purchase.py  MAC1 and MAC2, a sequence that never repeats
+    records.py   the MAC under a whole record, a number for an event without a purse
     cipher.py    a card's key delivered, data enciphered, MACs
     lock.py      the lock after forged cards, and the way out of it
     t0.py        a PSAM in a reader that speaks T=0

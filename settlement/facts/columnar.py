@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cardcore.keys import ProofReason
 from cardcore.records.record import RecordFlag, RecordKind, Sector
-from settlement.dispositions import Disposition, GapState, Note, Reason
+from settlement.dispositions import Disposition, GapState, Note, Reason, RecordMac
 
 #: Memory of one task. Two run beside each other on a small machine and must leave room there.
 TASK_MEMORY = "700MB"
@@ -32,6 +32,7 @@ _WORDS = {
     "kind": RecordKind,
     "sector": Sector,
     "flag": RecordFlag,
+    "record_mac": RecordMac,
 }
 
 

@@ -107,7 +107,7 @@ def _tell(connection: duckdb.DuckDBPyConnection, city: City, place: Place) -> Te
     registry, chain = Registry(), None
     if place.record is not None:
         registry = _names(city, place.record, judgements)
-        if verdicts:
+        if verdicts and place.record.kind.moves_purse:
             folders = [each.run.folder for each in verdicts]
             chain = find_chain(connection, city, place.record, place.bucket, folders)
     return tell(

@@ -56,7 +56,7 @@ def _receive(
     on_step("tacs_proven")
     write_durable(city.raw_path(batch.content_hash), data)
     on_step("raw_kept")
-    facts = keep_facts(city, batch, proof)
+    facts = keep_facts(city, batch, proof.packed)
     serials = serial_runs(batch.records)
     on_step("facts_kept")
 

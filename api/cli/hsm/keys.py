@@ -51,6 +51,7 @@ USAGES_ZH = {
     KeyUsage.PIN_RELOAD: "PIN 重装",
     KeyUsage.INTERNAL_AUTHENTICATION: "内部认证",
     KeyUsage.EXTERNAL_AUTHENTICATION: "外部认证",
+    KeyUsage.RECORD_MAC: "交易记录鉴别",
     KeyUsage.CHANNEL_ENC: "安全通道加密",
     KeyUsage.CHANNEL_MAC: "安全通道认证",
     KeyUsage.CHANNEL_DEK: "通道数据加密",

@@ -37,6 +37,7 @@ SELECT
                 note_station_missing(), 0)
             | if(coalesce(judged.is_hotlisted_late, false), note_hotlisted_late(), 0)
             | if(judged.flags & flag_recovered() <> 0, note_recovered(), 0)
+            | if(judged.record_mac = record_mac_wrong(), note_record_mac_wrong(), 0)
         ELSE 0
     END::UTINYINT AS notes,
     coalesce(judged.business_day < getvariable('settlement_day'), false) AS late,

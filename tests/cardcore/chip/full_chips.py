@@ -21,7 +21,12 @@ KEY |= {
     KeyUsage.TAC: TAC_KEY,
 }
 MASTER_KEY = bytes(range(0x60, 0x70))
-NOT_ON_CARDS = {KeyUsage.FILE_SIGNING, KeyUsage.DATA_ENCRYPTION, KeyUsage.TRANSPORT}
+NOT_ON_CARDS = {
+    KeyUsage.FILE_SIGNING,
+    KeyUsage.DATA_ENCRYPTION,
+    KeyUsage.TRANSPORT,
+    KeyUsage.RECORD_MAC,
+}
 CARD_USAGES = [usage for usage in KeyUsage if usage not in NOT_ON_CARDS]
 CHANNEL = [usage for usage in CARD_USAGES if usage.startswith("channel")]
 FID_PLAIN, FID_PIN, FID_EXTERNAL, FID_MAC, FID_ENCIPHERED, FID_BOTH = range(0x21, 0x27)

@@ -45,6 +45,10 @@ def every_key() -> Keys:
         for version in SUITE_OF
         for ref in card_key_refs(CITY, version)
     }
+    keys |= {
+        KeyRef(KeyUsage.RECORD_MAC, CITY, version): Given(algorithm=algorithm)
+        for version, algorithm in SUITE_OF.items()
+    }
     keys |= {ref: Given() for ref in key_refs(shipped("citizen"), PRODUCTS)}
     keys |= {
         KeyRef(KeyUsage.FILE_SIGNING, CITY, 1): Given(),

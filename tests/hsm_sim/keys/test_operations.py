@@ -36,7 +36,7 @@ SUITE = SUITES[Algorithm.PBOC_3DES]
 LABEL = "shenzhen"
 FACTOR = bytes.fromhex("0487123456789012")
 SESSION = bytes.fromhex("1122334400050001")
-PURCHASE, LOAD, TAC, MAINTENANCE = issuer_key_refs(LABEL, 1)
+PURCHASE, LOAD, TAC, MAINTENANCE, RECORD_MAC = issuer_key_refs(LABEL, 1)
 SIGNING = KeyRef(KeyUsage.FILE_SIGNING, "depot-1", 1)
 
 
@@ -119,7 +119,8 @@ OPERATIONS: dict[str, Callable[[KeyService, KeyRef], object]] = {
 @pytest.mark.parametrize(
     ("operation", "ref"),
     [
-        *[("derive", SIGNING), ("mac", TAC), ("mac", MAINTENANCE), ("mac", SIGNING)],
+        *[("derive", SIGNING), ("derive", RECORD_MAC), ("mac", RECORD_MAC)],
+        *[("mac", TAC), ("mac", MAINTENANCE), ("mac", SIGNING), ("verify", RECORD_MAC)],
         *[("verify", TAC), ("verify", MAINTENANCE), ("verify", SIGNING)],
         *[(each, ref) for each in ("sign", "public key") for ref in issuer_key_refs(LABEL, 1)],
     ],

@@ -19,9 +19,10 @@ from cardcore.keys import Algorithm, TacColumn
 from hsm_sim.proof import column as column_module
 from hsm_sim.proof import lanes
 from hsm_sim.proof.circuits.bitslice import Words
-from hsm_sim.proof.column import TacKey, prove_column
+from hsm_sim.proof.column import prove_column
 from hsm_sim.proof.derivation import card_key_column
 from hsm_sim.proof.making import make_tacs
+from hsm_sim.proof.reasons import ProofKey, order_by_factor
 from hsm_sim.proof.shares import Share
 from hsm_sim.proof.workers import ProofWorkers
 from tests.hsm_sim.proof import table_des, table_sm4
@@ -56,13 +57,13 @@ def one_call_a_record(column: TacColumn) -> bytes:
 def by_share(tacs: Callable[[Share, Words], lanes.Tacs], column: TacColumn) -> bytes:
     """Keys of all cards in one call, then the TACs of all rows in some way."""
     key, rows = tac_key(Algorithm(column.algorithms[0]))[1], column_module._Column(column)
-    share = column_module._share(key, rows, column_module._order_by_card(rows.factors))
+    share = column_module._share(key, rows, order_by_factor(rows.factors))
     keys = share.card_keys.take(share.row_cards, axis=0)
     return np.not_equal(tacs(share, keys), share.tacs).tobytes()
 
 
-def tac_key(algorithm: Algorithm) -> dict[int, TacKey]:
-    return {1: TacKey(algorithm, partial(card_key_column, algorithm, MASTER))}
+def tac_key(algorithm: Algorithm) -> dict[int, ProofKey]:
+    return {1: ProofKey(algorithm, partial(card_key_column, algorithm, MASTER))}
 
 
 def singly(share: Share, keys: Words) -> lanes.Tacs:

@@ -26,9 +26,9 @@ from hsm_sim.keys.vault import KeyVault
 from hsm_sim.proof import column as proof
 from hsm_sim.proof import shares
 from hsm_sim.proof.circuits.bitslice import Words
-from hsm_sim.proof.column import TacKey
 from hsm_sim.proof.derivation import card_key_column
 from hsm_sim.proof.lanes import LANES
+from hsm_sim.proof.reasons import ProofKey
 
 LABEL = "shenzhen"
 #: The suite of each version. Two versions of one suite, and one of each other.
@@ -42,9 +42,9 @@ MASTERS = {version: published_key(KeyRef(KeyUsage.TAC, LABEL, version)) for vers
 MESSAGE_BYTES = 22
 
 
-def tac_keys(versions: Iterable[int]) -> dict[int, TacKey]:
+def tac_keys(versions: Iterable[int]) -> dict[int, ProofKey]:
     return {
-        version: TacKey(
+        version: ProofKey(
             ALGORITHMS[version],
             partial(card_key_column, ALGORITHMS[version], MASTERS[version]),
         )
@@ -218,11 +218,11 @@ def test_each_cards_key_is_derived_once_and_every_share_is_bounded(
             shared.append(len(share))
             yield share.wrong()
 
-    assert proof.prove_column({1: TacKey(ALGORITHMS[1], counting)}, honest) == bytes(3_000)
+    assert proof.prove_column({1: ProofKey(ALGORITHMS[1], counting)}, honest) == bytes(3_000)
     assert len(derived) == len(set(derived)) == cards
     derived.clear()
     monkeypatch.setattr(proof, "SHARE_ROWS_MAX", 190)
-    assert proof.prove_column({1: TacKey(ALGORITHMS[1], counting)}, honest, check) == bytes(3_000)
+    assert proof.prove_column({1: ProofKey(ALGORITHMS[1], counting)}, honest, check) == bytes(3_000)
     assert max(shared) <= 190
     # A card whose rows lie on both sides of a cut is derived for both.
     assert set(derived) == set(np.frombuffer(honest.factors, ">u8").tolist())

@@ -18,16 +18,17 @@ from cardcore.keys import Algorithm, ProofReason, TacColumn
 from hsm_sim.proof import column as proof
 from hsm_sim.proof import workers
 from hsm_sim.proof.circuits.bitslice import Words
-from hsm_sim.proof.column import TacKey, prove_column
+from hsm_sim.proof.column import prove_column
 from hsm_sim.proof.derivation import card_key_column
 from hsm_sim.proof.lanes import LANES
+from hsm_sim.proof.reasons import ProofKey
 from hsm_sim.proof.shares import Share
 from hsm_sim.proof.workers import ProofWorkers
 
 ALGORITHMS = {1: Algorithm.PBOC_3DES, 4: Algorithm.SM4, 5: Algorithm.AES}
 MASTERS = {version: bytes(range(16 * version, 16 * version + 16)) for version in ALGORITHMS}
 KEYS = {
-    version: TacKey(algorithm, partial(card_key_column, algorithm, MASTERS[version]))
+    version: ProofKey(algorithm, partial(card_key_column, algorithm, MASTERS[version]))
     for version, algorithm in ALGORITHMS.items()
 }
 ROWS_OF_EACH, FORGED = 1_500, (17, 1_600, 4_499)
@@ -162,7 +163,7 @@ def test_masters_that_become_unavailable_in_the_middle_leave_no_old_answer_behin
             raise KeyServiceUnavailableError("the token is gone")
         return card_key_column(Algorithm.PBOC_3DES, MASTERS[1], factors)
 
-    keys = {**KEYS, 1: TacKey(Algorithm.PBOC_3DES, failing)}
+    keys = {**KEYS, 1: ProofKey(Algorithm.PBOC_3DES, failing)}
     with pytest.raises(KeyServiceUnavailableError, match="token"):
         two.prove(keys, COLUMN)
     assert two.prove(KEYS, COLUMN) == EXPECTED

@@ -52,7 +52,8 @@ def a_vault(levels: int = 1) -> KeyVault:
     vault = published_vault([OWN])
     one_suite = (*issuer_key_refs(LABEL, 1), *issuer_key_refs(LABEL, 2), STK, READ_KEY)
     for ref in (*one_suite, *(KeyRef(usage, LABEL, 1) for usage in PIN_USAGES)):
-        vault.install(ref, published_key(ref), levels=levels)
+        above = 1 if ref.usage is KeyUsage.RECORD_MAC else levels
+        vault.install(ref, published_key(ref), levels=above)
     for version in (4, 5):
         for ref in card_key_refs(LABEL, version):
             if not ref.usage.startswith("channel"):

@@ -246,11 +246,12 @@ COMMANDS = st.one_of(
     st.builds(
         lambda cla, ins, p1, p2, data, le: CommandApdu(cla, ins, p1, p2, data, le).encode(),
         st.sampled_from([0x00, 0x80, 0x84]),
-        st.sampled_from([0xA4, 0xB0, 0x84, 0x18, 0x70, 0x72, 0x1A, 0xFA, 0xC0]),
+        st.sampled_from([0xA4, 0xB0, 0x84, 0x18, 0x70, 0x72, 0x7C, 0x7E, 0x1A, 0xFA, 0xC0]),
         st.sampled_from([0x00, 0x01, 0x03, 0x05, 0x07, 0x25, 0x27, 0x28, 0x96])
         | st.integers(0, 255),
         st.sampled_from([0x00, 0x01, 0x0A]) | st.integers(0, 255),
         st.sampled_from([b"", bytes(4), bytes(8), bytes.fromhex("DF01"), initialise().data])
+        | st.sampled_from([bytes(16)])
         | st.binary(max_size=60),
         st.none() | st.integers(1, 256),
     ),
@@ -315,6 +316,14 @@ class PowerLoss(RuleBasedStateMachine):
     def transactions(self, times: int) -> None:
         for _ in range(times):
             answer = send(self.psam, initialise())
+            self.store()
+            self.given.append(sequence_of(answer))
+
+    @precondition(lambda self: not self.is_locked())
+    @rule(times=st.integers(1, SEQUENCES_RESERVED + 1))
+    def events_without_a_purse(self, times: int) -> None:
+        for _ in range(times):
+            answer = send(self.psam, "807E000004")
             self.store()
             self.given.append(sequence_of(answer))
 

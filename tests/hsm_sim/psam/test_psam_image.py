@@ -67,6 +67,7 @@ def test_a_psam_that_has_given_its_last_number_gives_no_other() -> None:
         assert sequence_of(send(psam, initialise())) == expected
     for again in (psam, Psam.from_image(psam.image(), VAULT)):
         assert send(again, initialise()).sw == StatusWord.COUNTER_OR_AMOUNT_LIMIT
+        assert send(again, "807E000004").sw == StatusWord.COUNTER_OR_AMOUNT_LIMIT
 
 
 def test_an_image_altered_by_one_bit_or_cut_off_is_refused(psam: Psam) -> None:
@@ -194,9 +195,10 @@ def test_only_the_masters_of_a_key_type_can_stand_behind_it(
         PsamKeyType.PIN_UNBLOCK: "pin-unblock",
         PsamKeyType.PIN_RELOAD: "pin-reload",
         PsamKeyType.CARD_MAINTENANCE: "file-maintenance",
-        PsamKeyType.MAC: "file-maintenance",
+        PsamKeyType.MAC: "file-maintenance record-mac",
         PsamKeyType.ENCIPHER: "internal-authentication external-authentication",
         PsamKeyType.MAC_AND_ENCIPHER: "file-maintenance",
+        PsamKeyType.RECORD_MAC: "record-mac",
     }
     ref = KeyRef(usage, LABEL, 1)
     if usage in allowed[kind].split():

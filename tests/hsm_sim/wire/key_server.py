@@ -11,10 +11,21 @@ from pathlib import Path
 
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyServiceUnavailableError
-from cardcore.keys import Algorithm, KeyRef, KeyService, KeyState, KeyUsage, TacColumn
+from cardcore.keys import (
+    Algorithm,
+    AuthenticationColumn,
+    KeyRef,
+    KeyService,
+    KeyState,
+    KeyUsage,
+    RecordMacColumn,
+    TacColumn,
+)
+from cardcore.records.kinds import MacProfile
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import card_key_refs, published_key, published_vault
 from hsm_sim.keys.vault import KeyVault
+from hsm_sim.proof.making import make_authentications, make_record_macs
 from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.dispatch import ServedKeys
 from hsm_sim.wire.events import Event, EventKind
@@ -28,6 +39,7 @@ FACTOR = bytes.fromhex("0487123456789012")
 SIGNING = KeyRef(KeyUsage.FILE_SIGNING, "sender-101", 1)
 SM2_SIGNING = KeyRef(KeyUsage.FILE_SIGNING, "sender-102", 1)
 DATA = KeyRef(KeyUsage.DATA_ENCRYPTION, LABEL, 1)
+RECORD_MAC = KeyRef(KeyUsage.RECORD_MAC, LABEL, 1)
 DAY = date(2026, 9, 1)
 
 
@@ -37,7 +49,7 @@ def card_ref(usage: KeyUsage, version: int = 1) -> KeyRef:
 
 def a_vault() -> KeyVault:
     """Public test keys of every usage, of every suite, in every state."""
-    vault = published_vault([*card_key_refs(LABEL, 1), SIGNING, DATA])
+    vault = published_vault([*card_key_refs(LABEL, 1), RECORD_MAC, SIGNING, DATA])
     vault.install(SM2_SIGNING, published_key(SM2_SIGNING), Algorithm.SM2)
     for version, algorithm in ((4, Algorithm.SM4), (5, Algorithm.AES)):
         for usage in (KeyUsage.TAC, KeyUsage.PURCHASE, KeyUsage.FILE_MAINTENANCE):
@@ -74,6 +86,31 @@ def a_column(rows: int) -> TacColumn:
         bytes(algorithms), bytes(versions), b"".join(factors), b"".join(messages), 22,
         b"".join(tacs),
     )  # fmt: skip
+
+
+def a_mac_column(rows: int) -> RecordMacColumn:
+    """Record MACs of 50 PSAMs; every fifth is forged, every seventh names another version."""
+    factors = b"".join((row % 50).to_bytes(8, "big") for row in range(rows))
+    digests = b"".join(row.to_bytes(16, "big") for row in range(rows))
+    master = published_key(RECORD_MAC)
+    macs = bytearray(make_record_macs(Algorithm.PBOC_3DES, master, factors, digests))
+    for row in range(0, rows, 5):
+        macs[16 * row] ^= 1
+    versions = bytes(9 if row % 7 == 0 else 1 for row in range(rows))
+    head = bytes((Algorithm.PBOC_3DES,)) * rows, versions, bytes((MacProfile.FIXED,)) * rows
+    return RecordMacColumn(*head, factors, digests, bytes(macs))
+
+
+def an_answer_column(rows: int) -> AuthenticationColumn:
+    """Answers of as many cards; every fifth is forged, every seventh names another version."""
+    factors = b"".join(row.to_bytes(8, "big") for row in range(rows))
+    master = published_key(card_ref(KeyUsage.INTERNAL_AUTHENTICATION))
+    answers = bytearray(make_authentications(Algorithm.PBOC_3DES, master, factors, factors))
+    for row in range(0, rows, 5):
+        answers[8 * row] ^= 1
+    versions = bytes(9 if row % 7 == 0 else 1 for row in range(rows))
+    head = bytes((Algorithm.PBOC_3DES,)) * rows, versions
+    return AuthenticationColumn(*head, factors, factors, bytes(answers))
 
 
 @dataclass

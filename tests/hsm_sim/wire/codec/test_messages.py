@@ -24,7 +24,16 @@ from hsm_sim.wire.codec.frames import (
     frame_bytes,
 )
 from tests.hsm_sim.psam.psams import FURTHER, PROFILE
-from tests.hsm_sim.wire.key_server import FACTOR, LABEL, SIGNING, a_column, a_vault, card_ref
+from tests.hsm_sim.wire.key_server import (
+    FACTOR,
+    LABEL,
+    SIGNING,
+    a_column,
+    a_mac_column,
+    a_vault,
+    an_answer_column,
+    card_ref,
+)
 
 REF = card_ref(KeyUsage.TAC)
 COLUMN = a_column(5)
@@ -32,7 +41,7 @@ COLUMN = a_column(5)
 VALUES: dict[str, object] = {
     "usage": KeyUsage.TAC, "label": "深圳", "ref": REF, "factor": FACTOR, "version": 3,
     "context": bytes(range(16)), "challenge": bytes(8), "data": bytes(32), "blocks": bytes(16),
-    "session_input": bytes(8), "mac": b"abcd", "column": COLUMN, "message": b"text",
+    "session_input": bytes(8), "mac": b"abcd", "message": b"text",
     "channel": 7, "constant": 1, "counter": bytes(16), "profile": PROFILE, "further": FURTHER,
     "image": b"image", "psam": bytes(16), "command": b"\x00\xa4", "generation": 4,
 }  # fmt: skip
@@ -46,6 +55,11 @@ RESULTS: dict[str, object] = {
     "psam_transmit": messages.PsamAnswer(b"\x90\x00", 9, b""),
 }  # fmt: skip
 
+#: Columns of every kind, by the operation that takes them.
+COLUMNS = {
+    "prove_tacs": COLUMN, "prove_record_macs": a_mac_column(5),
+    "prove_authentications": an_answer_column(5),
+}  # fmt: skip
 each_operation = pytest.mark.parametrize(
     "operation", messages.OPERATIONS.values(), ids=lambda o: o.name
 )
@@ -65,15 +79,20 @@ def refusal(act: Callable[[], object]) -> str | None:
     return None
 
 
+def arguments_of(operation: messages.Operation[Any]) -> tuple[object, ...]:
+    values = {**VALUES, "column": COLUMNS.get(operation.name)}
+    return tuple(values[name] for name, _ in operation.parameters)
+
+
 def a_request(operation: messages.Operation[Any]) -> bytes:
-    return messages.encode_request(7, operation, [VALUES[name] for name, _ in operation.parameters])
+    return messages.encode_request(7, operation, arguments_of(operation))
 
 
 @each_operation
 def test_a_request_comes_back_as_it_was(operation: messages.Operation[Any]) -> None:
     request = messages.decode_request(decode_frame(body(a_request(operation))))
     assert (request.number, request.operation) == (7, operation)
-    assert request.arguments == tuple(VALUES[name] for name, _ in operation.parameters)
+    assert request.arguments == arguments_of(operation)
 
 
 @each_operation
@@ -252,13 +271,19 @@ def test_a_factor_of_another_length_never_reaches_a_key(length: int) -> None:
         messages.decode_request(decode_frame(body(sent)))
 
 
-def test_a_column_whose_parts_do_not_fit_each_other_is_refused() -> None:
-    right = decode_frame(body(a_request(messages.PROVE_TACS)))
-    for place in range(5):
+@pytest.mark.parametrize("operation", messages.PROOFS, ids=lambda each: each.name)
+def test_a_column_whose_parts_do_not_fit_each_other_is_refused(
+    operation: messages.Operation[bytes],
+) -> None:
+    right = decode_frame(body(a_request(operation)))
+    assert len(right.parts) in {5, 6}
+    for place in range(len(right.parts)):
         parts = list(right.parts)
         parts[place] += b"x"
-        with pytest.raises(MessageError, match="prove_tacs, column: the parts"):
+        with pytest.raises(MessageError, match=f"{operation.name}, column: the parts"):
             messages.decode_request(Frame(right.header, tuple(parts)))
+    with pytest.raises(MessageError, match=f"{operation.name}, column: the parts are"):
+        messages.decode_request(Frame(right.header, right.parts[:-1]))
 
 
 @pytest.mark.parametrize(
