@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.session import ByOption, acting, open_office
+from api.cli.session import ByOption, acting, open_office, open_to_read
 from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
@@ -30,11 +30,12 @@ from settlement.city import BUCKET_COUNT_DEFAULT, City, create_city, create_own_
 from settlement.errors import CityError
 from settlement.facts.proof import tac_keys
 from settlement.people.actions import Action
-from settlement.registry.book import since_ever
+from settlement.registry.book import FOREVER, since_ever
 from settlement.registry.decide import RegistryConflictError
 from settlement.registry.documents import decode_registry, encode_registry
 from settlement.registry.rows import TacKeyRow
-from settlement.store.registry import load_registry, load_tac_keys, register
+from settlement.reports.registry import read_registry
+from settlement.service.registering import register_rows
 
 _RIGHT = "as registered 相符"
 SchemeOption = Annotated[
@@ -63,7 +64,7 @@ def init(
     try:
         rows = () if registry is None else decode_registry(registry.read_bytes())
         with _make(data, scheme, action, buckets) as city:
-            register(city.database, rows, action)
+            register_rows(city, rows, action)
             name = city.scheme.name
     except (CityError, DecodeError, RegistryConflictError, SchemeError, OSError) as error:
         refuse(str(error), EXIT_USAGE)
@@ -85,8 +86,8 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write the public registry: participants, senders, terminals, names. 导出登记簿。"""
-    with open_office(data) as office:
-        held = load_registry(office.city.database)
+    with open_to_read(data) as city:
+        held = read_registry(city)
     path.write_bytes(encode_registry(held))
     counts = {name: len(getattr(held, name)) for name in held.__slots__}
     if as_json:
@@ -116,10 +117,11 @@ def keys(
         held = tac_keys(office.keys.service, office.city.scheme.name)
         if add:
             try:
-                register(office.city.database, since_ever(*held), action)
+                register_rows(office.city, since_ever(*held), action)
             except RegistryConflictError as error:
                 refuse(f"{error}; the key service holds other bytes. Nothing was registered.")
-        registered = load_tac_keys(office.city.database)
+        known = read_registry(office.city).tac_keys
+    registered = [each.row for each in known if each.valid_to == FOREVER]
     sides = [{(row.label, row.version): row for row in side} for side in (registered, held)]
     rows = [
         _beside(*(side.get(key) for side in sides)) for key in sorted(sides[0].keys() | sides[1])

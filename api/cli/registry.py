@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.session import ByOption, acting, open_office
+from api.cli.session import ByOption, acting, open_office, open_to_read
 from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
@@ -143,11 +143,11 @@ def list_(
 ) -> None:
     """Rows with their days; of one row, who changed what, when and why. 查询。"""
     kind, day = _kind(noun), _day("--on", on)
-    with open_office(data) as office:
+    with open_to_read(data) as city:
         if subject is not None:
-            _show_history(kind, read_history(office.city, kind, subject), as_json=as_json)
+            _show_history(kind, read_history(city, kind, subject), as_json=as_json)
             return
-        rows = read_rows(office.city, kind, day)
+        rows = read_rows(city, kind, day)
     if as_csv:
         sys.stdout.write(write_sheet(kind, rows))
     elif as_json:

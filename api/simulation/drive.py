@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from api.composition import CityKeys
-from api.simulation.plan import Plan, PlannedTap, TapRole
+from api.simulation.plan import Plan, PlannedTap
 from api.simulation.virtual_city import SIMULATION, VirtualCity
 from cardcore.key_labels import sender_label
 from cardcore.keys import KeyUsage
@@ -26,10 +26,10 @@ from settlement.city import City
 from settlement.days.opening import DayAnswer
 from settlement.engine import Engine
 from settlement.intake.answers import FileAnswer
+from settlement.reports.days import read_closed_days
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.receive import receive_file
-from settlement.store.days import load_closed_days
 from settlement.watching import OnStep, pass_by
 from terminals.journal.upload import (
     hold_back,
@@ -54,7 +54,7 @@ class DriveError(Exception):
 class Driven:
     """What came of a drive: taps by role and outcome, and the totals of every closed day."""
 
-    taps: Counter[tuple[TapRole, TapOutcome]] = field(default_factory=Counter)
+    taps: Counter[tuple[str, TapOutcome]] = field(default_factory=Counter)
     days: dict[date, Mapping[str, Any]] = field(default_factory=dict)
     record: str = ""  # one record worth explaining: the last torn one, or the first of all
 
@@ -74,7 +74,7 @@ def drive(
     driven = Driven()
     with VirtualCity(city, keys, plan, on_step) as world:
         world.prepare()
-        closed = {each.settlement_day for each in load_closed_days(city.database)}
+        closed = {each.settlement_day for each in read_closed_days(city)}
         begin = 0
         for day, end in plan.taps_by_day():
             for tap in plan.taps[begin:end]:

@@ -3,16 +3,20 @@ read them. Decides how days add up; every figure comes from the runs and the led
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from cardcore.applets.catalogue import APPLICATIONS
 from settlement.city import City
+from settlement.clearing.totals import AcceptedTotals
 from settlement.dispositions import Disposition, Note
+from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import NOT_A_FARE, class_name
 from settlement.service.computation import ComputationOutcome, read_outcome
-from settlement.store.days import load_balances, load_closed_days, load_run
+from settlement.store.days import load_days, load_run
+from settlement.store.registry import load_participants
 
 #: Counts and money that add up over days; the others are the city's as they stand at the end.
 SUMMED = (
@@ -39,22 +43,22 @@ class Statement:
     operators: dict[str, OperatorLine]
     loads: dict[str, int]  # load agent to fen
     classes: dict[str, int]
-    balances: dict[str, int]  # ledger account to fen, debit positive
     days: dict[date, str]  # settlement day to output hash
+    applications: dict[str, AcceptedTotals]
+    sectors: dict[str, AcceptedTotals]
 
 
 def read_statement(city: City, days: Sequence[date]) -> Statement:
     """The statement of closed days, in order. Days that are not closed are left out."""
     outcomes: list[ComputationOutcome] = []
     hashes: dict[date, str] = {}
-    for closed in load_closed_days(city.database):
-        if closed.settlement_day in days:
-            run = load_run(city.database, closed.run_id)
-            assert run is not None, closed
-            folder = city.run_folder(closed.settlement_day, closed.run_id)
-            outcomes.append(read_outcome(folder, run.outputs))
-            hashes[closed.settlement_day] = closed.output_hash
-    names = {each.code: each.name for each in city.scheme.participants}
+    for closed in load_days(city.database, days):
+        run = load_run(city.database, closed.run_id)
+        assert run is not None, closed  # the database refers to it
+        folder = city.run_folder(closed.settlement_day, closed.run_id)
+        outcomes.append(read_outcome(folder, run.outputs))
+        hashes[closed.settlement_day] = closed.output_hash
+    names = _names(city, outcomes)
     operators: dict[str, OperatorLine] = {}
     loads: Counter[str] = Counter()
     for outcome in outcomes:
@@ -73,9 +77,37 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
         dict(sorted(operators.items(), key=lambda item: -item[1].tariff_fen)),
         {name: amount for name, amount in loads.items() if amount},
         _classes(outcomes),
-        load_balances(city.database),
         hashes,
+        _broken_down([each.clearing.applications for each in outcomes], _application_name),
+        _broken_down([each.clearing.sectors for each in outcomes], _sector_name),
     )
+
+
+def _broken_down(
+    days: Sequence[Mapping[int, AcceptedTotals]], name_of: Callable[[int], str]
+) -> dict[str, AcceptedTotals]:
+    """The accepted movements of all days by what is behind a number."""
+    found: dict[int, AcceptedTotals] = {}
+    for day in days:
+        for code, totals in day.items():
+            found[code] = found[code] + totals if code in found else totals
+    return {name_of(code): found[code] for code in sorted(found)}
+
+
+def _application_name(code: int) -> str:
+    return APPLICATIONS[code].name if code in APPLICATIONS else f"application_{code}"
+
+
+def _sector_name(number: int) -> str:
+    return rule_of(read_rules(), number).name
+
+
+def _names(city: City, outcomes: Sequence[ComputationOutcome]) -> dict[int, str]:
+    """What the registry calls the operators of these days; two of one name get their codes too."""
+    codes = {code for outcome in outcomes for code in outcome.clearing.operators}
+    held = {each.code: each.name for each in load_participants(city.database, codes)}
+    count = Counter(held.values())
+    return {code: name if count[name] == 1 else f"{name} {code}" for code, name in held.items()}
 
 
 def _totals(outcomes: Sequence[ComputationOutcome], hashes: dict[date, str]) -> dict[str, Any]:

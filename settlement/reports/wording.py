@@ -13,8 +13,8 @@ from cardcore.money import yuan
 from cardcore.records.record import RecordKind, TransactionRecord
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
-from settlement.intake.answers import FileRow
-from settlement.ledger.accounts import Account, parse_account
+from settlement.intake.answers import FileLine
+from settlement.ledger.accounts import parse_account
 from settlement.ledger.entries import Entry
 from settlement.ledger.movements import Movement, decide_movements, sum_up
 from settlement.ledger.positions import Position
@@ -22,6 +22,7 @@ from settlement.registry.book import Registry
 from settlement.seal import Sealable
 from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import class_name
+from settlement.sectors.rules import Payment
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,30 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
+class Chain:
+    """A record among its card's: the neighbours, where there are any. `days_before` and
+    `days_after` are how many settled days were looked through, None when there are no more.
+    """
+
+    before: Neighbour | None
+    after: Neighbour | None
+    days_before: int | None
+    days_after: int | None
+
+    def joins(self, record: TransactionRecord) -> bool:
+        """Whether the record starts from what its neighbour left, and the next one from what it
+        left itself. Nothing contradicts a neighbour too far away to be looked for.
+        """
+        if self.before is not None:
+            start_fen = self.before.balance_after_fen
+        else:
+            start_fen = 0 if self.days_before is None else record.balance_before_fen
+        return start_fen == record.balance_before_fen and (
+            self.after is None or self.after.balance_before_fen == record.balance_after_fen
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Telling:
     """The story of one copy of a record: the file and row it stands in, and what became of it.
 
@@ -109,19 +134,20 @@ _PROOFS = {
 
 def tell(
     *,
-    file: FileRow,
+    file: FileLine,
     row: int,
     proof: ProofReason,
     record: TransactionRecord | None,
     registry: Registry,
     judgements: Sequence[Judgement],
-    before: Neighbour | None,
-    after: Neighbour | None,
+    chain: Chain | None,
 ) -> Telling:
-    """The story of one copy, step by step in the order in which things happened."""
+    """The story of one copy, step by step in the order in which things happened. What its card did
+    before and after is known once a run has seen it: `chain` is None until then.
+    """
     steps = [_tap(record, registry), _file(file, row), _proof(proof)]
-    if record is not None:
-        steps.append(_chain(record, before, after))
+    if record is not None and chain is not None:
+        steps.append(_chain(record, chain))
     if not judgements:
         steps.append(_waiting(file))
     decided: Decision | None = None
@@ -176,7 +202,7 @@ def _places(record: TransactionRecord, registry: Registry) -> Iterator[str]:
             yield names.get((kind, code), f"{kind} {code}")
 
 
-def _file(row: FileRow, number: int) -> Step:
+def _file(row: FileLine, number: int) -> Step:
     file = row.file
     zh = f"第 {file.sender} 号发送方的第 {file.sequence} 号文件第 {number + 1} 条"
     zh += f"，{file.received_at:%Y-%m-%d %H:%M:%S} UTC 收妥，签名与合计已核"
@@ -197,24 +223,27 @@ def _proof(proof: ProofReason) -> Step:
     return Step("tac", f"交易认证码 TAC {zh}", f"the TAC {en}", {"proof": proof.name})
 
 
-def _chain(record: TransactionRecord, before: Neighbour | None, after: Neighbour | None) -> Step:
-    zh, en = [], []
-    if before is None:
+def _chain(record: TransactionRecord, chain: Chain) -> Step:
+    before, after, zh, en = chain.before, chain.after, [], []
+    if before is not None:
+        zh.append(f"上一笔 {before.record_id} 后余额 {yuan(before.balance_after_fen)}")
+        en.append(f"before it {before.record_id} left {yuan(before.balance_after_fen)}")
+    elif chain.days_before is None:
         zh.append("此前无该卡记录")
         en.append("no record of the card before it")
     else:
-        zh.append(f"上一笔 {before.record_id} 后余额 {yuan(before.balance_after_fen)}")
-        en.append(f"before it {before.record_id} left {yuan(before.balance_after_fen)}")
-    if after is None:
-        zh.append("此后尚无记录")
-        en.append("no record after it yet")
-    else:
+        zh.append(f"此前 {chain.days_before} 个清算日内无该卡记录")
+        en.append(f"no record of the card in the {chain.days_before} settled days before it")
+    if after is not None:
         zh.append(f"下一笔 {after.record_id} 前余额 {yuan(after.balance_before_fen)}")
         en.append(f"after it {after.record_id} starts from {yuan(after.balance_before_fen)}")
-    start_fen = 0 if before is None else before.balance_after_fen
-    joins = start_fen == record.balance_before_fen and (
-        after is None or after.balance_before_fen == record.balance_after_fen
-    )
+    elif chain.days_after is None:
+        zh.append("此后尚无已清分的记录")
+        en.append("no record after it is settled yet")
+    else:
+        zh.append(f"此后 {chain.days_after} 个清算日内无该卡记录")
+        en.append(f"no record of the card in the {chain.days_after} settled days after it")
+    joins = chain.joins(record)
     zh.append("余额相接" if joins else "余额不相接")
     en.append("the balances join" if joins else "the balances do not join")
     data: dict[str, Sealable] = {
@@ -225,7 +254,7 @@ def _chain(record: TransactionRecord, before: Neighbour | None, after: Neighbour
     return Step("card", "卡链：" + "，".join(zh), "the card's chain: " + ", ".join(en), data)
 
 
-def _waiting(file: FileRow) -> Step:
+def _waiting(file: FileLine) -> Step:
     if file.is_ready:
         return Step("decision", "等待清分", "waits for the next clearing run", {})
     zh, en = "等待同一发送方的缺号文件", "waits for earlier files of its sender"
@@ -270,7 +299,7 @@ def _decision(decision: Decision) -> Step:
 
 def record_postings(
     record: TransactionRecord, before: Decision | None, now: Decision
-) -> dict[Account, int]:
+) -> dict[str, int]:
     """What a decision on one record adds to each account, in fen, debits positive, less what an
     earlier decision had added; nothing when no money moves.
     """
@@ -278,28 +307,28 @@ def record_postings(
     if before is not None:
         movements += [each.taken_back for each in _movements(record, before)]
     sums = sum_up(movements)
-    money = {account: sums[account].net_fen for account in sorted(sums, key=lambda a: a.order)}
+    accounts = sorted(sums, key=lambda account: account.order)
+    money = {account.text: sums[account].net_fen for account in accounts}
     return {account: amount_fen for account, amount_fen in money.items() if amount_fen}
 
 
 def _movements(record: TransactionRecord, decision: Decision) -> tuple[Movement, ...]:
-    rule = rule_of(read_rules(), record.sector)
+    payment = Payment(record.application, record.operator, record.amount_fen)
     return decide_movements(
         decision.reason,
-        is_load=record.is_load,
+        kind=record.kind,
         is_chained=decision.chained,
         operator=record.operator,
         amount_fen=record.amount_fen,
-        shares_fen=rule.share(record.operator, record.amount_fen),
+        passed_on_fen=rule_of(read_rules(), record.sector).passed_on(payment),
     )
 
 
-def _ledger(money: Mapping[Account, int], entries: Sequence[Entry], day: ClosedDay | None) -> Step:
+def _ledger(money: Mapping[str, int], entries: Sequence[Entry], day: ClosedDay | None) -> Step:
     if not money:
         return Step("ledger", "不涉及资金", "no money is posted for it", {})
-    postings = {account.text: amount_fen for account, amount_fen in money.items()}
-    lines = "; ".join(f"{account} {yuan(amount_fen)}" for account, amount_fen in postings.items())
-    data: dict[str, Sealable] = {"postings": postings}
+    lines = "; ".join(f"{account} {yuan(amount_fen)}" for account, amount_fen in money.items())
+    data: dict[str, Sealable] = {"postings": dict(money)}
     if day is None:
         zh, en = f"日终关闭时入账：{lines}", f"will be posted at close: {lines}"
         return Step("ledger", zh, en, data)
@@ -312,15 +341,15 @@ def _ledger(money: Mapping[Account, int], entries: Sequence[Entry], day: ClosedD
 
 
 def _positions(
-    money: Mapping[Account, int],
+    money: Mapping[str, int],
     positions: Sequence[Position],
     registry: Registry,
     day: ClosedDay,
 ) -> Iterator[Step]:
     for each in positions:
-        account = parse_account(each.account)
-        if account in money and account.participant is not None:
-            who = _participant_name(account.participant, registry)
+        code = parse_account(each.account).participant
+        if each.account in money and code is not None:
+            who = _participant_name(code, registry)
             side_zh, side_en = ("应付", "owes") if each.net_fen > 0 else ("应收", "is owed")
             amount = yuan(abs(each.net_fen))
             yield Step(

@@ -12,6 +12,7 @@ from cardcore.records.batch import Batch
 from settlement.city import City
 from settlement.durable import make_folder, sync_folder, write_durable
 from settlement.facts.columns import write_facts
+from settlement.facts.serials import serial_runs
 from settlement.intake.answers import Acknowledgement, FactFileRow, StoredFile
 from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
 from settlement.people.actions import Action, Actor, ActorKind
@@ -60,7 +61,8 @@ def _receive(
     on_step("tacs_proven")
     write_durable(city.raw_path(batch.content_hash), data)
     on_step("raw_kept")
-    facts = keep_facts(city, batch, proof)
+    facts = keep_facts(city, batch, proof.packed)
+    serials = serial_runs(batch.records)
     on_step("facts_kept")
 
     def place(history: FileHistory) -> StoredFile | Acknowledgement:
@@ -69,7 +71,7 @@ def _receive(
         on_step("row_decided")
         return decided
 
-    answer = add_file(city.database, place, candidate, facts)
+    answer = add_file(city.database, place, candidate, facts, serials)
     on_step("row_kept")
     return answer
 

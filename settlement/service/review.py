@@ -96,8 +96,8 @@ def keep_review(
     )
 
 
-def prove_in_city(city: City, records: bytes, key_service: KeyService, action: Action) -> bytes:
-    """One `ProofReason` byte a record; keys that show themselves are registered.
+def prove_in_city(city: City, records: bytes, key_service: KeyService, action: Action) -> Proof:
+    """What cards and PSAMs signed, proven; keys that show themselves are registered.
 
     Raises what the port raises, and `RegistryConflictError` when another process registered
     another key under the same version meanwhile.
@@ -105,7 +105,7 @@ def prove_in_city(city: City, records: bytes, key_service: KeyService, action: A
     found = prove_for_city(city, records, key_service)
     if found.shown:
         register(city.database, since_ever(*found.shown), action)
-    return found.answers
+    return found
 
 
 def prove_for_city(city: City, records: bytes, key_service: KeyService) -> Proof:
@@ -147,7 +147,7 @@ def _answers(
     if question.proof is not None:
         return np.full(len(question.rows), question.proof, np.uint8)
     records = records_of(city, question.file, question.rows)
-    return np.frombuffer(prove_in_city(city, records, key_service, action), np.uint8)
+    return np.frombuffer(prove_in_city(city, records, key_service, action).answers, np.uint8)
 
 
 def _questions(city: City, office: OfficeState) -> Iterator[_Question]:

@@ -5,7 +5,7 @@ Decides nothing: which changes may be made, and what holds on a day, stands in
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict
 from datetime import date
 from typing import Any, TypeVar
@@ -31,7 +31,14 @@ from settlement.registry.decide import (
     RegistryConflictError,
     decide_register,
 )
-from settlement.registry.rows import KINDS, RegistryRow, SenderRow, TacKeyRow
+from settlement.registry.rows import (
+    KINDS,
+    NameRow,
+    ParticipantRow,
+    RegistryRow,
+    SenderRow,
+    TacKeyRow,
+)
 from settlement.seal import canonical_json
 from settlement.store.database import Database
 from settlement.store.tables import DAYS, REGISTRY_CHANGES
@@ -100,6 +107,18 @@ def load_public_keys_ever(database: Database, sender: int, key_version: int) -> 
     return tuple(dict.fromkeys(_public_key(row) for row in rows if row is not None))
 
 
+def load_participants(database: Database, codes: Collection[int]) -> tuple[ParticipantRow, ...]:
+    """The participants of these codes as they are called last, by code."""
+    rows = _latest(database, "participant", {str(code) for code in codes})
+    return tuple(sorted(row for row in rows if isinstance(row, ParticipantRow)))
+
+
+def load_names(database: Database, keys: Collection[tuple[str, int]]) -> tuple[NameRow, ...]:
+    """What people last called the lines, stations and vehicles of these (kind, code), by both."""
+    rows = _latest(database, "name", {f"{kind}/{code}" for kind, code in keys})
+    return tuple(sorted(row for row in rows if isinstance(row, NameRow)))
+
+
 def load_tac_keys(database: Database) -> tuple[TacKeyRow, ...]:
     """The TAC keys that are registered without an end; they are asked for with every file."""
     with database.read() as connection:
@@ -124,6 +143,15 @@ def registry_end(connection: Connection) -> RegistryEnd:
 def _sender_changes(database: Database, sender: int, key_version: int) -> list[Change]:
     with database.read() as connection:
         return _changes(connection, "sender", f"{sender}/{key_version}")
+
+
+def _latest(database: Database, kind: str, subjects: Collection[str]) -> list[RegistryRow]:
+    """The last row of each subject, in order of days."""
+    query = select(REGISTRY_CHANGES).order_by(REGISTRY_CHANGES.c.number)
+    query = query.where(REGISTRY_CHANGES.c.kind == kind, REGISTRY_CHANGES.c.subject.in_(subjects))
+    with database.read() as connection:
+        book = Book(_change(row).what for row in connection.execute(query).mappings())
+    return [rows[-1].row for subject in sorted(subjects) if (rows := book.rows(kind, subject))]
 
 
 def _public_key(row: RegistryRow) -> bytes:

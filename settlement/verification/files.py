@@ -14,12 +14,16 @@ import duckdb
 from cardcore.keys import KeyService
 from cardcore.records.batch import Batch
 from settlement.city import City
+from settlement.dispositions import RecordMac
 from settlement.facts import columnar
 from settlement.facts.columns import UNJUDGED, write_facts
+from settlement.facts.proof import Proof
+from settlement.facts.serials import serial_runs
 from settlement.intake.answers import Acknowledgement, FactFileRow, FileRow
 from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
 from settlement.service.review import prove_for_city
 from settlement.service.runs import fact_path, hash_of
+from settlement.store.files import count_kept_serials, count_serials
 from settlement.store.registry import load_public_keys_ever
 from settlement.verification.findings import Findings, Invariant, OnProgress
 
@@ -33,12 +37,19 @@ def verify_files(
     on_progress: OnProgress,
 ) -> int:
     """Check every kept file against its raw bytes; returns how many there are."""
+    kept, is_whole = 0, True
     for done, row in enumerate(rows):
         on_progress("files", done, len(rows))
         batch = _verify_raw(city, row, findings)
         if batch is not None:
             _verify_row(row, batch, city.raw_path(row.file.content_hash), findings)
             _verify_facts(city, row, batch, key_service, scratch / "facts", findings)
+            kept += _verify_serials(city, batch, findings)
+        is_whole &= batch is not None
+    found = count_serials(city.database)
+    if is_whole and found != kept:
+        text = f"{found} rows, and {kept} that follow from the raw files"
+        findings.add(Invariant.I10, "file_terminals rows", text)
     on_progress("files", len(rows), len(rows))
     return len(rows)
 
@@ -99,8 +110,8 @@ def _verify_facts(
         if found != fact.sha256:
             where = f"fact file {path.relative_to(city.folder)}"
             findings.add(Invariant.I10, where, f"is {found or 'absent'}, must be {fact.sha256}")
-    proof = prove_for_city(city, batch.records, key_service).answers
-    again = _facts_again(city, batch, proof, scratch)
+    proof = prove_for_city(city, batch.records, key_service)
+    again = _facts_again(city, batch, proof.packed, scratch)
     if again == row.facts:
         return
     judged = _judged([fact_path(city, content_hash, bucket) for bucket in stored])
@@ -109,9 +120,9 @@ def _verify_facts(
         return
     where = f"facts rows of {content_hash}"
     lost = sum(
-        answer not in UNJUDGED and proof[number] in UNJUDGED
-        for number, answer in judged.items()
-        if number < len(proof)
+        answer not in UNJUDGED and proof.answers[number] in UNJUDGED
+        for number, (answer, _) in judged.items()
+        if number < len(proof.answers)
     )
     if lost:
         text = f"{lost} TACs that were judged cannot be: a key is not held, or not as registered"
@@ -121,6 +132,16 @@ def _verify_facts(
     findings.add(Invariant.I10, where, text)
 
 
+def _verify_serials(city: City, batch: Batch, findings: Findings) -> int:
+    """What a record of the file is found by; returns how many rows of it are kept."""
+    serials = serial_runs(batch.records)
+    kept = count_kept_serials(city.database, batch.content_hash, serials)
+    if kept != len(serials):
+        text = f"{len(serials) - kept} of {len(serials)} are missing: a record cannot be found"
+        findings.add(Invariant.I10, f"file_terminals rows of {batch.content_hash}", text)
+    return kept
+
+
 def _facts_again(city: City, batch: Batch, proof: bytes, scratch: Path) -> tuple[FactFileRow, ...]:
     written = write_facts(batch.records, proof, batch.content_hash, city.bucket_count, scratch)
     return tuple(
@@ -128,26 +149,30 @@ def _facts_again(city: City, batch: Batch, proof: bytes, scratch: Path) -> tuple
     )
 
 
-def _judged(paths: Sequence[Path]) -> dict[int, int]:
-    """The stored answers by row; none when there are no stored facts, or damaged ones: that is
-    found by their hash.
+def _judged(paths: Sequence[Path]) -> dict[int, tuple[int, int]]:
+    """The stored answers by row, of card and record MAC; none when there are no stored facts, or
+    damaged ones: that is found by their hash.
     """
     if not paths:
         return {}
     try:
         with columnar.connect(paths[0].parent) as connection:
             stored = connection.read_parquet([str(path) for path in paths])
-            return dict(stored.select("row", "proof").fetchall())
+            rows = stored.select("row", "proof", "record_mac").fetchall()
+            return {row: (proof, record_mac) for row, proof, record_mac in rows}
     except duckdb.Error:
         return {}
 
 
-def _as_judged(proof: bytes, judged: Mapping[int, int]) -> bytes:
+def _as_judged(proof: Proof, judged: Mapping[int, tuple[int, int]]) -> bytes:
     """The proof with the stored answer wherever a key that came later changed it: the review says
-    what the record was judged to be then.
+    what the record was judged to be then. A record MAC is judged once, as its file comes in.
     """
-    answers = bytearray(proof)
-    for number, answer in judged.items():
-        if answer in UNJUDGED and number < len(answers):
-            answers[number] = answer
-    return bytes(answers)
+    answers, macs = bytearray(proof.answers), bytearray(proof.record_macs)
+    for number, (answer, record_mac) in judged.items():
+        if number < len(answers):
+            if answer in UNJUDGED:
+                answers[number] = answer
+            if record_mac == RecordMac.UNJUDGED:
+                macs[number] = record_mac
+    return Proof(bytes(answers), bytes(macs)).packed
