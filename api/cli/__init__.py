@@ -21,6 +21,7 @@ import warnings
 from typing import NoReturn
 
 import typer
+from duckdb import InterruptException
 
 from api.bench import commands as bench
 from api.cli import city, clearing, doctor, explain, files, proof, taps
@@ -80,11 +81,20 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, SettlementError):
         return f"{error}. Nothing was changed; `onecard verify` names what is damaged."
     cause = getattr(error, "orig", error)  # the driver's own error inside a database library's
-    if "interrupted" in str(error).lower():
+    if _is_interruption(cause):
         return "Interrupted 已中断. The same command again goes on where this one stopped."
     if isinstance(cause, OSError | sqlite3.OperationalError):
         return f"{cause}. Is the folder writable, and is there room on the disk?"
     return None
+
+
+def _is_interruption(cause: BaseException) -> bool:
+    """Whether a driver was stopped in the middle of a statement."""
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+    # For Ctrl-C, DuckDB has no class of its own: this type with these words, and nothing else.
+    at_the_keyboard = type(cause) is RuntimeError and str(cause) == "Query interrupted"
+    return at_the_keyboard or isinstance(cause, InterruptException)
 
 
 def _leave(message: str, exit_code: int) -> NoReturn:

@@ -21,6 +21,7 @@ from api.output import (
     JsonOption,
     amount_table,
     console,
+    console_error,
     fen,
     print_json,
     progress_bar,
@@ -34,13 +35,16 @@ from settlement.store.days import load_run
 
 DayOption = Annotated[
     str | None,
-    typer.Option("--business-day", help="Settlement day YYYY-MM-DD; by default the open one."),
+    typer.Option("--settlement-day", help="Day YYYY-MM-DD; by default the open one. 清算日。"),
 ]
+#: How the option was called before; whoever still types it is told.
+FormerDayOption = Annotated[str | None, typer.Option("--business-day", hidden=True)]
 
 
 def clear(
     data: DataOption = DEFAULT_DATA,
-    business_day: DayOption = None,
+    settlement_day: DayOption = None,
+    business_day: FormerDayOption = None,
     engine: EngineOption = EngineName.LOCAL,
     workers: WorkersOption = 2,
     as_json: JsonOption = False,
@@ -49,7 +53,7 @@ def clear(
 
     Records that waited for a key or for their terminal's registration are judged again. 复核。
     """
-    day = _day(business_day)
+    day = _day(settlement_day, business_day)
     with open_office(data) as office, progress_bar("clearing 清分", 0) as advance:
         result = run_clearing(office.city, day, office.keys.service, open_engine(workers, engine))
         advance()
@@ -79,14 +83,15 @@ def clear(
 
 def close(
     data: DataOption = DEFAULT_DATA,
-    business_day: DayOption = None,
+    settlement_day: DayOption = None,
+    business_day: FormerDayOption = None,
     engine: EngineOption = EngineName.LOCAL,
     workers: WorkersOption = 2,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Close the open day: post, net, seal. A closed day never changes. 日终关闭。"""
-    day, actor = _day(business_day), acting(by)
+    day, actor = _day(settlement_day, business_day), acting(by)
     with open_office(data) as office:
         chosen, now = open_engine(workers, engine), datetime.now(UTC)
         closed = close_day(office.city, day, office.keys.service, chosen, now, actor)
@@ -106,8 +111,11 @@ def close(
     )
 
 
-def _day(text: str | None) -> date | None:
+def _day(settlement_day: str | None, former: str | None) -> date | None:
+    if former is not None:
+        console_error.print("--business-day is called --settlement-day now 已改名", style="dim")
+    text = former if settlement_day is None else settlement_day
     try:
         return None if text is None else date.fromisoformat(text)
     except ValueError:
-        refuse(f"--business-day {text!r} is not a date YYYY-MM-DD", EXIT_USAGE)
+        refuse(f"--settlement-day {text!r} is not a date YYYY-MM-DD", EXIT_USAGE)
