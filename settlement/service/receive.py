@@ -12,6 +12,7 @@ from cardcore.records.batch import Batch
 from settlement.city import City
 from settlement.durable import make_folder, sync_folder, write_durable
 from settlement.facts.columns import write_facts
+from settlement.facts.serials import serial_runs
 from settlement.intake.answers import Acknowledgement, FactFileRow, StoredFile
 from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
 from settlement.service.review import prove_in_city
@@ -46,8 +47,8 @@ def _receive(
     batch = prove_file(data, claim, public_key, now)
     if isinstance(batch, Acknowledgement):
         return batch
-    header = batch.header
-    known = load_history(city.database, batch.content_hash, header.sender, header.sequence)
+    serials = serial_runs(batch.records)
+    known = load_history(city.database, batch, serials)
     candidate = place_file(batch, len(data), known, now)
     if isinstance(candidate, Acknowledgement):
         return candidate
@@ -64,7 +65,7 @@ def _receive(
         on_step("row_decided")
         return decided
 
-    answer = add_file(city.database, place, candidate, facts)
+    answer = add_file(city.database, place, batch, facts, serials)
     on_step("row_kept")
     return answer
 

@@ -121,6 +121,7 @@ FILES = Table(
     Column("debit_fen", BigInteger, nullable=False),
     Column("load_fen", BigInteger, nullable=False),
     Column("hash_total", String(16), nullable=False),  # 64 bits unsigned, hexadecimal
+    Column("version", Integer, nullable=False),  # of the file and its records
     Column("answer", Integer, nullable=False),  # the answer first given
     Column("missing", Text, nullable=False),  # holes named in that answer, as JSON
     Column("row_hash", HASH, nullable=False),  # over every column above
@@ -139,6 +140,18 @@ FACTS = Table(
     Column("sha256", HASH, nullable=False),
     # Rows whose TAC could not be judged when the file came in: they are proven again.
     Column("unjudged_count", Integer, nullable=False),
+)
+
+# Where a record is: unbroken runs of a terminal's serials, and the file that holds them. The key
+# begins with what is asked for, and the newest records are found first.
+FILE_TERMINALS = Table(
+    "file_terminals",
+    METADATA,
+    Column("terminal", String(12), primary_key=True),
+    Column("last_serial", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_serial", BigInteger, primary_key=True, autoincrement=False),
+    Column("content_hash", ForeignKey("files.content_hash"), primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 REFUSALS = Table(
