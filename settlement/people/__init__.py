@@ -1,1 +1,6 @@
-"""Who acts in the office: people, and the systems that act by themselves."""
+"""Who acts in the office: people, and the systems that act by themselves.
+
+Read it in this order::
+
+    actions.py  an actor, and an act: by whom, when, why
+"""
