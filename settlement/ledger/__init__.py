@@ -2,5 +2,8 @@
 
 Read it in this order::
 
-    entries.py  entries that balance, their chain, net positions
+    accounts.py   an account as a value with a grammar
+    movements.py  what a decision moves, from which account to which: the only place that says so
+    entries.py    entries that balance, and their chain
+    positions.py  what a day's entries come to for each account
 """
