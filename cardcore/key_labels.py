@@ -23,6 +23,16 @@ def application_label(city: str, ending: str) -> str:
     return city + ending
 
 
+def indexed_label(label: str, index: int) -> str:
+    """The keys of one index: every index of an application has a master of its own, the first one
+    under the application's own label.
+
+    >>> indexed_label("demo-social", 1), indexed_label("demo-social", 0x0A)
+    ('demo-social', 'demo-social-0a')
+    """
+    return label if index == 1 else f"{label}-{index:02x}"
+
+
 def maintenance_label(city: str) -> str:
     """The masters of the PSAMs' own maintenance keys.
 

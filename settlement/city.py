@@ -32,7 +32,7 @@ from cardcore.schemes import Scheme
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.schemes.reading import SchemeError, read_scheme
 from settlement.durable import write_durable
-from settlement.errors import CityError
+from settlement.errors import CityError, SchemaDiffersError
 from settlement.registry import ParticipantRow, Registry
 from settlement.seal import Sealable, canonical_json
 from settlement.store.database import Database
@@ -176,8 +176,9 @@ def _create(folder: Path, scheme: Scheme, own: bytes | None, bucket_count: int) 
     return City(folder, scheme, sha256, bucket_count, database)
 
 
-def open_city(folder: Path) -> City:
-    """Open the city in a folder, its database brought up to date.
+def open_city(folder: Path, *, to_read: bool = False) -> City:
+    """Open the city in a folder, its database brought up to date; or, `to_read`, as it is and so
+    that nothing can be written into it.
 
     Raises `CityError` when there is none, or one of another version, or its scheme was changed.
     """
@@ -196,7 +197,18 @@ def open_city(folder: Path) -> City:
     scheme = SCHEMES.get(name) if sha256 is None else _own_scheme(folder, sha256)
     if scheme is None:
         raise CityError(folder, f"no scheme {name!r}")
-    return City(folder, scheme, sha256, bucket_count, Database.sqlite(folder / "control.sqlite"))
+    database = _open_database(folder, to_read=to_read)
+    return City(folder, scheme, sha256, bucket_count, database)
+
+
+def _open_database(folder: Path, *, to_read: bool) -> Database:
+    path = folder / "control.sqlite"
+    if not to_read:
+        return Database.sqlite(path)
+    try:
+        return Database.sqlite_to_read(path)
+    except (OSError, SchemaDiffersError) as error:
+        raise CityError(folder, str(error)) from error
 
 
 def _own_scheme(folder: Path, sha256: str) -> Scheme:

@@ -7,6 +7,7 @@ Read it in this order::
     files.py     `onecard files`
     clearing.py  `onecard clear` and `onecard close`
     proof.py     `onecard verify`
+    days.py      `onecard days`
     explain.py   `onecard explain`
     taps.py      `onecard replay` and `onecard demo`
     doctor.py    `onecard doctor`
@@ -24,7 +25,7 @@ import typer
 from duckdb import InterruptException
 
 from api.bench import commands as bench
-from api.cli import city, clearing, doctor, explain, files, proof, taps
+from api.cli import city, clearing, days, doctor, explain, files, proof, taps
 from api.cli.card import commands as card
 from api.cli.hsm import commands as hsm
 from api.output import EXIT_REFUSED, EXIT_USAGE, console_error
@@ -44,6 +45,7 @@ app.command()(taps.replay)
 app.add_typer(files.app, name="files")
 app.command()(clearing.clear)
 app.command()(clearing.close)
+app.add_typer(days.app, name="days")
 app.command()(explain.explain)
 app.command()(proof.verify)
 app.add_typer(city.app, name="city")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.session import open_office
+from api.cli.session import open_office, open_to_read
 from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
@@ -35,7 +35,8 @@ from settlement.registry import (
     decode_registry,
     encode_registry,
 )
-from settlement.store.registry import load_registry, register
+from settlement.reports.registry import read_registry
+from settlement.service.registering import register_rows
 
 _RIGHT = "as registered 相符"
 SchemeOption = Annotated[
@@ -63,7 +64,7 @@ def init(
         rows = None if registry is None else decode_registry(registry.read_bytes())
         with _make(data, scheme, buckets) as city:
             if rows is not None:
-                register(city.database, rows)
+                register_rows(city, rows)
             name = city.scheme.name
     except (CityError, DecodeError, RegistryConflictError, SchemeError, OSError) as error:
         refuse(str(error), EXIT_USAGE)
@@ -85,8 +86,8 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write the public registry: participants, senders, terminals, names. 导出登记簿。"""
-    with open_office(data) as office:
-        held = load_registry(office.city.database)
+    with open_to_read(data) as city:
+        held = read_registry(city)
     path.write_bytes(encode_registry(held))
     counts = {name: len(getattr(held, name)) for name in held.__slots__}
     if as_json:
@@ -114,10 +115,10 @@ def keys(
         held = tac_keys(office.keys.service, office.city.scheme.name)
         if add:
             try:
-                register(office.city.database, Registry(tac_keys=held))
+                register_rows(office.city, Registry(tac_keys=held))
             except RegistryConflictError as error:
                 refuse(f"{error}; the key service holds other bytes. Nothing was registered.")
-        registered = load_registry(office.city.database).tac_keys
+        registered = read_registry(office.city).tac_keys
     rows = [
         _beside(
             *(next((row for row in side if row.key == key), None) for side in (registered, held))

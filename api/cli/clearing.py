@@ -28,10 +28,10 @@ from api.output import (
     refuse,
 )
 from settlement.days.opening import DayAnswer
+from settlement.reports.days import read_day
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.review import review_size
-from settlement.store.days import load_run
 
 DayOption = Annotated[
     str | None,
@@ -97,15 +97,15 @@ def close(
         closed = close_day(office.city, day, office.keys.service, chosen, now, actor)
         if isinstance(closed, DayAnswer):
             refuse(f"{closed.name}: {closed.text}")
-        run = load_run(office.city.database, closed.run_id)
-        reviewed = 0 if run is None else review_size(office.city, run.review_sha256)
+        report = read_day(office.city, closed.settlement_day)
+    assert report is not None, closed
     if as_json:
         document = {name: getattr(closed, name) for name in closed.__slots__}
         closed_by = None if closed.closed_by is None else closed.closed_by.code
-        print_json(document | {"closed_by": closed_by, "reviewed": reviewed})
+        print_json(document | {"closed_by": closed_by, "reviewed": report.reviewed})
         return
-    if reviewed:
-        console.print(f"{reviewed:,} records were judged again 复核.", highlight=False)
+    if report.reviewed:
+        console.print(f"{report.reviewed:,} records were judged again 复核.", highlight=False)
     console.print(
         f"Day {closed.settlement_day} is closed 已关闭. Seal 封存 {closed.seal}", highlight=False
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.session import open_office
+from api.cli.session import open_to_read
 from api.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
@@ -35,8 +35,8 @@ def explain(
         terminal, serial = parse_record_id(record)
     except ValueError as error:
         refuse(str(error), EXIT_USAGE)
-    with open_office(data) as office:
-        story = explain_record(office.city, record)
+    with open_to_read(data) as city:
+        story = explain_record(city, record)
     if not story.tellings:
         refuse(f"no file that was received holds a record {story.record_id}")
     apdus = _apdus(data, story, terminal, serial)

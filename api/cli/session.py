@@ -88,18 +88,28 @@ def _office(city: City, settings: Settings) -> Office:
 def open_office(data: Path) -> Iterator[Office]:
     """The city in a folder; a folder without one ends the command with usage."""
     settings = read_settings()
+    with _open(data, to_read=False) as city:
+        yield _office(city, settings)
+
+
+@contextmanager
+def open_to_read(data: Path) -> Iterator[City]:
+    """The same for a command that only reads: no byte of the folder changes, no key is needed."""
+    with _open(data, to_read=True) as city:
+        yield city
+
+
+def _open(data: Path, *, to_read: bool) -> City:
     try:
-        city = open_city(data)
+        return open_city(data, to_read=to_read)
     except CityError as error:
         if (data / "city.json").exists():
-            refuse(f"{error}. Restore the folder from a copy; nothing was changed.")
+            refuse(f"{error}. Nothing was changed; a damaged folder is restored from a copy.")
         refuse(
             f"{error}. Make one with `onecard demo`, `onecard replay` or `onecard city init`, "
             "or name its folder with --data.",
             EXIT_USAGE,
         )
-    with city:
-        yield _office(city, settings)
 
 
 @contextmanager

@@ -27,10 +27,10 @@ from settlement.days.opening import DayAnswer
 from settlement.engine import Engine
 from settlement.intake.answers import FileAnswer
 from settlement.people.actions import Actor, ActorKind
+from settlement.reports.days import read_closed_days
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.receive import receive_file
-from settlement.store.days import load_closed_days
 from settlement.watching import OnStep, pass_by
 from terminals.journal.upload import (
     hold_back,
@@ -77,7 +77,7 @@ def drive(
     driven = Driven()
     with VirtualCity(city, keys, plan, on_step) as world:
         world.prepare()
-        closed = {each.settlement_day for each in load_closed_days(city.database)}
+        closed = {each.settlement_day for each in read_closed_days(city)}
         begin = 0
         for day, end in plan.taps_by_day():
             for tap in plan.taps[begin:end]:

@@ -33,7 +33,7 @@ from cardcore.layouts.transit import (
 )
 from settlement.city import City
 from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
-from settlement.store.registry import register
+from settlement.service.registering import register_rows
 from settlement.watching import OnStep, pass_by
 from terminals.errors import CardRemovedError
 from terminals.journal.journal import Journal
@@ -132,8 +132,8 @@ class VirtualCity:
             raise PlanDiffersError(
                 f"{self.city.folder} holds another virtual city; name another folder with --data"
             )
-        register(
-            self.city.database,
+        register_rows(
+            self.city,
             Registry(
                 senders=tuple(
                     SenderRow(

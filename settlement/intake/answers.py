@@ -167,12 +167,30 @@ class FactFileRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SerialRun:
+    """A terminal (12 hexadecimal digits) and serials of it, each of which a file holds."""
+
+    terminal: str
+    first_serial: int
+    last_serial: int
+
+
+@dataclass(frozen=True, slots=True)
 class FileRow:
     """A kept file as the office holds it."""
 
     file: StoredFile
     row_hash: str  # as stored; `file.row_hash` is what it should be
     facts: tuple[FactFileRow, ...]
+    settlement_day: date | None
+    is_ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileLine:
+    """A kept file as people list it."""
+
+    file: StoredFile
     settlement_day: date | None
     is_ready: bool
 

@@ -13,7 +13,7 @@ from cardcore.money import yuan
 from cardcore.records.record import RecordKind, TransactionRecord
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
-from settlement.intake.answers import FileRow
+from settlement.intake.answers import FileLine
 from settlement.ledger.accounts import parse_account
 from settlement.ledger.entries import Entry
 from settlement.ledger.movements import Movement, decide_movements, sum_up
@@ -71,6 +71,30 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
+class Chain:
+    """A record among its card's: the neighbours, where there are any. `days_before` and
+    `days_after` are how many settled days were looked through, None when there are no more.
+    """
+
+    before: Neighbour | None
+    after: Neighbour | None
+    days_before: int | None
+    days_after: int | None
+
+    def joins(self, record: TransactionRecord) -> bool:
+        """Whether the record starts from what its neighbour left, and the next one from what it
+        left itself. Nothing contradicts a neighbour too far away to be looked for.
+        """
+        if self.before is not None:
+            start_fen = self.before.balance_after_fen
+        else:
+            start_fen = 0 if self.days_before is None else record.balance_before_fen
+        return start_fen == record.balance_before_fen and (
+            self.after is None or self.after.balance_before_fen == record.balance_after_fen
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Telling:
     """The story of one copy of a record: the file and row it stands in, and what became of it.
 
@@ -110,19 +134,20 @@ _PROOFS = {
 
 def tell(
     *,
-    file: FileRow,
+    file: FileLine,
     row: int,
     proof: ProofReason,
     record: TransactionRecord | None,
     registry: Registry,
     judgements: Sequence[Judgement],
-    before: Neighbour | None,
-    after: Neighbour | None,
+    chain: Chain | None,
 ) -> Telling:
-    """The story of one copy, step by step in the order in which things happened."""
+    """The story of one copy, step by step in the order in which things happened. What its card did
+    before and after is known once a run has seen it: `chain` is None until then.
+    """
     steps = [_tap(record, registry), _file(file, row), _proof(proof)]
-    if record is not None:
-        steps.append(_chain(record, before, after))
+    if record is not None and chain is not None:
+        steps.append(_chain(record, chain))
     if not judgements:
         steps.append(_waiting(file))
     decided: Decision | None = None
@@ -175,7 +200,7 @@ def _places(record: TransactionRecord, registry: Registry) -> Iterator[str]:
             yield names.get((kind, code), f"{kind} {code}")
 
 
-def _file(row: FileRow, number: int) -> Step:
+def _file(row: FileLine, number: int) -> Step:
     file = row.file
     zh = f"第 {file.sender} 号发送方的第 {file.sequence} 号文件第 {number + 1} 条"
     zh += f"，{file.received_at:%Y-%m-%d %H:%M:%S} UTC 收妥，签名与合计已核"
@@ -196,24 +221,27 @@ def _proof(proof: ProofReason) -> Step:
     return Step("tac", f"交易认证码 TAC {zh}", f"the TAC {en}", {"proof": proof.name})
 
 
-def _chain(record: TransactionRecord, before: Neighbour | None, after: Neighbour | None) -> Step:
-    zh, en = [], []
-    if before is None:
+def _chain(record: TransactionRecord, chain: Chain) -> Step:
+    before, after, zh, en = chain.before, chain.after, [], []
+    if before is not None:
+        zh.append(f"上一笔 {before.record_id} 后余额 {yuan(before.balance_after_fen)}")
+        en.append(f"before it {before.record_id} left {yuan(before.balance_after_fen)}")
+    elif chain.days_before is None:
         zh.append("此前无该卡记录")
         en.append("no record of the card before it")
     else:
-        zh.append(f"上一笔 {before.record_id} 后余额 {yuan(before.balance_after_fen)}")
-        en.append(f"before it {before.record_id} left {yuan(before.balance_after_fen)}")
-    if after is None:
-        zh.append("此后尚无记录")
-        en.append("no record after it yet")
-    else:
+        zh.append(f"此前 {chain.days_before} 个清算日内无该卡记录")
+        en.append(f"no record of the card in the {chain.days_before} settled days before it")
+    if after is not None:
         zh.append(f"下一笔 {after.record_id} 前余额 {yuan(after.balance_before_fen)}")
         en.append(f"after it {after.record_id} starts from {yuan(after.balance_before_fen)}")
-    start_fen = 0 if before is None else before.balance_after_fen
-    joins = start_fen == record.balance_before_fen and (
-        after is None or after.balance_before_fen == record.balance_after_fen
-    )
+    elif chain.days_after is None:
+        zh.append("此后尚无已清分的记录")
+        en.append("no record after it is settled yet")
+    else:
+        zh.append(f"此后 {chain.days_after} 个清算日内无该卡记录")
+        en.append(f"no record of the card in the {chain.days_after} settled days after it")
+    joins = chain.joins(record)
     zh.append("余额相接" if joins else "余额不相接")
     en.append("the balances join" if joins else "the balances do not join")
     data: dict[str, Sealable] = {
@@ -224,7 +252,7 @@ def _chain(record: TransactionRecord, before: Neighbour | None, after: Neighbour
     return Step("card", "卡链：" + "，".join(zh), "the card's chain: " + ", ".join(en), data)
 
 
-def _waiting(file: FileRow) -> Step:
+def _waiting(file: FileLine) -> Step:
     if file.is_ready:
         return Step("decision", "等待清分", "waits for the next clearing run", {})
     zh, en = "等待同一发送方的缺号文件", "waits for earlier files of its sender"

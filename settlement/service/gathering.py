@@ -47,7 +47,7 @@ def still_made_of(city: City, run: StoredRun) -> bool:
         city,
         run.settlement_day,
         office.last_closed,
-        _keep_registry(city),
+        hashlib.sha256(_registry(city)).hexdigest(),
         run.review_sha256,
         office.ready,
     )
@@ -103,10 +103,13 @@ def _keep_registry(city: City) -> str:
     """Keep what a run may read of the registry under its hash: a row that is registered later
     changes later runs only.
     """
-    held = load_registry(city.database)
-    part = replace(held, senders=(), names=())
-    data = encode_registry(part)
+    data = _registry(city)
     sha256 = hashlib.sha256(data).hexdigest()
     if not city.input_path(sha256).exists():
         write_durable(city.input_path(sha256), data)
     return sha256
+
+
+def _registry(city: City) -> bytes:
+    """What a run may read of the registry, as one document."""
+    return encode_registry(replace(load_registry(city.database), senders=(), names=()))

@@ -12,6 +12,7 @@ from cardcore.records.batch import Batch
 from settlement.city import City
 from settlement.durable import make_folder, sync_folder, write_durable
 from settlement.facts.columns import write_facts
+from settlement.facts.serials import serial_runs
 from settlement.intake.answers import Acknowledgement, FactFileRow, StoredFile
 from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
 from settlement.service.review import prove_in_city
@@ -56,6 +57,7 @@ def _receive(
     write_durable(city.raw_path(batch.content_hash), data)
     on_step("raw_kept")
     facts = keep_facts(city, batch, proof.packed)
+    serials = serial_runs(batch.records)
     on_step("facts_kept")
 
     def place(history: FileHistory) -> StoredFile | Acknowledgement:
@@ -64,7 +66,7 @@ def _receive(
         on_step("row_decided")
         return decided
 
-    answer = add_file(city.database, place, candidate, facts)
+    answer = add_file(city.database, place, candidate, facts, serials)
     on_step("row_kept")
     return answer
 

@@ -4,10 +4,11 @@ Decides nothing: which rows are new, and which contradict held ones, stands in
 `settlement.registry`.
 """
 
+from collections.abc import Collection
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, select, tuple_
 
 from settlement.registry import (
     HotlistRow,
@@ -65,6 +66,27 @@ def load_public_key(database: Database, sender: int, key_version: int) -> bytes 
     with database.read() as connection:
         text: str | None = connection.execute(query).scalar_one_or_none()
     return None if text is None else bytes.fromhex(text)
+
+
+def load_participants(database: Database, codes: Collection[int]) -> tuple[ParticipantRow, ...]:
+    """The participants of these codes, by code."""
+    query = select(PARTICIPANTS).where(PARTICIPANTS.c.code.in_(codes))
+    with database.read() as connection:
+        rows = connection.execute(query.order_by(PARTICIPANTS.c.code)).mappings()
+        return tuple(
+            ParticipantRow(**{each.name: row[each.name] for each in fields(ParticipantRow)})
+            for row in rows
+        )
+
+
+def load_names(database: Database, keys: Collection[tuple[str, int]]) -> tuple[NameRow, ...]:
+    """What people call the lines, stations and vehicles of these (kind, code), by both."""
+    query = select(NAMES).where(tuple_(NAMES.c.kind, NAMES.c.code).in_(keys))
+    with database.read() as connection:
+        rows = connection.execute(query.order_by(NAMES.c.kind, NAMES.c.code)).mappings()
+        return tuple(
+            NameRow(**{each.name: row[each.name] for each in fields(NameRow)}) for row in rows
+        )
 
 
 def load_tac_keys(database: Database) -> tuple[TacKeyRow, ...]:

@@ -141,6 +141,18 @@ FACTS = Table(
     Column("unjudged_count", Integer, nullable=False),
 )
 
+# Where a record is: unbroken runs of a terminal's serials, and the file that holds them. The key
+# begins with what is asked for, and the newest records are found first.
+FILE_TERMINALS = Table(
+    "file_terminals",
+    METADATA,
+    Column("terminal", String(12), primary_key=True),
+    Column("last_serial", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_serial", BigInteger, primary_key=True, autoincrement=False),
+    Column("content_hash", ForeignKey("files.content_hash"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 REFUSALS = Table(
     "refusals",
     METADATA,

@@ -22,6 +22,7 @@ from api.simulation.drive import drive
 from api.simulation.plan import Plan
 from settlement.city import create_city, open_city
 from settlement.engine.local import LocalEngine
+from settlement.reports.days import read_balances
 from settlement.reports.statement import read_statement
 from settlement.verification.verify import verify
 from terminals.roles.bus import BUS
@@ -68,6 +69,7 @@ def run_with(keys: CityKeys, folder: Path, on_step: Callable[[str], None]) -> di
     with city:
         drive(city, keys, PLAN, LocalEngine(1), lambda _stage, _steps: None, on_step)
         statement = read_statement(city, PLAN.settlement_days)
+        balances = read_balances(city)
         sound = verify(city, keys.service, LocalEngine(1))
     assert sound.is_sound, sound.findings
     return {
@@ -75,7 +77,7 @@ def run_with(keys: CityKeys, folder: Path, on_step: Callable[[str], None]) -> di
             name: value for name, value in statement.totals.items() if name != "output_hash"
         },
         "operators": statement.operators,
-        "balances": statement.balances,
+        "balances": balances,
         "classes": statement.classes,
     }
 

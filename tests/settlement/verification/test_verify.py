@@ -198,6 +198,23 @@ def test_a_deleted_row_is_missed(folder: Path, table: str) -> None:
     assert not check(folder).is_sound
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM file_terminals WHERE terminal = '0000000000b1'",
+        "UPDATE file_terminals SET last_serial = last_serial + 1 WHERE terminal = '0000000000b1'",
+        "INSERT INTO file_terminals SELECT '0000000000b9', 1, 1, content_hash FROM files LIMIT 1",
+    ],
+)
+def test_a_record_that_could_not_be_found_or_is_found_in_vain_is_missed(
+    folder: Path, statement: str
+) -> None:
+    tamper(folder, statement)
+    found = check(folder)
+    assert names(found, "file_terminals rows")
+    assert not found.invariants["I10"]
+
+
 def test_an_entry_that_follows_from_no_record_is_named(folder: Path) -> None:
     with open_city(folder) as city:
         last = load_entries(city.database)[-1]
