@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cardcore.keys import KeyService, ProofReason
 from cardcore.records.batch import read_records
 from settlement.city import City
-from settlement.days.closing import OfficeState
+from settlement.days.closing import ClearingState
 from settlement.dispositions import Reason
 from settlement.durable import make_folder, sync_folder
 from settlement.errors import StoredBytesError
@@ -55,13 +55,13 @@ class _Question:
     proof: ProofReason | None = None
 
 
-def keep_review(city: City, office: OfficeState, key_service: KeyService) -> str | None:
+def keep_review(city: City, state: ClearingState, key_service: KeyService) -> str | None:
     """Ask again about everything that waits, and keep what can be judged now.
 
     Returns the SHA-256 of the kept review, None when there is nothing in it. Raises what the port
     raises, with nothing changed, and `StoredBytesError` when something kept is damaged.
     """
-    questions = tuple(_questions(city, office))
+    questions = tuple(_questions(city, state))
     while True:
         known = load_tac_keys(city.database)
         answered = [(each, _answers(city, each, key_service)) for each in questions]
@@ -138,8 +138,8 @@ def _answers(city: City, question: _Question, key_service: KeyService) -> NDArra
     return np.frombuffer(prove_in_city(city, records, key_service).answers, np.uint8)
 
 
-def _questions(city: City, office: OfficeState) -> Iterator[_Question]:
-    for row in office.ready:
+def _questions(city: City, state: ClearingState) -> Iterator[_Question]:
+    for row in state.ready:
         if any(fact.unjudged_count for fact in row.facts):
             paths = [
                 fact.path
@@ -147,7 +147,7 @@ def _questions(city: City, office: OfficeState) -> Iterator[_Question]:
                 if kept.unjudged_count
             ]
             yield _Question(row, _unjudged_rows(city, paths))
-    yield from _waiting(city, office)
+    yield from _waiting(city, state)
 
 
 def _unjudged_rows(city: City, paths: Sequence[str]) -> Rows:
@@ -158,9 +158,9 @@ def _unjudged_rows(city: City, paths: Sequence[str]) -> Rows:
         return found.fetchnumpy()["row"].astype(np.int64)
 
 
-def _waiting(city: City, office: OfficeState) -> Iterator[_Question]:
+def _waiting(city: City, state: ClearingState) -> Iterator[_Question]:
     """Suspended records of closed days, by file."""
-    paths = _waiting_paths(city, office)
+    paths = _waiting_paths(city, state)
     if not paths:
         return
     owners = {
@@ -183,9 +183,9 @@ def _waiting(city: City, office: OfficeState) -> Iterator[_Question]:
         yield _Question(files[file], np.array(rows), ProofReason.PROVEN)
 
 
-def _waiting_paths(city: City, office: OfficeState) -> list[str]:
+def _waiting_paths(city: City, state: ClearingState) -> list[str]:
     """The lists of waiting records that the last closed day left; none on most days."""
-    day = office.last_closed
+    day = state.last_closed
     run = None if day is None else load_run(city.database, day.run_id)
     if run is None:
         return []
