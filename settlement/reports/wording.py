@@ -10,7 +10,9 @@ from datetime import datetime
 
 from cardcore.keys import ProofReason
 from cardcore.money import yuan
-from cardcore.records.record import RecordKind, TransactionRecord
+from cardcore.records.kinds import Evidence, RecordKind
+from cardcore.records.record import TransactionRecord
+from cardcore.text import Text
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.intake.answers import FileLine
@@ -118,18 +120,38 @@ class Story:
 
 
 _KINDS = {
-    RecordKind.LOAD: ("圈存", "load"),
-    RecordKind.PURCHASE: ("消费", "purchase"),
-    RecordKind.ENTRY: ("进站", "entry"),
-    RecordKind.EXIT: ("出站", "exit"),
+    RecordKind.LOAD: Text("圈存", "load"),
+    RecordKind.PURCHASE: Text("消费", "purchase"),
+    RecordKind.ENTRY: Text("进站", "entry"),
+    RecordKind.EXIT: Text("出站", "exit"),
+    RecordKind.VISIT: Text("就诊结算", "settlement of a visit"),
+    RecordKind.LOAN: Text("借书", "loan"),
+    RecordKind.RETURN: Text("还书", "return of a loan"),
+    RecordKind.ENTITLEMENT: Text("权益核销", "entitlement used"),
+    RecordKind.HIRE: Text("租借", "hire"),
+    RecordKind.HIRE_RETURNED: Text("租借归还", "end of a hire"),
+    RecordKind.CARD_LOCKED: Text("锁卡", "card locked"),
+    RecordKind.EXTERNAL: Text("外部介质", "payment from an instrument of another scheme"),
 }
+assert set(_KINDS) == set(RecordKind)
+#: What is judged of a record. Where no card of ours signed, the record MAC stands for it.
+_EVIDENCE = {
+    Evidence.TAC: Text("交易认证码 TAC", "the TAC"),
+    Evidence.AUTHENTICATION: Text("内部认证应答", "the card's answer"),
+    Evidence.RECORD_MAC: Text("记录 MAC", "the record MAC"),
+    Evidence.FOREIGN: Text("记录 MAC", "the record MAC"),
+}
+assert set(_EVIDENCE) == set(Evidence)
 _PROOFS = {
-    ProofReason.PROVEN: ("成立", "holds: the card itself signed this transaction"),
-    ProofReason.WRONG: ("不成立", "does not hold under any key"),
-    ProofReason.WRONG_VERSION: ("密钥版本不符", "holds only under another key version"),
-    ProofReason.UNKNOWN_VERSION: ("密钥版本未知", "cannot be judged: its key version is not held"),
-    ProofReason.UNKNOWN_ALGORITHM: ("算法未知", "cannot be judged: its algorithm is not held"),
+    ProofReason.PROVEN: Text("成立", "holds"),
+    ProofReason.WRONG: Text("不成立", "does not hold under any key"),
+    ProofReason.WRONG_VERSION: Text("密钥版本不符", "holds only under another key version"),
+    ProofReason.UNKNOWN_VERSION: Text(
+        "密钥版本未知", "cannot be judged: its key version is not held"
+    ),
+    ProofReason.UNKNOWN_ALGORITHM: Text("算法未知", "cannot be judged: its algorithm is not held"),
 }
+assert set(_PROOFS) == set(ProofReason)
 
 
 def tell(
@@ -145,7 +167,7 @@ def tell(
     """The story of one copy, step by step in the order in which things happened. What its card did
     before and after is known once a run has seen it: `chain` is None until then.
     """
-    steps = [_tap(record, registry), _file(file, row), _proof(proof)]
+    steps = [_tap(record, registry), _file(file, row), _proof(proof, record)]
     if record is not None and chain is not None:
         steps.append(_chain(record, chain))
     if not judgements:
@@ -153,7 +175,7 @@ def tell(
     decided: Decision | None = None
     for each in judgements:
         if each.proof is not None:
-            steps.append(_review(each.proof, decided, each.day))
+            steps.append(_review(_judged(each.proof, record), each.proof, decided, each.day))
         steps.append(_decision(each.decision))
         if record is not None:
             money = record_postings(record, decided, each.decision)
@@ -169,18 +191,20 @@ def tell(
 def _tap(record: TransactionRecord | None, registry: Registry) -> Step:
     if record is None:
         return Step("tap", "记录有损坏的字段", "a field of the record is damaged", {})
-    kind_zh, kind_en = _KINDS[record.kind]
+    kind = _KINDS[record.kind]
     who = " ".join((_participant_name(record.operator, registry), *_places(record, registry)))
-    zh = f"{record.time} 卡 {record.card_number} 在 {who} 终端 {record.terminal} {kind_zh} "
-    en = f"{record.time} card {record.card_number}: {kind_en} at {who}, terminal "
-    zh += yuan(record.amount_fen)
-    en += f"{record.terminal}, {yuan(record.amount_fen)}"
-    if not record.is_load:
+    zh = f"{record.time} 卡 {record.card_number} 在 {who} 终端 {record.terminal} {kind.zh}"
+    en = f"{record.time} card {record.card_number}: {kind.en} at {who}, terminal {record.terminal}"
+    if record.kind.moves_purse or record.amount_fen:
+        zh += f" {yuan(record.amount_fen)}"
+        en += f", {yuan(record.amount_fen)}"
+    if record.kind.moves_purse and not record.is_load:
         zh += f"（票价 {yuan(record.tariff_fen)}）"
         en += f" (tariff {yuan(record.tariff_fen)})"
-    balances = f"{yuan(record.balance_before_fen)} → {yuan(record.balance_after_fen)}"
-    zh += f"，余额 {balances}"
-    en += f", balance {balances}"
+    if record.kind.moves_purse:
+        balances = f"{yuan(record.balance_before_fen)} → {yuan(record.balance_after_fen)}"
+        zh += f"，余额 {balances}"
+        en += f", balance {balances}"
     names = ("offline_counter", "online_counter", "psam_sequence", "amount_fen", "tariff_fen")
     data: dict[str, Sealable] = {name: getattr(record, name) for name in names}
     data |= {"time": record.time, "card_number": record.card_number, "operator": record.operator}
@@ -216,9 +240,18 @@ def _file(row: FileLine, number: int) -> Step:
     return Step("file", zh, en, data)
 
 
-def _proof(proof: ProofReason) -> Step:
-    zh, en = _PROOFS[proof]
-    return Step("tac", f"交易认证码 TAC {zh}", f"the TAC {en}", {"proof": proof.name})
+def _proof(proof: ProofReason, record: TransactionRecord | None) -> Step:
+    said = _judged(proof, record)
+    return Step("tac", said.zh, said.en, {"proof": proof.name})
+
+
+def _judged(proof: ProofReason, record: TransactionRecord | None) -> Text:
+    evidence = Evidence.TAC if record is None else record.kind.evidence
+    what, how = _EVIDENCE[evidence], _PROOFS[proof]
+    zh, en = f"{what.zh} {how.zh}", f"{what.en} {how.en}"
+    if proof is ProofReason.PROVEN and evidence in {Evidence.TAC, Evidence.AUTHENTICATION}:
+        en = f"{en}: the card itself signed this"
+    return Text(zh, en)
 
 
 def _chain(record: TransactionRecord, chain: Chain) -> Step:
@@ -259,15 +292,16 @@ def _waiting(file: FileLine) -> Step:
     return Step("decision", zh, en, {})
 
 
-def _review(proof: ProofReason, before: Decision | None, day: ClosedDay | None) -> Step:
+def _review(
+    judged: Text, proof: ProofReason, before: Decision | None, day: ClosedDay | None
+) -> Step:
     """Why the record could be judged now: its key came, or its terminal was registered."""
     when_zh = "" if day is None else f"{day.settlement_day} "
     when_en = "" if day is None else f"on {day.settlement_day} "
-    zh, en = _PROOFS[proof]
     if before is not None and before.reason is Reason.TERMINAL_UNKNOWN:
         cause_zh, cause_en = "终端已登记", "its terminal is registered"
     else:
-        cause_zh, cause_en = f"密钥已到位，交易认证码 TAC {zh}", f"the key is held: the TAC {en}"
+        cause_zh, cause_en = f"密钥已到位，{judged.zh}", f"the key is held: {judged.en}"
     data: dict[str, Sealable] = {
         "proof": proof.name,
         "settlement_day": None if day is None else day.settlement_day,

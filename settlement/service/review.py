@@ -29,7 +29,7 @@ from settlement.facts.columns import UNJUDGED, record_rows
 from settlement.facts.proof import Proof, prove_records
 from settlement.intake.answers import FileRow
 from settlement.reconciliation.bucket import WAITING
-from settlement.reconciliation.inputs import file_number
+from settlement.reconciliation.inputs import file_number, file_prefix
 from settlement.registry import Registry
 from settlement.service.runs import hash_of, proven_bytes, proven_facts
 from settlement.store.days import load_run
@@ -166,9 +166,13 @@ def _waiting(city: City, state: ClearingState) -> Iterator[_Question]:
     owners = {
         int(each.terminal, 16): each.participant for each in load_registry(city.database).terminals
     }
-    files = {file_number(row.file.content_hash): row for row in load_files(city.database)}
     with columnar.connect(city.folder) as connection:
         waiting = connection.execute(_WAITING, {"paths": paths}).fetchall()
+    named = sorted({file for file, *_ in waiting})
+    files = {
+        file_number(row.file.content_hash): row
+        for row in load_files(city.database, [file_prefix(file) for file in named])
+    }
     asked: dict[int, list[int]] = {}
     registered: dict[int, list[int]] = {}
     for file, row, reason, terminal, operator in waiting:

@@ -187,6 +187,7 @@ class Street:
             created_at=self.now,
             record_count=len(taps),
             register_count=len(registers),
+            version=taps[0][0] if taps else records.VERSION,
         )
         keys: KeyService = key_service()
         return batch.encode_batch(

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cardcore.records.record import decode_record, encode_record
+from cardcore.application import NO_APPLICATION
+from cardcore.records.kinds import RecordKind, TransactionType
+from cardcore.records.record import COUNTER_NOT_READ, decode_record, encode_record
 from settlement.city import City
 from settlement.dispositions import Disposition, Reason
 from settlement.engine.local import LocalEngine
@@ -143,6 +145,41 @@ def test_a_damaged_record_is_told_as_far_as_it_can_be_read(office: City) -> None
     told = telling(office, FIRST_RIDE)
     assert told.record is None
     assert step(told, "decision").data["reason"] == "FORMAT_WRONG"
+
+
+def test_a_record_in_which_no_purse_moved_is_told_without_balances_and_without_money(
+    office: City,
+) -> None:
+    street = Street()
+    card = street.card(1)
+    card.balance_fen = 5000
+    locked = replace(
+        decode_record(card.bus()),
+        kind=RecordKind.CARD_LOCKED,
+        transaction_type=TransactionType.NONE,
+        application=NO_APPLICATION,
+        amount_fen=0,
+        tariff_fen=0,
+        balance_before_fen=0,
+        balance_after_fen=0,
+        offline_counter=COUNTER_NOT_READ,
+        tac=b"",
+    )
+    receive(office, street.file([encode_record(locked)]))
+    close(office)
+    told = telling(office, FIRST_RIDE)
+    assert [each.name for each in told.steps] == [
+        "tap",
+        "file",
+        "tac",
+        "decision",
+        "ledger",
+        "seal",
+    ]
+    assert "锁卡" in step(told, "tap").text_zh
+    assert "¥" not in step(told, "tap").text_zh
+    assert step(told, "tac").text_en.startswith("the record MAC")
+    assert step(told, "ledger").data == {}
 
 
 def test_balances_that_do_not_join_are_said_so(office: City) -> None:

@@ -245,8 +245,8 @@ def test_a_damaged_registry_document_is_refused(document: bytes) -> None:
         b"",
         b"[]",
         b"{}",
-        b'{"format":2,"scheme":"shenzhen","bucket_count":4}',
-        b'{"format":1,"scheme":"atlantis","bucket_count":4}',
+        b'{"format":1,"scheme":"shenzhen","bucket_count":4}',
+        b'{"format":2,"scheme":"atlantis","bucket_count":4}',
     ],
 )
 def test_a_folder_with_other_settings_is_no_city(tmp_path: Path, settings: bytes) -> None:
