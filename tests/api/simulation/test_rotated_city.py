@@ -17,7 +17,7 @@ from api.simulation.plan import Plan
 from cardcore.key_labels import sender_label
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
 from cardcore.records.batch import decode_batch
-from cardcore.records.record import decode_record
+from cardcore.records.record import RECORD_BYTES, decode_record
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import published_key, published_vault
 from hsm_sim.keys.vault import KeyVault
@@ -25,6 +25,7 @@ from settlement.city import City, create_city
 from settlement.engine.local import LocalEngine
 from settlement.reports.statement import read_statement
 from settlement.verification.verify import verify
+from tests.settlement.device_files import ACTION
 
 FIRST_DAY, DAYS, ROTATED_ON = date(2026, 9, 7), 5, date(2026, 9, 10)
 OLD, NEW = 10, 8
@@ -78,8 +79,8 @@ def uploaded(folder: Path, keys: CityKeys) -> Counter[tuple[int, int, bool]]:
     for path in (folder / "outbox").rglob("*.ocb"):
         ref = KeyRef(KeyUsage.FILE_SIGNING, sender_label(int(path.parent.name)), 1)
         batch = decode_batch(path.read_bytes(), keys.service.public_key(ref))
-        for start in range(0, len(batch.records), 192):
-            record = decode_record(batch.records[start : start + 192])
+        for start in range(0, len(batch.records), RECORD_BYTES):
+            record = decode_record(batch.records[start : start + RECORD_BYTES])
             late = record.business_day >= ROTATED_ON
             found[record.key_version, record.algorithm, late] += 1
     return found
@@ -92,7 +93,7 @@ def test_a_week_with_a_rotation_in_the_middle_proves_every_record(
     before, whole = week()
     vault = published_vault(city_key_refs(whole.scheme))
     keys = city_keys_of(vault)
-    with create_city(tmp_path / "city", "demo", bucket_count=1) as city:
+    with create_city(tmp_path / "city", "demo", ACTION, bucket_count=1) as city:
         run(city, keys, before)
         rotate(vault, algorithm)
         run(city, keys, whole)
@@ -115,7 +116,7 @@ def test_destroying_the_old_version_after_its_cards_are_gone_harms_no_card_of_th
     keys = city_keys_of(vault)
     old_cards = {each.number for each in before.cards}
     new_only = replace(whole, taps=tuple(tap for tap in whole.taps if tap.card not in old_cards))
-    with create_city(tmp_path / "city", "demo", bucket_count=1) as city:
+    with create_city(tmp_path / "city", "demo", ACTION, bucket_count=1) as city:
         run(city, keys, before)
         rotate(vault, Algorithm.PBOC_3DES)
         for usage in ROTATED:
