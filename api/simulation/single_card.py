@@ -18,11 +18,12 @@ from cardcore.issuing.products import SHIPPED, shipped
 from cardcore.issuing.stock import stock_chip
 from cardcore.layouts.transit import CardProperties, HolderInformation, PublicInformation
 from cardcore.schemes import Scheme
+from terminals.device import NO_PSAM
 from terminals.journal.journal import Journal
 from terminals.link.connection import CardConnection
 from terminals.partners.load_host import LoadHost
 from terminals.roles.load_kiosk import KIOSK
-from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device
+from terminals.tap.terminal import Identity, Terminal, make_device
 from terminals.taps import Fare, Hotlist, Place, TapOutcome, TapRequest
 
 KIOSK_TERMINAL = "000901000001"

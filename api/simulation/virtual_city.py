@@ -35,13 +35,14 @@ from settlement.city import City
 from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
 from settlement.service.registering import register_rows
 from settlement.watching import OnStep, pass_by
+from terminals.device import NO_PSAM
 from terminals.errors import CardRemovedError
 from terminals.journal.journal import Journal
 from terminals.link.connection import CardConnection, InProcessConnection
 from terminals.partners import PARTNERS, PSAM
 from terminals.partners.ports import Authoriser, PartnerSetting
 from terminals.roles import ROLES
-from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
+from terminals.tap.terminal import Identity, Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapRequest, TapResult
 
 _DEBIT_FOR_PURCHASE = 0x54
@@ -179,10 +180,13 @@ class VirtualCity:
             place=Place(tap.line, tap.station, tap.vehicle),
             business_day=self._plan.scheme.business_day(tap.time),
         )
-        if not tap.torn:
-            return terminal.tap(self._card_in_field(tap.card), request, tap.time)
-        terminal.tap(TornAtDebit(self._card_in_field(tap.card)), request, tap.time)
-        return terminal.tap(self._card_in_field(tap.card), request, tap.time + SECOND_TRY)
+        moment = tap.time
+        if tap.torn:
+            terminal.tap(TornAtDebit(self._card_in_field(tap.card)), request, moment)
+            moment += SECOND_TRY
+        result = terminal.tap(self._card_in_field(tap.card), request, moment)
+        terminal.sign_records()
+        return result
 
     def journal(self, participant: int) -> Journal:
         """The journal of a participant's collector."""

@@ -123,12 +123,16 @@ class Journal:
         self.close()
 
     @contextmanager
-    def transaction(self, step: str) -> Iterator[sqlite3.Connection]:
-        """One durable step, whole or not at all. Names heard: `step`, then before, written,
-        durable.
+    def transaction(self, step: str, *, force: bool = True) -> Iterator[sqlite3.Connection]:
+        """One step, whole or not at all. Names heard: `step`, then before, written, durable.
+
+        Without `force` it is not forced to the disk: it becomes durable with the next step that
+        is, and nothing that stood before it is in danger.
         """
         self.on_step(f"{step} before")
         try:
+            if not force:
+                self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.execute("BEGIN IMMEDIATE")
             yield self._database
             self.on_step(f"{step} written")
@@ -139,7 +143,10 @@ class Journal:
         except BaseException:
             self._roll_back()
             raise
-        self.on_step(f"{step} durable")
+        finally:
+            if not force:
+                self._database.execute("PRAGMA synchronous = FULL")
+        self.on_step(f"{step} durable" if force else f"{step} kept")
         self._steps += 1
         if self._steps % CHECKPOINT_STEPS == 0:
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -150,9 +157,10 @@ class Journal:
             self._database.execute("ROLLBACK")
 
     def query(self, sql: str, *parameters: object) -> list[Any]:
-        """Rows of one reading statement."""
+        """Rows of one reading statement; its parameters in order, or one mapping by name."""
+        named = parameters[0] if parameters and isinstance(parameters[0], dict) else parameters
         try:
-            return self._database.execute(sql, parameters).fetchall()
+            return self._database.execute(sql, named).fetchall()
         except sqlite3.Error as error:
             raise translate(error) from error
 

@@ -4,9 +4,8 @@ written on the card and what stands in the record.
 Pure functions over values. Leaves the order of steps to `flow` and the fare to the scheme.
 """
 
-from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import Enum, auto
 
@@ -26,10 +25,11 @@ from cardcore.records.record import (
     TransactionRecord,
     TransactionType,
 )
+from terminals.device import Device
 from terminals.tap.commands import Initialised
 from terminals.tap.face import CardFace
 from terminals.tap.role import DeviceRole
-from terminals.taps import Hotlist, TapOutcome, TapRequest
+from terminals.taps import TapOutcome, TapRequest
 
 #: How long after a tear a tap of the same card at the same device, for the same amount, is taken
 #: as the second try of the same wish. A passenger told to tap again does so within seconds; a ride
@@ -66,25 +66,6 @@ UNTOUCHED_WORDS: AbstractSet[int] = frozenset(
 PSAM_KNOWS_NO_KEY: AbstractSet[int] = frozenset(
     {StatusWord.KEY_NOT_FOUND, StatusWord.PURSE_KEY_INDEX_WRONG, StatusWord.DATA_WRONG}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A terminal as it stands: who it is, whose it is, and the lists it holds.
-
-    `terminal` is 12 hexadecimal digits, `psam` 20 decimal ones (zeros where there is no PSAM).
-    `purses` are those a role takes in this city, where the city says otherwise than the role.
-    """
-
-    terminal: str
-    psam: str
-    key_index: int
-    operator: int
-    issuer: bytes  # the home city's issuer id, 8 bytes
-    city_code: str
-    tariff_version: int
-    hotlist: Hotlist
-    purses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
 from hsm_sim.psam import Psam, PsamProfile, make_psam
+from terminals.device import NO_PSAM, Device
 from terminals.journal.journal import Journal
 from terminals.link.connection import CardConnection, InProcessConnection
 from terminals.partners.load_host import LoadHost
@@ -38,9 +39,8 @@ from terminals.roles.bus import BUS
 from terminals.roles.load_kiosk import KIOSK
 from terminals.roles.metro_gate import ENTRY, EXIT
 from terminals.roles.shop import SHOP
-from terminals.tap.decisions import Device
 from terminals.tap.role import DeviceRole
-from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
+from terminals.tap.terminal import Identity, Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapRequest, TapResult
 
 SCHEME = SCHEMES["shenzhen"]

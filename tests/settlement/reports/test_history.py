@@ -156,6 +156,7 @@ def test_a_record_in_which_no_purse_moved_is_told_without_balances_and_without_m
     locked = replace(
         decode_record(card.bus()),
         kind=RecordKind.CARD_LOCKED,
+        payload=bytes(4),
         transaction_type=TransactionType.NONE,
         application=NO_APPLICATION,
         amount_fen=0,

@@ -15,6 +15,7 @@ from cardcore.records.record import COUNTER_NOT_READ, Concession, RecordFlag, Re
 from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.vault import KeyVault
+from terminals.dialogue.commands import select
 from terminals.errors import PsamFaultError
 from terminals.link.connection import InProcessConnection, Peer, decode_trace, exchange
 from terminals.partners.load_host import LoadHost
@@ -152,7 +153,7 @@ def test_degraded_gate_marks_the_record_only_when_the_sequence_was_broken(
 
 def _read(card: Card, command: CommandApdu) -> bytes:
     connection = InProcessConnection(card)
-    exchange(connection, commands.select(AID_PURSE))
+    exchange(connection, select(AID_PURSE))
     response: ResponseApdu = exchange(connection, command)
     assert response.ok
     return response.data
