@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.session import open_office, open_to_read
+from api.cli.session import open_to_act, open_to_read
 from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
@@ -111,14 +111,14 @@ def keys(
 
     Exit 1 when one is not held as registered: records that name it are suspended until it is.
     """
-    with open_office(data) as office:
-        held = tac_keys(office.keys.service, office.city.scheme.name)
+    with open_to_act(data) as opened:
+        held = tac_keys(opened.keys.service, opened.city.scheme.name)
         if add:
             try:
-                register_rows(office.city, Registry(tac_keys=held))
+                register_rows(opened.city, Registry(tac_keys=held))
             except RegistryConflictError as error:
                 refuse(f"{error}; the key service holds other bytes. Nothing was registered.")
-        registered = read_registry(office.city).tac_keys
+        registered = read_registry(opened.city).tac_keys
     rows = [
         _beside(
             *(next((row for row in side if row.key == key), None) for side in (registered, held))
