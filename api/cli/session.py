@@ -7,6 +7,7 @@ import os
 import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +16,10 @@ import typer
 from api.composition import EngineName, OpenCity, open_city_keys
 from api.output import EXIT_USAGE, console_error, refuse
 from api.settings import KeyServiceKind, Settings, read_settings
+from api.simulation.virtual_city import SIMULATION
 from settlement.city import City, create_city, open_city
 from settlement.errors import CityError
-from settlement.people.actions import Actor, ActorError
+from settlement.people.actions import Action, Actor, ActorError
 
 EngineOption = Annotated[
     EngineName, typer.Option("--engine", help="Where runs are computed. 计算引擎。")
@@ -98,6 +100,7 @@ def open_or_create(data: Path, scheme: str) -> Iterator[OpenCity]:
             city.close()
             raise CityError(data, f"this city runs scheme {name}, not {scheme}")
     else:
-        city = create_city(data, scheme)
+        action = Action(SIMULATION, datetime.now(UTC), "a plan of this scheme")
+        city = create_city(data, scheme, action)
     with city:
         yield _with_keys(city, settings)

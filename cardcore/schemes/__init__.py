@@ -2,13 +2,15 @@
 
 Decides what a fare must be and which class explains a fare that was charged. Leaves who applies
 the rule to others: terminals charge by it, settlement checks by it, with the same functions. Who
-takes part is only the seed of a new city's registry; from then on the registry says it. A scheme
-is a TOML file. Read on in this order::
+takes part is only the seed of a new city's registry; from then on the registry says it.
 
-    pricing.py                what a ride costs, by kind of ride and class of passenger
-    reading.py, lines.py      a scheme's file read and checked, every fault with its line
-    demo.toml, shenzhen.toml  the invented city of the demo; Shenzhen Tong, the tariff of 2018
-    catalogue.py              the schemes of this build, by name
+Read it in this order::
+
+    pricing.py                what a ride costs: per cent of the tariff, in bands
+    lines.py                  on which line of a TOML text an entry stands
+    reading.py                a scheme's file, checked to the line
+    catalogue.py              the schemes that ship
+    demo.toml, shenzhen.toml  they themselves
 """
 
 from collections.abc import Mapping

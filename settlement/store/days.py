@@ -21,6 +21,7 @@ from settlement.people.actions import Actor
 from settlement.seal import canonical_json
 from settlement.store.database import Database
 from settlement.store.files import ready_files, settle_files
+from settlement.store.registry import registry_end
 from settlement.store.tables import (
     DAYS,
     DISCOUNTS,
@@ -233,6 +234,7 @@ def _clearing_state(connection: Connection) -> ClearingState:
         last_closed=days[-1] if days else None,
         ready=ready_files(connection),
         ledger_end=_ledger_end(connection),
+        registry_end=registry_end(connection),
     )
 
 

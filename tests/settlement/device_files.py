@@ -21,8 +21,9 @@ from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
 from settlement.city import City, create_city
 from settlement.facts.proof import tac_keys
-from settlement.people.actions import Actor
-from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
+from settlement.people.actions import Action, Actor
+from settlement.registry.book import AnyDated, since_ever
+from settlement.registry.rows import NameRow, SenderRow, TerminalRow
 from settlement.store.registry import register
 from tests.support.records import a_bus_ride, a_load
 
@@ -33,6 +34,7 @@ NOW = datetime(2018, 9, 2, 1, 30, tzinfo=UTC)
 MORNING = datetime(2018, 9, 1, 6)  # noqa: DTZ001 - wall clock of the city
 #: Who closes days and registers rows in tests.
 CLERK = Actor("李雷")
+ACTION = Action(CLERK, NOW, "for a test")
 BUS, METRO, AGENT = 101, 201, 900
 SENDER, OTHER_SENDER, STRANGER = 7, 8, 9
 BUS_TERMINAL, METRO_TERMINAL, KIOSK = "0000000000b1", "0000000000a1", "0000000000c1"
@@ -73,26 +75,25 @@ def key_service(*versions: int, misheld: Sequence[int] = ()) -> InProcessKeyServ
 
 def make_office(folder: Path, bucket_count: int = 2) -> City:
     """A city with two senders, a bus, a gate, a kiosk and a TAC key."""
-    city = create_city(folder, SCHEME.name, bucket_count)
-    register(city.database, public_registry())
+    city = create_city(folder, SCHEME.name, ACTION, bucket_count)
+    register(city.database, public_registry(), ACTION)
     return city
 
 
-def public_registry() -> Registry:
+def public_registry() -> tuple[AnyDated, ...]:
     """What the test city registers beside the scheme's participants."""
     keys = key_service()
-    return Registry(
-        senders=tuple(
-            SenderRow(sender, 1, participant, keys.public_key(signing_ref(sender)).hex())
-            for sender, participant in ((SENDER, BUS), (OTHER_SENDER, METRO))
-        ),
-        terminals=(
-            TerminalRow(BUS_TERMINAL, BUS, "bus"),
-            TerminalRow(METRO_TERMINAL, METRO, "metro_gate"),
-            TerminalRow(KIOSK, AGENT, "load_kiosk"),
-        ),
-        names=(NameRow("line", 1, "一号线"),),
-        tac_keys=tac_keys(keys, SCHEME.name),
+    senders = (
+        SenderRow(sender, 1, participant, keys.public_key(signing_ref(sender)).hex())
+        for sender, participant in ((SENDER, BUS), (OTHER_SENDER, METRO))
+    )
+    return since_ever(
+        *senders,
+        TerminalRow(BUS_TERMINAL, BUS, "bus"),
+        TerminalRow(METRO_TERMINAL, METRO, "metro_gate"),
+        TerminalRow(KIOSK, AGENT, "load_kiosk"),
+        NameRow("line", 1, "一号线"),
+        *tac_keys(keys, SCHEME.name),
     )
 
 

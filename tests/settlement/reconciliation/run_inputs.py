@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -21,7 +21,8 @@ from settlement.engine import Engine
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
 from settlement.reconciliation.inputs import FactInput
-from settlement.registry import HotlistRow, TerminalRow
+from settlement.registry.book import Dated
+from settlement.registry.rows import HotlistRow, TerminalRow
 from settlement.service.computation import (
     ComputationOutcome,
     ComputationTask,
@@ -106,6 +107,14 @@ class Verdict:
     chained: bool
 
 
+_RowT = TypeVar("_RowT", HotlistRow, TerminalRow)
+
+
+def _dated(row: _RowT | Dated[_RowT]) -> Dated[_RowT]:
+    """A row without days holds on all of them."""
+    return row if isinstance(row, Dated) else Dated(row)
+
+
 class Desk:
     """Runs settlement days one after the other in a folder; each is closed when the next begins."""
 
@@ -114,8 +123,8 @@ class Desk:
         folder: Path,
         *,
         buckets: int = 1,
-        terminals: Sequence[TerminalRow] = TERMINALS,
-        hotlist: Sequence[HotlistRow] = (),
+        terminals: Sequence[TerminalRow | Dated[TerminalRow]] = TERMINALS,
+        hotlist: Sequence[HotlistRow | Dated[HotlistRow]] = (),
         scheme: str = "shenzhen",
         engine: Engine | None = None,
     ) -> None:
@@ -154,8 +163,8 @@ class Desk:
             bucket_count=self._buckets,
             facts=tuple(facts),
             registers=tuple(registers),
-            terminals=self.terminals,
-            hotlist=self.hotlist,
+            terminals=tuple(_dated(each) for each in self.terminals),
+            hotlist=tuple(_dated(each) for each in self.hotlist),
             previous=self._closed[-1] if self._closed else None,
             history=tuple(self._closed),
             review=self._review(review or {}, [fact.file for _, fact in facts]),
