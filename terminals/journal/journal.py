@@ -226,24 +226,46 @@ class Journal:
 
         `also_answers` is a later request that this record answers: the second try after a tear.
         """
-        with self.transaction("record") as database:
+        with self.transaction("record"):
             serial, count, debit_fen, load_fen = self._totals(record.terminal)
             record = replace(record, terminal_serial=serial + 1)
             amount_fen = record.amount_fen
             debit_fen += 0 if record.is_load else amount_fen
             load_fen += amount_fen if record.is_load else 0
-            position = database.execute(
-                "INSERT INTO records (tap, terminal, serial, record, lifetime_records, "
-                "lifetime_debit_fen, lifetime_load_fen) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *(tap, record.terminal, record.terminal_serial, encode_record(record)),
-                    *(count + 1, debit_fen, load_fen),
-                ),
-            ).lastrowid
+            position = self._add_record(tap, record, (count + 1, debit_fen, load_fen))
             self._end(tap, TapState.RECORDED, outcome, trace, position)
             if also_answers is not None:
                 self._add_request(also_answers, tap)
         return record
+
+    def next_serial(self, terminal: str) -> int:
+        """The serial that the terminal's next record will have."""
+        return self._totals(terminal)[0] + 1
+
+    def store_event(self, key: RequestKey, record: TransactionRecord, trace: bytes) -> None:
+        """Keep the finished record of an event in which no purse moved, with the serial it names.
+
+        Raises `JournalError` when the terminal has given that serial to another record since.
+        """
+        assert not record.kind.moves_purse, record.kind
+        with self.transaction("event") as database:
+            serial, count, debit_fen, load_fen = self._totals(record.terminal)
+            if record.terminal_serial != serial + 1:
+                raise JournalError(f"{record.id}: the terminal has gone on to serial {serial}")
+            data = encode_record(record)
+            tap = database.execute(
+                "INSERT INTO taps (request_id, card_number, terminal, state, outcome, draft, "
+                "trace_before, application) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(key.request_id, record.card_number, record.terminal, TapState.RECORDED),
+                    *(TapOutcome.APPROVED, data, trace, record.application),
+                ),
+            ).lastrowid
+            assert tap is not None
+            totals = (count + 1, debit_fen, load_fen)
+            position = self._add_record(tap, record, totals)
+            database.execute("UPDATE taps SET position = ? WHERE id = ?", (position, tap))
+            self._add_request(key, tap)
 
     def store_void(self, tap: int, trace: bytes) -> None:
         """End an open tap that never reached the card's purse; its request is free again."""
@@ -282,6 +304,15 @@ class Journal:
             serial,
         )
         return b"".join(rows[0]) if rows else b""
+
+    def _add_record(
+        self, tap: int, record: TransactionRecord, totals: tuple[int, int, int]
+    ) -> int | None:
+        return self._database.execute(
+            "INSERT INTO records (tap, terminal, serial, record, lifetime_records, "
+            "lifetime_debit_fen, lifetime_load_fen) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (tap, record.terminal, record.terminal_serial, encode_record(record), *totals),
+        ).lastrowid
 
     def _add_request(self, key: RequestKey, tap: int) -> None:
         self._database.execute(

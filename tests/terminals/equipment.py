@@ -9,6 +9,7 @@ from cardcore.apdu import CommandApdu
 from cardcore.applets.transit import TransitProfile, personalise
 from cardcore.chip.card import Card
 from cardcore.digits import encode_bcd
+from cardcore.issuing.products import key_refs, shipped
 from cardcore.keys import (
     Algorithm,
     InsecureKeyServiceWarning,
@@ -48,7 +49,11 @@ SCHEME = SCHEMES["shenzhen"]
 LABEL, SENDER = SCHEME.name, 101
 NOON = datetime.fromisoformat("2018-09-01T12:00:00")
 SIGNING = KeyRef(KeyUsage.FILE_SIGNING, "101", 1)
-REFS = (*issuer_key_refs(LABEL, 1), SIGNING)
+REFS = (
+    *issuer_key_refs(LABEL, 1),
+    *key_refs(shipped("citizen"), LABEL),  # of every application, and of the chip
+    SIGNING,
+)
 ROLES = {"bus": BUS, "entry": ENTRY, "exit": EXIT, "shop": SHOP, "kiosk": KIOSK}
 FARES = {
     "bus": Fare(200, 160),
