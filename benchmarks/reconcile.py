@@ -32,7 +32,7 @@ from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
 from settlement.reconciliation.inputs import FactInput
-from settlement.registry import TerminalRow
+from settlement.registry.rows import TerminalRow
 from settlement.service.computation import ComputationTask, decisions_path, reconcile_run
 
 DAY = date(2018, 9, 1)

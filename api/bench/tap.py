@@ -7,7 +7,7 @@ import os
 import resource
 import tempfile
 import time
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
 from typing import Annotated
@@ -26,9 +26,10 @@ from api.output import (
 )
 from api.settings import read_settings
 from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal
-from api.simulation.virtual_city import VirtualCity
+from api.simulation.virtual_city import SIMULATION, VirtualCity
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import create_city
+from settlement.people.actions import Action
 from terminals.link.connection import Peer, decode_trace
 from terminals.link.reader_faults import ReaderError
 from terminals.link.vpcd import VirtualReaderMissingError
@@ -114,9 +115,10 @@ def _ride(folder: Path, taps: int) -> tuple[list[float], int]:
     """Seconds of each bus tap, and how many APDUs the card saw in the last one."""
     plan = _plan(taps)
     keys = open_city_keys(read_settings(), plan.scheme)
+    action = Action(SIMULATION, datetime.now(UTC), "onecard bench tap")
     seconds = []
     with (
-        create_city(folder / "city", plan.scheme.name) as city,
+        create_city(folder / "city", plan.scheme.name, action) as city,
         VirtualCity(city, keys, plan) as world,
         progress_bar("taps 刷卡", taps) as advance,
     ):

@@ -4,6 +4,7 @@ Read it in this order::
 
     session.py   opening what a command works on
     city.py      `onecard city`: makes a city, carries its registry, knows its keys
+    registry.py  `onecard registry`: dated rows, from a file or one by one
     files.py     `onecard files`
     clearing.py  `onecard clear` and `onecard close`
     proof.py     `onecard verify`
@@ -25,7 +26,7 @@ import typer
 from duckdb import InterruptException
 
 from api.bench import commands as bench
-from api.cli import city, clearing, days, doctor, explain, files, proof, taps
+from api.cli import city, clearing, days, doctor, explain, files, proof, registry, taps
 from api.cli.card import commands as card
 from api.cli.hsm import commands as hsm
 from api.output import EXIT_REFUSED, EXIT_USAGE, console_error
@@ -49,6 +50,7 @@ app.add_typer(days.app, name="days")
 app.command()(explain.explain)
 app.command()(proof.verify)
 app.add_typer(city.app, name="city")
+app.add_typer(registry.app, name="registry")
 app.add_typer(card.app, name="card")
 app.add_typer(hsm.app, name="hsm")
 app.add_typer(bench.app, name="bench")

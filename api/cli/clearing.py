@@ -47,15 +47,17 @@ def clear(
     business_day: FormerDayOption = None,
     engine: EngineOption = EngineName.LOCAL,
     workers: WorkersOption = 2,
+    by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Clear every complete file into the open day; nothing is posted before `close`. 清分。
 
     Records that waited for a key or for their terminal's registration are judged again. 复核。
     """
-    day = _day(settlement_day, business_day)
+    day, actor = _day(settlement_day, business_day), acting(by)
     with open_office(data) as office, progress_bar("clearing 清分", 0) as advance:
-        result = run_clearing(office.city, day, office.keys.service, open_engine(workers, engine))
+        chosen, now = open_engine(workers, engine), datetime.now(UTC)
+        result = run_clearing(office.city, day, office.keys.service, chosen, now, actor)
         advance()
         if isinstance(result, DayAnswer):
             refuse(f"{result.name}: {result.text}")

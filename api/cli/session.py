@@ -8,6 +8,7 @@ import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,11 +18,12 @@ import typer
 from api.composition import CityKeys, open_city_keys
 from api.output import EXIT_USAGE, console_error, refuse
 from api.settings import KeyServiceKind, Settings, read_settings
+from api.simulation.virtual_city import SIMULATION
 from settlement.city import City, create_city, open_city
 from settlement.engine import Engine
 from settlement.engine.local import LocalEngine
 from settlement.errors import CityError
-from settlement.people.actions import Actor, ActorError
+from settlement.people.actions import Action, Actor, ActorError
 
 
 class EngineName(StrEnum):
@@ -123,6 +125,7 @@ def open_or_create_office(data: Path, scheme: str) -> Iterator[Office]:
             city.close()
             raise CityError(data, f"this city runs scheme {name}, not {scheme}")
     else:
-        city = create_city(data, scheme)
+        action = Action(SIMULATION, datetime.now(UTC), "a plan of this scheme")
+        city = create_city(data, scheme, action)
     with city:
         yield _office(city, settings)

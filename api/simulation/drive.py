@@ -19,14 +19,13 @@ from typing import Any
 
 from api.composition import CityKeys
 from api.simulation.plan import Plan, PlannedTap
-from api.simulation.virtual_city import VirtualCity
+from api.simulation.virtual_city import SIMULATION, VirtualCity
 from cardcore.key_labels import sender_label
 from cardcore.keys import KeyUsage
 from settlement.city import City
 from settlement.days.opening import DayAnswer
 from settlement.engine import Engine
 from settlement.intake.answers import FileAnswer
-from settlement.people.actions import Actor, ActorKind
 from settlement.reports.days import read_closed_days
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
@@ -45,8 +44,6 @@ from terminals.taps import TapOutcome, TapResult
 #: Told the stage and how many steps of it were done.
 OnProgress = Callable[[str, int], None]
 TAPS, FILES, DAYS = "taps", "files", "days"
-#: Who closes the days of a virtual city.
-SIMULATION = Actor("simulation", ActorKind.SYSTEM)
 
 
 class DriveError(Exception):
@@ -154,7 +151,7 @@ def _settle(
     city: City, day: date, keys: CityKeys, engine: Engine, on_step: OnStep
 ) -> Mapping[str, Any]:
     """Clear and close a day; a closed one is computed again and gives the same totals."""
-    result = run_clearing(city, day, keys.service, engine, on_step)
+    result = run_clearing(city, day, keys.service, engine, datetime.now(UTC), SIMULATION, on_step)
     if isinstance(result, DayAnswer):
         raise DriveError(f"day {day}: {result.text.en}")
     if not result.is_closed:

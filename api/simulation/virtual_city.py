@@ -10,7 +10,7 @@ terminals and the money to settlement. Beside the settlement folders a city fold
 
 import fcntl
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,7 +32,9 @@ from cardcore.layouts.transit import (
     TransitStatus,
 )
 from settlement.city import City
-from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
+from settlement.people.actions import Action, Actor, ActorKind
+from settlement.registry.book import since_ever
+from settlement.registry.rows import NameRow, SenderRow, TerminalRow
 from settlement.service.registering import register_rows
 from settlement.watching import OnStep, pass_by
 from terminals.device import NO_PSAM
@@ -51,6 +53,8 @@ SECOND_TRY = timedelta(seconds=4)
 CARD_LIFE = timedelta(days=365 * 10)
 #: Which application function of EF15 a card uses: 02 is the electronic purse.
 _PURSE_ONLY = 2
+#: Who registers what a plan names, and closes its days.
+SIMULATION = Actor("simulation", ActorKind.SYSTEM)
 _CARD_USAGES = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
 
 
@@ -133,34 +137,32 @@ class VirtualCity:
             raise PlanDiffersError(
                 f"{self.city.folder} holds another virtual city; name another folder with --data"
             )
+        senders = (
+            SenderRow(
+                sender,
+                key.ref.version,
+                each.code,
+                self._keys.service.public_key(key.ref).hex(),
+            )
+            for each in plan.scheme.participants
+            for sender in each.senders
+            for key in self._keys.sender_keys(sender)
+        )
+        terminals = {
+            order.terminal: TerminalRow(
+                order.terminal, order.participant, ROLES[order.role].device_name
+            )
+            for order in plan.terminals
+        }
+        names = (
+            NameRow(kind, code, text)
+            for kind, texts in plan.names.items()
+            for code, text in texts.items()
+        )
         register_rows(
             self.city,
-            Registry(
-                senders=tuple(
-                    SenderRow(
-                        sender,
-                        key.ref.version,
-                        each.code,
-                        self._keys.service.public_key(key.ref).hex(),
-                    )
-                    for each in plan.scheme.participants
-                    for sender in each.senders
-                    for key in self._keys.sender_keys(sender)
-                ),
-                terminals=tuple(
-                    {
-                        order.terminal: TerminalRow(
-                            order.terminal, order.participant, ROLES[order.role].device_name
-                        )
-                        for order in plan.terminals
-                    }.values()
-                ),
-                names=tuple(
-                    NameRow(kind, code, text)
-                    for kind, texts in plan.names.items()
-                    for code, text in texts.items()
-                ),
-            ),
+            since_ever(*senders, *terminals.values(), *names),
+            Action(SIMULATION, datetime.now(UTC), "a plan names them"),
         )
         issued = self._drawer.ids("card/")
         missing = [order for order in plan.cards if f"card/{order.number}" not in issued]

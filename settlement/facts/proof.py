@@ -39,7 +39,7 @@ from cardcore.records import record as layout
 from cardcore.records.kinds import Evidence, MacProfile, RecordKind
 from settlement.dispositions import RecordMac
 from settlement.facts.columns import PROOF_BITS, UNJUDGED, cryptograms, record_macs, record_rows
-from settlement.registry import TacKeyRow
+from settlement.registry.rows import TacKeyRow
 
 Answers = NDArray[np.uint8]
 

@@ -90,7 +90,7 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
 
 def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
     load_facts(connection, task.facts, task.review)
-    load_registry(connection, Path(task.registry))
+    load_registry(connection, Path(task.registry), task.scheme.cutover_hour)
     columnar.set_variables(connection, settlement_day=task.settlement_day)
     connection.execute(
         "CREATE TABLE conflict AS FROM read_parquet($path)", {"path": task.conflicts}

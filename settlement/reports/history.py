@@ -25,7 +25,7 @@ from settlement.facts import columnar
 from settlement.intake.answers import FileLine
 from settlement.ledger.entries import Entry
 from settlement.reconciliation.inputs import file_number
-from settlement.registry import Registry
+from settlement.registry.book import Dated, Registry
 from settlement.reports.chain import find_chain
 from settlement.reports.places import Place, find_places
 from settlement.reports.wording import (
@@ -212,6 +212,6 @@ def _names(city: City, record: TransactionRecord, judgements: Sequence[Judgement
     codes = {record.operator, *(each for each in paid if each is not None)}
     keys = [(kind, code) for kind in _PLACES if (code := getattr(record, kind))]
     return Registry(
-        participants=load_participants(city.database, codes),
-        names=load_names(city.database, keys),
+        participants=tuple(Dated(each) for each in load_participants(city.database, codes)),
+        names=tuple(Dated(each) for each in load_names(city.database, keys)),
     )

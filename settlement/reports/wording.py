@@ -20,7 +20,7 @@ from settlement.ledger.accounts import parse_account
 from settlement.ledger.entries import Entry
 from settlement.ledger.movements import Movement, decide_movements, sum_up
 from settlement.ledger.positions import Position
-from settlement.registry import Registry
+from settlement.registry.book import Registry
 from settlement.seal import Sealable
 from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import class_name
@@ -213,11 +213,13 @@ def _tap(record: TransactionRecord | None, registry: Registry) -> Step:
 
 
 def _participant_name(code: int, registry: Registry) -> str:
-    return next((each.name for each in registry.participants if each.code == code), str(code))
+    # What it is called now, whatever it was called then.
+    names = [each.row.name for each in registry.participants if each.row.code == code]
+    return names[-1] if names else str(code)
 
 
 def _places(record: TransactionRecord, registry: Registry) -> Iterator[str]:
-    names = {(each.kind, each.code): each.text for each in registry.names}
+    names = {(each.row.kind, each.row.code): each.row.text for each in registry.names}
     for kind in ("line", "station", "vehicle"):
         code = getattr(record, kind)
         if code:

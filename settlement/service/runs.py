@@ -18,7 +18,7 @@ from settlement.errors import StoredBytesError
 from settlement.facts import columnar
 from settlement.intake.answers import FileRow
 from settlement.reconciliation.inputs import FactInput, file_number, file_prefix
-from settlement.registry import decode_registry
+from settlement.registry.documents import decode_registry
 from settlement.service.computation import (
     ComputationOutcome,
     ComputationTask,

@@ -24,7 +24,7 @@ from settlement.intake.decide import FileHistory, place_file, prove_file, read_c
 from settlement.service.review import prove_for_city
 from settlement.service.runs import fact_path, hash_of
 from settlement.store.files import count_kept_serials, count_serials
-from settlement.store.registry import load_public_key
+from settlement.store.registry import load_public_keys_ever
 from settlement.verification.findings import Findings, Invariant, OnProgress
 
 
@@ -71,12 +71,15 @@ def _verify_raw(city: City, row: FileRow, findings: Findings) -> Batch | None:
     if isinstance(claim, Acknowledgement):
         findings.add(Invariant.I10, where, f"{claim.answer.text.en}: {claim.detail}")
         return None
-    public_key = load_public_key(city.database, claim.sender, claim.key_version)
-    batch = prove_file(data, claim, public_key, moment)
-    if isinstance(batch, Acknowledgement):
-        findings.add(Invariant.I10, where, f"{batch.answer.text.en}: {batch.detail}")
-        return None
-    return batch
+    # Revoked since, or registered anew: under one of its keys the file was right when it came.
+    keys = load_public_keys_ever(city.database, claim.sender, claim.key_version)
+    proven = [prove_file(data, claim, public_key, moment) for public_key in keys or (None,)]
+    for batch in proven:
+        if not isinstance(batch, Acknowledgement):
+            return batch
+        refused = batch
+    findings.add(Invariant.I10, where, f"{refused.answer.text.en}: {refused.detail}")
+    return None
 
 
 def _verify_row(row: FileRow, batch: Batch, path: Path, findings: Findings) -> None:

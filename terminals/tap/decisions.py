@@ -133,9 +133,9 @@ def broken_sequence(kind: RecordKind, transit: TransitRecord) -> TapOutcome | No
 class Verdict(Enum):
     """What a log record says of a torn tap."""
 
-    MOVED = auto()
-    NOT_MOVED = auto()
-    OLDER = auto()
+    MOVED = auto()  # 已扣款
+    NOT_MOVED = auto()  # 未扣款
+    OLDER = auto()  # 需查更早的明细
 
 
 def judge_torn_tap(draft: TransactionRecord, log: LogRecord | None) -> Verdict:

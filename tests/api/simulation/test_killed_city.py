@@ -27,6 +27,7 @@ from settlement.reports.statement import read_statement
 from settlement.verification.verify import verify
 from terminals.roles.bus import BUS
 from terminals.roles.metro_gate import EXIT
+from tests.settlement.device_files import ACTION
 
 WALKERS = 4
 
@@ -64,7 +65,7 @@ def run_with(keys: CityKeys, folder: Path, on_step: Callable[[str], None]) -> di
     city = (
         open_city(folder)
         if (folder / "city.json").exists()
-        else create_city(folder, "demo", bucket_count=1)
+        else create_city(folder, "demo", ACTION, bucket_count=1)
     )
     with city:
         drive(city, keys, PLAN, LocalEngine(1), lambda _stage, _steps: None, on_step)

@@ -39,6 +39,7 @@ from terminals.roles.load_kiosk import KIOSK
 from terminals.tap import commands
 from tests.api.simulation.test_killed_city import in_child
 from tests.api.simulation.test_taps_file import read, write
+from tests.settlement.device_files import ACTION
 
 SCHEME = SCHEMES["shenzhen"]
 
@@ -72,7 +73,11 @@ def drive_from_where_it_stands(
 ) -> Totals:
     keys = open_city_keys(Settings(), plan.scheme)
     is_new = not (folder / "city.json").exists()
-    opened = create_city(folder, plan.scheme.name, bucket_count=1) if is_new else open_city(folder)
+    opened = (
+        create_city(folder, plan.scheme.name, ACTION, bucket_count=1)
+        if is_new
+        else open_city(folder)
+    )
     with opened as city:
 
         def on_progress(stage: str, _: int) -> None:

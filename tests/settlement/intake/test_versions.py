@@ -14,6 +14,7 @@ from settlement.service.clear import RunResult, run_clearing
 from settlement.service.receive import receive_file
 from settlement.store.files import load_files
 from tests.settlement.device_files import (
+    CLERK,
     NOW,
     OTHER_SENDER,
     SENDER,
@@ -48,7 +49,7 @@ def test_a_file_of_version_1_is_settled_like_one_of_version_2(office: City) -> N
     assert (len(data), data[4]) == (64 + 3 * V1_RECORD_BYTES + 128, 1)
     assert receive(office, data).answer is FileAnswer.ACCEPTED
     assert receive(office, street.file([card.bus(), card.load(700)])).answer is FileAnswer.ACCEPTED
-    run = run_clearing(office, None, KEYS, LocalEngine(1))
+    run = run_clearing(office, None, KEYS, LocalEngine(1), NOW, CLERK)
     assert isinstance(run, RunResult)
     totals = run.run.totals
     assert (totals["accepted"], totals["gaps_open"]) == (5, 0)
@@ -64,7 +65,7 @@ def test_the_same_record_in_both_versions_is_one_ride_paid_once(office: City) ->
     assert receive(office, street.file([load, ride])).answer is FileAnswer.ACCEPTED
     again = street.file(old(ride), OTHER_SENDER)
     assert receive(office, again).answer is FileAnswer.ACCEPTED
-    run = run_clearing(office, None, KEYS, LocalEngine(1))
+    run = run_clearing(office, None, KEYS, LocalEngine(1), NOW, CLERK)
     assert isinstance(run, RunResult)
     assert run.run.totals["charged_fen"] in {0, 160}
 

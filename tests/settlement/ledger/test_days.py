@@ -33,7 +33,7 @@ from settlement.dispositions import Disposition, Note, Reason
 from settlement.engine.local import LocalEngine
 from settlement.ledger.accounts import AccountKind, parse_account
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, post_day
-from settlement.registry import HotlistRow
+from settlement.registry.rows import HotlistRow
 from settlement.reports.wording import Decision, record_postings
 from settlement.service.computation import ComputationOutcome
 from tests.settlement.reconciliation.run_inputs import DAY, Desk, Proven, Verdict, debit

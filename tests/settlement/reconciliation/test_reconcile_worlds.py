@@ -13,7 +13,7 @@ from cardcore.keys import ProofReason
 from cardcore.records.record import RecordFlag, TransactionRecord, encode_record
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.dispositions import Disposition, Note
-from settlement.registry import HotlistRow
+from settlement.registry.rows import HotlistRow
 from tests.settlement.reconciliation.run_inputs import (
     DAY,
     STRANGER,

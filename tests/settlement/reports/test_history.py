@@ -18,9 +18,11 @@ from settlement.reports.wording import Step, Telling
 from settlement.service.clear import run_clearing
 from tests.settlement.device_files import (
     BUS_TERMINAL,
+    CLERK,
     DAY,
     KIOSK,
     METRO,
+    NOW,
     Street,
     key_service,
     make_office,
@@ -87,7 +89,7 @@ def test_the_story_grows_with_the_day(office: City, stated: date | None) -> None
     assert "earlier files" in step(telling(office, FIRST_RIDE), "decision").text_en
     receive(office, street.file([], sequence=1))
     assert "next clearing run" in step(telling(office, FIRST_RIDE), "decision").text_en
-    run_clearing(office, stated, key_service(), LocalEngine(1))
+    run_clearing(office, stated, key_service(), LocalEngine(1), NOW, CLERK)
     told = telling(office, FIRST_RIDE)
     assert told.decision is not None
     assert told.decision.disposition is Disposition.ACCEPTED
@@ -156,6 +158,7 @@ def test_a_record_in_which_no_purse_moved_is_told_without_balances_and_without_m
     locked = replace(
         decode_record(card.bus()),
         kind=RecordKind.CARD_LOCKED,
+        payload=bytes(4),
         transaction_type=TransactionType.NONE,
         application=NO_APPLICATION,
         amount_fen=0,

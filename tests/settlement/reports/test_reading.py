@@ -19,15 +19,29 @@ from settlement.city import City, open_city
 from settlement.days.opening import DayAnswer
 from settlement.engine.local import LocalEngine
 from settlement.errors import CityError
+from settlement.registry.rows import KINDS
 from settlement.reports.days import read_balances, read_closed_days, read_day
 from settlement.reports.files import FileStanding, read_files
 from settlement.reports.history import explain
-from settlement.reports.registry import read_registry
+from settlement.reports.registry import read_history, read_registry, read_rows
 from settlement.reports.statement import read_statement
 from settlement.service.clear import run_clearing
-from tests.settlement.device_files import BUS_TERMINAL, DAY, KIOSK, Street, key_service, make_office
+from tests.settlement.device_files import (
+    BUS_TERMINAL,
+    CLERK,
+    DAY,
+    KIOSK,
+    NOW,
+    Street,
+    key_service,
+    make_office,
+)
 from tests.settlement.service.test_service import close, receive
 
+INSERT = text(
+    "INSERT INTO registry_changes VALUES (999, 'name', 'line/99', :content, NULL, NULL, "
+    "'person:x', '', '2018-09-01 00:00:00', '', 'x')"
+).bindparams(content='{"kind":"line","code":99,"text":"x"}')
 #: What SQLite keeps beside a database that somebody has open; it holds nothing of its own.
 SIDE_FILES = ("-wal", "-shm")
 REPORTS: dict[str, Callable[[City], object]] = {
@@ -38,6 +52,8 @@ REPORTS: dict[str, Callable[[City], object]] = {
     "read_balances": read_balances,
     "read_files": lambda city: [read_files(city), read_files(city, "a")],
     "read_registry": read_registry,
+    "read_rows": lambda city: [read_rows(city, kind, DAY) for kind in KINDS.values()],
+    "read_history": lambda city: read_history(city, KINDS["participant"], "101"),
 }
 
 
@@ -52,7 +68,7 @@ def lively(tmp_path_factory: pytest.TempPathFactory) -> Path:
         close(city)
         street.now += timedelta(days=1)
         receive(city, street.file([card.bus()]), street.file([card.bus()], sequence=4))
-        found = run_clearing(city, None, key_service(1, 2), LocalEngine(1))
+        found = run_clearing(city, None, key_service(1, 2), LocalEngine(1), NOW, CLERK)
         assert not isinstance(found, DayAnswer)
         receive(city, street.file([card.bus()], sequence=6))
     return folder
@@ -98,7 +114,7 @@ def test_every_report_there_is_is_run_here() -> None:
 
 def test_a_city_opened_for_reading_refuses_to_be_written(reading: City) -> None:
     with pytest.raises(OperationalError, match="readonly"), reading.database.read() as connection:
-        connection.execute(text("INSERT INTO names VALUES ('line', 99, 'x')"))
+        connection.execute(INSERT)
 
 
 def test_reading_does_not_wait_for_a_writer_nor_make_it_wait(lively: Path, tmp_path: Path) -> None:
@@ -106,14 +122,14 @@ def test_reading_does_not_wait_for_a_writer_nor_make_it_wait(lively: Path, tmp_p
     shutil.copytree(lively, folder)
 
     def write(connection: Connection) -> None:
-        connection.execute(text("INSERT INTO names VALUES ('line', 99, 'x')"))
+        connection.execute(INSERT)
         with open_city(folder, to_read=True) as reader:
-            assert ("line", 99) not in {each.key for each in read_registry(reader).names}
+            assert ("name", "line/99") not in {each.subject for each in read_registry(reader).names}
 
     with open_city(folder) as writer:
         writer.database.write(write)
     with open_city(folder, to_read=True) as reader:
-        assert ("line", 99) in {each.key for each in read_registry(reader).names}
+        assert ("name", "line/99") in {each.subject for each in read_registry(reader).names}
 
 
 def test_an_older_database_is_not_brought_up_to_date_by_reading(
@@ -160,8 +176,8 @@ def test_a_day_is_read_back_as_it_was_closed(reading: City) -> None:
     assert report is not None
     assert (report.day, report.reviewed, report.totals["records"]) == (day, 0, 4)
     nets = {each.account: (each.owner, each.net_fen) for each in report.positions}
-    agent = next(each for each in read_registry(reading).participants if each.code == 900)
-    assert nets["load_agent/900"] == (agent.name, 5000)
+    agents = (each.row for each in read_registry(reading).participants if each.row.code == 900)
+    assert nets["load_agent/900"] == (next(agents).name, 5000)
     assert nets["card_float"][0] == ""
     assert sum(net for _, net in nets.values()) == 0
     assert {account: net for account, (_, net) in nets.items()} == {

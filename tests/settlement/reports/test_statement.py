@@ -9,10 +9,11 @@ import pytest
 from cardcore.records.record import Sector
 from cardcore.schemes import ParticipantKind
 from settlement.city import City
-from settlement.registry import ParticipantRow, Registry, TerminalRow
+from settlement.registry.book import since_ever
+from settlement.registry.rows import ParticipantRow, TerminalRow
 from settlement.reports.statement import OperatorLine, read_statement
 from settlement.store.registry import register
-from tests.settlement.device_files import DAY, Street, make_office
+from tests.settlement.device_files import ACTION, DAY, Street, make_office
 from tests.settlement.service.test_service import close, receive
 
 LATECOMER, NAMESAKE = 155, 156
@@ -28,10 +29,11 @@ def office(tmp_path: Path) -> Iterator[City]:
 def admit(city: City, code: int, name: str) -> None:
     register(
         city.database,
-        Registry(
-            participants=(ParticipantRow(code, name, ParticipantKind.OPERATOR, Sector.TRANSIT),),
-            terminals=(TerminalRow(TERMINALS[code], code, "bus"),),
+        since_ever(
+            ParticipantRow(code, name, ParticipantKind.OPERATOR, Sector.TRANSIT),
+            TerminalRow(TERMINALS[code], code, "bus"),
         ),
+        ACTION,
     )
 
 

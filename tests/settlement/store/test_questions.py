@@ -129,7 +129,9 @@ def test_where_a_record_is_never_changes(city: City, statement: str) -> None:
 def test_names_are_asked_for_by_key(city: City) -> None:
     held = load_registry(city.database)
     assert load_participants(city.database, {BUS, 31337}) == tuple(
-        each for each in held.participants if each.code == BUS
+        each.row for each in held.participants if each.row.code == BUS
     )
-    assert load_names(city.database, [("line", 1), ("station", 1)]) == held.names
+    assert load_names(city.database, [("line", 1), ("station", 1)]) == tuple(
+        each.row for each in held.names
+    )
     assert load_names(city.database, []) == ()
