@@ -7,6 +7,7 @@ terminals and the money to settlement. Beside the settlement folders a city fold
     terminals/<participant>.sqlite   the journal of a participant's collector
     terminals/load-host.sqlite       the log of the load host
     outbox/<participant>/*.ocb       signed batch files, as they were sent
+    outbox/load_host/*.ocl           signed files of the load host's log
 """
 
 import fcntl
@@ -214,9 +215,9 @@ class VirtualCity:
             self._load_log = LoadLog.open(path, issuer=issuer, on_step=self._on_step)
         return self._load_log
 
-    def outbox(self, participant: int) -> Path:
-        """The folder of a collector's batch files."""
-        folder = self.city.folder / "outbox" / str(participant)
+    def outbox(self, sender: int | str) -> Path:
+        """The folder of a collector's batch files, or of the load host's log."""
+        folder = self.city.folder / "outbox" / str(sender)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

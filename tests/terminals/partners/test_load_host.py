@@ -289,7 +289,9 @@ def damaged(entries: list[bytes], kind: str) -> Iterator[bytes]:
             yield entry[:40] + b"\xff" + entry[41:]
         elif kind == "damaged":
             funding = next(each for each in AllowedLoad.FIELDS if each.name == "funding")
-            spoilt = entry[: funding.offset] + b"\x77" + entry[funding.offset + 1 : AllowedLoad.SIZE]
+            spoilt = (
+                entry[: funding.offset] + b"\x77" + entry[funding.offset + 1 : AllowedLoad.SIZE]
+            )
             previous = entries[0][-layout.HASH_BYTES :]
             yield spoilt + hashlib.sha256(layout.TAG + previous + spoilt).digest()
         elif kind == "number_wrong":
