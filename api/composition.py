@@ -22,7 +22,12 @@ from api.settings import (
 from cardcore.applets.catalogue import application_named
 from cardcore.errors import KeyStateError
 from cardcore.issuing.products import SHIPPED, key_refs, shipped
-from cardcore.key_labels import application_label, maintenance_label, sender_label
+from cardcore.key_labels import (
+    application_label,
+    load_host_label,
+    maintenance_label,
+    sender_label,
+)
 from cardcore.keys import KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
 from cardcore.schemes import Scheme
 from hsm_sim.keys.in_process import InProcessKeyService
@@ -65,6 +70,7 @@ def city_key_refs(scheme: Scheme) -> tuple[KeyRef, ...]:
                 KeyRef(KeyUsage.DATA_ENCRYPTION, scheme.name, KEY_VERSION),
                 KeyRef(KeyUsage.FILE_MAINTENANCE, maintenance_label(scheme.name), KEY_VERSION),
                 *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
+                KeyRef(KeyUsage.FILE_SIGNING, load_host_label(scheme.name), KEY_VERSION),
                 *(
                     KeyRef(KeyUsage.FILE_SIGNING, sender_label(sender), KEY_VERSION)
                     for each in scheme.participants
