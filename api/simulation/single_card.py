@@ -20,6 +20,7 @@ from cardcore.layouts.transit import CardProperties, HolderInformation, PublicIn
 from cardcore.schemes import Scheme
 from terminals.device import NO_PSAM
 from terminals.journal.journal import Journal
+from terminals.journal.load_log import LoadLog
 from terminals.link.connection import CardConnection
 from terminals.partners.load_host import LoadHost
 from terminals.roles.load_kiosk import KIOSK
@@ -88,6 +89,8 @@ def load_card(
     with (
         tempfile.TemporaryDirectory(prefix="onecard-load-") as folder,
         Journal.open(Path(folder) / "kiosk.sqlite", sender=_KIOSK_PARTICIPANT) as journal,
+        LoadLog.open(Path(folder) / "loads.sqlite", issuer=scheme.issuer) as log,
     ):
-        kiosk = Terminal(KIOSK, device, journal, LoadHost(keys.service, scheme.name))
+        host = LoadHost(keys.service, scheme.name, log)
+        kiosk = Terminal(KIOSK, device, journal, host)
         return kiosk.tap(connection, request, now).outcome

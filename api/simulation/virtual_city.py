@@ -5,7 +5,9 @@ terminals and the money to settlement. Beside the settlement folders a city fold
 
     world/chips.sqlite               images of cards and PSAMs
     terminals/<participant>.sqlite   the journal of a participant's collector
+    terminals/load-host.sqlite       the log of the load host
     outbox/<participant>/*.ocb       signed batch files, as they were sent
+    outbox/load_host/*.ocl           signed files of the load host's log
 """
 
 import fcntl
@@ -40,6 +42,7 @@ from settlement.watching import OnStep, pass_by
 from terminals.device import NO_PSAM
 from terminals.errors import CardRemovedError
 from terminals.journal.journal import Journal
+from terminals.journal.load_log import LoadLog
 from terminals.link.connection import CardConnection, InProcessConnection
 from terminals.partners import PARTNERS, PSAM
 from terminals.partners.ports import Authoriser, PartnerSetting
@@ -105,6 +108,7 @@ class VirtualCity:
         self._journals: dict[int, Journal] = {}
         self._terminals: dict[tuple[str, str], Terminal] = {}
         self._partners: dict[str, Authoriser] = {}
+        self._load_log: LoadLog | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -127,6 +131,8 @@ class VirtualCity:
     def _close(self) -> None:
         for journal in self._journals.values():
             journal.close()
+        if self._load_log is not None:
+            self._load_log.close()
         self._drawer.close()
         self._lock.close()
 
@@ -200,9 +206,18 @@ class VirtualCity:
             )
         return self._journals[participant]
 
-    def outbox(self, participant: int) -> Path:
-        """The folder of a collector's batch files."""
-        folder = self.city.folder / "outbox" / str(participant)
+    def load_log(self) -> LoadLog:
+        """The log of the city's load host."""
+        if self._load_log is None:
+            path = self.city.folder / "terminals" / "load-host.sqlite"
+            path.parent.mkdir(exist_ok=True)
+            issuer = self._plan.scheme.issuer
+            self._load_log = LoadLog.open(path, issuer=issuer, on_step=self._on_step)
+        return self._load_log
+
+    def outbox(self, sender: int | str) -> Path:
+        """The folder of a collector's batch files, or of the load host's log."""
+        folder = self.city.folder / "outbox" / str(sender)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -241,7 +256,8 @@ class VirtualCity:
     def _partner(self, name: str) -> Authoriser:
         """One of each kind in a city: devices of one kind share what stands behind them."""
         if name not in self._partners:
-            setting = PartnerSetting(self._keys.service, self._plan.scheme.name)
+            scheme = self._plan.scheme
+            setting = PartnerSetting(self._keys.service, scheme.name, self.load_log())
             self._partners[name] = PARTNERS[name].start(setting)
         return self._partners[name]
 

@@ -6,6 +6,7 @@ field answers 6D00.
 """
 
 from cardcore.apdu import CommandApdu
+from cardcore.layouts.transit import FID_MASTER, PublicInformation, Sfi
 
 #: P1 of CIPHER DATA: a whole message with its initial value, ended by its MAC.
 _WHOLE_MAC = 0x05
@@ -21,6 +22,20 @@ def select(aid: bytes) -> CommandApdu:
     '00a4040008a00000063201010500'
     """
     return CommandApdu(0x00, 0xA4, 0x04, 0x00, aid, le=256)
+
+
+def select_master() -> CommandApdu:
+    """SELECT the master file."""
+    return CommandApdu(0x00, 0xA4, 0x00, 0x00, FID_MASTER.to_bytes(2, "big"), le=256)
+
+
+def read_chip_number() -> CommandApdu:
+    """READ BINARY of EF15 of the master file: issuer and number that all applications share.
+
+    >>> read_chip_number().encode().hex()
+    '00b095001e'
+    """
+    return CommandApdu(0x00, 0xB0, 0x80 | Sfi.PUBLIC, 0x00, le=PublicInformation.SIZE)
 
 
 def internal_authenticate(key_id: int, challenge: bytes) -> CommandApdu:

@@ -12,12 +12,15 @@ from enum import Enum, auto
 from cardcore.apdu import StatusWord
 from cardcore.applets.catalogue import application_named
 from cardcore.crypto import suite_algorithm
+from cardcore.errors import DecodeError
 from cardcore.layouts.transit import (
     LogRecord,
     TransitRecord,
     TransitStatus,
     TripRecord,
 )
+from cardcore.records.kinds import Funding
+from cardcore.records.payloads import NO_TERMINAL, LoadPayload, decode_payload
 from cardcore.records.record import (
     COUNTER_NOT_READ,
     RecordFlag,
@@ -37,7 +40,6 @@ from terminals.taps import TapOutcome, TapRequest
 SECOND_TRY_SECONDS_MAX = 120
 #: Types that count with the online counter (圈存, 圈提, 修改透支限额); all others are offline.
 ONLINE_TYPES = frozenset({0x01, 0x02, 0x03, 0x07})
-NO_TERMINAL = "0" * 12
 
 _SELECT_REFUSALS: dict[int, TapOutcome] = {
     StatusWord.FUNCTION_NOT_SUPPORTED: TapOutcome.CARD_BLOCKED,
@@ -89,6 +91,27 @@ def asked_purses(role: DeviceRole, device: Device, request: TapRequest) -> tuple
         for application in map(application_named, names)
         for aid in application.aids
     )
+
+
+def check_payload(role: DeviceRole, request: TapRequest) -> None:
+    """That the payload is one of the role's kind. `ValueError` that says what is wrong with it."""
+    try:
+        payload = decode_payload(role.kind, request.payload)
+    except DecodeError as error:
+        raise ValueError(f"request {request.request_id}: {error}") from error
+    if isinstance(payload, LoadPayload):
+        names_debit = payload.debit_terminal != NO_TERMINAL and payload.debit_serial > 0
+        if names_debit is not (payload.funding is Funding.REFUND):
+            raise ValueError(
+                f"request {request.request_id}: a refund names the debit it gives back, "
+                "terminal and serial, and no other load does"
+            )
+
+
+def funding_of(request: TapRequest) -> LoadPayload:
+    """Whose money a load is; cash where the request does not say."""
+    payload = decode_payload(RecordKind.LOAD, request.payload)
+    return payload if isinstance(payload, LoadPayload) else LoadPayload(Funding.CASH)
 
 
 def refuse_selection(sw: int) -> TapOutcome:

@@ -29,7 +29,7 @@ from terminals.tap.actions import (
     ToCard,
     ToPsam,
 )
-from terminals.tap.decisions import asked_purses
+from terminals.tap.decisions import asked_purses, check_payload
 from terminals.tap.flow import State
 from terminals.tap.role import DeviceRole
 from terminals.tap.session import Session
@@ -119,7 +119,8 @@ class Terminal:
 
         A request that already has its answer gets it again without a word to the card. Faults of
         PSAM and journal are raised; what was open then is settled on the card's next visit.
-        `ValueError` for a request that names a purse the role does not take.
+        `ValueError` for a request that names a purse the role does not take, or has a payload that
+        its records do not carry.
         """
         key = RequestKey(
             request.request_id, request.content_hash(self._role.device_name, self.device.terminal)
@@ -129,6 +130,7 @@ class Terminal:
             return TapResult(TapOutcome.REQUEST_DIFFERS)
         if known is not None and known.outcome is not None:
             return TapResult(known.outcome, known.record)
+        check_payload(self._role, request)
         context = TapContext(
             role=self._role,
             purses=asked_purses(self._role, self.device, request),
