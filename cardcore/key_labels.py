@@ -42,6 +42,15 @@ def maintenance_label(city: str) -> str:
     return f"{city}-psam"
 
 
+def load_host_label(city: str) -> str:
+    """The keys under the log files of the city's load host.
+
+    >>> load_host_label("demo")
+    'demo-load-host'
+    """
+    return f"{city}-load-host"
+
+
 def sender_label(sender: int) -> str:
     """The keys under a sender's batch files.
 

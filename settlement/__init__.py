@@ -16,9 +16,10 @@ the pure rooms, the files of this folder. Read it in the order of one batch file
     facts/           the file's records as columns, by card bucket, and every TAC proven
     days/            which day is open, what a run is made of, what closing stores (pure)
     reconciliation/  one disposition a record, one priced gap a hole
-    sectors/         what each sector's rules say of a record (pure)
-    clearing/        what the buckets found, reduced to shares and totals (pure)
-    ledger/          double entry and net positions (pure)
+    sectors/         one rule a sector: explains fares, shares payments out (pure)
+    clearing/        what the buckets found, reduced to sums and totals (pure)
+    ledger/          accounts, what a decision moves, double entry, net positions (pure)
+    people/          who does what, when and why (pure)
     engine/          where the bucket tasks run; the output bytes are the same everywhere
     service/         load, decide, store: receive a file, run a clearing, close a day
     store/           the only place with SQL

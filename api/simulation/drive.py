@@ -20,7 +20,7 @@ from typing import Any
 from api.composition import CityKeys
 from api.simulation.plan import Plan, PlannedTap
 from api.simulation.virtual_city import SIMULATION, VirtualCity
-from cardcore.key_labels import sender_label
+from cardcore.key_labels import load_host_label, sender_label
 from cardcore.keys import KeyUsage
 from settlement.city import City
 from settlement.days.opening import DayAnswer
@@ -39,6 +39,7 @@ from terminals.journal.upload import (
     store_answer,
     write_batch,
 )
+from terminals.partners.load_host import LOAD_HOST
 from terminals.taps import TapOutcome, TapResult
 
 #: Told the stage and how many steps of it were done.
@@ -116,7 +117,10 @@ def _upload(
     on_progress: OnProgress,
     on_step: OnStep,
 ) -> None:
-    """Send what the collectors hold, in files of at most the permitted size."""
+    """Send what the collectors hold, in files of at most the permitted size; the load host's log
+    goes into the outbox beside theirs.
+    """
+    _write_load_log(world, keys, now)
     for participant in world.participants():
         journal = world.journal(participant)
         newest = keys.key_to_make(KeyUsage.FILE_SIGNING, sender_label(participant))
@@ -145,6 +149,20 @@ def _upload(
                 settled=answer.answer in {FileAnswer.ACCEPTED, FileAnswer.ALREADY_RECEIVED},
             )
             on_progress(FILES, 1)
+
+
+def _write_load_log(world: VirtualCity, keys: CityKeys, now: datetime) -> None:
+    log, label = world.load_log(), load_host_label(world.city.scheme.name)
+    newest = keys.key_to_make(KeyUsage.FILE_SIGNING, label)
+    while log.plan_file(key_version=newest.ref.version, now=now) is not None:
+        pass
+    signers = {
+        each.ref.version: each for each in keys.service.describe_keys(KeyUsage.FILE_SIGNING, label)
+    }
+    for first_number, key_version in log.files():
+        signer = signers[key_version]
+        sign = partial(keys.service.sign, signer.ref)
+        log.write_file(first_number, sign, world.outbox(LOAD_HOST), signer.algorithm)
 
 
 def _settle(

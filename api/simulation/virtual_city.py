@@ -5,7 +5,9 @@ terminals and the money to settlement. Beside the settlement folders a city fold
 
     world/chips.sqlite               images of cards and PSAMs
     terminals/<participant>.sqlite   the journal of a participant's collector
+    terminals/load-host.sqlite       the log of the load host
     outbox/<participant>/*.ocb       signed batch files, as they were sent
+    outbox/load_host/*.ocl           signed files of the load host's log
 """
 
 import fcntl
@@ -37,13 +39,15 @@ from settlement.registry.book import since_ever
 from settlement.registry.rows import NameRow, SenderRow, TerminalRow
 from settlement.service.registering import register_rows
 from settlement.watching import OnStep, pass_by
+from terminals.device import NO_PSAM
 from terminals.errors import CardRemovedError
 from terminals.journal.journal import Journal
+from terminals.journal.load_log import LoadLog
 from terminals.link.connection import CardConnection, InProcessConnection
 from terminals.partners import PARTNERS, PSAM
 from terminals.partners.ports import Authoriser, PartnerSetting
 from terminals.roles import ROLES
-from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
+from terminals.tap.terminal import Identity, Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapRequest, TapResult
 
 _DEBIT_FOR_PURCHASE = 0x54
@@ -104,6 +108,7 @@ class VirtualCity:
         self._journals: dict[int, Journal] = {}
         self._terminals: dict[tuple[str, str], Terminal] = {}
         self._partners: dict[str, Authoriser] = {}
+        self._load_log: LoadLog | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -126,6 +131,8 @@ class VirtualCity:
     def _close(self) -> None:
         for journal in self._journals.values():
             journal.close()
+        if self._load_log is not None:
+            self._load_log.close()
         self._drawer.close()
         self._lock.close()
 
@@ -181,10 +188,13 @@ class VirtualCity:
             place=Place(tap.line, tap.station, tap.vehicle),
             business_day=self._plan.scheme.business_day(tap.time),
         )
-        if not tap.torn:
-            return terminal.tap(self._card_in_field(tap.card), request, tap.time)
-        terminal.tap(TornAtDebit(self._card_in_field(tap.card)), request, tap.time)
-        return terminal.tap(self._card_in_field(tap.card), request, tap.time + SECOND_TRY)
+        moment = tap.time
+        if tap.torn:
+            terminal.tap(TornAtDebit(self._card_in_field(tap.card)), request, moment)
+            moment += SECOND_TRY
+        result = terminal.tap(self._card_in_field(tap.card), request, moment)
+        terminal.sign_records()
+        return result
 
     def journal(self, participant: int) -> Journal:
         """The journal of a participant's collector."""
@@ -196,9 +206,18 @@ class VirtualCity:
             )
         return self._journals[participant]
 
-    def outbox(self, participant: int) -> Path:
-        """The folder of a collector's batch files."""
-        folder = self.city.folder / "outbox" / str(participant)
+    def load_log(self) -> LoadLog:
+        """The log of the city's load host."""
+        if self._load_log is None:
+            path = self.city.folder / "terminals" / "load-host.sqlite"
+            path.parent.mkdir(exist_ok=True)
+            issuer = self._plan.scheme.issuer
+            self._load_log = LoadLog.open(path, issuer=issuer, on_step=self._on_step)
+        return self._load_log
+
+    def outbox(self, sender: int | str) -> Path:
+        """The folder of a collector's batch files, or of the load host's log."""
+        folder = self.city.folder / "outbox" / str(sender)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -237,7 +256,8 @@ class VirtualCity:
     def _partner(self, name: str) -> Authoriser:
         """One of each kind in a city: devices of one kind share what stands behind them."""
         if name not in self._partners:
-            setting = PartnerSetting(self._keys.service, self._plan.scheme.name)
+            scheme = self._plan.scheme
+            setting = PartnerSetting(self._keys.service, scheme.name, self.load_log())
             self._partners[name] = PARTNERS[name].start(setting)
         return self._partners[name]
 

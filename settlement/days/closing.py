@@ -38,7 +38,7 @@ class ClosedDay:
 
 
 @dataclass(frozen=True, slots=True)
-class OfficeState:
+class ClearingState:
     """What the store holds at the moment of deciding."""
 
     last_closed: ClosedDay | None
@@ -63,7 +63,7 @@ class ClosePlan:
 def plan_close(
     report: RunReport,
     inputs: RunInputs,
-    state: OfficeState,
+    state: ClearingState,
     closed_at: datetime,
     closed_by: Actor | None,
 ) -> ClosePlan:
@@ -118,7 +118,7 @@ def encode_seal(plan: ClosePlan) -> bytes:
     return canonical_json({"document": plan.document, "seal": plan.day.seal}) + b"\n"
 
 
-def is_current(inputs: RunInputs, state: OfficeState) -> bool:
+def is_current(inputs: RunInputs, state: ClearingState) -> bool:
     """Whether a run still stands on the last closed day and exactly the files ready now."""
     last_run = None if state.last_closed is None else state.last_closed.run_id
     ready = tuple(row.file.content_hash for row in state.ready)

@@ -51,6 +51,15 @@ def file_number(content_hash: str) -> int:
     return int(content_hash[:16], 16)
 
 
+def file_prefix(number: int) -> str:
+    """How the hash of the batch file begins that decisions and reviews name so.
+
+    >>> file_prefix(255)
+    '00000000000000ff'
+    """
+    return f"{number:016x}"
+
+
 def write_registry(
     terminals: Sequence[Dated[TerminalRow]], hotlist: Sequence[Dated[HotlistRow]], folder: Path
 ) -> tuple[tuple[str, str], ...]:

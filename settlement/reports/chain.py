@@ -20,6 +20,7 @@ from cardcore.records.record import TransactionRecord
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Reason
+from settlement.reconciliation.inputs import file_prefix
 from settlement.reports.places import read_record
 from settlement.reports.wording import Chain, Neighbour
 from settlement.service.computation import decisions_path
@@ -63,7 +64,7 @@ class _Reader:
         return self.read[seen]
 
     def _read(self, seen: _Seen) -> Neighbour | None:
-        for line in load_file_lines(self.city.database, [f"{seen.file:016x}"]):
+        for line in load_file_lines(self.city.database, [file_prefix(seen.file)]):
             record = read_record(self.city, line.file.content_hash, seen.row)
             if record is not None and record.id == seen.record_id:
                 before_fen, after_fen = record.balance_before_fen, record.balance_after_fen

@@ -52,8 +52,8 @@ def _receive(
     batch = prove_file(data, claim, public_key, now)
     if isinstance(batch, Acknowledgement):
         return batch
-    header = batch.header
-    known = load_history(city.database, batch.content_hash, header.sender, header.sequence)
+    serials = serial_runs(batch.records)
+    known = load_history(city.database, batch, serials)
     candidate = place_file(batch, len(data), known, now)
     if isinstance(candidate, Acknowledgement):
         return candidate
@@ -62,7 +62,6 @@ def _receive(
     write_durable(city.raw_path(batch.content_hash), data)
     on_step("raw_kept")
     facts = keep_facts(city, batch, proof.packed)
-    serials = serial_runs(batch.records)
     on_step("facts_kept")
 
     def place(history: FileHistory) -> StoredFile | Acknowledgement:
@@ -71,7 +70,7 @@ def _receive(
         on_step("row_decided")
         return decided
 
-    answer = add_file(city.database, place, candidate, facts, serials)
+    answer = add_file(city.database, place, batch, facts, serials)
     on_step("row_kept")
     return answer
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cardcore.keys import KeyService, ProofReason
 from cardcore.records.batch import read_records
 from settlement.city import City
-from settlement.days.closing import OfficeState
+from settlement.days.closing import ClearingState
 from settlement.dispositions import Reason
 from settlement.durable import make_folder, sync_folder
 from settlement.errors import StoredBytesError
@@ -31,7 +31,7 @@ from settlement.facts.proof import Proof, prove_records
 from settlement.intake.answers import FileRow
 from settlement.people.actions import Action, Actor
 from settlement.reconciliation.bucket import WAITING
-from settlement.reconciliation.inputs import file_number
+from settlement.reconciliation.inputs import file_number, file_prefix
 from settlement.registry.book import Dated, since_ever
 from settlement.registry.rows import TerminalRow
 from settlement.service.runs import hash_of, proven_bytes, proven_facts
@@ -63,7 +63,7 @@ class _Question:
 
 
 def keep_review(
-    city: City, office: OfficeState, key_service: KeyService, by: Actor, now: datetime
+    city: City, state: ClearingState, key_service: KeyService, by: Actor, now: datetime
 ) -> str | None:
     """Ask again about everything that waits, and keep what can be judged now. Keys that show
     themselves are registered by whoever asks.
@@ -71,7 +71,7 @@ def keep_review(
     Returns the SHA-256 of the kept review, None when there is nothing in it. Raises what the port
     raises, with nothing changed, and `StoredBytesError` when something kept is damaged.
     """
-    questions, action = tuple(_questions(city, office)), Action(by, now, SHOWN)
+    questions, action = tuple(_questions(city, state)), Action(by, now, SHOWN)
     while True:
         known = load_tac_keys(city.database)
         answered = [(each, _answers(city, each, key_service, action)) for each in questions]
@@ -150,8 +150,8 @@ def _answers(
     return np.frombuffer(prove_in_city(city, records, key_service, action).answers, np.uint8)
 
 
-def _questions(city: City, office: OfficeState) -> Iterator[_Question]:
-    for row in office.ready:
+def _questions(city: City, state: ClearingState) -> Iterator[_Question]:
+    for row in state.ready:
         if any(fact.unjudged_count for fact in row.facts):
             paths = [
                 fact.path
@@ -159,7 +159,7 @@ def _questions(city: City, office: OfficeState) -> Iterator[_Question]:
                 if kept.unjudged_count
             ]
             yield _Question(row, _unjudged_rows(city, paths))
-    yield from _waiting(city, office)
+    yield from _waiting(city, state)
 
 
 def _unjudged_rows(city: City, paths: Sequence[str]) -> Rows:
@@ -170,17 +170,21 @@ def _unjudged_rows(city: City, paths: Sequence[str]) -> Rows:
         return found.fetchnumpy()["row"].astype(np.int64)
 
 
-def _waiting(city: City, office: OfficeState) -> Iterator[_Question]:
+def _waiting(city: City, state: ClearingState) -> Iterator[_Question]:
     """Suspended records of closed days, by file."""
-    paths = _waiting_paths(city, office)
+    paths = _waiting_paths(city, state)
     if not paths:
         return
     terminals: dict[int, list[Dated[TerminalRow]]] = {}
     for each in load_registry(city.database).terminals:
         terminals.setdefault(int(each.row.terminal, 16), []).append(each)
-    files = {file_number(row.file.content_hash): row for row in load_files(city.database)}
     with columnar.connect(city.folder) as connection:
         waiting = connection.execute(_WAITING, {"paths": paths}).fetchall()
+    named = sorted({file for file, *_ in waiting})
+    files = {
+        file_number(row.file.content_hash): row
+        for row in load_files(city.database, [file_prefix(file) for file in named])
+    }
     asked: dict[int, list[int]] = {}
     registered: dict[int, list[int]] = {}
     for file, row, reason, terminal, operator, time in waiting:
@@ -200,9 +204,9 @@ def _owner(rows: Sequence[Dated[TerminalRow]], day: date) -> int | None:
     return next((each.row.participant for each in rows if each.holds_on(day)), None)
 
 
-def _waiting_paths(city: City, office: OfficeState) -> list[str]:
+def _waiting_paths(city: City, state: ClearingState) -> list[str]:
     """The lists of waiting records that the last closed day left; none on most days."""
-    day = office.last_closed
+    day = state.last_closed
     run = None if day is None else load_run(city.database, day.run_id)
     if run is None:
         return []

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select, Table, delete, func, select
 
 from settlement.clearing.tally import DiscountRow
-from settlement.days.closing import ClosedDay, ClosePlan, OfficeState
+from settlement.days.closing import ClearingState, ClosedDay, ClosePlan
 from settlement.days.run import GapRow, StoredRun
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Posting
 from settlement.ledger.positions import Position
@@ -33,14 +33,14 @@ from settlement.store.tables import (
 )
 
 
-def load_office(database: Database) -> OfficeState:
+def load_clearing_state(database: Database) -> ClearingState:
     """What a clearing run or a close starts from, all of one moment."""
     with database.read() as connection:
-        return _office(connection)
+        return _clearing_state(connection)
 
 
 def close_day(
-    database: Database, plan: Callable[[OfficeState], ClosePlan | None]
+    database: Database, plan: Callable[[ClearingState], ClosePlan | None]
 ) -> ClosePlan | None:
     """Decide under the write lock and keep the whole plan, or nothing when there is none.
 
@@ -48,7 +48,7 @@ def close_day(
     """
 
     def decide(connection: Connection) -> ClosePlan | None:
-        decided = plan(_office(connection))
+        decided = plan(_clearing_state(connection))
         if decided is not None:
             _keep_day(connection, decided)
         return decided
@@ -228,9 +228,9 @@ def _keep_day(connection: Connection, plan: ClosePlan) -> None:
     )
 
 
-def _office(connection: Connection) -> OfficeState:
+def _clearing_state(connection: Connection) -> ClearingState:
     days = _closed_days(connection)
-    return OfficeState(
+    return ClearingState(
         last_closed=days[-1] if days else None,
         ready=ready_files(connection),
         ledger_end=_ledger_end(connection),

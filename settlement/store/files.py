@@ -24,6 +24,8 @@ from sqlalchemy import (
     update,
 )
 
+from cardcore.records.batch import Batch, BatchHeader
+from cardcore.records.record import VERSION
 from settlement.intake.answers import (
     Acknowledgement,
     FactFileRow,
@@ -52,16 +54,16 @@ class Refusal:
     acknowledgement: Acknowledgement
 
 
-def load_history(database: Database, content_hash: str, sender: int, sequence: int) -> FileHistory:
-    """What is known that bears on one file."""
+def load_history(database: Database, batch: Batch, serials: Sequence[SerialRun]) -> FileHistory:
+    """What is known that bears on one file, which holds these serials of its terminals."""
     with database.read() as connection:
-        return _history(connection, content_hash, sender, sequence)
+        return _history(connection, batch, serials)
 
 
 def add_file(
     database: Database,
     place: Callable[[FileHistory], StoredFile | Acknowledgement],
-    candidate: StoredFile,
+    batch: Batch,
     facts: Sequence[FactFileRow],
     serials: Sequence[SerialRun],
 ) -> Acknowledgement:
@@ -72,9 +74,7 @@ def add_file(
     """
 
     def decide(connection: Connection) -> Acknowledgement:
-        decided = place(
-            _history(connection, candidate.content_hash, candidate.sender, candidate.sequence)
-        )
+        decided = place(_history(connection, batch, serials))
         if isinstance(decided, Acknowledgement):
             return decided
         _keep_file(connection, decided, facts, serials)
@@ -294,9 +294,10 @@ def _by_hash(rows: tuple[FileRow, ...]) -> tuple[FileRow, ...]:
     return tuple(sorted(rows, key=lambda row: row.file.content_hash))
 
 
-def _history(connection: Connection, content_hash: str, sender: int, sequence: int) -> FileHistory:
+def _history(connection: Connection, batch: Batch, serials: Sequence[SerialRun]) -> FileHistory:
+    sender, sequence = batch.header.sender, batch.header.sequence
     same_content = connection.execute(
-        select(*_STORED).where(FILES.c.content_hash == content_hash)
+        select(*_STORED).where(FILES.c.content_hash == batch.content_hash)
     ).mappings()
     first = same_content.one_or_none()
     same_sequence = connection.execute(
@@ -306,7 +307,35 @@ def _history(connection: Connection, content_hash: str, sender: int, sequence: i
         same_content=_stored_file(first) if first is not None else None,
         same_sequence=same_sequence,
         missing=_missing_below(connection, sender, sequence),
+        went_back=_went_back(connection, batch.header, serials),
     )
+
+
+def _went_back(
+    connection: Connection, header: BatchHeader, serials: Sequence[SerialRun]
+) -> tuple[str, int] | None:
+    """The first terminal of a file of an old version whose new program has sent lower serials. Only
+    files of the same sender count: nobody else can lock a terminal out.
+    """
+    if header.version == VERSION:
+        return None
+    last = {each.terminal: each.last_serial for each in serials}
+    for asked in _portions(sorted(last)):
+        newer = connection.execute(
+            select(FILE_TERMINALS.c.terminal, func.min(FILE_TERMINALS.c.first_serial))
+            .join(FILES, FILES.c.content_hash == FILE_TERMINALS.c.content_hash)
+            .where(
+                FILES.c.sender == header.sender,
+                FILES.c.version == VERSION,
+                FILE_TERMINALS.c.terminal.in_(asked),
+            )
+            .group_by(FILE_TERMINALS.c.terminal)
+            .order_by(FILE_TERMINALS.c.terminal)
+        )
+        for terminal, first_serial in newer:
+            if first_serial < last[terminal]:
+                return terminal, first_serial
+    return None
 
 
 def _missing_below(

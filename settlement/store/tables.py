@@ -90,6 +90,7 @@ FILES = Table(
     Column("debit_fen", BigInteger, nullable=False),
     Column("load_fen", BigInteger, nullable=False),
     Column("hash_total", String(16), nullable=False),  # 64 bits unsigned, hexadecimal
+    Column("version", Integer, nullable=False),  # of the file and its records
     Column("answer", Integer, nullable=False),  # the answer first given
     Column("missing", Text, nullable=False),  # holes named in that answer, as JSON
     Column("row_hash", HASH, nullable=False),  # over every column above

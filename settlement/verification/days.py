@@ -15,7 +15,7 @@ from typing import Any
 
 from settlement.city import City
 from settlement.clearing.tally import DiscountRow
-from settlement.days.closing import ClosedDay, ClosePlan, OfficeState, encode_seal, plan_close
+from settlement.days.closing import ClearingState, ClosedDay, ClosePlan, encode_seal, plan_close
 from settlement.days.run import GapRow, RunInputs, StoredRun
 from settlement.engine import Engine, WorkerLostError
 from settlement.ledger.accounts import Account, AccountKind
@@ -46,7 +46,7 @@ def verify_days(
     for done, day in enumerate(days):
         on_progress("days", done, len(days))
         posted = tuple(each for each in entries if each.settlement_day <= day.settlement_day)
-        state = OfficeState(previous, (), end, _registry_end(day, changes))
+        state = ClearingState(previous, (), end, _registry_end(day, changes))
         plan = _plan_again(city, day, state, posted, engine, scratch, findings)
         of_day = [each for each in posted if each.settlement_day == day.settlement_day]
         if plan is not None:
@@ -69,7 +69,7 @@ def _registry_end(day: ClosedDay, changes: Sequence[Change]) -> RegistryEnd:
 def _plan_again(
     city: City,
     day: ClosedDay,
-    state: OfficeState,
+    state: ClearingState,
     posted: Sequence[Entry],
     engine: Engine,
     scratch: Path,

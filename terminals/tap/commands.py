@@ -1,6 +1,7 @@
 """The commands a terminal sends to card and PSAM, and their answers taken apart.
 
-Decides the bytes of each command (reference JR/T 0025 purse commands, JT/T 978 files). Leaves
+Decides the bytes of each command (reference JR/T 0025 purse commands, JT/T 978 files) but for
+SELECT, which every dialogue needs (`dialogue.commands`). Leaves
 their order to `flow` and their meaning to `session`. Every Le is exact, so that no card has to
 answer 6Cxx and no command is sent twice.
 """
@@ -34,15 +35,6 @@ _DEBIT_ANSWER = struct.Struct(">IH3sBB4s")
 _LOAD_ANSWER = struct.Struct(">IHBB4s4s")
 #: Some cards set the topmost bit of the balance; readers mask it.
 _BALANCE_MASK = 0x7FFFFFFF
-
-
-def select(aid: bytes) -> CommandApdu:
-    """SELECT an application by name.
-
-    >>> select(bytes.fromhex("A000000632010105")).encode().hex()
-    '00a4040008a00000063201010500'
-    """
-    return CommandApdu(0x00, 0xA4, 0x04, 0x00, aid, le=256)
 
 
 def read_properties() -> CommandApdu:

@@ -25,6 +25,7 @@ from settlement.people.actions import Action, Actor
 from settlement.registry.book import AnyDated, since_ever
 from settlement.registry.rows import NameRow, SenderRow, TerminalRow
 from settlement.store.registry import register
+from tests.support.records import a_bus_ride, a_load
 
 SCHEME = SCHEMES["shenzhen"]
 
@@ -38,46 +39,6 @@ BUS, METRO, AGENT = 101, 201, 900
 SENDER, OTHER_SENDER, STRANGER = 7, 8, 9
 BUS_TERMINAL, METRO_TERMINAL, KIOSK = "0000000000b1", "0000000000a1", "0000000000c1"
 _SUITE = SUITES[Algorithm.PBOC_3DES]
-_DEBIT = records.TransactionRecord(
-    kind=records.RecordKind.PURCHASE,
-    sector=records.Sector.TRANSIT,
-    flags=records.RecordFlag(0),
-    issuer=SCHEME.issuer,
-    card_number="0" * 20,
-    card_kind=1,
-    concession=records.Concession.ADULT,
-    balance_before_fen=0,
-    balance_after_fen=0,
-    online_counter=records.COUNTER_NOT_READ,
-    amount_fen=0,
-    transaction_type=records.TransactionType.COMPOSITE,
-    terminal=BUS_TERMINAL,
-    psam_sequence=0,
-    time=MORNING,
-    offline_counter=0,
-    tariff_fen=200,
-    psam="0" * 20,
-    terminal_serial=0,
-    operator=BUS,
-    line=0,
-    station=0,
-    vehicle=0,
-    business_day=DAY,
-    entry_terminal="0" * 12,
-    entry_time=None,
-    entry_station=0,
-    previous_type=0,
-    previous_counter=0,
-    previous_amount_fen=0,
-    previous_terminal="0" * 12,
-    previous_time=None,
-    tariff_version=1,
-    hotlist_version=0,
-    algorithm=Algorithm.PBOC_3DES,
-    key_version=1,
-    key_index=1,
-    tac=bytes(4),
-)
 
 
 def signing_ref(sender: int) -> KeyRef:
@@ -188,6 +149,7 @@ class Street:
             created_at=self.now,
             record_count=len(taps),
             register_count=len(registers),
+            version=taps[0][0] if taps else records.VERSION,
         )
         keys: KeyService = key_service()
         return batch.encode_batch(
@@ -211,16 +173,12 @@ class StreetCard:
         before = self.balance_fen
         self.balance_fen += amount_fen
         record = self._record(
-            kind=records.RecordKind.LOAD,
-            sector=records.Sector.CARD_SERVICE,
-            balance_before_fen=before,
-            online_counter=self.online_counter,
-            offline_counter=records.COUNTER_NOT_READ,
-            amount_fen=amount_fen,
-            tariff_fen=amount_fen,
-            transaction_type=records.TransactionType.LOAD,
-            terminal=KIOSK,
-            operator=AGENT,
+            a_load(
+                balance_before_fen=before,
+                online_counter=self.online_counter,
+                amount_fen=amount_fen,
+                tariff_fen=amount_fen,
+            )
         )
         self.online_counter += 1
         return record
@@ -237,19 +195,21 @@ class StreetCard:
             "amount_fen": fare_fen,
             "tariff_fen": tariff_fen,
         }
-        record = self._record(**(values | changes))
+        record = self._record(a_bus_ride(**(values | changes)))
         self.offline_counter += 1
         return record
 
-    def _record(self, **values: object) -> bytes:
-        record = replace(
-            _DEBIT,
-            card_number=self.number,
-            key_version=self.key_version,
-            time=self.street.tick(),
-            business_day=self.street.now.date(),
-            balance_after_fen=self.balance_fen,
-            **values,  # type: ignore[arg-type]
+    def _record(self, begun: records.TransactionRecord) -> bytes:
+        serial = self.street.next_serial(begun.terminal)
+        return prove(
+            replace(
+                begun,
+                card_number=self.number,
+                key_version=self.key_version,
+                time=self.street.tick(),
+                business_day=self.street.now.date(),
+                balance_after_fen=self.balance_fen,
+                terminal_serial=serial,
+                psam_sequence=serial,
+            )
         )
-        serial = self.street.next_serial(record.terminal)
-        return prove(replace(record, terminal_serial=serial, psam_sequence=serial))

@@ -66,6 +66,7 @@ def ask_authorise(tap: Learned) -> Action:
     return LoadQuestion(
         application=context.purses[tap.purse].application,
         card_number=face.card_number,
+        funding=decisions.funding_of(context.request),
         factor=face.factor,
         key_version=answer.key_version,
         random=answer.random,

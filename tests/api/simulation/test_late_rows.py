@@ -33,6 +33,7 @@ from settlement.engine.local import LocalEngine
 from settlement.store.days import load_closed_days
 from settlement.verification.verify import verify
 from settlement.watching import OnStep, pass_by
+from terminals.dialogue.commands import select
 from terminals.roles import ROLES
 from terminals.roles.load_kiosk import KIOSK
 from terminals.tap import commands
@@ -105,7 +106,7 @@ def log_of(folder: Path, card_number: str) -> list[LogRecord]:
     assert image is not None
     card = Card.from_image(image, bytes)
     card.reset()
-    exchange(card, commands.select(AID_PURSE))
+    exchange(card, select(AID_PURSE))
     count = 4
     return [
         LogRecord.decode(exchange(card, commands.read_log(number)).data)

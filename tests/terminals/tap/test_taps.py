@@ -15,21 +15,20 @@ from cardcore.records.record import COUNTER_NOT_READ, Concession, RecordFlag, Re
 from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.vault import KeyVault
+from terminals.dialogue.commands import select
 from terminals.errors import PsamFaultError
 from terminals.link.connection import InProcessConnection, Peer, decode_trace, exchange
-from terminals.partners.load_host import LoadHost
 from terminals.partners.ports import HostAnswer, LoadQuestion
 from terminals.roles.metro_gate import ENTRY_EXEMPT, EXIT_EXEMPT
 from terminals.tap import commands
 from terminals.tap.terminal import Terminal, read_psam
 from terminals.taps import Fare, Hotlist, TapOutcome
 from tests.terminals.equipment import (
-    KEYS,
-    LABEL,
     NOON,
     ROLES,
     a_card,
     a_device,
+    a_load_host,
     a_psam,
     a_request,
     a_terminal,
@@ -152,7 +151,7 @@ def test_degraded_gate_marks_the_record_only_when_the_sequence_was_broken(
 
 def _read(card: Card, command: CommandApdu) -> bytes:
     connection = InProcessConnection(card)
-    exchange(connection, commands.select(AID_PURSE))
+    exchange(connection, select(AID_PURSE))
     response: ResponseApdu = exchange(connection, command)
     assert response.ok
     return response.data
@@ -212,7 +211,7 @@ def test_load_host_refusals_are_outcomes_and_load_nothing(tmp_path: Path) -> Non
 
     class Doubting:
         def authorise(self, question: LoadQuestion) -> HostAnswer:
-            return LoadHost(KEYS, LABEL).authorise(replace(question, mac1=bytes(4)))
+            return a_load_host().authorise(replace(question, mac1=bytes(4)))
 
     class Misled:
         def authorise(self, _: LoadQuestion) -> HostAnswer:
@@ -224,8 +223,8 @@ def test_load_host_refusals_are_outcomes_and_load_nothing(tmp_path: Path) -> Non
     before = card.image()
     with an_open_journal(tmp_path) as journal:
         for host, outcome in (
-            (LoadHost(absent, LABEL), TapOutcome.HOST_UNAVAILABLE),
-            (LoadHost(KEYS, "elsewhere"), TapOutcome.CARD_KEY_UNKNOWN),
+            (a_load_host(absent), TapOutcome.HOST_UNAVAILABLE),
+            (a_load_host(city="elsewhere"), TapOutcome.CARD_KEY_UNKNOWN),
             (Doubting(), TapOutcome.CARD_FORGED),
             (Misled(), TapOutcome.CARD_REFUSED),
         ):
