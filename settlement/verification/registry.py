@@ -23,7 +23,11 @@ def verify_registry(city: City, findings: Findings) -> int:
     """Check the chain and every closed day's view of it; returns how many changes there are."""
     try:
         changes = load_changes(city.database)
-    except (RegistryRowError, ValueError, TypeError) as error:  # the last two: a day or moment is none
+    except (
+        RegistryRowError,
+        ValueError,
+        TypeError,
+    ) as error:  # the last two: a day or moment is none
         findings.add(Invariant.I8, "registry_changes", f"cannot be read: {error}")
         return 0
     broken = broken_link(changes)
