@@ -140,7 +140,11 @@ def test_a_changed_participant_is_found_by_verify(demo_folder: Path, tmp_path: P
     city = tmp_path / "city"
     shutil.copytree(demo_folder, city)
     with closing(sqlite3.connect(city / "control.sqlite")) as database:
-        database.execute("UPDATE participants SET role = 2 WHERE code = 501")
+        database.execute("DROP TRIGGER registry_changes_refuse_update")
+        database.execute(
+            "UPDATE registry_changes SET content = replace(content, '\"kind\":1', '\"kind\":2') "
+            "WHERE kind = 'participant' AND subject = '501'"
+        )
         database.commit()
     findings = run_json("verify", "--data", city, exit_code=1)["findings"]
     assert any("501" in each["text"] for each in findings)
