@@ -19,15 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardcore.records.batch import RECORDS_MAX
-from cardcore.records.record import (
-    COUNTER_NOT_READ,
-    FIELD,
-    RECORD_BYTES,
-    VERSION,
-    RecordKind,
-    Sector,
-    TransactionType,
-)
+from cardcore.records.kinds import RecordKind, Sector, TransactionType
+from cardcore.records.record import COUNTER_NOT_READ, FIELD, RECORD_BYTES, VERSION
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts

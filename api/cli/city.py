@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.session import ByOption, acting, open_office, open_to_read
+from api.cli.session import ByOption, acting, open_to_act, open_to_read
 from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
@@ -113,14 +113,14 @@ def keys(
     Exit 1 when one is not held as registered: records that name it are suspended until it is.
     """
     action = Action(acting(by), datetime.now(UTC), "onecard city keys --register")
-    with open_office(data) as office:
-        held = tac_keys(office.keys.service, office.city.scheme.name)
+    with open_to_act(data) as opened:
+        held = tac_keys(opened.keys.service, opened.city.scheme.name)
         if add:
             try:
-                register_rows(office.city, since_ever(*held), action)
+                register_rows(opened.city, since_ever(*held), action)
             except RegistryConflictError as error:
                 refuse(f"{error}; the key service holds other bytes. Nothing was registered.")
-        known = read_registry(office.city).tac_keys
+        known = read_registry(opened.city).tac_keys
     registered = [each.row for each in known if each.valid_to == FOREVER]
     sides = [{(row.label, row.version): row for row in side} for side in (registered, held)]
     rows = [

@@ -5,15 +5,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.session import (
-    ByOption,
-    EngineName,
-    EngineOption,
-    WorkersOption,
-    acting,
-    open_engine,
-    open_office,
-)
+from api.cli.session import ByOption, EngineOption, WorkersOption, acting, open_to_act
+from api.composition import EngineName, open_engine
 from api.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
@@ -55,13 +48,13 @@ def clear(
     Records that waited for a key or for their terminal's registration are judged again. 复核。
     """
     day, actor = _day(settlement_day, business_day), acting(by)
-    with open_office(data) as office, progress_bar("clearing 清分", 0) as advance:
+    with open_to_act(data) as opened, progress_bar("clearing 清分", 0) as advance:
         chosen, now = open_engine(workers, engine), datetime.now(UTC)
-        result = run_clearing(office.city, day, office.keys.service, chosen, now, actor)
+        result = run_clearing(opened.city, day, opened.keys.service, chosen, now, actor)
         advance()
         if isinstance(result, DayAnswer):
             refuse(f"{result.name}: {result.text}")
-        reviewed = review_size(office.city, result.run.review_sha256)
+        reviewed = review_size(opened.city, result.run.review_sha256)
     document = {
         "settlement_day": result.run.settlement_day,
         "run_id": result.run.run_id,
@@ -94,12 +87,12 @@ def close(
 ) -> None:
     """Close the open day: post, net, seal. A closed day never changes. 日终关闭。"""
     day, actor = _day(settlement_day, business_day), acting(by)
-    with open_office(data) as office:
+    with open_to_act(data) as opened:
         chosen, now = open_engine(workers, engine), datetime.now(UTC)
-        closed = close_day(office.city, day, office.keys.service, chosen, now, actor)
+        closed = close_day(opened.city, day, opened.keys.service, chosen, now, actor)
         if isinstance(closed, DayAnswer):
             refuse(f"{closed.name}: {closed.text}")
-        report = read_day(office.city, closed.settlement_day)
+        report = read_day(opened.city, closed.settlement_day)
     assert report is not None, closed
     if as_json:
         document = {name: getattr(closed, name) for name in closed.__slots__}

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.session import open_office, open_to_read
+from api.cli.session import open_to_act, open_to_read
 from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
@@ -42,12 +42,12 @@ def add(
         if not path.is_file():
             refuse(f"{path}: no such file, or not a plain one", EXIT_USAGE)
     answers = []
-    with open_office(data) as office, progress_bar("files 文件", len(paths)) as advance:
+    with open_to_act(data) as opened, progress_bar("files 文件", len(paths)) as advance:
         for path in paths:
             # One byte more than allowed is enough to be answered "too large".
             with path.open("rb") as file:
                 content = file.read(FILE_BYTES_MAX + 1)
-            answer = receive_file(office.city, content, office.keys.service, datetime.now(UTC))
+            answer = receive_file(opened.city, content, opened.keys.service, datetime.now(UTC))
             answers.append((path, answer))
             advance()
     refused = [path for path, answer in answers if not answer.answer.is_kept]

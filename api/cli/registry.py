@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.session import ByOption, acting, open_office, open_to_read
+from api.cli.session import ByOption, acting, open_to_act, open_to_read
 from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
@@ -79,8 +79,8 @@ def add(
     row = kind.make(values)
     first = _day("--from", valid_from) or civil_day(action.at)
     offered: AnyDated = Dated(row, first, _day("--to", valid_to) or FOREVER)
-    with open_office(data) as office:
-        decided = add_row(office.city, offered, action)
+    with open_to_act(data) as opened:
+        decided = add_row(opened.city, offered, action)
     _tell(decided, as_json=as_json)
 
 
@@ -100,8 +100,8 @@ def change(
     kind, action = _kind(noun), _action(by, why)
     values, last = _values(kind, fields), _day("--to", valid_to)
     first = _day("--from", valid_from) or civil_day(action.at)
-    with open_office(data) as office:
-        decided = change_row(office.city, (kind.name, subject), values, first, last, action)
+    with open_to_act(data) as opened:
+        decided = change_row(opened.city, (kind.name, subject), values, first, last, action)
     _tell(decided, as_json=as_json)
 
 
@@ -120,8 +120,8 @@ def end(
     """Let a row hold for the last time on a day. 终止。"""
     kind, action = _kind(noun), _action(by, why)
     last = _day("--on", on) or civil_day(action.at)
-    with open_office(data) as office:
-        decided = end_row(office.city, (kind.name, subject), last, action)
+    with open_to_act(data) as opened:
+        decided = end_row(opened.city, (kind.name, subject), last, action)
     _tell(decided, as_json=as_json)
 
 
@@ -177,8 +177,8 @@ def import_(
         content = file.read_bytes()
     except OSError as error:
         refuse(f"{file}: {error.strerror}", EXIT_USAGE)
-    with open_office(data) as office:
-        decided = import_sheet(office.city, kind, content, action)
+    with open_to_act(data) as opened:
+        decided = import_sheet(opened.city, kind, content, action)
     if isinstance(decided, Decided):
         _tell(decided, as_json=as_json)
         return

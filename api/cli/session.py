@@ -7,30 +7,19 @@ import os
 import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from api.composition import CityKeys, open_city_keys
+from api.composition import EngineName, OpenCity, open_city_keys
 from api.output import EXIT_USAGE, console_error, refuse
 from api.settings import KeyServiceKind, Settings, read_settings
 from api.simulation.virtual_city import SIMULATION
 from settlement.city import City, create_city, open_city
-from settlement.engine import Engine
-from settlement.engine.local import LocalEngine
 from settlement.errors import CityError
 from settlement.people.actions import Action, Actor, ActorError
-
-
-class EngineName(StrEnum):
-    """Where the tasks of a run are worked off."""
-
-    LOCAL = "local"  # processes on this machine
-
 
 EngineOption = Annotated[
     EngineName, typer.Option("--engine", help="Where runs are computed. 计算引擎。")
@@ -61,21 +50,7 @@ def acting(by: str | None) -> Actor:
         refuse(f"--by 经办人: {error}", EXIT_USAGE)
 
 
-def open_engine(workers: int, name: EngineName = EngineName.LOCAL) -> Engine:
-    """The engine of that name with so many workers; results never depend on either."""
-    assert name is EngineName.LOCAL, name
-    return LocalEngine(workers)
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """An open city and its keys."""
-
-    city: City
-    keys: CityKeys
-
-
-def _office(city: City, settings: Settings) -> Office:
+def _with_keys(city: City, settings: Settings) -> OpenCity:
     """Which keys are in use is said every time; a simulator says what it is."""
     kind, address = settings.key_service.kind, settings.key_service.address
     if kind is KeyServiceKind.IN_PROCESS:
@@ -83,15 +58,15 @@ def _office(city: City, settings: Settings) -> Office:
     else:
         where = f"key service 密钥服务 {kind}:{address}"
     console_error.print(f"{settings.environment}: {where}", style="dim", highlight=False)
-    return Office(city, open_city_keys(settings, city.scheme))
+    return OpenCity(city, open_city_keys(settings, city.scheme))
 
 
 @contextmanager
-def open_office(data: Path) -> Iterator[Office]:
+def open_to_act(data: Path) -> Iterator[OpenCity]:
     """The city in a folder; a folder without one ends the command with usage."""
     settings = read_settings()
     with _open(data, to_read=False) as city:
-        yield _office(city, settings)
+        yield _with_keys(city, settings)
 
 
 @contextmanager
@@ -115,7 +90,7 @@ def _open(data: Path, *, to_read: bool) -> City:
 
 
 @contextmanager
-def open_or_create_office(data: Path, scheme: str) -> Iterator[Office]:
+def open_or_create(data: Path, scheme: str) -> Iterator[OpenCity]:
     """The city in a folder, made when there is none. `CityError` for one of another scheme."""
     settings = read_settings()
     if (data / "city.json").exists():
@@ -128,4 +103,4 @@ def open_or_create_office(data: Path, scheme: str) -> Iterator[Office]:
         action = Action(SIMULATION, datetime.now(UTC), "a plan of this scheme")
         city = create_city(data, scheme, action)
     with city:
-        yield _office(city, settings)
+        yield _with_keys(city, settings)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cardcore.keys import Algorithm
-from cardcore.records.record import Sector
+from cardcore.records.kinds import Sector
 from cardcore.schemes import ParticipantKind
 from cardcore.text import Text
 from settlement.registry.columns import Column, Form, Number, Value, Words
@@ -19,7 +19,7 @@ from settlement.registry.columns import Column, Form, Number, Value, Words
 @dataclass(frozen=True, slots=True, order=True)
 class ParticipantRow:
     """A participant: `kind` is a number of `schemes.ParticipantKind`, `sector` one of
-    `records.Sector`.
+    `records.kinds.Sector`.
     """
 
     code: int

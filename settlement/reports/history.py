@@ -1,12 +1,12 @@
-"""One record's whole story (一条记录的来龙去脉): where it came from and where its money went.
+"""One record's whole history (一条记录的来龙去脉): where it came from and where its money went.
 
 Decides which steps there are and where their figures come from. What is asked for is the record's
 own: its files, the days that decided it, the accounts it moved; a larger city makes no longer
-story. Leaves finding the record to `settlement.reports.places`, its card's other records to
+history. Leaves finding the record to `settlement.reports.places`, its card's other records to
 `settlement.reports.chain`, the wording to `settlement.reports.wording`, the APDUs that made the
 record to whoever saw them, and the layout on screen or page to the caller. A record that came in
-more than once has one telling for each time; one that was decided again on a later day has every
-decision in its telling.
+more than once has one copy for each time; one that was decided again on a later day has every
+decision in its copy.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -29,12 +29,12 @@ from settlement.registry.book import Dated, Registry
 from settlement.reports.chain import find_chain
 from settlement.reports.places import Place, find_places
 from settlement.reports.wording import (
+    CopyHistory,
     Decision,
     Judgement,
-    Story,
-    Telling,
+    RecordHistory,
+    describe_copy,
     record_postings,
-    tell,
 )
 from settlement.service.computation import decisions_path
 from settlement.service.gathering import still_made_of
@@ -68,19 +68,19 @@ class _Verdict:
     proof: ProofReason | None
 
 
-def explain(city: City, record_id: str) -> Story:
-    """The story of a record, by its id `<terminal, 12 hexadecimal digits>-<serial>`.
+def explain(city: City, record_id: str) -> RecordHistory:
+    """The history of a record, by its id `<terminal, 12 hexadecimal digits>-<serial>`.
 
-    There is no telling when no kept file holds such a record. Raises `ValueError` when the text
+    There is no copy when no kept file holds such a record. Raises `ValueError` when the text
     is no record id, and `StoredBytesError` when a file that holds the record is damaged.
     """
     terminal, serial = parse_record_id(record_id)
     with columnar.connect(city.folder) as connection:
-        tellings = [
-            _tell(connection, city, place)
+        copies = [
+            _copy_history(connection, city, place)
             for place in find_places(connection, city, terminal, serial)
         ]
-    return Story(f"{terminal}-{serial:08d}", tuple(sorted(tellings, key=_accepted_first)))
+    return RecordHistory(f"{terminal}-{serial:08d}", tuple(sorted(copies, key=_accepted_first)))
 
 
 def parse_record_id(text: str) -> tuple[str, int]:
@@ -95,13 +95,13 @@ def parse_record_id(text: str) -> tuple[str, int]:
     return terminal, int(serial)
 
 
-def _accepted_first(telling: Telling) -> tuple[bool, str, int]:
-    decision = telling.decision
+def _accepted_first(copy: CopyHistory) -> tuple[bool, str, int]:
+    decision = copy.decision
     accepted = decision is not None and decision.disposition is Disposition.ACCEPTED
-    return not accepted, telling.content_hash, telling.row
+    return not accepted, copy.content_hash, copy.row
 
 
-def _tell(connection: duckdb.DuckDBPyConnection, city: City, place: Place) -> Telling:
+def _copy_history(connection: duckdb.DuckDBPyConnection, city: City, place: Place) -> CopyHistory:
     verdicts = tuple(_verdicts(connection, city, place))
     judgements = tuple(_judgements(city, place, verdicts))
     registry, chain = Registry(), None
@@ -110,7 +110,7 @@ def _tell(connection: duckdb.DuckDBPyConnection, city: City, place: Place) -> Te
         if verdicts and place.record.kind.moves_purse:
             folders = [each.run.folder for each in verdicts]
             chain = find_chain(connection, city, place.record, place.bucket, folders)
-    return tell(
+    return describe_copy(
         file=place.file,
         row=place.row,
         proof=place.proof,
@@ -207,7 +207,7 @@ def _entries(
 
 
 def _names(city: City, record: TransactionRecord, judgements: Sequence[Judgement]) -> Registry:
-    """The part of the registry that the story of a record names."""
+    """The part of the registry that the history of a record names."""
     paid = {entry.participant for each in judgements for entry in each.entries}
     codes = {record.operator, *(each for each in paid if each is not None)}
     keys = [(kind, code) for kind in _PLACES if (code := getattr(record, kind))]

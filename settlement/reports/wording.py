@@ -1,4 +1,4 @@
-"""The wording of a record's story, in Chinese and English, and the figures behind each sentence.
+"""The wording of a record's history, in Chinese and English, and the figures behind each sentence.
 
 Decides what is said of a record from what is known of it (pure). Leaves finding that out to
 `settlement.reports.history`.
@@ -29,11 +29,10 @@ from settlement.sectors.rules import Payment
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a story. `data` holds the figures behind the words."""
+    """One step of a history. `data` holds the figures behind the words."""
 
     name: str
-    text_zh: str
-    text_en: str
+    text: Text
     data: Mapping[str, Sealable]
 
 
@@ -97,8 +96,8 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """The story of one copy of a record: the file and row it stands in, and what became of it.
+class CopyHistory:
+    """The history of one copy of a record: the file and row it stands in, and what became of it.
 
     `record` is None when a field of it is damaged, `decision`, the latest one, while no run has
     seen it.
@@ -112,11 +111,11 @@ class Telling:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class RecordHistory:
     """Everything known of a record id, the accepted copy first; empty when it was never seen."""
 
     record_id: str
-    tellings: tuple[Telling, ...]
+    copies: tuple[CopyHistory, ...]
 
 
 _KINDS = {
@@ -154,7 +153,7 @@ _PROOFS = {
 assert set(_PROOFS) == set(ProofReason)
 
 
-def tell(
+def describe_copy(
     *,
     file: FileLine,
     row: int,
@@ -163,9 +162,9 @@ def tell(
     registry: Registry,
     judgements: Sequence[Judgement],
     chain: Chain | None,
-) -> Telling:
-    """The story of one copy, step by step in the order in which things happened. What its card did
-    before and after is known once a run has seen it: `chain` is None until then.
+) -> CopyHistory:
+    """The history of one copy, step by step in the order in which things happened. What its card
+    did before and after is known once a run has seen it: `chain` is None until then.
     """
     steps = [_tap(record, registry), _file(file, row), _proof(proof, record)]
     if record is not None and chain is not None:
@@ -185,12 +184,12 @@ def tell(
         if each.day is not None:
             steps.append(_seal(each.day))
         decided = each.decision
-    return Telling(file.file.content_hash, row, record, decided, tuple(steps))
+    return CopyHistory(file.file.content_hash, row, record, decided, tuple(steps))
 
 
 def _tap(record: TransactionRecord | None, registry: Registry) -> Step:
     if record is None:
-        return Step("tap", "记录有损坏的字段", "a field of the record is damaged", {})
+        return Step("tap", Text("记录有损坏的字段", "a field of the record is damaged"), {})
     kind = _KINDS[record.kind]
     who = " ".join((_participant_name(record.operator, registry), *_places(record, registry)))
     zh = f"{record.time} 卡 {record.card_number} 在 {who} 终端 {record.terminal} {kind.zh}"
@@ -209,7 +208,7 @@ def _tap(record: TransactionRecord | None, registry: Registry) -> Step:
     data: dict[str, Sealable] = {name: getattr(record, name) for name in names}
     data |= {"time": record.time, "card_number": record.card_number, "operator": record.operator}
     data |= {"business_day": record.business_day, "flags": int(record.flags)}
-    return Step("tap", zh, en, data)
+    return Step("tap", Text(zh, en), data)
 
 
 def _participant_name(code: int, registry: Registry) -> str:
@@ -239,12 +238,12 @@ def _file(row: FileLine, number: int) -> Step:
         "row": number,
         "received_at": file.received_at,
     }
-    return Step("file", zh, en, data)
+    return Step("file", Text(zh, en), data)
 
 
 def _proof(proof: ProofReason, record: TransactionRecord | None) -> Step:
     said = _judged(proof, record)
-    return Step("tac", said.zh, said.en, {"proof": proof.name})
+    return Step("tac", said, {"proof": proof.name})
 
 
 def _judged(proof: ProofReason, record: TransactionRecord | None) -> Text:
@@ -284,14 +283,14 @@ def _chain(record: TransactionRecord, chain: Chain) -> Step:
         "after": None if after is None else after.record_id,
         "joins": joins,
     }
-    return Step("card", "卡链：" + "，".join(zh), "the card's chain: " + ", ".join(en), data)
+    return Step("card", Text("卡链：" + "，".join(zh), "the card's chain: " + ", ".join(en)), data)
 
 
 def _waiting(file: FileLine) -> Step:
     if file.is_ready:
-        return Step("decision", "等待清分", "waits for the next clearing run", {})
+        return Step("decision", Text("等待清分", "waits for the next clearing run"), {})
     zh, en = "等待同一发送方的缺号文件", "waits for earlier files of its sender"
-    return Step("decision", zh, en, {})
+    return Step("decision", Text(zh, en), {})
 
 
 def _review(
@@ -309,7 +308,9 @@ def _review(
         "settlement_day": None if day is None else day.settlement_day,
         "before": None if before is None else before.reason.name,
     }
-    return Step("review", f"{when_zh}复核：{cause_zh}", f"{when_en}judged again, {cause_en}", data)
+    return Step(
+        "review", Text(f"{when_zh}复核：{cause_zh}", f"{when_en}judged again, {cause_en}"), data
+    )
 
 
 def _decision(decision: Decision) -> Step:
@@ -328,7 +329,7 @@ def _decision(decision: Decision) -> Step:
         "late": decision.late,
         "fare_class": class_name(decision.fare_class),
     }
-    return Step("decision", f"处理结果：{zh}", f"disposition: {en}", data)
+    return Step("decision", Text(f"处理结果：{zh}", f"disposition: {en}"), data)
 
 
 def record_postings(
@@ -360,18 +361,18 @@ def _movements(record: TransactionRecord, decision: Decision) -> tuple[Movement,
 
 def _ledger(money: Mapping[str, int], entries: Sequence[Entry], day: ClosedDay | None) -> Step:
     if not money:
-        return Step("ledger", "不涉及资金", "no money is posted for it", {})
+        return Step("ledger", Text("不涉及资金", "no money is posted for it"), {})
     lines = "; ".join(f"{account} {yuan(amount_fen)}" for account, amount_fen in money.items())
     data: dict[str, Sealable] = {"postings": dict(money)}
     if day is None:
         zh, en = f"日终关闭时入账：{lines}", f"will be posted at close: {lines}"
-        return Step("ledger", zh, en, data)
+        return Step("ledger", Text(zh, en), data)
     numbers = [entry.number for entry in entries]
     text = ", ".join(str(number) for number in numbers)
     data["entries"] = numbers
     zh = f"{day.settlement_day} 入账，汇总于分录 {text}：{lines}"
     en = f"posted on {day.settlement_day}, summed up in entries {text}: {lines}"
-    return Step("ledger", zh, en, data)
+    return Step("ledger", Text(zh, en), data)
 
 
 def _positions(
@@ -386,15 +387,13 @@ def _positions(
             who = _participant_name(code, registry)
             side_zh, side_en = ("应付", "owes") if each.net_fen > 0 else ("应收", "is owed")
             amount = yuan(abs(each.net_fen))
-            yield Step(
-                "position",
-                f"{day.settlement_day} 净额：{who}（{each.account}）{side_zh} {amount}",
-                f"net position of {day.settlement_day}: {who} ({each.account}) {side_en} {amount}",
-                {"account": each.account, "net_fen": each.net_fen},
-            )
+            zh = f"{day.settlement_day} 净额：{who}（{each.account}）{side_zh} {amount}"
+            en = f"net position of {day.settlement_day}: {who} ({each.account}) {side_en} {amount}"
+            data: dict[str, Sealable] = {"account": each.account, "net_fen": each.net_fen}
+            yield Step("position", Text(zh, en), data)
 
 
 def _seal(day: ClosedDay) -> Step:
     zh = f"{day.settlement_day} 已关闭并封存：{day.seal}"
     en = f"{day.settlement_day} is closed and sealed: {day.seal}"
-    return Step("seal", zh, en, {"seal": day.seal, "output_hash": day.output_hash})
+    return Step("seal", Text(zh, en), {"seal": day.seal, "output_hash": day.output_hash})

@@ -19,7 +19,7 @@ from cardcore.layouts.transit import (
     TransitRecord,
     TripRecord,
 )
-from cardcore.records.record import TransactionType
+from cardcore.records.kinds import TransactionType
 
 #: EF17 up to the card kind: what a terminal decides by.
 PROPERTIES_BYTES = 11

@@ -19,15 +19,9 @@ from cardcore.layouts.transit import (
     TransitStatus,
     TripRecord,
 )
-from cardcore.records.kinds import Funding
+from cardcore.records.kinds import Funding, RecordFlag, RecordKind, TransactionType
 from cardcore.records.payloads import NO_TERMINAL, LoadPayload, decode_payload
-from cardcore.records.record import (
-    COUNTER_NOT_READ,
-    RecordFlag,
-    RecordKind,
-    TransactionRecord,
-    TransactionType,
-)
+from cardcore.records.record import COUNTER_NOT_READ, TransactionRecord
 from terminals.device import Device
 from terminals.tap.commands import Initialised
 from terminals.tap.face import CardFace

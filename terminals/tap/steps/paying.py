@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from cardcore.apdu import StatusWord
 from cardcore.crypto import suite_algorithm
-from cardcore.records.kinds import Mac2Check
-from cardcore.records.record import RecordKind, TransactionRecord
+from cardcore.records.kinds import Mac2Check, RecordKind
+from cardcore.records.record import TransactionRecord
 from terminals.errors import PsamFaultError
 from terminals.partners.ports import HostAnswer, LoadQuestion
 from terminals.tap import commands, decisions

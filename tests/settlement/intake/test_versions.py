@@ -54,7 +54,7 @@ def test_a_file_of_version_1_is_settled_like_one_of_version_2(office: City) -> N
     totals = run.run.totals
     assert (totals["accepted"], totals["gaps_open"]) == (5, 0)
     assert totals["float_fen"] == totals["card_balance_fen"] == 5700 - 480
-    assert len(explain(office, "0000000000b1-00000002").tellings) == 1
+    assert len(explain(office, "0000000000b1-00000002").copies) == 1
 
 
 def test_the_same_record_in_both_versions_is_one_ride_paid_once(office: City) -> None:

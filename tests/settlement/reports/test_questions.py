@@ -58,11 +58,11 @@ def questions(city: City) -> Iterator[list[str]]:
 def cost(city: City, record_id: str) -> tuple[int, int]:
     """How many questions are asked and files opened to explain a record."""
     with questions(city) as asked, opened_files(city.folder) as opened:
-        (told,) = explain(city, record_id).tellings
+        (told,) = explain(city, record_id).copies
     assert [step.name for step in told.steps] == [
         "tap", "file", "tac", "card", "decision", "ledger", "position", "seal",
     ]  # fmt: skip
-    assert opened, "the story rests on stored files"
+    assert opened, "the history rests on stored files"
     return len(asked), len([name for name in opened if not name.startswith("control.sqlite")])
 
 
@@ -81,8 +81,8 @@ def test_explaining_costs_the_same_in_a_city_of_more_files_and_days(
 def test_the_neighbours_of_a_ride_stand_on_the_days_around_it(tmp_path: Path) -> None:
     city, (record_id, of_rare) = make_city(tmp_path / "city", days=5, files=1)
     with city:
-        (told,) = explain(city, record_id).tellings
-        (of_the_rare_card,) = explain(city, of_rare).tellings
+        (told,) = explain(city, record_id).copies
+        (of_the_rare_card,) = explain(city, of_rare).copies
     bus, number = record_id.split("-")
     card = next(step for step in told.steps if step.name == "card")
     assert card.data == {
@@ -101,7 +101,7 @@ def test_a_neighbour_beyond_the_days_searched_is_not_said_to_be_missing(
     monkeypatch.setattr(chain, "DAYS_SEARCHED", 2)
     city, (_, record_id) = make_city(tmp_path / "city", days=6, files=1)
     with city:
-        (told,) = explain(city, record_id).tellings
+        (told,) = explain(city, record_id).copies
     card = next(step for step in told.steps if step.name == "card")
     assert card.data == {"before": None, "after": None, "joins": True}
-    assert "no record of the card in the 2 settled days before it" in card.text_en
+    assert "no record of the card in the 2 settled days before it" in card.text.en

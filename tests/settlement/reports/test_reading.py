@@ -108,7 +108,7 @@ def test_every_report_there_is_is_run_here() -> None:
         and not name.startswith("_")
         and next(iter(inspect.signature(function).parameters), None) == "city"
     }
-    # Parts of a story; they are run by `explain`.
+    # Parts of a history; they are run by `explain`.
     assert found - {"read_record"} == set(REPORTS)
 
 
@@ -189,5 +189,5 @@ def test_a_day_is_read_back_as_it_was_closed(reading: City) -> None:
 
 
 def test_a_record_is_told_from_a_city_opened_for_reading(reading: City) -> None:
-    (told,) = explain(reading, f"{KIOSK}-00000001").tellings
+    (told,) = explain(reading, f"{KIOSK}-00000001").copies
     assert told.steps[-1].name == "seal"

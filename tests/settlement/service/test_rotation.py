@@ -306,9 +306,9 @@ def test_a_held_record_with_a_strange_terminal_is_held_for_that_when_its_key_com
     audited.receive([street.file([card.load(5000), card.bus(terminal="0000000000b8")])], FIRST)
     audited.close(FIRST, (1,))
     audited.close(BOTH, (1, 2))
-    story = explain(office, "0000000000b8-00000001").tellings[0]
-    assert story.decision is not None
-    assert story.decision.reason is Reason.TERMINAL_UNKNOWN
+    history = explain(office, "0000000000b8-00000001").copies[0]
+    assert history.decision is not None
+    assert history.decision.reason is Reason.TERMINAL_UNKNOWN
     register(office.database, since_ever(TerminalRow("0000000000b8", BUS, "bus")), ACTION)
     audited.close(BOTH, (1, 2))
     assert (audited.totals["accepted"], suspense_fen(office)) == (2, 0)
@@ -321,30 +321,30 @@ def test_the_story_says_when_and_why_a_record_was_decided_again(office: City) ->
     receive(office, FIRST, street.file([card.load(5000), card.bus(), card.bus()]))
     first = close(office, FIRST)
     run_clearing(office, None, BOTH, ENGINE, NOW, CLERK)
-    (telling,) = explain(office, RIDE).tellings
-    assert telling.decision is not None
-    assert telling.decision.disposition is Disposition.ACCEPTED  # provisionally
+    (copy,) = explain(office, RIDE).copies
+    assert copy.decision is not None
+    assert copy.decision.disposition is Disposition.ACCEPTED  # provisionally
     second = close(office, BOTH)
-    (telling,) = explain(office, RIDE).tellings
-    assert [each.name for each in telling.steps] == [
+    (copy,) = explain(office, RIDE).copies
+    assert [each.name for each in copy.steps] == [
         "tap", "file", "tac", "card",
         "decision", "ledger", "position", "seal",
         "review", "decision", "ledger", "position", "position", "seal",
     ]  # fmt: skip
-    assert telling.steps[2].data["proof"] == "UNKNOWN_VERSION"
-    assert telling.steps[3].data["joins"]  # its neighbours are proven by now, too
-    assert telling.steps[4].data["reason"] == "KEY_VERSION_UNKNOWN"
-    assert telling.steps[7].data["seal"] == first.seal
-    review, decision, ledger = telling.steps[8:11]
+    assert copy.steps[2].data["proof"] == "UNKNOWN_VERSION"
+    assert copy.steps[3].data["joins"]  # its neighbours are proven by now, too
+    assert copy.steps[4].data["reason"] == "KEY_VERSION_UNKNOWN"
+    assert copy.steps[7].data["seal"] == first.seal
+    review, decision, ledger = copy.steps[8:11]
     assert review.data == {
         "proof": "PROVEN",
         "settlement_day": second.settlement_day,
         "before": "KEY_VERSION_UNKNOWN",
     }
-    assert str(second.settlement_day) in review.text_en
+    assert str(second.settlement_day) in review.text.en
     assert decision.data["disposition"] == "ACCEPTED"
     assert ledger.data["postings"] == {"operator/101": -160, "suspense/101": 160}
-    assert telling.steps[-1].data["seal"] == second.seal
+    assert copy.steps[-1].data["seal"] == second.seal
 
 
 def test_the_story_of_a_record_judged_before_its_day_closed_says_so_too(office: City) -> None:
@@ -354,12 +354,12 @@ def test_the_story_of_a_record_judged_before_its_day_closed_says_so_too(office: 
     run_clearing(office, None, FIRST, ENGINE, NOW, CLERK)
     run_clearing(office, None, BOTH, ENGINE, NOW, CLERK)
     for _ in range(2):
-        (telling,) = explain(office, RIDE).tellings
-        assert [each.name for each in telling.steps][:6] == [
+        (copy,) = explain(office, RIDE).copies
+        assert [each.name for each in copy.steps][:6] == [
             "tap", "file", "tac", "card", "review", "decision",
         ]  # fmt: skip
-        assert telling.decision is not None
-        assert telling.decision.disposition is Disposition.ACCEPTED
+        assert copy.decision is not None
+        assert copy.decision.disposition is Disposition.ACCEPTED
         if not load_closed_days(office.database):
             close(office, BOTH)
 

@@ -28,7 +28,7 @@ def test_a_city_that_shares_out_is_sound_and_tells_each_share(tmp_path: Path) ->
         balances = load_balances(city.database)
         assert (balances["operator/101"], balances[f"operator/{CITY}"]) == (-2 * 112 - 160, -2 * 48)
         assert verify(city, KEYS, ENGINE).findings == ()
-        (told,) = explain(city, f"{BUS_TERMINAL}-00000001").tellings
+        (told,) = explain(city, f"{BUS_TERMINAL}-00000001").copies
         (ledger,) = [each for each in told.steps if each.name == "ledger"]
         assert ledger.data["postings"] == {
             "card_float": 160,

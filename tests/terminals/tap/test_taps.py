@@ -8,10 +8,12 @@ import pytest
 
 from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.chip.card import Card
+from cardcore.concession import Concession
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import KeyRef
 from cardcore.layouts.transit import AID_PURSE, LogRecord, TransitRecord, TripRecord
-from cardcore.records.record import COUNTER_NOT_READ, Concession, RecordFlag, RecordKind
+from cardcore.records.kinds import RecordFlag, RecordKind
+from cardcore.records.record import COUNTER_NOT_READ
 from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.vault import KeyVault
