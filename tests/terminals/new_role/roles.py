@@ -1,6 +1,6 @@
 """The door of a cinema and its box office, as a file of `terminals.roles`."""
 
-from cardcore.records.record import RecordKind, Sector, TransactionType
+from cardcore.records.kinds import RecordKind, Sector, TransactionType
 from cardcore.text import Text
 from terminals.partners import PSAM
 from terminals.tap.flow import Flow
