@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cardcore.chip.access import Access
-from cardcore.chip.cardkeys import FID_KEYS, SECRET_BYTES, CardKey, Pin, Secret
+from cardcore.chip.cardkeys import FID_KEYS, SECRET_BYTES, CardKey, Pin, Secret, key_prefix
 from cardcore.chip.tree import DedicatedFile, Structure, TreeBuilder
 from cardcore.errors import KeyUsageError
 from cardcore.keys import KeyRef, KeyUsage
@@ -36,6 +36,15 @@ class KeySlot:
         return KeyRef(
             self.usage, label if self.index == 1 else f"{label}-{self.index:02x}", version
         )
+
+    def head(self, version: int, algorithm: int) -> bytes:
+        """What the record of this key starts with in the key file: all but its 16 bytes.
+
+        >>> KeySlot(KeyUsage.TAC).head(1, 1).hex()
+        '030101010000'
+        """
+        tries = (self.tries_max, self.tries_max)
+        return key_prefix(self.usage, self.index) + bytes((version, algorithm, *tries))
 
 
 def add_key_file(

@@ -18,6 +18,7 @@ record an application), card number 0015 and holder 0016, and the PPSE.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from cardcore.apdu import StatusWord
@@ -90,7 +91,7 @@ def directory(entries: Sequence[DirectoryEntry]) -> bytes:
     return Tlv(0xBF0C, tuple(entry.encode() for entry in ordered)).encode()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Package:
     """The cells of a tree whose first directory is the application, and its directory entry
     (None: the application is found by its name only).
@@ -121,11 +122,16 @@ class Package:
             raise DecodeError("package", 1, "is no directory entry")
         cells = Memory.from_image(data[end:]).cells()
         del cells[GENERATION]
-        tree = check_tree(cells)
-        for file in tree:
-            _check_internal(file, tree, cells)
+        package = cls(cells, DirectoryEntry.decode(templates[0]) if templates else None)
+        for file in package.tree:
+            _check_internal(file, package.tree, cells)
         _check_answers(cells)
-        return cls(cells, DirectoryEntry.decode(templates[0]) if templates else None)
+        return package
+
+    @cached_property
+    def tree(self) -> Sequence[File]:
+        """Its files, the application first; `DecodeError` when the cells are no tree."""
+        return check_tree(self.cells)
 
     @property
     def has_secrets(self) -> bool:
@@ -134,7 +140,7 @@ class Package:
             isinstance(file, ElementaryFile)
             and file.fid == FID_KEYS
             and bool(file.record_cells(self.cells))
-            for file in check_tree(self.cells)
+            for file in self.tree
         )
 
     def install(self, files: FileSystem) -> StatusWord | dict[int, bytes]:
@@ -143,7 +149,7 @@ class Package:
         Refusals in order: 6A80 name or file id are taken, 6A84 no file numbers or no room in the
         directory.
         """
-        tree = check_tree(self.cells)
+        tree = self.tree
         application = tree[0]
         assert isinstance(application, DedicatedFile), "check_tree looks at it"
         taken = application.name and application.name in {file.name for file in files.directories}

@@ -156,7 +156,7 @@ def test_a_whole_published_session_is_wrapped_and_opened(name: str) -> None:
         assert sent.encode().hex().upper() == expected
         unwrapped = unwrap_command(card, command(expected))
         assert not isinstance(unwrapped, StatusWord)
-        assert replace(unwrapped[0], le=plain.le) == plain
+        assert unwrapped[0]._replace(le=plain.le) == plain
         card = unwrapped[1]
         if number == 0:
             raw = bytes.fromhex(session["first_response"])
@@ -253,7 +253,7 @@ def authenticate_with(
     keys = SessionKeys(STATIC.enc, STATIC.mac, HOST_CHALLENGE + answer.card_challenge)
     apdu, _ = authenticate_by_host(keys, answer, 0x01)
     data = bytes(a ^ b for a, b in zip(apdu.data, change or bytes(16), strict=True))
-    return authenticate_by_card(opening, replace(apdu, p1=level, data=data[:length]))
+    return authenticate_by_card(opening, apdu._replace(p1=level, data=data[:length]))
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def authenticate(card: Context, apdu: CommandApdu) -> Decision:
         channel = scp03.authenticate_by_card(opening, apdu)
         if isinstance(channel, StatusWord):
             return Reply(sw=channel)
-        return Reply(session=replace(card.session.idle(), channel=channel))
+        return Reply(session=card.session.idle(), channel=channel)
 
     return Attempt(spend, compare)
 
@@ -192,8 +192,7 @@ def _install(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
 
 
 def _is_enciphered(card: Context) -> bool:
-    channel = card.session.channel
-    return channel is not None and bool(channel.level & scp03.Level.C_ENC)
+    return card.channel is not None and bool(card.channel.level & scp03.Level.C_ENC)
 
 
 def put_key(card: Context, apdu: CommandApdu) -> Decision:
@@ -211,12 +210,13 @@ def put_key(card: Context, apdu: CommandApdu) -> Decision:
     if not sent or len(sent[-1]) != size or (is_pin and len(sent) > 1):
         return StatusWord.WRONG_LENGTH
     file = card.files.child(card.session.directory, FID_KEYS)
-    static = _static_keys(card, 0)
-    if not isinstance(file, ElementaryFile) or static is None:
+    place = look_up(card, card.files.root, usage_prefix(KeyUsage.CHANNEL_DEK))
+    if not isinstance(file, ElementaryFile) or place is None:
         return StatusWord.FILE_NOT_FOUND
     if is_pin and not _is_enciphered(card):
         return StatusWord.SECURITY_NOT_SATISFIED
-    records = [record for data in sent if (record := _opened(data, static[0].dek)) is not None]
+    dek = CardKey.decode(place.record).key
+    records = [record for data in sent if (record := _opened(data, dek)) is not None]
     channel = {record[0] for record in records} & _CHANNEL_CODES
     if len(records) < len(sent) or channel not in (set(), _CHANNEL_CODES):
         return StatusWord.DATA_WRONG

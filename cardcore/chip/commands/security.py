@@ -182,7 +182,7 @@ def internal_authenticate(card: Context, apdu: CommandApdu) -> Decision:
         return StatusWord.WRONG_LENGTH
     factor, challenge = apdu.data[:-_PART_BYTES], apdu.data[-_PART_BYTES:]
     granted = grant(card, place, Condition(ConditionKind.INTERNAL, apdu.p2), {})
-    return replace(granted, data=_answer(CardKey.decode(place.record), factor, challenge))
+    return granted._replace(data=_answer(CardKey.decode(place.record), factor, challenge))
 
 
 def _sign_digest(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
