@@ -3,86 +3,74 @@
 Decides how block ciphers and CMACs are listened to and done over again. Leaves the work itself to
 whoever measures it. While a recording runs, the suites and the secure channel reach the library
 through listeners that write down every operation: key, vector and data. Done over again means the
-same calls into the same library, with the same bytes, an object new where it was new and kept where
-it was kept; nothing of ours runs between them. Digests and random bytes are not counted.
+same calls into the same library with the same bytes in the same order, an object new where it was
+new and kept where it was kept; nothing of ours runs between them. Comparisons, digests and random
+bytes are not counted.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 
 from cardcore.chip import scp03
 from cardcore.crypto import block_suites, pboc_3des
 
 _LISTENED = (scp03, pboc_3des, block_suites)
-_Key = Any  # the library's key objects, whose protocols have neither class nor bytes in common
+_COPY, _GO_ON, _ENCIPHER, _DECIPHER, _MAC = range(5)
+#: A key class or a key object of the library, and its modes, which have no class in common.
+_Any = Any
 
 
-@dataclass(slots=True)
-class Operations:
-    """What was done, by the way the library was called.
-
-    `made` are key class, key, vector (None: ECB) and data of one cipher each; `kept` the same with
-    a key object that served before; `went_on` are further data to an open cipher. `macs` are key
-    class, key and data; `copied` a started CMAC and the data it was copied for.
+class Operation(NamedTuple):
+    """One call. `key` is what the cipher is made over: bytes with the class to make a key of, or a
+    key object that served before, or (to go on, to copy) the object that was used again.
     """
 
-    enciphered_made: list[tuple[type, bytes, bytes | None, bytes]] = field(default_factory=list)
-    deciphered_made: list[tuple[type, bytes, bytes | None, bytes]] = field(default_factory=list)
-    enciphered_kept: list[tuple[_Key, bytes | None, bytes]] = field(default_factory=list)
-    deciphered_kept: list[tuple[_Key, bytes | None, bytes]] = field(default_factory=list)
-    went_on: list[tuple[CipherContext, bytes]] = field(default_factory=list)
-    macs: list[tuple[type, bytes, bytes]] = field(default_factory=list)
-    copied: list[tuple[CMAC, bytes]] = field(default_factory=list)
+    act: int
+    made: _Any  # the class of a new key; None for an object that was kept
+    key: _Any
+    mode: _Any  # a mode of the library, new or kept; None: ECB or none
+    vector: bytes | None  # of a new CBC mode
+    data: bytes
 
-    def __len__(self) -> int:
-        ciphers = len(self.enciphered_made) + len(self.deciphered_made) + len(self.went_on)
-        kept = len(self.enciphered_kept) + len(self.deciphered_kept)
-        return ciphers + kept + len(self.macs) + len(self.copied)
 
-    def repeat(self) -> None:
-        """Every operation once more, and nothing else."""
-        for made, key, vector, data in self.enciphered_made:
-            Cipher(made(key), _mode(vector)).encryptor().update(data)
-        for made, key, vector, data in self.deciphered_made:
-            Cipher(made(key), _mode(vector)).decryptor().update(data)
-        for kept, vector, data in self.enciphered_kept:
-            Cipher(kept, _mode(vector)).encryptor().update(data)
-        for kept, vector, data in self.deciphered_kept:
-            Cipher(kept, _mode(vector)).decryptor().update(data)
-        for context, data in self.went_on:
-            context.update(data)
-        for made, key, data in self.macs:
+def repeat(operations: list[Operation]) -> None:
+    """Every operation once more, in order, and nothing else."""
+    for act, made, key, mode, vector, data in operations:
+        if act == _COPY:
+            mac = key.copy()
+            mac.update(data)
+            mac.finalize()
+        elif act == _GO_ON:
+            key.update(data)
+        elif act == _MAC:
             mac = CMAC(made(key))
             mac.update(data)
             mac.finalize()
-        for started, data in self.copied:
-            mac = started.copy()
-            mac.update(data)
-            mac.finalize()
-
-
-def _mode(vector: bytes | None) -> modes.CBC | modes.ECB:
-    return modes.ECB() if vector is None else modes.CBC(vector)  # noqa: S305 - as it was called
+        else:
+            cipher: Cipher[_Any] = Cipher(
+                key if made is None else made(key), mode if vector is None else modes.CBC(vector)
+            )
+            context = cipher.encryptor() if act == _ENCIPHER else cipher.decryptor()
+            context.update(data)
 
 
 @contextmanager
-def recording() -> Iterator[Operations]:
+def recording() -> Iterator[list[Operation]]:
     """Write down the operations of this process while the block runs. Not for two threads."""
-    operations = Operations()
-    seen: dict[int, _Key] = {}
+    operations: list[Operation] = []
+    seen: dict[int, _Any] = {}
 
-    def cipher(key: _Key, mode: Any) -> _CipherListener:  # noqa: ANN401 - any mode of the library
+    def cipher(key: _Any, mode: _Any) -> _CipherListener:  # noqa: ANN401
         kept = id(key) in seen
         seen[id(key)] = key  # held, so that its number is not given to another object
-        return _CipherListener(key, mode, operations, kept)
+        return _CipherListener(key, mode, operations, kept=kept)
 
-    def cmac(key: _Key) -> _CmacListener:
-        return _CmacListener(key, CMAC(key), operations)
+    def cmac(key: _Any) -> _CmacListener:  # noqa: ANN401
+        return _CmacListener(CMAC(key), operations, key=key)
 
     listeners = {"Cipher": cipher, "CMAC": cmac}
     places = [
@@ -101,65 +89,73 @@ def recording() -> Iterator[Operations]:
 
 
 class _CipherListener:
-    def __init__(self, key: _Key, mode: Any, operations: Operations, kept: bool) -> None:  # noqa: ANN401, FBT001
-        self._key, self._mode, self._operations, self._kept = key, mode, operations, kept
+    """Stands for a cipher of the library and writes down what the contexts made from it do."""
+
+    def __init__(
+        self,
+        key: _Any,  # noqa: ANN401
+        mode: _Any,  # noqa: ANN401
+        operations: list[Operation],
+        *,
+        kept: bool,
+    ) -> None:
+        self._cipher: Cipher[_Any] = Cipher(key, mode)
+        self._operations = operations
+        made, value = (None, key) if kept else (type(key), key.key)
+        vector = getattr(mode, "initialization_vector", None)
+        self._of = (made, value, mode, vector)
 
     def encryptor(self) -> "_ContextListener":
-        context = Cipher(self._key, self._mode).encryptor()
-        made, kept = self._operations.enciphered_made, self._operations.enciphered_kept
-        return self._listen(context, made, kept)
+        return _ContextListener(self._cipher.encryptor(), (_ENCIPHER, *self._of), self._operations)
 
     def decryptor(self) -> "_ContextListener":
-        context = Cipher(self._key, self._mode).decryptor()
-        made, kept = self._operations.deciphered_made, self._operations.deciphered_kept
-        return self._listen(context, made, kept)
-
-    def _listen(self, context: CipherContext, made: list[Any], kept: list[Any]) -> Any:  # noqa: ANN401
-        vector = getattr(self._mode, "initialization_vector", None)
-        first = (self._key, vector) if self._kept else (type(self._key), self._key.key, vector)
-        return _ContextListener(context, kept if self._kept else made, first, self._operations)
+        return _ContextListener(self._cipher.decryptor(), (_DECIPHER, *self._of), self._operations)
 
 
 class _ContextListener:
+    """Its first data are the cipher's making; what comes after goes on with what was made."""
+
     def __init__(
         self,
-        context: CipherContext,
-        into: list[tuple[Any, ...]],
-        first: tuple[Any, ...],
-        operations: Operations,
+        context: _Any,  # noqa: ANN401
+        first: tuple[_Any, ...],
+        operations: list[Operation],
     ) -> None:
-        self._context, self._into, self._operations = context, into, operations
-        self._first: tuple[Any, ...] | None = first
+        self._context, self._operations = context, operations
+        self._first: tuple[_Any, ...] | None = first
 
     def update(self, data: bytes) -> bytes:
-        if self._first is None:
-            self._operations.went_on.append((self._context, data))
-        else:
-            self._into.append((*self._first, data))
-            self._first = None
-        return self._context.update(data)
+        first = self._first or (_GO_ON, None, self._context, None, None)
+        self._operations.append(Operation(*first, data))
+        self._first = None
+        updated: bytes = self._context.update(data)
+        return updated
 
 
 class _CmacListener:
-    """`copied_from` is the CMAC this one was copied from, None when it was made from a key."""
+    """Made over a key, or copied from a started one."""
 
     def __init__(
-        self, key: _Key, mac: CMAC, operations: Operations, copied_from: CMAC | None = None
+        self,
+        mac: CMAC,
+        operations: list[Operation],
+        *,
+        key: _Any = None,  # noqa: ANN401
+        copied: CMAC | None = None,
     ) -> None:
-        self._key, self._mac, self._operations, self._from = key, mac, operations, copied_from
+        self._mac, self._operations, self._key, self._copied = mac, operations, key, copied
         self._data = b""
 
     def copy(self) -> "_CmacListener":
-        return _CmacListener(self._key, self._mac.copy(), self._operations, self._mac)
+        return _CmacListener(self._mac.copy(), self._operations, copied=self._mac)
 
     def update(self, data: bytes) -> None:
         self._data += data
         self._mac.update(data)
 
     def finalize(self) -> bytes:
-        if self._from is None:
-            made = (type(self._key), self._key.key, self._data)
-            self._operations.macs.append(made)
-        else:
-            self._operations.copied.append((self._from, self._data))
+        started = (_COPY, None, self._copied)
+        made = (_MAC, type(self._key), getattr(self._key, "key", None))
+        first = made if self._copied is None else started
+        self._operations.append(Operation(*first, None, None, self._data))
         return self._mac.finalize()

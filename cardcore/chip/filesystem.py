@@ -37,30 +37,47 @@ class ApplicationState(IntEnum):
 class FileSystem:
     """The files in a memory. The tree is read once; contents are read when they are asked for."""
 
-    __slots__ = ("_by_fid", "_by_number", "_by_sfi", "_memory", "_named", "directories", "root")
+    __slots__ = (
+        "_by_fid",
+        "_by_number",
+        "_by_sfi",
+        "_memory",
+        "_named",
+        "_states",
+        "directories",
+        "root",
+    )
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        files = [
-            decode_file(cell >> 8, data)
-            for cell, data in sorted(memory.cells().items())
+        cells = memory.cells()
+        headers = [
+            cell
+            for cell in cells
             if cell and cell & 0xFF == HEADER_SLOT and cell >> 8 <= FILES_MAX
         ]
-        #: MF and DFs in the order of the tree.
-        self.directories = directories = [file for file in files if isinstance(file, DedicatedFile)]
-        if not directories or directories[0] is not files[0]:
+        headers.sort()
+        files = [decode_file(cell >> 8, cells[cell]) for cell in headers]
+        if not files or not isinstance(files[0], DedicatedFile):
             raise DecodeError("card image", 0, "no master file")
-        self.root = directories[0]
-        self._named = [file for file in directories if file.name]
-        self._by_number = {file.number: file for file in files}
-        self._by_fid: dict[tuple[int, int], File] = {
-            (file.parent, file.fid): file for file in files if file is not self.root
-        }
-        self._by_sfi = {
-            (file.parent, file.sfi): file
-            for file in files
-            if isinstance(file, ElementaryFile) and file.sfi
-        }
+        self.root = files[0]
+        #: MF and DFs in the order of the tree.
+        self.directories: list[DedicatedFile] = []
+        self._by_number: dict[int, File] = {}
+        #: By the number of the directory and the id of the file, in one number.
+        self._by_fid: dict[int, File] = {}
+        self._by_sfi: dict[int, ElementaryFile] = {}
+        for file in files:
+            self._by_number[file.number] = file
+            if file is not self.root:
+                self._by_fid[file.parent << 16 | file.fid] = file
+            if isinstance(file, DedicatedFile):
+                self.directories.append(file)
+            elif file.sfi:
+                self._by_sfi[file.parent << 16 | file.sfi] = file
+        self._named = [file for file in self.directories if file.name]
+        #: By directory, once asked for: the cells that can block it, its own and those above.
+        self._states: dict[int, list[int]] = {}
 
     def parent(self, directory: DedicatedFile) -> DedicatedFile:
         """The directory above; the MF is above itself."""
@@ -86,11 +103,16 @@ class FileSystem:
 
     def state(self, directory: DedicatedFile) -> ApplicationState:
         """Whether a directory is blocked, itself or with one above it."""
-        states = [self.own_state(directory)]
-        while directory is not self.root:
-            directory = self.parent(directory)
-            states.append(self.own_state(directory))
-        return max(states)
+        cells = self._states.get(directory.number)
+        if cells is None:
+            cells = [above.number << 8 | BODY_SLOT for above in self.upwards(directory)]
+            self._states[directory.number] = cells
+        read, worst = self._memory.read, 0
+        for cell in cells:
+            state = read(cell)
+            if state is not None:
+                worst = max(worst, state[0])
+        return ApplicationState(worst) if worst else ApplicationState.ACTIVE
 
     def write_state(
         self,
@@ -115,11 +137,11 @@ class FileSystem:
 
     def child(self, directory: DedicatedFile, fid: int) -> File | None:
         """The file with that id directly in a directory."""
-        return self._by_fid.get((directory.number, fid))
+        return self._by_fid.get(directory.number << 16 | fid)
 
     def by_sfi(self, directory: DedicatedFile, sfi: int) -> ElementaryFile | None:
         """The EF with that short id directly in a directory."""
-        return self._by_sfi.get((directory.number, sfi))
+        return self._by_sfi.get(directory.number << 16 | sfi)
 
     def named(self, prefix: bytes) -> list[DedicatedFile]:
         """The directories whose name starts with the prefix, in the order of the tree."""
@@ -157,9 +179,13 @@ class FileSystem:
 
     def records(self, file: ElementaryFile) -> Iterator[bytes]:
         """Every record, from number 1."""
-        for number in range(1, self.count(file) + 1):
-            record = self.record(file, number)
-            assert record is not None
+        base = file.number << 8 | FIRST_RECORD_SLOT
+        newest, count = self._read(file, BODY_SLOT)
+        cyclic, read = file.structure is Structure.CYCLIC, self._memory.read
+        for place in range(count):
+            slot = (newest - place) % file.records_max if cyclic else place
+            record = read(base + slot)
+            assert record is not None, f"file {file.number} lacks record {place + 1}"
             yield record
 
     def identified(self, file: ElementaryFile, identifier: int) -> list[int]:

@@ -16,7 +16,7 @@ during the repair. Without power every physical write may stop before, inside or
 
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cardcore.errors import DecodeError, PowerLossError
@@ -71,14 +71,12 @@ class Memory:
         assert changes, "a commit without a change"
         assert GENERATION not in changes, "the generation is the memory's own"
         assert not self._log, "power failed and the card was not powered up again"
-        log = self._log
+        log, write = self._log, self._write
         for position, (cell, data) in enumerate(changes.items()):
-            self._write(log, position, cell.to_bytes(2, "big") + data)
-        generation = (self.generation + 1) & 0xFFFFFFFF
-        entry = GENERATION.to_bytes(2, "big") + generation.to_bytes(4, "big")
-        self._write(log, len(log), entry)
-        mark = self._mark_of(log)
-        self._write(log, _MARK_AT, mark)
+            write(log, position, cell.to_bytes(2, "big") + data)
+        generation = ((self.generation + 1) & 0xFFFFFFFF).to_bytes(4, "big")
+        write(log, len(log), GENERATION.to_bytes(2, "big") + generation)
+        write(log, _MARK_AT, self._mark_of(log.values(), len(log)))
         self._apply_log()
 
     def power_up(self) -> None:
@@ -113,13 +111,19 @@ class Memory:
         if magic != _MAGIC:
             raise DecodeError("card image", 0, "does not start with OCM1")
         cells: dict[int, bytes] = {}
-        for _ in range(cell_count):
-            number, length, used = reader.take(_CELL)
-            cells[number] = reader.take_bytes(used).ljust(length, b"\x00")
+        position, read = reader.position, _CELL.unpack_from
+        try:
+            for _ in range(cell_count):
+                number, length, used = read(image, position)
+                position += _CELL.size + used
+                cells[number] = image[position - used : position].ljust(length, b"\x00")
+        except struct.error as error:
+            raise DecodeError("card image", position, "ends inside its cells") from error
+        reader.position = position
         log: dict[int, bytes] = {}
-        for position in range(entry_count):
+        for at in range(entry_count):
             number, length = reader.take(_ENTRY)
-            log[position] = number.to_bytes(2, "big") + reader.take_bytes(length)
+            log[at] = number.to_bytes(2, "big") + reader.take_bytes(length)
         (checksum,) = reader.take(_CHECKSUM)
         if reader.position != len(image) or checksum != zlib.crc32(image[: -_CHECKSUM.size]):
             raise DecodeError("card image", len(image) - _CHECKSUM.size, "checksum does not hold")
@@ -127,24 +131,24 @@ class Memory:
             raise DecodeError("card image", _FRONT.size, "no generation")
         memory = cls(cells)
         if log:
-            memory._log = {**log, _MARK_AT: cls._mark_of(log)}
+            memory._log = {**log, _MARK_AT: cls._mark_of(log.values(), len(log))}
         return memory
 
     def _apply_log(self) -> None:
-        log = self._log
+        log, cells, write = self._log, self._cells, self._write
         for position in range(len(log) - 1):
             entry = log[position]
-            self._write(self._cells, int.from_bytes(entry[:2], "big"), entry[2:])
-        self._write(log, _MARK_AT, bytes(_MARK.size))
+            write(cells, entry[0] << 8 | entry[1], entry[2:])
+        write(log, _MARK_AT, bytes(_MARK.size))
         log.clear()
 
     def _log_holds(self) -> bool:
-        entries = {at: entry for at, entry in self._log.items() if at != _MARK_AT}
-        return bool(entries) and self._log.get(_MARK_AT) == self._mark_of(entries)
+        entries = [entry for at, entry in self._log.items() if at != _MARK_AT]
+        return bool(entries) and self._log.get(_MARK_AT) == self._mark_of(entries, len(entries))
 
     @staticmethod
-    def _mark_of(entries: Mapping[int, bytes]) -> bytes:
-        return _MARK.pack(len(entries), zlib.crc32(b"".join(entries.values())))
+    def _mark_of(entries: Iterable[bytes], count: int) -> bytes:
+        return _MARK.pack(count, zlib.crc32(b"".join(entries)))
 
     def _write(self, area: dict[int, bytes], key: int, data: bytes) -> None:
         """One physical write; the only place where bytes reach the memory."""

@@ -137,6 +137,11 @@ def decode_file(number: int, data: bytes) -> File:
         raise DecodeError("file header", 0, str(error)) from error
 
 
+def moved_header(data: bytes, parent: int) -> bytes:
+    """The header cell of a file that goes into another directory: its second byte names it."""
+    return data[:1] + bytes((parent,)) + data[2:]
+
+
 def check_tree(cells: Mapping[int, bytes]) -> list[File]:
     """The files of these cells in the order of their numbers, the directory of all others first.
 

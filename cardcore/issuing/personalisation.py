@@ -31,6 +31,7 @@ from cardcore.issuing.orders import CardOrder, PlannedApplication, plan_applicat
 from cardcore.issuing.products import Product
 from cardcore.keys import IssuerChannelKeys, KeyService
 from cardcore.layouts.transit import FID_MASTER, PPSE_NAME, Sfi
+from cardcore.limits import CHANNEL_RESPONSE_BYTES_MAX
 
 #: Data of one LOAD: what level 33 still carries in a short APDU, rounded down to whole blocks.
 BLOCK_BYTES = 224
@@ -221,9 +222,10 @@ def _application_steps(
 
 
 def _accept(response: ResponseApdu) -> bytes:
-    if not response.ok:
-        raise _EndError(Result.REFUSED, response.sw)
-    return response.data
+    data, sw = response
+    if sw != StatusWord.OK:
+        raise _EndError(Result.REFUSED, sw)
+    return data
 
 
 def _look(plan: Plan, _: IssuerChannelKeys) -> _Dialogue:
@@ -265,13 +267,18 @@ def _select_name(aid: bytes) -> CommandApdu:
     return CommandApdu(0x00, 0xA4, 0x04, 0x00, aid, le=256)
 
 
+def _enter(aid: bytes) -> CommandApdu:
+    """SELECT by name, without the answer that only a reader wants."""
+    return CommandApdu(0x00, 0xA4, 0x04, 0x0C, aid)
+
+
 def _put_keys(
     plan: Plan, keys: KeyService, planned: PlannedApplication, chip_keys: IssuerChannelKeys
 ) -> _Dialogue:
     """PUT KEY, as many in a command as it carries. For each the head of its record, the key under
     the chip's DEK, its check value.
     """
-    _accept((yield _select_name(planned.aid)))
+    _accept((yield _enter(planned.aid)))
     settings = plan.product.keys
     factor = plan.order.public.factor
     for first in range(0, len(planned.slots), KEYS_AT_ONCE):
@@ -290,7 +297,7 @@ def _put_keys(
 
 
 def _put_pin(plan: Plan, planned: PlannedApplication, _: IssuerChannelKeys) -> _Dialogue:
-    _accept((yield _select_name(planned.aid)))
+    _accept((yield _enter(planned.aid)))
     pin = Pin.fresh(plan.order.pin, planned.pin_tries)
     _accept((yield CommandApdu(0x80, 0xD8, 0x00, 0x00, pin.encode())))
 
@@ -377,17 +384,20 @@ def _check_body(planned: PlannedApplication, file: ElementaryFile) -> _Dialogue:
 
 
 def _check_records(planned: PlannedApplication, file: ElementaryFile) -> _Dialogue:
-    """From each record on to the end: as many whole ones as one answer carries."""
+    """From each record on to the end: as many whole ones as one answer carries. An answer with
+    room for one more was the last.
+    """
     cells = planned.package.cells
     records = [cells[cell] for cell in file.record_cells(cells)]
-    number = 1
-    while True:
+    number, ended = 1, False
+    while not ended:
         response = yield CommandApdu(0x00, 0xB2, number, file.sfi << 3 | 0x05, le=256)
         if response.sw == StatusWord.RECORD_NOT_FOUND:
             break
         read = _accept(response)
         if not read:
             raise _EndError(Result.CHECK_FAILED, detail=f"{_name(planned, file)}: an empty answer")
+        ended = len(read) + file.size <= CHANNEL_RESPONSE_BYTES_MAX
         at = 0
         while at < len(read):
             if number > len(records):

@@ -14,6 +14,6 @@ from tests.cardcore.test_personalisation import KEYS
 def test_every_product_is_made_in_numbers_and_the_share_of_crypto_is_a_share(name: str) -> None:
     figures = personalise_many(3, shipped(name), SCHEME, KEYS, secrets.token_bytes)
     assert figures.cards == 3
-    assert figures.commands > 3 * 50
+    assert figures.commands > 3 * 40
     assert figures.cards_per_second > 1
     assert 0.02 < figures.crypto_share < 0.98

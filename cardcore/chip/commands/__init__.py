@@ -6,7 +6,7 @@ answer, a next session, changes to memory). The families of commands stand in th
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -28,8 +28,7 @@ class CachedRecord:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """What the card has in mind between two commands; gone with the power.
 
     `granted` are the conditions that have come true, each with the number of the directory whose
@@ -40,10 +39,14 @@ class Session:
     file: ElementaryFile | None = None
     record: int = 0
     granted: frozenset[tuple[int, Condition]] = frozenset()
-    challenge: bytes = field(default=b"", repr=False)
+    challenge: bytes = b""
     pending: purse.Pending | None = None
     cached: tuple[CachedRecord, ...] = ()
     opening: scp03.Opening | None = None
+
+    def __repr__(self) -> str:
+        waits = "" if self.is_idle else ", something waits, hidden"
+        return f"Session(directory {self.directory.fid:04X}{waits})"
 
     def at(self, file: ElementaryFile, record: int = 0) -> "Session":
         """The session with another current file and record; nothing is pending in it."""

@@ -34,7 +34,7 @@ would shut everybody out.
 
 import hashlib
 import hmac
-from dataclasses import replace
+from collections.abc import Sequence
 
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.chip import scp03
@@ -67,6 +67,7 @@ _ARRIVAL = 0xE000
 _ANNOUNCED_BYTES = 36
 _BLOCKS_MAX = 0x1000
 _VALUE_BYTES, _CHECK_BYTES = 16, 3
+_TRIES_AT = 4  # of the record of a key: how many tries there are, and are left
 
 
 def initialize(card: Context, apdu: CommandApdu) -> Decision:
@@ -98,7 +99,7 @@ def initialize(card: Context, apdu: CommandApdu) -> Decision:
         aid=MANAGER_AID,
         host_challenge=apdu.data,
     )
-    session = replace(card.session.idle(), opening=opening)
+    session = card.session.idle()._replace(opening=opening)
     return Reply(response.encode(), session=session)
 
 
@@ -221,22 +222,26 @@ def put_key(card: Context, apdu: CommandApdu) -> Decision:
     if len(records) < len(sent) or channel not in (set(), _CHANNEL_CODES):
         return StatusWord.DATA_WRONG
     changes: dict[int, bytes] = {}
-    for record in records:
-        if not _put(card, file, record, changes):
-            return StatusWord.NO_SPACE
+    if not _put(card, file, records, changes):
+        return StatusWord.NO_SPACE
     return Reply(changes=changes)
 
 
-def _put(card: Context, file: ElementaryFile, record: bytes, changes: dict[int, bytes]) -> bool:
-    """A secret in place of the one with its usage and index, or behind the last one."""
-    for number in range(1, card.files.count(file, changes) + 1):
-        old = card.files.record(file, number, changes)
-        if old is not None and old[:2] == record[:2]:
+def _put(
+    card: Context, file: ElementaryFile, records: Sequence[bytes], changes: dict[int, bytes]
+) -> bool:
+    """Each secret in place of the one with its usage and index, or behind the last one."""
+    places = {old[:2]: number for number, old in enumerate(card.files.records(file), start=1)}
+    for record in records:
+        number = places.get(record[:2])
+        if number is not None:
             card.files.replace_record(file, number, record, changes)
-            return True
-    if card.files.count(file, changes) >= file.records_max:
-        return False
-    card.files.append(file, record, changes)
+            continue
+        count = card.files.count(file, changes)
+        if count >= file.records_max:
+            return False
+        card.files.append(file, record, changes)
+        places[record[:2]] = count + 1
     return True
 
 
@@ -251,7 +256,10 @@ def _opened(data: bytes, dek: Key) -> bytes | None:
         key = CardKey.decode(head + value)
     except (DecodeError, ValueError):
         return None
-    return key.with_tries(key.tries_max).encode() if key.check_value() == data[-3:] else None
+    if key.check_value() != wrapped[_VALUE_BYTES:]:
+        return None
+    tries = head[_TRIES_AT : _TRIES_AT + 1]  # all of them are left
+    return head[:_TRIES_AT] + tries + tries + value
 
 
 def remove(card: Context, apdu: CommandApdu) -> Decision:
