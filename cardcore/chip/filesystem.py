@@ -8,6 +8,7 @@ yet.
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from enum import IntEnum
+from functools import lru_cache
 
 from cardcore.chip.memory import Memory
 from cardcore.chip.tree import (
@@ -34,54 +35,72 @@ class ApplicationState(IntEnum):
     CARD_BLOCKED = 3  # 卡片锁定; of the MF only
 
 
-class FileSystem:
-    """The files in a memory. The tree is read once; contents are read when they are asked for."""
+#: Cards of one product have the same files: as many trees as a dozen products have while they grow.
+_TREES_KEPT = 128
 
-    __slots__ = (
-        "_by_fid",
-        "_by_number",
-        "_by_sfi",
-        "_memory",
-        "_named",
-        "_states",
-        "directories",
-        "root",
-    )
 
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-        cells = memory.cells()
-        headers = [
-            cell
-            for cell in cells
-            if cell and cell & 0xFF == HEADER_SLOT and cell >> 8 <= FILES_MAX
-        ]
-        headers.sort()
-        files = [decode_file(cell >> 8, cells[cell]) for cell in headers]
+class _Tree:
+    """Where the files of a card are found: by number, by id, by short id. It never changes; a card
+    that gets other files gets another one.
+    """
+
+    __slots__ = ("by_fid", "by_number", "by_sfi", "directories", "named", "root", "states")
+
+    def __init__(self, headers: tuple[tuple[int, bytes], ...]) -> None:
+        files = [decode_file(cell >> 8, data) for cell, data in headers]
         if not files or not isinstance(files[0], DedicatedFile):
             raise DecodeError("card image", 0, "no master file")
         self.root = files[0]
-        #: MF and DFs in the order of the tree.
         self.directories: list[DedicatedFile] = []
-        self._by_number: dict[int, File] = {}
+        self.by_number: dict[int, File] = {}
         #: By the number of the directory and the id of the file, in one number.
-        self._by_fid: dict[int, File] = {}
-        self._by_sfi: dict[int, ElementaryFile] = {}
+        self.by_fid: dict[int, File] = {}
+        self.by_sfi: dict[int, ElementaryFile] = {}
         for file in files:
-            self._by_number[file.number] = file
+            self.by_number[file.number] = file
             if file is not self.root:
-                self._by_fid[file.parent << 16 | file.fid] = file
+                self.by_fid[file.parent << 16 | file.fid] = file
             if isinstance(file, DedicatedFile):
                 self.directories.append(file)
             elif file.sfi:
-                self._by_sfi[file.parent << 16 | file.sfi] = file
-        self._named = [file for file in self.directories if file.name]
-        #: By directory, once asked for: the cells that can block it, its own and those above.
-        self._states: dict[int, list[int]] = {}
+                self.by_sfi[file.parent << 16 | file.sfi] = file
+        self.named = [file for file in self.directories if file.name]
+        #: The cells that can block each directory: its own and those of the ones above.
+        self.states = {each.number: list(self._states(each)) for each in self.directories}
+
+    def _states(self, directory: DedicatedFile) -> Iterator[int]:
+        yield directory.number << 8 | BODY_SLOT
+        while directory is not self.root:
+            above = self.by_number.get(directory.parent)
+            assert isinstance(above, DedicatedFile), "a directory stands in a directory"
+            directory = above
+            yield directory.number << 8 | BODY_SLOT
+
+
+_tree = lru_cache(maxsize=_TREES_KEPT)(_Tree)
+
+
+class FileSystem:
+    """The files in a memory. The tree is read once; contents are read when they are asked for."""
+
+    __slots__ = ("_memory", "_tree", "directories", "root")
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        headers = [
+            each
+            for each in memory.cells().items()
+            if each[0] and each[0] & 0xFF == HEADER_SLOT and each[0] >> 8 <= FILES_MAX
+        ]
+        headers.sort()
+        self._tree = _tree(tuple(headers))
+        self.root = self._tree.root
+        #: MF and DFs in the order of the tree.
+        self.directories: Sequence[DedicatedFile] = self._tree.directories
 
     def parent(self, directory: DedicatedFile) -> DedicatedFile:
         """The directory above; the MF is above itself."""
-        above = self._by_number[directory.parent]
+        above = self._tree.by_number[directory.parent]
         assert isinstance(above, DedicatedFile), "a directory stands in a directory"
         return above
 
@@ -103,12 +122,8 @@ class FileSystem:
 
     def state(self, directory: DedicatedFile) -> ApplicationState:
         """Whether a directory is blocked, itself or with one above it."""
-        cells = self._states.get(directory.number)
-        if cells is None:
-            cells = [above.number << 8 | BODY_SLOT for above in self.upwards(directory)]
-            self._states[directory.number] = cells
         read, worst = self._memory.read, 0
-        for cell in cells:
+        for cell in self._tree.states[directory.number]:
             state = read(cell)
             if state is not None:
                 worst = max(worst, state[0])
@@ -125,27 +140,27 @@ class FileSystem:
 
     def has(self, number: int) -> bool:
         """Whether a file has that number."""
-        return number in self._by_number
+        return number in self._tree.by_number
 
     def cells_below(self, directory: DedicatedFile) -> list[int]:
         """Every cell of a directory and of what is in it."""
         numbers = {directory.number}
-        for file in self._by_number.values():
+        for file in self._tree.by_number.values():
             if file.parent in numbers:
                 numbers.add(file.number)
         return [cell for cell in sorted(self._memory.cells()) if cell >> 8 in numbers]
 
     def child(self, directory: DedicatedFile, fid: int) -> File | None:
         """The file with that id directly in a directory."""
-        return self._by_fid.get(directory.number << 16 | fid)
+        return self._tree.by_fid.get(directory.number << 16 | fid)
 
     def by_sfi(self, directory: DedicatedFile, sfi: int) -> ElementaryFile | None:
         """The EF with that short id directly in a directory."""
-        return self._by_sfi.get(directory.number << 16 | sfi)
+        return self._tree.by_sfi.get(directory.number << 16 | sfi)
 
     def named(self, prefix: bytes) -> list[DedicatedFile]:
         """The directories whose name starts with the prefix, in the order of the tree."""
-        return [file for file in self._named if file.name.startswith(prefix)]
+        return [file for file in self._tree.named if file.name.startswith(prefix)]
 
     def fci(self, directory: DedicatedFile) -> bytes:
         """File control information, the answer to SELECT: 6F { 84 name, A5 { … } }.
