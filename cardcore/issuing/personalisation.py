@@ -28,7 +28,7 @@ from cardcore.chip.cardkeys import Pin
 from cardcore.chip.tree import BODY_SLOT, DedicatedFile, ElementaryFile, Structure
 from cardcore.errors import DecodeError
 from cardcore.issuing.orders import CardOrder, PlannedApplication, plan_applications
-from cardcore.issuing.products import Product
+from cardcore.issuing.products import CHIP_KEYS, Product
 from cardcore.keys import IssuerChannelKeys, KeyService
 from cardcore.layouts.transit import FID_MASTER, PPSE_NAME, Sfi
 from cardcore.limits import CHANNEL_RESPONSE_BYTES_MAX
@@ -181,16 +181,16 @@ def _open(
     plan: Plan, keys: KeyService, host_challenge: bytes, done: int
 ) -> Generator[Exchange, bytes, tuple[scp03.Channel, IssuerChannelKeys]]:
     """SELECT the chip, INITIALIZE UPDATE, EXTERNAL AUTHENTICATE."""
-    settings = plan.product.keys
+    chip_label = plan.label + plan.product.keys.chip
+    chip_key, _ = plan.product.key(CHIP_KEYS[0], chip_label)
     select = CommandApdu(0x00, 0xA4, 0x00, 0x00, FID_MASTER.to_bytes(2, "big"), le=256)
     _accept(ResponseApdu.decode((yield Exchange(select.encode(), done))))
-    update = scp03.initialize_update(settings.version, host_challenge)
+    update = scp03.initialize_update(chip_key.version, host_challenge)
     raw = ResponseApdu.decode((yield Exchange(update.encode(), done)))
     answer = scp03.InitializeResponse.decode(_accept(raw))
     number = answer.diversification
     context = host_challenge + answer.card_challenge
-    label = plan.label + settings.chip
-    chip_keys = keys.open_channel(label, answer.key_version, number[-8:], context)
+    chip_keys = keys.open_channel(chip_label, answer.key_version, number[-8:], context)
     command, channel = scp03.authenticate_by_host(chip_keys, answer, plan.product.channel_level)
     _accept(ResponseApdu.decode((yield Exchange(command.encode(), done))))
     return channel, chip_keys
@@ -279,20 +279,19 @@ def _put_keys(
     the chip's DEK, its check value.
     """
     _accept((yield _enter(planned.aid)))
-    settings = plan.product.keys
     factor = plan.order.public.factor
     for first in range(0, len(planned.slots), KEYS_AT_ONCE):
-        refs, data = [], b""
+        sent, data = [], b""
         for slot in planned.slots[first : first + KEYS_AT_ONCE]:
-            ref = slot.ref(planned.key_label, settings.version)
-            head = slot.head(ref.version, settings.algorithm)
+            ref, algorithm = plan.product.key(slot, planned.key_label)
+            head = slot.head(ref.version, algorithm)
             data += head + chip_keys.wrapped_card_key(ref, factor) + keys.check_value(ref, factor)
-            refs.append(str(ref))
+            sent.append((ref, algorithm))
         response = yield CommandApdu(0x80, 0xD8, 0x00, 0x00, data)
         if response.sw == StatusWord.DATA_WRONG:
-            said = f"the product says algorithm {settings.algorithm:02X}"
-            detail = f"the card finds another check value; {said}, what is the key's?"
-            raise _EndError(Result.REFUSED, response.sw, f"{', '.join(refs)}: {detail}")
+            said = ", ".join(f"{ref} algorithm {algorithm:02X}" for ref, algorithm in sent)
+            detail = f"the card finds another check value; the product says {said}"
+            raise _EndError(Result.REFUSED, response.sw, f"{detail}: what is the key's?")
         _accept(response)
 
 
@@ -341,7 +340,7 @@ def _check_applications(
         rows = _accept((yield CommandApdu(0x80, 0xCA, 0x00, 0xE0, le=256)))
         shown = {rows[at : at + _KEY_ROW_BYTES] for at in range(0, len(rows), _KEY_ROW_BYTES)}
         for slot in planned.slots:
-            ref = slot.ref(planned.key_label, plan.product.keys.version)
+            ref, _ = plan.product.key(slot, planned.key_label)
             value = keys.check_value(ref, plan.order.public.factor)
             if slot.head(ref.version, 0)[:_SHOWN_BYTES] + value not in shown:
                 raise _EndError(Result.CHECK_FAILED, detail=f"{planned.name}: key {ref}")

@@ -64,10 +64,7 @@ class Session(NamedTuple):
     def is_idle(self) -> bool:
         """Whether neither a transaction nor a challenge nor the opening of a channel waits."""
         return (
-            self.pending is None
-            and self.opening is None
-            and not self.challenge
-            and not self.cached
+            self.pending is None and self.opening is None and not self.challenge and not self.cached
         )
 
     def idle(self) -> "Session":

@@ -8,9 +8,9 @@ file, and a city may add its own.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from importlib import resources
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from cardcore.applets import health, library, purse, social_security, transit
 from cardcore.chip.keyfile import KeySlot
@@ -136,9 +136,20 @@ APPLICATIONS: Mapping[str, tuple[type[Settings], tuple[KeySlot, ...]]] = {
 _NAMED_ONLY = frozenset({"social_security", "health", "library"})
 
 
+class KeyChoice(NamedTuple):
+    """Version of a master key, and the algorithm that the card shows of the key made from it."""
+
+    version: int
+    algorithm: int
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One card product, checked."""
+    """One card product, checked.
+
+    `chosen` says which keys cards are made from where they are not those of the file
+    (`cardcore.issuing.key_choices`), by use and label.
+    """
 
     name: str
     title: str
@@ -147,6 +158,15 @@ class Product:
     channel_level: int
     keys: KeySettings
     applications: Mapping[str, Settings]
+    chosen: Mapping[tuple[KeyUsage, str], KeyChoice] = field(default_factory=dict)
+
+    def key(self, slot: KeySlot, key_label: str) -> tuple[KeyRef, int]:
+        """The master key of a slot under a label, and the algorithm shown of the card's key."""
+        ref = slot.ref(key_label, self.keys.version)
+        choice = self.chosen.get((ref.usage, ref.label))
+        if choice is None:
+            return ref, self.keys.algorithm
+        return KeyRef(ref.usage, ref.label, choice.version), choice.algorithm
 
 
 def parse(text: str) -> Product:
@@ -196,11 +216,9 @@ def key_refs(product: Product, label: str) -> tuple[KeyRef, ...]:
     >>> [str(ref) for ref in key_refs(shipped("anonymous"), "demo")][:2]
     ['channel-enc/demo-chip/v1', 'channel-mac/demo-chip/v1']
     """
-    version = product.keys.version
-    refs = [slot.ref(label + product.keys.chip, version) for slot in CHIP_KEYS]
+    refs = [product.key(slot, label + product.keys.chip)[0] for slot in CHIP_KEYS]
     for name, settings in product.applications.items():
-        _, slots = APPLICATIONS[name]
-        refs += [slot.ref(label + settings.keys, version) for slot in slots]
+        refs += [product.key(slot, label + settings.keys)[0] for slot in APPLICATIONS[name][1]]
     return tuple(dict.fromkeys(refs))
 
 
