@@ -21,7 +21,7 @@ WORKERS ?= 2
 SCHEME ?= shenzhen
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo replay test test-fast lint coverage bench soak \
+.PHONY: help setup demo replay test test-fast lint coverage bench soak values \
 	dev-setup pcsc-setup apt-packages python-is-new-enough clean
 
 help: ## Print this list
@@ -58,9 +58,12 @@ bench: setup ## Measure one tap beside its fsyncs, and TACs beside one call a re
 
 soak: dev-setup ## Many more examples, random APDUs, a key service that keeps dying, the fuzzers (an hour or so)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --hypothesis-profile=soak
-	$(BIN)/python -m tests.cardcore.soak_apdus --seconds 300
-	$(BIN)/python -m tests.hsm_sim.soak_wire --seconds 300
+	$(BIN)/python -m tests.cardcore.chip.walks.soak_apdus --seconds 300
+	$(BIN)/python -m tests.hsm_sim.wire.soak_wire --seconds 300
 	$(BIN)/python -m tests.fuzz.fuzz_codecs --seconds 300
+
+values: dev-setup ## Write docs/values.md, every closed enumeration, from the code
+	$(BIN)/python -m tests.support.values
 
 clean: ## Remove .venv and everything that tools made; city folders stay
 	rm -rf $(VENV) build *.egg-info .coverage .coverage.* .hypothesis

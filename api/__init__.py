@@ -1,10 +1,11 @@
-"""Where the parts are put together: composition, the virtual city, the command line.
+"""Where the parts are put together: composition, the virtual city, measurements, the command line.
 
 Read it in this order::
 
-    settings.py      which environment this is, and what production refuses
-    composition.py   the only module that names the key service simulator; opens a city
-    statement.py     settled days added up
-    world/           a virtual city: chips at rest, taps to drive, terminals to drive them
-    cli/             the command line `onecard`, one file a noun
+    settings.py     which environment this is, and what production refuses
+    composition.py  which provider stands behind each port; opens a city and its keys
+    output.py       how the program speaks: one JSON object, or tables and sentences
+    simulation/     a virtual city: chips at rest, taps to drive, terminals to drive them
+    bench/          `onecard bench`: the budgets, each beside its baseline
+    cli/            the command line `onecard`, one file a noun
 """

@@ -1,12 +1,10 @@
 """The composition root: which provider stands behind each port.
 
-Only this module, and the commands that are the key service's own, name the key service. Everything
-else receives what it needs as an argument. A city's keys carry the name of its scheme as label;
-its senders sign as `sender-<code>`.
+Only this module, the keys of measurements (`api.bench.keys`) and the commands that are the key
+service's own name the key service. Everything else receives what it needs as an argument. A city's
+keys carry the name of its scheme as label; `cardcore.key_labels` has every label there is.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,7 +20,8 @@ from api.settings import (
 )
 from cardcore.errors import KeyStateError
 from cardcore.issuing.products import SHIPPED, key_refs, shipped
-from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
+from cardcore.key_labels import maintenance_label, sender_label
+from cardcore.keys import KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
 from cardcore.schemes import Scheme
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.masters import MasterKeys
@@ -30,13 +29,9 @@ from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import (
     issuer_key_refs,
     published_descriptions,
-    published_key,
     published_vault,
 )
-from hsm_sim.keys.vault import KeyVault
-from hsm_sim.proof.making import make_tacs
-from hsm_sim.proof.workers import ProofWorkers
-from hsm_sim.psam import Psam, PsamProfile, maintenance_label, make_psam, renew_psam
+from hsm_sim.psam import Psam, PsamProfile, make_psam, renew_psam
 from hsm_sim.token import open_token
 from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.links.addresses import (
@@ -56,11 +51,6 @@ PSAM_KEY_INDEX = 1
 PSAM_VALID_FROM, PSAM_VALID_TO = date(2010, 1, 1), date(2099, 12, 31)
 
 
-def sender_label(sender: int) -> str:
-    """The label of the keys under a sender's batch files."""
-    return f"sender-{sender}"
-
-
 def city_key_refs(scheme: Scheme) -> tuple[KeyRef, ...]:
     """The names of every key a city needs: its cards', PSAMs', senders', its data's."""
     return tuple(
@@ -71,8 +61,9 @@ def city_key_refs(scheme: Scheme) -> tuple[KeyRef, ...]:
                 KeyRef(KeyUsage.FILE_MAINTENANCE, maintenance_label(scheme.name), KEY_VERSION),
                 *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
                 *(
-                    KeyRef(KeyUsage.FILE_SIGNING, sender_label(each.code), KEY_VERSION)
+                    KeyRef(KeyUsage.FILE_SIGNING, sender_label(sender), KEY_VERSION)
                     for each in scheme.participants
+                    for sender in each.senders
                 ),
             ]
         )
@@ -107,7 +98,7 @@ class LocalPsams:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRoom:
+class CityKeys:
     """The key service of a city, and the PSAMs that are filled from it."""
 
     service: KeyService
@@ -145,7 +136,7 @@ class KeyRoom:
         return self.psams.make_psam(profile)
 
 
-def open_key_room(settings: Settings, scheme: Scheme) -> KeyRoom:
+def open_city_keys(settings: Settings, scheme: Scheme) -> CityKeys:
     """The key service these settings name, holding the keys of one city.
 
     Raises `SettingsRefusedError` for settings that must not be, and
@@ -155,15 +146,15 @@ def open_key_room(settings: Settings, scheme: Scheme) -> KeyRoom:
     match chosen.kind:
         case KeyServiceKind.IN_PROCESS:
             vault = published_vault(city_key_refs(scheme))
-            return KeyRoom(InProcessKeyService(vault), LocalPsams(vault))
+            return CityKeys(InProcessKeyService(vault), LocalPsams(vault))
         case KeyServiceKind.PKCS11:
             masters = open_settings_token(chosen)
-            room = KeyRoom(KeyOperations(masters), LocalPsams(masters))
+            keys = CityKeys(KeyOperations(masters), LocalPsams(masters))
         case KeyServiceKind.UNIX | KeyServiceKind.TLS:
             remote = RemoteKeyService(_address(chosen), KEY_SERVICE_TIMEOUT_SECONDS)
-            room = KeyRoom(remote, remote)
-    _refuse_public_keys(settings, room.service)
-    return room
+            keys = CityKeys(remote, remote)
+    _refuse_public_keys(settings, keys.service)
+    return keys
 
 
 def _address(chosen: KeyServiceSettings) -> Address:
@@ -217,32 +208,3 @@ def _refuse_public_keys(settings: Settings, service: KeyService) -> None:
             f"production refuses public test keys: the key service holds {names} and "
             f"{len(public)} in all; load real ones by a ceremony"
         )
-
-
-#: The label of the public TAC keys that `onecard bench tac` measures with; a version is named after
-#: the number of its suite.
-BENCH_LABEL = "bench"
-
-
-def _bench_ref(algorithm: Algorithm) -> KeyRef:
-    return KeyRef(KeyUsage.TAC, BENCH_LABEL, int(algorithm))
-
-
-def bench_tac_master(algorithm: Algorithm) -> bytes:
-    """The public test key of a suite, for baselines that need the bytes."""
-    return published_key(_bench_ref(algorithm))
-
-
-def bench_tacs(algorithm: Algorithm, factors: bytes, messages: bytes, message_bytes: int) -> bytes:
-    """True TACs of records nobody tapped, under the public test key of the suite."""
-    return make_tacs(algorithm, bench_tac_master(algorithm), factors, messages, message_bytes)
-
-
-@contextmanager
-def bench_key_service(processes: int) -> Iterator[KeyService]:
-    """A key service with the public TAC key of every suite, proving on so many processes."""
-    vault = KeyVault({})
-    for algorithm in (Algorithm.PBOC_3DES, Algorithm.SM4, Algorithm.AES):
-        vault.install(_bench_ref(algorithm), bench_tac_master(algorithm), algorithm)
-    with ProofWorkers(processes) as workers:
-        yield InProcessKeyService(vault, prove=workers.prove)

@@ -28,11 +28,12 @@ from cardcore.records.record import (
     Sector,
     TransactionType,
 )
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
 from settlement.reconciliation.inputs import FactInput
 from settlement.registry import TerminalRow
-from settlement.service.computation import RunRequest, decisions_path, reconcile_run
+from settlement.service.computation import ComputationTask, decisions_path, reconcile_run
 
 DAY = date(2018, 9, 1)
 STEPS = 10
@@ -131,8 +132,8 @@ def main(count: int, workers: int, bucket_count: int) -> None:
             written = write_facts(data, proof, name, bucket_count, folder / "facts" / name)
             facts += [(each.bucket, FactInput(name, str(each.path))) for each in written]
         _tell("facts", len(rows), started)
-        request = RunRequest(
-            DAY, "shenzhen", bucket_count, tuple(facts), (), tuple(terminals), (), None, ()
+        request = ComputationTask(
+            DAY, SCHEMES["shenzhen"], bucket_count, tuple(facts), (), tuple(terminals), (), None, ()
         )
         started = time.perf_counter()
         outcome = reconcile_run(request, folder / "run", LocalEngine(workers), lambda *_: None)

@@ -2,10 +2,11 @@
 leaves what they mean to the card. Short form suffices: the longest record is 128 bytes.
 """
 
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
 
 from cardcore.errors import DecodeError
+from cardcore.text import Text
 
 
 class StatusWord(IntEnum):
@@ -46,8 +47,14 @@ class StatusWord(IntEnum):
     PURSE_KEY_INDEX_WRONG = 0x9403
     NO_TRANSACTION_PROOF = 0x9406
 
+    @property
+    def text(self) -> Text:
+        """For people."""
+        return Text(_CHINESE[self], self.name.lower().replace("_", " "))
 
-class CommandApdu(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class CommandApdu:
     """One command. `le` is None when no response data is expected, 256 when Le is 00.
 
     >>> CommandApdu(0x80, 0x5C, 0x00, 0x02, le=4).encode().hex()
@@ -65,11 +72,11 @@ class CommandApdu(NamedTuple):
 
     def encode(self) -> bytes:
         """Lay the command out in one of the four short cases of ISO 7816-3 §12.1."""
-        cla, ins, p1, p2, data, le = self
+        data, le = self.data, self.le
         tail = b"" if le is None else bytes((le & 0xFF,))
         if not data:
-            return bytes((cla, ins, p1, p2)) + tail
-        return bytes((cla, ins, p1, p2, len(data))) + data + tail
+            return bytes((self.cla, self.ins, self.p1, self.p2)) + tail
+        return bytes((self.cla, self.ins, self.p1, self.p2, len(data))) + data + tail
 
     @classmethod
     def decode(cls, raw: bytes) -> "CommandApdu":
@@ -92,7 +99,8 @@ class CommandApdu(NamedTuple):
         raise DecodeError("command APDU", 4, f"Lc says {lc} bytes, {size - 5} follow")
 
 
-class ResponseApdu(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ResponseApdu:
     r"""One response: data and status word.
 
     >>> ResponseApdu.decode(bytes.fromhex("00000AC39000"))
@@ -119,40 +127,28 @@ class ResponseApdu(NamedTuple):
         return self.sw == StatusWord.OK
 
 
-def describe(sw: int) -> str:
-    """A status word in words, hexadecimal first.
+def describe(sw: int) -> Text:
+    """A status word in words, the Chinese ones as the standards of JR/T 0025 put it.
 
-    >>> describe(0x6A82), describe(0x63C2), describe(0x6C1E), describe(0x1234)
-    ('6A82 file not found', '63C2 wrong, 2 tries left', '6C1E le wrong, 30 bytes', '1234 unknown')
-    """
-    if sw & 0xFFF0 == 0x63C0:
-        return f"{sw:04X} wrong, {sw & 0x0F} tries left"
-    if sw & 0xFF00 == 0x6100:
-        return f"{sw:04X} data waiting, {sw & 0xFF or 256} bytes"
-    if sw & 0xFF00 == StatusWord.LE_WRONG and sw & 0xFF:
-        return f"{sw:04X} le wrong, {sw & 0xFF} bytes"
-    try:
-        return f"{sw:04X} {StatusWord(sw).name.lower().replace('_', ' ')}"
-    except ValueError:
-        return f"{sw:04X} unknown"
-
-
-def describe_zh(sw: int) -> str:
-    """A status word in Chinese words, as the standards of JR/T 0025 put it.
-
-    >>> describe_zh(0x9302), describe_zh(0x63C2), describe_zh(0x6C1E), describe_zh(0x1234)
+    >>> describe(0x6A82).en, describe(0x63C2).en, describe(0x6C1E).en, describe(0x1234).en
+    ('file not found', 'wrong, 2 tries left', 'le wrong, 30 bytes', 'unknown')
+    >>> describe(0x9302).zh, describe(0x63C2).zh, describe(0x6C1E).zh, describe(0x1234).zh
     ('MAC 无效', '验证失败, 还可再试 2 次', 'Le 错误, 应为 30 字节', '未知状态字')
     """
     if sw & 0xFFF0 == 0x63C0:
-        return f"验证失败, 还可再试 {sw & 0x0F} 次"
+        return Text(f"验证失败, 还可再试 {sw & 0x0F} 次", f"wrong, {sw & 0x0F} tries left")
     if sw & 0xFF00 == 0x6100:
-        return f"还有 {sw & 0xFF or 256} 字节待取"
+        size = sw & 0xFF or 256
+        return Text(f"还有 {size} 字节待取", f"data waiting, {size} bytes")
     if sw & 0xFF00 == StatusWord.LE_WRONG and sw & 0xFF:
-        return f"Le 错误, 应为 {sw & 0xFF} 字节"
-    return _CHINESE.get(sw, "未知状态字")
+        return Text(f"Le 错误, 应为 {sw & 0xFF} 字节", f"le wrong, {sw & 0xFF} bytes")
+    try:
+        return StatusWord(sw).text
+    except ValueError:
+        return Text("未知状态字", "unknown")
 
 
-_CHINESE: dict[int, str] = {
+_CHINESE = {
     StatusWord.OK: "成功",
     StatusWord.EOF_REACHED: "已到文件末尾",
     StatusWord.FILE_INVALIDATED: "选择的文件无效",
@@ -188,3 +184,4 @@ _CHINESE: dict[int, str] = {
     StatusWord.PURSE_KEY_INDEX_WRONG: "密钥索引不支持",
     StatusWord.NO_TRANSACTION_PROOF: "所需 MAC 不可用",
 }
+assert set(_CHINESE) == set(StatusWord)

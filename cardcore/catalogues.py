@@ -15,4 +15,6 @@ def gather(package: ModuleType, attribute: str) -> Iterator[Any]:
     """The entries of every module of a package that has a tuple of that name."""
     for name in sorted(each.name for each in iter_modules(package.__path__)):
         module = import_module(f"{package.__name__}.{name}")
-        yield from getattr(module, attribute, ())
+        entries = getattr(module, attribute, ())
+        if isinstance(entries, tuple):  # the catalogue itself may stand in the same folder
+            yield from entries

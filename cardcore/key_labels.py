@@ -4,17 +4,14 @@ Decides under which label a key stands. Leaves which keys stand there to product
 city's own label is the name of its scheme; what belongs to a part of the city has an ending.
 """
 
-#: Keys of the chip itself: its secure channel, and the key of CARD BLOCK.
-CHIP_ENDING = "-chip"
-
 
 def chip_label(city: str) -> str:
-    """The keys of the city's chips.
+    """The keys of the city's chips: their secure channel, and the key of CARD BLOCK.
 
     >>> chip_label("demo")
     'demo-chip'
     """
-    return city + CHIP_ENDING
+    return f"{city}-chip"
 
 
 def application_label(city: str, ending: str) -> str:

@@ -5,10 +5,12 @@ are held, derived and guarded to the key service behind the port (`hsm_sim`, or 
 Master keys never cross this border; derived card keys cross it only to be put into a card.
 """
 
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import IntEnum, StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 
 class KeyUsage(StrEnum):
@@ -25,9 +27,10 @@ class KeyUsage(StrEnum):
     PIN_RELOAD = "pin-reload"  # PIN 重装密钥 DRPK
     INTERNAL_AUTHENTICATION = "internal-authentication"  # 内部认证密钥: the card proves itself
     EXTERNAL_AUTHENTICATION = "external-authentication"  # 外部认证密钥: the reader proves itself
-    CHANNEL_ENC = "channel-enc"  # SCP03 Key-ENC: enciphers the secure channel
-    CHANNEL_MAC = "channel-mac"  # SCP03 Key-MAC: proves every command in it
-    CHANNEL_DEK = "channel-dek"  # SCP03 Key-DEK: enciphers keys inside commands
+    RECORD_MAC = "record-mac"  # 交易记录鉴别密钥: a PSAM's signature under a whole record
+    CHANNEL_ENC = "channel-enc"  # 安全通道加密密钥: SCP03 Key-ENC: enciphers the secure channel
+    CHANNEL_MAC = "channel-mac"  # 安全通道认证密钥: SCP03 Key-MAC: proves every command in it
+    CHANNEL_DEK = "channel-dek"  # 通道数据加密密钥: SCP03 Key-DEK: enciphers keys inside commands
     DATA_ENCRYPTION = "data-encryption"  # 数据加密密钥: data at rest, enciphered and proven
     TRANSPORT = "transport"  # 传输密钥 ZMK: wraps keys on their way between two devices
 
@@ -70,11 +73,11 @@ class Algorithm(IntEnum):
     (JT/T 978 upload code).
     """
 
-    PBOC_3DES = 1
-    SM2 = 2  # signs files
-    SM4 = 4
-    AES = 5  # ours: the field names no code for it
-    ED25519 = 6  # ours; signs files
+    PBOC_3DES = 1  # 三重 DES
+    SM2 = 2  # 国密 SM2: signs files
+    SM4 = 4  # 国密 SM4
+    AES = 5  # AES 算法: ours: the field names no code for it
+    ED25519 = 6  # Ed25519 签名: ours; signs files
 
 
 class KeyState(StrEnum):
@@ -107,21 +110,55 @@ class KeyDescription:
 
 
 class ProofReason(IntEnum):
-    """Answer for one row of a column of TACs. Order of precedence, highest number first."""
+    """Answer for one row of a column of cryptograms. Order of precedence, highest number first."""
 
-    PROVEN = 0
-    WRONG = 1  # no version of the key proves it
-    WRONG_VERSION = 2  # proven, but under another version than the record names
-    UNKNOWN_VERSION = 3  # the named version is not held
-    UNKNOWN_ALGORITHM = 4
+    PROVEN = 0  # 认证通过
+    WRONG = 1  # 认证不符: no version of the key proves it
+    WRONG_VERSION = 2  # 密钥版本不符: proven, but under another version than the record names
+    UNKNOWN_VERSION = 3  # 密钥版本未知: the named version is not held
+    UNKNOWN_ALGORITHM = 4  # 算法未知: or, of a record MAC, no such profile
+
+
+class _Column(ABC):
+    """A column of cryptograms to prove in one call. Every field is the rows' bytes one after
+    another; `ValueError` when they are not of so many rows.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def row_bytes(self) -> Mapping[str, int]:
+        """Field to its bytes a row, in the order of the fields; the first has one."""
+
+    @property
+    def parts(self) -> tuple[bytes, ...]:
+        """The fields in their order."""
+        return tuple(getattr(self, name) for name in self.row_bytes)
+
+    def __post_init__(self) -> None:
+        rows = len(self)
+        for (name, size), part in zip(self.row_bytes.items(), self.parts, strict=True):
+            if len(part) != size * rows:
+                raise ValueError(f"{name}: {len(part)} bytes, not {size} for each of {rows} rows")
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
+    def part(self, start: int, stop: int) -> Self:
+        """Some of the rows, as a slice takes them."""
+        sizes = self.row_bytes.items()
+        fields = {name: getattr(self, name)[size * start : size * stop] for name, size in sizes}
+        return replace(self, **fields)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True, slots=True)
-class TacColumn:
-    """A column of TACs to prove in one call. Every field is the rows' bytes one after another.
+class TacColumn(_Column):
+    """TACs of purses. `factors` are the last 8 bytes of the cards' application serials; messages
+    are unpadded.
 
-    Sizes for n rows: `algorithms` n, `key_versions` n, `factors` 8n (last 8 bytes of the
-    application serial), `messages` n * message_bytes, `tacs` 4n. Messages are unpadded.
+    >>> len(TacColumn(bytes(3), bytes(3), bytes(24), bytes(66), 22, bytes(12)).part(1, 9))
+    2
     """
 
     algorithms: bytes = field(repr=False)
@@ -131,29 +168,49 @@ class TacColumn:
     message_bytes: int
     tacs: bytes = field(repr=False)
 
-    def __post_init__(self) -> None:
-        rows = len(self.algorithms)
-        sizes = (len(self.key_versions), len(self.factors), len(self.messages), len(self.tacs))
-        assert sizes == (rows, 8 * rows, self.message_bytes * rows, 4 * rows), (rows, sizes)
+    @property
+    def row_bytes(self) -> Mapping[str, int]:
+        """See the base."""
+        head = {"algorithms": 1, "key_versions": 1, "factors": 8}
+        return {**head, "messages": self.message_bytes, "tacs": 4}
 
-    def __len__(self) -> int:
-        return len(self.algorithms)
 
-    def part(self, start: int, stop: int) -> "TacColumn":
-        """Some of the rows, as a slice takes them.
+@dataclass(frozen=True, slots=True)
+class RecordMacColumn(_Column):
+    """Record MACs. `factors` are the last 8 bytes of the PSAMs' numbers, `profiles` how each was
+    made (`cardcore.records.kinds.MacProfile`), `macs` as they stand in the record: with zeros
+    behind what the profile and the suite give.
+    """
 
-        >>> len(TacColumn(bytes(3), bytes(3), bytes(24), bytes(66), 22, bytes(12)).part(1, 9))
-        2
-        """
-        size = self.message_bytes
-        return TacColumn(
-            self.algorithms[start:stop],
-            self.key_versions[start:stop],
-            self.factors[8 * start : 8 * stop],
-            self.messages[size * start : size * stop],
-            size,
-            self.tacs[4 * start : 4 * stop],
-        )
+    algorithms: bytes = field(repr=False)
+    key_versions: bytes = field(repr=False)
+    profiles: bytes = field(repr=False)
+    factors: bytes = field(repr=False)
+    digests: bytes = field(repr=False)
+    macs: bytes = field(repr=False)
+
+    @property
+    def row_bytes(self) -> Mapping[str, int]:
+        """See the base."""
+        head = {"algorithms": 1, "key_versions": 1, "profiles": 1, "factors": 8}
+        return {**head, "digests": 16, "macs": 16}
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationColumn(_Column):
+    """Answers of cards to INTERNAL AUTHENTICATE. `factors` as in `TacColumn`."""
+
+    algorithms: bytes = field(repr=False)
+    key_versions: bytes = field(repr=False)
+    factors: bytes = field(repr=False)
+    challenges: bytes = field(repr=False)
+    answers: bytes = field(repr=False)
+
+    @property
+    def row_bytes(self) -> Mapping[str, int]:
+        """See the base."""
+        head = {"algorithms": 1, "key_versions": 1, "factors": 8}
+        return {**head, "challenges": 8, "answers": 8}
 
 
 class ChannelKeys(Protocol):
@@ -248,6 +305,18 @@ class KeyService(Protocol):
 
     def prove_tacs(self, label: str, column: TacColumn) -> bytes:
         """Prove a column of TACs; one `ProofReason` byte a row, in the order of the rows."""
+        ...
+
+    def prove_record_macs(self, label: str, column: RecordMacColumn) -> bytes:
+        """The same for the MACs of PSAMs under whole records. No other operation takes such a key:
+        outside a PSAM nobody makes one.
+        """
+        ...
+
+    def prove_authentications(self, label: str, column: AuthenticationColumn) -> bytes:
+        """The same for the answers of cards to INTERNAL AUTHENTICATE, under the
+        INTERNAL_AUTHENTICATION keys of that label; the formula is that of `authenticate`.
+        """
         ...
 
     def sign(self, ref: KeyRef, message: bytes) -> bytes:

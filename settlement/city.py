@@ -5,6 +5,7 @@ of workers. Raw files are kept by content hash and are the only truth; everythin
 can be computed again from them, except what people decided, which is in the database.
 
     city.json                              scheme, number of buckets, format version
+    scheme.toml                            the city's own scheme, when it brought one
     control.sqlite                         registry, files, runs, ledger, audit
     raw/<aa>/<sha256>.ocb                  batch files as received
     facts/<sha256>/<bucket>.parquet        the same as columns
@@ -16,6 +17,7 @@ can be computed again from them, except what people decided, which is in the dat
 """
 
 import fcntl
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -28,6 +30,7 @@ from typing import Any, Self
 
 from cardcore.schemes import Scheme
 from cardcore.schemes.catalogue import SCHEMES
+from cardcore.schemes.reading import SchemeError, read_scheme
 from settlement.durable import write_durable
 from settlement.errors import CityError
 from settlement.registry import ParticipantRow, Registry
@@ -35,10 +38,10 @@ from settlement.seal import Sealable, canonical_json
 from settlement.store.database import Database
 from settlement.store.registry import register
 
-FORMAT = 1
+FORMAT = 2
 BUCKET_COUNT_DEFAULT = 4
 BUCKET_COUNT_MAX = 4096
-_SETTINGS = "city.json"
+_SETTINGS, _SCHEME = "city.json", "scheme.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class City:
 
     folder: Path
     scheme: Scheme
+    scheme_sha256: str | None  # of the city's own file; None for a scheme that ships
     bucket_count: int
     database: Database
 
@@ -122,38 +126,60 @@ class City:
 
 
 def create_city(folder: Path, scheme_name: str, bucket_count: int = BUCKET_COUNT_DEFAULT) -> City:
-    """Make a city in a folder that holds none, and register the scheme's participants.
+    """Make a city in a folder that holds none, under a scheme that ships, and register the scheme's
+    participants.
 
     Raises `CityError` for a folder that holds a city, an unknown scheme or a number of buckets
     that is no power of two. Repeating a call that was killed is safe.
     """
-    if (folder / _SETTINGS).exists():
-        raise CityError(folder, "a city is here already")
     if scheme_name not in SCHEMES:
         raise CityError(folder, f"no scheme {scheme_name!r}; there are {', '.join(SCHEMES)}")
+    return _create(folder, SCHEMES[scheme_name], None, bucket_count)
+
+
+def create_own_city(
+    folder: Path, scheme_file: bytes, name: str, bucket_count: int = BUCKET_COUNT_DEFAULT
+) -> City:
+    """The same under a scheme of the city's own, which is copied into its folder.
+
+    Raises `SchemeError`, which calls the file by `name`, and `CityError` as above and for a scheme
+    that is called like one that ships.
+    """
+    scheme = read_scheme(scheme_file, name)
+    if scheme.name in SCHEMES:
+        raise CityError(folder, f"scheme {scheme.name} ships with onecard; name yours otherwise")
+    return _create(folder, scheme, scheme_file, bucket_count)
+
+
+def _create(folder: Path, scheme: Scheme, own: bytes | None, bucket_count: int) -> City:
+    if (folder / _SETTINGS).exists():
+        raise CityError(folder, "a city is here already")
     if not 1 <= bucket_count <= BUCKET_COUNT_MAX or bucket_count & (bucket_count - 1):
         raise CityError(folder, f"{bucket_count} buckets: a power of two up to {BUCKET_COUNT_MAX}")
     folder.mkdir(parents=True, exist_ok=True)
-    scheme = SCHEMES[scheme_name]
     database = Database.sqlite(folder / "control.sqlite")
     participants = (
-        ParticipantRow(each.code, each.name, each.role, each.sector) for each in scheme.participants
+        ParticipantRow(each.code, each.name, each.kind, each.sector) for each in scheme.participants
     )
     register(database, Registry(participants=tuple(participants)))
-    # The settings come last: a folder with settings is a whole city.
     settings: dict[str, Sealable] = {
         "format": FORMAT,
-        "scheme": scheme_name,
+        "scheme": scheme.name,
         "bucket_count": bucket_count,
     }
+    sha256 = None
+    if own is not None:
+        write_durable(folder / _SCHEME, own)
+        sha256 = settings["scheme_sha256"] = hashlib.sha256(own).hexdigest()
+    # The settings come last: a folder with settings is a whole city.
     write_durable(folder / _SETTINGS, canonical_json(settings))
-    return City(folder, scheme, bucket_count, database)
+    return City(folder, scheme, sha256, bucket_count, database)
 
 
 def open_city(folder: Path) -> City:
     """Open the city in a folder, its database brought up to date.
 
-    Raises `CityError` when there is none, or one of another version.
+    Raises `CityError` when there is none, or one of another version, or its scheme was changed.
     """
     try:
         settings: dict[str, Any] = json.loads((folder / _SETTINGS).read_bytes())
@@ -166,6 +192,19 @@ def open_city(folder: Path) -> City:
         raise CityError(folder, f"{_SETTINGS} cannot be read") from error
     if version != FORMAT:
         raise CityError(folder, f"format {version}; this version reads {FORMAT}")
-    if name not in SCHEMES:
+    sha256 = settings.get("scheme_sha256")
+    scheme = SCHEMES.get(name) if sha256 is None else _own_scheme(folder, sha256)
+    if scheme is None:
         raise CityError(folder, f"no scheme {name!r}")
-    return City(folder, SCHEMES[name], bucket_count, Database.sqlite(folder / "control.sqlite"))
+    return City(folder, scheme, sha256, bucket_count, Database.sqlite(folder / "control.sqlite"))
+
+
+def _own_scheme(folder: Path, sha256: str) -> Scheme:
+    """The city's own scheme. What its closed days were judged by must never change."""
+    try:
+        data = (folder / _SCHEME).read_bytes()
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise CityError(folder, f"{_SCHEME} is not the file the city was made with")
+        return read_scheme(data, _SCHEME)
+    except (OSError, SchemeError) as error:
+        raise CityError(folder, f"{_SCHEME} cannot be read: {error}") from error

@@ -11,6 +11,8 @@ suspends a true one.
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
+from cardcore.text import Text
+
 
 class Disposition(IntEnum):
     """What became of a record (处理结果). Every record has exactly one (I9)."""
@@ -21,9 +23,9 @@ class Disposition(IntEnum):
     REJECTED = 4  # 拒付: proven wrong; no money
 
     @property
-    def text(self) -> tuple[str, str]:
-        """Chinese and English."""
-        return _DISPOSITION_TEXT[self]
+    def text(self) -> Text:
+        """For people."""
+        return _DISPOSITION_TEXTS[self]
 
 
 class Reason(IntEnum):
@@ -64,9 +66,9 @@ class Reason(IntEnum):
         return _RULES[self].retry_may_help
 
     @property
-    def text(self) -> tuple[str, str]:
-        """Chinese and English."""
-        return _RULES[self].chinese, _RULES[self].english
+    def text(self) -> Text:
+        """For people."""
+        return _RULES[self].text
 
 
 class GapState(IntEnum):
@@ -87,73 +89,81 @@ class Note(IntFlag):
     RECOVERED = 32  # 补全: the tap was torn and proven at the card's next visit
 
     @property
-    def text(self) -> tuple[str, str]:
-        """Chinese and English of one note."""
-        return _NOTE_TEXT[self]
+    def text(self) -> Text:
+        """One note, for people."""
+        return _NOTE_TEXTS[self]
 
 
 class _Rule(NamedTuple):
     disposition: Disposition
     retry_may_help: bool
-    chinese: str
-    english: str
+    text: Text
 
 
 _HELD, _REFUSED = Disposition.SUSPENDED, Disposition.REJECTED
 
 _RULES = {
-    Reason.FORMAT_WRONG: _Rule(_REFUSED, False, "格式错误", "a field of the record is damaged"),
+    Reason.FORMAT_WRONG: _Rule(
+        _REFUSED, False, Text("格式错误", "a field of the record is damaged")
+    ),
     Reason.DUPLICATE: _Rule(
-        Disposition.DUPLICATE, False, "重复记录", "the same bytes were settled before"
+        Disposition.DUPLICATE, False, Text("重复记录", "the same bytes were settled before")
     ),
     Reason.ALGORITHM_UNKNOWN: _Rule(
-        _HELD, True, "算法未知", "no suite is held for the record's algorithm"
+        _HELD, True, Text("算法未知", "no suite is held for the record's algorithm")
     ),
     Reason.KEY_VERSION_UNKNOWN: _Rule(
-        _HELD, True, "密钥版本未知", "the key version the record names is not held"
+        _HELD, True, Text("密钥版本未知", "the key version the record names is not held")
     ),
     Reason.KEY_VERSION_WRONG: _Rule(
-        _HELD, False, "密钥版本不符", "the TAC holds, but under another key version"
+        _HELD, False, Text("密钥版本不符", "the TAC holds, but under another key version")
     ),
     Reason.TAC_MISSING: _Rule(
-        _HELD, False, "缺少交易认证码", "the tap was torn and the card could not prove it"
+        _HELD, False, Text("缺少交易认证码", "the tap was torn and the card could not prove it")
     ),
-    Reason.TAC_WRONG: _Rule(_REFUSED, False, "交易认证码错误", "no key proves the record's TAC"),
+    Reason.TAC_WRONG: _Rule(
+        _REFUSED, False, Text("交易认证码错误", "no key proves the record's TAC")
+    ),
     Reason.TERMINAL_UNKNOWN: _Rule(
-        _HELD, True, "终端未登记", "the terminal is not registered for that operator"
+        _HELD, True, Text("终端未登记", "the terminal is not registered for that operator")
     ),
     Reason.BALANCE_BROKEN: _Rule(
-        _HELD, False, "余额不符", "balance before, amount and balance after do not agree"
+        _HELD, False, Text("余额不符", "balance before, amount and balance after do not agree")
     ),
     Reason.TERMINAL_SERIAL_REUSED: _Rule(
-        _HELD, False, "终端流水号重用", "two different records carry one terminal serial"
+        _HELD, False, Text("终端流水号重用", "two different records carry one terminal serial")
     ),
     Reason.CARD_COUNTER_REUSED: _Rule(
-        _HELD, False, "卡计数器重用（疑似伪卡）", "two different records carry one card counter"
+        _HELD,
+        False,
+        Text("卡计数器重用（疑似伪卡）", "two different records carry one card counter"),
     ),
     Reason.CARD_COUNTER_REGRESSED: _Rule(
-        _HELD, False, "卡计数器倒退", "the card counter lies behind and fills no open gap"
+        _HELD, False, Text("卡计数器倒退", "the card counter lies behind and fills no open gap")
     ),
     Reason.CLOCK_AHEAD: _Rule(
-        _HELD, False, "终端时钟超前", "the transaction time lies after the settlement day"
+        _HELD, False, Text("终端时钟超前", "the transaction time lies after the settlement day")
     ),
-    Reason.HOTLISTED: _Rule(_HELD, False, "黑名单卡", "the terminal's list named the card"),
-    Reason.OVERCHARGED: _Rule(_HELD, False, "超票价扣款", "charged above the full tariff"),
-    Reason.NONE: _Rule(Disposition.ACCEPTED, False, "正常", "accepted"),
+    Reason.HOTLISTED: _Rule(_HELD, False, Text("黑名单卡", "the terminal's list named the card")),
+    Reason.OVERCHARGED: _Rule(_HELD, False, Text("超票价扣款", "charged above the full tariff")),
+    Reason.NONE: _Rule(Disposition.ACCEPTED, False, Text("正常", "accepted")),
 }
 
-_DISPOSITION_TEXT = {
-    Disposition.ACCEPTED: ("正常", "accepted"),
-    Disposition.DUPLICATE: ("重复", "duplicate"),
-    Disposition.SUSPENDED: ("可疑", "suspended"),
-    Disposition.REJECTED: ("拒付", "rejected"),
+_DISPOSITION_TEXTS = {
+    Disposition.ACCEPTED: Text("正常", "accepted"),
+    Disposition.DUPLICATE: Text("重复", "duplicate"),
+    Disposition.SUSPENDED: Text("可疑", "suspended"),
+    Disposition.REJECTED: Text("拒付", "rejected"),
 }
 
-_NOTE_TEXT = {
-    Note.TRANSFER_MARK_MISSING: ("无联程标记", "transfer discount without the mark"),
-    Note.STATION_MISSING: ("无站点", "metro record without a station"),
-    Note.FARE_UNEXPLAINED: ("票价不明", "no fare class explains the charge"),
-    Note.CLASS_DIFFERS: ("优惠类别不符", "explained by another fare class"),
-    Note.HOTLISTED_LATE: ("挂失在后", "the card was listed after the terminal's list"),
-    Note.RECOVERED: ("补全", "torn tap, proven later"),
+_NOTE_TEXTS = {
+    Note.TRANSFER_MARK_MISSING: Text("无联程标记", "transfer discount without the mark"),
+    Note.STATION_MISSING: Text("无站点", "metro record without a station"),
+    Note.FARE_UNEXPLAINED: Text("票价不明", "no fare class explains the charge"),
+    Note.CLASS_DIFFERS: Text("优惠类别不符", "explained by another fare class"),
+    Note.HOTLISTED_LATE: Text("挂失在后", "the card was listed after the terminal's list"),
+    Note.RECOVERED: Text("补全", "torn tap, proven later"),
 }
+assert set(_RULES) == set(Reason)
+assert set(_DISPOSITION_TEXTS) == set(Disposition)
+assert set(_NOTE_TEXTS) == set(Note)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from api.cli.output import progress_bar
-from api.composition import open_key_room
+from api.composition import open_city_keys
+from api.output import progress_bar
 from api.settings import read_settings
 from api.simulation.single_card import issue_card, load_card, sample_plan
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from terminals.journal.journal import Journal
 from terminals.link.connection import CardConnection, Peer, decode_trace
 from terminals.link.pcsc import ReaderService, open_card
@@ -26,6 +26,8 @@ from terminals.link.vpcd import SLOT_PORTS, Chip, VirtualCard, contactless_atr
 from terminals.roles.bus import BUS
 from terminals.tap.terminal import Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapRequest
+
+SCHEME = SCHEMES["demo"]
 
 CARD_READER, PSAM_READER = "Virtual PCD 00 00", "Virtual PCD 00 01"
 _BUS_TERMINAL, _OPERATOR = "000101000001", 101
@@ -47,7 +49,7 @@ class ReaderRides:
 
 def ride_over_readers(folder: Path, taps: int) -> ReaderRides:
     """Measure `taps` bus rides. `ReaderError` and `VirtualReaderMissingError` without pcscd."""
-    keys = open_key_room(read_settings(), SCHEME)
+    keys = open_city_keys(read_settings(), SCHEME)
     clock = datetime(2026, 9, 1, 6)  # noqa: DTZ001 - wall clock of the city
     rides = []
     with ExitStack() as stack:

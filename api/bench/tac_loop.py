@@ -1,7 +1,7 @@
 """The baseline in C of `onecard bench tac`: `tac_loop.c`, compiled on the spot and run.
 
 Decides where a compiler is looked for and what a failure means: there is then no such figure, and
-the reason stands in its place. Leaves what is measured to `api.cli.bench_tac`.
+the reason stands in its place. Leaves what is measured to `api.bench.tac`.
 """
 
 import shutil

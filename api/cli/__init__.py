@@ -1,4 +1,18 @@
-"""The command line `onecard`: one file a noun. See `docs/architecture.md` for the commands."""
+"""The command line `onecard`: one file a noun. See README for the commands.
+
+Read it in this order::
+
+    session.py   opening what a command works on
+    city.py      `onecard city`: makes a city, carries its registry, knows its keys
+    files.py     `onecard files`
+    clearing.py  `onecard clear` and `onecard close`
+    proof.py     `onecard verify`
+    explain.py   `onecard explain`
+    taps.py      `onecard replay` and `onecard demo`
+    doctor.py    `onecard doctor`
+    card/        `onecard card`
+    hsm/         `onecard hsm`
+"""
 
 import io
 import sqlite3
@@ -8,10 +22,11 @@ from typing import NoReturn
 
 import typer
 
-from api.cli import bench, city, clearing, doctor, explain, files, proof, taps
+from api.bench import commands as bench
+from api.cli import city, clearing, doctor, explain, files, proof, taps
 from api.cli.card import commands as card
 from api.cli.hsm import commands as hsm
-from api.cli.output import EXIT_REFUSED, EXIT_USAGE, console_error
+from api.output import EXIT_REFUSED, EXIT_USAGE, console_error
 from api.settings import SettingsRefusedError
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import InsecureKeyServiceWarning

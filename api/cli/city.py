@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import (
+from api.cli.session import open_office
+from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
     EXIT_USAGE,
@@ -20,11 +21,11 @@ from api.cli.output import (
     print_json,
     refuse,
 )
-from api.cli.session import open_office
 from cardcore.errors import DecodeError
 from cardcore.keys import Algorithm
 from cardcore.schemes.catalogue import SCHEMES
-from settlement.city import BUCKET_COUNT_DEFAULT, create_city
+from cardcore.schemes.reading import SchemeError
+from settlement.city import BUCKET_COUNT_DEFAULT, City, create_city, create_own_city
 from settlement.errors import CityError
 from settlement.facts.proof import tac_keys
 from settlement.registry import (
@@ -37,13 +38,19 @@ from settlement.registry import (
 from settlement.store.registry import load_registry, register
 
 _RIGHT = "as registered 相符"
+SchemeOption = Annotated[
+    str,
+    typer.Option(
+        help=f"Whose rules: {', '.join(SCHEMES)}, or a .toml file of your own. 规则文件。"
+    ),
+]
 app = typer.Typer(help="A city's folder and registry. 城市目录与登记簿。", no_args_is_help=True)
 
 
 @app.command()
 def init(
     data: DataOption = DEFAULT_DATA,
-    scheme: Annotated[str, typer.Option(help="Whose rules: " + ", ".join(SCHEMES))] = "demo",
+    scheme: SchemeOption = "demo",
     buckets: Annotated[
         int, typer.Option(help="Card buckets, a power of two, fixed for good.")
     ] = BUCKET_COUNT_DEFAULT,
@@ -54,12 +61,21 @@ def init(
     """Make an empty city, ready to receive files. 新建城市。"""
     try:
         rows = None if registry is None else decode_registry(registry.read_bytes())
-        with create_city(data, scheme, buckets) as city:
+        with _make(data, scheme, buckets) as city:
             if rows is not None:
                 register(city.database, rows)
-    except (CityError, DecodeError, RegistryConflictError, OSError) as error:
+            name = city.scheme.name
+    except (CityError, DecodeError, RegistryConflictError, SchemeError, OSError) as error:
         refuse(str(error), EXIT_USAGE)
-    console.print(f"City 城市 {scheme} in {data}", highlight=False)
+    console.print(f"City 城市 {name} in {data}", highlight=False)
+
+
+def _make(data: Path, scheme: str, buckets: int) -> City:
+    """A city under a scheme that ships, or under one's own when a file is named."""
+    file = Path(scheme)
+    if file.suffix != ".toml":
+        return create_city(data, scheme, buckets)
+    return create_own_city(data, file.read_bytes(), scheme, buckets)
 
 
 @app.command()

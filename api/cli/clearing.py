@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import (
+from api.cli.session import (
+    ByOption,
+    EngineName,
+    EngineOption,
+    WorkersOption,
+    acting,
+    open_engine,
+    open_office,
+)
+from api.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
     DataOption,
@@ -17,7 +26,6 @@ from api.cli.output import (
     progress_bar,
     refuse,
 )
-from api.cli.session import EngineName, EngineOption, WorkersOption, open_engine, open_office
 from settlement.days.opening import DayAnswer
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
@@ -46,7 +54,7 @@ def clear(
         result = run_clearing(office.city, day, office.keys.service, open_engine(workers, engine))
         advance()
         if isinstance(result, DayAnswer):
-            refuse(f"{result.name}: {result.text_zh} / {result.text_en}")
+            refuse(f"{result.name}: {result.text}")
         reviewed = review_size(office.city, result.run.review_sha256)
     document = {
         "settlement_day": result.run.settlement_day,
@@ -74,20 +82,22 @@ def close(
     business_day: DayOption = None,
     engine: EngineOption = EngineName.LOCAL,
     workers: WorkersOption = 2,
+    by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Close the open day: post, net, seal. A closed day never changes. 日终关闭。"""
-    day = _day(business_day)
+    day, actor = _day(business_day), acting(by)
     with open_office(data) as office:
-        chosen = open_engine(workers, engine)
-        closed = close_day(office.city, day, office.keys.service, chosen, datetime.now(UTC))
+        chosen, now = open_engine(workers, engine), datetime.now(UTC)
+        closed = close_day(office.city, day, office.keys.service, chosen, now, actor)
         if isinstance(closed, DayAnswer):
-            refuse(f"{closed.name}: {closed.text_zh} / {closed.text_en}")
+            refuse(f"{closed.name}: {closed.text}")
         run = load_run(office.city.database, closed.run_id)
         reviewed = 0 if run is None else review_size(office.city, run.review_sha256)
     if as_json:
         document = {name: getattr(closed, name) for name in closed.__slots__}
-        print_json(document | {"reviewed": reviewed})
+        closed_by = None if closed.closed_by is None else closed.closed_by.code
+        print_json(document | {"closed_by": closed_by, "reviewed": reviewed})
         return
     if reviewed:
         console.print(f"{reviewed:,} records were judged again 复核.", highlight=False)

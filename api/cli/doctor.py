@@ -12,13 +12,15 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from api.cli.output import DEFAULT_DATA, EXIT_REFUSED, DataOption, JsonOption, console, print_json
-from api.composition import open_key_room
+from api.composition import open_city_keys
+from api.output import DEFAULT_DATA, EXIT_REFUSED, DataOption, JsonOption, console, print_json
 from api.settings import KeyServiceKind, Settings, SettingsRefusedError, read_settings
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import open_city
 from settlement.errors import CityError
+
+SCHEME = SCHEMES["demo"]
 
 _LIBRARIES = ("cryptography", "duckdb", "numpy", "sqlalchemy", "alembic", "typer", "rich")
 _FREE_BYTES_MIN = 1 << 30
@@ -96,7 +98,7 @@ def _key_service(settings: Settings) -> Check:
         return Check(name, "in this process (public test keys)", good=True)
     where = f"{chosen.kind}:{chosen.address}"
     try:
-        held = open_key_room(settings, SCHEME).service.describe_keys()
+        held = open_city_keys(settings, SCHEME).service.describe_keys()
     except (KeyRightError, KeyServiceUnavailableError, SettingsRefusedError) as error:
         return Check(name, where, good=False, remedy=str(error))
     return Check(name, f"{where}, {len(held)} keys", good=True)

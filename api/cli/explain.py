@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import (
+from api.cli.session import open_office
+from api.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
     DataOption,
@@ -15,7 +16,6 @@ from api.cli.output import (
     print_json,
     refuse,
 )
-from api.cli.session import open_office
 from api.simulation.virtual_city import journal_path
 from settlement.reports.history import explain as explain_record
 from settlement.reports.history import parse_record_id

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.output import (
+from api.cli.session import open_office
+from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
     EXIT_USAGE,
@@ -22,7 +23,6 @@ from api.cli.output import (
     progress_bar,
     refuse,
 )
-from api.cli.session import open_office
 from cardcore.records.batch import FILE_BYTES_MAX
 from settlement.intake.answers import Acknowledgement
 from settlement.service.receive import receive_file
@@ -116,7 +116,7 @@ def _document(answer: Acknowledgement) -> dict[str, Any]:
 
 
 def _sentence(answer: Acknowledgement) -> str:
-    text = f"{answer.answer.name}  {answer.answer.text_zh} / {answer.answer.text_en}"
+    text = f"{answer.answer.name}  {answer.answer.text}"
     if answer.missing:
         ranges = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in answer.missing)
         text += f"; send again 请补传: {ranges}"

@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 import typer
 
-from api.cli.output import (
+from api.cli.session import WorkersOption, open_engine, open_office
+from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
     DataOption,
@@ -14,7 +15,6 @@ from api.cli.output import (
     print_json,
     status_line,
 )
-from api.cli.session import WorkersOption, open_engine, open_office
 from settlement.verification.findings import Invariant
 from settlement.verification.verify import verify as verify_city
 
@@ -48,7 +48,7 @@ def verify(
         for invariant in Invariant:
             good = result.invariants[invariant.value]
             table.add_row(
-                f"{invariant.value}  {invariant.text_en} {invariant.text_zh}",
+                f"{invariant.value}  {invariant.text.en} {invariant.text.zh}",
                 "✓ holds 成立" if good else "✗ BROKEN 不成立",
                 style=None if good else "red",
             )

@@ -1,8 +1,10 @@
-"""Opening what a command works on: the settings, one city, its key service.
+"""Opening what a command works on: the settings, one city, its key service, and who acts.
 
 Decides which folder is meant and says what is wrong with it in words.
 """
 
+import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,13 +14,14 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import EXIT_USAGE, console_error, refuse
-from api.composition import KeyRoom, open_key_room
+from api.composition import CityKeys, open_city_keys
+from api.output import EXIT_USAGE, console_error, refuse
 from api.settings import KeyServiceKind, Settings, read_settings
 from settlement.city import City, create_city, open_city
 from settlement.engine import Engine
 from settlement.engine.local import LocalEngine
 from settlement.errors import CityError
+from settlement.people.actions import Actor, ActorError
 
 
 class EngineName(StrEnum):
@@ -31,6 +34,29 @@ EngineOption = Annotated[
     EngineName, typer.Option("--engine", help="Where runs are computed. 计算引擎。")
 ]
 WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="Processes of the engine.")]
+ByOption = Annotated[
+    str | None,
+    typer.Option(
+        "--by",
+        envvar="ONECARD_BY",
+        help="Who acts; by default this machine's user. 经办人，默认为本机用户。",
+    ),
+]
+
+
+def acting(by: str | None) -> Actor:
+    """Whoever gives the command: as stated, else as this machine knows its user. A name that cannot
+    stand under a seal ends the command with usage.
+    """
+    try:
+        return Actor(pwd.getpwuid(os.getuid()).pw_name if by is None else by)
+    except KeyError:
+        refuse(
+            "this machine has no name for its user 本机用户无名称: say who acts, --by NAME",
+            EXIT_USAGE,
+        )
+    except ActorError as error:
+        refuse(f"--by 经办人: {error}", EXIT_USAGE)
 
 
 def open_engine(workers: int, name: EngineName = EngineName.LOCAL) -> Engine:
@@ -44,7 +70,7 @@ class Office:
     """An open city and its keys."""
 
     city: City
-    keys: KeyRoom
+    keys: CityKeys
 
 
 def _office(city: City, settings: Settings) -> Office:
@@ -55,7 +81,7 @@ def _office(city: City, settings: Settings) -> Office:
     else:
         where = f"key service 密钥服务 {kind}:{address}"
     console_error.print(f"{settings.environment}: {where}", style="dim", highlight=False)
-    return Office(city, open_key_room(settings, city.scheme))
+    return Office(city, open_city_keys(settings, city.scheme))
 
 
 @contextmanager

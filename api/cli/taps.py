@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.output import (
+from api.cli.session import WorkersOption, open_engine, open_or_create_office
+from api.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
     JsonOption,
@@ -21,7 +22,6 @@ from api.cli.output import (
     progress_bar,
     refuse,
 )
-from api.cli.session import WorkersOption, open_engine, open_or_create_office
 from api.simulation.chips import noted
 from api.simulation.demonstration import plan_demonstration
 from api.simulation.drive import TAPS, DriveError, Driven, drive

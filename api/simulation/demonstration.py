@@ -10,7 +10,9 @@ from random import Random
 from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal, TapRole
 from cardcore.records.record import Concession
 from cardcore.schemes import FareClass, Scheme
-from cardcore.schemes.demo import SCHEME, TRANSFER_WINDOW_MINUTES
+from cardcore.schemes.catalogue import SCHEMES
+
+SCHEME = SCHEMES["demo"]
 
 BUS_OPERATOR, METRO_OPERATOR, SHOP, CANTEEN, LOAD_AGENT = 101, 201, 501, 502, 901
 LINES = {1: "1路", 2: "8路", 3: "23路"}
@@ -124,7 +126,7 @@ class _Day:
     def _bus(self) -> None:
         vehicle = self._dice.choice(tuple(VEHICLES))
         since = self._citizen.last_bus
-        window = timedelta(minutes=TRANSFER_WINDOW_MINUTES)
+        window = timedelta(minutes=SCHEME.prices.transfer_window_minutes)
         transfer = (
             self._citizen.concession is Concession.ADULT
             and since is not None

@@ -17,14 +17,16 @@ from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
-from api.composition import KeyRoom, sender_label
+from api.composition import CityKeys
 from api.simulation.plan import Plan, PlannedTap, TapRole
 from api.simulation.virtual_city import VirtualCity
+from cardcore.key_labels import sender_label
 from cardcore.keys import KeyUsage
 from settlement.city import City
 from settlement.days.opening import DayAnswer
 from settlement.engine import Engine
 from settlement.intake.answers import FileAnswer
+from settlement.people.actions import Actor, ActorKind
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.receive import receive_file
@@ -43,6 +45,8 @@ from terminals.taps import TapOutcome, TapResult
 #: Told the stage and how many steps of it were done.
 OnProgress = Callable[[str, int], None]
 TAPS, FILES, DAYS = "taps", "files", "days"
+#: Who closes the days of a virtual city.
+SIMULATION = Actor("simulation", ActorKind.SYSTEM)
 
 
 class DriveError(Exception):
@@ -60,7 +64,7 @@ class Driven:
 
 def drive(
     city: City,
-    keys: KeyRoom,
+    keys: CityKeys,
     plan: Plan,
     engine: Engine,
     on_progress: OnProgress,
@@ -110,7 +114,7 @@ def _tap(world: VirtualCity, tap: PlannedTap, day: date) -> TapResult:
 
 def _upload(
     world: VirtualCity,
-    keys: KeyRoom,
+    keys: CityKeys,
     now: datetime,
     on_progress: OnProgress,
     on_step: OnStep,
@@ -147,14 +151,14 @@ def _upload(
 
 
 def _settle(
-    city: City, day: date, keys: KeyRoom, engine: Engine, on_step: OnStep
+    city: City, day: date, keys: CityKeys, engine: Engine, on_step: OnStep
 ) -> Mapping[str, Any]:
     """Clear and close a day; a closed one is computed again and gives the same totals."""
     result = run_clearing(city, day, keys.service, engine, on_step)
     if isinstance(result, DayAnswer):
-        raise DriveError(f"day {day}: {result.text_en}")
+        raise DriveError(f"day {day}: {result.text.en}")
     if not result.is_closed:
-        closed = close_day(city, day, keys.service, engine, datetime.now(UTC), on_step)
+        closed = close_day(city, day, keys.service, engine, datetime.now(UTC), SIMULATION, on_step)
         if isinstance(closed, DayAnswer):
-            raise DriveError(f"day {day}: {closed.text_en}")
+            raise DriveError(f"day {day}: {closed.text.en}")
     return result.run.totals

@@ -13,7 +13,7 @@ from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal, 
 from api.simulation.taps import Tap, TapsFile, TapsFileError
 from cardcore.limits import BALANCE_MAX_FEN
 from cardcore.records.record import Concession, RecordKind
-from cardcore.schemes import Participant, Role, Scheme
+from cardcore.schemes import Participant, ParticipantKind, Scheme
 
 #: Cards are loaded in steps of fifty yuan, as kiosks take notes.
 LOAD_STEP_FEN = 5_000
@@ -40,7 +40,7 @@ def plan_published(file: TapsFile, scheme: Scheme) -> Plan:
     row is a tap, settled on the day the file says. `TapsFileError` when a card could not hold the
     money its rows charge.
     """
-    agent = next(each for each in scheme.participants if each.role is Role.LOAD_AGENT)
+    agent = next(each for each in scheme.participants if each.kind is ParticipantKind.LOAD_AGENT)
     by_card: dict[str, list[Tap]] = defaultdict(list)
     for tap in file.taps:
         by_card[tap.masked_card].append(tap)

@@ -10,7 +10,7 @@ import tempfile
 from datetime import date, datetime
 from pathlib import Path
 
-from api.composition import PSAM_KEY_INDEX, KeyRoom
+from api.composition import PSAM_KEY_INDEX, CityKeys
 from cardcore.chip.card import Card
 from cardcore.issuing.orders import CardOrder
 from cardcore.issuing.personalisation import Plan, Result, drive, make_plan, personalise
@@ -60,13 +60,13 @@ def sample_plan(scheme: Scheme, name: str) -> Plan:
     return make_plan(product, order, scheme.name)
 
 
-def stock_card(keys: KeyRoom, plan: Plan) -> Card:
+def stock_card(keys: CityKeys, plan: Plan) -> Card:
     """The chip of a plan as it comes from the factory: its number and its channel's keys."""
     image = stock_chip(plan.order.public, plan.product, keys.service, plan.label)
     return Card.from_image(image, secrets.token_bytes)
 
 
-def issue_card(keys: KeyRoom, plan: Plan) -> Card:
+def issue_card(keys: CityKeys, plan: Plan) -> Card:
     """A ready card with empty purses."""
     card = stock_card(keys, plan)
     challenge = secrets.token_bytes(_HOST_CHALLENGE_BYTES)
@@ -76,7 +76,7 @@ def issue_card(keys: KeyRoom, plan: Plan) -> Card:
 
 
 def load_card(
-    connection: CardConnection, keys: KeyRoom, scheme: Scheme, amount_fen: int, now: datetime
+    connection: CardConnection, keys: CityKeys, scheme: Scheme, amount_fen: int, now: datetime
 ) -> TapOutcome:
     """Load a card at a kiosk whose journal lasts as long as the load."""
     device = make_device(

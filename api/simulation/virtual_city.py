@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from api.composition import PSAM_KEY_INDEX, KeyRoom
+from api.composition import PSAM_KEY_INDEX, CityKeys
 from api.simulation.chips import Chip, ChipAtRest, ChipDrawer, ImageSeal, repeatable_random
 from api.simulation.plan import Plan, PlannedCard, PlannedTap, TapRole
 from cardcore.apdu import CommandApdu
@@ -95,7 +95,7 @@ class TornAtDebit:
 class VirtualCity:
     """The chips, journals and terminals of one plan. Use as a context manager."""
 
-    def __init__(self, city: City, keys: KeyRoom, plan: Plan, on_step: OnStep = pass_by) -> None:
+    def __init__(self, city: City, keys: CityKeys, plan: Plan, on_step: OnStep = pass_by) -> None:
         self.city = city
         self._on_step = on_step
         self._keys = keys
@@ -144,13 +144,14 @@ class VirtualCity:
             Registry(
                 senders=tuple(
                     SenderRow(
-                        each.code,
+                        sender,
                         key.ref.version,
                         each.code,
                         self._keys.service.public_key(key.ref).hex(),
                     )
                     for each in plan.scheme.participants
-                    for key in self._keys.sender_keys(each.code)
+                    for sender in each.senders
+                    for key in self._keys.sender_keys(sender)
                 ),
                 terminals=tuple(
                     {

@@ -29,13 +29,13 @@ from cardcore.errors import DecodeError
 class ConditionKind(IntEnum):
     """What has to be true."""
 
-    PIN = 1
-    EXTERNAL = 2
-    INTERNAL = 3
-    MAC = 4
-    ENCIPHERED = 5
-    COMPOSITE = 6
-    CHANNEL = 7
+    PIN = 1  # 个人密码
+    EXTERNAL = 2  # 外部认证
+    INTERNAL = 3  # 内部认证
+    MAC = 4  # 带 MAC
+    ENCIPHERED = 5  # 加密并带 MAC
+    COMPOSITE = 6  # 随复合消费写入
+    CHANNEL = 7  # 安全通道
 
 
 class Condition(NamedTuple):

@@ -29,7 +29,7 @@ from cardcore.tlv import Tlv, encode_all
 class ApplicationState(IntEnum):
     """Whether a directory answers. The highest one on the way up to the MF counts."""
 
-    ACTIVE = 0
+    ACTIVE = 0  # 正常
     BLOCKED = 1  # 临时锁定
     BLOCKED_FOR_GOOD = 2  # 永久锁定
     CARD_BLOCKED = 3  # 卡片锁定; of the MF only

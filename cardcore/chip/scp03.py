@@ -56,10 +56,10 @@ _WARNINGS = (0x62, 0x63)
 class Level(IntEnum):
     """What one bit of a security level asks for."""
 
-    C_MAC = 0x01
-    C_ENC = 0x02
-    R_MAC = 0x10
-    R_ENC = 0x20
+    C_MAC = 0x01  # 命令带 MAC
+    C_ENC = 0x02  # 命令加密
+    R_MAC = 0x10  # 应答带 MAC
+    R_ENC = 0x20  # 应答加密
 
 
 _C_ENC, _R_MAC, _R_ENC = int(Level.C_ENC), int(Level.R_MAC), int(Level.R_ENC)
@@ -312,14 +312,14 @@ def wrap_command(channel: Channel, apdu: CommandApdu) -> tuple[CommandApdu, Chan
     Raises `ValueError` when the protected data no longer fit a short APDU.
     """
     keys, level, chain, counter = channel
-    cla, ins, p1, p2, data, le = apdu
+    ins, p1, p2, data, le = apdu.ins, apdu.p1, apdu.p2, apdu.data, apdu.le
     counter += 1
     if level & _C_ENC and data:
         data = keys.encipher(counter.to_bytes(BLOCK, "big"), data + _PADDING[len(data) % BLOCK])
     length = len(data) + MAC_BYTES
     if length > _DATA_BYTES_MAX:
         raise ValueError(f"{len(apdu.data)} bytes are more than one protected command carries")
-    cla |= _SECURE
+    cla = apdu.cla | _SECURE
     chain = keys.command_mac(chain + bytes((cla, ins, p1, p2, length)) + data)
     # What comes back is longer than what was asked for, so Le asks for all there is.
     if le is not None and level & _R_MAC:
@@ -335,7 +335,7 @@ def unwrap_command(channel: Channel, apdu: CommandApdu) -> tuple[CommandApdu, Ch
     does not hold.
     """
     keys, level, chain, counter = channel
-    cla, ins, p1, p2, sent, le = apdu
+    cla, ins, p1, p2, sent = apdu.cla, apdu.ins, apdu.p1, apdu.p2, apdu.data
     if not cla & _SECURE or len(sent) < MAC_BYTES:
         return StatusWord.MAC_MISSING
     data = sent[:-MAC_BYTES]
@@ -348,14 +348,14 @@ def unwrap_command(channel: Channel, apdu: CommandApdu) -> tuple[CommandApdu, Ch
         if plain is None:
             return StatusWord.MAC_WRONG
         data = plain
-    opened = CommandApdu(cla & ~_SECURE, ins, p1, p2, data, le)
+    opened = CommandApdu(cla & ~_SECURE, ins, p1, p2, data, apdu.le)
     return opened, Channel(keys, level, chain, counter)
 
 
 def wrap_response(channel: Channel, response: ResponseApdu) -> ResponseApdu:
     """Protect an answer on the card. An error is only its status word (Amendment D §6.2.5)."""
     keys, level, chain, counter = channel
-    data, sw = response
+    data, sw = response.data, response.sw
     if not level & _R_MAC or (sw != StatusWord.OK and sw >> 8 not in _WARNINGS):
         return response
     if level & _R_ENC and data:
@@ -370,7 +370,7 @@ def unwrap_response(channel: Channel, response: ResponseApdu) -> ResponseApdu:
     Raises `CryptogramError` when its R-MAC is missing or does not hold.
     """
     keys, level, chain, counter = channel
-    sent, sw = response
+    sent, sw = response.data, response.sw
     if not level & _R_MAC or (sw != StatusWord.OK and sw >> 8 not in _WARNINGS):
         return response
     data = sent[:-MAC_BYTES]

@@ -35,11 +35,11 @@ _ELEMENTARY = struct.Struct(">BBHBHBB")
 class Structure(IntEnum):
     """What a file is made of."""
 
-    DEDICATED = 0  # MF or DF: a directory
-    TRANSPARENT = 1
-    LINEAR_FIXED = 2
-    LINEAR_VARIABLE = 3  # each record keeps the length it was made with
-    CYCLIC = 4  # record 1 is the newest; a new one takes the place of the oldest
+    DEDICATED = 0  # 目录: MF or DF: a directory
+    TRANSPARENT = 1  # 透明文件
+    LINEAR_FIXED = 2  # 定长记录
+    LINEAR_VARIABLE = 3  # 变长记录: each record keeps the length it was made with
+    CYCLIC = 4  # 循环记录: record 1 is the newest; a new one takes the place of the oldest
 
 
 @dataclass(frozen=True, slots=True)

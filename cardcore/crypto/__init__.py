@@ -1,10 +1,9 @@
 """Algorithm suites: how a card's keys are derived, sessions opened, MACs and TACs computed.
 
 Every suite satisfies `Suite`, is chosen by the algorithm id of key and record, and works on bytes
-only. Which bytes go into a MAC is the business of `cardcore.crypto.cryptograms`, not the suite's.
+only. This file has the interface, and which suite an algorithm id means. Read on in this order::
 
-Read it in this order::
-
+    cryptograms.py   which bytes stand under each MAC and TAC
     pboc_3des.py     two-key triple DES as JR/T 0025 uses it
     block_suites.py  SM4 and AES, by rules of ours
     sm2.py           the curve and the signature that the library has not
@@ -53,6 +52,13 @@ class Suite(Protocol):
 
     def message_mac(self, card_key: bytes, challenge: bytes, data: bytes) -> bytes:
         """4-byte secure-messaging MAC, starting from the card's challenge."""
+        ...
+
+    def record_mac(self, psam_key: bytes, digest: bytes) -> bytes:
+        """MAC of a PSAM over the 16-byte digest of a record, whole: 8 bytes of triple DES, 16 of
+        the others. A PSAM of the field that has MACs of secure messaging only makes
+        `message_mac(psam_key, bytes(8), digest)` instead, 4 bytes.
+        """
         ...
 
     def encipher(self, card_key: bytes, blocks: bytes) -> bytes:

@@ -94,6 +94,17 @@ class BlockSuite:
         """
         return self.cmac(card_key, challenge.ljust(BLOCK, b"\x00") + data)[:_MAC_BYTES]
 
+    def record_mac(self, psam_key: bytes, digest: bytes) -> bytes:
+        """CMAC of the digest, all 16 bytes.
+
+        >>> k = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
+        >>> SM4_SUITE.record_mac(k, bytes(range(16))).hex()
+        '12345d43c737d9f2df60ce930bcdd322'
+        >>> AES_SUITE.record_mac(k, bytes(range(16))).hex()
+        'c1f732b52fb20caab58d5b6c78cbd514'
+        """
+        return self.cmac(psam_key, digest)
+
     def encipher(self, card_key: bytes, blocks: bytes) -> bytes:
         """ECB, as in the standard. The example of GB/T 32907, appendix A:
 

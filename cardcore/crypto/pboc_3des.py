@@ -62,6 +62,14 @@ def complement(data: bytes) -> bytes:
     return data.translate(_COMPLEMENT)
 
 
+def _retail_mac(key: bytes, iv: bytes, data: bytes) -> bytes:
+    """ISO 9797-1 algorithm 3: the last block of the chain once more D(right), E(left)."""
+    last = _cbc_mac(key[:BLOCK], iv, data)
+    if len(key) == BLOCK:
+        return last
+    return encrypt_ecb(key[:BLOCK], decrypt_ecb(key[BLOCK:], last))
+
+
 def fold(key: bytes) -> bytes:
     """Left half XOR right half: how a 16-byte TAC key becomes a DES key.
 
@@ -135,10 +143,18 @@ class Pboc3DesSuite:
         ...                   bytes.fromhex("04D695000800112233")).hex()
         'd8e8aec5'
         """
-        last = _cbc_mac(card_key[:8], challenge.ljust(BLOCK, b"\x00"), data)
-        if len(card_key) == 16:
-            last = encrypt_ecb(card_key[:8], decrypt_ecb(card_key[8:], last))
-        return last[:4]
+        return _retail_mac(card_key, challenge.ljust(BLOCK, b"\x00"), data)[:4]
+
+    def record_mac(self, psam_key: bytes, digest: bytes) -> bytes:
+        """ISO 9797-1 algorithm 3 with padding method 2, initial value zero, all 8 bytes.
+
+        >>> k = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
+        >>> SUITE.record_mac(k, bytes(range(16))).hex()
+        '3ac30b6946438851'
+        >>> SUITE.message_mac(k, bytes(8), bytes(range(16))).hex()  # its first four bytes
+        '3ac30b69'
+        """
+        return _retail_mac(psam_key, _IV_ZERO, digest)
 
     def encipher(self, card_key: bytes, blocks: bytes) -> bytes:
         """3DES-ECB.

@@ -27,11 +27,11 @@ class CardFamily(StrEnum):
 
     T_UNION = "t-union"  # 交通联合, JT/T 978
     CITY_UNION = "city-union"  # 城市一卡通, CJ/T 166
-    PBOC = "pboc"  # plain JR/T 0025
+    PBOC = "pboc"  # 普通金融钱包: plain JR/T 0025
     BEIJING = "beijing"  # 北京市政交通一卡通, before T-Union
     LINGNAN = "lingnan"  # 岭南通
     SHENZHEN = "shenzhen"  # 深圳通
-    UNKNOWN = "unknown"
+    UNKNOWN = "unknown"  # 未知
 
 
 class Public(NamedTuple):

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from cardcore.crypto import suite_algorithm
 from cardcore.errors import KeyStateError
-from cardcore.issuing.products import APPLICATIONS, CHIP_KEYS, KeyChoice, Product
+from cardcore.issuing.products import KeyChoice, Product, key_slots
 from cardcore.keys import Algorithm, KeyDescription, KeyState, KeyUsage
 
 PURSE_USAGES = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
@@ -33,10 +33,9 @@ def with_newest_keys(product: Product, label: str, described: Iterable[KeyDescri
         if each.state is KeyState.ACTIVE:
             kept = held.setdefault((each.ref.usage, each.ref.label), set())
             kept.add((each.ref.version, each.algorithm))
-    slots = [(label + product.keys.chip, slot) for slot in CHIP_KEYS]
-    for name, settings in product.applications.items():
-        slots += [(label + settings.keys, slot) for slot in APPLICATIONS[name][1]]
-    names = {(slot.usage, slot.ref(key_label, 0).label) for key_label, slot in slots}
+    names = {
+        (slot.usage, slot.ref(key_label, 0).label) for key_label, slot in key_slots(product, label)
+    }
     chosen: dict[tuple[KeyUsage, str], KeyChoice] = {}
     for usage, key_label in sorted(names):
         group = _shown_as_one(usage, key_label, names)

@@ -61,20 +61,20 @@ class Requester(StrEnum):
 class ChipAction(StrEnum):
     """What the step does to the chip; the card must be there for everything but NONE."""
 
-    NONE = "none"
-    PERSONALISE = "personalise"  # `cardcore.issuing.personalisation.personalise`
-    VOID = "void"  # `cardcore.issuing.personalisation.void`
-    BLOCK = "application-block"  # APPLICATION BLOCK of the master file: all of them
-    UNBLOCK = "application-unblock"
-    BLOCK_FOR_GOOD = "card-block"  # CARD BLOCK
+    NONE = "none"  # 不动芯片
+    PERSONALISE = "personalise"  # 个人化: `cardcore.issuing.personalisation.personalise`
+    VOID = "void"  # 清除个人化: `cardcore.issuing.personalisation.void`
+    BLOCK = "application-block"  # 应用锁定: APPLICATION BLOCK of the master file: all of them
+    UNBLOCK = "application-unblock"  # 应用解锁
+    BLOCK_FOR_GOOD = "card-block"  # 卡片锁定: CARD BLOCK
 
 
 class LifeRefusal(StrEnum):
     """Why a step is not taken, in order of precedence."""
 
-    FINAL = "final"  # a destroyed card stays destroyed
-    NOT_FROM_HERE = "not-from-here"  # the card is in a state from which this does not lead on
-    NOT_BY_THIS_ROLE = "not-by-this-role"  # somebody else may
+    FINAL = "final"  # 已销毁: a destroyed card stays destroyed
+    NOT_FROM_HERE = "not-from-here"  # 当前状态不允许: nothing leads on from its state that way
+    NOT_BY_THIS_ROLE = "not-by-this-role"  # 该角色无权: somebody else may
 
 
 class Transition(NamedTuple):

@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from cardcore.applets import health, library, purse, social_security, transit
+from cardcore.applets.catalogue import application_named
 from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.package import Package
 from cardcore.crypto import suite_algorithm
@@ -26,6 +27,7 @@ from cardcore.issuing.products import (
     SocialSecuritySettings,
     TransitSettings,
 )
+from cardcore.key_labels import application_label
 from cardcore.layouts.city_transit import (
     RECORD_BICYCLE,
     RECORD_CONCESSION,
@@ -101,7 +103,8 @@ def plan_applications(
     order.check(product)
     planned = []
     for name, settings in product.applications.items():
-        package = _MAKERS[name](product, settings, order, label)
+        key_label = application_label(label, application_named(name).key_ending)
+        package = _MAKERS[name](product, settings, order, key_label)
         assert package.entry is not None, "every application is in the directory"
         planned.append(
             PlannedApplication(
@@ -109,7 +112,7 @@ def plan_applications(
                 package,
                 package.entry.aid,
                 APPLICATIONS[name][1],
-                label + settings.keys,
+                key_label,
                 getattr(settings, "pin_tries", 0),
             )
         )
@@ -167,7 +170,7 @@ def _city_union(order: CardOrder) -> CityPublicInformation:
 
 
 def _social_security(
-    product: Product, settings: SocialSecuritySettings, order: CardOrder, label: str
+    product: Product, settings: SocialSecuritySettings, order: CardOrder, key_label: str
 ) -> Package:
     issue_names = {each.name for each in social_security.ISSUE.fields}
     issue = {
@@ -182,7 +185,7 @@ def _social_security(
     }
     given = order.social_security
     # Its FCI names one algorithm: that of the key by which the card shows that it is genuine.
-    _, shown = product.key(social_security.KEYS[0], label + settings.keys)
+    _, shown = product.key(social_security.KEYS[0], key_label)
     algorithm = suite_algorithm(shown)
     assert algorithm is not None, product
     return social_security.package(

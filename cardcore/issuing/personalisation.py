@@ -29,6 +29,7 @@ from cardcore.chip.tree import BODY_SLOT, DedicatedFile, ElementaryFile, Structu
 from cardcore.errors import DecodeError
 from cardcore.issuing.orders import CardOrder, PlannedApplication, plan_applications
 from cardcore.issuing.products import CHIP_KEYS, Product
+from cardcore.key_labels import chip_label
 from cardcore.keys import IssuerChannelKeys, KeyService
 from cardcore.layouts.transit import FID_MASTER, PPSE_NAME, Sfi
 from cardcore.limits import CHANNEL_RESPONSE_BYTES_MAX
@@ -46,10 +47,10 @@ _NUMBER = slice(10, 20)  # of EF15
 class Result(StrEnum):
     """How it ended. Only a refusal may come right by trying again."""
 
-    DONE = "done"
-    OTHER_CARD = "other-card"  # the chip in the reader is not the one that was ordered
-    REFUSED = "refused"  # the card answered a step with another status word than 9000
-    CHECK_FAILED = "check-failed"  # what was read back is not what was written
+    DONE = "done"  # 完成
+    OTHER_CARD = "other-card"  # 卡号不符: the chip in the reader is not the one that was ordered
+    REFUSED = "refused"  # 卡片拒绝: the card answered a step with another status word than 9000
+    CHECK_FAILED = "check-failed"  # 核对不符: what was read back is not what was written
 
 
 class Finished(NamedTuple):
@@ -181,8 +182,8 @@ def _open(
     plan: Plan, keys: KeyService, host_challenge: bytes, done: int
 ) -> Generator[Exchange, bytes, tuple[scp03.Channel, IssuerChannelKeys]]:
     """SELECT the chip, INITIALIZE UPDATE, EXTERNAL AUTHENTICATE."""
-    chip_label = plan.label + plan.product.keys.chip
-    chip_key, _ = plan.product.key(CHIP_KEYS[0], chip_label)
+    label = chip_label(plan.label)
+    chip_key, _ = plan.product.key(CHIP_KEYS[0], label)
     select = CommandApdu(0x00, 0xA4, 0x00, 0x00, FID_MASTER.to_bytes(2, "big"), le=256)
     _accept(ResponseApdu.decode((yield Exchange(select.encode(), done))))
     update = scp03.initialize_update(chip_key.version, host_challenge)
@@ -190,7 +191,7 @@ def _open(
     answer = scp03.InitializeResponse.decode(_accept(raw))
     number = answer.diversification
     context = host_challenge + answer.card_challenge
-    chip_keys = keys.open_channel(chip_label, answer.key_version, number[-8:], context)
+    chip_keys = keys.open_channel(label, answer.key_version, number[-8:], context)
     command, channel = scp03.authenticate_by_host(chip_keys, answer, plan.product.channel_level)
     _accept(ResponseApdu.decode((yield Exchange(command.encode(), done))))
     return channel, chip_keys
@@ -222,10 +223,9 @@ def _application_steps(
 
 
 def _accept(response: ResponseApdu) -> bytes:
-    data, sw = response
-    if sw != StatusWord.OK:
-        raise _EndError(Result.REFUSED, sw)
-    return data
+    if response.sw != StatusWord.OK:
+        raise _EndError(Result.REFUSED, response.sw)
+    return response.data
 
 
 def _look(plan: Plan, _: IssuerChannelKeys) -> _Dialogue:
@@ -349,7 +349,7 @@ def _check_applications(
 
 def _check_files(planned: PlannedApplication) -> _Dialogue:
     """Every file that may be read, against the package it came in."""
-    cells, tree = planned.package.cells, planned.package.tree
+    tree = planned.package.tree
     directories = {file.number: file for file in tree if isinstance(file, DedicatedFile)}
     current = tree[0].number
     for file in tree:

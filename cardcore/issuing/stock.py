@@ -8,6 +8,7 @@ from cardcore.chip.cardkeys import CardKey
 from cardcore.chip.package import new_chip
 from cardcore.errors import KeyUsageError
 from cardcore.issuing.products import CHIP_KEYS, Product
+from cardcore.key_labels import chip_label
 from cardcore.keys import KeyService
 from cardcore.layouts.transit import PublicInformation
 
@@ -20,7 +21,7 @@ def stock_chip(public: PublicInformation, product: Product, keys: KeyService, la
     """
     chip_keys = []
     for slot in CHIP_KEYS:
-        ref, algorithm = product.key(slot, label + product.keys.chip)
+        ref, algorithm = product.key(slot, chip_label(label))
         value = keys.derive_card_key(ref, public.factor)
         key = CardKey(slot.index, ref.version, algorithm, value, slot.tries_max)
         if key.check_value() != keys.check_value(ref, public.factor):

@@ -33,9 +33,9 @@ _HEAD = (
 class HireStatus(IntEnum):
     """Where a hire stands."""
 
-    NONE = 0
-    OPEN = 1  # taken or parked; the deposit is held
-    CLOSED = 2  # brought back or left; the deposit is free again
+    NONE = 0  # 无
+    OPEN = 1  # 租用中: taken or parked; the deposit is held
+    CLOSED = 2  # 已归还: brought back or left; the deposit is free again
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from cardcore.errors import DecodeError
 
 
 class Coding(NamedTuple):
-    """How a value becomes `length` bytes, and back."""
+    """How a value becomes `length` bytes, and back. `name` is what documents call it."""
 
     encode: Callable[[Any, int], bytes]
     decode: Callable[[bytes], Any]
+    name: str = ""
 
 
 class Field(NamedTuple):
@@ -62,11 +63,11 @@ def _decode_time(data: bytes) -> datetime | None:
         return None
 
 
-UINT = Coding(lambda v, n: int(v).to_bytes(n, "big"), lambda d: int.from_bytes(d, "big"))
-BYTES = Coding(_encode_bytes, bytes)
-HEX = Coding(lambda v, n: _encode_bytes(bytes.fromhex(v), n), bytes.hex)
+UINT = Coding(lambda v, n: int(v).to_bytes(n, "big"), lambda d: int.from_bytes(d, "big"), "uint")
+BYTES = Coding(_encode_bytes, bytes, "bytes")
+HEX = Coding(lambda v, n: _encode_bytes(bytes.fromhex(v), n), bytes.hex, "hex")
 CARD_NUMBER = Coding(_encode_card_number, digits.decode_bcd)
-DATE = Coding(lambda v, _: digits.encode_date(v), digits.decode_date)
+DATE = Coding(lambda v, _: digits.encode_date(v), digits.decode_date, "date")
 TIME = Coding(lambda v, n: digits.encode_time(v) if v is not None else bytes(n), _decode_time)
 FLAG = Coding(lambda v, n: int(v).to_bytes(n, "big"), lambda d: d == b"\x00\x01")
 FLAG_BYTE = Coding(lambda v, n: int(v).to_bytes(n, "big"), lambda d: d == b"\x01")

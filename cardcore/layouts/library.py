@@ -17,18 +17,18 @@ LOAN_RECORDS = 10
 class DepositState(IntEnum):
     """What became of the reader's deposit (押金)."""
 
-    NONE = 0  # none is asked for: credit reader 信用免押
-    PAID = 1
-    REFUNDED = 2
-    HELD = 3  # kept until a lost item is paid for
+    NONE = 0  # 信用免押: none is asked for
+    PAID = 1  # 已交押金
+    REFUNDED = 2  # 已退押金
+    HELD = 3  # 押金暂扣: kept until a lost item is paid for
 
 
 class LoanState(IntEnum):
     """What the last machine did with an item."""
 
-    ON_LOAN = 1
-    RETURNED = 2
-    RENEWED = 3
+    ON_LOAN = 1  # 借出
+    RETURNED = 2  # 已还
+    RENEWED = 3  # 续借
 
 
 @dataclass(frozen=True, slots=True)

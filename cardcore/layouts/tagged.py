@@ -21,9 +21,9 @@ _TEXT_FILLING = b" \x00\xff"
 class ValueCoding(StrEnum):
     """How the standard codes a value."""
 
-    TEXT = "AN"
-    DIGITS = "CN"
-    BYTES = "B"
+    TEXT = "AN"  # AN 文本
+    DIGITS = "CN"  # CN 数字
+    BYTES = "B"  # 字节
 
 
 class TaggedField(NamedTuple):

@@ -69,7 +69,7 @@ class CardKind(IntEnum):
 class TransitStatus(IntEnum):
     """Where the holder stands in a mode of transport (EF1A)."""
 
-    NONE = 0
+    NONE = 0  # 无
     INSIDE = 1  # 已进站
     OUTSIDE = 2  # 已出站
 

@@ -1,1 +1,10 @@
-"""What a transaction leaves behind: the record, and the signed file that carries records."""
+"""What a tap leaves behind: the record, and the signed file that carries records.
+
+Read it in this order::
+
+    kinds.py     the closed words of a record: what happened, where, what speaks for it
+    record.py    the transaction record: the contract between terminal and back office
+    tac.py       what a card signs of it, with and without a purse; the record MAC
+    payloads.py  what each kind of record says beyond the common fields
+    batch.py     the signed file
+"""

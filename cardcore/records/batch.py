@@ -18,10 +18,10 @@ from cardcore.crypto import signatures
 from cardcore.crypto.signatures import SIGNATURE_BYTES
 from cardcore.errors import CryptogramError, DecodeError
 from cardcore.keys import Algorithm
-from cardcore.records.record import FIELD, RECORD_BYTES, RecordKind
+from cardcore.records.kinds import RecordKind
+from cardcore.records.record import BYTES_OF_VERSION, FIELD, RECORD_BYTES, VERSION, lift_record
 
 MAGIC, TRAILER_MAGIC = b"OCB1", b"OCBT"
-VERSION = 1
 #: Signature algorithms by their number in the header, never used again for something else.
 _SIGNATURES = {1: Algorithm.ED25519, 2: Algorithm.SM2}
 _SIGNATURE_CODES = {algorithm: code for code, algorithm in _SIGNATURES.items()}
@@ -32,6 +32,8 @@ TRAILER_BYTES = TRAILER.size + SIGNATURE_BYTES
 #: A collector starts a new file here; a file larger than this is refused unread.
 RECORDS_MAX = 65_536
 FILE_BYTES_MAX = HEADER.size + RECORDS_MAX * (RECORD_BYTES + REGISTER.size) + TRAILER_BYTES
+#: Kinds whose amount is in no sum. A kind that is none counts as a debit: it hides nothing.
+_MOVES_NO_PURSE = frozenset(kind for kind in RecordKind if not kind.moves_purse)
 assert HEADER.size == 64
 assert REGISTER.size == 48
 
@@ -48,6 +50,12 @@ class BatchHeader:
     record_count: int
     register_count: int
     signature_algorithm: Algorithm = Algorithm.ED25519
+    version: int = VERSION  # of the file and of every record in it
+
+    @property
+    def record_bytes(self) -> int:
+        """How long each record of the file is."""
+        return BYTES_OF_VERSION[self.version]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,9 @@ class BatchFaultError(DecodeError):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch file taken apart. `records` is n * 192 bytes, not yet looked into."""
+    """A batch file taken apart. `records` is n * 256 bytes, not yet looked into; those of a file of
+    version 1 are lifted.
+    """
 
     header: BatchHeader
     records: bytes
@@ -97,19 +107,22 @@ class Batch:
     content_hash: str  # SHA-256 of the whole file, hexadecimal
 
 
-def total_records(records: bytes) -> BatchTotals:
-    """Count, sums and hash total of concatenated records, read at fixed offsets only."""
+def total_records(records: bytes, record_bytes: int = RECORD_BYTES) -> BatchTotals:
+    """Count, sums and hash total of concatenated records, read at fixed offsets only. Records of
+    kinds that move no purse count, and are in no sum.
+    """
     debit = load = hash_total = 0
     kind_at, amount_at = FIELD["kind"].offset, FIELD["amount_fen"].offset
     factor_end = FIELD["card_number"].offset + FIELD["card_number"].length
-    for start in range(0, len(records), RECORD_BYTES):
+    for start in range(0, len(records), record_bytes):
         amount = int.from_bytes(records[start + amount_at : start + amount_at + 4], "big")
-        if records[start + kind_at] == RecordKind.LOAD:
+        kind = records[start + kind_at]
+        if kind == RecordKind.LOAD:
             load += amount
-        else:
+        elif kind not in _MOVES_NO_PURSE:
             debit += amount
         hash_total += int.from_bytes(records[start + factor_end - 8 : start + factor_end], "big")
-    return BatchTotals(len(records) // RECORD_BYTES, debit, load, hash_total % 2**64)
+    return BatchTotals(len(records) // record_bytes, debit, load, hash_total % 2**64)
 
 
 def encode_batch(
@@ -120,13 +133,14 @@ def encode_batch(
 ) -> bytes:
     """The whole file. `sign` makes the header's kind of signature over everything before it."""
     body = b"".join(records)
-    totals = total_records(body)
+    assert len(body) == header.record_count * header.record_bytes, len(body)
+    totals = total_records(body, header.record_bytes)
     assert (totals.record_count, len(registers)) == (header.record_count, header.register_count)
     front = HEADER.pack(
         MAGIC,
-        VERSION,
+        header.version,
         _SIGNATURE_CODES[header.signature_algorithm],
-        RECORD_BYTES,
+        header.record_bytes,
         header.sender,
         header.sequence,
         digits.encode_date(header.business_day),
@@ -169,8 +183,8 @@ def decode_header(data: bytes) -> BatchHeader:
         raise BatchFaultError("truncated", len(data), "ends inside the header")
     (_, version, algorithm, record_bytes, sender, sequence, day, records, registers, key_version,
      reserved, created) = HEADER.unpack_from(data)  # fmt: skip
-    layout = (version, record_bytes, reserved)
-    if layout != (VERSION, RECORD_BYTES, 0) or algorithm not in _SIGNATURES:
+    is_known = BYTES_OF_VERSION.get(version) == record_bytes and not reserved
+    if not is_known or algorithm not in _SIGNATURES:
         raise BatchFaultError("version_unknown", 4, f"version {version}, signature {algorithm}")
     if records > RECORDS_MAX or registers > RECORDS_MAX:
         raise BatchFaultError("too_large", 20, f"more than {RECORDS_MAX} records or registers")
@@ -184,6 +198,7 @@ def decode_header(data: bytes) -> BatchHeader:
             records,
             registers,
             _SIGNATURES[algorithm],
+            version,
         )
     except DecodeError as error:
         raise BatchFaultError("not_a_batch", 16, error.reason) from error
@@ -195,7 +210,7 @@ def decode_batch(data: bytes, public_key: bytes) -> Batch:
     totals_wrong.
     """
     header = decode_header(data)
-    records_end = HEADER.size + header.record_count * RECORD_BYTES
+    records_end = HEADER.size + header.record_count * header.record_bytes
     registers_end = records_end + header.register_count * REGISTER.size
     expected = registers_end + TRAILER_BYTES
     if len(data) < expected:
@@ -214,15 +229,41 @@ def decode_batch(data: bytes, public_key: bytes) -> Batch:
         ) from error
     records = data[HEADER.size : records_end]
     totals = BatchTotals(count, debit, load, hash_total)
-    if totals != total_records(records):
+    if totals != total_records(records, header.record_bytes):
         raise BatchFaultError("totals_wrong", registers_end, "trailer totals are not the records'")
     return Batch(
         header,
-        records,
+        lift_records(records, header.version),
         decode_registers(data[records_end:registers_end]),
         totals,
         hashlib.sha256(data).hexdigest(),
     )
+
+
+def lift_records(records: bytes, version: int) -> bytes:
+    """Concatenated records of a file as n * 256 bytes, whatever its version.
+
+    >>> lift_records(bytes([1]) * 192, 1) == lift_record(bytes([1]) * 192)
+    True
+    """
+    size = BYTES_OF_VERSION[version]
+    if size == RECORD_BYTES:
+        return records
+    return b"".join(lift_record(records[at : at + size]) for at in range(0, len(records), size))
+
+
+def read_records(data: bytes) -> bytes:
+    """The records of a whole file as n * 256 bytes; the file was proven when it came in."""
+    header = decode_header(data)
+    end = HEADER.size + header.record_count * header.record_bytes
+    return lift_records(data[HEADER.size : end], header.version)
+
+
+def read_registers(data: bytes) -> tuple[DeviceRegister, ...]:
+    """The device registers of a whole file that was proven when it came in."""
+    header = decode_header(data)
+    start = HEADER.size + header.record_count * header.record_bytes
+    return decode_registers(data[start : start + header.register_count * REGISTER.size])
 
 
 def decode_registers(data: bytes) -> tuple[DeviceRegister, ...]:

@@ -1,77 +1,48 @@
-"""The transaction record: 192 bytes, the contract between terminal and back office.
+"""The transaction record: 256 bytes, the contract between terminal and back office.
 
-Decides the bytes of one record, its two keys and the message under its TAC. Leaves whether the
-record is true to settlement. Terminals, batch files, the archive and the API all use these bytes;
-`docs/formats.md` prints the table below, and columns of records are read by the same table.
+Decides the bytes of one record and its two keys. Leaves the closed words to `kinds`, what is signed
+of it to `tac`, payloads to `payloads`, and whether the record is true to settlement. Terminals,
+batch files, the archive and the API all use these bytes; `docs/formats.md` prints the table below,
+and columns of records are read by the same table.
 
 A record keeps its own two dates, transaction time and business day. The other two, received time
 and settlement day, are facts of the back office and stand beside the record, never in it.
 
 The fields from `balance_after_fen` to `time` stand in the order of the TAC messages of JR/T 0025,
 so that a column of messages is cut out of a column of records without touching a field.
+
+Version 1 had 192 bytes, one purse and no record MAC. Its fields stand at the same places, so such a
+record is lifted into the 256 bytes, keeps its version and is read by the same table.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from enum import IntEnum, IntFlag
-from typing import Any, NamedTuple
+from enum import IntEnum
+from typing import Any
 
 from cardcore import digits
 from cardcore.errors import DecodeError, RecordFormatError
+from cardcore.layouts.fixed import BYTES, DATE, HEX, UINT, Coding, Field
+from cardcore.records.kinds import Concession as Concession  # noqa: PLC0414
+from cardcore.records.kinds import Mac2Check, MacProfile
+from cardcore.records.kinds import RecordFlag as RecordFlag  # noqa: PLC0414
+from cardcore.records.kinds import RecordKind as RecordKind  # noqa: PLC0414
+from cardcore.records.kinds import Sector as Sector  # noqa: PLC0414
+from cardcore.records.kinds import TransactionType as TransactionType  # noqa: PLC0414
+from cardcore.records.payloads import decode_payload, payload_sizes
 
-VERSION = 1
-RECORD_BYTES = 192
-PAYLOAD_BYTES_MAX = 40
+VERSION = 2
+RECORD_BYTES = 256
+PAYLOAD_BYTES_MAX = 84
+#: Where the bytes end that a card signs without a purse, and those under the record MAC.
+BODY_END, DIGEST_END = 228, 240
+#: The first version: its length, where its payload and its TAC stood, and the most it could carry.
+V1_VERSION, V1_RECORD_BYTES, V1_PAYLOAD_BYTES_MAX = 1, 192, 40
+V1_TAC, V1_PAYLOAD = 142, 146
+#: Bytes of a record by version.
+BYTES_OF_VERSION = {V1_VERSION: V1_RECORD_BYTES, VERSION: RECORD_BYTES}
 #: Written in place of a counter the terminal had no reason to read.
 COUNTER_NOT_READ = 0xFFFF
-
-
-class RecordKind(IntEnum):
-    """What happened. Numbers are never used again for something else."""
-
-    LOAD = 1  # 圈存
-    PURCHASE = 2  # 消费
-    ENTRY = 3  # 进站
-    EXIT = 4  # 出站
-
-
-class Sector(IntEnum):
-    """In which sector of the city it happened."""
-
-    TRANSIT = 1  # 公交地铁
-    HEALTH = 2  # 卫生
-    SOCIAL_SECURITY = 3  # 社保
-    LIBRARY = 4  # 图书馆
-    MERCHANT = 5  # 小额消费
-    CARD_SERVICE = 6  # 卡服务
-
-
-class Concession(IntEnum):
-    """The fare class the terminal applied (优惠类别)."""
-
-    ADULT = 0  # 普通
-    HALF = 1  # 半价
-    FREE = 2  # 免费
-    FULL = 3  # 不打折
-
-
-class TransactionType(IntEnum):
-    """PBOC transaction type, as it stands in the card's log and under MAC and TAC."""
-
-    NONE = 0x00
-    LOAD = 0x02
-    PURCHASE = 0x06
-    COMPOSITE = 0x09
-
-
-class RecordFlag(IntFlag):
-    """What else the back office must know of the tap."""
-
-    TRANSFER = 1  # 联程: the discount of a transfer was given
-    SEQUENCE_EXEMPT = 2  # 进出次序免检: the gate did not check entry against exit
-    RECOVERED = 4  # the tap was torn; the card proved it on its next visit
-    TAC_MISSING = 8  # the tap was torn and the card could no longer prove it
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +90,15 @@ class TransactionRecord:
     algorithm: int
     key_version: int
     key_index: int
-    tac: bytes
+    tac: bytes  # of the card: as many bytes as the kind's evidence has
     payload: bytes = b""
+    application: int = 0  # which purse, or which application was asked; 0 transit
+    mac2_check: Mac2Check = Mac2Check.NOT_ASKED
+    mac_profile: MacProfile = MacProfile.NONE
+    mac_algorithm: int = 0
+    mac_key_version: int = 0
+    mac: bytes = bytes(16)
+    version: int = VERSION
 
     @property
     def id(self) -> str:
@@ -138,33 +116,12 @@ class TransactionRecord:
         return self.online_counter if self.is_load else self.offline_counter
 
 
-class Coding(NamedTuple):
-    """How one kind of value becomes bytes and comes back."""
-
-    name: str
-    encode: Callable[[Any, int], bytes]
-    decode: Callable[[bytes], Any]
-
-
 def _optional_time(value: datetime | None, length: int) -> bytes:
     return bytes(length) if value is None else digits.encode_time(value)
 
 
 def _decode_optional_time(data: bytes) -> datetime | None:
     return digits.decode_time(data) if any(data) else None
-
-
-def _encode_hex(value: str, length: int) -> bytes:
-    data = bytes.fromhex(value)
-    if len(data) != length:
-        raise ValueError(f"{value!r} is not {length} bytes of hexadecimal")
-    return data
-
-
-def _encode_bytes(value: bytes, length: int) -> bytes:
-    if len(value) != length:
-        raise ValueError(f"{len(value)} bytes where the record has {length}")
-    return value
 
 
 def _decode_card_number(data: bytes) -> str:
@@ -175,18 +132,14 @@ def _decode_card_number(data: bytes) -> str:
     return number
 
 
-UINT = Coding("uint", lambda v, n: int(v).to_bytes(n, "big"), lambda d: int.from_bytes(d, "big"))
-BYTES = Coding("bytes", _encode_bytes, bytes)
-HEX = Coding("hex", _encode_hex, bytes.hex)
-BCD = Coding("bcd", digits.encode_bcd, digits.decode_bcd)
-CARD = Coding("bcd", digits.encode_bcd, _decode_card_number)
-DATE = Coding("date", lambda v, _: digits.encode_date(v), digits.decode_date)
-TIME = Coding("time", lambda v, _: digits.encode_time(v), digits.decode_time)
-TIME_OR_ZERO = Coding("time or zeros", _optional_time, _decode_optional_time)
+BCD = Coding(digits.encode_bcd, digits.decode_bcd, "bcd")
+CARD = Coding(digits.encode_bcd, _decode_card_number, "bcd")
+TIME = Coding(lambda v, _: digits.encode_time(v), digits.decode_time, "time")
+TIME_OR_ZERO = Coding(_optional_time, _decode_optional_time, "time or zeros")
 
 
 def _enum(kind: type[IntEnum]) -> Coding:
-    return Coding(kind.__name__, UINT.encode, lambda d: kind(int.from_bytes(d, "big")))
+    return Coding(UINT.encode, lambda d: kind(int.from_bytes(d, "big")), kind.__name__)
 
 
 def _decode_flags(data: bytes) -> RecordFlag:
@@ -196,20 +149,11 @@ def _decode_flags(data: bytes) -> RecordFlag:
     return RecordFlag(value)
 
 
-class Field(NamedTuple):
-    """One field of the record: name, first byte, length in bytes, coding."""
-
-    name: str
-    offset: int
-    length: int
-    coding: Coding
-
-
 def _table() -> tuple[Field, ...]:
     rows: list[tuple[str, int, Coding]] = [
         ("kind", 1, _enum(RecordKind)),
-        ("sector", 1, _enum(Sector)),
-        ("flags", 1, Coding("RecordFlag", UINT.encode, _decode_flags)),
+        ("sector", 1, UINT),
+        ("flags", 1, Coding(UINT.encode, _decode_flags, "RecordFlag")),
         ("issuer", 8, BYTES),
         ("card_number", 10, CARD),
         ("card_kind", 1, UINT),
@@ -244,74 +188,127 @@ def _table() -> tuple[Field, ...]:
         ("algorithm", 1, UINT),
         ("key_version", 1, UINT),
         ("key_index", 1, UINT),
-        ("tac", 4, BYTES),
+        ("application", 1, UINT),
+    ]
+    tail: list[tuple[str, int, Coding]] = [
+        ("tac", 8, BYTES),
+        ("mac2_check", 1, _enum(Mac2Check)),
+        ("mac_profile", 1, _enum(MacProfile)),
+        ("mac_algorithm", 1, UINT),
+        ("mac_key_version", 1, UINT),
+        ("mac", 16, BYTES),
     ]
     table, offset = [], 1
     for name, length, coding in rows:
         table.append(Field(name, offset, length, coding))
         offset += length
+    offset = BODY_END
+    for name, length, coding in tail:
+        table.append(Field(name, offset, length, coding))
+        offset += length
+    assert offset == RECORD_BYTES
     return tuple(table)
 
 
-#: Every fixed field, in order. Byte 0 is the version; the payload follows the last field.
+#: Every fixed field, in order. Byte 0 is the version; the payload stands between `application` and
+#: `tac`, its length before it.
 FIELDS = _table()
 FIELD = {field.name: field for field in FIELDS}
-_PAYLOAD_OFFSET = FIELDS[-1].offset + FIELDS[-1].length
-assert _PAYLOAD_OFFSET + 1 + PAYLOAD_BYTES_MAX <= RECORD_BYTES
-assert {f.name for f in FIELDS} | {"payload"} == {f.name for f in fields(TransactionRecord)}
+PAYLOAD_AT = FIELD["application"].offset + 1
+assert FIELD["application"].offset == V1_TAC
+assert PAYLOAD_AT + 1 + PAYLOAD_BYTES_MAX == BODY_END == FIELD["tac"].offset
+assert FIELD["mac"].offset == DIGEST_END
+assert {f.name for f in FIELDS} | {"payload", "version"} == {
+    f.name for f in fields(TransactionRecord)
+}
+
+
+def lift_record(data: bytes) -> bytes:
+    """The 192 bytes of a record of version 1 in 256: nothing of them is lost, damage neither.
+
+    >>> lift_record(bytes([1]) + bytes(191)) == bytes([1]) + bytes(255)
+    True
+    """
+    assert len(data) == V1_RECORD_BYTES, len(data)
+    front, tac, payload = data[:V1_TAC], data[V1_TAC:V1_PAYLOAD], data[V1_PAYLOAD:]
+    return (front + b"\x00" + payload).ljust(BODY_END, b"\x00") + tac.ljust(28, b"\x00")
 
 
 def encode_record(record: TransactionRecord) -> bytes:
-    """The 192 bytes of a record. `ValueError` names a value that does not fit its field."""
-    parts = [bytes((VERSION,))]
+    """The 256 bytes of a record. `ValueError` names a value that does not fit its field."""
+    _check(record)
+    parts = [bytes((record.version,))]
     for field in FIELDS:
+        value = getattr(record, field.name)
+        if field.name == "tac":
+            parts.append((bytes((len(record.payload),)) + record.payload).ljust(85, b"\x00"))
+            value = value.ljust(field.length, b"\x00")
         try:
-            parts.append(field.coding.encode(getattr(record, field.name), field.length))
+            parts.append(field.coding.encode(value, field.length))
         except (ValueError, OverflowError) as error:
             raise ValueError(f"record field {field.name}: {error}") from error
-    if len(record.payload) > PAYLOAD_BYTES_MAX:
-        raise ValueError(f"record field payload: {len(record.payload)} bytes, at most 40")
-    parts.append(bytes((len(record.payload),)) + record.payload)
-    return b"".join(parts).ljust(RECORD_BYTES, b"\x00")
+    return b"".join(parts)
+
+
+def _check(record: TransactionRecord) -> None:
+    if record.version not in BYTES_OF_VERSION:
+        raise ValueError(f"record field version: {record.version} is not known")
+    if len(record.tac) != record.kind.evidence.cryptogram_bytes:
+        raise ValueError(f"record field tac: {len(record.tac)} bytes for {record.kind.name}")
+    if len(record.payload) not in payload_sizes_of(record.version, record.kind):
+        raise ValueError(
+            f"record field payload: {len(record.payload)} bytes do not fit {record.kind.name}"
+        )
+
+
+def payload_sizes_of(version: int, kind: RecordKind) -> frozenset[int]:
+    """How many bytes of payload a record may carry: by the table of its kind, from version 2 on."""
+    if version == V1_VERSION:
+        return frozenset(range(V1_PAYLOAD_BYTES_MAX + 1))
+    return payload_sizes(kind)
 
 
 def decode_record(data: bytes) -> TransactionRecord:
-    """Read 192 bytes. `RecordFormatError` names the first field that is damaged."""
+    """Read 256 bytes, or the 192 of version 1. `RecordFormatError` names the first field that is
+    damaged: the fixed fields in their order, then the payload, what is reserved, and what a kind
+    may not have.
+    """
+    if len(data) == V1_RECORD_BYTES:
+        data = lift_record(data)
     if len(data) != RECORD_BYTES:
         raise RecordFormatError("length", len(data), f"{len(data)} bytes, not {RECORD_BYTES}")
-    if data[0] != VERSION:
-        raise RecordFormatError("version", 0, f"version {data[0]} is not known")
+    version = data[0]
+    if version not in BYTES_OF_VERSION:
+        raise RecordFormatError("version", 0, f"version {version} is not known")
     values: dict[str, Any] = {}
-    for name, offset, length, coding in FIELDS:
+    for field in FIELDS:
         try:
-            values[name] = coding.decode(data[offset : offset + length])
+            values[field.name] = field.coding.decode(
+                data[field.offset : field.offset + field.length]
+            )
         except (DecodeError, ValueError) as error:
-            raise RecordFormatError(name, offset, str(error)) from error
-    size = data[_PAYLOAD_OFFSET]
-    end = _PAYLOAD_OFFSET + 1 + size
-    if size > PAYLOAD_BYTES_MAX:
-        raise RecordFormatError("payload", _PAYLOAD_OFFSET, f"{size} bytes, at most 40")
-    if any(data[end:]):
-        raise RecordFormatError("reserved", end, "not zero")
-    return TransactionRecord(**values, payload=data[_PAYLOAD_OFFSET + 1 : end])
+            raise RecordFormatError(field.name, field.offset, str(error)) from error
+    kind: RecordKind = values["kind"]
+    payload = _read_payload(data, version, kind)
+    size = kind.evidence.cryptogram_bytes
+    tac = values.pop("tac")
+    if any(tac[size:]):
+        raise RecordFormatError("cryptogram", BODY_END + size, f"not zero behind {size} bytes")
+    if version == V1_VERSION and (values["application"] or any(data[BODY_END + 4 :])):
+        raise RecordFormatError("version", 0, "version 1 has no application and no record MAC")
+    return TransactionRecord(**values, tac=tac[:size], payload=payload, version=version)
 
 
-def tac_message(data: bytes) -> bytes:
-    """The bytes under the TAC of an encoded record, unpadded (JR/T 0025; `docs/formats.md`).
-
-    Load: balance after, online counter, amount, type, terminal, date, time (24 bytes).
-    Every debit: amount, type, terminal, PSAM sequence, date, time (22 bytes).
-    """
-    load = data[FIELD["kind"].offset] == RecordKind.LOAD
-    return b"".join(data[start:end] for start, end in tac_message_slices(load=load))
-
-
-def tac_message_slices(*, load: bool) -> tuple[tuple[int, int], ...]:
-    """Which bytes of an encoded record stand under its TAC: (start, end) pairs in order."""
-    psam_sequence, end = FIELD["psam_sequence"], FIELD["offline_counter"].offset
-    if load:
-        return (
-            (FIELD["balance_after_fen"].offset, psam_sequence.offset),
-            (FIELD["time"].offset, end),
-        )
-    return ((FIELD["amount_fen"].offset, end),)
+def _read_payload(data: bytes, version: int, kind: RecordKind) -> bytes:
+    size, start = data[PAYLOAD_AT], PAYLOAD_AT + 1
+    if size not in payload_sizes_of(version, kind):
+        raise RecordFormatError("payload", PAYLOAD_AT, f"{size} bytes do not fit {kind.name}")
+    payload = data[start : start + size]
+    if version != V1_VERSION:
+        try:
+            decode_payload(kind, payload)
+        except DecodeError as error:
+            raise RecordFormatError("payload", start + error.offset, error.reason) from error
+    if any(data[start + size : BODY_END]):
+        raise RecordFormatError("reserved", start + size, "not zero")
+    return payload

@@ -1,18 +1,20 @@
 """A scheme is the rules of one city as data: operators, issuer, day cut-over, tariff.
 
 Decides what a fare must be and which class explains a fare that was charged. Leaves who applies
-the rule to others: terminals charge by it, settlement checks by it, with the same functions.
+the rule to others: terminals charge by it, settlement checks by it, with the same functions. Who
+takes part is only the seed of a new city's registry; from then on the registry says it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import IntEnum
 
 from cardcore.records.record import Concession, RecordKind, Sector
+from cardcore.schemes.pricing import Prices
 
 
-class Role(IntEnum):
+class ParticipantKind(IntEnum):
     """What a participant of the scheme does."""
 
     OPERATOR = 1  # 运营商: carries passengers or sells goods, is paid
@@ -21,12 +23,15 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """An operator or load agent: the code records carry, the name people use."""
+    """An operator or load agent: the code records carry, the name people use, and the codes of
+    those who send files for it.
+    """
 
     code: int
     name: str
-    role: Role
+    kind: ParticipantKind
     sector: Sector
+    senders: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,17 @@ class FareClass:
 
 
 @dataclass(frozen=True, slots=True)
+class CardNumbers:
+    """Which card numbers belong to the keys of an application: all of this issuer that begin so."""
+
+    application: str
+    prefix: str
+    issuer: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Scheme:
-    """The rules of one city."""
+    """The rules of one city. Plain data: a task carries it to another process whole."""
 
     name: str
     issuer: bytes
@@ -56,10 +70,10 @@ class Scheme:
     cutover_hour: int  # the business day starts at this hour of the wall clock
     participants: tuple[Participant, ...]
     tariff_version: int
-    #: Fare in fen for (kind, full tariff, class): kind EXIT is a metro ride, PURCHASE a bus ride.
-    fare_fen: Callable[[RecordKind, int, FareClass], int]
+    prices: Prices
     #: Classes in the order in which they are tried to explain a fare, by transfer mark.
     classes: Mapping[bool, tuple[FareClass, ...]]
+    card_numbers: tuple[CardNumbers, ...]
     #: Which purses a device role takes, by the names of their applications, in the order in which
     #: it asks a card for them. A role that is not named takes what it takes everywhere.
     purses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -67,6 +81,11 @@ class Scheme:
     def business_day(self, moment: datetime) -> date:
         """The business day a moment belongs to."""
         return (moment - timedelta(hours=self.cutover_hour)).date()
+
+    def fare_fen(self, kind: RecordKind, tariff_fen: int, fare_class: FareClass) -> int:
+        """Fare for the full tariff: kind EXIT is a metro ride, PURCHASE a bus ride."""
+        concession, transfer = fare_class.concession, fare_class.transfer
+        return self.prices.fare_fen(kind, tariff_fen, concession, transfer=transfer)
 
     def explain_fare(
         self, kind: RecordKind, tariff_fen: int, charged_fen: int, *, transfer_mark: bool

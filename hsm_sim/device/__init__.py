@@ -2,9 +2,7 @@
 
 Read it in this order::
 
-    tr31.py        key blocks (TR-31, ANSI X9.143): a key and what it is for, bound together
-    key_names.py   what a key is called here, and what it is called in a key block
-    components.py  one key out of the components that several custodians brought
+    blocks/        keys on their way: key blocks, their names, components
     errors.py      what a device refuses
     custody.py     the storage key under the PINs of any two custodians (双人控制)
     storage.py     a folder whose files are old or new and never between

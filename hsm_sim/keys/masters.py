@@ -31,7 +31,9 @@ def check_levels(key: KeyDescription, factor_bytes: int) -> None:
 
 
 class CardKeyHandle(Protocol):
-    """One card's key, made from a master for one call. The formulas are the suite's."""
+    """One card's key, or one PSAM's own, made from a master for one call. The formulas are the
+    suite's.
+    """
 
     def value(self) -> bytes:
         """The key itself, to be put into the card it belongs to."""
@@ -55,6 +57,10 @@ class CardKeyHandle(Protocol):
 
     def message_mac(self, challenge: bytes, data: bytes) -> bytes:
         """4 bytes of secure messaging."""
+        ...
+
+    def record_mac(self, digest: bytes) -> bytes:
+        """A PSAM's MAC over the 16-byte digest of a record: 8 bytes of triple DES, 16 else."""
         ...
 
 

@@ -7,7 +7,7 @@ provider refuses the same; leaves the bulk proof to `proof`, and every formula t
 
 import hmac
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from enum import Enum
@@ -22,17 +22,21 @@ from cardcore.errors import (
     UnknownKeyError,
 )
 from cardcore.keys import (
+    AuthenticationColumn,
     IssuerChannelKeys,
     Key,
     KeyDescription,
     KeyRef,
     KeyState,
     KeyUsage,
+    RecordMacColumn,
     TacColumn,
 )
 from hsm_sim.keys.masters import CardKeyHandle, MasterKeys
 from hsm_sim.keys.vault import CARD_USAGES, CHANNEL_USAGES
-from hsm_sim.proof.column import TacKey, prove_column
+from hsm_sim.proof.bundles import prove_authentications, prove_record_macs
+from hsm_sim.proof.column import prove_column
+from hsm_sim.proof.reasons import ProofKey
 
 NONCE_BYTES = 12  # GCM, NIST SP 800-38D
 #: Keys that open a session between card and terminal or host; a TAC key signs and never opens.
@@ -47,7 +51,7 @@ _MESSAGE_USAGES = frozenset({KeyUsage.FILE_MAINTENANCE, KeyUsage.PIN_UNBLOCK, Ke
 _BLOCK = 8
 
 #: From TAC keys by version and a column to a reason a row.
-Prove = Callable[[Mapping[int, TacKey], TacColumn], bytes]
+Prove = Callable[[Mapping[int, ProofKey], TacColumn], bytes]
 
 
 class _Act(Enum):
@@ -159,27 +163,51 @@ class KeyOperations:
             raise CryptogramError(f"{ref}: the MAC does not hold")
 
     def prove_tacs(self, label: str, column: TacColumn) -> bytes:
-        """See the port and `hsm_sim.proof`.
+        """See the port and `hsm_sim.proof`."""
+        usage = KeyUsage.TAC
+        return self._prove(self._proof_keys(usage, label, self.describe_keys(usage, label)), column)
 
-        A label without any TAC key raises `UnknownKeyError`: the caller asked for a city that is
-        not this one, and its records are no worse for it. A version not held, not active yet or
-        destroyed is the answer `UNKNOWN_VERSION` of the rows that name it. So is a master of the
-        scheme: a column brings one factor a card.
+    def prove_record_macs(self, label: str, column: RecordMacColumn) -> bytes:
+        """See the port. A PSAM has no calendar and makes MACs under a key whose first day is still
+        to come, so the proof looks at the state alone, too.
         """
-        described = [each for each in self.describe_keys(KeyUsage.TAC, label) if each.levels == 1]
-        if not described:
+        usage = KeyUsage.RECORD_MAC
+        described = (
+            each
+            for each in self._masters.descriptions()
+            if (each.ref.usage, each.ref.label) == (usage, label)
+        )
+        return prove_record_macs(self._proof_keys(usage, label, described), column)
+
+    def prove_authentications(self, label: str, column: AuthenticationColumn) -> bytes:
+        """See the port."""
+        usage = KeyUsage.INTERNAL_AUTHENTICATION
+        described = self.describe_keys(usage, label)
+        return prove_authentications(self._proof_keys(usage, label, described), column)
+
+    def _proof_keys(
+        self, usage: KeyUsage, label: str, described: Iterable[KeyDescription]
+    ) -> Mapping[int, ProofKey]:
+        """The keys a column is proven under, by version.
+
+        A label without any raises `UnknownKeyError`: the caller asked for a city that is not this
+        one, and its records are no worse for it. A version not held, not active yet or destroyed
+        is the answer `UNKNOWN_VERSION` of the rows that name it. So is a master of the scheme: a
+        column brings one factor a card.
+        """
+        near = [each for each in described if each.levels == 1]
+        if not near:
             raise UnknownKeyError(
-                f"{KeyUsage.TAC}/{label}: no version is held that stands one level above its cards"
+                f"{usage}/{label}: no version is held that stands one level above its cards"
             )
-        keys = {
-            each.ref.version: TacKey(
+        return {
+            each.ref.version: ProofKey(
                 each.algorithm,
                 lambda factors, ref=each.ref: self._masters.card_key_column(ref, factors),  # type: ignore[misc]
             )
-            for each in described
+            for each in near
             if each.state in _Act.GO_ON.value
         }
-        return self._prove(keys, column)
 
     def sign(self, ref: KeyRef, message: bytes) -> bytes:
         """See the port."""

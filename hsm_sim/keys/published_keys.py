@@ -29,12 +29,19 @@ def published_vault(refs: Iterable[KeyRef]) -> KeyVault:
 
 
 def issuer_key_refs(label: str, version: int) -> tuple[KeyRef, ...]:
-    """The names of every master key one issuer needs to make and prove its cards.
+    """The names of every master key one issuer needs to make and prove its cards, and the record
+    MACs of its PSAMs.
 
     >>> [str(ref) for ref in issuer_key_refs("shenzhen", 1)][:2]
     ['purchase/shenzhen/v1', 'load/shenzhen/v1']
     """
-    usages = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC, KeyUsage.FILE_MAINTENANCE)
+    usages = (
+        KeyUsage.PURCHASE,
+        KeyUsage.LOAD,
+        KeyUsage.TAC,
+        KeyUsage.FILE_MAINTENANCE,
+        KeyUsage.RECORD_MAC,
+    )
     return tuple(KeyRef(usage, label, version) for usage in usages)
 
 

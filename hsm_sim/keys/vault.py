@@ -37,7 +37,10 @@ CARD_USAGES = frozenset(KeyUsage) - {
     KeyUsage.FILE_SIGNING,
     KeyUsage.DATA_ENCRYPTION,
     KeyUsage.TRANSPORT,
+    KeyUsage.RECORD_MAC,
 }
+#: Keys from which others are diversified: those of cards, and the one that is a PSAM's own.
+DIVERSIFIED_USAGES = CARD_USAGES | {KeyUsage.RECORD_MAC}
 #: A record, a card and the PSAM's INIT_SAM_FOR_PURCHASE name a version in one byte.
 VERSION_MAX = 255
 _STATES = tuple(KeyState)
@@ -365,3 +368,7 @@ class CardKeyInMemory:
     def message_mac(self, challenge: bytes, data: bytes) -> bytes:
         """See the protocol."""
         return SUITES[self.algorithm].message_mac(self.key.value, challenge, data)
+
+    def record_mac(self, digest: bytes) -> bytes:
+        """See the protocol."""
+        return SUITES[self.algorithm].record_mac(self.key.value, digest)

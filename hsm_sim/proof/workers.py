@@ -28,7 +28,8 @@ import numpy as np
 
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import TacColumn
-from hsm_sim.proof.column import TacKey, prove_column
+from hsm_sim.proof.column import prove_column
+from hsm_sim.proof.reasons import ProofKey
 from hsm_sim.proof.shares import Mask, Share
 
 #: A column shorter than this is proven sooner than it is handed round.
@@ -152,7 +153,7 @@ class ProofWorkers:
         """The worker processes that run now."""
         return tuple(worker.pid for worker in self._workers)
 
-    def prove(self, keys: Mapping[int, TacKey], column: TacColumn) -> bytes:
+    def prove(self, keys: Mapping[int, ProofKey], column: TacColumn) -> bytes:
         """The same bytes as `prove_column`.
 
         Raises `KeyServiceUnavailableError` when a worker dies or falls silent; to ask again starts

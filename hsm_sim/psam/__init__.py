@@ -4,18 +4,19 @@ Read it in this order::
 
     profile.py   what is written into a PSAM for its life
     keys.py      its keys: types, what each may do, where they come from
-    image.py     what it keeps without power, in bytes
+    image.py     what it keeps without power, in bytes, without a key byte
     commands.py  what a command may see and ask for
     module.py    the module: which command it is, and when what it changes is written
     files.py     SELECT and READ BINARY
     purchase.py  MAC1 and MAC2, a sequence that never repeats
+    records.py   the MAC under a whole record, a number for an event without a purse
     cipher.py    a card's key delivered, data enciphered, MACs
     lock.py      the lock after forged cards, and the way out of it
     t0.py        a PSAM in a reader that speaks T=0
 """
 
 from hsm_sim.psam.image import MAC2_TRIES_MAX, MAINTENANCE_TRIES_MAX, SEQUENCES_RESERVED
-from hsm_sim.psam.keys import KeySlot, PsamKeyType, maintenance_label
+from hsm_sim.psam.keys import KeySlot, PsamKeyType
 from hsm_sim.psam.module import Psam, make_psam, renew_psam
 from hsm_sim.psam.profile import PsamProfile
 from hsm_sim.psam.t0 import T0_ATR, T0Chip
@@ -30,7 +31,6 @@ __all__ = [
     "PsamKeyType",
     "PsamProfile",
     "T0Chip",
-    "maintenance_label",
     "make_psam",
     "renew_psam",
 ]

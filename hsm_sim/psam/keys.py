@@ -14,13 +14,17 @@ type  中文                commands    master key of the key service           
 3     PIN 解锁密钥        80 1A       pin-unblock                               MAC, encipher
 4     PIN 重装密钥        80 1A       pin-reload                                MAC (folded)
 5     用户卡应用维护密钥  80 1A       file-maintenance                          MAC, encipher
-6     MAC 密钥            80 1A       file-maintenance                          MAC
+6     MAC 密钥            80 1A       file-maintenance, record-mac              MAC
 7     加密密钥            80 1A       internal-, external-authentication        encipher
 8     MAC、加密密钥       80 1A       file-maintenance                          MAC, encipher
+9     交易记录鉴别密钥    80 7C       record-mac, newest version                MAC of records
 ====  ==================  ==========  ========================================  ==============
 
 A purchase key is never delivered: who could encipher under it would make session keys, and so
-MAC1 for any amount. Keys of load and TAC are no keys of a PSAM at all.
+MAC1 for any amount. Nor is a key of type 9: it is fixed to this PSAM's own number, and could be
+delivered with another's. A PSAM that is to behave as those of the field, which have no type 9, is
+given the record MAC key as a further one of type 6 (profile `pboc`), and then none of type 9. Keys
+of load and TAC are no keys of a PSAM at all.
 """
 
 from collections.abc import Iterable
@@ -28,6 +32,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from cardcore.errors import KeyServiceError, KeyStateError, KeyUsageError, UnknownKeyError
+from cardcore.key_labels import maintenance_label
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
 from hsm_sim.keys.masters import FACTOR_BYTES, MasterKeys, check_levels
 
@@ -47,6 +52,7 @@ class PsamKeyType(IntEnum):
     MAC = 6
     ENCIPHER = 7
     MAC_AND_ENCIPHER = 8
+    RECORD_MAC = 9
 
 
 class Operation(Enum):
@@ -76,9 +82,10 @@ _USAGES: dict[PsamKeyType, frozenset[KeyUsage]] = {
     PsamKeyType.PIN_UNBLOCK: frozenset({KeyUsage.PIN_UNBLOCK}),
     PsamKeyType.PIN_RELOAD: frozenset({KeyUsage.PIN_RELOAD}),
     PsamKeyType.CARD_MAINTENANCE: _MAINTENANCE_USAGES,
-    PsamKeyType.MAC: _MAINTENANCE_USAGES,
+    PsamKeyType.MAC: _MAINTENANCE_USAGES | {KeyUsage.RECORD_MAC},
     PsamKeyType.ENCIPHER: AUTHENTICATION_USAGES,
     PsamKeyType.MAC_AND_ENCIPHER: _MAINTENANCE_USAGES,
+    PsamKeyType.RECORD_MAC: frozenset({KeyUsage.RECORD_MAC}),
 }
 #: The keys every PSAM of a label gets, in all versions; the number of such a key is its version.
 _USUAL = {
@@ -115,21 +122,12 @@ class PsamKey:
     check_value: str
 
 
-def maintenance_label(label: str) -> str:
-    """Under which label the masters of the PSAMs' own maintenance keys stand.
-
-    >>> maintenance_label("shenzhen")
-    'shenzhen-psam'
-    """
-    return f"{label}-psam"
-
-
 def find_keys(
     label: str, masters: MasterKeys, further: Iterable[KeySlot] = ()
 ) -> tuple[PsamKey, ...]:
-    """The keys of a new PSAM: the usual ones of its label, its own maintenance key in the newest
-    version, and `further` ones. Only keys that are active or retiring now; validity in days is
-    not looked at, for a PSAM has no calendar.
+    """The keys of a new PSAM: the usual ones of its label, its own maintenance key and its record
+    MAC key in the newest version each, and `further` ones. Only keys that are active or retiring
+    now; validity in days is not looked at, for a PSAM has no calendar.
 
     Raises `UnknownKeyError` when there is no purchase key or a further one is not held,
     `KeyStateError` when that is not in use, `KeyServiceError` when its place is taken, and
@@ -143,16 +141,16 @@ def find_keys(
     ]
     if not any(key.slot.kind is PsamKeyType.PURCHASE for key in keys):
         raise UnknownKeyError(f"{KeyUsage.PURCHASE}/{label}: no version is held")
-    own = [
-        each
-        for each in live
-        if (each.ref.usage, each.ref.label) == (KeyUsage.FILE_MAINTENANCE, maintenance_label(label))
-    ]
-    if own:
-        newest = max(own, key=lambda each: each.ref.version)
-        check_levels(newest, FACTOR_BYTES)
-        slot = KeySlot(PsamKeyType.MAINTENANCE, newest.ref.version, newest.ref)
-        keys.append(_placed(slot, newest))
+    further = tuple(further)
+    own = {PsamKeyType.MAINTENANCE: (KeyUsage.FILE_MAINTENANCE, maintenance_label(label))}
+    if not any(slot.ref.usage is KeyUsage.RECORD_MAC for slot in further):
+        own[PsamKeyType.RECORD_MAC] = (KeyUsage.RECORD_MAC, label)
+    for kind, name in own.items():
+        found = [each for each in live if (each.ref.usage, each.ref.label) == name]
+        if found:
+            newest = max(found, key=lambda each: each.ref.version)
+            check_levels(newest, FACTOR_BYTES)
+            keys.append(_placed(KeySlot(kind, newest.ref.version, newest.ref), newest))
     for slot in further:
         described = masters.describe(slot.ref)
         if described.state not in _LIVE:
@@ -172,7 +170,7 @@ def renew_keys(
     Raises what `find_keys` raises, and `KeyServiceError` when another key stands under a name that
     this PSAM knows: then these are not its masters.
     """
-    usual = {*_USUAL.values(), PsamKeyType.MAINTENANCE}
+    usual = {*_USUAL.values(), PsamKeyType.MAINTENANCE, PsamKeyType.RECORD_MAC}
     further = []
     for slot, shown in held:
         described = masters.describe(slot.ref)

@@ -6,8 +6,8 @@ The maintainer takes GET CHALLENGE and sends APPLICATION UNBLOCK with a MAC unde
 maintenance key; that key's own tries are counted too, and once they are used up it never serves
 again.
 
-While locked, the application answers 6A81 to all but SELECT (which says 6283), GET CHALLENGE and
-APPLICATION UNBLOCK. The files of the MF can be read after selecting it.
+While locked, the application answers 6A81 to all but SELECT (which says 6283), GET CHALLENGE,
+APPLICATION UNBLOCK and RECORD MAC. The files of the MF can be read after selecting it.
 """
 
 import hmac
@@ -19,7 +19,7 @@ from hsm_sim.psam.image import MAC2_TRIES_MAX, MAINTENANCE_TRIES_MAX
 from hsm_sim.psam.keys import PsamKeyType
 from hsm_sim.psam.profile import APPLICATION
 
-_OPEN_WHEN_LOCKED = frozenset({(0x00, 0xA4), (0x00, 0x84), (0x84, 0x18)})
+_OPEN_WHEN_LOCKED = frozenset({(0x00, 0xA4), (0x00, 0x84), (0x84, 0x18), (0x80, 0x7C)})
 _CHALLENGE_BYTES = (8, 4)  # the first answers a command that does not say
 _MAC_BYTES = 4
 

@@ -26,13 +26,19 @@ from cardcore.errors import (
     PowerLossError,
 )
 from hsm_sim.keys.masters import MasterKeys
-from hsm_sim.psam import cipher, files, lock, purchase
+from hsm_sim.psam import cipher, files, lock, purchase, records
 from hsm_sim.psam.commands import Attempt, Context, Decision, Numbers, Reply, Session
 from hsm_sim.psam.image import SEQUENCES_RESERVED, Held, decode_image, encode_image
 from hsm_sim.psam.keys import KeySlot, PsamKey, find_keys, recognise_key, renew_keys
 from hsm_sim.psam.profile import PsamProfile
 
-_HANDLERS = {**files.HANDLERS, **purchase.HANDLERS, **cipher.HANDLERS, **lock.HANDLERS}
+_HANDLERS = {
+    **files.HANDLERS,
+    **purchase.HANDLERS,
+    **records.HANDLERS,
+    **cipher.HANDLERS,
+    **lock.HANDLERS,
+}
 #: Classes of which an unknown instruction is 6D00. 84 is for APPLICATION UNBLOCK alone.
 _CLASSES = frozenset({0x00, 0x80})
 

@@ -15,7 +15,7 @@ from cardcore.crypto import cryptograms, suite_algorithm
 from cardcore.records.record import TransactionType
 from hsm_sim.keys.masters import FACTOR_BYTES, LEVELS_MAX
 from hsm_sim.psam.commands import Attempt, Context, Decision, Handler, Numbers, Reply, fits
-from hsm_sim.psam.image import MAC2_TRIES_MAX, SEQUENCES_RESERVED
+from hsm_sim.psam.image import MAC2_TRIES_MAX, SEQUENCES_RESERVED, Held
 from hsm_sim.psam.keys import PsamKey, PsamKeyType
 from hsm_sim.psam.profile import APPLICATION
 
@@ -64,12 +64,10 @@ def initialise(psam: Context, apdu: CommandApdu) -> Decision:
         return StatusWord.PURSE_KEY_INDEX_WRONG
     if key.algorithm is not algorithm:
         return StatusWord.DATA_WRONG
-    if psam.numbers.last == _SEQUENCE_LAST:
+    taken = next_number(psam)
+    if taken is None:
         return StatusWord.COUNTER_OR_AMOUNT_LIMIT
-    held = psam.held
-    if psam.numbers.last == held.reserved:
-        held = replace(held, reserved=held.reserved + SEQUENCES_RESERVED)
-    numbers = _moved(psam.numbers, terms.transaction_type)
+    numbers, held = _of_type(taken[0], terms.transaction_type), taken[1]
     mac1, mac2 = _macs(psam, key, apdu.data[_TERMS.size :], numbers.last, terms)
     return Reply(
         numbers.last.to_bytes(4, "big") + mac1,
@@ -102,11 +100,22 @@ def credit(psam: Context, apdu: CommandApdu) -> Decision:
     return Attempt(replace(psam.held, mac2_tries=psam.held.mac2_tries - 1), compare)
 
 
-def _moved(numbers: Numbers, transaction_type: int) -> Numbers:
-    number = numbers.last + 1
+def next_number(psam: Context) -> tuple[Numbers, Held] | None:
+    """The next sequence number as `last`, and what must be written before it is given; None when
+    none is left.
+    """
+    numbers, held = psam.numbers, psam.held
+    if numbers.last == _SEQUENCE_LAST:
+        return None
+    if numbers.last == held.reserved:
+        held = replace(held, reserved=held.reserved + SEQUENCES_RESERVED)
+    return replace(numbers, last=numbers.last + 1), held
+
+
+def _of_type(numbers: Numbers, transaction_type: int) -> Numbers:
     if transaction_type == TransactionType.COMPOSITE:
-        return replace(numbers, last=number, composite=number)
-    return replace(numbers, last=number, purchase=number)
+        return replace(numbers, composite=numbers.last)
+    return replace(numbers, purchase=numbers.last)
 
 
 def _macs(

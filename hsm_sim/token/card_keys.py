@@ -161,14 +161,21 @@ class Pboc3DesCardKey(_CardKeyInToken):
 
     def message_mac(self, challenge: bytes, data: bytes) -> bytes:
         """See the protocol. Both halves of the card's key stay inside."""
+        return self._retail_mac(challenge.ljust(pboc_3des.BLOCK, b"\x00"), data)[:_MAC_BYTES]
+
+    def record_mac(self, digest: bytes) -> bytes:
+        """See the protocol."""
+        return self._retail_mac(bytes(pboc_3des.BLOCK), digest)
+
+    def _retail_mac(self, vector: bytes, data: bytes) -> bytes:
         with (
             self._parent() as (parent, factor),
             derived_3des(parent, factor * _SINGLE_DES_PARTS) as left,
             derived_3des(parent, complement(factor) * _SINGLE_DES_PARTS) as right,
         ):
-            last = _cbc_mac(left, challenge.ljust(pboc_3des.BLOCK, b"\x00"), data)
+            last = _cbc_mac(left, vector, data)
             last = right.decrypt(last, mechanism=Mechanism.DES3_ECB)
-            return left.encrypt(last, mechanism=Mechanism.DES3_ECB)[:_MAC_BYTES]
+            return left.encrypt(last, mechanism=Mechanism.DES3_ECB)
 
 
 def _cbc_mac(key: TokenKey, vector: bytes, data: bytes) -> bytes:
@@ -198,6 +205,10 @@ class AesCardKey(_CardKeyInToken):
     def message_mac(self, challenge: bytes, data: bytes) -> bytes:
         """See the protocol."""
         return self._cmac(challenge.ljust(_KEY_BYTES, b"\x00") + data)[:_MAC_BYTES]
+
+    def record_mac(self, digest: bytes) -> bytes:
+        """See the protocol."""
+        return self._cmac(digest)
 
     def _cmac(self, data: bytes) -> bytes:
         with self._card_key() as key:

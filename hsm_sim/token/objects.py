@@ -22,7 +22,7 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
 from hsm_sim.keys.masters import LEVELS_MAX
-from hsm_sim.keys.vault import CARD_USAGES, CHANNEL_USAGES
+from hsm_sim.keys.vault import CHANNEL_USAGES, DIVERSIFIED_USAGES
 
 Template = dict[Attribute, object]
 
@@ -109,7 +109,7 @@ def _abilities(usage: KeyUsage) -> MechanismFlag:
         return MechanismFlag.SIGN | MechanismFlag.ENCRYPT  # the CMAC that derives; check value
     if usage is KeyUsage.DATA_ENCRYPTION:
         return MechanismFlag.ENCRYPT | MechanismFlag.DECRYPT
-    if usage in CARD_USAGES:
+    if usage in DIVERSIFIED_USAGES:
         return MechanismFlag.DERIVE | MechanismFlag.ENCRYPT
     return MechanismFlag.ENCRYPT  # its check value
 

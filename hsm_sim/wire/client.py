@@ -9,7 +9,16 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from cardcore.errors import KeyServiceUnavailableError
-from cardcore.keys import IssuerChannelKeys, Key, KeyDescription, KeyRef, KeyUsage, TacColumn
+from cardcore.keys import (
+    AuthenticationColumn,
+    IssuerChannelKeys,
+    Key,
+    KeyDescription,
+    KeyRef,
+    KeyUsage,
+    RecordMacColumn,
+    TacColumn,
+)
 from hsm_sim.psam import KeySlot, PsamProfile
 from hsm_sim.wire.codec import messages
 from hsm_sim.wire.links.addresses import Address
@@ -22,9 +31,9 @@ COLUMN_ROWS_MAX = 1_000_000
 COLUMN_BYTES_MAX = 32 * 1024 * 1024
 #: Silent connections kept for the next call.
 _IDLE_MAX = 8
-_ROW_BYTES = 1 + 1 + 8 + 4  # without its message
 
 T = TypeVar("T")
+AnyColumn = TypeVar("AnyColumn", TacColumn, RecordMacColumn, AuthenticationColumn)
 
 
 class RemoteKeyService:
@@ -103,11 +112,21 @@ class RemoteKeyService:
 
     def prove_tacs(self, label: str, column: TacColumn) -> bytes:
         """See the port. A large column goes in several requests; the answer is one."""
-        answers = [self.ask(messages.PROVE_TACS, label, part) for part in cut_column(column)]
-        reasons = b"".join(answers)
+        return self._prove(messages.PROVE_TACS, label, column)
+
+    def prove_record_macs(self, label: str, column: RecordMacColumn) -> bytes:
+        """See the port; cut as TACs are."""
+        return self._prove(messages.PROVE_RECORD_MACS, label, column)
+
+    def prove_authentications(self, label: str, column: AuthenticationColumn) -> bytes:
+        """See the port; cut as TACs are."""
+        return self._prove(messages.PROVE_AUTHENTICATIONS, label, column)
+
+    def _prove(self, operation: messages.Operation[bytes], label: str, column: AnyColumn) -> bytes:
+        reasons = b"".join(self.ask(operation, label, part) for part in cut_column(column))
         if len(reasons) != len(column):
             raise KeyServiceUnavailableError(
-                f"{self._address}: {len(reasons)} answers for {len(column)} TACs; what serves "
+                f"{self._address}: {len(reasons)} answers for {len(column)} rows; what serves "
                 "there is not a key service of this version"
             )
         return reasons
@@ -168,9 +187,9 @@ class RemoteKeyService:
         return Connection(self._address, self._timeout_seconds)
 
 
-def cut_column(column: TacColumn) -> Iterator[TacColumn]:
+def cut_column(column: AnyColumn) -> Iterator[AnyColumn]:
     """A column in pieces of one request each, in order; an empty column is one piece."""
-    row_bytes = _ROW_BYTES + column.message_bytes
+    row_bytes = sum(column.row_bytes.values())
     rows = min(COLUMN_ROWS_MAX, max(1, COLUMN_BYTES_MAX // row_bytes))
     for start in range(0, max(1, len(column)), rows):
         yield column.part(start, start + rows)

@@ -93,9 +93,9 @@ class Desk:
         service = keys.service
         if operation is messages.OPEN_CHANNEL:
             return self._open_channel(service.open_channel(*arguments))
-        if operation is messages.PROVE_TACS:
+        if operation in messages.PROOFS:
             with self._room.proofs:
-                return service.prove_tacs(*arguments)
+                return getattr(service, name)(*arguments)
         result = getattr(service, name)(*arguments)
         # The usage of a card's key is that of the master the client named.
         return result.value if isinstance(result, Key) else result

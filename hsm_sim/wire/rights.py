@@ -22,8 +22,9 @@ from enum import StrEnum
 from typing import Any
 
 from cardcore.errors import DecodeError, KeyRightError
+from cardcore.key_labels import maintenance_label
 from cardcore.keys import KeyRef
-from hsm_sim.psam import KeySlot, PsamKeyType, PsamProfile, maintenance_label
+from hsm_sim.psam import KeySlot, PsamKeyType, PsamProfile
 from hsm_sim.psam.image import decode_image
 from hsm_sim.wire.codec import messages
 
@@ -42,7 +43,7 @@ class RightsError(ValueError):
 class Duty(StrEnum):
     """What a client is there for."""
 
-    SETTLEMENT = "settlement"  # 清算: proof of TACs
+    SETTLEMENT = "settlement"  # 清算: proof of TACs, record MACs and answers of cards
     ACCEPTANCE = "acceptance"  # 受理: MACs of load and purchase, PSAMs in the server
     ISSUING = "issuing"  # 制卡: card keys, secure channels
     CARD_SERVICE = "card-service"  # 卡片维护: messages to cards that are out
@@ -52,7 +53,7 @@ class Duty(StrEnum):
 
 
 OPERATIONS_OF_DUTY: Mapping[Duty, tuple[messages.Operation[Any], ...]] = {
-    Duty.SETTLEMENT: (messages.PROVE_TACS, messages.PUBLIC_KEY),
+    Duty.SETTLEMENT: (*messages.PROOFS, messages.PUBLIC_KEY),
     Duty.ACCEPTANCE: (
         messages.SESSION_MAC,
         messages.VERIFY_SESSION_MAC,

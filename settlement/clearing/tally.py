@@ -6,7 +6,10 @@ Decides which records count as alike. Leaves counting them to reconciliation and
 
 from dataclasses import dataclass
 
-from settlement.dispositions import Disposition
+from settlement.dispositions import Reason
+from settlement.ledger.accounts import CARD_FLOAT
+from settlement.ledger.movements import Movement, decide_movements, sum_up
+from settlement.sectors.rules import whole
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,16 +36,24 @@ class Tally:
         return self.records < 0
 
     @property
+    def movements(self) -> tuple[Movement, ...]:
+        """What the records moved; where a closed day's decision is taken back, the way back."""
+        amount_fen = abs(self.amount_fen)
+        movements = decide_movements(
+            Reason(self.reason),
+            is_load=self.is_load,
+            is_chained=self.chained,
+            operator=self.operator,
+            amount_fen=amount_fen,
+            shares_fen=whole(self.operator, amount_fen),
+        )
+        return tuple(each.taken_back for each in movements) if self.is_release else movements
+
+    @property
     def float_fen(self) -> int:
-        """What the records did to the float (I3): accepted and proven loads came in; debits went
-        out, suspended ones too, because the card has paid them.
-        """
-        held = self.disposition == Disposition.SUSPENDED
-        if self.disposition != Disposition.ACCEPTED and not held:
-            return 0
-        if self.is_load:
-            return self.amount_fen if self.chained or not held else 0
-        return -self.amount_fen
+        """What the records did to the float (I3): loads came in, debits went out."""
+        moved = sum_up(self.movements).get(CARD_FLOAT)
+        return 0 if moved is None else -moved.net_fen
 
 
 @dataclass(frozen=True, slots=True)

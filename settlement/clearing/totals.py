@@ -1,19 +1,18 @@
-"""Clearing (清分): from the tallies of all buckets to shares, sums and totals.
+"""Clearing (清分): from the tallies of all buckets to sums and totals.
 
-Decides who is owed what for the accepted records and which totals a run reports. Leaves posting
-to `ledger`, dispositions to `reconciliation`. Everything is a sum of integers over tallies, so
-neither the number of buckets nor the order in which they were done can show.
+Decides which sums and totals a run reports. Leaves what a tally moves to `ledger.movements`,
+posting to `ledger.entries`, dispositions to `reconciliation`. Everything is a sum of integers over
+tallies, so neither the number of buckets nor the order in which they were done can show.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cardcore.money import split_fen
 from settlement.clearing.tally import BucketResult, DiscountRow, Tally
 from settlement.dispositions import Disposition, Note, Reason
-from settlement.ledger.entries import Sums
+from settlement.ledger.accounts import Account
+from settlement.ledger.movements import Gross, Sums, cards_side, participants_side, sum_up
 from settlement.seal import Sealable, canonical_json
 from settlement.sectors.fares import NOT_A_FARE, class_name
 
@@ -81,23 +80,12 @@ class Clearing:
     totals: RunTotals
 
 
-def share_out(operator: int, amount_fen: int) -> dict[int, int]:
-    """The shares of an accepted debit by participant; they always sum to the amount (I5).
-
-    Transport: the operator who carried the passenger gets the whole charge.
-
-    >>> share_out(201, 380)
-    {201: 380}
-    """
-    return dict(zip((operator,), split_fen(amount_fen, (1,)), strict=True))
-
-
 def clear(results: Sequence[BucketResult]) -> Clearing:
     """Reduce the results of a run's buckets, in whatever order they come."""
     ordered = sorted(results, key=lambda each: each.bucket)
     tallies = [tally for result in ordered for tally in result.tallies]
-    buckets = {each.bucket: _card_side(each.tallies) for each in ordered}
-    participants = _participant_side(tallies)
+    buckets = {each.bucket: cards_side(_sums(each.tallies)) for each in ordered}
+    participants = participants_side(_sums(tallies))
     return Clearing(
         buckets,
         participants,
@@ -120,38 +108,8 @@ def output_hash(outputs: Iterable[tuple[str, str]], totals: RunTotals) -> str:
     return content.hexdigest()
 
 
-def _card_side(tallies: Iterable[Tally]) -> Sums:
-    """What the cards of a bucket lost and gained, by disposition only."""
-    sums: Counter[str] = Counter()
-    for tally in tallies:
-        sums[_sum_name(tally)] += abs(tally.float_fen)
-    return Sums(**sums)
-
-
-def _sum_name(tally: Tally) -> str:
-    """Which of the `Sums` a tally that moves money belongs to."""
-    name = "load_fen" if tally.is_load else "debit_fen"
-    if tally.is_release:
-        return f"released_{name}"
-    return f"suspended_{name}" if tally.disposition == Disposition.SUSPENDED else name
-
-
-def _participant_side(tallies: Iterable[Tally]) -> dict[int, Sums]:
-    """What each participant is owed, owes, and has held in suspense, by share and by reason."""
-    sums: dict[int, Counter[str]] = {}
-    for tally in tallies:
-        shares_fen = {tally.operator: abs(tally.amount_fen)}
-        if tally.disposition == Disposition.ACCEPTED:
-            if not tally.is_load:
-                shares_fen = share_out(tally.operator, tally.amount_fen)
-        elif Reason(tally.reason).disposition is not Disposition.SUSPENDED or (
-            # A load that no chain proves may never have happened: nothing to hold.
-            tally.is_load and not tally.chained
-        ):
-            continue
-        for code, share_fen in shares_fen.items():
-            sums.setdefault(code, Counter())[_sum_name(tally)] += share_fen
-    return {code: Sums(**sums[code]) for code in sorted(sums)}
+def _sums(tallies: Iterable[Tally]) -> dict[Account, Gross]:
+    return sum_up(movement for tally in tallies for movement in tally.movements)
 
 
 def _operators(tallies: Iterable[Tally]) -> dict[int, OperatorTotals]:
@@ -205,9 +163,7 @@ def _totals(
         counts[Disposition(tally.disposition)] += tally.records
     accepted = [each for each in tallies if each.disposition == Disposition.ACCEPTED]
     debits = [each for each in accepted if not each.is_load]
-    sides_fen = sum(each.float_decrease_fen for each in buckets.values()) - sum(
-        each.float_decrease_fen for each in participants.values()
-    )
+    sides = (*buckets.values(), *participants.values())
     return RunTotals(
         records=sum(counts.values()),
         accepted=counts[Disposition.ACCEPTED],
@@ -222,7 +178,7 @@ def _totals(
         + sum(each.float_fen for each in tallies),
         card_balance_fen=sum(each.balance_fen for each in results),
         open_gap_fen=sum(each.gap_fen for each in results),
-        net_sum_fen=sides_fen,
+        net_sum_fen=sum(gross.net_fen for sums in sides for gross in sums.values()),
         notes={
             note.name.lower(): sum(each.records for each in accepted if each.notes & note)
             for note in Note

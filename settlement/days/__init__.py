@@ -1,1 +1,8 @@
-"""The settlement day: which one is open, what a run is made of, what closing it stores (pure)."""
+"""The settlement day (清算日), pure.
+
+Read it in this order::
+
+    opening.py  which day is open, and why none is
+    run.py      what a run is made of, what is stored of it, what it reports
+    closing.py  what a closed day is, and everything that closing stores
+"""

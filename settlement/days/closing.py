@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from settlement.clearing.tally import DiscountRow
-from settlement.days.run import FORMAT, GapRow, RunInputs, RunReport
+from settlement.days.run import GapRow, RunInputs, RunReport
 from settlement.intake.answers import FileRow
-from settlement.ledger.entries import (
-    ChainEnd,
-    Entry,
-    Position,
-    chain_end,
-    net_positions,
-    post_day,
-)
+from settlement.ledger.entries import ChainEnd, Entry, chain_end, post_day
+from settlement.ledger.positions import Position, net_positions
+from settlement.people.actions import Actor
 from settlement.seal import GENESIS, Sealable, canonical_json, digest
+
+#: The sealed document since it says who closed the day. Days of format 1 say nobody and stay so.
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,7 @@ class ClosedDay:
     previous_seal: str
     seal: str
     closed_at: datetime
+    closed_by: Actor | None  # None for a day that was closed before anybody was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +61,11 @@ def plan_close(
     previous: ClosedDay | None,
     ledger_end: ChainEnd,
     closed_at: datetime,
+    closed_by: Actor | None,
 ) -> ClosePlan:
-    """The closed day: entries, positions and the document under its seal."""
+    """The closed day: entries, positions and the document under its seal. `closed_by` is None only
+    where a day of format 1 is made again.
+    """
     run = report.run
     assert run.run_id == inputs.run_id
     entries = post_day(run.settlement_day, report.buckets, report.participants, ledger_end)
@@ -71,7 +73,7 @@ def plan_close(
     root = chain_end(entries, ledger_end).hash
     previous_seal = GENESIS if previous is None else previous.seal
     document: Sealable = {
-        "format": FORMAT,
+        **_who(closed_by),
         "settlement_day": run.settlement_day,
         "closed_at": closed_at,
         "previous_seal": previous_seal,
@@ -100,6 +102,7 @@ def plan_close(
         previous_seal=previous_seal,
         seal=digest(document),
         closed_at=closed_at,
+        closed_by=closed_by,
     )
     return ClosePlan(day, document, inputs.files, entries, positions, report.gaps, report.discounts)
 
@@ -114,6 +117,10 @@ def is_current(inputs: RunInputs, state: OfficeState) -> bool:
     last_run = None if state.last_closed is None else state.last_closed.run_id
     ready = tuple(row.file.content_hash for row in state.ready)
     return (last_run, ready) == (inputs.previous_run, inputs.file_hashes)
+
+
+def _who(closed_by: Actor | None) -> dict[str, Sealable]:
+    return {"format": 1} if closed_by is None else {"format": FORMAT, "closed_by": closed_by.code}
 
 
 def _gap_content(gap: GapRow) -> Sealable:

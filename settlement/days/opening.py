@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 
+from cardcore.text import Text
 from settlement.intake.answers import StoredFile
 
 #: A sender's business day may run ahead of the office's clock by so much, no more.
@@ -27,22 +28,17 @@ class DayAnswer(StrEnum):
         return self is DayAnswer.NOTHING_READY
 
     @property
-    def text_zh(self) -> str:
-        """For people, in Chinese."""
-        return _TEXTS[self][0]
-
-    @property
-    def text_en(self) -> str:
-        """For people, in English."""
-        return _TEXTS[self][1]
+    def text(self) -> Text:
+        """For people."""
+        return _TEXTS[self]
 
 
 _TEXTS = {
-    DayAnswer.DAY_BEFORE_LAST_CLOSED: (
+    DayAnswer.DAY_BEFORE_LAST_CLOSED: Text(
         "该清算日早于已关闭的清算日",
         "this day lies before the last closed one and cannot be opened",
     ),
-    DayAnswer.NOTHING_READY: ("没有待清算的文件", "no complete file waits to be cleared"),
+    DayAnswer.NOTHING_READY: Text("没有待清算的文件", "no complete file waits to be cleared"),
 }
 assert set(_TEXTS) == set(DayAnswer)
 

@@ -11,9 +11,7 @@ from datetime import date
 
 from settlement.clearing.tally import DiscountRow
 from settlement.intake.answers import FileRow
-from settlement.ledger.entries import (
-    Sums,
-)
+from settlement.ledger.movements import Sums
 from settlement.seal import Sealable, digest
 
 FORMAT = 1
@@ -29,6 +27,7 @@ class RunInputs:
 
     settlement_day: date
     scheme: str
+    scheme_sha256: str | None  # of a city's own scheme; None for one that ships
     bucket_count: int
     previous_run: str | None  # run id of the last closed day
     previous_output_hash: str | None
@@ -39,19 +38,24 @@ class RunInputs:
     def content(self) -> Sealable:
         """What the run id is the hash of."""
         review = {} if self.review_sha256 is None else {"review_sha256": self.review_sha256}
-        return review | {
-            "format": FORMAT,
-            "settlement_day": self.settlement_day,
-            "scheme": self.scheme,
-            "bucket_count": self.bucket_count,
-            "previous_run": self.previous_run,
-            "previous_output_hash": self.previous_output_hash,
-            "registry_sha256": self.registry_sha256,
-            "files": [
-                [row.file.content_hash, [[each.bucket, each.sha256] for each in row.facts]]
-                for row in self.files
-            ],
-        }
+        own = {} if self.scheme_sha256 is None else {"scheme_sha256": self.scheme_sha256}
+        return (
+            review
+            | own
+            | {
+                "format": FORMAT,
+                "settlement_day": self.settlement_day,
+                "scheme": self.scheme,
+                "bucket_count": self.bucket_count,
+                "previous_run": self.previous_run,
+                "previous_output_hash": self.previous_output_hash,
+                "registry_sha256": self.registry_sha256,
+                "files": [
+                    [row.file.content_hash, [[each.bucket, each.sha256] for each in row.facts]]
+                    for row in self.files
+                ],
+            }
+        )
 
     @property
     def run_id(self) -> str:
@@ -84,7 +88,9 @@ class GapRow:
     `gap` numbers the holes of a card; no counter is missing when `last` lies before `first`.
     """
 
+    issuer: str  # 16 hexadecimal digits
     card_number: str
+    application: int
     gap: int
     opened_day: date
     counter_kind: int

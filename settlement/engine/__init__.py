@@ -2,7 +2,9 @@
 
 Decides what a task is (a picklable value and a function of a module) and in which order results
 come back. Leaves what tasks do to the caller. A task is pure and safe to run twice, so an engine
-may lose a worker, and a run may be started again from the beginning, with the same bytes out.
+may lose a worker, and a run may be started again from the beginning, with the same bytes out::
+
+    local.py  processes of this machine
 """
 
 from collections.abc import Callable, Sequence

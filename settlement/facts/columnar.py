@@ -60,6 +60,8 @@ def define_words(connection: duckdb.DuckDBPyConnection) -> None:
         for prefix, words in _WORDS.items()
         for member in words
     ]
+    moving = ", ".join(str(kind.value) for kind in RecordKind if kind.moves_purse)
+    statements.append(f"CREATE MACRO moves_purse(kind) AS kind IN ({moving});")
     connection.execute("".join(statements))
     run_script(connection, "macros")
 

@@ -1,7 +1,8 @@
-"""TAC proof of a whole file: its records as columns to the key service, one answer byte a record.
+"""Proof of a whole file: what cards signed as columns to the key service, an answer byte a record.
 
-Decides which of the key service's answers are believed. Leaves which bytes stand under a TAC to the
-record, what an answer means to reconciliation, and keys to the key service.
+Decides under which label the cards of each application are proven, and which of the key service's
+answers are believed. Leaves which bytes are signed to the record, what an answer means to
+reconciliation, and keys to the key service.
 
 The city knows its TAC keys by their check values (密钥校验值). A key service that was loaded with
 other bytes, or lacks a version, must never make a record look forged, so
@@ -21,13 +22,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.errors import KeyServiceUnavailableError
+from cardcore.key_labels import application_label
 from cardcore.keys import KeyDescription, KeyService, KeyState, KeyUsage, ProofReason
 from cardcore.records import record as layout
-from settlement.facts.columns import UNJUDGED, record_rows, tac_columns
+from cardcore.records.kinds import Evidence
+from settlement.facts.columns import UNJUDGED, Cryptograms, cryptograms, record_rows
 from settlement.registry import TacKeyRow
 
 Answers = NDArray[np.uint8]
+#: Which keys prove what a card signed.
+_USAGES = {
+    Evidence.TAC: KeyUsage.TAC,
+    Evidence.AUTHENTICATION: KeyUsage.INTERNAL_AUTHENTICATION,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +48,50 @@ class Proof:
 
 
 def prove_records(
-    records: bytes, key_service: KeyService, label: str, registered: Sequence[TacKeyRow]
+    records: bytes, key_service: KeyService, city: str, registered: Sequence[TacKeyRow]
 ) -> Proof:
-    """Prove 192-byte records, in their order. `label` names the city's TAC keys.
+    """Prove 256-byte records, in their order. `city` is the label of the city's keys.
 
-    Raises what the port raises: `UnknownKeyError` when no such key is held,
-    `KeyServiceUnavailableError` when the service does not answer, or changed its keys meanwhile.
+    Each application has keys of its own: a TAC made by one purse of a card is no TAC of another. A
+    record of a kind for which no card signs has nothing to prove here and is answered PROVEN.
+
+    Raises what the port raises: `UnknownKeyError` when no TAC key of the city's transit application
+    is held, for then this is another city's key service; `KeyServiceUnavailableError` when the
+    service does not answer, or changed its keys meanwhile.
     """
     rows = record_rows(records)
-    answers = np.zeros(len(rows), np.uint8)
-    if not len(rows):
-        return Proof(b"")
-    held = key_service.describe_keys(KeyUsage.TAC, label)
-    for numbers, column in tac_columns(records):
-        if len(column):
-            proven = key_service.prove_tacs(label, column)
-            assert len(proven) == len(column), (len(proven), len(column))
-            answers[numbers] = np.frombuffer(proven, np.uint8)
-    if key_service.describe_keys(KeyUsage.TAC, label) != held:
-        raise KeyServiceUnavailableError(f"the keys of {label} changed while TACs were proven")
+    answers = np.full(len(rows), ProofReason.PROVEN, np.uint8)
+    shown: list[TacKeyRow] = []
+    for part in cryptograms(records):
+        application = APPLICATIONS.get(part.application)
+        if application is None:  # damaged: nothing is asked of its proof
+            continue
+        label = application_label(city, application.key_ending)
+        if application.key_ending and not key_service.describe_keys(_USAGES[part.evidence], label):
+            answers[part.rows] = ProofReason.UNKNOWN_VERSION
+            continue
+        proof = _prove_part(part, key_service, label, rows, registered)
+        answers[part.rows] = np.frombuffer(proof.answers, np.uint8)
+        shown += proof.shown
+    return Proof(answers.tobytes(), tuple(dict.fromkeys(shown)))
+
+
+def _prove_part(
+    part: Cryptograms,
+    key_service: KeyService,
+    label: str,
+    rows: Answers,
+    registered: Sequence[TacKeyRow],
+) -> Proof:
+    usage = _USAGES[part.evidence]
+    held = key_service.describe_keys(usage, label)
+    proven = key_service.prove_tacs(label, part.column)
+    assert len(proven) == len(part.rows), (len(proven), len(part.rows))
+    if key_service.describe_keys(usage, label) != held:
+        raise KeyServiceUnavailableError(f"the keys of {label} changed while records were proven")
     known = {each.version: each for each in registered if each.label == label}
-    return _believe(answers, rows[:, layout.FIELD["key_version"].offset], held, known)
+    versions = rows[part.rows, layout.FIELD["key_version"].offset]
+    return _believe(np.frombuffer(proven, np.uint8), versions, held, known)
 
 
 def tac_keys(key_service: KeyService, label: str) -> tuple[TacKeyRow, ...]:

@@ -1,1 +1,7 @@
-"""What the office answers to a file, and what it keeps of one (pure)."""
+"""What the office answers to a file, and what it keeps of one (pure).
+
+Read it in this order::
+
+    answers.py  the closed list of answers, the acknowledgement, a stored file
+    decide.py   whole, signed, new, in sequence? One answer in the order of precedence
+"""

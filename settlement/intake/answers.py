@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
 
+from cardcore.text import Text
 from settlement.seal import Sealable, canonical_json, digest
 
 #: First and last sequence of a hole, both missing.
@@ -48,14 +49,9 @@ class FileAnswer(IntEnum):
         return self in _RETRY_MAY_HELP
 
     @property
-    def text_zh(self) -> str:
-        """For people, in Chinese."""
-        return _TEXTS[self][0]
-
-    @property
-    def text_en(self) -> str:
-        """For people, in English."""
-        return _TEXTS[self][1]
+    def text(self) -> Text:
+        """For people."""
+        return _TEXTS[self]
 
 
 #: Damage on the way, or a registry that is behind.
@@ -69,21 +65,25 @@ _RETRY_MAY_HELP = frozenset(
 )
 
 
-_TEXTS: dict[FileAnswer, tuple[str, str]] = {
-    FileAnswer.NOT_A_BATCH: ("不是批次文件", "this is not a batch file"),
-    FileAnswer.VERSION_UNKNOWN: ("文件版本不识别", "a format version this office does not know"),
-    FileAnswer.TOO_LARGE: ("文件过大", "larger than a batch file may be"),
-    FileAnswer.SENDER_UNKNOWN: ("发送方未登记", "the sender or its key version is not registered"),
-    FileAnswer.TRUNCATED: ("文件不完整", "the file ends too early"),
-    FileAnswer.TOO_LONG: ("文件尾部多余", "bytes follow the end of the file"),
-    FileAnswer.ALTERED: ("文件内容被改动", "the content was altered on the way"),
-    FileAnswer.SIGNATURE_WRONG: ("签名不符", "not signed by the sender it names"),
-    FileAnswer.TOTALS_WRONG: ("合计不符", "the totals are not those of the records"),
-    FileAnswer.ALREADY_RECEIVED: ("重复上传", "received before: the first answer stands"),
-    FileAnswer.SEQUENCE_CONFLICT: ("序号冲突", "another file of this sender has this sequence"),
-    FileAnswer.WAITING_FOR_GAP: ("已收妥, 等待缺号文件", "kept, but earlier files are missing"),
-    FileAnswer.ACCEPTED: ("已收妥", "received and complete"),
-}  # fmt: skip
+_TEXTS = {
+    FileAnswer.NOT_A_BATCH: Text("不是批次文件", "this is not a batch file"),
+    FileAnswer.VERSION_UNKNOWN: Text(
+        "文件版本不识别", "a format version this office does not know"
+    ),
+    FileAnswer.TOO_LARGE: Text("文件过大", "larger than a batch file may be"),
+    FileAnswer.SENDER_UNKNOWN: Text(
+        "发送方未登记", "the sender or its key version is not registered"
+    ),
+    FileAnswer.TRUNCATED: Text("文件不完整", "the file ends too early"),
+    FileAnswer.TOO_LONG: Text("文件尾部多余", "bytes follow the end of the file"),
+    FileAnswer.ALTERED: Text("文件内容被改动", "the content was altered on the way"),
+    FileAnswer.SIGNATURE_WRONG: Text("签名不符", "not signed by the sender it names"),
+    FileAnswer.TOTALS_WRONG: Text("合计不符", "the totals are not those of the records"),
+    FileAnswer.ALREADY_RECEIVED: Text("重复上传", "received before: the first answer stands"),
+    FileAnswer.SEQUENCE_CONFLICT: Text("序号冲突", "another file of this sender has this sequence"),
+    FileAnswer.WAITING_FOR_GAP: Text("已收妥, 等待缺号文件", "kept, but earlier files are missing"),
+    FileAnswer.ACCEPTED: Text("已收妥", "received and complete"),
+}
 assert set(_TEXTS) == set(FileAnswer)
 
 

@@ -1,1 +1,6 @@
-"""Double entry: accounts, movements, entries, positions (pure)."""
+"""Double entry (pure).
+
+Read it in this order::
+
+    entries.py  entries that balance, their chain, net positions
+"""

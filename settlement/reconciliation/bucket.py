@@ -14,7 +14,6 @@ import duckdb
 
 from cardcore.records.record import Concession, RecordKind
 from cardcore.schemes import Scheme
-from cardcore.schemes.catalogue import SCHEMES
 from settlement.clearing.tally import BucketResult, Tally
 from settlement.facts import columnar
 from settlement.reconciliation.inputs import FactInput, Review, load_facts, load_registry
@@ -33,7 +32,7 @@ class BucketTask:
 
     bucket: int
     settlement_day: date
-    scheme: str
+    scheme: Scheme
     facts: tuple[FactInput, ...]
     previous: str | None
     history: tuple[str, ...]
@@ -46,8 +45,8 @@ class BucketTask:
 #: The output files of a bucket and what stands in them, each in its own order.
 _OUTPUTS = {
     "decisions": "FROM decision ORDER BY file, row",
-    "cards": "FROM card_after ORDER BY card_number",
-    "gaps": "FROM gap_after ORDER BY card_number, gap",
+    "cards": "FROM card_after ORDER BY issuer, card_number, application",
+    "gaps": "FROM gap_after ORDER BY issuer, card_number, application, gap",
     "loose": "FROM loose_after ORDER BY ALL",
 }
 #: Written only where a record waits: most buckets of most days have none.
@@ -74,7 +73,7 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         columnar.run_script(connection, "bucket_reuse")
         columnar.run_script(connection, "bucket_seams")
         thread_odd_cards(connection, task.settlement_day)
-        _judge_fares(connection, SCHEMES[task.scheme])
+        _judge_fares(connection, task.scheme)
         columnar.run_script(connection, "bucket_decide")
         outputs = columnar.write_tables(connection, _OUTPUTS, output)
         if connection.execute("SELECT count(*) FROM waiting_after").fetchall() != [(0,)]:

@@ -24,11 +24,11 @@ from enum import IntEnum
 COUNTER_CYCLE = 65_535
 
 
-class Purse(IntEnum):
+class CounterKind(IntEnum):
     """Which of the two counters a movement uses up."""
 
-    DEBIT = 0
-    LOAD = 1
+    DEBIT = 0  # 脱机交易序号
+    LOAD = 1  # 联机交易序号
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +39,23 @@ class Point:
     offline: int = 0
     online: int = 0
 
-    def counter(self, purse: Purse) -> int:
+    def counter(self, kind: CounterKind) -> int:
         """The next counter of that kind."""
-        return self.online if purse is Purse.LOAD else self.offline
+        return self.online if kind is CounterKind.LOAD else self.offline
 
-    def move(self, purse: Purse, counter: int, balance_fen: int) -> "Point":
+    def move(self, kind: CounterKind, counter: int, balance_fen: int) -> "Point":
         """The point with one counter and the balance changed."""
-        if purse is Purse.LOAD:
+        if kind is CounterKind.LOAD:
             return Point(balance_fen, self.offline, counter)
         return Point(balance_fen, counter, self.online)
 
-    def lowered(self, purse: Purse, counter: int) -> "Point":
+    def lowered(self, kind: CounterKind, counter: int) -> "Point":
         """The point with one counter not above `counter`."""
-        return self.move(purse, min(counter, self.counter(purse)), self.balance_fen)
+        return self.move(kind, min(counter, self.counter(kind)), self.balance_fen)
 
-    def raised(self, purse: Purse, counter: int) -> "Point":
+    def raised(self, kind: CounterKind, counter: int) -> "Point":
         """The point with one counter not below `counter`."""
-        return self.move(purse, max(counter, self.counter(purse)), self.balance_fen)
+        return self.move(kind, max(counter, self.counter(kind)), self.balance_fen)
 
 
 FRESH = Point()
@@ -69,12 +69,12 @@ class Movement:
     """
 
     number: int
-    purse: Purse
+    kind: CounterKind
     counter: int
     before_fen: int
     after_fen: int
     time: datetime
-    previous: Purse | None = None
+    previous: CounterKind | None = None
     previous_counter: int = 0
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from settlement.reconciliation.chain import FRESH, Card, Claim, Gap, Movement, Point, Purse
+from settlement.reconciliation.chain import FRESH, Card, Claim, CounterKind, Gap, Movement, Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ def continue_card(
     slots = _slots(card, day)
     unplaced = [
         movement
-        for purse in Purse
-        for movement in _assign(slots, purse, [each for each in movements if each.purse is purse])
+        for kind in CounterKind
+        for movement in _assign(slots, kind, [each for each in movements if each.kind is kind])
     ]
     holes: list[Gap] = []
     reached, time = FRESH, card.time
@@ -55,7 +55,7 @@ def continue_card(
     lost = [
         Claim(movement.counter, movement.before_fen - movement.after_fen, day)
         for movement in unplaced
-        if movement.purse is Purse.DEBIT
+        if movement.kind is CounterKind.DEBIT
     ]
     held = [claim for gap in card.gaps for claim in gap.claims]
     laid = _lay_claims(_cancel(_gather(holes)), sorted([*held, *claims, *lost]), card.gaps)
@@ -86,16 +86,16 @@ class _Slot:
     is_past: bool = False
     movements: tuple[Movement, ...] = ()
 
-    def misses(self, purse: Purse, counter: int) -> bool:
+    def misses(self, kind: CounterKind, counter: int) -> bool:
         """Whether that very counter is known to be missing here."""
         return self.right is not None and (
-            self.left.counter(purse) <= counter < self.right.counter(purse)
+            self.left.counter(kind) <= counter < self.right.counter(kind)
         )
 
     def follows(self, movement: Movement) -> bool:
         """Whether the movement's link to one of the other kind points here."""
         other = movement.previous
-        if other is None or other is movement.purse:
+        if other is None or other is movement.kind:
             return False
         after = movement.previous_counter + 1
         if self.is_past:
@@ -104,15 +104,13 @@ class _Slot:
             self.right is None or after <= self.right.counter(other)
         )
 
-    def meets(self, purse: Purse, following: "_Slot") -> bool:
+    def meets(self, kind: CounterKind, following: "_Slot") -> bool:
         """Whether no movement of that kind stands between this slot and the following one."""
-        return self.right is not None and (
-            self.right.counter(purse) == following.left.counter(purse)
-        )
+        return self.right is not None and (self.right.counter(kind) == following.left.counter(kind))
 
     def fit(self, movement: Movement) -> int:
         """How many sides agree with the movement's balances."""
-        own = [each for each in self.movements if each.purse is movement.purse]
+        own = [each for each in self.movements if each.kind is movement.kind]
         ends = {each.after_fen for each in own[-1:]}
         if self.is_past:
             is_older = self.right_time is None or movement.time <= self.right_time
@@ -140,7 +138,7 @@ class _Slot:
                 point = replace(point, balance_fen=began_fen)
             before = _point_before(point, movement, next_other)
             seams.append((point, before, movement.time))
-            point = before.move(movement.purse, movement.counter + 1, movement.after_fen)
+            point = before.move(movement.kind, movement.counter + 1, movement.after_fen)
         if bound is not None:
             right = replace(
                 _at_least(bound, point),
@@ -182,14 +180,16 @@ def _slots(card: Card, day: date) -> list[_Slot]:
     return [*slots, _Slot(card.point, None, None, fresh)]
 
 
-def _assign(slots: Sequence[_Slot], purse: Purse, movements: Sequence[Movement]) -> list[Movement]:
+def _assign(
+    slots: Sequence[_Slot], kind: CounterKind, movements: Sequence[Movement]
+) -> list[Movement]:
     """Give every movement of one kind its slot, in the order of its counter; return the rest."""
-    following = slots[-1].left.counter(purse)  # no movement of that kind stands from here on
+    following = slots[-1].left.counter(kind)  # no movement of that kind stands from here on
     unplaced, leftmost = [], 0
     for movement in sorted(movements, key=_by_counter):
         counter, last = movement.counter, len(slots) - 1
         if counter < following:
-            missing = [i for i, each in enumerate(slots) if each.misses(purse, counter)]
+            missing = [i for i, each in enumerate(slots) if each.misses(kind, counter)]
             if not missing:
                 unplaced.append(movement)
                 continue
@@ -197,20 +197,20 @@ def _assign(slots: Sequence[_Slot], purse: Purse, movements: Sequence[Movement])
         # The stretch between two movements of that kind: nothing of it stands between these
         # slots. But never further left than a movement with a lower counter.
         first = last
-        while first > leftmost and slots[first - 1].meets(purse, slots[first]):
+        while first > leftmost and slots[first - 1].meets(kind, slots[first]):
             first -= 1
-        while last < len(slots) - 1 and slots[last].meets(purse, slots[last + 1]):
+        while last < len(slots) - 1 and slots[last].meets(kind, slots[last + 1]):
             last += 1
         chosen = first + _choose(slots[first : last + 1], movement)
         # Which of the stretch's slots misses which counter was a guess until now.
         taken = slots[chosen]
-        taken.left = taken.left.lowered(purse, counter)
+        taken.left = taken.left.lowered(kind, counter)
         for slot in slots[first:chosen]:
             assert slot.right is not None  # only the last slot is open
             if taken.right is not None:
-                taken.right = taken.right.raised(purse, slot.right.counter(purse))
-            slot.left = slot.left.lowered(purse, counter)
-            slot.right = slot.right.lowered(purse, counter)
+                taken.right = taken.right.raised(kind, slot.right.counter(kind))
+            slot.left = slot.left.lowered(kind, counter)
+            slot.right = slot.right.lowered(kind, counter)
         taken.movements += (movement,)
         leftmost = chosen
     return unplaced
@@ -239,48 +239,52 @@ def _merge(
     known to go on after it (None when nothing is known).
     """
     queues = {
-        purse: sorted((each for each in movements if each.purse is purse), key=_by_counter)
-        for purse in Purse
+        kind: sorted((each for each in movements if each.kind is kind), key=_by_counter)
+        for kind in CounterKind
     }
-    taken = dict.fromkeys(Purse, 0)
+    taken = dict.fromkeys(CounterKind, 0)
     for _ in range(len(movements)):
         heads = {
-            purse: queues[purse][taken[purse]]
-            for purse in Purse
-            if taken[purse] < len(queues[purse])
+            kind: queues[kind][taken[kind]]
+            for kind in CounterKind
+            if taken[kind] < len(queues[kind])
         }
-        purse = _next_purse(point, heads) if len(heads) == len(Purse) else next(iter(heads))
-        movement, other = heads[purse], _OTHER[purse]
+        kind = _next_kind(point, heads) if len(heads) == len(CounterKind) else next(iter(heads))
+        movement, other = heads[kind], _OTHER[kind]
         if other in heads:
             next_other: int | None = heads[other].counter
         else:
             next_other = None if bound is None else bound.counter(other)
         yield movement, next_other
-        taken[purse] += 1
-        point = point.move(purse, movement.counter + 1, movement.after_fen)
+        taken[kind] += 1
+        point = point.move(kind, movement.counter + 1, movement.after_fen)
 
 
-_OTHER = {Purse.DEBIT: Purse.LOAD, Purse.LOAD: Purse.DEBIT}
+_OTHER = {CounterKind.DEBIT: CounterKind.LOAD, CounterKind.LOAD: CounterKind.DEBIT}
 
 
 def _by_counter(movement: Movement) -> int:
     return movement.counter
 
 
-def _next_purse(point: Point, heads: dict[Purse, Movement]) -> Purse:
+def _next_kind(point: Point, heads: dict[CounterKind, Movement]) -> CounterKind:
     """Which of two heads comes first: by a link, else by the balance, else by time."""
-    for purse in Purse:
-        head, other = heads[purse], _OTHER[purse]
+    for kind in CounterKind:
+        head, other = heads[kind], _OTHER[kind]
         if head.previous is other:
             # The head follows that movement of the other kind at once.
             waits = head.previous_counter >= heads[other].counter
-            return other if waits else purse
-        if head.previous is purse and head.previous_counter == point.counter(purse) - 1:
-            return purse  # nothing of the other kind came between
-    joins = [purse for purse in Purse if heads[purse].before_fen == point.balance_fen]
+            return other if waits else kind
+        if head.previous is kind and head.previous_counter == point.counter(kind) - 1:
+            return kind  # nothing of the other kind came between
+    joins = [kind for kind in CounterKind if heads[kind].before_fen == point.balance_fen]
     if len(joins) == 1:
         return joins[0]
-    return Purse.DEBIT if heads[Purse.DEBIT].time < heads[Purse.LOAD].time else Purse.LOAD
+    return (
+        CounterKind.DEBIT
+        if heads[CounterKind.DEBIT].time < heads[CounterKind.LOAD].time
+        else CounterKind.LOAD
+    )
 
 
 def _point_before(point: Point, movement: Movement, next_other: int | None) -> Point:
@@ -289,9 +293,9 @@ def _point_before(point: Point, movement: Movement, next_other: int | None) -> P
     Its link can say how many of the other kind came before, and is believed as far as a later
     movement of that kind bears it out.
     """
-    before = point.move(movement.purse, movement.counter, movement.before_fen)
+    before = point.move(movement.kind, movement.counter, movement.before_fen)
     other = movement.previous
-    if other is None or other is movement.purse or next_other is None:
+    if other is None or other is movement.kind or next_other is None:
         return before
     after = movement.previous_counter + 1
     if point.counter(other) < after <= next_other:
@@ -308,22 +312,22 @@ def _gather(gaps: Sequence[Gap]) -> list[Gap]:
     """
     gathered: list[Gap] = []
     for gap in gaps:
-        purse = _missing_without_money(gap)
-        owners = [] if purse is None else _owners(gathered, gap, purse)
-        if purse is None or not owners:
+        kind = _missing_without_money(gap)
+        owners = [] if kind is None else _owners(gathered, gap, kind)
+        if kind is None or not owners:
             gathered.append(gap)
             continue
-        first, end = gap.left.counter(purse), gap.right.counter(purse)
+        first, end = gap.left.counter(kind), gap.right.counter(kind)
         counter, number = first, gap.number
         for index in range(owners[0], len(gathered)):
             each = gathered[index]
-            left, right = each.left.raised(purse, counter), each.right
+            left, right = each.left.raised(kind, counter), each.right
             if index in owners and counter < end:
                 # One for each jump, and what is left over for the last.
                 counter = end if index == owners[-1] else counter + 1
                 if each.number == _NEW:
                     each, number = replace(each, number=number), _NEW
-            gathered[index] = replace(each, left=left, right=right.raised(purse, counter))
+            gathered[index] = replace(each, left=left, right=right.raised(kind, counter))
     return gathered
 
 
@@ -332,28 +336,28 @@ def _cancel(gaps: list[Gap]) -> list[Gap]:
     only their order was guessed wrongly.
     """
     is_complete = all(
-        gap.left.counter(purse) == gap.right.counter(purse) for gap in gaps for purse in Purse
+        gap.left.counter(kind) == gap.right.counter(kind) for gap in gaps for kind in CounterKind
     )
     cancels = sum(gap.left.balance_fen - gap.right.balance_fen for gap in gaps) == 0
     return [] if is_complete and cancels else gaps
 
 
-def _missing_without_money(gap: Gap) -> Purse | None:
+def _missing_without_money(gap: Gap) -> CounterKind | None:
     """The kind of which counters are missing in a gap without money, if it is one kind only."""
-    missing = [purse for purse in Purse if gap.left.counter(purse) != gap.right.counter(purse)]
+    missing = [kind for kind in CounterKind if gap.left.counter(kind) != gap.right.counter(kind)]
     if gap.left.balance_fen == gap.right.balance_fen and len(missing) == 1:
         return missing[0]
     return None
 
 
-def _owners(gaps: Sequence[Gap], empty: Gap, purse: Purse) -> list[int]:
+def _owners(gaps: Sequence[Gap], empty: Gap, kind: CounterKind) -> list[int]:
     """The gaps since the last movement of that kind whose money such a movement explains."""
-    first = empty.left.counter(purse)
-    sign = 1 if purse is Purse.LOAD else -1
+    first = empty.left.counter(kind)
+    sign = 1 if kind is CounterKind.LOAD else -1
     return [
         index
         for index, gap in enumerate(gaps)
-        if gap.left.counter(purse) == gap.right.counter(purse) == first
+        if gap.left.counter(kind) == gap.right.counter(kind) == first
         and sign * (gap.right.balance_fen - gap.left.balance_fen) > 0
     ]
 

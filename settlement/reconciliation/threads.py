@@ -1,6 +1,6 @@
 """Between SQL and the chain of one card: rows in, `continue_card`, rows out.
 
-Decides nothing: it reads the odd cards of a bucket card by card, asks
+Decides nothing: it reads the odd purses of a bucket one by one, asks
 `continuity`, and hands back what changed. Tables: `sql/bucket_tables.sql`. The claim of a held
 debit that is decided again is gone before: its gap is what it was without it.
 """
@@ -16,50 +16,54 @@ import duckdb
 from cardcore.records.record import TransactionType
 from settlement.dispositions import GapState
 from settlement.facts import columnar
-from settlement.reconciliation.chain import Card, Claim, Gap, Movement, Point, Purse, unwrap
+from settlement.reconciliation.chain import Card, Claim, CounterKind, Gap, Movement, Point, unwrap
 from settlement.reconciliation.continuity import continue_card
 
 #: A row of SQL; the tables say its columns.
 Row = tuple[Any, ...]
+#: How a purse is named: issuer, card number, application.
+Name = tuple[int, int, int]
+_PURSE = "issuer, card_number, application"
 
 _LINKS = {
-    TransactionType.LOAD: Purse.LOAD,
-    TransactionType.PURCHASE: Purse.DEBIT,
-    TransactionType.COMPOSITE: Purse.DEBIT,
+    TransactionType.LOAD: CounterKind.LOAD,
+    TransactionType.PURCHASE: CounterKind.DEBIT,
+    TransactionType.COMPOSITE: CounterKind.DEBIT,
 }
 
 
 def thread_odd_cards(connection: duckdb.DuckDBPyConnection, day: date) -> None:
-    """Put the movements of every card with a seam into its chain, one card after the other."""
-    cards = _by_card(connection, "FROM card_before SEMI JOIN odd_card USING (card_number)")
-    gaps = _by_card(
+    """Put the movements of every purse with a seam into its chain, one purse after the other."""
+    cards = _by_purse(connection, f"FROM card_before SEMI JOIN odd_card USING ({_PURSE})")
+    gaps = _by_purse(
         connection,
-        "FROM gap_before SEMI JOIN odd_card USING (card_number) "
-        "ORDER BY card_number, left_offline, left_online, gap",
+        f"FROM gap_before SEMI JOIN odd_card USING ({_PURSE}) "
+        f"ORDER BY {_PURSE}, left_offline, left_online, gap",
     )
-    released = _by_card(connection, "FROM released_claim")
-    records = _by_card(connection, "FROM odd_record ORDER BY card_number, id")
+    released = _by_purse(connection, "FROM released_claim")
+    records = _by_purse(connection, f"FROM odd_record ORDER BY {_PURSE}, id")
     unplaced: list[Row] = []
     card_rows: list[Row] = []
     gap_rows: list[Row] = []
-    for number in sorted(records.keys() | released.keys()):
-        movements, claims = _read_records(records.get(number, []), day)
-        card = _read_card(cards.get(number), gaps.get(number, []))
-        card = _release(card, [Claim(*each) for _, *each in released.get(number, [])])
+    for name in sorted(records.keys() | released.keys()):
+        movements, claims = _read_records(records.get(name, []), day)
+        card = _read_card(cards.get(name), gaps.get(name, []))
+        card = _release(card, [Claim(*each) for each in released.get(name, [])])
         after = continue_card(card, movements, claims, day)
         unplaced += [(each,) for each in after.unplaced]
-        card_rows.append(_card_row(number, after.card))
-        gap_rows += [_gap_row(number, gap, GapState.OPEN) for gap in after.card.gaps]
-        gap_rows += [_gap_row(number, gap, GapState.FILLED) for gap in after.filled]
+        card_rows.append(_card_row(name, after.card))
+        gap_rows += [_gap_row(name, gap, GapState.OPEN) for gap in after.card.gaps]
+        gap_rows += [_gap_row(name, gap, GapState.FILLED) for gap in after.filled]
     columnar.insert(connection, "unplaced", unplaced)
     columnar.insert(connection, "card_threaded", card_rows)
     columnar.insert(connection, "gap_threaded", gap_rows)
 
 
-def _by_card(connection: duckdb.DuckDBPyConnection, query: str) -> dict[int, list[Row]]:
-    grouped: dict[int, list[Row]] = {}
-    for row in connection.execute(query).fetchall():
-        grouped.setdefault(row[0], []).append(row)
+def _by_purse(connection: duckdb.DuckDBPyConnection, query: str) -> dict[Name, list[Row]]:
+    """The rows of each purse, without its name."""
+    grouped: dict[Name, list[Row]] = {}
+    for issuer, card_number, application, *rest in connection.execute(query).fetchall():
+        grouped.setdefault((issuer, card_number, application), []).append(tuple(rest))
     return grouped
 
 
@@ -67,17 +71,17 @@ def _read_records(rows: Iterable[Row], day: date) -> tuple[list[Movement], list[
     """Links of the chain, and held debits that are none."""
     movements, claims = [], []
     for row in rows:
-        (_, number, is_load, position, chained, before_fen, after_fen, amount_fen, time,
+        (number, is_load, position, chained, before_fen, after_fen, amount_fen, time,
          known_offline, known_online, previous_type, previous_counter) = row  # fmt: skip
         if not chained:
             claims.append(Claim(position, amount_fen, day))
             continue
         link = _LINKS.get(previous_type)
-        near = known_online if link is Purse.LOAD else known_offline
-        purse = Purse.LOAD if is_load else Purse.DEBIT
+        near = known_online if link is CounterKind.LOAD else known_offline
+        kind = CounterKind.LOAD if is_load else CounterKind.DEBIT
         link_counter = unwrap(previous_counter, near)
         movements.append(
-            Movement(number, purse, position, before_fen, after_fen, time, link, link_counter)
+            Movement(number, kind, position, before_fen, after_fen, time, link, link_counter)
         )
     return movements, claims
 
@@ -85,7 +89,7 @@ def _read_records(rows: Iterable[Row], day: date) -> tuple[list[Movement], list[
 def _read_card(rows: list[Row] | None, gaps: list[Row]) -> Card:
     if rows is None:
         return Card()
-    ((_, balance_fen, offline, online, time, gap_count),) = rows
+    ((balance_fen, offline, online, time, gap_count),) = rows
     return Card(
         Point(balance_fen, offline, online),
         time,
@@ -111,8 +115,8 @@ def _release(card: Card, claims: Sequence[Claim]) -> Card:
 
 
 def _read_gap(row: Row) -> Gap:
-    _, number, opened_day, *points = row[:9]
-    right_time, counters, amounts_fen, days = row[9:13]
+    number, opened_day, *points = row[:8]
+    right_time, counters, amounts_fen, days = row[8:12]
     claims = zip(counters, amounts_fen, days, strict=True)
     return Gap(
         number,
@@ -124,18 +128,18 @@ def _read_gap(row: Row) -> Gap:
     )
 
 
-def _card_row(number: int, card: Card) -> Row:
+def _card_row(name: Name, card: Card) -> Row:
     point = card.point
-    return number, point.balance_fen, point.offline, point.online, card.time, card.gap_count
+    return *name, point.balance_fen, point.offline, point.online, card.time, card.gap_count
 
 
-def _gap_row(card_number: int, gap: Gap, state: GapState) -> Row:
+def _gap_row(name: Name, gap: Gap, state: GapState) -> Row:
     left, right, claims = gap.left, gap.right, gap.claims
     # Where both kinds are missing, people are shown the debits; the points tell both.
     is_load = left.offline == right.offline and left.online < right.online
     first, end = (left.online, right.online) if is_load else (left.offline, right.offline)
     return (
-        card_number,
+        *name,
         gap.number,
         gap.opened_day,
         *(left.balance_fen, left.offline, left.online),
@@ -144,7 +148,7 @@ def _gap_row(card_number: int, gap: Gap, state: GapState) -> Row:
         [claim.counter for claim in claims],
         [claim.amount_fen for claim in claims],
         [claim.day for claim in claims],
-        int(Purse.LOAD if is_load else Purse.DEBIT),
+        int(CounterKind.LOAD if is_load else CounterKind.DEBIT),
         first,
         end - 1,
         gap.price_fen if state is GapState.OPEN else 0,

@@ -6,7 +6,7 @@ screen or page to the caller. A record that came in more than once has one telli
 one that was decided again on a later day has every decision in its telling.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import duckdb
 
 from cardcore.errors import RecordFormatError
 from cardcore.keys import ProofReason
-from cardcore.records.batch import HEADER
-from cardcore.records.record import RECORD_BYTES, TransactionRecord, decode_record
+from cardcore.records.batch import HEADER, decode_header
+from cardcore.records.record import RecordKind, TransactionRecord, decode_record
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
@@ -25,7 +25,15 @@ from settlement.intake.answers import FileRow
 from settlement.ledger.entries import Entry, EntryKind
 from settlement.reconciliation.inputs import file_number
 from settlement.registry import Registry
-from settlement.reports.wording import Decision, Judgement, Neighbour, Story, Telling, tell
+from settlement.reports.wording import (
+    Decision,
+    Judgement,
+    Neighbour,
+    Story,
+    Telling,
+    record_postings,
+    tell,
+)
 from settlement.service.computation import decisions_path
 from settlement.service.gathering import still_made_of
 from settlement.service.review import review_size
@@ -48,7 +56,8 @@ FROM read_parquet($paths, filename = true) AS fact
 LEFT JOIN review
     ON review.file = ('0x' || parse_filename(parse_dirpath(fact.filename))[:16])::UBIGINT
     AND review.row = fact.row
-WHERE card_number = $card_number AND format_fault = 0
+WHERE issuer = $issuer AND card_number = $card_number AND application = $application
+    AND format_fault = 0 AND list_contains($kinds, kind)
     AND coalesce(review.proof, fact.proof) = $proven
 ORDER BY time, 1
 """
@@ -183,6 +192,7 @@ def _judgements(
             "SELECT DISTINCT sha256, proof FROM review WHERE file = $file AND row = $row", values
         ).fetchall()
     )
+    before: Decision | None = None
     for run in runs:
         day = None if run.day is None else run.day.settlement_day
         is_own = settled == day and (place.file.is_ready or day is not None)
@@ -195,19 +205,22 @@ def _judgements(
         proof = reviewed.get(run.review_sha256)
         judgement = Judgement(decision, None if proof is None else ProofReason(proof), run.day)
         if run.day is not None and record is not None:
+            money = record_postings(record, before, decision)
+            participants = {account.participant for account in money}
             judgement = replace(
                 judgement,
-                entries=_entries(city, run.day, place.bucket, record.operator),
+                entries=_entries(city, run.day, place.bucket, participants),
                 positions=day_store.load_positions(city.database, run.day.settlement_day),
             )
+        before = decision
         yield judgement
 
 
 def _read_record(city: City, place: _Place) -> TransactionRecord | None:
-    start = HEADER.size + place.row * RECORD_BYTES
     with city.raw_path(place.file.file.content_hash).open("rb") as file:
-        file.seek(start)
-        data = file.read(RECORD_BYTES)
+        header = decode_header(file.read(HEADER.size))
+        file.seek(HEADER.size + place.row * header.record_bytes)
+        data = file.read(header.record_bytes)
     try:
         return decode_record(data)
     except RecordFormatError:
@@ -274,7 +287,14 @@ def _neighbours(
     """The card's proven records just before and after this one, by their own times."""
     rows = connection.execute(
         _CARD,
-        {"paths": paths, "card_number": place.card_number, "proven": int(ProofReason.PROVEN)},
+        {
+            "paths": paths,
+            "issuer": int.from_bytes(record.issuer, "big"),
+            "card_number": place.card_number,
+            "application": record.application,
+            "kinds": [int(each) for each in RecordKind if each.moves_purse],
+            "proven": int(ProofReason.PROVEN),
+        },
     ).fetchall()
     found = [Neighbour(*row) for row in rows if row[0] != record.id]
     earlier = [each for each in found if (each.time, each.record_id) < (record.time, record.id)]
@@ -282,9 +302,14 @@ def _neighbours(
     return (earlier[-1] if earlier else None, later[0] if later else None)
 
 
-def _entries(city: City, day: ClosedDay, bucket: int, operator: int) -> tuple[Entry, ...]:
-    """The two entries of the day in which the record's money stands: cards' and participant's."""
-    wanted = {(EntryKind.COLLECT, bucket, None), (EntryKind.DISTRIBUTE, None, operator)}
+def _entries(
+    city: City, day: ClosedDay, bucket: int, participants: Collection[int | None]
+) -> tuple[Entry, ...]:
+    """The entries of the day in which the record's money stands: the cards' and each
+    participant's.
+    """
+    wanted: set[tuple[EntryKind, int | None, int | None]] = {(EntryKind.COLLECT, bucket, None)}
+    wanted |= {(EntryKind.DISTRIBUTE, None, each) for each in participants}
     return tuple(
         entry
         for entry in day_store.load_entries(city.database)

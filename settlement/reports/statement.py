@@ -11,7 +11,7 @@ from typing import Any
 from settlement.city import City
 from settlement.dispositions import Disposition, Note
 from settlement.sectors.fares import NOT_A_FARE, class_name
-from settlement.service.computation import RunOutcome, read_outcome
+from settlement.service.computation import ComputationOutcome, read_outcome
 from settlement.store.days import load_balances, load_closed_days, load_run
 
 #: Counts and money that add up over days; the others are the city's as they stand at the end.
@@ -45,7 +45,7 @@ class Statement:
 
 def read_statement(city: City, days: Sequence[date]) -> Statement:
     """The statement of closed days, in order. Days that are not closed are left out."""
-    outcomes: list[RunOutcome] = []
+    outcomes: list[ComputationOutcome] = []
     hashes: dict[date, str] = {}
     for closed in load_closed_days(city.database):
         if closed.settlement_day in days:
@@ -78,7 +78,7 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
     )
 
 
-def _totals(outcomes: Sequence[RunOutcome], hashes: dict[date, str]) -> dict[str, Any]:
+def _totals(outcomes: Sequence[ComputationOutcome], hashes: dict[date, str]) -> dict[str, Any]:
     documents = [outcome.clearing.totals.document() for outcome in outcomes]
     totals: dict[str, Any] = {
         name: sum(int(str(document[name])) for document in documents) for name in SUMMED
@@ -93,7 +93,7 @@ def _totals(outcomes: Sequence[RunOutcome], hashes: dict[date, str]) -> dict[str
     return totals
 
 
-def _classes(outcomes: Sequence[RunOutcome]) -> dict[str, int]:
+def _classes(outcomes: Sequence[ComputationOutcome]) -> dict[str, int]:
     """Accepted fares by class. A transfer that was given without its mark stands apart: it is the
     auditor's list, not a class of passenger.
     """

@@ -14,16 +14,13 @@ from cardcore.records.record import RecordKind, TransactionRecord
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.intake.answers import FileRow
-from settlement.ledger.entries import (
-    CARD_FLOAT,
-    Entry,
-    Position,
-    load_agent_account,
-    operator_account,
-    suspense_account,
-)
+from settlement.ledger.accounts import Account, parse_account
+from settlement.ledger.entries import Entry
+from settlement.ledger.movements import Movement, decide_movements, sum_up
+from settlement.ledger.positions import Position
 from settlement.registry import Registry
 from settlement.seal import Sealable
+from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import class_name
 
 
@@ -133,7 +130,7 @@ def tell(
             steps.append(_review(each.proof, decided, each.day))
         steps.append(_decision(each.decision))
         if record is not None:
-            money = _moved(record, decided, each.decision)
+            money = record_postings(record, decided, each.decision)
             steps.append(_ledger(money, each.entries, each.day))
             if each.day is not None:
                 steps += _positions(money, each.positions, registry, each.day)
@@ -251,12 +248,12 @@ def _review(proof: ProofReason, before: Decision | None, day: ClosedDay | None) 
 
 
 def _decision(decision: Decision) -> Step:
-    zh, en = decision.disposition.text
+    zh, en = decision.disposition.text.zh, decision.disposition.text.en
     if decision.reason is not Reason.NONE:
-        zh, en = f"{zh}：{decision.reason.text[0]}", f"{en}: {decision.reason.text[1]}"
+        zh, en = f"{zh}：{decision.reason.text.zh}", f"{en}: {decision.reason.text.en}"
     notes = [note for note in Note if note in decision.notes]
     for note in notes:
-        zh, en = f"{zh}；{note.text[0]}", f"{en}; {note.text[1]}"
+        zh, en = f"{zh}；{note.text.zh}", f"{en}; {note.text.en}"
     if decision.late:
         zh, en = f"{zh}；迟到", f"{en}; late"
     data: dict[str, Sealable] = {
@@ -269,38 +266,38 @@ def _decision(decision: Decision) -> Step:
     return Step("decision", f"处理结果：{zh}", f"disposition: {en}", data)
 
 
-def _postings(record: TransactionRecord, decision: Decision) -> dict[str, int]:
-    """What this one record adds to each account, in fen; nothing when it moves no money."""
-    held = decision.disposition is Disposition.SUSPENDED
-    moves = decision.disposition is Disposition.ACCEPTED or (
-        held and (decision.chained or not record.is_load)
-    )
-    if not moves or not record.amount_fen:
-        return {}
-    sign = -1 if record.is_load else 1
-    if held:
-        account = suspense_account(record.operator)
-    elif record.is_load:
-        account = load_agent_account(record.operator)
-    else:
-        account = operator_account(record.operator)
-    return {CARD_FLOAT: sign * record.amount_fen, account: -sign * record.amount_fen}
-
-
-def _moved(record: TransactionRecord, before: Decision | None, now: Decision) -> dict[str, int]:
-    """What a decision adds to each account, less what an earlier one had added."""
-    money = _postings(record, now)
+def record_postings(
+    record: TransactionRecord, before: Decision | None, now: Decision
+) -> dict[Account, int]:
+    """What a decision on one record adds to each account, in fen, debits positive, less what an
+    earlier decision had added; nothing when no money moves.
+    """
+    movements = list(_movements(record, now))
     if before is not None:
-        for account, amount_fen in _postings(record, before).items():
-            money[account] = money.get(account, 0) - amount_fen
+        movements += [each.taken_back for each in _movements(record, before)]
+    sums = sum_up(movements)
+    money = {account: sums[account].net_fen for account in sorted(sums, key=lambda a: a.order)}
     return {account: amount_fen for account, amount_fen in money.items() if amount_fen}
 
 
-def _ledger(money: Mapping[str, int], entries: Sequence[Entry], day: ClosedDay | None) -> Step:
+def _movements(record: TransactionRecord, decision: Decision) -> tuple[Movement, ...]:
+    rule = rule_of(read_rules(), record.sector)
+    return decide_movements(
+        decision.reason,
+        is_load=record.is_load,
+        is_chained=decision.chained,
+        operator=record.operator,
+        amount_fen=record.amount_fen,
+        shares_fen=rule.share(record.operator, record.amount_fen),
+    )
+
+
+def _ledger(money: Mapping[Account, int], entries: Sequence[Entry], day: ClosedDay | None) -> Step:
     if not money:
         return Step("ledger", "不涉及资金", "no money is posted for it", {})
-    lines = "; ".join(f"{account} {yuan(amount_fen)}" for account, amount_fen in money.items())
-    data: dict[str, Sealable] = {"postings": dict(money)}
+    postings = {account.text: amount_fen for account, amount_fen in money.items()}
+    lines = "; ".join(f"{account} {yuan(amount_fen)}" for account, amount_fen in postings.items())
+    data: dict[str, Sealable] = {"postings": postings}
     if day is None:
         zh, en = f"日终关闭时入账：{lines}", f"will be posted at close: {lines}"
         return Step("ledger", zh, en, data)
@@ -313,14 +310,15 @@ def _ledger(money: Mapping[str, int], entries: Sequence[Entry], day: ClosedDay |
 
 
 def _positions(
-    money: Mapping[str, int],
+    money: Mapping[Account, int],
     positions: Sequence[Position],
     registry: Registry,
     day: ClosedDay,
 ) -> Iterator[Step]:
     for each in positions:
-        if each.account in money and each.account != CARD_FLOAT:
-            who = _participant_name(int(each.account.partition("/")[2]), registry)
+        account = parse_account(each.account)
+        if account in money and account.participant is not None:
+            who = _participant_name(account.participant, registry)
             side_zh, side_en = ("应付", "owes") if each.net_fen > 0 else ("应收", "is owed")
             amount = yuan(abs(each.net_fen))
             yield Step(

@@ -1,1 +1,6 @@
-"""One rule file a sector of the city (pure)."""
+"""What the rules of a sector say (pure).
+
+Read it in this order::
+
+    fares.py  which class of the scheme explains each distinct fare
+"""

@@ -1,1 +1,12 @@
-"""Load, decide, store: one verb a file."""
+"""Load, decide, store: one verb a file, the order of its commit points in its docstring.
+
+Read it in this order::
+
+    receive.py      a file comes in: raw bytes, facts, the row that makes it visible
+    gathering.py    what is ready, and what a run of it is made of
+    review.py       records that could not be judged when they came, and can be now
+    computation.py  the order of a run's tasks and the layout of its folder
+    runs.py         which bytes a run may start from, and how its result is kept
+    clear.py        run a clearing: provisional, as often as one likes
+    close.py        close a day: posted once, in one transaction, sealed
+"""

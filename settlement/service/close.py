@@ -21,6 +21,7 @@ from settlement.days.opening import DayAnswer
 from settlement.days.run import RunInputs, RunReport
 from settlement.durable import write_durable
 from settlement.engine import Engine
+from settlement.people.actions import Actor
 from settlement.service.clear import provide_run
 from settlement.service.gathering import choose_day, gather_inputs
 from settlement.store import days as day_store
@@ -33,10 +34,12 @@ def close_day(
     key_service: KeyService,
     engine: Engine,
     now: datetime,
+    by: Actor,
     on_step: OnStep = pass_by,
     on_progress: OnProgress = be_silent,
 ) -> ClosedDay | DayAnswer:
-    """Close the open day, or the stated one, over exactly the files that are ready.
+    """Close the open day, or the stated one, over exactly the files that are ready; `by` stands
+    under the seal.
 
     Two who close at once get the same closed day; so does whoever closes a closed day again. The
     key service is asked as by `run_clearing`.
@@ -50,7 +53,7 @@ def close_day(
             return chosen
         settlement_day = chosen
     with city.clearing():
-        return _close(city, settlement_day, key_service, engine, now, on_step, on_progress)
+        return _close(city, settlement_day, key_service, engine, now, by, on_step, on_progress)
 
 
 def _close(
@@ -59,6 +62,7 @@ def _close(
     key_service: KeyService,
     engine: Engine,
     now: datetime,
+    by: Actor,
     on_step: OnStep,
     on_progress: OnProgress,
 ) -> ClosedDay | DayAnswer:
@@ -71,19 +75,24 @@ def _close(
             return inputs
         on_step("inputs_kept")
         report = provide_run(city, inputs, engine, on_step, on_progress)
-        plan = _store_day(city, inputs, report, now, on_step)
+        plan = _store_day(city, inputs, report, now, by, on_step)
         if plan is not None:
             _sweep(city, plan.day)
             return plan.day
 
 
 def _store_day(
-    city: City, inputs: RunInputs, report: RunReport, now: datetime, on_step: OnStep
+    city: City,
+    inputs: RunInputs,
+    report: RunReport,
+    now: datetime,
+    by: Actor,
+    on_step: OnStep,
 ) -> ClosePlan | None:
     def plan(office: OfficeState) -> ClosePlan | None:
         if not is_current(inputs, office):
             return None
-        decided = plan_close(report, inputs, office.last_closed, office.ledger_end, now)
+        decided = plan_close(report, inputs, office.last_closed, office.ledger_end, now, by)
         # Under the write lock, before the commit: a closed day always has its document, and a
         # close that is repeated after a crash writes its own over a leftover one.
         write_durable(city.seal_path(decided.day.settlement_day), encode_seal(decided))

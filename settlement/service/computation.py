@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 
 from cardcore.records.batch import DeviceRegister
+from cardcore.schemes import Scheme
 from settlement.clearing.tally import BucketResult, Tally
 from settlement.clearing.totals import Clearing, clear, output_hash
 from settlement.engine import Engine
@@ -36,7 +37,7 @@ class ReviewRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RunRequest:
+class ComputationTask:
     """Everything a run is made from. The order in any of the tuples is of no consequence.
 
     `facts` are (bucket, facts of one file in it); `previous` is the folder of the last closed
@@ -44,7 +45,7 @@ class RunRequest:
     """
 
     settlement_day: date
-    scheme: str
+    scheme: Scheme
     bucket_count: int
     facts: tuple[tuple[int, FactInput], ...]
     registers: tuple[DeviceRegister, ...]
@@ -56,7 +57,7 @@ class RunRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RunOutcome:
+class ComputationOutcome:
     """What a run left: its files (path in the run's folder, SHA-256), sorted, and its clearing."""
 
     outputs: tuple[tuple[str, str], ...]
@@ -66,26 +67,26 @@ class RunOutcome:
 
 
 def reconcile_run(
-    request: RunRequest, folder: Path, engine: Engine, on_progress: Callable[[int, int], None]
-) -> RunOutcome:
+    task: ComputationTask, folder: Path, engine: Engine, on_progress: Callable[[int, int], None]
+) -> ComputationOutcome:
     """Compute a run into `folder`. `on_progress` hears (tasks done, tasks in all).
 
     Raises what the engine and the tasks raise; a run that failed is simply computed again.
     """
-    total = 1 + request.bucket_count
+    total = 1 + task.bucket_count
     outputs = _inside("registry", write_registry(
-        request.terminals, request.hotlist, folder / "registry"
+        task.terminals, task.hotlist, folder / "registry"
     ))  # fmt: skip
     (terminals,) = engine.map(
         reconcile_terminals,
-        [_terminal_task(request, folder)],
+        [_terminal_task(task, folder)],
         lambda done: on_progress(done, total),
     )
     assert isinstance(terminals, TerminalResult)
     outputs += _inside("terminals", terminals.outputs)
     results = engine.map(
         reconcile_bucket,
-        [_bucket_task(request, folder, bucket) for bucket in range(request.bucket_count)],
+        [_bucket_task(task, folder, bucket) for bucket in range(task.bucket_count)],
         lambda done: on_progress(1 + done, total),
     )
     for result in results:
@@ -94,7 +95,7 @@ def reconcile_run(
     return _outcome(tuple(sorted(outputs)), tuple(results))
 
 
-def read_outcome(folder: Path, outputs: tuple[tuple[str, str], ...]) -> RunOutcome:
+def read_outcome(folder: Path, outputs: tuple[tuple[str, str], ...]) -> ComputationOutcome:
     """The outcome of a run computed before; `outputs` are its files as they were stored."""
     document = json.loads((folder / "results.json").read_bytes())
     results = tuple(
@@ -120,9 +121,11 @@ def gaps_path(folder: Path, bucket: int) -> Path:
     return folder / _bucket_folder(bucket) / "gaps.parquet"
 
 
-def _outcome(outputs: tuple[tuple[str, str], ...], results: tuple[BucketResult, ...]) -> RunOutcome:
+def _outcome(
+    outputs: tuple[tuple[str, str], ...], results: tuple[BucketResult, ...]
+) -> ComputationOutcome:
     clearing = clear(results)
-    return RunOutcome(outputs, results, clearing, output_hash(outputs, clearing.totals))
+    return ComputationOutcome(outputs, results, clearing, output_hash(outputs, clearing.totals))
 
 
 def _bucket_folder(bucket: int) -> str:
@@ -133,44 +136,44 @@ def _inside(folder: str, outputs: tuple[tuple[str, str], ...]) -> list[tuple[str
     return [(f"{folder}/{name}", sha256) for name, sha256 in outputs]
 
 
-def _terminal_task(request: RunRequest, folder: Path) -> TerminalTask:
+def _terminal_task(task: ComputationTask, folder: Path) -> TerminalTask:
     return TerminalTask(
-        settlement_day=request.settlement_day,
-        facts=tuple(fact for _, fact in request.facts),
-        registers=request.registers,
-        previous=None if request.previous is None else str(request.previous / "terminals"),
+        settlement_day=task.settlement_day,
+        facts=tuple(fact for _, fact in task.facts),
+        registers=task.registers,
+        previous=None if task.previous is None else str(task.previous / "terminals"),
         history=tuple(
             str(run / _bucket_folder(bucket))
-            for run in request.history
-            for bucket in range(request.bucket_count)
+            for run in task.history
+            for bucket in range(task.bucket_count)
         ),
         registry=str(folder / "registry"),
         output=str(folder / "terminals"),
-        review=_review(request, range(request.bucket_count)),
+        review=_review(task, range(task.bucket_count)),
     )
 
 
-def _bucket_task(request: RunRequest, folder: Path, bucket: int) -> BucketTask:
+def _bucket_task(task: ComputationTask, folder: Path, bucket: int) -> BucketTask:
     name = _bucket_folder(bucket)
     return BucketTask(
         bucket=bucket,
-        settlement_day=request.settlement_day,
-        scheme=request.scheme,
-        facts=tuple(fact for each, fact in request.facts if each == bucket),
-        previous=None if request.previous is None else str(request.previous / name),
-        history=tuple(str(run / name) for run in request.history),
+        settlement_day=task.settlement_day,
+        scheme=task.scheme,
+        facts=tuple(fact for each, fact in task.facts if each == bucket),
+        previous=None if task.previous is None else str(task.previous / name),
+        history=tuple(str(run / name) for run in task.history),
         registry=str(folder / "registry"),
         conflicts=str(folder / "terminals" / "conflicts.parquet"),
         output=str(folder / name),
-        review=_review(request, (bucket,)),
+        review=_review(task, (bucket,)),
     )
 
 
-def _review(request: RunRequest, buckets: Container[int]) -> Review | None:
-    if request.review is None:
+def _review(task: ComputationTask, buckets: Container[int]) -> Review | None:
+    if task.review is None:
         return None
-    facts = tuple(fact for each, fact in request.review.facts if each in buckets)
-    return Review(request.review.path, facts)
+    facts = tuple(fact for each, fact in task.review.facts if each in buckets)
+    return Review(task.review.path, facts)
 
 
 def _write_results(results: list[BucketResult], path: Path) -> str:

@@ -79,6 +79,7 @@ def _inputs(
     return RunInputs(
         settlement_day=settlement_day,
         scheme=city.scheme.name,
+        scheme_sha256=city.scheme_sha256,
         bucket_count=city.bucket_count,
         previous_run=None if previous is None else previous.run_id,
         previous_output_hash=None if previous is None else previous.output_hash,

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardcore.keys import KeyService, ProofReason
-from cardcore.records.batch import HEADER
+from cardcore.records.batch import read_records
 from settlement.city import City
 from settlement.days.closing import OfficeState
 from settlement.dispositions import Reason
@@ -128,8 +128,7 @@ def records_of(city: City, row: FileRow, numbers: Rows) -> bytes:
     """Single records of a kept file, from its raw bytes, which are proven by their hash."""
     content_hash = row.file.content_hash
     data = proven_bytes(city.raw_path(content_hash), content_hash)
-    size = record_rows(b"").shape[1] * row.file.record_count
-    return record_rows(data[HEADER.size : HEADER.size + size])[numbers].tobytes()
+    return record_rows(read_records(data))[numbers].tobytes()
 
 
 def _answers(city: City, question: _Question, key_service: KeyService) -> NDArray[np.uint8]:

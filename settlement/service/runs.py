@@ -8,8 +8,7 @@ are not what their hash says: a damaged fact file stops it, by name, instead of 
 import hashlib
 from pathlib import Path
 
-from cardcore.records.batch import HEADER, REGISTER, DeviceRegister, decode_registers
-from cardcore.records.record import RECORD_BYTES
+from cardcore.records.batch import DeviceRegister, read_registers
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.days.run import GapRow, RunInputs, RunReport, StoredRun
@@ -21,9 +20,9 @@ from settlement.intake.answers import FileRow
 from settlement.reconciliation.inputs import FactInput, file_number
 from settlement.registry import decode_registry
 from settlement.service.computation import (
+    ComputationOutcome,
+    ComputationTask,
     ReviewRequest,
-    RunOutcome,
-    RunRequest,
     gaps_path,
     read_outcome,
     reconcile_run,
@@ -56,9 +55,9 @@ def compute_run(
     runs = [city.run_folder(day.settlement_day, day.run_id) for day in closed]
     if closed:
         _prove_previous(city, closed[-1], runs[-1])
-    request = RunRequest(
+    request = ComputationTask(
         settlement_day=inputs.settlement_day,
-        scheme=inputs.scheme,
+        scheme=city.scheme,
         bucket_count=inputs.bucket_count,
         facts=tuple(fact for row in inputs.files for fact in proven_facts(city, row)),
         registers=tuple(each for row in inputs.files for each in _registers(city, row)),
@@ -151,8 +150,7 @@ def _registers(city: City, row: FileRow) -> tuple[DeviceRegister, ...]:
     if not row.file.register_count:
         return ()
     data = proven_bytes(city.raw_path(row.file.content_hash), row.file.content_hash)
-    start = HEADER.size + row.file.record_count * RECORD_BYTES
-    return decode_registers(data[start : start + row.file.register_count * REGISTER.size])
+    return read_registers(data)
 
 
 def _prove_previous(city: City, day: ClosedDay, folder: Path) -> None:
@@ -166,7 +164,7 @@ def _prove_previous(city: City, day: ClosedDay, folder: Path) -> None:
             raise StoredBytesError(folder / name, f"is not {sha256}")
 
 
-def _make_durable(folder: Path, outcome: RunOutcome) -> None:
+def _make_durable(folder: Path, outcome: ComputationOutcome) -> None:
     for name, _ in outcome.outputs:
         sync_file(folder / name)
     for each in (folder, *folder.rglob("*")):
@@ -174,7 +172,7 @@ def _make_durable(folder: Path, outcome: RunOutcome) -> None:
             sync_folder(each)
 
 
-def _report(inputs: RunInputs, folder: Path, outcome: RunOutcome) -> RunReport:
+def _report(inputs: RunInputs, folder: Path, outcome: ComputationOutcome) -> RunReport:
     clearing = outcome.clearing
     run = StoredRun(
         run_id=inputs.run_id,
@@ -198,8 +196,12 @@ def _gaps(folder: Path, bucket: int) -> list[GapRow]:
     path = gaps_path(folder, bucket)
     with columnar.connect(path.parent) as connection:
         rows = connection.execute(
-            "SELECT card_number, gap, opened_day, counter_kind, first_counter, last_counter, "
-            "price_fen, state FROM read_parquet($path) ORDER BY card_number, gap",
+            "SELECT issuer, card_number, application, gap, opened_day, counter_kind, "
+            "first_counter, last_counter, "
+            "price_fen, state FROM read_parquet($path) "
+            "ORDER BY issuer, card_number, application, gap",
             {"path": str(path)},
         ).fetchall()
-    return [GapRow(f"{card_number:020}", *rest) for card_number, *rest in rows]
+    return [
+        GapRow(f"{issuer:016x}", f"{card_number:020}", *rest) for issuer, card_number, *rest in rows
+    ]

@@ -1,8 +1,9 @@
 """The only place with SQL: tables, migrations, and one function for each thing a decision loads
-or saves. Nothing here decides; what may follow from the rows stands in the pure modules.
+or saves. Nothing here decides; what may follow from the rows stands in the pure rooms::
 
     database.py  opens the database, brings its schema up to date, begins transactions
     tables.py    the schema, in the vocabulary of the glossary
+    migrations/  from one schema to the next, in `versions`, by number
     registry.py  participants, senders, terminals, names, hotlist
     files.py     batch files received, and what was answered
     days.py      runs, closed days, the ledger and what hangs on it

@@ -3,36 +3,50 @@
 Decides how a transaction begins and what a commit promises. Leaves tables and queries to the
 modules beside it. On SQLite a commit is on the disk (WAL, synchronous FULL), a writing
 transaction takes the write lock when it begins, so that what it read stays true until it commits.
+A server that finds two writers in each other's way instead tells one of them to do it again, and a
+block of code cannot be done again: so whoever writes hands over a function.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self, TypeVar
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 
 from settlement.store.tables import METADATA
 
 #: A writer waits this long for another one before it gives up.
 BUSY_TIMEOUT_MS = 60_000
+#: So often a transaction is tried that the database asks to do again.
+WRITE_ATTEMPTS_MAX = 8
+#: PostgreSQL, appendix A: serialization_failure and deadlock_detected.
+_REPEATABLE_STATES: Final = frozenset({"40001", "40P01"})
+#: SQLite, result codes: BUSY_RECOVERY and BUSY_SNAPSHOT pass by themselves. Plain BUSY is told only
+#: after `BUSY_TIMEOUT_MS` of waiting, and waiting longer would help nobody.
+_REPEATABLE_SQLITE_CODES: Final = frozenset({261, 517})
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Execution option that marks a transaction which is going to write.
 _WRITES = "onecard_writes"
+_AnswerT = TypeVar("_AnswerT")
 
 
 class Database:
     """An open control database. Use as a context manager, or call `close`."""
 
     def __init__(self, url: URL) -> None:
-        self._engine = create_engine(url)
         if url.get_backend_name() == "sqlite":
+            self._engine = create_engine(url)
             _prepare_sqlite(self._engine)
+        else:
+            # What a decision read must still be true when it commits.
+            self._engine = create_engine(url, isolation_level="SERIALIZABLE")
         self._upgrade()
 
     @classmethod
@@ -46,13 +60,27 @@ class Database:
         with self._engine.connect() as connection, connection.begin():
             yield connection
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that commits at the end of the block, or leaves no trace."""
+    def write(self, decide: Callable[[Connection], _AnswerT]) -> _AnswerT:
+        """What `decide` answers, inside a transaction that commits when it returns and leaves no
+        trace when it raises.
+
+        It is called again, on a new transaction, when the database asks for that: outside the
+        database it may do only what may be done twice. Raises the driver's error after
+        `WRITE_ATTEMPTS_MAX` tries.
+        """
+        for _ in range(WRITE_ATTEMPTS_MAX - 1):
+            try:
+                return self._write_once(decide)
+            except DBAPIError as error:
+                if not _asks_to_repeat(error):
+                    raise
+        return self._write_once(decide)
+
+    def _write_once(self, decide: Callable[[Connection], _AnswerT]) -> _AnswerT:
         with self._engine.connect() as connection:
             connection = connection.execution_options(**{_WRITES: True})  # noqa: PLW2901 - the same one
             with connection.begin():
-                yield connection
+                return decide(connection)
 
     def damage(self) -> list[str]:
         """What the database engine itself finds wrong, in its own words."""
@@ -94,11 +122,23 @@ class Database:
         def upgrade(revision: Any, _: MigrationContext) -> Any:  # noqa: ANN401 - Alembic's types
             return scripts._upgrade_revs("head", revision)  # noqa: SLF001 - as its documents show
 
+        def migrate(connection: Connection) -> None:
+            with EnvironmentContext(config, scripts, fn=upgrade) as steps:
+                steps.configure(
+                    connection=connection, target_metadata=METADATA, transactional_ddl=True
+                )
+                steps.run_migrations()
+
         # One transaction for every step: two processes may open a new city at the same moment,
         # and the second finds the first one's revision when the write lock is its own.
-        with self.write() as connection, EnvironmentContext(config, scripts, fn=upgrade) as steps:
-            steps.configure(connection=connection, target_metadata=METADATA, transactional_ddl=True)
-            steps.run_migrations()
+        self.write(migrate)
+
+
+def _asks_to_repeat(error: DBAPIError) -> bool:
+    """Whether the transaction met another one, and the same again may go through."""
+    if getattr(error.orig, "sqlstate", None) in _REPEATABLE_STATES:
+        return True
+    return getattr(error.orig, "sqlite_errorcode", None) in _REPEATABLE_SQLITE_CODES
 
 
 def _prepare_sqlite(engine: Engine) -> None:

@@ -15,7 +15,9 @@ from sqlalchemy import Connection, RowMapping, Table, delete, func, select
 from settlement.clearing.tally import DiscountRow
 from settlement.days.closing import ClosedDay, ClosePlan, OfficeState
 from settlement.days.run import GapRow, StoredRun
-from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Position, Posting
+from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Posting
+from settlement.ledger.positions import Position
+from settlement.people.actions import Actor
 from settlement.seal import canonical_json
 from settlement.store.database import Database
 from settlement.store.files import ready_files, settle_files
@@ -43,33 +45,20 @@ def close_day(
 
     `plan` returns None when what it was computed from is no longer so.
     """
-    with database.write() as connection:
+
+    def decide(connection: Connection) -> ClosePlan | None:
         decided = plan(_office(connection))
-        if decided is None:
-            return None
-        day = decided.day.settlement_day
-        connection.execute(DAYS.insert(), asdict(decided.day))
-        settle_files(connection, [row.file.content_hash for row in decided.files], day)
-        _insert(connection, ENTRIES, [_entry_row(entry) for entry in decided.entries])
-        postings = [
-            _posting_row(entry, each) for entry in decided.entries for each in entry.postings
-        ]
-        _insert(connection, POSTINGS, postings)
-        _insert(connection, POSITIONS, _day_rows(day, decided.positions))
-        _insert(connection, GAPS, _day_rows(day, decided.gaps))
-        _insert(connection, DISCOUNTS, _day_rows(day, decided.discounts))
-        # Provisional runs of this day and of days that can no longer open have served.
-        connection.execute(
-            delete(RUNS).where(
-                RUNS.c.settlement_day <= day, RUNS.c.run_id.not_in(select(DAYS.c.run_id))
-            )
-        )
+        if decided is not None:
+            _keep_day(connection, decided)
         return decided
+
+    return database.write(decide)
 
 
 def save_run(database: Database, run: StoredRun) -> None:
     """Keep a run. The same run may be saved again: a run is a function of its inputs."""
-    with database.write() as connection:
+
+    def keep(connection: Connection) -> None:
         if _run(connection, run.run_id) is None:
             connection.execute(
                 RUNS.insert(),
@@ -83,6 +72,8 @@ def save_run(database: Database, run: StoredRun) -> None:
                     "output_hash": run.output_hash,
                 },
             )
+
+    database.write(keep)
 
 
 def load_run(database: Database, run_id: str) -> StoredRun | None:
@@ -138,7 +129,9 @@ def load_gaps(database: Database, settlement_day: date) -> tuple[GapRow, ...]:
     """The gaps as a closed day left them."""
     query = select(GAPS).where(GAPS.c.settlement_day == settlement_day)
     with database.read() as connection:
-        rows = connection.execute(query.order_by(GAPS.c.card_number, GAPS.c.gap)).mappings()
+        rows = connection.execute(
+            query.order_by(GAPS.c.issuer, GAPS.c.card_number, GAPS.c.application, GAPS.c.gap)
+        ).mappings()
         return tuple(_value(GapRow, row) for row in rows)
 
 
@@ -158,6 +151,25 @@ def load_balances(database: Database) -> dict[str, int]:
         return {account: int(balance) for account, balance in connection.execute(ordered)}
 
 
+def _keep_day(connection: Connection, plan: ClosePlan) -> None:
+    day = plan.day.settlement_day
+    closed_by = None if plan.day.closed_by is None else plan.day.closed_by.code
+    connection.execute(DAYS.insert(), {**asdict(plan.day), "closed_by": closed_by})
+    settle_files(connection, [row.file.content_hash for row in plan.files], day)
+    _insert(connection, ENTRIES, [_entry_row(entry) for entry in plan.entries])
+    postings = [_posting_row(entry, each) for entry in plan.entries for each in entry.postings]
+    _insert(connection, POSTINGS, postings)
+    _insert(connection, POSITIONS, _day_rows(day, plan.positions))
+    _insert(connection, GAPS, _day_rows(day, plan.gaps))
+    _insert(connection, DISCOUNTS, _day_rows(day, plan.discounts))
+    # Provisional runs of this day and of days that can no longer open have served.
+    connection.execute(
+        delete(RUNS).where(
+            RUNS.c.settlement_day <= day, RUNS.c.run_id.not_in(select(DAYS.c.run_id))
+        )
+    )
+
+
 def _office(connection: Connection) -> OfficeState:
     days = _closed_days(connection)
     return OfficeState(
@@ -169,7 +181,12 @@ def _office(connection: Connection) -> OfficeState:
 
 def _closed_days(connection: Connection) -> tuple[ClosedDay, ...]:
     rows = connection.execute(select(DAYS).order_by(DAYS.c.settlement_day)).mappings()
-    return tuple(ClosedDay(**row) for row in rows)
+    return tuple(_closed_day(row) for row in rows)
+
+
+def _closed_day(row: RowMapping) -> ClosedDay:
+    by = row["closed_by"]
+    return ClosedDay(**{**row, "closed_by": None if by is None else Actor.from_code(by)})
 
 
 def _ledger_end(connection: Connection) -> ChainEnd:

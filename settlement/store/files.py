@@ -5,7 +5,7 @@ a file is ready when as many files of its sender stand before it as its sequence
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -52,47 +52,31 @@ def add_file(
     Another process may have kept the same file, or an earlier one of its sender, since the
     caller looked; then the answer follows what is true now.
     """
-    with database.write() as connection:
+
+    def decide(connection: Connection) -> Acknowledgement:
         decided = place(
             _history(connection, candidate.content_hash, candidate.sender, candidate.sequence)
         )
         if isinstance(decided, Acknowledgement):
             return decided
-        row = {field.name: getattr(decided, field.name) for field in fields(StoredFile)}
-        row |= {"missing": encode_ranges(decided.missing), "row_hash": decided.row_hash}
-        connection.execute(FILES.insert(), row)
-        if facts:
-            connection.execute(
-                FACTS.insert(),
-                [
-                    {
-                        "content_hash": decided.content_hash,
-                        "bucket": each.bucket,
-                        "row_count": each.row_count,
-                        "sha256": each.sha256,
-                        "unjudged_count": each.unjudged_count,
-                    }
-                    for each in facts
-                ],
-            )
-    return decided.acknowledgement()
+        _keep_file(connection, decided, facts)
+        return decided.acknowledgement()
+
+    return database.write(decide)
 
 
 def remember_refusal(database: Database, refusal: Acknowledgement) -> None:
     """Keep a refused file's hash, claim and answer in the audit."""
-    with database.write() as connection:
-        connection.execute(
-            REFUSALS.insert(),
-            {
-                "content_hash": refusal.content_hash,
-                "sender_claim": refusal.sender,
-                "sequence_claim": refusal.sequence,
-                "answer": refusal.answer,
-                "detail": refusal.detail,
-                "is_alarm": refusal.answer.is_alarm,
-                "received_at": refusal.received_at,
-            },
-        )
+    row = {
+        "content_hash": refusal.content_hash,
+        "sender_claim": refusal.sender,
+        "sequence_claim": refusal.sequence,
+        "answer": refusal.answer,
+        "detail": refusal.detail,
+        "is_alarm": refusal.answer.is_alarm,
+        "received_at": refusal.received_at,
+    }
+    database.write(lambda connection: connection.execute(REFUSALS.insert(), row))
 
 
 def load_refusals(database: Database) -> tuple[Refusal, ...]:
@@ -145,6 +129,16 @@ def settle_files(
             .values(settlement_day=settlement_day)
         )
         assert changed.rowcount == 1, content_hash
+
+
+def _keep_file(connection: Connection, file: StoredFile, facts: Sequence[FactFileRow]) -> None:
+    row = {field.name: getattr(file, field.name) for field in fields(StoredFile)}
+    row |= {"missing": encode_ranges(file.missing), "row_hash": file.row_hash}
+    connection.execute(FILES.insert(), row)
+    if facts:
+        connection.execute(
+            FACTS.insert(), [{"content_hash": file.content_hash} | asdict(each) for each in facts]
+        )
 
 
 def _file_query() -> Select[Any]:

@@ -39,13 +39,16 @@ def register(database: Database, offered: Registry) -> Registry:
 
     Raises `RegistryConflictError`, with nothing added, when one contradicts a held row.
     """
-    with database.write() as connection:
+
+    def decide(connection: Connection) -> Registry:
         new = additions(_load(connection), offered)
         for kind, (table, _) in _TABLES.items():
             rows = [asdict(row) for row in getattr(new, kind)]
             if rows:
                 connection.execute(table.insert(), rows)
-    return new
+        return new
+
+    return database.write(decide)
 
 
 def load_registry(database: Database) -> Registry:

@@ -176,6 +176,7 @@ DAYS = Table(
     Column("previous_seal", HASH, nullable=False, unique=True),  # a chain never forks
     Column("seal", HASH, nullable=False, unique=True),
     Column("closed_at", Moment, nullable=False),
+    Column("closed_by", String(80)),  # null for days that were closed before anybody was asked
 )
 
 ENTRIES = Table(
@@ -215,7 +216,9 @@ GAPS = Table(
     "gaps",
     METADATA,
     Column("settlement_day", ForeignKey("days.settlement_day"), primary_key=True),
+    Column("issuer", String(16), primary_key=True),
     Column("card_number", String(20), primary_key=True),
+    Column("application", Integer, primary_key=True, autoincrement=False),
     Column("gap", Integer, primary_key=True, autoincrement=False),
     Column("opened_day", Date, nullable=False),
     Column("counter_kind", Integer, nullable=False),

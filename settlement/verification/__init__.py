@@ -2,10 +2,10 @@
 
 Decides nothing here; read in this order::
 
-    findings.py     the ten invariants, and how a finding reads
-    verify.py       the order of the checks
-    files.py        raw files, facts, TACs
-    reviews.py      what was judged later than it came
-    records.py      records of a run against its decisions
-    days.py         runs, ledger, positions, seals
+    findings.py  the ten invariants, and how a finding reads
+    verify.py    the order of the checks
+    files.py     raw files, facts, TACs
+    reviews.py   what was judged later than it came
+    records.py   records of a run against its decisions
+    days.py      runs, ledger, positions, seals
 """

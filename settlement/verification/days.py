@@ -19,15 +19,9 @@ from settlement.clearing.tally import DiscountRow
 from settlement.days.closing import ClosedDay, ClosePlan, encode_seal, plan_close
 from settlement.days.run import GapRow, RunInputs, StoredRun
 from settlement.engine import Engine, WorkerLostError
-from settlement.ledger.entries import (
-    ChainEnd,
-    Entry,
-    Position,
-    chain_end,
-    clearing_account,
-    entry_content,
-    posting_content,
-)
+from settlement.ledger.accounts import Account, AccountKind
+from settlement.ledger.entries import ChainEnd, Entry, chain_end, entry_content, posting_content
+from settlement.ledger.positions import Position
 from settlement.registry import RegistryConflictError, additions, decode_registry
 from settlement.seal import digest
 from settlement.service.gathering import closed_inputs
@@ -95,7 +89,7 @@ def _plan_again(
         return None
     _compare_run(run, report.run, findings)
     verify_records(city, folder, inputs, posted, findings)
-    return plan_close(report, inputs, previous, end, day.closed_at)
+    return plan_close(report, inputs, previous, end, day.closed_at, day.closed_by)
 
 
 def _compare_inputs(city: City, day: ClosedDay, inputs: RunInputs, findings: Findings) -> None:
@@ -184,7 +178,7 @@ def _row_key(row: _DayRow) -> tuple[object, ...]:
         case Position():
             return (row.account,)
         case GapRow():
-            return (row.card_number, row.gap)
+            return (row.issuer, row.card_number, row.application, row.gap)
         case DiscountRow():
             return (row.operator, row.fare_class)
 
@@ -219,7 +213,7 @@ def _verify_ledger(entries: Sequence[Entry], days: Sequence[ClosedDay], findings
         findings.add(Invariant.I2, "all accounts", text)
     closed = {day.settlement_day for day in days}
     for day in days:
-        account = clearing_account(day.settlement_day)
+        account = Account(AccountKind.CLEARING, day=day.settlement_day).text
         if balances.get(account, 0):
             text = f"stands at {balances[account]} fen, not at zero"
             findings.add(Invariant.I7, f"account {account}", text)

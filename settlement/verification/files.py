@@ -58,12 +58,12 @@ def _verify_raw(city: City, row: FileRow, findings: Findings) -> Batch | None:
     moment = row.file.received_at
     claim = read_claim(data, moment)
     if isinstance(claim, Acknowledgement):
-        findings.add(Invariant.I10, where, f"{claim.answer.text_en}: {claim.detail}")
+        findings.add(Invariant.I10, where, f"{claim.answer.text.en}: {claim.detail}")
         return None
     public_key = load_public_key(city.database, claim.sender, claim.key_version)
     batch = prove_file(data, claim, public_key, moment)
     if isinstance(batch, Acknowledgement):
-        findings.add(Invariant.I10, where, f"{batch.answer.text_en}: {batch.detail}")
+        findings.add(Invariant.I10, where, f"{batch.answer.text.en}: {batch.detail}")
         return None
     return batch
 

@@ -3,9 +3,11 @@
 Decides what is reported and how; `settlement.verification.verify` decides what is checked.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from cardcore.text import Text
 
 
 class Invariant(StrEnum):
@@ -23,27 +25,24 @@ class Invariant(StrEnum):
     I10 = "I10"
 
     @property
-    def text_zh(self) -> str:
-        """What it says, in Chinese."""
-        return _TEXTS[self][0]
-
-    @property
-    def text_en(self) -> str:
-        """What it says, in English."""
-        return _TEXTS[self][1]
+    def text(self) -> Text:
+        """What it says."""
+        return _TEXTS[self]
 
 
-_TEXTS: Mapping[Invariant, tuple[str, str]] = {
-    Invariant.I1: ("每笔分录借贷平衡", "every posting balances"),
-    Invariant.I2: ("全部账户合计为零", "all accounts sum to zero"),
-    Invariant.I3: ("备付金等于卡余额加缺口", "float = latest proven balances + open gaps"),
-    Invariant.I4: ("每条正常记录恰好入账一次", "every accepted record is posted exactly once"),
-    Invariant.I5: ("分成之和等于金额", "shares sum to the amount"),
-    Invariant.I6: ("净额合计为零", "nets sum to zero"),
-    Invariant.I7: ("已结窗口清算账户为零", "a settled window's clearing account is zero"),
-    Invariant.I8: ("已关闭日的哈希不变", "a closed day's hash never changes"),
-    Invariant.I9: ("记录数与金额守恒", "records in = accepted + duplicate + suspended + rejected"),
-    Invariant.I10: ("相同文件得相同结果", "the same files give the same output bytes"),
+_TEXTS = {
+    Invariant.I1: Text("每笔分录借贷平衡", "every posting balances"),
+    Invariant.I2: Text("全部账户合计为零", "all accounts sum to zero"),
+    Invariant.I3: Text("备付金等于卡余额加缺口", "float = latest proven balances + open gaps"),
+    Invariant.I4: Text("每条正常记录恰好入账一次", "every accepted record is posted exactly once"),
+    Invariant.I5: Text("分成之和等于金额", "shares sum to the amount"),
+    Invariant.I6: Text("净额合计为零", "nets sum to zero"),
+    Invariant.I7: Text("已关闭日的清分户为零", "a closed day's clearing account is zero"),
+    Invariant.I8: Text("已关闭日的哈希不变", "a closed day's hash never changes"),
+    Invariant.I9: Text(
+        "记录数与金额守恒", "records in = accepted + duplicate + suspended + rejected"
+    ),
+    Invariant.I10: Text("相同文件得相同结果", "the same files give the same output bytes"),
 }
 assert set(_TEXTS) == set(Invariant)
 

@@ -14,7 +14,8 @@ import duckdb
 from settlement.city import City
 from settlement.days.run import RunInputs
 from settlement.facts import columnar
-from settlement.ledger.entries import CARD_FLOAT, Entry, EntryKind
+from settlement.ledger.accounts import CARD_FLOAT, AccountKind, AccountTextError, parse_account
+from settlement.ledger.entries import Entry, EntryKind
 from settlement.reconciliation.inputs import file_number
 from settlement.service.computation import decisions_path
 from settlement.store.days import load_closed_days
@@ -161,44 +162,54 @@ def _verify_posted(
     """I4: what was posted for each bucket and participant is what its records sum to, and
     nothing else was. I5: the participants' shares sum to the accepted amounts.
     """
-    posted: dict[tuple[EntryKind, int | None], dict[str, int]] = {}
-    shares = {"operator": 0, "load_agent": 0}
+    posted: dict[tuple[EntryKind, int | None], dict[AccountKind, int]] = {}
+    shares = {AccountKind.OPERATOR: 0, AccountKind.LOAD_AGENT: 0}
     for entry in of_day:
         key = (entry.kind, entry.bucket if entry.kind is EntryKind.COLLECT else entry.participant)
         accounts = posted.setdefault(key, {})
         for posting in entry.postings:
-            kind = posting.account.partition("/")[0]
-            accounts[kind] = accounts.get(kind, 0) + posting.amount_fen
-            if kind in shares:
-                shares[kind] += posting.amount_fen
+            try:
+                account = parse_account(posting.account)
+            except AccountTextError as error:
+                findings.add(Invariant.I4, f"posting {(entry.number, posting.line)}", str(error))
+                continue
+            accounts[account.kind] = accounts.get(account.kind, 0) + posting.amount_fen
+            if account.kind in shares:
+                shares[account.kind] += posting.amount_fen
     for kind, column in ((EntryKind.COLLECT, "bucket"), (EntryKind.DISTRIBUTE, "operator")):
         rows = connection.execute(f"{_SUMS}, {column} FROM moved GROUP BY {column}").fetchall()
         for *sums, code in rows:
             found = posted.pop((kind, code), {})
-            for account, amount_fen in _expected(kind, *sums).items():
+            for expected, amount_fen in _expected(kind, *sums).items():
                 where = f"{kind} entry of {column} {code} on {inputs.settlement_day}"
-                stored_fen = found.get(account, 0)
-                findings.expect_equal(Invariant.I4, where, account, stored_fen, amount_fen)
+                stored_fen = found.get(expected, 0)
+                findings.expect_equal(Invariant.I4, where, expected, stored_fen, amount_fen)
     for kind, code in posted:
         text = "no record of the day stands behind it"
         findings.add(Invariant.I4, f"{kind} entry of {code} on {inputs.settlement_day}", text)
     debit_fen, load_fen, _, _ = connection.execute(f"{_SUMS} FROM moved").fetchall()[0]
     where = f"shares of {inputs.settlement_day}"
-    findings.expect_equal(Invariant.I5, where, "operators", shares["operator"], -debit_fen)
-    findings.expect_equal(Invariant.I5, where, "load agents", shares["load_agent"], load_fen)
+    findings.expect_equal(
+        Invariant.I5, where, "operators", shares[AccountKind.OPERATOR], -debit_fen
+    )
+    agents_fen = shares[AccountKind.LOAD_AGENT]
+    findings.expect_equal(Invariant.I5, where, "load agents", agents_fen, load_fen)
 
 
 def _expected(
     kind: EntryKind, debit_fen: int, load_fen: int, held_debit_fen: int, held_load_fen: int
-) -> dict[str, int]:
+) -> dict[AccountKind, int]:
+    """What must have been posted by kind of account. Said here for the second time, on purpose:
+    `settlement.ledger.movements` is what is checked.
+    """
     out_fen = debit_fen + held_debit_fen - load_fen - held_load_fen
     if kind is EntryKind.COLLECT:
-        return {CARD_FLOAT: out_fen, "clearing": -out_fen}
+        return {AccountKind.CARD_FLOAT: out_fen, AccountKind.CLEARING: -out_fen}
     return {
-        "clearing": out_fen,
-        "operator": -debit_fen,
-        "load_agent": load_fen,
-        "suspense": held_load_fen - held_debit_fen,
+        AccountKind.CLEARING: out_fen,
+        AccountKind.OPERATOR: -debit_fen,
+        AccountKind.LOAD_AGENT: load_fen,
+        AccountKind.SUSPENSE: held_load_fen - held_debit_fen,
     }
 
 
@@ -222,7 +233,7 @@ def _verify_float(
         posting.amount_fen
         for entry in posted
         for posting in entry.postings
-        if posting.account == CARD_FLOAT
+        if posting.account == CARD_FLOAT.text
     )
     if float_fen != balance_fen + gap_fen:
         text = f"is {float_fen} fen; cards hold {balance_fen} fen and open gaps {gap_fen} fen"

@@ -104,8 +104,8 @@ def exchange(connection: CardConnection, command: CommandApdu) -> ResponseApdu:
 class Peer(IntEnum):
     """Who was spoken to."""
 
-    CARD = 1
-    PSAM = 2
+    CARD = 1  # 卡片
+    PSAM = 2  # 安全模块
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,10 @@ _HISTORICAL_MAX = 15
 class Control(IntEnum):
     """Messages of one byte."""
 
-    POWER_OFF = 0
-    POWER_ON = 1
-    RESET = 2
-    ATR = 4
+    POWER_OFF = 0  # 断电
+    POWER_ON = 1  # 上电
+    RESET = 2  # 复位
+    ATR = 4  # 取复位应答
 
 
 class Chip(Protocol):

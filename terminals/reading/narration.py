@@ -10,7 +10,7 @@ prove a key and do not give it away.
 
 from collections.abc import Callable
 
-from cardcore.apdu import describe, describe_zh
+from cardcore.apdu import describe
 from terminals.link.connection import CardConnection
 
 #: Instructions whose data is a PIN or a key, in any class: the class says how, not what.
@@ -133,7 +133,8 @@ def show_status(sw: int) -> str:
     >>> show_status(0x6A82)
     '6A82 file not found 未找到文件'
     """
-    return f"{describe(sw)} {describe_zh(sw)}"
+    text = describe(sw)
+    return f"{sw:04X} {text.en} {text.zh}"
 
 
 def spaced(data: bytes) -> str:

@@ -1,23 +1,18 @@
-import ast
-import importlib
 import re
 import tomllib
-from collections import Counter
-from collections.abc import Iterator
-from enum import Enum
-from typing import Any
+from pathlib import Path
 
 import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
 from api.cli import app
+from tests.support import values
 from tests.support.shared import REPOSITORY
 from tests.support.tree import (
     document,
     name_of,
     package_files,
-    parse,
     script_files,
     section,
     table_rows,
@@ -26,6 +21,9 @@ from tests.support.tree import (
 
 READMES = ("README.md", "README.zh.md")
 FILE_NAME = re.compile(r"`((?:cardcore|terminals|settlement|api|hsm_sim)/[\w/]+\.(?:py|sql))`")
+MAPPED_KINDS = ("py", "sql", "toml", "c")
+MAP_LINE = re.compile(r"^ {4}(\S+(?:, \S+)*)  +\S", re.MULTILINE)
+ROOMS = [path.parent for path in package_files() if path.name == "__init__.py"]
 COMMAND = re.compile(r"\b(make [a-z][a-z-]+|onecard [a-z][a-z-]+)\b")
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)")
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
@@ -35,50 +33,26 @@ def commands_in(text: str) -> set[str]:
     return {command for code in CODE.findall(text) for command in COMMAND.findall(code)}
 
 
-def test_every_file_has_its_place_in_the_architecture() -> None:
+def test_every_file_named_in_the_architecture_is_there() -> None:
     named = set(FILE_NAME.findall(document("docs/architecture.md")))
     there = {name_of(path) for path in (*package_files(), *script_files())}
-    assert (there - named, named - there) == (set(), set())
+    assert named - there == set()
+    assert len(named) > 50
 
 
-@pytest.mark.parametrize("package", ["cardcore", "terminals", "settlement"])
-def test_the_reading_list_of_a_package_names_every_file_and_folder_in_it(package: str) -> None:
-    words = ast.get_docstring(parse(REPOSITORY / package / "__init__.py")) or ""
-    listed = set(re.findall(r"\b([a-z_][a-z_0-9]*(?:\.py|/))", words))
-    modules = [path for path in package_files() if path.parts[len(REPOSITORY.parts)] == package]
-    inside = [path.relative_to(REPOSITORY / package) for path in modules]
-    there = {path.name if len(path.parts) == 1 else f"{path.parts[0]}/" for path in inside}
-    scripts = {"sql/"} if package == "settlement" else set()
-    assert listed == (there | scripts) - {"__init__.py"}
+@pytest.mark.parametrize("room", ROOMS, ids=name_of)
+def test_the_map_of_a_room_names_every_file_and_folder_in_it(room: Path) -> None:
+    # As it stands in the file: newer versions of Python take the indent out of docstrings.
+    words = (room / "__init__.py").read_text(encoding="utf-8").split('"""')[1]
+    names = (line.split(", ") for line in MAP_LINE.findall(words))
+    listed = {name for each in names for name in each}
+    files = {path.name for path in room.iterdir() if path.suffix.removeprefix(".") in MAPPED_KINDS}
+    folders = {f"{path.name}/" for path in room.iterdir() if path.is_dir()} - {"__pycache__/"}
+    assert (files | folders) - {"__init__.py"} == listed
 
 
-def enumerations() -> Iterator[type[Enum]]:
-    for path in package_files():
-        if name_of(path).startswith(("api/", "hsm_sim/")) or "migrations" in path.parts:
-            continue
-        module: Any = importlib.import_module(
-            name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        )
-        for value in vars(module).values():
-            is_enumeration = isinstance(value, type) and issubclass(value, Enum)
-            if is_enumeration and value.__module__ == module.__name__:
-                yield value
-
-
-def test_every_enumeration_and_its_values_stand_in_the_glossary() -> None:
-    rows = list(table_rows(section(document("docs/architecture.md"), "## Values 取值")))
-    documented = {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in rows}
-    kinds = set(enumerations())
-    count = Counter(kind.__name__ for kind in kinds)
-    there = {
-        # Two of one name are told apart by their modules.
-        kind.__name__
-        if count[kind.__name__] == 1
-        else f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}": set(kind.__members__)
-        for kind in kinds
-    }
-    assert len(there) == len(kinds) == len(rows)
-    assert documented == there
+def test_the_page_of_values_is_what_the_code_says() -> None:
+    assert document(values.PAGE) == values.page(), "make values writes it anew"
 
 
 def test_every_term_of_the_glossary_has_a_chinese_word_and_a_name() -> None:

@@ -10,10 +10,12 @@ import pytest
 from cardcore import digits
 from cardcore.crypto import signatures
 from cardcore.records import batch
-from cardcore.records.record import FIELDS, PAYLOAD_BYTES_MAX, RECORD_BYTES, VERSION
+from cardcore.records.payloads import PAYLOADS
+from cardcore.records.record import FIELDS, PAYLOAD_AT, PAYLOAD_BYTES_MAX, RECORD_BYTES, VERSION
+from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
-from settlement.service.computation import RunRequest, reconcile_run
+from settlement.service.computation import ComputationTask, reconcile_run
 from settlement.store.tables import METADATA
 from tests.support.tree import document, section, table_rows
 
@@ -37,9 +39,10 @@ def documented_coding(name: str) -> str:
 
 def test_the_record_table_is_the_code() -> None:
     rows = documented("## The record 交易记录")
-    fields = [(int(row[0]), int(row[1]), row[2].strip("`"), row[3]) for row in rows[1:39]]
+    count = len(FIELDS)
+    fields = [(int(row[0]), int(row[1]), row[2].strip("`"), row[3]) for row in rows[1 : count + 1]]
     assert rows[0][:3] == ["0", "1", "`version`"]
-    assert int(rows[0][4]) == VERSION
+    assert int(rows[0][4].split(";")[0]) == VERSION
     assert fields == [
         (
             field.offset,
@@ -49,11 +52,21 @@ def test_the_record_table_is_the_code() -> None:
         )
         for field in FIELDS
     ]
-    end = FIELDS[-1].offset + FIELDS[-1].length
-    assert [row[:2] for row in rows[39:42]] == [
-        [str(end), "1"],
-        [str(end + 1), f"0–{PAYLOAD_BYTES_MAX}"],
-        ["…", f"to {RECORD_BYTES}"],
+    assert [row[:2] for row in rows[count + 1 : count + 3]] == [
+        [str(PAYLOAD_AT), "1"],
+        [str(PAYLOAD_AT + 1), f"0–{PAYLOAD_BYTES_MAX}"],
+    ]
+
+
+def test_the_payloads_are_the_code() -> None:
+    rows = documented("### Payloads 行业数据")
+    assert [(row[0], int(row[1]), row[2]) for row in rows] == [
+        (
+            kind.name.lower(),
+            layout.SIZE,
+            ", ".join(f"`{field.name}` {field.length}" for field in layout.FIELDS),
+        )
+        for kind, layout in PAYLOADS.items()
     ]
 
 
@@ -65,7 +78,7 @@ REGISTER = batch.DeviceRegister("0a0b0c0d0e0f", 1, 2, 3, 4, 5, 6, 7)
 def header_values() -> dict[str, bytes]:
     return {
         "magic": b"OCB1",
-        "version": b"\x01",
+        "version": b"\x02",
         "signature_algorithm": b"\x01",
         "record_bytes": struct.pack(">H", RECORD_BYTES),
         "sender": struct.pack(">I", HEADER.sender),
@@ -145,7 +158,7 @@ def test_the_control_tables_are_the_schema() -> None:
 
 
 def test_the_columns_of_a_run_are_those_of_its_files(tmp_path: Path) -> None:
-    request = RunRequest(date(2018, 9, 1), "shenzhen", 1, (), (), (), (), None, ())
+    request = ComputationTask(date(2018, 9, 1), SCHEMES["shenzhen"], 1, (), (), (), (), None, ())
     outcome = reconcile_run(request, tmp_path, LocalEngine(1), lambda _, __: None)
     columns = {
         name.replace("buckets/0000", "buckets/<bucket>"): parquet_columns(tmp_path / name)

@@ -1,34 +1,17 @@
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.support.contracts import is_inside, pure_places, shells_of_pure_places
 from tests.support.shared import REPOSITORY
-from tests.support.tree import name_of, package_files, parse, text_files
+from tests.support.tree import PACKAGES, module_of, name_of, package_files, parse, text_files
 
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 450
-# Where nothing may ask the clock, the dice or the operating system: time and randomness arrive as
-# arguments. `settlement/store` and the shells are the places that may.
-PURE = (
-    "cardcore/",
-    "terminals/tap/flow.py",
-    "terminals/tap/commands.py",
-    "terminals/tap/decisions.py",
-    "terminals/tap/session.py",
-    "terminals/roles/",
-    "settlement/dispositions.py",
-    "settlement/registry.py",
-    "settlement/intake/decide.py",
-    "settlement/days/closing.py",
-    "settlement/reconciliation/chain.py",
-    "settlement/reconciliation/continuity.py",
-    "settlement/sectors/fares.py",
-    "settlement/clearing/totals.py",
-    "settlement/ledger/entries.py",
-    "settlement/seal.py",
-)
+FOLDER_MODULES_MAX = 12
 BANNED_IN_PURE_CODE = {
     "datetime.now", "datetime.utcnow", "datetime.today", "date.today",
     "time.time", "time.time_ns", "time.monotonic", "time.perf_counter", "time.sleep",
@@ -54,7 +37,11 @@ def lines_matching(pattern: re.Pattern[str]) -> list[str]:
 
 
 def is_pure(path: Path) -> bool:
-    return name_of(path).startswith(PURE)
+    """Where nothing may ask the clock, the dice or the operating system: time and randomness
+    arrive as arguments. Which places those are stands in the contracts on imports.
+    """
+    module = module_of(path)
+    return is_inside(module, pure_places()) and not is_inside(module, shells_of_pure_places())
 
 
 def dotted_name(node: ast.expr) -> str:
@@ -116,6 +103,17 @@ def test_a_file_holds_one_idea() -> None:
     assert {name: size for name, size in sizes.items() if size > FILE_LINES_MAX} == {}
 
 
+def test_a_folder_is_read_at_a_glance() -> None:
+    modules = Counter(
+        path.parent
+        for name in (*PACKAGES, "tests")
+        for path in (REPOSITORY / name).rglob("*.py")
+        if path.name != "__init__.py"
+    )
+    crowded = {name_of(p): n for p, n in modules.items() if n > FOLDER_MODULES_MAX}
+    assert crowded == {}
+
+
 def test_every_module_says_what_it_decides() -> None:
     silent = [
         name_of(p) for p in package_files() if not (ast.get_docstring(parse(p)) or "").strip()
@@ -123,8 +121,10 @@ def test_every_module_says_what_it_decides() -> None:
     assert silent == []
 
 
-def test_every_pure_place_exists() -> None:
-    assert [place for place in PURE if not (REPOSITORY / place).exists()] == []
+def test_pure_places_are_found() -> None:
+    pure = {name_of(path) for path in package_files() if is_pure(path)}
+    assert {"cardcore/money.py", "settlement/days/closing.py", "terminals/tap/session.py"} <= pure
+    assert pure.isdisjoint({"terminals/tap/terminal.py", "settlement/store/days.py"})
 
 
 def test_pure_code_asks_neither_clock_nor_dice_nor_system() -> None:

@@ -31,8 +31,8 @@ from cardcore.layouts import bus, city_transit, city_union, library
 from cardcore.layouts import transit as layout
 from cardcore.layouts.fixed import FixedLayout
 from cardcore.records.record import RECORD_BYTES, decode_record, encode_record
-from tests.cardcore.builders import PROFILE, RIDE, TRIP, a_record
-from tests.cardcore.chips import EVERYTHING, package
+from tests.cardcore.chip.full_chips import EVERYTHING, package
+from tests.cardcore.transit_cards import PROFILE, RIDE, TRIP, a_record
 from tests.fuzz import host_commands
 
 Target = Callable[[bytes], None]

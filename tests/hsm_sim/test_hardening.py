@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hsm_sim.hardening import class_and_place
-from tests.hsm_sim.serving import KeyServiceProcess
-from tests.hsm_sim.wire.house import SIGNING, a_vault
+from tests.hsm_sim.wire.key_server import SIGNING, a_vault
+from tests.hsm_sim.wire.serving import KeyServiceProcess
 from tests.support.shared import REPOSITORY
 
 CHILD = """

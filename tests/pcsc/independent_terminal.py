@@ -17,7 +17,7 @@ _PRODUCT = {"cardcore", "terminals", "hsm_sim", "api", "settlement"}
 
 def _reference_module() -> object:
     """By its path, so that no package of the tests comes along."""
-    path = Path(__file__).resolve().parents[1] / "cardcore" / "reference_terminal.py"
+    path = Path(__file__).resolve().parents[1] / "cardcore" / "chip" / "reference_terminal.py"
     spec = importlib.util.spec_from_file_location("reference_terminal", path)
     assert spec is not None
     assert spec.loader is not None

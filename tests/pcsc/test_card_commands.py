@@ -15,9 +15,9 @@ from typer.testing import CliRunner, Result
 
 from api.cli import app
 from cardcore.chip.card import Card
-from tests.cardcore.builders import LOAD_KEY, PROFILE, PURCHASE_KEY, TAC_KEY, TRIP
-from tests.cardcore.builders import a_card as a_keyed_card
-from tests.cardcore.reference_terminal import ReferenceTerminal
+from tests.cardcore.chip.reference_terminal import ReferenceTerminal
+from tests.cardcore.transit_cards import LOAD_KEY, PROFILE, PURCHASE_KEY, TAC_KEY, TRIP
+from tests.cardcore.transit_cards import a_card as a_keyed_card
 from tests.pcsc.slots import CARD_ATR, READERS, SOON_S, Slots, needs_pcscd, run, wait_until
 from tests.support.shared import VECTORS, needs_shared
 

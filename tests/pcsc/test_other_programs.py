@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cardcore.chip.card import Card
-from tests.cardcore.builders import LOAD_KEY, PROFILE, PURCHASE_KEY, TAC_KEY
-from tests.cardcore.builders import a_card as a_keyed_card
-from tests.cardcore.reference_terminal import ReferenceTerminal
+from tests.cardcore.chip.reference_terminal import ReferenceTerminal
+from tests.cardcore.transit_cards import LOAD_KEY, PROFILE, PURCHASE_KEY, TAC_KEY
+from tests.cardcore.transit_cards import a_card as a_keyed_card
 from tests.pcsc.slots import CARD_ATR, READERS, Slots, needs_pcscd, run
 
 pytestmark = needs_pcscd

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from api.composition import open_key_room
+from api.composition import open_city_keys
 from api.settings import read_settings
 from api.simulation.single_card import load_card, sample_plan, stock_card
 from cardcore.issuing.personalisation import Finished, Result, drive, personalise
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from terminals.errors import CardRemovedError
 from terminals.journal.journal import Journal
 from terminals.link.pcsc import open_card
@@ -19,6 +19,8 @@ from terminals.roles.bus import BUS
 from terminals.tap.terminal import Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapOutcome, TapRequest
 from tests.pcsc.slots import PSAM_ATR, READERS, Slots, needs_pcscd
+
+SCHEME = SCHEMES["demo"]
 
 pytestmark = [
     *needs_pcscd,
@@ -31,7 +33,7 @@ NOON = datetime.fromisoformat("2026-09-01T12:00:00")
 def test_a_chip_in_stock_becomes_a_citizen_card_and_rides_a_bus(
     slots: Slots, tmp_path: Path
 ) -> None:
-    keys = open_key_room(read_settings(), SCHEME)
+    keys = open_city_keys(read_settings(), SCHEME)
     plan = sample_plan(SCHEME, "citizen")
     slots.insert(stock_card(keys, plan))
     with open_card(READERS[0]) as card:
@@ -55,7 +57,7 @@ def test_a_chip_in_stock_becomes_a_citizen_card_and_rides_a_bus(
 
 
 def test_a_card_pulled_away_while_it_is_made_is_finished_on_its_return(slots: Slots) -> None:
-    keys = open_key_room(read_settings(), SCHEME)
+    keys = open_city_keys(read_settings(), SCHEME)
     plan = sample_plan(SCHEME, "anonymous")
     chip = stock_card(keys, plan)
     in_slot = slots.insert(chip)

@@ -12,10 +12,18 @@ from terminals.link.connection import CardConnection, Peer, decode_trace, exchan
 from terminals.link.pcsc import open_card
 from terminals.tap.terminal import Terminal, read_psam
 from terminals.taps import TapOutcome
-from tests.hsm_sim.psams import PROFILE, VAULT, a_psam, card_mac2, credit, initialise, sequence_of
-from tests.hsm_sim.test_psam_lock import maintainer_mac
+from tests.hsm_sim.psam.psams import (
+    PROFILE,
+    VAULT,
+    a_psam,
+    card_mac2,
+    credit,
+    initialise,
+    sequence_of,
+)
+from tests.hsm_sim.psam.test_psam_lock import maintainer_mac
 from tests.pcsc.slots import READERS, Slots, needs_pcscd, run
-from tests.terminals.world import (
+from tests.terminals.equipment import (
     FARES,
     NOON,
     ROLES,
@@ -27,7 +35,7 @@ from tests.terminals.world import (
     load,
     proof,
 )
-from tests.terminals.world import a_psam as a_city_psam
+from tests.terminals.equipment import a_psam as a_city_psam
 
 pytestmark = needs_pcscd
 Insert = Callable[[Psam], CardConnection]

@@ -19,7 +19,7 @@ from terminals.link.pcsc import (
 )
 from terminals.link.reader_faults import ReaderError, ReaderProblem
 from tests.pcsc.slots import CARD_ATR, PSAM_ATR, READERS, SOON_S, Slots, needs_pcscd
-from tests.terminals.world import a_card, a_psam
+from tests.terminals.equipment import a_card, a_psam
 
 SELECT = bytes.fromhex("00A4040008A00000063201010500")
 MANY = ["ACS ACR122U 00 00", "Virtual PCD 00 00", "Virtual PCD 00 01", "Virtual PCD 00 01 B"]
@@ -85,8 +85,8 @@ def test_a_reader_that_fails_is_no_torn_card(code: int, problem: ReaderProblem) 
 
 def test_every_problem_says_what_to_do_in_both_languages() -> None:
     for problem in ReaderProblem:
-        assert not problem.text_zh.isascii()
-        assert problem.text_en.isascii()
+        assert not problem.text.zh.isascii()
+        assert problem.text.en.isascii()
 
 
 def test_an_unheard_of_code_is_named() -> None:

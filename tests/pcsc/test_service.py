@@ -11,7 +11,7 @@ from terminals.link.reader_faults import ReaderError, ReaderProblem
 from terminals.tap.terminal import Terminal
 from terminals.taps import TapOutcome
 from tests.pcsc.slots import READERS, Daemon, Slots, needs_pcscd, the_only_pcscd_test
-from tests.terminals.world import (
+from tests.terminals.equipment import (
     FARES,
     NOON,
     ROLES,

@@ -19,7 +19,7 @@ from terminals.roles.kiosk import KIOSK, LoadHost
 from terminals.tap.terminal import Terminal
 from terminals.taps import TapOutcome, TapRequest, TapResult
 from tests.pcsc.slots import PSAM_ATR, READERS, Slots, needs_pcscd
-from tests.terminals.world import (
+from tests.terminals.equipment import (
     FARES,
     KEYS,
     LABEL,

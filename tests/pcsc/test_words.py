@@ -4,23 +4,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore.apdu import StatusWord, describe, describe_zh
+from cardcore.apdu import StatusWord, describe
 from terminals.errors import CardRemovedError
-from terminals.reading.narration import NarratingConnection, secret_in, show_command, show_response
+from terminals.reading.narration import (
+    NarratingConnection,
+    secret_in,
+    show_command,
+    show_response,
+    show_status,
+)
 
 SECRET_HEADS = ["0020", "0420", "8024", "8424", "002C", "805E", "84D4", "80D8", "84D8", "84E2"]
 
 
 @pytest.mark.parametrize("word", StatusWord)
 def test_every_status_word_has_words_in_both_languages(word: StatusWord) -> None:
-    assert not describe(word).endswith("unknown")
-    assert describe_zh(word) != describe_zh(0x1234)
+    assert describe(word).en != describe(0x1234).en
+    assert describe(word).zh != describe(0x1234).zh
 
 
 @given(st.integers(0, 0xFFFF))
 def test_any_status_word_is_told(sw: int) -> None:
-    assert describe(sw).startswith(f"{sw:04X} ")
-    assert describe_zh(sw)
+    assert show_status(sw).startswith(f"{sw:04X} ")
+    assert describe(sw).zh
+    assert describe(sw).en
 
 
 @given(st.sampled_from(SECRET_HEADS), st.binary(min_size=4, max_size=40))

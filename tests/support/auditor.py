@@ -221,7 +221,7 @@ class Auditor:
         elif listed is not None and listed <= record.hotlist_version:
             entry.reason = Reason.HOTLISTED
         elif (
-            record.sector is Sector.TRANSIT
+            record.sector == Sector.TRANSIT
             and not record.is_load
             and record.amount_fen > record.tariff_fen
         ):
@@ -236,7 +236,7 @@ class Auditor:
             entry.notes |= Note.HOTLISTED_LATE
         if RecordFlag.RECOVERED in record.flags:
             entry.notes |= Note.RECOVERED
-        if record.sector is Sector.TRANSIT and not record.is_load:
+        if record.sector == Sector.TRANSIT and not record.is_load:
             self._note_fare(entry)
 
     def _note_fare(self, entry: Entry) -> None:

@@ -40,6 +40,12 @@ def name_of(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
 
 
+def module_of(path: Path) -> str:
+    """A Python file as an import names it."""
+    name = name_of(path).removesuffix(".py").removesuffix("/__init__")
+    return name.replace("/", ".")
+
+
 def parse(path: Path) -> ast.Module:
     """The syntax tree of a Python file."""
     return ast.parse(path.read_text(encoding="utf-8"), str(path))

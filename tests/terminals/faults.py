@@ -12,7 +12,7 @@ from cardcore.records.record import RecordFlag, decode_record
 from terminals.errors import CardRemovedError
 from terminals.journal.journal import Journal
 from terminals.link.connection import InProcessConnection
-from tests.terminals.world import balance, proof, records_of
+from tests.terminals.equipment import balance, proof, records_of
 
 
 class PowerCutError(Exception):

@@ -17,7 +17,8 @@ import typer
 
 from api.cli.card.files import CardFile, FileNameError, name_file, read_file
 from api.cli.card.text import card_document, plain, show_card
-from api.cli.output import (
+from api.composition import open_city_keys
+from api.output import (
     EXIT_REFUSED,
     EXIT_USAGE,
     JsonOption,
@@ -28,13 +29,12 @@ from api.cli.output import (
     print_json,
     refuse,
 )
-from api.composition import open_key_room
 from api.settings import read_settings
 from api.simulation.single_card import issue_card, load_card, sample_plan
-from cardcore.apdu import StatusWord, describe, describe_zh
+from cardcore.apdu import StatusWord, describe
 from cardcore.dumps.dumps import Application, ParsedCard, parse_card_dump, parse_dump
 from cardcore.issuing.products import SHIPPED
-from cardcore.schemes.demo import SCHEME
+from cardcore.schemes.catalogue import SCHEMES
 from terminals.errors import CardRemovedError
 from terminals.link.connection import CardConnection, InProcessConnection
 from terminals.link.pcsc import CardEvent, ReaderService, open_card
@@ -42,6 +42,8 @@ from terminals.link.reader_faults import ReaderError
 from terminals.link.vpcd import SLOT_PORTS, VirtualCard, VirtualReaderMissingError
 from terminals.reading.card import CardReading, read_card
 from terminals.reading.narration import NarratingConnection, show_command, show_status, spaced
+
+SCHEME = SCHEMES["demo"]
 
 app = typer.Typer(help="Cards on a reader. 读卡器上的卡。", no_args_is_help=True)
 
@@ -216,8 +218,8 @@ def apdu(
                     "command": show_command(command),
                     "data": response[:-2].hex().upper(),
                     "sw": f"{sw:04X}",
-                    "text_en": describe(sw)[5:],
-                    "text_zh": describe_zh(sw),
+                    "text_en": describe(sw).en,
+                    "text_zh": describe(sw).zh,
                 }
             )
     if as_json:
@@ -313,7 +315,7 @@ def serve(
         refuse("where to? say --vpcd, the virtual reader 请指定 --vpcd", EXIT_USAGE)
     if profile not in SHIPPED:
         refuse(f"no profile {profile!r}; there are {', '.join(SHIPPED)}", EXIT_USAGE)
-    keys = open_key_room(read_settings(), SCHEME)
+    keys = open_city_keys(read_settings(), SCHEME)
     card = issue_card(keys, sample_plan(SCHEME, profile))
     if balance:
         # The city's wall clock, as every terminal has it.

@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.table import Table
 
-from api.cli.output import amount_table, console, fen
+from api.output import amount_table, console, fen
 from cardcore.dumps.dumps import ParsedCard
 from cardcore.layouts.transit import LogRecord, TripRecord, TripType
 from cardcore.records.record import TransactionType

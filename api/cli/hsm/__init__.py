@@ -1,1 +1,12 @@
-"""`onecard hsm`: the key service and its ceremonies."""
+"""`onecard hsm`: the key service and its ceremonies.
+
+Read it in this order::
+
+    commands.py  gathers the commands
+    device.py    how PINs and components come in: no echo, or files; never arguments
+    ceremony.py  the device, its custodians, its log, its backup, its end
+    life.py      the life of one key
+    keys.py      `keys`, `import`, `export`, `rotate`
+    token.py     `to-token`: the keys of a device into a PKCS#11 token
+    serve.py     `serve`: where is listened, and what is said at the terminal
+"""

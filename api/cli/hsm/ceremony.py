@@ -31,7 +31,8 @@ from api.cli.hsm.device import (
     say,
     write_private,
 )
-from api.cli.output import (
+from api.composition import city_key_refs
+from api.output import (
     EXIT_REFUSED,
     EXIT_USAGE,
     JsonOption,
@@ -40,7 +41,6 @@ from api.cli.output import (
     print_json,
     refuse,
 )
-from api.composition import city_key_refs
 from api.settings import Environment, SettingsRefusedError, read_environment
 from cardcore.keys import KeyUsage
 from cardcore.schemes.catalogue import SCHEMES

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import EXIT_USAGE, console, console_error, refuse
+from api.output import EXIT_USAGE, console, console_error, refuse
 from api.settings import Environment, SettingsRefusedError, read_environment
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyRef, KeyUsage

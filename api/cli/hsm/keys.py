@@ -29,7 +29,7 @@ from api.cli.hsm.device import (
     say,
     write_private,
 )
-from api.cli.output import EXIT_USAGE, JsonOption, console, print_json, refuse
+from api.output import EXIT_USAGE, JsonOption, console, print_json, refuse
 from cardcore.keys import KeyDescription, KeyState, KeyUsage
 from hsm_sim.device import ceremony, transfer
 from hsm_sim.device.blocks.key_names import letters
@@ -51,6 +51,7 @@ USAGES_ZH = {
     KeyUsage.PIN_RELOAD: "PIN 重装",
     KeyUsage.INTERNAL_AUTHENTICATION: "内部认证",
     KeyUsage.EXTERNAL_AUTHENTICATION: "外部认证",
+    KeyUsage.RECORD_MAC: "交易记录鉴别",
     KeyUsage.CHANNEL_ENC: "安全通道加密",
     KeyUsage.CHANNEL_MAC: "安全通道认证",
     KeyUsage.CHANNEL_DEK: "通道数据加密",

@@ -16,8 +16,8 @@ from api.cli.hsm.device import (
     open_device,
     say,
 )
-from api.cli.output import refuse
 from api.composition import open_settings_token
+from api.output import refuse
 from api.settings import KeyServiceKind, KeyServiceSettings
 from cardcore.errors import KeyServiceUnavailableError
 from hsm_sim.device.moving import fill_token

@@ -1,8 +1,16 @@
 """Commands of the card as decisions: handlers take a context and a command, return a `Reply`.
 
 This file decides what a handler may see (files, session, random bytes) and what it may ask for (an
-answer, a next session, changes to memory). The families of commands stand in the files beside it;
-`cardcore.chip.card` carries out what they decide.
+answer, a next session, changes to memory). `cardcore.chip.card` carries out what they decide. The
+families of commands::
+
+    files.py     SELECT, READ BINARY, READ RECORD
+    update.py    UPDATE BINARY, UPDATE RECORD, APPEND RECORD, plain and with secure messaging
+    security.py  GET CHALLENGE, INTERNAL and EXTERNAL AUTHENTICATE; which conditions hold
+    pin.py       VERIFY, CHANGE PIN, RELOAD PIN, PIN UNBLOCK
+    payment.py   the commands of the purse
+    blocking.py  APPLICATION BLOCK and UNBLOCK, CARD BLOCK
+    manage.py    the secure channel opened; packages installed and deleted, keys put
 """
 
 from collections.abc import Callable, Mapping

@@ -54,14 +54,14 @@ FID_PURSE = int(PurseKind.WALLET)
 class PurseType(IntEnum):
     """Transaction types as log, MAC and TAC carry them (交易类型标识)."""
 
-    DEPOSIT_LOAD = 1
-    LOAD = 2
-    UNLOAD = 3
-    CASH = 4
-    DEPOSIT_PURCHASE = 5
-    PURCHASE = 6
-    OVERDRAFT = 7
-    COMPOSITE = 9
+    DEPOSIT_LOAD = 1  # 存折圈存
+    LOAD = 2  # 钱包圈存
+    UNLOAD = 3  # 圈提
+    CASH = 4  # 取现
+    DEPOSIT_PURCHASE = 5  # 存折消费
+    PURCHASE = 6  # 钱包消费
+    OVERDRAFT = 7  # 修改透支限额
+    COMPOSITE = 9  # 复合应用消费
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,26 @@
 
 Decides what a product file may say and refuses everything else by name. Leaves what is different
 on every card to `cardcore.issuing.orders`, and the making of the card to
-`cardcore.issuing.personalisation`. A product is a TOML text; those that ship stand beside this
-file, and a city may add its own.
+`cardcore.issuing.personalisation`. A product is a TOML text; a city may add its own to those that
+ship::
+
+    citizen.toml    实名市民卡: all five applications, one holder
+    student.toml    学生卡: transit, library, micropayment
+    anonymous.toml  不记名交通卡: transit and micropayment, nobody's name
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from importlib import resources
 from typing import Any, NamedTuple, TypeVar
 
 from cardcore.applets import health, library, purse, social_security, transit
+from cardcore.applets.catalogue import application_named
 from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.scp03 import LEVELS
 from cardcore.crypto import SUITES
+from cardcore.key_labels import application_label, chip_label
 from cardcore.keys import KeyRef, KeyUsage
 from cardcore.layouts.city_transit import RECORD_BICYCLE, RECORD_CONCESSION, RECORD_PARKING
 from cardcore.layouts.library import DepositState
@@ -48,12 +54,11 @@ class ProductError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
-    """Labels end in these; version and algorithm are what INITIALIZE shows.
+    """What INITIALIZE shows of the keys; their labels are those of chip and applications.
 
     `algorithm` is that of the master keys: 0 and 1 triple DES, 4 SM4, 5 AES.
     """
 
-    chip: str
     version: int
     algorithm: int
 
@@ -62,7 +67,6 @@ class KeySettings:
 class TransitSettings:
     """The transit application: form, records in EF1A, concession, overdraft."""
 
-    keys: str
     form: str
     records: list[str]
     concession: str
@@ -79,7 +83,6 @@ class TransitSettings:
 class SocialSecuritySettings:
     """The social security application: generation, class of card, PIN."""
 
-    keys: str
     version: str
     card_class: str
     pin_tries: int
@@ -89,7 +92,6 @@ class SocialSecuritySettings:
 class HealthSettings:
     """The health application: generation and class of card."""
 
-    keys: str
     version: str
     card_class: str
 
@@ -98,7 +100,6 @@ class HealthSettings:
 class LibrarySettings:
     """The library application: class, limits, deposit, PIN."""
 
-    keys: str
     reader_class: int
     loans_max: int
     loan_days: int
@@ -114,7 +115,6 @@ class LibrarySettings:
 class PurseSettings:
     """The micropayment application: limits in fen."""
 
-    keys: str
     balance_max_fen: int
     purchase_max_fen: int
     day_max_fen: int
@@ -210,15 +210,25 @@ def parse(text: str) -> Product:
     )
 
 
+def key_slots(product: Product, label: str) -> Iterator[tuple[str, KeySlot]]:
+    """Every key that cards of this product get, the chip's first, each with the label of the
+    application or chip in a city of this label.
+    """
+    for slot in CHIP_KEYS:
+        yield chip_label(label), slot
+    for name in product.applications:
+        own = application_label(label, application_named(name).key_ending)
+        for slot in APPLICATIONS[name][1]:
+            yield own, slot
+
+
 def key_refs(product: Product, label: str) -> tuple[KeyRef, ...]:
     """The names of every master key that cards of this product need, the chip's first.
 
     >>> [str(ref) for ref in key_refs(shipped("anonymous"), "demo")][:2]
     ['channel-enc/demo-chip/v1', 'channel-mac/demo-chip/v1']
     """
-    refs = [product.key(slot, label + product.keys.chip)[0] for slot in CHIP_KEYS]
-    for name, settings in product.applications.items():
-        refs += [product.key(slot, label + settings.keys)[0] for slot in APPLICATIONS[name][1]]
+    refs = [product.key(slot, key_label)[0] for key_label, slot in key_slots(product, label)]
     return tuple(dict.fromkeys(refs))
 
 

@@ -82,11 +82,11 @@ def prove_component(
 
     >>> component = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
     >>> prove_component(component, "8baf47", KeyUsage.TAC)
-    >>> prove_component(component, "8BAF48", KeyUsage.TAC)
-    Traceback (most recent call last):
-        ...
-    hsm_sim.device.blocks.components.ComponentError: key component: check value: 8BAF47, the sheet
-    differs
+    >>> try:
+    ...     prove_component(component, "8BAF48", KeyUsage.TAC)
+    ... except ComponentError as error:
+    ...     print(error)
+    key component: check value: 8BAF47, the sheet differs
     """
     shown = component_check_value(value, usage, algorithm)
     if stated.strip().upper() != shown:

@@ -37,6 +37,7 @@ _LETTERS: Mapping[KeyUsage, tuple[str, str]] = {
     KeyUsage.PIN_RELOAD: ("E2", "X"),
     KeyUsage.INTERNAL_AUTHENTICATION: ("E4", "X"),  # dynamic numbers
     KeyUsage.EXTERNAL_AUTHENTICATION: ("E6", "X"),
+    KeyUsage.RECORD_MAC: ("E6", "X"),
     KeyUsage.CHANNEL_ENC: ("E5", "X"),  # card personalisation
     KeyUsage.CHANNEL_MAC: ("E5", "X"),
     KeyUsage.CHANNEL_DEK: ("E5", "X"),

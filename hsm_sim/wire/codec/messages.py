@@ -24,13 +24,13 @@ from cardcore.errors import (
     UnknownKeyError,
     UnknownKeyVersionError,
 )
+from cardcore.keys import AuthenticationColumn, RecordMacColumn
 from hsm_sim.wire.codec.frames import Frame, MessageError, encode_frame
 from hsm_sim.wire.codec.values import (
     KEY_VERSION,
     REF,
     TEXT,
     USAGE,
-    Column,
     Descriptions,
     Kind,
     Nothing,
@@ -38,7 +38,9 @@ from hsm_sim.wire.codec.values import (
     Octets,
     Perhaps,
     Profile,
+    Rows,
     Slots,
+    Tacs,
 )
 
 #: Data of one MAC, signature or cipher: with its frame it stays below `FRAME_BYTES_MAX`.
@@ -128,7 +130,13 @@ SESSION_MAC = Operation("session_mac", _SESSION, Octets((4,)))
 VERIFY_SESSION_MAC = Operation(
     "verify_session_mac", (*_SESSION, ("mac", Octets(maximum=16))), Nothing()
 )
-PROVE_TACS = Operation("prove_tacs", (("label", TEXT), ("column", Column())), DATA)
+PROVE_TACS = Operation("prove_tacs", (("label", TEXT), ("column", Tacs())), DATA)
+PROVE_RECORD_MACS = Operation(
+    "prove_record_macs", (("label", TEXT), ("column", Rows(RecordMacColumn))), DATA
+)
+PROVE_AUTHENTICATIONS = Operation(
+    "prove_authentications", (("label", TEXT), ("column", Rows(AuthenticationColumn))), DATA
+)
 SIGN = Operation("sign", (_REF, ("message", DATA)), Octets((64,)))
 PUBLIC_KEY = Operation("public_key", (_REF,), Octets((32, 65)))
 ENCIPHER_DATA = Operation(
@@ -167,12 +175,16 @@ OPERATIONS: Mapping[str, Operation[Any]] = {
     each.name: each
     for each in (
         DESCRIBE_KEYS, DERIVE_CARD_KEY, OPEN_CHANNEL, CHECK_VALUE, AUTHENTICATE, MESSAGE_MAC,
-        ENCIPHER_MESSAGE, SESSION_MAC, VERIFY_SESSION_MAC, PROVE_TACS, SIGN, PUBLIC_KEY,
-        ENCIPHER_DATA, DECIPHER_DATA, CHANNEL_CRYPTOGRAM, CHANNEL_COMMAND_MAC,
-        CHANNEL_RESPONSE_MAC, CHANNEL_ENCIPHER, CHANNEL_DECIPHER, CHANNEL_WRAPPED_CARD_KEY,
+        ENCIPHER_MESSAGE, SESSION_MAC, VERIFY_SESSION_MAC, PROVE_TACS, PROVE_RECORD_MACS,
+        PROVE_AUTHENTICATIONS, SIGN, PUBLIC_KEY, ENCIPHER_DATA, DECIPHER_DATA,
+        CHANNEL_CRYPTOGRAM, CHANNEL_COMMAND_MAC, CHANNEL_RESPONSE_MAC, CHANNEL_ENCIPHER,
+        CHANNEL_DECIPHER, CHANNEL_WRAPPED_CARD_KEY,
         PSAM_MAKE, PSAM_WAKE, PSAM_RENEW, PSAM_TRANSMIT, PSAM_RESET,
     )
 }  # fmt: skip
+
+#: Columns in, a reason a row out: what takes memory and a core for a while.
+PROOFS = (PROVE_TACS, PROVE_RECORD_MACS, PROVE_AUTHENTICATIONS)
 
 #: What the port raises, the most particular first: an error travels as the first it is one of.
 ERRORS = (

@@ -7,12 +7,22 @@ values to `messages`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from datetime import date
 from enum import Enum
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage, TacColumn
+from cardcore.keys import (
+    Algorithm,
+    AuthenticationColumn,
+    KeyDescription,
+    KeyRef,
+    KeyState,
+    KeyUsage,
+    RecordMacColumn,
+    TacColumn,
+)
 from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.psam import KeySlot, PsamKeyType, PsamProfile
 from hsm_sim.wire.codec.frames import MessageError
@@ -235,24 +245,57 @@ class Descriptions(Kind[tuple[KeyDescription, ...]]):
         )
 
 
-class Column(Kind[TacColumn]):
-    """A column of TACs: five parts; the header has the length of a message."""
+class Tacs(Kind[TacColumn]):
+    """A column of TACs: a part for each field; the header has the length of a message."""
 
     def write(self, value: TacColumn, parts: list[bytes]) -> object:
         """See `Kind`."""
-        parts += (value.algorithms, value.key_versions, value.factors, value.messages, value.tacs)
+        parts += value.parts
         return value.message_bytes
 
     def read(self, value: object, parts: Iterator[bytes]) -> TacColumn:
         """See `Kind`."""
         message_bytes = Number(0xFFFF).read(value, parts)
-        columns = [part for _, part in zip(range(5), parts, strict=False)]
-        rows = len(columns[0]) if columns else 0
-        sizes = [rows, rows, 8 * rows, message_bytes * rows, 4 * rows]
-        if [len(part) for part in columns] != sizes:
-            raise MessageError("the parts are not a column of TACs of one length")
-        algorithms, versions, factors, messages, tacs = columns
-        return TacColumn(algorithms, versions, factors, messages, message_bytes, tacs)
+        algorithms, versions, factors, messages, tacs = _parts(parts, 5)
+        with _refused_rows():
+            return TacColumn(algorithms, versions, factors, messages, message_bytes, tacs)
+
+
+FixedColumn = TypeVar("FixedColumn", RecordMacColumn, AuthenticationColumn)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Kind[FixedColumn]):
+    """A column whose rows have one length: a part for each field, nothing in the header."""
+
+    column: type[FixedColumn]
+
+    def write(self, value: FixedColumn, parts: list[bytes]) -> object:
+        """See `Kind`."""
+        parts += value.parts
+        return None
+
+    def read(self, value: object, parts: Iterator[bytes]) -> FixedColumn:
+        """See `Kind`."""
+        Nothing().read(value, parts)
+        with _refused_rows():
+            return self.column(*_parts(parts, len(fields(self.column))))
+
+
+def _parts(parts: Iterator[bytes], count: int) -> list[bytes]:
+    """The next so many."""
+    found = [part for _, part in zip(range(count), parts, strict=False)]
+    if len(found) < count:
+        raise MessageError(f"the parts are {len(found)}; a column has {count}")
+    return found
+
+
+@contextmanager
+def _refused_rows() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise MessageError(f"the parts are not a column of one length; {error}") from None
 
 
 class Profile(Kind[PsamProfile]):

@@ -22,7 +22,8 @@ WITH judged AS (
 )
 SELECT
     input.file, judged.row, judged.record_hash_high, judged.record_hash_low,
-    judged.card_number, judged.terminal, judged.terminal_serial, judged.kind, judged.is_load,
+    judged.issuer, judged.card_number, judged.application, judged.terminal,
+    judged.terminal_serial, judged.kind, judged.sector, judged.is_load,
     if(judged.is_load, judged.online_counter, judged.offline_counter) AS counter,
     judged.position, judged.operator, judged.business_day, judged.time,
     judged.amount_fen, judged.tariff_fen,
@@ -51,7 +52,7 @@ LEFT JOIN fare
 -- Cards without a seam end where arithmetic says; threaded ones where the chain says.
 CREATE TABLE card_after AS
 SELECT
-    card_number,
+    issuer, card_number, application,
     any_value(known_balance_fen) + sum(
         if(is_load, amount_fen::BIGINT, -amount_fen::BIGINT)
     )::BIGINT AS balance_fen,
@@ -60,31 +61,34 @@ SELECT
     max(time) AS time,
     any_value(known_gap_count) AS gap_count
 FROM record
-WHERE chained AND card_number NOT IN (FROM odd_card)
-GROUP BY card_number;
+WHERE chained AND (issuer, card_number, application) NOT IN (FROM odd_card)
+GROUP BY issuer, card_number, application;
 INSERT INTO card_after FROM card_threaded;
 INSERT INTO card_after
 FROM card_before
-WHERE card_number NOT IN (SELECT card_number FROM card_after);
+WHERE (issuer, card_number, application) NOT IN (
+    SELECT (issuer, card_number, application) FROM card_after
+);
 
 CREATE TABLE gap_after AS
 FROM gap_before
-WHERE card_number NOT IN (FROM odd_card);
+WHERE (issuer, card_number, application) NOT IN (FROM odd_card);
 INSERT INTO gap_after FROM gap_threaded;
 
 CREATE TABLE loose_after AS
 FROM loose_before
 UNION ALL
-SELECT card_number, is_load, position, reason, record_hash_high, record_hash_low
+SELECT
+    issuer, card_number, application, is_load, position, reason, record_hash_high, record_hash_low
 FROM decision
-WHERE NOT chained AND reason NOT IN (reason_format_wrong(), reason_duplicate());
+WHERE moves_purse(kind) AND NOT chained AND reason NOT IN (reason_format_wrong(), reason_duplicate());
 
 CREATE TABLE waiting_after AS
 FROM waiting_before
 UNION ALL
 SELECT
-    file, row, record_hash_high, record_hash_low, card_number, terminal, is_load, position,
-    operator, amount_fen, tariff_fen, fare_class, reason, notes, late, chained,
+    file, row, record_hash_high, record_hash_low, issuer, card_number, application, terminal, kind,
+    sector, is_load, position, operator, amount_fen, tariff_fen, fare_class, reason, notes, late, chained,
     getvariable('settlement_day') AS settlement_day
 FROM decision
 WHERE retry_may_help(reason);

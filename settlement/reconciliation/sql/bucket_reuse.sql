@@ -10,7 +10,7 @@ FROM (
         row_number() OVER (
             PARTITION BY record_hash_high, record_hash_low ORDER BY NOT reviewed, proof, id
         ) AS number
-    FROM record SEMI JOIN crowd USING (card_number, is_load, position)
+    FROM record SEMI JOIN crowd USING (issuer, card_number, application, is_load, position)
     WHERE reason <> reason_format_wrong()
 )
 WHERE number > 1
@@ -36,16 +36,16 @@ WHERE record.reason = reason_none()
 -- chain where it is the only one of its counter.
 CREATE TABLE shared_counter AS
 SELECT
-    card_number, is_load, position,
+    issuer, card_number, application, is_load, position,
     count(*) FILTER (reason = reason_none()) AS clean,
     count(*) AS rivals
-FROM record SEMI JOIN crowd USING (card_number, is_load, position)
+FROM record SEMI JOIN crowd USING (issuer, card_number, application, is_load, position)
 WHERE chained
 GROUP BY ALL
 HAVING count(*) > 1;
 
 CREATE TABLE settled_counter AS
-SELECT DISTINCT card_number, is_load, position
+SELECT DISTINCT issuer, card_number, application, is_load, position
 FROM (FROM past UNION ALL FROM loose_before)
 WHERE reason >= reason_card_counter_reused();
 
@@ -57,7 +57,9 @@ SET chained = false,
     )
 FROM shared_counter
 WHERE record.chained
+    AND shared_counter.issuer = record.issuer
     AND shared_counter.card_number = record.card_number
+    AND shared_counter.application = record.application
     AND shared_counter.is_load = record.is_load
     AND shared_counter.position = record.position
     AND NOT (record.reason = reason_none() AND shared_counter.clean = 1);
@@ -66,6 +68,9 @@ UPDATE record
 SET chained = false, reason = reason_card_counter_reused()
 FROM settled_counter
 WHERE record.reason = reason_none()
+    AND record.moves_purse
+    AND settled_counter.issuer = record.issuer
     AND settled_counter.card_number = record.card_number
+    AND settled_counter.application = record.application
     AND settled_counter.is_load = record.is_load
     AND settled_counter.position = record.position;

@@ -1,17 +1,17 @@
--- V10, V11: which cards join without a seam, and what is left for a closer look.
+-- V10, V11: which purses join without a seam, and what is left for a closer look.
 
 -- Claims of held debits that are decided again.
 CREATE VIEW released_claim AS
-SELECT card_number, position, amount_fen, settlement_day
+SELECT issuer, card_number, application, position, amount_fen, settlement_day
 FROM taken_up
-WHERE NOT is_load AND NOT chained
+WHERE moves_purse(kind) AND NOT is_load AND NOT chained
 ORDER BY ALL;
 
 CREATE TABLE odd_card AS
-SELECT DISTINCT card_number
+SELECT DISTINCT issuer, card_number, application
 FROM (
     SELECT
-        card_number,
+        issuer, card_number, application,
         balance_before_fen = coalesce(lag(balance_after_fen) OVER card, known_balance_fen)
             AND position = if(is_load,
                 known_online + count(*) FILTER (is_load) OVER card,
@@ -21,33 +21,34 @@ FROM (
     WHERE chained
     -- A load and a debit of the same second: money has to be there before it is spent.
     WINDOW card AS (
-        PARTITION BY card_number ORDER BY time, is_load DESC, position
+        PARTITION BY issuer, card_number, application ORDER BY time, is_load DESC, position
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     )
 )
 WHERE NOT joins
 UNION
 -- Held debits that are no link: the card has, perhaps, paid them.
-SELECT card_number
+SELECT issuer, card_number, application
 FROM record
-WHERE NOT chained AND NOT linked AND NOT is_load AND is_suspended(reason)
+WHERE moves_purse AND NOT chained AND NOT linked AND NOT is_load AND is_suspended(reason)
 UNION
-SELECT card_number FROM released_claim
+SELECT issuer, card_number, application FROM released_claim
 UNION
-SELECT card_number
-FROM gap_before SEMI JOIN (FROM record WHERE chained) USING (card_number);
+SELECT issuer, card_number, application
+FROM gap_before
+SEMI JOIN (FROM record WHERE chained) USING (issuer, card_number, application);
 
--- In the order in which the cards are threaded.
+-- In the order in which the purses are threaded.
 CREATE TABLE odd_record AS
 SELECT
-    card_number, id, is_load, position, chained, balance_before_fen, balance_after_fen, amount_fen,
+    issuer, card_number, application, id, is_load, position, chained, balance_before_fen, balance_after_fen, amount_fen,
     time, known_offline, known_online, previous_type, previous_counter
-FROM record SEMI JOIN odd_card USING (card_number)
-WHERE chained OR (NOT linked AND NOT is_load AND is_suspended(reason))
-ORDER BY card_number, id;
+FROM record SEMI JOIN odd_card USING (issuer, card_number, application)
+WHERE chained OR (moves_purse AND NOT linked AND NOT is_load AND is_suspended(reason))
+ORDER BY issuer, card_number, application, id;
 
 CREATE VIEW distinct_fare AS
 SELECT DISTINCT
     kind, tariff_fen, amount_fen, flags & flag_transfer() <> 0 AS transfer, concession
 FROM record
-WHERE sector = sector_transit() AND NOT is_load AND takes_notes(reason);
+WHERE sector = sector_transit() AND moves_purse AND NOT is_load AND takes_notes(reason);

@@ -1,11 +1,14 @@
 -- What one bucket starts from. Empty for a new city.
+--
+-- A purse is named by issuer, card number and application: one card may have several, each with a
+-- balance, counters and a chain of its own. `card_before` has a row a purse.
 
 CREATE TABLE card_before (
-    card_number UBIGINT, balance_fen BIGINT, next_offline BIGINT, next_online BIGINT,
-    time TIMESTAMP, gap_count INTEGER
+    issuer UBIGINT, card_number UBIGINT, application UTINYINT,
+    balance_fen BIGINT, next_offline BIGINT, next_online BIGINT, time TIMESTAMP, gap_count INTEGER
 );
 CREATE TABLE gap_before (
-    card_number UBIGINT, gap INTEGER, opened_day DATE,
+    issuer UBIGINT, card_number UBIGINT, application UTINYINT, gap INTEGER, opened_day DATE,
     left_balance_fen BIGINT, left_offline BIGINT, left_online BIGINT,
     right_balance_fen BIGINT, right_offline BIGINT, right_online BIGINT, right_time TIMESTAMP,
     claim_counters BIGINT[], claim_amounts_fen BIGINT[], claim_days DATE[],
@@ -15,13 +18,15 @@ CREATE TABLE gap_before (
 );
 -- Settled records that are no link of a card's chain: nothing but their bytes and claims is known.
 CREATE TABLE loose_before (
-    card_number UBIGINT, is_load BOOLEAN, position BIGINT, reason UTINYINT,
+    issuer UBIGINT, card_number UBIGINT, application UTINYINT,
+    is_load BOOLEAN, position BIGINT, reason UTINYINT,
     record_hash_high UBIGINT, record_hash_low UBIGINT
 );
 -- Suspended records that a key or a registry entry may still clear up, as they were last decided.
 CREATE TABLE waiting_before (
     file UBIGINT, row UINTEGER, record_hash_high UBIGINT, record_hash_low UBIGINT,
-    card_number UBIGINT, terminal UBIGINT, is_load BOOLEAN, position BIGINT, operator UINTEGER,
+    issuer UBIGINT, card_number UBIGINT, application UTINYINT, terminal UBIGINT, kind UTINYINT,
+    sector UTINYINT, is_load BOOLEAN, position BIGINT, operator UINTEGER,
     amount_fen UINTEGER, tariff_fen UINTEGER, fare_class UTINYINT, reason UTINYINT,
     notes UTINYINT, late BOOLEAN, chained BOOLEAN, settlement_day DATE
 );
@@ -29,7 +34,8 @@ CREATE TABLE waiting_before (
 CREATE TABLE taken_up AS FROM waiting_before;
 -- Settled records whose counter is that of a record which looks old today.
 CREATE TABLE past (
-    card_number UBIGINT, is_load BOOLEAN, position BIGINT, reason UTINYINT,
+    issuer UBIGINT, card_number UBIGINT, application UTINYINT,
+    is_load BOOLEAN, position BIGINT, reason UTINYINT,
     record_hash_high UBIGINT, record_hash_low UBIGINT
 );
 -- What the continuity of single cards adds (settlement.reconciliation.continuity).

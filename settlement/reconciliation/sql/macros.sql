@@ -2,9 +2,14 @@
 
 CREATE MACRO is_load(kind) AS kind = kind_load();
 
+-- What a record adds to sums: nothing where no purse of ours moves.
+CREATE MACRO moved_fen(kind, amount_fen) AS
+    if(moves_purse(kind), amount_fen, 0)::UINTEGER;
+
 -- V11 inside the record: before plus or minus the amount is after.
 CREATE MACRO is_balanced(kind, before_fen, amount_fen, after_fen) AS
-    before_fen::BIGINT + if(kind = kind_load(), amount_fen::BIGINT, -amount_fen::BIGINT)
+    NOT moves_purse(kind)
+    OR before_fen::BIGINT + if(kind = kind_load(), amount_fen::BIGINT, -amount_fen::BIGINT)
         = after_fen::BIGINT;
 
 -- The first reason in the order of precedence that a record gives by itself (V01, V04, V02, V11).

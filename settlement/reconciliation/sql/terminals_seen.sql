@@ -3,7 +3,7 @@
 CREATE VIEW sound AS
 SELECT
     fact.terminal, fact.terminal_serial, fact.record_hash_high, fact.record_hash_low,
-    fact.amount_fen, is_load(fact.kind) AS is_load, fact.reviewed,
+    moved_fen(fact.kind, fact.amount_fen) AS amount_fen, is_load(fact.kind) AS is_load, fact.reviewed,
     own_reason(
         fact.format_fault, fact.proof, fact.flags, terminal.terminal IS NOT NULL,
         is_balanced(fact.kind, fact.balance_before_fen, fact.amount_fen, fact.balance_after_fen)

@@ -35,7 +35,7 @@ from tests.hsm_sim.device.devices import (
     now,
     reopen,
 )
-from tests.hsm_sim.test_vault import shows
+from tests.hsm_sim.keys.test_vault import shows
 
 
 @pytest.fixture

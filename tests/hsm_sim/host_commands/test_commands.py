@@ -21,7 +21,7 @@ from hsm_sim.device.blocks.key_names import header_of
 from hsm_sim.device.blocks.tr31 import KeyBlockHeader
 from hsm_sim.host_commands.commands import HostContext, answer
 from hsm_sim.host_commands.keys import HostKey, HostKeys
-from tests.hsm_sim.device import oracle
+from tests.hsm_sim.device.blocks import oracle
 
 STORAGE_KEY = bytes(range(32))
 TDES = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")

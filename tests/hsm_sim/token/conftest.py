@@ -6,10 +6,10 @@ import pytest
 
 from hsm_sim.keys.published_keys import published_key
 from hsm_sim.token.masters import TokenMasterKeys
-from tests.hsm_sim.softhsm import SoftHsm, softhsm
 from tests.hsm_sim.token.held import (
     REFS,
 )
+from tests.hsm_sim.token.softhsm import SoftHsm, softhsm
 
 
 @pytest.fixture(scope="module")

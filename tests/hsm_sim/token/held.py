@@ -9,7 +9,7 @@ from pkcs11 import Attribute, ObjectClass
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage, TacColumn
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.token.masters import TokenMasterKeys
-from tests.hsm_sim.softhsm import PIN
+from tests.hsm_sim.token.softhsm import PIN
 from tests.support.shared import REPOSITORY
 
 LABEL = "city"

@@ -24,7 +24,6 @@ from hsm_sim.proof.derivation import card_key_column, factor_blocks
 from hsm_sim.token import masters as masters_module
 from hsm_sim.token import open_token
 from hsm_sim.token.masters import TokenMasterKeys
-from tests.hsm_sim.softhsm import PIN, SoftHsm, needs_softhsm
 from tests.hsm_sim.token.held import (
     CARD,
     CHANNEL,
@@ -40,6 +39,7 @@ from tests.hsm_sim.token.held import (
     objects,
     proof_of,
 )
+from tests.hsm_sim.token.softhsm import PIN, SoftHsm, needs_softhsm
 
 pytestmark = needs_softhsm
 

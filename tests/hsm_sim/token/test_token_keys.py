@@ -20,7 +20,6 @@ from hsm_sim.keys.published_keys import published_key
 from hsm_sim.keys.vault import CARD_USAGES, KeyVault, key_algorithms
 from hsm_sim.token.masters import TokenMasterKeys
 from hsm_sim.token.objects import decode_description, description_template, encode_description
-from tests.hsm_sim.softhsm import PIN, SoftHsm, needs_softhsm
 from tests.hsm_sim.token.held import (
     CARD,
     CHANNEL,
@@ -38,6 +37,7 @@ from tests.hsm_sim.token.held import (
     objects,
     proof_of,
 )
+from tests.hsm_sim.token.softhsm import PIN, SoftHsm, needs_softhsm
 
 pytestmark = needs_softhsm
 

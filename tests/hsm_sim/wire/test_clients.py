@@ -25,8 +25,7 @@ from hsm_sim.wire.events import EventKind
 from hsm_sim.wire.links.addresses import UnixAddress
 from hsm_sim.wire.links.listeners import ListenError, listen_unix
 from hsm_sim.wire.server import ServerLimits
-from tests.hsm_sim.serving import KeyServiceProcess
-from tests.hsm_sim.wire.house import (
+from tests.hsm_sim.wire.key_server import (
     DATA,
     FACTOR,
     LABEL,
@@ -38,6 +37,7 @@ from tests.hsm_sim.wire.house import (
     card_ref,
     in_thread,
 )
+from tests.hsm_sim.wire.serving import KeyServiceProcess
 
 VAULT = a_vault()
 LOCAL = KeyOperations(VAULT)

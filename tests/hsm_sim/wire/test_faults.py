@@ -18,8 +18,7 @@ from hsm_sim.wire.codec.frames import encode_frame
 from hsm_sim.wire.codec.streams import Deadline, receive_frame
 from hsm_sim.wire.links.addresses import UnixAddress
 from hsm_sim.wire.server import ServerLimits
-from tests.hsm_sim.serving import KeyServiceProcess
-from tests.hsm_sim.wire.house import (
+from tests.hsm_sim.wire.key_server import (
     FACTOR,
     LABEL,
     a_column,
@@ -28,6 +27,7 @@ from tests.hsm_sim.wire.house import (
     in_thread,
     until,
 )
+from tests.hsm_sim.wire.serving import KeyServiceProcess
 
 VAULT = a_vault()
 LOCAL = KeyOperations(VAULT)

@@ -14,7 +14,7 @@ from hsm_sim.psam import SEQUENCES_RESERVED, Psam, make_psam
 from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.psams import PsamRoom
 from hsm_sim.wire.remote import RemotePsam
-from tests.hsm_sim.psams import (
+from tests.hsm_sim.psam.psams import (
     FURTHER,
     PROFILE,
     VAULT,
@@ -23,7 +23,7 @@ from tests.hsm_sim.psams import (
     initialise,
     sequence_of,
 )
-from tests.hsm_sim.serving import KeyServiceProcess
+from tests.hsm_sim.wire.serving import KeyServiceProcess
 
 
 @pytest.fixture(scope="module")

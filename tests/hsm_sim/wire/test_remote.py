@@ -25,19 +25,22 @@ from hsm_sim.wire.client import RemoteKeyService, cut_column
 from hsm_sim.wire.codec.frames import FRAME_BYTES_MAX, MessageError
 from hsm_sim.wire.events import EventKind
 from hsm_sim.wire.links.addresses import TlsAddress
-from tests.hsm_sim.serving import KeyServiceProcess, serving
-from tests.hsm_sim.wire.certificates import Authority
-from tests.hsm_sim.wire.house import (
+from tests.hsm_sim.wire.key_server import (
     DATA,
     FACTOR,
     LABEL,
+    RECORD_MAC,
     SIGNING,
     SM2_SIGNING,
     a_column,
     a_house,
+    a_mac_column,
     a_vault,
+    an_answer_column,
     card_ref,
 )
+from tests.hsm_sim.wire.links.certificates import Authority
+from tests.hsm_sim.wire.serving import KeyServiceProcess, serving
 
 VAULT = a_vault()
 LOCAL = KeyOperations(VAULT)
@@ -47,6 +50,7 @@ INTERNAL = card_ref(KeyUsage.INTERNAL_AUTHENTICATION)
 MAINTENANCE = card_ref(KeyUsage.FILE_MAINTENANCE)
 PURCHASE = card_ref(KeyUsage.PURCHASE)
 COLUMN = a_column(300)
+MACS, ANSWERS = a_mac_column(300), an_answer_column(300)
 
 
 @pytest.fixture(scope="module", params=["unix", "tls"])
@@ -108,6 +112,11 @@ CALLS: list[Callable[[KeyService], object]] = [
     lambda keys: keys.prove_tacs(LABEL, COLUMN),
     lambda keys: keys.prove_tacs(LABEL, TacColumn(b"", b"", b"", b"", 22, b"")),
     lambda keys: keys.prove_tacs("elsewhere", COLUMN),
+    lambda keys: keys.prove_record_macs(LABEL, MACS),
+    lambda keys: keys.prove_record_macs("elsewhere", MACS),
+    lambda keys: keys.prove_authentications(LABEL, ANSWERS),
+    lambda keys: keys.prove_authentications("elsewhere", ANSWERS),
+    lambda keys: keys.check_value(RECORD_MAC, FACTOR),
     lambda keys: keys.sign(SIGNING, b"a batch"),
     lambda keys: keys.sign(TAC, b"a batch"),
     lambda keys: keys.public_key(SIGNING),
@@ -168,6 +177,14 @@ def test_a_column_cut_into_requests_gives_the_same_answer(
     pieces = list(cut_column(column))
     assert len(pieces) == -(-len(column) // rows_max)
     assert remote.prove_tacs(LABEL, column) == LOCAL.prove_tacs(LABEL, column)
+    if rows_max > 1:
+        assert len(list(cut_column(MACS))) == -(-len(MACS) // rows_max)
+        proven = remote.prove_record_macs(LABEL, MACS)
+        assert proven == LOCAL.prove_record_macs(LABEL, MACS)
+        assert set(proven) == {0, 1, 3}
+        answered = remote.prove_authentications(LABEL, ANSWERS)
+        assert answered == LOCAL.prove_authentications(LABEL, ANSWERS)
+        assert set(answered) == {0, 1, 3}
 
 
 def test_a_request_proves_at_most_a_million_rows_in_half_a_message() -> None:

@@ -1,0 +1,192 @@
+"""`onecard bench tap`: one offline bus ride, beside a baseline from the same run.
+
+Decides the ride, the baseline and the figures. Leaves rides through readers to `readers.py`.
+"""
+
+import os
+import resource
+import tempfile
+import time
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from statistics import quantiles
+from typing import Annotated
+
+import typer
+
+from api.bench.readers import ReaderRides, ride_over_readers
+from api.composition import open_city_keys
+from api.output import (
+    JsonOption,
+    amount_table,
+    console,
+    print_json,
+    progress_bar,
+    refuse,
+)
+from api.settings import read_settings
+from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal, TapRole
+from api.simulation.virtual_city import VirtualCity
+from cardcore.schemes.catalogue import SCHEMES
+from settlement.city import create_city
+from terminals.link.connection import Peer, decode_trace
+from terminals.link.reader_faults import ReaderError
+from terminals.link.vpcd import VirtualReaderMissingError
+
+SCHEME = SCHEMES["demo"]
+
+_BUS, _KIOSK, _CARD = "000101000001", "000901000001", f"0310{SCHEME.city_code}000000000001"
+_LOAD_EVERY, _LOAD_FEN = 50, 10_000
+#: A tap is durable twice: the intent before DEBIT, the record after it.
+FSYNCS_PER_TAP = 2
+_PAGE = bytes(4096)
+
+
+def tap(
+    taps: Annotated[int, typer.Option(min=100, max=100_000, help="Bus taps to measure.")] = 1_000,
+    data: Annotated[
+        Path | None, typer.Option(help="Where to put the journal; a temporary folder by default.")
+    ] = None,
+    pcsc: Annotated[
+        bool, typer.Option("--pcsc", help="Through pcscd and virtual readers. 经读卡器。")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """One offline bus ride, journal on disk: in process beside the journal's bare fsync, or over
+    pcscd beside bare round trips of as many APDUs.
+    """
+    extra = {}
+    with tempfile.TemporaryDirectory(prefix="onecard-bench-", dir=data) as folder:
+        if pcsc:
+            measured = _ride_over_readers(Path(folder), taps)
+            ride_seconds, apdus = measured.rides, measured.apdus
+            baseline = sum(measured.round_trips)
+            bare = quantiles(measured.round_trips, n=100)
+            extra = {
+                "round_trip_p50_ms": round(bare[49] * 1000, 3),
+                "round_trip_p99_ms": round(bare[98] * 1000, 3),
+                "fsync_seconds": round(
+                    _fsync_seconds(Path(folder) / "fsync", taps * FSYNCS_PER_TAP), 3
+                ),
+            }
+        else:
+            ride_seconds, apdus = _ride(Path(folder), taps)
+            baseline = _fsync_seconds(Path(folder) / "fsync", taps * FSYNCS_PER_TAP)
+    cuts = quantiles(ride_seconds, n=100)
+    seconds = sum(ride_seconds)
+    document = {
+        "records": taps,
+        "seconds": round(seconds, 3),
+        "records_per_second": round(taps / seconds, 1),
+        "baseline_seconds": round(baseline, 3),
+        "ratio": round(seconds / baseline, 2),
+        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "p50_ms": round(cuts[49] * 1000, 3),
+        "p99_ms": round(cuts[98] * 1000, 3),
+        "apdus": apdus,
+        **extra,
+    }
+    if as_json:
+        print_json(document)
+        return
+    table = amount_table("One bus ride, card to journal 一次公交刷卡", "", "")
+    for name, value in document.items():
+        table.add_row(name, str(value))
+    console.print(table)
+    baseline_text = (
+        "as many bare APDU round trips, card and PSAM together"
+        if pcsc
+        else f"{FSYNCS_PER_TAP} fsyncs of one page a tap in the same folder"
+    )
+    console.print(f"baseline: {baseline_text}; ratio: taps to baseline.", style="dim")
+
+
+def _ride_over_readers(folder: Path, taps: int) -> ReaderRides:
+    try:
+        return ride_over_readers(folder, taps)
+    except (ReaderError, VirtualReaderMissingError) as error:
+        refuse(str(error))
+
+
+def _ride(folder: Path, taps: int) -> tuple[list[float], int]:
+    """Seconds of each bus tap, and how many APDUs the card saw in the last one."""
+    plan = _plan(taps)
+    keys = open_city_keys(read_settings(), plan.scheme)
+    seconds = []
+    with (
+        create_city(folder / "city", plan.scheme.name) as city,
+        VirtualCity(city, keys, plan) as world,
+        progress_bar("taps 刷卡", taps) as advance,
+    ):
+        world.prepare()
+        for planned in plan.taps:
+            started = time.perf_counter()
+            result = world.tap(planned)
+            elapsed = time.perf_counter() - started
+            assert result.outcome.done, result
+            if planned.role is TapRole.BUS:
+                seconds.append(elapsed)
+                advance()
+        assert result.record is not None
+        journal = world.journal(plan.taps[-1].participant)
+        trace = journal.trace(result.record.terminal, result.record.terminal_serial)
+        return seconds, sum(each.peer is Peer.CARD for each in decode_trace(trace))
+
+
+def _plan(taps: int) -> Plan:
+    """One passenger, one bus, and a load now and then."""
+    day = date(2026, 9, 1)
+    clock = datetime(2026, 9, 1, 6)  # noqa: DTZ001 - wall clock of the city
+    planned = []
+    for number in range(taps):
+        clock += timedelta(seconds=2)
+        if number % _LOAD_EVERY == 0:
+            planned.append(
+                PlannedTap(
+                    f"load {number}",
+                    _CARD,
+                    clock,
+                    TapRole.KIOSK,
+                    _KIOSK,
+                    901,
+                    _LOAD_FEN,
+                    _LOAD_FEN,
+                    day,
+                )
+            )
+        planned.append(
+            PlannedTap(
+                f"ride {number}",
+                _CARD,
+                clock,
+                TapRole.BUS,
+                _BUS,
+                101,
+                200,
+                180,
+                day,
+                line=1,
+                vehicle=1,
+            )
+        )
+    return Plan(
+        SCHEME,
+        f"bench {taps}",
+        (PlannedCard(_CARD, day),),
+        (PlannedTerminal(_BUS, 101, TapRole.BUS), PlannedTerminal(_KIOSK, 901, TapRole.KIOSK)),
+        {},
+        tuple(planned),
+    )
+
+
+def _fsync_seconds(path: Path, count: int) -> float:
+    """Seconds for so many appended pages, each forced to the disk."""
+    handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    try:
+        started = time.perf_counter()
+        for _ in range(count):
+            os.write(handle, _PAGE)
+            os.fsync(handle)
+        return time.perf_counter() - started
+    finally:
+        os.close(handle)

@@ -1,0 +1,87 @@
+"""Accounts (账户) of the ledger: a value with a grammar, written and read here and nowhere else.
+
+Decides which kinds of account there are, whose each is, and how one is written: `card_float`,
+`clearing/2018-09-01`, `operator/101`. Leaves what moves on them to `movements`. An account stands
+as text in postings and positions, because their hashes cover it; text that is no account is an
+error wherever it is read.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+
+class AccountKind(StrEnum):
+    """What an account holds. The order is that of the lines of an entry."""
+
+    CARD_FLOAT = "card_float"  # 卡内备付金: what is owed to all cards, a liability
+    CLEARING = "clearing"  # 清算过渡: of a day, between cards and participants; ends at zero
+    OPERATOR = "operator"  # 应付运营商: what is owed to an operator
+    LOAD_AGENT = "load_agent"  # 应收充值代理: what a load agent owes
+    SUSPENSE = "suspense"  # 可疑账: of a participant, held until somebody decides
+
+
+_OF_A_DAY = frozenset({AccountKind.CLEARING})
+_OF_A_PARTICIPANT = frozenset({AccountKind.OPERATOR, AccountKind.LOAD_AGENT, AccountKind.SUSPENSE})
+_ORDER = tuple(AccountKind)
+
+
+class AccountTextError(ValueError):
+    """The text is no account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account: its kind, and whose it is where there is one of a participant or of a day.
+
+    >>> Account(AccountKind.OPERATOR, participant=101).text
+    'operator/101'
+    >>> Account(AccountKind.CLEARING, day=date(2018, 9, 1)).text
+    'clearing/2018-09-01'
+    """
+
+    kind: AccountKind
+    participant: int | None = None
+    day: date | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.participant is not None) == (self.kind in _OF_A_PARTICIPANT), self
+        assert (self.day is not None) == (self.kind in _OF_A_DAY), self
+
+    @property
+    def text(self) -> str:
+        """As it stands in postings and under their hashes."""
+        owner = self.day if self.participant is None else self.participant
+        return self.kind.value if owner is None else f"{self.kind}/{owner}"
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Where its lines stand in an entry: by kind, then by participant."""
+        return _ORDER.index(self.kind), self.participant or 0
+
+
+#: What the city owes to its cards.
+CARD_FLOAT = Account(AccountKind.CARD_FLOAT)
+
+
+def parse_account(text: str) -> Account:
+    """The account that is written so.
+
+    >>> parse_account("suspense/201")
+    Account(kind=<AccountKind.SUSPENSE: 'suspense'>, participant=201, day=None)
+
+    Raises `AccountTextError` when no account is, or when it would be written otherwise.
+    """
+    name, _, owner = text.partition("/")
+    try:
+        kind = AccountKind(name)
+        account = Account(
+            kind,
+            int(owner) if kind in _OF_A_PARTICIPANT else None,
+            date.fromisoformat(owner) if kind in _OF_A_DAY else None,
+        )
+    except ValueError as error:
+        raise AccountTextError(f"{text!r} is no account") from error
+    if account.text != text:
+        raise AccountTextError(f"{text!r} is no account; {account.text!r} is one")
+    return account

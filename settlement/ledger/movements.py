@@ -1,0 +1,112 @@
+"""What a decision moves, from which account to which: the one place that says so.
+
+Decides it for one record and for records that ended alike, and sums movements up by account.
+Leaves the decision to reconciliation, how an accepted debit is shared out to `settlement.sectors`,
+and posting to `entries`. The float, both sides of a day and the history of a record follow from
+here, so they cannot say different things; `settlement.verification.records` says it once more on
+purpose, to check.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from settlement.dispositions import Disposition, Reason
+from settlement.ledger.accounts import CARD_FLOAT, Account, AccountKind
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """Money that leaves one account for another. The source is debited (借) and the destination
+    credited (贷): cards are owed less and an operator more, or a load agent owes more and cards are
+    owed more.
+    """
+
+    source: Account
+    destination: Account
+    amount_fen: int
+
+    def __post_init__(self) -> None:
+        assert self.amount_fen > 0, self
+
+    @property
+    def taken_back(self) -> "Movement":
+        """The same money on its way back."""
+        return Movement(self.destination, self.source, self.amount_fen)
+
+
+@dataclass(frozen=True, slots=True)
+class Gross:
+    """What moved on an account, each side for itself; neither is ever negative."""
+
+    debit_fen: int = 0
+    credit_fen: int = 0
+
+    @property
+    def net_fen(self) -> int:
+        """Debits positive."""
+        return self.debit_fen - self.credit_fen
+
+
+#: Gross debit and credit by account.
+Sums: TypeAlias = Mapping[Account, Gross]
+
+
+def decide_movements(
+    reason: Reason,
+    *,
+    is_load: bool,
+    is_chained: bool,
+    operator: int,
+    amount_fen: int,
+    shares_fen: Mapping[int, int],
+) -> tuple[Movement, ...]:
+    """What records with that reason move. `shares_fen` says by participant who is paid an accepted
+    debit.
+
+    A suspended debit is held: the card has paid it. A suspended load is held only when it is proven
+    and in its card's chain: the card shows it. Another may never have happened (ADR 0007).
+    """
+    disposition = reason.disposition
+    if disposition is Disposition.ACCEPTED:
+        if is_load:
+            moves = [(Account(AccountKind.LOAD_AGENT, operator), CARD_FLOAT, amount_fen)]
+        else:
+            assert sum(shares_fen.values()) == amount_fen, (operator, amount_fen, shares_fen)  # I5
+            moves = [
+                (CARD_FLOAT, Account(AccountKind.OPERATOR, payee), share_fen)
+                for payee, share_fen in shares_fen.items()
+            ]
+    elif disposition is Disposition.SUSPENDED and (is_chained or not is_load):
+        held = Account(AccountKind.SUSPENSE, operator)
+        moves = [(held, CARD_FLOAT, amount_fen) if is_load else (CARD_FLOAT, held, amount_fen)]
+    else:
+        moves = []
+    return tuple(Movement(*each) for each in moves if each[-1])
+
+
+def sum_up(movements: Iterable[Movement]) -> dict[Account, Gross]:
+    """Gross debit and credit of every account that the movements touch."""
+    debits_fen: dict[Account, int] = {}
+    credits_fen: dict[Account, int] = {}
+    for each in movements:
+        debits_fen[each.source] = debits_fen.get(each.source, 0) + each.amount_fen
+        credits_fen[each.destination] = credits_fen.get(each.destination, 0) + each.amount_fen
+    return {
+        account: Gross(debits_fen.get(account, 0), credits_fen.get(account, 0))
+        for account in debits_fen | credits_fen
+    }
+
+
+def cards_side(sums: Sums) -> dict[Account, Gross]:
+    """The accounts that are the cards'."""
+    return {account: gross for account, gross in sums.items() if account.participant is None}
+
+
+def participants_side(sums: Sums) -> dict[int, dict[Account, Gross]]:
+    """The accounts that are a participant's, by its code, in order."""
+    found: dict[int, dict[Account, Gross]] = {}
+    for account, gross in sums.items():
+        if account.participant is not None:
+            found.setdefault(account.participant, {})[account] = gross
+    return {code: found[code] for code in sorted(found)}

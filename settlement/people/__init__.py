@@ -1,0 +1,1 @@
+"""Who acts in the office: people, and the systems that act by themselves."""

@@ -1,0 +1,80 @@
+"""Who does what, when and why: the four things that stand with every act of the office.
+
+Decides how somebody is named in rows and sealed documents. Leaves who may do what, and who proves
+to be whom, to whoever lets people in: a name here is what was said, not what was proven.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from settlement.errors import SettlementError
+
+NAME_LENGTH_MAX = 64
+WHY_LENGTH_MAX = 500
+
+
+class ActorError(SettlementError):
+    """Nobody can be named so, or no reason reads so; the message says what is wrong with it."""
+
+
+class ActorKind(StrEnum):
+    """What kind of actor a name stands for."""
+
+    PERSON = "person"  # 人员
+    SYSTEM = "system"  # 系统: acts by itself, on what it was sent
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Actor:
+    """Somebody who acts. Raises `ActorError` for a name that is empty or cannot be read."""
+
+    name: str
+    kind: ActorKind = ActorKind.PERSON
+
+    def __post_init__(self) -> None:
+        _check("a name", self.name, NAME_LENGTH_MAX)
+        if not self.name:
+            raise ActorError("a name is needed: who acts?")
+
+    @property
+    def code(self) -> str:
+        """How rows and sealed documents name the actor.
+
+        >>> Actor("李雷").code
+        'person:李雷'
+        """
+        return f"{self.kind}:{self.name}"
+
+    @classmethod
+    def from_code(cls, code: str) -> Self:
+        """The actor a row names. `ActorError` for a code that names none.
+
+        >>> Actor.from_code("system:intake").kind.name
+        'SYSTEM'
+        """
+        kind, colon, name = code.partition(":")
+        if not colon or kind not in set(ActorKind):
+            raise ActorError(f"{code!r} names nobody")
+        return cls(name, ActorKind(kind))
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """An act: by whom, at which moment (with its zone), why in a sentence."""
+
+    by: Actor
+    at: datetime
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        assert self.at.tzinfo is not None, self.at
+        _check("a reason", self.why, WHY_LENGTH_MAX)
+
+
+def _check(what: str, text: str, length_max: int) -> None:
+    if len(text) > length_max:
+        raise ActorError(f"{what} has at most {length_max} characters, not {len(text)}")
+    if not text.isprintable() or text != text.strip():
+        raise ActorError(f"{what} is one line without spaces around it: {text!r}")

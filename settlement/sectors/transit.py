@@ -1,0 +1,16 @@
+"""Transport (公交地铁): the scheme's tariff explains a fare, and whoever carried gets all of it."""
+
+from cardcore.records.record import Sector
+from cardcore.text import Text
+from settlement.sectors.fares import judge_fare
+from settlement.sectors.rules import SectorRule, whole
+
+SECTOR_RULES = (
+    SectorRule(
+        number=Sector.TRANSIT,
+        name="transit",
+        title=Text("公交地铁", "transport"),
+        explain=judge_fare,
+        share=whole,
+    ),
+)

@@ -1,0 +1,244 @@
+"""The command line: exit codes, one JSON object, bad input that changes nothing."""
+
+import fcntl
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from api.cli import app
+
+RUNNER = CliRunner()
+HEADER = (
+    "card_no,deal_date,deal_type,deal_money,deal_value,equ_no,company_name,station,car_no,"
+    "conn_mark,close_date\n"
+)
+BUS_ROW = (
+    "FHEFIHBJC,2018-09-01 09:33:50,巴士,160,200,231017343,巴士集团,M506,01620D,0,"
+    "2018-09-01 00:00:00\n"
+)
+
+
+def run(*arguments: str | Path, exit_code: int = 0) -> str:
+    result = RUNNER.invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == exit_code, result.output
+    return result.stdout if exit_code == 0 else result.output
+
+
+def run_json(*arguments: str | Path, exit_code: int = 0) -> dict[str, Any]:
+    result = RUNNER.invoke(app, [*(str(argument) for argument in arguments), "--json"])
+    assert result.exit_code == exit_code, result.output
+    document = json.loads(result.stdout)
+    assert isinstance(document, dict)
+    return document
+
+
+@pytest.fixture(scope="module")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("demo") / "city"
+    run("demo", "--cards", "40", "--days", "2", "--headless", "--workers", "1", "--data", folder)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def outbox(folder: Path) -> list[Path]:
+    return sorted((folder / "outbox").rglob("*.ocb"))
+
+
+def copy_of_registry(source: Path, target: Path) -> None:
+    registry = target.with_suffix(".registry")
+    run("city", "export", registry, "--data", source)
+    run("city", "init", "--scheme", "demo", "--registry", registry, "--data", target)
+
+
+def test_the_same_seed_is_the_same_city(demo_folder: Path, tmp_path: Path) -> None:
+    arguments = ("demo", "--cards", "40", "--days", "2", "--workers", "1")
+    again = run_json(*arguments, "--data", demo_folder)
+    other = run_json(*arguments, "--data", tmp_path / "other")
+    assert again["output_hash"] == other["output_hash"]
+    assert again["float_fen"] == again["card_balance_fen"] > 0
+    assert again["records"] == sum(
+        again[name] for name in ("accepted", "duplicates", "suspended", "rejected")
+    )
+
+
+def test_a_close_says_who_closed_and_takes_the_name_from_the_environment(
+    demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_of_registry(demo_folder, tmp_path / "city")
+    run("files", "add", *outbox(demo_folder), "--data", tmp_path / "city")
+    refused = run("close", "--data", tmp_path / "city", "--by", "two\nlines", exit_code=2)
+    assert "经办人" in refused
+    monkeypatch.setenv("ONECARD_BY", "韩梅梅")
+    closed = run_json("close", "--data", tmp_path / "city")
+    assert closed["closed_by"] == "person:韩梅梅"
+
+
+def test_another_plan_is_refused_in_a_folder_that_holds_one(demo_folder: Path) -> None:
+    message = run("demo", "--cards", "41", "--data", demo_folder, exit_code=1)
+    assert "another virtual city" in message.replace("\n", " ")
+
+
+def test_a_second_city_with_the_default_folder_gets_one_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = run_json("demo", "--cards", "3", "--days", "1", "--workers", "1")
+    second = run_json("demo", "--cards", "4", "--days", "1", "--workers", "1")
+    assert first["data"] == "onecard-data"
+    assert Path(second["data"]).parent == Path("onecard-data")
+
+
+@pytest.mark.parametrize("workers", ["1", "2", "4"])
+def test_files_in_another_order_and_twice_with_any_workers_give_the_same_bytes(
+    demo_folder: Path, tmp_path: Path, workers: str
+) -> None:
+    expected = run_json("clear", "--business-day", "2026-09-02", "--data", demo_folder)
+    city = tmp_path / "other"
+    copy_of_registry(demo_folder, city)
+    first_day = [path for path in outbox(demo_folder) if path.stem.endswith("00000001")]
+    second_day = [path for path in outbox(demo_folder) if path not in first_day]
+    assert first_day
+    assert second_day
+    for day, files in (("2026-09-01", first_day), ("2026-09-02", second_day)):
+        run_json("files", "add", *reversed(files), "--data", city)
+        again = run_json("files", "add", *files, "--data", city)
+        assert {each["answer"] for each in again["files"]} == {"already_received"}
+        run_json("clear", "--business-day", day, "--workers", workers, "--data", city)
+        run("close", "--business-day", day, "--workers", workers, "--data", city)
+    result = run_json("clear", "--business-day", "2026-09-02", "--data", city)
+    assert result["output_hash"] == expected["output_hash"]
+    assert all(run_json("verify", "--data", city)["invariants"].values())
+
+
+def test_two_drives_of_one_folder_are_told_apart(demo_folder: Path) -> None:
+    lock = demo_folder / "world" / "driving.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        arguments = ("--cards", "40", "--days", "2", "--data", demo_folder)
+        assert "another process is at work" in run("demo", *arguments, exit_code=1)
+
+
+def test_a_damaged_settings_file_is_not_taken_for_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "city.json").write_text("{", encoding="utf-8")
+    message = run("verify", "--data", tmp_path, exit_code=1)
+    assert "city.json" in message
+    assert "onecard demo" not in message
+
+
+def test_a_changed_participant_is_found_by_verify(demo_folder: Path, tmp_path: Path) -> None:
+    city = tmp_path / "city"
+    shutil.copytree(demo_folder, city)
+    with closing(sqlite3.connect(city / "control.sqlite")) as database:
+        database.execute("UPDATE participants SET role = 2 WHERE code = 501")
+        database.commit()
+    findings = run_json("verify", "--data", city, exit_code=1)["findings"]
+    assert any("501" in each["text"] for each in findings)
+
+
+def test_a_damaged_file_gets_a_named_answer_and_exit_1(demo_folder: Path, tmp_path: Path) -> None:
+    city = tmp_path / "other"
+    copy_of_registry(demo_folder, city)
+    good = outbox(demo_folder)[0]
+    data = bytearray(good.read_bytes())
+    data[100] ^= 1
+    bad = tmp_path / "bad.ocb"
+    bad.write_bytes(data)
+    answer = run_json("files", "add", bad, "--data", city, exit_code=1)["files"][0]
+    assert answer["answer"] == "altered"
+    assert run_json("files", "list", "--data", city)["files"] == []
+    assert run_json("files", "add", good, "--data", city)["files"][0]["answer"] == "accepted"
+
+
+def test_one_changed_byte_of_a_raw_file_is_found_by_verify(
+    demo_folder: Path, tmp_path: Path
+) -> None:
+    city = tmp_path / "city"
+    shutil.copytree(demo_folder, city)
+    assert all(run_json("verify", "--data", city)["invariants"].values())
+    raw = min((city / "raw").rglob("*.ocb"))
+    data = bytearray(raw.read_bytes())
+    data[300] ^= 0x40
+    raw.write_bytes(data)
+    result = run_json("verify", "--data", city, exit_code=1)
+    assert not all(result["invariants"].values())
+    assert any(raw.stem[:12] in each["where"] for each in result["findings"])
+
+
+def test_a_torn_tap_is_explained_from_its_apdus_to_the_position(demo_folder: Path) -> None:
+    suggested = run("demo", "--cards", "40", "--days", "2", "--data", demo_folder)
+    record = suggested.split("explain ")[1].split()[0]
+    text = run("explain", record, "--data", demo_folder)
+    for word in ("SELECT", "GET TRANSACTION PROVE", "TAC", "sealed", "operator/"):
+        assert word in text
+    run("explain", "000000000000-00000001", "--data", demo_folder, exit_code=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("replay", "nowhere.csv"), "no such file"),
+        (("files", "add", "nowhere.ocb"), "no such file"),
+        (("clear", "--business-day", "yesterday"), "is not a date"),
+        (("verify",), "no city here"),
+        (("clear",), "no city here"),
+    ],
+)
+def test_usage_errors_end_with_2_and_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], word: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert word in run(*arguments, exit_code=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "row", [BUS_ROW.replace("巴士集团", "火星公交"), BUS_ROW.replace(",160,", ",1 60,")]
+)
+def test_a_wrong_tap_file_ends_with_2_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    taps = tmp_path / "taps.csv"
+    taps.write_text(HEADER + BUS_ROW + row, encoding="utf-8")
+    assert "line 3, column" in run("replay", taps, exit_code=2)
+    assert list(tmp_path.iterdir()) == [taps]
+
+
+def test_nothing_ready_is_a_refusal_not_a_fault(tmp_path: Path) -> None:
+    run("city", "init", "--data", tmp_path / "city")
+    assert "NOTHING_READY" in run("close", "--data", tmp_path / "city", exit_code=1)
+
+
+def test_production_refuses_public_test_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONECARD_ENVIRONMENT", "production")
+    result = RUNNER.invoke(app, ["doctor"])
+    assert "production refuses" in str(result.exception)
+
+
+def test_bench_tap_names_its_baseline() -> None:
+    document = run_json("bench", "tap", "--taps", "100")
+    assert document["apdus"] == 6
+    assert 0 < document["p50_ms"] <= document["p99_ms"]
+    assert document["ratio"] > 0
+
+
+def test_doctor_names_what_it_examined(tmp_path: Path) -> None:
+    checks = run_json("doctor", "--data", tmp_path / "none")["checks"]
+    assert {"Python", "SQLite", "duckdb"} <= {each["what"] for each in checks}
+    assert all(each["good"] for each in checks)
+
+
+def test_bench_personalise_says_what_part_of_it_is_cryptography() -> None:
+    document = run_json("bench", "personalise", "--cards", "2", "--product", "anonymous")
+    assert document["commands"] > 2
+    assert document["ratio"] > 1
+    run("bench", "personalise", "--product", "gold", exit_code=2)

@@ -1,0 +1,161 @@
+"""A scheme's file is refused with the line of its fault, and lines are found in any TOML."""
+
+import tomllib
+from collections.abc import Iterator
+from importlib import resources
+
+import pytest
+
+from cardcore.records.record import Concession, RecordKind
+from cardcore.schemes import FareClass
+from cardcore.schemes.catalogue import SCHEMES
+from cardcore.schemes.lines import Way, entry_lines
+from cardcore.schemes.reading import SchemeError, read_scheme
+
+DEMO = resources.files("cardcore.schemes").joinpath("demo.toml").read_text("utf-8")
+SHENZHEN = resources.files("cardcore.schemes").joinpath("shenzhen.toml").read_text("utf-8")
+
+# what is written | instead of what | the fault, at the line where the first words stand
+FAULTS = [
+    ('cutover_hour = "2"', "cutover_hour = 2", "a whole number is needed"),
+    ("cutover_hour = true", "cutover_hour = 2", "a whole number is needed"),
+    ("cutover_hour = 24", "cutover_hour = 2", "24 is not from 0 to 23"),
+    ('name = "Demo"', 'name = "demo"', "is not of the form"),
+    ('issuer = "0215"\ncity', 'issuer = "02153310FFFFFFFF"\ncity', "is not of the form"),
+    ("colour = 1\ncity_code", "city_code", "colour: is unknown"),
+    ("[tariff]\n", "[tariff]\nversion = 1\n", "version is missing"),
+    ('marked = ["adult_transfer", "grown"', 'marked = ["adult_transfer", "adult"', "none of"),
+    ('unmarked = ["adult", "adult"', 'unmarked = ["adult", "half"', "stands twice"),
+    ('unmarked = ["adult", "free"', 'unmarked = ["adult", "half", "free"', "half is missing"),
+    ('rides = ["bus", "tram"]', 'rides = ["bus"]', "'tram' is none of bus, metro"),
+    ('rides = ["metro", "bus"]', 'rides = ["metro"]', "bus adult has another price"),
+    ("bands = []", "bands = [{ percent = 90 }]", "at least one is needed"),
+    ("bands = [{ percent = 101 }]", "bands = [{ percent = 90 }]", "101 is not from 0 to 100"),
+    ("bands = [{ to_fen = 9, percent = 90 }]", "bands = [{ percent = 90 }]", "a hole is above"),
+    ("bands = [{ percent = 1 }, { percent = 2 }]", "bands = [{ percent = 90 }]", "to_fen is miss"),
+    ("code = 101 # again", "code = 201", "101 is taken by line"),
+    ('name = "示例公交" # 2', 'name = "示例地铁"', "示例公交 is taken by line"),
+    ("senders = [101, 101]", "senders = [101]", "taken"),
+    ('kind = "bank"\nsector = "transit"\nsenders = [101]',
+     'kind = "operator"\nsector = "transit"\nsenders = [101]', "'bank' is none of operator"),
+    ('application = "tram"', 'application = "transit"', "'tram' is none of transit"),
+    ('prefix = "031x"', 'prefix = "03103310"', "is not of the form"),
+    ('[purses]\nbus = ["library"]\n[tariff]', "[tariff]", "'library' is none of transit"),
+    ("[tariff]\n[tariff]", "[tariff]", "is no TOML"),
+]  # fmt: skip
+
+
+def fault_of(text: str) -> SchemeError:
+    with pytest.raises(SchemeError) as raised:
+        read_scheme(text.encode(), "city.toml")
+    return raised.value
+
+
+@pytest.mark.parametrize(("written", "instead", "fault"), FAULTS)
+def test_a_fault_is_named_with_its_line(written: str, instead: str, fault: str) -> None:
+    assert instead in DEMO
+    text = DEMO.replace(instead, written, 1)
+    error = fault_of(text)
+    first = 1 + text[: text.index(written)].count("\n")
+    within = range(first, first + written.count("\n") + 1)
+    assert fault in error.fault.en
+    assert error.line in within
+    assert str(error).startswith(f"city.toml:{error.line}: ")
+
+
+def test_bands_that_overlap_are_named_by_their_own_line() -> None:
+    text = SHENZHEN.replace("{ to_fen = 600,", "{ to_fen = 300,")
+    error = fault_of(text)
+    assert text.splitlines()[error.line - 1].strip() == "{ to_fen = 300, percent = 75 },"
+    assert "overlaps the band to 300" in error.fault.en
+
+
+def test_a_ride_without_a_price_is_a_hole() -> None:
+    text = DEMO.replace('rides = ["bus", "metro"]\nconcessions = ["half"]',
+                        'rides = ["bus"]\nconcessions = ["half"]')  # fmt: skip
+    error = fault_of(text)
+    assert "no price for metro half" in error.fault.en
+    assert text.splitlines()[error.line - 1] == "[[price]]"
+
+
+def test_prefixes_of_one_application_do_not_contain_each_other() -> None:
+    more = '\n[[card_numbers]]\napplication = "{}"\nprefix = "0310"\nissuer = "02153310FFFFFFFF"\n'
+    error = fault_of(DEMO + more.format("transit"))
+    assert (error.line, error.fault.en) == (DEMO.count("\n") + 4, "prefix: overlaps 03103310")
+    assert len(read_scheme((DEMO + more.format("purse")).encode(), "x").card_numbers) == 2
+
+
+def test_what_is_no_text_is_named_with_its_line() -> None:
+    with pytest.raises(SchemeError) as raised:
+        read_scheme(b"name = 'x'\nissuer = '\xff'", "x")
+    assert raised.value.line == 2
+    assert "UTF-8" in raised.value.fault.en
+
+
+def test_what_an_editor_puts_in_front_and_at_line_ends_is_no_fault() -> None:
+    written = b"\xef\xbb\xbf" + DEMO.replace("\n", "\r\n").encode()
+    assert read_scheme(written, "x") == SCHEMES["demo"]
+
+
+def test_a_purse_is_taken_by_the_roles_that_name_it() -> None:
+    text = DEMO.replace("[tariff]", '[purses]\nshop = ["purse", "transit"]\n[tariff]')
+    assert read_scheme(text.encode(), "x").purses == {"shop": ("purse", "transit")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "tariff_fen", "concession", "transfer", "fare_fen"),
+    [
+        (RecordKind.PURCHASE, 200, Concession.ADULT, 0, 180),
+        (RecordKind.EXIT, 500, Concession.HALF, 0, 250),
+        (RecordKind.EXIT, 500, Concession.ADULT, 0, 475),
+        (RecordKind.PURCHASE, 201, Concession.ADULT, 1, 80),
+        (RecordKind.PURCHASE, 100, Concession.ADULT, 1, 0),
+        (RecordKind.PURCHASE, 333, Concession.FREE, 0, 0),
+        (RecordKind.ENTRY, 333, Concession.FULL, 0, 0),
+    ],
+)
+def test_the_demonstration_tariff(
+    kind: RecordKind, tariff_fen: int, concession: Concession, transfer: int, fare_fen: int
+) -> None:
+    fare_class = FareClass(concession, transfer=bool(transfer))
+    assert SCHEMES["demo"].fare_fen(kind, tariff_fen, fare_class) == fare_fen
+
+
+def ways(value: object, way: Way = ()) -> Iterator[Way]:
+    yield way
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from ways(inner, (*way, key))
+    if isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from ways(inner, (*way, number))
+
+
+ODD = '''
+"a b".c = 1 # "x
+[t . 'u']
+s = """
+[not.a.header]
+k = 2\\""""
+l = \'\'\'it's
+\'\'\'
+d = 1979-05-27T07:32:00Z
+n = [[1, 2], ["]", '#',], # ]
+  { x = { y = [ { z = 1 } ] } },
+]
+[[t.u.v]]
+[[t.u.v.w]]
+q = {}
+[[t.u.v.w]]
+[t.u.v.r]
+e = 0x1F
+'''
+
+
+@pytest.mark.parametrize("text", [DEMO, SHENZHEN, ODD], ids=["demo", "shenzhen", "odd"])
+def test_every_entry_of_a_text_has_its_line(text: str) -> None:
+    found, lines = entry_lines(text), text.splitlines()
+    assert set(found) >= set(ways(tomllib.loads(text)))
+    for way, number in found.items():
+        if way and isinstance(way[-1], str):
+            assert way[-1] in lines[number - 1]

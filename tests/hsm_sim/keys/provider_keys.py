@@ -1,0 +1,77 @@
+"""The keys that every provider is tested with: each usage, suite, state and version once."""
+
+from datetime import date
+
+from cardcore.issuing.products import key_refs, shipped
+from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
+from hsm_sim.keys.published_keys import card_key_refs
+from hsm_sim.keys.vault import CHANNEL_USAGES
+from tests.hsm_sim.keys.providers import Given, Keys
+
+CITY, VECTOR, LIFE, PRODUCTS = "city", "vector", "life", "demo"
+#: Labels of a scheme's masters, and of a city where one of them stands among its own.
+SCHEME, MIXED = "scheme", "mixed"
+#: Version of the city's keys to their suite.
+SUITE_OF = {1: Algorithm.PBOC_3DES, 2: Algorithm.PBOC_3DES, 4: Algorithm.SM4, 5: Algorithm.AES}
+VECTOR_MASTER = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
+CARD = bytes.fromhex("0487123456789012")
+#: Under a master of the scheme: the card's factor, then the issuer's.
+ISSUER = bytes.fromhex("02215840FFFFFFFF")
+CARD_OF_ISSUER = CARD + ISSUER
+SESSION, CONTEXT = bytes.fromhex("1122334400050001"), bytes(range(16))
+#: Versions of the label LIFE, and the state each is in.
+LIVES = {
+    1: Given(state=KeyState.PREPARED),
+    2: Given(state=KeyState.ACTIVE, valid_from=date(2001, 1, 1)),
+    3: Given(state=KeyState.RETIRING),
+    4: Given(state=KeyState.DESTROYED),
+    5: Given(valid_from=date(2999, 1, 1)),
+    6: Given(valid_to=date(2001, 1, 1)),
+}
+STATE_OF = {
+    **{version: life.state for version, life in LIVES.items()},
+    5: KeyState.PREPARED,
+    6: KeyState.RETIRING,
+}
+
+
+def suite_of(usage: KeyUsage, version: int) -> Algorithm | None:
+    return None if usage in CHANNEL_USAGES else SUITE_OF[version]
+
+
+def every_key() -> Keys:
+    keys = {
+        ref: Given(algorithm=suite_of(ref.usage, version))
+        for version in SUITE_OF
+        for ref in card_key_refs(CITY, version)
+    }
+    keys |= {
+        KeyRef(KeyUsage.RECORD_MAC, CITY, version): Given(algorithm=algorithm)
+        for version, algorithm in SUITE_OF.items()
+    }
+    keys |= {ref: Given() for ref in key_refs(shipped("citizen"), PRODUCTS)}
+    keys |= {
+        KeyRef(KeyUsage.FILE_SIGNING, CITY, 1): Given(),
+        KeyRef(KeyUsage.FILE_SIGNING, CITY, 4): Given(algorithm=Algorithm.SM2),
+        KeyRef(KeyUsage.DATA_ENCRYPTION, CITY, 1): Given(),
+        KeyRef(KeyUsage.DATA_ENCRYPTION, CITY, 4): Given(algorithm=Algorithm.SM4),
+        KeyRef(KeyUsage.TRANSPORT, CITY, 1): Given(),
+        KeyRef(KeyUsage.PURCHASE, VECTOR, 1): Given(
+            VECTOR_MASTER, parent=KeyRef(KeyUsage.PURCHASE, CITY, 1)
+        ),
+        KeyRef(KeyUsage.PURCHASE, VECTOR, 2): Given(VECTOR_MASTER, levels=2),
+        KeyRef(KeyUsage.PURCHASE, VECTOR, 3): Given(VECTOR_MASTER, levels=3),
+        KeyRef(KeyUsage.TAC, MIXED, 1): Given(),
+        KeyRef(KeyUsage.TAC, MIXED, 2): Given(levels=2),
+    }
+    keys |= {
+        ref: Given(algorithm=suite_of(ref.usage, version), levels=2)
+        for version in (1, 4, 5)
+        for ref in card_key_refs(SCHEME, version)
+    }
+    return keys | {
+        KeyRef(usage, LIFE, version): life for usage in KeyUsage for version, life in LIVES.items()
+    }
+
+
+KEYS = every_key()

@@ -1,0 +1,174 @@
+"""What a decision moves is said once: record by record, summed up, posted and told, it agrees."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cardcore.records.record import TransactionRecord
+from settlement.clearing.tally import BucketResult, Tally
+from settlement.clearing.totals import clear
+from settlement.dispositions import Disposition, Note, Reason
+from settlement.ledger.accounts import CARD_FLOAT, AccountKind, parse_account
+from settlement.ledger.entries import ChainEnd, Entry, EntryKind, post_day
+from settlement.ledger.movements import decide_movements
+from settlement.reports.wording import Decision, record_postings
+from tests.settlement.reconciliation.run_inputs import debit, load
+
+DAY = date(2018, 9, 1)
+
+# reason               moves  chained | source          destination
+SCENARIOS = """
+NONE                   debit  yes     | card_float      operator/101
+NONE                   load   yes     | load_agent/101  card_float
+NONE                   debit  no      | card_float      operator/101
+NONE                   load   no      | load_agent/101  card_float
+HOTLISTED              debit  yes     | card_float      suspense/101
+KEY_VERSION_UNKNOWN    debit  no      | card_float      suspense/101
+TERMINAL_UNKNOWN       load   yes     | suspense/101    card_float
+KEY_VERSION_UNKNOWN    load   no      | -               -
+DUPLICATE              debit  no      | -               -
+TAC_WRONG              debit  no      | -               -
+FORMAT_WRONG           load   no      | -               -
+"""
+
+
+@pytest.mark.parametrize("line", SCENARIOS.strip().splitlines())
+def test_what_each_decision_moves(line: str) -> None:
+    reason, moves, chained, _, source, destination = line.split()
+    found = decide_movements(
+        Reason[reason],
+        is_load=moves == "load",
+        is_chained=chained == "yes",
+        operator=101,
+        amount_fen=160,
+        shares_fen={101: 160},
+    )
+    expected = [] if source == "-" else [(source, destination, 160)]
+    assert [(m.source.text, m.destination.text, m.amount_fen) for m in found] == expected
+
+
+def test_shares_that_do_not_sum_to_the_charge_are_a_fault() -> None:
+    with pytest.raises(AssertionError):
+        decide_movements(
+            Reason.NONE,
+            is_load=False,
+            is_chained=True,
+            operator=101,
+            amount_fen=160,
+            shares_fen={101: 100, 7: 59},
+        )
+
+
+@dataclass(frozen=True)
+class Case:
+    """A record, where its card is, and what was decided of it, perhaps a second time."""
+
+    record: TransactionRecord
+    bucket: int
+    before: Decision | None
+    now: Decision
+
+
+def decision(reason: Reason, *, chained: bool, late: bool) -> Decision:
+    return Decision(reason.disposition, reason, Note(0), late, 0, chained)
+
+
+HELD = [reason for reason in Reason if reason.disposition is Disposition.SUSPENDED]
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    make = draw(st.sampled_from([debit, load]))
+    operator = draw(st.sampled_from([101, 201, 900]))
+    amount_fen = draw(st.integers(0, 500))
+    record = replace(make(), operator=operator, amount_fen=amount_fen)
+    booleans = st.booleans()
+    before = None
+    if draw(booleans):
+        held = draw(st.sampled_from(HELD))
+        before = decision(held, chained=draw(booleans), late=draw(booleans))
+    now = decision(draw(st.sampled_from(Reason)), chained=draw(booleans), late=draw(booleans))
+    return Case(record, draw(st.integers(0, 2)), before, now)
+
+
+def tallies(decided: Sequence[tuple[TransactionRecord, Decision, int]]) -> tuple[Tally, ...]:
+    """As SQL groups them; the sign is -1 for what is taken back."""
+    rows: dict[tuple[object, ...], Tally] = {}
+    for record, each, sign in decided:
+        one = Tally(
+            each.disposition, each.reason, record.operator, record.is_load, each.fare_class,
+            each.notes, each.chained, each.late, sign, sign * record.amount_fen, 0,
+        )  # fmt: skip
+        key = (*astuple(one)[:8], sign)
+        if key in rows:
+            old = rows[key]
+            records, amount_fen = old.records + sign, old.amount_fen + one.amount_fen
+            one = replace(old, records=records, amount_fen=amount_fen)
+        rows[key] = one
+    return tuple(rows.values())
+
+
+def post(found: Sequence[Case]) -> tuple[Entry, ...]:
+    results = []
+    for bucket in range(3):
+        mine = [each for each in found if each.bucket == bucket]
+        rows = tallies(
+            [(each.record, each.now, 1) for each in mine]
+            + [(each.record, each.before, -1) for each in mine if each.before is not None]
+        )
+        moved_fen = sum(row.float_fen for row in rows)
+        results.append(BucketResult(bucket, (), rows, 1, moved_fen, 0, 0, 0))
+    clearing = clear(results)
+    assert clearing.totals.net_sum_fen == 0
+    return post_day(DAY, clearing.buckets, clearing.participants, ChainEnd())
+
+
+@given(st.lists(cases(), max_size=12))
+def test_the_entries_of_a_day_are_the_sum_of_what_is_told_of_its_records(found: list[Case]) -> None:
+    told: Counter[tuple[EntryKind, int, str]] = Counter()
+    for each in found:
+        for account, amount_fen in record_postings(each.record, each.before, each.now).items():
+            if account.participant is None:
+                told[EntryKind.COLLECT, each.bucket, account.text] += amount_fen
+            else:
+                told[EntryKind.DISTRIBUTE, account.participant, account.text] += amount_fen
+    posted: Counter[tuple[EntryKind, int, str]] = Counter()
+    for entry in post(found):
+        owner = entry.bucket if entry.kind is EntryKind.COLLECT else entry.participant
+        assert owner is not None
+        for posting in entry.postings:
+            if parse_account(posting.account).kind is not AccountKind.CLEARING:
+                posted[entry.kind, owner, posting.account] += posting.amount_fen
+    assert {key: fen for key, fen in posted.items() if fen} == {
+        key: fen for key, fen in told.items() if fen
+    }
+
+
+@given(st.lists(cases(), max_size=12))
+def test_what_is_taken_back_as_it_was_decided_leaves_only_gross_figures(found: list[Case]) -> None:
+    undone = [replace(each, before=each.now) for each in found]
+    assert all(not record_postings(each.record, each.before, each.now) for each in undone)
+    for entry in post(undone):
+        for account in {posting.account for posting in entry.postings}:
+            lines = [each.amount_fen for each in entry.postings if each.account == account]
+            assert sorted(lines) == [-max(lines), max(lines)]
+
+
+@given(st.lists(cases(), max_size=12))
+def test_the_float_is_what_its_account_says(found: list[Case]) -> None:
+    posted_fen = sum(
+        posting.amount_fen
+        for entry in post(found)
+        for posting in entry.postings
+        if posting.account == CARD_FLOAT.text
+    )
+    told_fen = 0
+    for each in found:
+        money = record_postings(each.record, each.before, each.now)
+        told_fen += money.get(CARD_FLOAT, 0)
+    assert posted_fen == told_fen
