@@ -18,9 +18,10 @@ from api.settings import (
     Settings,
     SettingsRefusedError,
 )
+from cardcore.applets.catalogue import application_named
 from cardcore.errors import KeyStateError
 from cardcore.issuing.products import SHIPPED, key_refs, shipped
-from cardcore.key_labels import maintenance_label, sender_label
+from cardcore.key_labels import application_label, maintenance_label, sender_label
 from cardcore.keys import KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
 from cardcore.schemes import Scheme
 from hsm_sim.keys.in_process import InProcessKeyService
@@ -122,8 +123,11 @@ class CityKeys:
             each for each in described if each.state in {KeyState.ACTIVE, KeyState.RETIRING}
         )
 
-    def new_psam(self, scheme: Scheme, terminal: str) -> Psam | RemotePsam:
-        """A new PSAM for a terminal (12 digits), holding the city's purchase keys."""
+    def new_psam(
+        self, scheme: Scheme, terminal: str, application: str = "transit"
+    ) -> Psam | RemotePsam:
+        """A new PSAM for a terminal (12 digits), holding the city's purchase keys of a purse."""
+        ending = application_named(application).key_ending
         profile = PsamProfile(
             terminal=terminal,
             number=terminal.zfill(20),
@@ -131,7 +135,7 @@ class CityKeys:
             valid_from=PSAM_VALID_FROM,
             valid_to=PSAM_VALID_TO,
             key_index=PSAM_KEY_INDEX,
-            key_label=scheme.name,
+            key_label=application_label(scheme.name, ending),
         )
         return self.psams.make_psam(profile)
 

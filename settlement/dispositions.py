@@ -78,6 +78,18 @@ class GapState(IntEnum):
     FILLED = 2  # 已补
 
 
+class RecordMac(IntEnum):
+    """How the record MAC was judged. It binds whoever collected the record to one story; it never
+    holds money that the card has proven.
+    """
+
+    NONE = 0  # 无鉴别码: the record carries none
+    HELD = 1  # 鉴别通过: made by this very PSAM
+    HELD_WEAKLY = 2  # 弱鉴别通过: made by a PSAM, perhaps by another one (profile pboc)
+    WRONG = 3  # 鉴别不符: a byte was changed after the terminal, or it was never made
+    UNJUDGED = 4  # 暂不能鉴别: its key version or algorithm is not held
+
+
 class Note(IntFlag):
     """What else is worth an auditor's look in a record that is settled all the same."""
 
@@ -87,6 +99,7 @@ class Note(IntFlag):
     CLASS_DIFFERS = 8  # 优惠类别不符: explained only by another concession than the record's
     HOTLISTED_LATE = 16  # 挂失在后: the card is listed, but the terminal could not yet know
     RECOVERED = 32  # 补全: the tap was torn and proven at the card's next visit
+    RECORD_MAC_WRONG = 64  # 记录鉴别不符: bytes nobody's card signed were changed on the way
 
     @property
     def text(self) -> Text:
@@ -163,6 +176,7 @@ _NOTE_TEXTS = {
     Note.CLASS_DIFFERS: Text("优惠类别不符", "explained by another fare class"),
     Note.HOTLISTED_LATE: Text("挂失在后", "the card was listed after the terminal's list"),
     Note.RECOVERED: Text("补全", "torn tap, proven later"),
+    Note.RECORD_MAC_WRONG: Text("记录鉴别不符", "the record MAC does not hold"),
 }
 assert set(_RULES) == set(Reason)
 assert set(_DISPOSITION_TEXTS) == set(Disposition)

@@ -5,8 +5,9 @@ files. Read it in the order of one tap::
 
     errors.py  faults of link, device and disk
     taps.py    what a tap asks for and how it can end
+    roles/     which devices there are: one file each
     tap/       one movement of a purse: the session and its shell
-    roles/     bus, gate, shop, kiosk, as data for the session
+    partners/  what stands behind a device: the load host
     link/      how a terminal reaches card and PSAM, also through real readers
     journal/   what is on disk before and after money moves, and what is sent of it
     reading/   any card read without a key, any exchange in words

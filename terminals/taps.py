@@ -90,6 +90,8 @@ class Place:
 class TapRequest:
     """One tap as the device asks for it. `request_id` is the caller's own and names it for ever:
     the same id with the same content gives the first answer back, and charges nothing.
+    `application` names the purse, where the device leaves the choice to whoever asks; else it is
+    the first the card has.
     """
 
     request_id: str
@@ -97,6 +99,7 @@ class TapRequest:
     place: Place
     business_day: date
     payload: bytes = b""
+    application: str = ""
 
     def content_hash(self, role: str, terminal: str) -> bytes:
         """SHA-256 over everything asked for, and at which device."""
@@ -105,6 +108,8 @@ class TapRequest:
             *(role, terminal, fare.tariff_fen, fare.charged_fen, int(fare.concession)),
             *(fare.transfer, place.line, place.station, place.vehicle),
             *(self.business_day.isoformat(), self.payload.hex()),
+            # A request from before there was a choice keeps its hash.
+            *([self.application] if self.application else []),
         )
         return hashlib.sha256("|".join(map(str, content)).encode()).digest()
 

@@ -25,25 +25,18 @@ from api.output import (
 from api.simulation.chips import noted
 from api.simulation.demonstration import plan_demonstration
 from api.simulation.drive import TAPS, DriveError, Driven, drive
-from api.simulation.plan import Plan, TapRole
+from api.simulation.plan import Plan
 from api.simulation.published import plan_published
 from api.simulation.taps import TapsFileError, read_taps_file
 from api.simulation.virtual_city import PlanDiffersError, WorldBusyError, chips_path
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.errors import SettlementError
 from settlement.reports.statement import Statement, read_statement
+from terminals.roles import ROLES
 from terminals.taps import TapOutcome
 
 #: The first business day of the demonstration city; fixed, so that the same seed is the same city.
 DEMO_FIRST_DAY = date(2026, 9, 1)
-
-ROLE_NAMES = {
-    TapRole.BUS: "bus 公交车载机",
-    TapRole.GATE_ENTRY: "metro entry 进站闸机",
-    TapRole.GATE_EXIT: "metro exit 出站闸机",
-    TapRole.SHOP: "shop 商户终端",
-    TapRole.KIOSK: "load kiosk 充值机",
-}
 
 OptionalData = Annotated[
     Path | None,
@@ -145,11 +138,12 @@ def _show(plan: Plan, driven: Driven, statement: Statement) -> None:
     """What a person understands at a glance."""
     totals = statement.totals
     taps = amount_table("Taps 刷卡", "role 终端", "approved 成功", "recovered 补全")
-    for role in TapRole:
-        done = {outcome: driven.taps[role, outcome] for outcome in TapOutcome if outcome.done}
+    for role in ROLES.values():
+        done = {outcome: driven.taps[role.name, outcome] for outcome in TapOutcome if outcome.done}
         if any(done.values()):
             approved, recovered = done[TapOutcome.APPROVED], done[TapOutcome.RECOVERED]
-            taps.add_row(ROLE_NAMES[role], f"{approved:,}", f"{recovered:,}")
+            name = f"{role.title.en} {role.title.zh}"
+            taps.add_row(name, f"{approved:,}", f"{recovered:,}")
     records = amount_table("Records 交易记录", "disposition 处理结果", "count 笔数")
     for name, chinese in (
         ("accepted", "正常"), ("duplicates", "重复"), ("suspended", "可疑"), ("rejected", "拒付"),

@@ -7,14 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from random import Random
 
-from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal, TapRole
+from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal
 from cardcore.records.record import Concession
 from cardcore.schemes import FareClass, Scheme
 from cardcore.schemes.catalogue import SCHEMES
+from terminals.roles.bus import BUS
+from terminals.roles.load_kiosk import KIOSK
+from terminals.roles.metro_gate import ENTRY, EXIT
+from terminals.roles.shop import SHOP
+from terminals.tap.role import DeviceRole
 
 SCHEME = SCHEMES["demo"]
 
-BUS_OPERATOR, METRO_OPERATOR, SHOP, CANTEEN, LOAD_AGENT = 101, 201, 501, 502, 901
+BUS_OPERATOR, METRO_OPERATOR, SUPERMARKET, CANTEEN, LOAD_AGENT = 101, 201, 501, 502, 901
 LINES = {1: "1路", 2: "8路", 3: "23路"}
 STATIONS = {1: "火车站", 2: "市政府", 3: "人民医院", 4: "图书馆", 5: "大学城"}
 VEHICLES = {number: f"示B{1000 + number}" for number in range(1, 7)}
@@ -63,13 +68,13 @@ def plan_demonstration(seed: int, cards: int, days: int, first_day: date) -> Pla
 
 
 def _terminals() -> tuple[PlannedTerminal, ...]:
-    sites = [(BUS_OPERATOR, bus, TapRole.BUS) for bus in VEHICLES]
-    sites += [(METRO_OPERATOR, station * 10, TapRole.GATE_ENTRY) for station in STATIONS]
-    sites += [(METRO_OPERATOR, station * 10 + 1, TapRole.GATE_EXIT) for station in STATIONS]
-    sites += [(SHOP, till, TapRole.SHOP) for till in (1, 2, 3)] + [(CANTEEN, 1, TapRole.SHOP)]
-    sites += [(LOAD_AGENT, kiosk, TapRole.KIOSK) for kiosk in (1, 2)]
+    sites = [(BUS_OPERATOR, bus, BUS) for bus in VEHICLES]
+    sites += [(METRO_OPERATOR, station * 10, ENTRY) for station in STATIONS]
+    sites += [(METRO_OPERATOR, station * 10 + 1, EXIT) for station in STATIONS]
+    sites += [(SUPERMARKET, till, SHOP) for till in (1, 2, 3)] + [(CANTEEN, 1, SHOP)]
+    sites += [(LOAD_AGENT, kiosk, KIOSK) for kiosk in (1, 2)]
     return tuple(
-        PlannedTerminal(_terminal(participant, number), participant, role)
+        PlannedTerminal(_terminal(participant, number), participant, role.name)
         for participant, number, role in sites
     )
 
@@ -83,7 +88,7 @@ def _with_mishaps(taps: list[PlannedTap]) -> Iterator[PlannedTap]:
     for index, tap in enumerate(taps, start=1):
         yield replace(
             tap,
-            torn=index % TORN_EVERY == 0 and tap.role is not TapRole.KIOSK,
+            torn=index % TORN_EVERY == 0 and tap.role != KIOSK.name,
             copies=int(index % COPIED_EVERY == 0),
         )
 
@@ -108,7 +113,7 @@ class _Day:
             self._buy(CANTEEN, 1, self._dice.randrange(600, 2_000, 50))
         if self._dice.random() < 0.30:
             self._load_if_low()
-            self._buy(SHOP, self._dice.randrange(1, 4), self._dice.randrange(300, 4_500))
+            self._buy(SUPERMARKET, self._dice.randrange(1, 4), self._dice.randrange(300, 4_500))
         self._load_if_low()
         self._ride()
         return self._taps
@@ -134,31 +139,31 @@ class _Day:
         )
         self._citizen.last_bus = None if transfer else self._clock
         self._tap(
-            TapRole.BUS, BUS_OPERATOR, vehicle, 200,
+            BUS, BUS_OPERATOR, vehicle, 200,
             transfer=transfer, line=1 + vehicle % len(LINES), vehicle=vehicle,
         )  # fmt: skip
 
     def _metro(self) -> None:
         entry, leave = self._dice.sample(tuple(STATIONS), 2)
-        self._tap(TapRole.GATE_ENTRY, METRO_OPERATOR, entry * 10, 0, station=entry)
+        self._tap(ENTRY, METRO_OPERATOR, entry * 10, 0, station=entry)
         self._wait(480, 2_000)
         tariff = 200 + 100 * abs(entry - leave)
-        self._tap(TapRole.GATE_EXIT, METRO_OPERATOR, leave * 10 + 1, tariff, station=leave)
+        self._tap(EXIT, METRO_OPERATOR, leave * 10 + 1, tariff, station=leave)
 
     def _buy(self, participant: int, till: int, amount_fen: int) -> None:
         if amount_fen <= self._citizen.balance_fen:
-            self._tap(TapRole.SHOP, participant, till, amount_fen)
+            self._tap(SHOP, participant, till, amount_fen)
             self._wait(1_800, 7_200)
 
     def _load_if_low(self) -> None:
         if self._citizen.balance_fen < BALANCE_LOW_FEN:
             amount = self._dice.choice(LOADS_FEN)
-            self._tap(TapRole.KIOSK, LOAD_AGENT, self._dice.randrange(1, 3), amount)
+            self._tap(KIOSK, LOAD_AGENT, self._dice.randrange(1, 3), amount)
             self._wait(60, 600)
 
     def _tap(
         self,
-        role: TapRole,
+        role: DeviceRole,
         participant: int,
         number: int,
         tariff_fen: int,
@@ -169,21 +174,21 @@ class _Day:
         vehicle: int = 0,
     ) -> None:
         concession = self._citizen.concession
-        if role in {TapRole.SHOP, TapRole.KIOSK}:
+        if role in {SHOP, KIOSK}:
             concession = Concession.FULL
         scheme: Scheme = SCHEME
         amount = (
             tariff_fen
-            if role is TapRole.KIOSK
-            else scheme.fare_fen(role.record_kind, tariff_fen, FareClass(concession, transfer))
+            if role is KIOSK
+            else scheme.fare_fen(role.kind, tariff_fen, FareClass(concession, transfer))
         )
-        self._citizen.balance_fen += amount if role is TapRole.KIOSK else -amount
+        self._citizen.balance_fen += amount if role is KIOSK else -amount
         self._taps.append(
             PlannedTap(
                 request=f"{self._day} {self._citizen.number} {len(self._taps)}",
                 card=self._citizen.number,
                 time=self._clock,
-                role=role,
+                role=role.name,
                 terminal=_terminal(participant, number),
                 participant=participant,
                 tariff_fen=tariff_fen,

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from api.composition import CityKeys
-from api.simulation.plan import Plan, PlannedTap, TapRole
+from api.simulation.plan import Plan, PlannedTap
 from api.simulation.virtual_city import VirtualCity
 from cardcore.key_labels import sender_label
 from cardcore.keys import KeyUsage
@@ -57,7 +57,7 @@ class DriveError(Exception):
 class Driven:
     """What came of a drive: taps by role and outcome, and the totals of every closed day."""
 
-    taps: Counter[tuple[TapRole, TapOutcome]] = field(default_factory=Counter)
+    taps: Counter[tuple[str, TapOutcome]] = field(default_factory=Counter)
     days: dict[date, Mapping[str, Any]] = field(default_factory=dict)
     record: str = ""  # one record worth explaining: the last torn one, or the first of all
 

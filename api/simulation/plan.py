@@ -6,31 +6,9 @@ become plans, so one road drives both.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 
-from cardcore.records.record import Concession, RecordKind
+from cardcore.records.record import Concession
 from cardcore.schemes import Scheme
-
-
-class TapRole(StrEnum):
-    """Which kind of terminal a card is shown to."""
-
-    BUS = "bus"  # 公交车载机
-    GATE_ENTRY = "gate-entry"  # 进站闸机
-    GATE_EXIT = "gate-exit"  # 出站闸机
-    SHOP = "shop"  # 商户终端
-    KIOSK = "kiosk"  # 充值机
-
-    @property
-    def record_kind(self) -> RecordKind:
-        """The kind of record such a terminal makes."""
-        return {
-            TapRole.BUS: RecordKind.PURCHASE,
-            TapRole.GATE_ENTRY: RecordKind.ENTRY,
-            TapRole.GATE_EXIT: RecordKind.EXIT,
-            TapRole.SHOP: RecordKind.PURCHASE,
-            TapRole.KIOSK: RecordKind.LOAD,
-        }[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +22,18 @@ class PlannedCard:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTerminal:
-    """A terminal to set up. Codes of line and station are 0 where none is named."""
+    """A terminal to set up; `role` is a name in the catalogue of roles."""
 
     terminal: str
     participant: int
-    role: TapRole
+    role: str
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedTap:
-    """One tap: who, where, when, and what the fare rule of the terminal says.
+    """One tap: who, where, when, and what the fare rule of the terminal says. `role` is a name in
+    the catalogue of roles, which says the rest of the device. Codes of line and station are 0
+    where none is named.
 
     `request` names the tap for ever: driving a plan again never charges it twice. `copies` is how
     often the collector uploads the record once more. `torn` takes the card away after it executed
@@ -63,7 +43,7 @@ class PlannedTap:
     request: str
     card: str
     time: datetime
-    role: TapRole
+    role: str
     terminal: str
     participant: int
     tariff_fen: int

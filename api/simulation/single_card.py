@@ -20,7 +20,8 @@ from cardcore.layouts.transit import CardProperties, HolderInformation, PublicIn
 from cardcore.schemes import Scheme
 from terminals.journal.journal import Journal
 from terminals.link.connection import CardConnection
-from terminals.roles.kiosk import KIOSK, LoadHost
+from terminals.partners.load_host import LoadHost
+from terminals.roles.load_kiosk import KIOSK
 from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device
 from terminals.taps import Fare, Hotlist, Place, TapOutcome, TapRequest
 

@@ -17,7 +17,7 @@ from typing import Self
 
 from api.composition import PSAM_KEY_INDEX, CityKeys
 from api.simulation.chips import Chip, ChipAtRest, ChipDrawer, ImageSeal, repeatable_random
-from api.simulation.plan import Plan, PlannedCard, PlannedTap, TapRole
+from api.simulation.plan import Plan, PlannedCard, PlannedTap
 from cardcore.apdu import CommandApdu
 from cardcore.applets.transit import TransitProfile, personalise
 from cardcore.chip.card import Card
@@ -38,7 +38,9 @@ from settlement.watching import OnStep, pass_by
 from terminals.errors import CardRemovedError
 from terminals.journal.journal import Journal
 from terminals.link.connection import CardConnection, InProcessConnection
-from terminals.roles import bus, gate, kiosk, shop
+from terminals.partners import PARTNERS, PSAM
+from terminals.partners.ports import Authoriser, PartnerSetting
+from terminals.roles import ROLES
 from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapRequest, TapResult
 
@@ -46,15 +48,6 @@ _DEBIT_FOR_PURCHASE = 0x54
 #: A passenger whose card left the field too early taps again after so long.
 SECOND_TRY = timedelta(seconds=4)
 CARD_LIFE = timedelta(days=365 * 10)
-#: Published taps hold entries without exits and exits without entries, so every gate runs in the
-#: degraded mode 进出次序免检; a record is marked only when its order was in fact broken.
-_ROLES = {
-    TapRole.BUS: bus.BUS,
-    TapRole.GATE_ENTRY: gate.ENTRY_EXEMPT,
-    TapRole.GATE_EXIT: gate.EXIT_EXEMPT,
-    TapRole.SHOP: shop.SHOP,
-    TapRole.KIOSK: kiosk.KIOSK,
-}
 #: Which application function of EF15 a card uses: 02 is the electronic purse.
 _PURSE_ONLY = 2
 _CARD_USAGES = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
@@ -105,8 +98,8 @@ class VirtualCity:
         self._drawer = ChipDrawer(chips_path(city.folder), seal)
         self._lock = chips_path(city.folder).with_name("driving.lock").open("w", encoding="ascii")
         self._journals: dict[int, Journal] = {}
-        self._terminals: dict[tuple[str, TapRole], Terminal] = {}
-        self._load_host = kiosk.LoadHost(keys.service, plan.scheme.name)
+        self._terminals: dict[tuple[str, str], Terminal] = {}
+        self._partners: dict[str, Authoriser] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -155,7 +148,9 @@ class VirtualCity:
                 ),
                 terminals=tuple(
                     {
-                        order.terminal: TerminalRow(order.terminal, order.participant, order.role)
+                        order.terminal: TerminalRow(
+                            order.terminal, order.participant, ROLES[order.role].device_name
+                        )
                         for order in plan.terminals
                     }.values()
                 ),
@@ -225,21 +220,31 @@ class VirtualCity:
         return self._terminals[key]
 
     def _start_terminal(self, tap: PlannedTap) -> Terminal:
-        scheme = self._plan.scheme
-        journal = self.journal(tap.participant)
-        if tap.role is TapRole.KIOSK:
-            identity = Identity(tap.terminal, NO_PSAM, PSAM_KEY_INDEX)
-            device = make_device(identity, scheme, tap.participant, Hotlist())
-            return Terminal(_ROLES[tap.role], device, journal, self._load_host)
-        psam = self._psam(tap.terminal)
-        device = make_device(read_psam(psam), scheme, tap.participant, Hotlist())
-        return Terminal(_ROLES[tap.role], device, journal, psam)
+        role, scheme = ROLES[tap.role], self._plan.scheme
+        partner: CardConnection | Authoriser | None = None
+        identity = Identity(tap.terminal, NO_PSAM, PSAM_KEY_INDEX)
+        if role.partner == PSAM:
+            purses = scheme.purses.get(role.device_name, role.applications)
+            partner = self._psam(tap.terminal, purses[0])
+            identity = read_psam(partner)
+        elif role.partner is not None:
+            partner = self._partner(role.partner)
+        device = make_device(identity, scheme, tap.participant, Hotlist())
+        return Terminal(role, device, self.journal(tap.participant), partner)
 
-    def _psam(self, terminal: str) -> CardConnection:
+    def _partner(self, name: str) -> Authoriser:
+        """One of each kind in a city: devices of one kind share what stands behind them."""
+        if name not in self._partners:
+            setting = PartnerSetting(self._keys.service, self._plan.scheme.name)
+            self._partners[name] = PARTNERS[name].start(setting)
+        return self._partners[name]
+
+    def _psam(self, terminal: str, application: str) -> CardConnection:
+        """A PSAM holds the keys of one purse: that which the terminal's role takes first."""
         chip_id = f"psam/{terminal}"
         image = self._drawer.image(chip_id)
         if image is None:
-            psam = self._keys.new_psam(self._plan.scheme, terminal)
+            psam = self._keys.new_psam(self._plan.scheme, terminal, application)
         else:
             # As a terminal starts, its depot has seen to the keys of its PSAM (换钥).
             psam = self._keys.psams.renew_psam(image)

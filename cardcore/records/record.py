@@ -54,7 +54,7 @@ class TransactionRecord:
     """
 
     kind: RecordKind
-    sector: Sector
+    sector: int  # any number: which sectors there are is the catalogue of settlement
     flags: RecordFlag
     issuer: bytes  # 8 bytes, EF15
     card_number: str  # 20 digits, EF15; the first is 0

@@ -4,24 +4,35 @@ Decides which records count as alike. Leaves counting them to reconciliation and
 `totals`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from cardcore.records.kinds import RecordKind
 from settlement.dispositions import Reason
 from settlement.ledger.accounts import CARD_FLOAT
 from settlement.ledger.movements import Movement, decide_movements, sum_up
-from settlement.sectors.rules import whole
+
+#: The fields, from the first, in which records of a tally are alike.
+KEY_FIELDS = 11
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tally:
     """How many records of a bucket ended alike, and their sums in fen. What a closed day suspended
     and the run decides again is taken back: a tally of its own, with a minus.
+
+    `passed_on` is what others than the operator get of it, as (participant, fen), summed up record
+    by record: shares are rounded, and a share of a sum is not the sum of shares.
     """
 
     disposition: int
     reason: int
+    application: int
+    sector: int
+    issuer: int
+    kind: int
     operator: int
-    is_load: bool
     fare_class: int
     notes: int
     chained: bool
@@ -29,6 +40,12 @@ class Tally:
     records: int
     amount_fen: int
     tariff_fen: int
+    passed_on: tuple[tuple[int, int], ...]
+
+    @property
+    def is_load(self) -> bool:
+        """Whether money came onto cards."""
+        return self.kind == RecordKind.LOAD
 
     @property
     def is_release(self) -> bool:
@@ -38,14 +55,13 @@ class Tally:
     @property
     def movements(self) -> tuple[Movement, ...]:
         """What the records moved; where a closed day's decision is taken back, the way back."""
-        amount_fen = abs(self.amount_fen)
         movements = decide_movements(
             Reason(self.reason),
-            is_load=self.is_load,
+            kind=self.kind,
             is_chained=self.chained,
             operator=self.operator,
-            amount_fen=amount_fen,
-            shares_fen=whole(self.operator, amount_fen),
+            amount_fen=abs(self.amount_fen),
+            passed_on_fen=dict(self.passed_on),
         )
         return tuple(each.taken_back for each in movements) if self.is_release else movements
 
@@ -54,6 +70,11 @@ class Tally:
         """What the records did to the float (I3): loads came in, debits went out."""
         moved = sum_up(self.movements).get(CARD_FLOAT)
         return 0 if moved is None else -moved.net_fen
+
+
+def read_tally(row: Sequence[Any]) -> Tally:
+    """A tally out of JSON, where every tuple is a list."""
+    return Tally(*row[:-1], *[tuple((code, fen) for code, fen in row[-1])])
 
 
 @dataclass(frozen=True, slots=True)

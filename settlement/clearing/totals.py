@@ -6,9 +6,10 @@ tallies, so neither the number of buckets nor the order in which they were done 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 
+from cardcore.records.kinds import RecordKind
 from settlement.clearing.tally import BucketResult, DiscountRow, Tally
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.ledger.accounts import Account
@@ -18,14 +19,17 @@ from settlement.sectors.fares import NOT_A_FARE, class_name
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorTotals:
-    """What a participant's accepted records come to."""
+class AcceptedTotals:
+    """What accepted records come to: those of a participant, an application or a sector."""
 
     taps: int  # debits, entries among them
     tariff_fen: int
     charged_fen: int
     loads: int
     load_fen: int
+
+    def __add__(self, other: "AcceptedTotals") -> "AcceptedTotals":
+        return AcceptedTotals(*map(int.__add__, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,9 @@ class Clearing:
 
     buckets: Mapping[int, Sums]  # the cards' side
     participants: Mapping[int, Sums]  # the participants' side
-    operators: Mapping[int, OperatorTotals]
+    operators: Mapping[int, AcceptedTotals]
+    applications: Mapping[int, AcceptedTotals]
+    sectors: Mapping[int, AcceptedTotals]
     classes: tuple[DiscountRow, ...]
     reasons: tuple[ReasonTotals, ...]
     totals: RunTotals
@@ -89,7 +95,9 @@ def clear(results: Sequence[BucketResult]) -> Clearing:
     return Clearing(
         buckets,
         participants,
-        _operators(tallies),
+        _accepted(tallies, lambda each: each.operator),
+        _accepted(tallies, lambda each: each.application),
+        _accepted(tallies, lambda each: each.sector),
         _classes(tallies),
         _reasons(tallies),
         _totals(ordered, tallies, buckets, participants),
@@ -112,12 +120,15 @@ def _sums(tallies: Iterable[Tally]) -> dict[Account, Gross]:
     return sum_up(movement for tally in tallies for movement in tally.movements)
 
 
-def _operators(tallies: Iterable[Tally]) -> dict[int, OperatorTotals]:
+def _accepted(
+    tallies: Iterable[Tally], group_of: Callable[[Tally], int]
+) -> dict[int, AcceptedTotals]:
+    """Accepted movements of purses, summed up by group. Nothing else is a tap or a load."""
     sums: dict[int, list[int]] = {}
     for tally in tallies:
-        if tally.disposition != Disposition.ACCEPTED:
+        if tally.disposition != Disposition.ACCEPTED or not RecordKind(tally.kind).moves_purse:
             continue
-        row = sums.setdefault(tally.operator, [0, 0, 0, 0, 0])
+        row = sums.setdefault(group_of(tally), [0, 0, 0, 0, 0])
         if tally.is_load:
             row[3] += tally.records
             row[4] += tally.amount_fen
@@ -125,7 +136,7 @@ def _operators(tallies: Iterable[Tally]) -> dict[int, OperatorTotals]:
             row[0] += tally.records
             row[1] += tally.tariff_fen
             row[2] += tally.amount_fen
-    return {code: OperatorTotals(*sums[code]) for code in sorted(sums)}
+    return {code: AcceptedTotals(*sums[code]) for code in sorted(sums)}
 
 
 def _classes(tallies: Iterable[Tally]) -> tuple[DiscountRow, ...]:

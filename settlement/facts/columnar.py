@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardcore.keys import ProofReason
-from cardcore.records.record import RecordFlag, RecordKind, Sector
-from settlement.dispositions import Disposition, GapState, Note, Reason
+from cardcore.records.record import RecordFlag, RecordKind
+from settlement.dispositions import Disposition, GapState, Note, Reason, RecordMac
 
 #: Memory of one task. Two run beside each other on a small machine and must leave room there.
 TASK_MEMORY = "700MB"
@@ -30,8 +30,8 @@ _WORDS = {
     "gap": GapState,
     "proof": ProofReason,
     "kind": RecordKind,
-    "sector": Sector,
     "flag": RecordFlag,
+    "record_mac": RecordMac,
 }
 
 

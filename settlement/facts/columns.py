@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.application import NO_APPLICATION
 from cardcore.errors import DecodeError, RecordFormatError
-from cardcore.keys import ProofReason, TacColumn
+from cardcore.keys import AuthenticationColumn, ProofReason, RecordMacColumn, TacColumn
 from cardcore.layouts import fixed
 from cardcore.layouts.fixed import Field
 from cardcore.records import record as layout
-from cardcore.records.kinds import Evidence, RecordKind
+from cardcore.records.kinds import Evidence, MacProfile, RecordKind
 from cardcore.records.tac import (
     AUTHENTICATION_TAG,
     CHALLENGE_BYTES,
@@ -61,6 +61,9 @@ _IS_PAIR = np.array([byte // 16 <= 9 and byte % 16 <= 9 for byte in range(256)])
 
 #: Answers that mean: this TAC cannot be judged with the keys held now.
 UNJUDGED = (ProofReason.UNKNOWN_VERSION, ProofReason.UNKNOWN_ALGORITHM)
+
+#: Where in a byte of proof the judgement of the record MAC begins.
+PROOF_BITS, PROOF_MASK = 4, 0x0F
 
 _FACT_QUERY = "SELECT * REPLACE (CAST(business_day AS DATE) AS business_day) FROM fact ORDER BY row"
 
@@ -130,9 +133,8 @@ class Cryptograms:
     """
 
     application: int
-    evidence: Evidence
     rows: NDArray[np.int64]
-    column: TacColumn
+    column: TacColumn | AuthenticationColumn
 
 
 def cryptograms(records: bytes) -> tuple[Cryptograms, ...]:
@@ -151,7 +153,7 @@ def cryptograms(records: bytes) -> tuple[Cryptograms, ...]:
             numbers = np.flatnonzero(of_application & np.isin(kinds, members))
             if len(numbers):
                 column = _signed_column(rows[numbers], evidence, load=RecordKind.LOAD in members)
-                parts.append(Cryptograms(application, evidence, numbers, column))
+                parts.append(Cryptograms(application, numbers, column))
     return tuple(parts)
 
 
@@ -169,23 +171,43 @@ _SIGNED: tuple[tuple[Evidence, tuple[RecordKind, ...]], ...] = (
 )
 
 
-def _signed_column(rows: Bytes, evidence: Evidence, *, load: bool) -> TacColumn:
+def _signed_column(
+    rows: Bytes, evidence: Evidence, *, load: bool
+) -> TacColumn | AuthenticationColumn:
+    tac = layout.FIELD["tac"]
+    signed = rows[:, tac.offset : tac.offset + evidence.cryptogram_bytes].tobytes()
+    algorithms = _cells(rows, layout.FIELD["algorithm"]).tobytes()
+    key_versions = _cells(rows, layout.FIELD["key_version"]).tobytes()
+    # Cards are diversified by the last eight bytes of their application serial.
+    factors = _last_bytes(rows, layout.FIELD["card_number"])
     if evidence is Evidence.AUTHENTICATION:
-        messages, message_bytes = _challenges(rows), CHALLENGE_BYTES
-    else:
-        slices = tac_message_slices(load=load)
-        messages = np.hstack([rows[:, start:end] for start, end in slices]).tobytes()
-        message_bytes = sum(end - start for start, end in slices)
-    card, tac = layout.FIELD["card_number"], layout.FIELD["tac"]
-    return TacColumn(
-        algorithms=_cells(rows, layout.FIELD["algorithm"]).tobytes(),
-        key_versions=_cells(rows, layout.FIELD["key_version"]).tobytes(),
-        # Cards are diversified by the last eight bytes of their application serial.
-        factors=rows[:, card.offset + card.length - 8 : card.offset + card.length].tobytes(),
-        messages=messages,
-        message_bytes=message_bytes,
-        tacs=rows[:, tac.offset : tac.offset + evidence.cryptogram_bytes].tobytes(),
+        return AuthenticationColumn(algorithms, key_versions, factors, _challenges(rows), signed)
+    slices = tac_message_slices(load=load)
+    messages = np.hstack([rows[:, start:end] for start, end in slices]).tobytes()
+    message_bytes = sum(end - start for start, end in slices)
+    return TacColumn(algorithms, key_versions, factors, messages, message_bytes, signed)
+
+
+def record_macs(records: bytes) -> tuple[NDArray[np.int64], RecordMacColumn]:
+    """The rows that carry a record MAC, and what the key service is asked about them."""
+    rows = record_rows(records)
+    numbers = np.flatnonzero(rows[:, layout.FIELD["mac_profile"].offset] != MacProfile.NONE)
+    rows = rows[numbers]
+    high, low = _hash_halves(rows.tobytes())
+    return numbers, RecordMacColumn(
+        algorithms=_cells(rows, layout.FIELD["mac_algorithm"]).tobytes(),
+        key_versions=_cells(rows, layout.FIELD["mac_key_version"]).tobytes(),
+        profiles=_cells(rows, layout.FIELD["mac_profile"]).tobytes(),
+        # PSAMs are diversified by the last eight bytes of their own number.
+        factors=_last_bytes(rows, layout.FIELD["psam"]),
+        digests=np.stack((high, low), axis=1).astype(">u8").tobytes(),
+        macs=_cells(rows, layout.FIELD["mac"]).tobytes(),
     )
+
+
+def _last_bytes(rows: Bytes, field: Field) -> bytes:
+    end = field.offset + field.length
+    return rows[:, end - 8 : end].tobytes()
 
 
 def _challenges(rows: Bytes) -> bytes:
@@ -210,15 +232,17 @@ def bucket_of(card_numbers: NDArray[np.uint64], bucket_count: int) -> NDArray[np
 def fact_columns(records: bytes, proof: bytes) -> dict[str, NDArray[np.generic]]:
     """The columns of facts in their order: row, hash, proof, format fault, then the fields.
 
-    `proof` is one `ProofReason` byte a record.
+    `proof` is one byte a record, as `facts.proof.Proof.packed` makes it.
     """
     table = record_columns(records)
     assert len(proof) == len(table), (len(proof), len(table))
+    answers = np.frombuffer(proof, np.uint8)
     return {
         "row": np.arange(len(table), dtype=np.uint32),
         "record_hash_high": table.record_hash_high,
         "record_hash_low": table.record_hash_low,
-        "proof": np.frombuffer(proof, np.uint8),
+        "proof": answers & PROOF_MASK,
+        "record_mac": answers >> PROOF_BITS,
         "format_fault": table.format_fault,
         **table.columns,
     }

@@ -16,7 +16,7 @@ other bytes, or lacks a version, must never make a record look forged, so
 Whatever is not believed becomes `UNKNOWN_VERSION`: the record is held until it can be judged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,25 +25,47 @@ from numpy.typing import NDArray
 from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.key_labels import application_label
-from cardcore.keys import KeyDescription, KeyService, KeyState, KeyUsage, ProofReason
+from cardcore.keys import (
+    AuthenticationColumn,
+    KeyDescription,
+    KeyService,
+    KeyState,
+    KeyUsage,
+    ProofReason,
+    RecordMacColumn,
+    TacColumn,
+)
 from cardcore.records import record as layout
-from cardcore.records.kinds import Evidence
-from settlement.facts.columns import UNJUDGED, Cryptograms, cryptograms, record_rows
+from cardcore.records.kinds import Evidence, MacProfile, RecordKind
+from settlement.dispositions import RecordMac
+from settlement.facts.columns import PROOF_BITS, UNJUDGED, cryptograms, record_macs, record_rows
 from settlement.registry import TacKeyRow
 
 Answers = NDArray[np.uint8]
-#: Which keys prove what a card signed.
-_USAGES = {
-    Evidence.TAC: KeyUsage.TAC,
-    Evidence.AUTHENTICATION: KeyUsage.INTERNAL_AUTHENTICATION,
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One `ProofReason` byte a record, and the keys not registered yet that showed themselves."""
+    """One `ProofReason` and one `RecordMac` byte a record, and the keys not registered yet that
+    showed themselves.
+    """
 
     answers: bytes
+    record_macs: bytes
+    shown: tuple[TacKeyRow, ...] = ()
+
+    @property
+    def packed(self) -> bytes:
+        """Both in one byte a record, as facts are made of."""
+        macs = np.frombuffer(self.record_macs, np.uint8)
+        return (np.frombuffer(self.answers, np.uint8) | macs << PROOF_BITS).tobytes()
+
+
+@dataclass(frozen=True, slots=True)
+class _Believed:
+    """The answers of one kind of key, as far as they are believed."""
+
+    answers: Answers
     shown: tuple[TacKeyRow, ...] = ()
 
 
@@ -53,45 +75,134 @@ def prove_records(
     """Prove 256-byte records, in their order. `city` is the label of the city's keys.
 
     Each application has keys of its own: a TAC made by one purse of a card is no TAC of another. A
-    record of a kind for which no card signs has nothing to prove here and is answered PROVEN.
+    record of a kind for which no card signs is as good as its record MAC.
 
     Raises what the port raises: `UnknownKeyError` when no TAC key of the city's transit application
     is held, for then this is another city's key service; `KeyServiceUnavailableError` when the
     service does not answer, or changed its keys meanwhile.
     """
     rows = record_rows(records)
-    answers = np.full(len(rows), ProofReason.PROVEN, np.uint8)
+    if not len(rows):
+        return Proof(b"", b"")
+    answers = np.full(len(rows), ProofReason.WRONG, np.uint8)
     shown: list[TacKeyRow] = []
+    asked = _Asked(key_service, registered)
+    macs, mac_answers, shown_macs = _prove_record_macs(records, rows, asked, city)
+    is_bare = np.isin(rows[:, layout.FIELD["kind"].offset], _UNSIGNED_KINDS)
+    answers[is_bare] = mac_answers[is_bare]
     for part in cryptograms(records):
         application = APPLICATIONS.get(part.application)
         if application is None:  # damaged: nothing is asked of its proof
             continue
         label = application_label(city, application.key_ending)
-        if application.key_ending and not key_service.describe_keys(_USAGES[part.evidence], label):
-            answers[part.rows] = ProofReason.UNKNOWN_VERSION
-            continue
-        proof = _prove_part(part, key_service, label, rows, registered)
-        answers[part.rows] = np.frombuffer(proof.answers, np.uint8)
+        versions = rows[part.rows, layout.FIELD["key_version"].offset]
+        if isinstance(part.column, TacColumn):
+            proof = asked.tacs(label, part.column, versions, may_lack=bool(application.key_ending))
+        else:
+            proof = asked.authentications(label, part.column, versions)
+        answers[part.rows] = proof.answers
         shown += proof.shown
-    return Proof(answers.tobytes(), tuple(dict.fromkeys(shown)))
+    return Proof(answers.tobytes(), macs.tobytes(), tuple(dict.fromkeys((*shown, *shown_macs))))
 
 
-def _prove_part(
-    part: Cryptograms,
-    key_service: KeyService,
-    label: str,
-    rows: Answers,
-    registered: Sequence[TacKeyRow],
-) -> Proof:
-    usage = _USAGES[part.evidence]
-    held = key_service.describe_keys(usage, label)
-    proven = key_service.prove_tacs(label, part.column)
-    assert len(proven) == len(part.rows), (len(proven), len(part.rows))
-    if key_service.describe_keys(usage, label) != held:
-        raise KeyServiceUnavailableError(f"the keys of {label} changed while records were proven")
-    known = {each.version: each for each in registered if each.label == label}
-    versions = rows[part.rows, layout.FIELD["key_version"].offset]
-    return _believe(np.frombuffer(proven, np.uint8), versions, held, known)
+#: Kinds of which nothing but the record MAC is ours to judge.
+_UNSIGNED_KINDS = tuple(
+    each for each in RecordKind if each.evidence in {Evidence.RECORD_MAC, Evidence.FOREIGN}
+)
+
+
+def _prove_record_macs(
+    records: bytes, rows: Answers, asked: "_Asked", city: str
+) -> tuple[Answers, Answers, tuple[TacKeyRow, ...]]:
+    """A `RecordMac` a row, the same as a `ProofReason` (WRONG where there is none), and the keys
+    that showed themselves.
+    """
+    macs = np.full(len(rows), RecordMac.NONE, np.uint8)
+    answers = np.full(len(rows), ProofReason.WRONG, np.uint8)
+    numbers, column = record_macs(records)
+    if not len(numbers):
+        return macs, answers, ()
+    proof = asked.record_macs(city, column, rows[numbers, layout.FIELD["mac_key_version"].offset])
+    weak = rows[numbers, layout.FIELD["mac_profile"].offset] == MacProfile.PBOC
+    macs[numbers] = np.select(
+        [np.isin(proof.answers, UNJUDGED), proof.answers != ProofReason.PROVEN, weak],
+        [RecordMac.UNJUDGED, RecordMac.WRONG, RecordMac.HELD_WEAKLY],
+        RecordMac.HELD,
+    )
+    answers[numbers] = proof.answers
+    return macs, answers, proof.shown
+
+
+class _Asked:
+    """The key service, asked about whole columns, and what is believed of it."""
+
+    def __init__(self, key_service: KeyService, registered: Sequence[TacKeyRow]) -> None:
+        self._service = key_service
+        self._registered = registered
+
+    def tacs(
+        self, label: str, column: TacColumn, versions: Answers, *, may_lack: bool
+    ) -> _Believed:
+        """`may_lack`: a city whose key service has no such key at all waits for it."""
+        return self._ask(
+            KeyUsage.TAC,
+            label,
+            versions,
+            lambda: self._service.prove_tacs(label, column),
+            may_lack=may_lack,
+        )
+
+    def authentications(
+        self, label: str, column: AuthenticationColumn, versions: Answers
+    ) -> _Believed:
+        """What cards answered to INTERNAL AUTHENTICATE."""
+        return self._ask(
+            KeyUsage.INTERNAL_AUTHENTICATION,
+            label,
+            versions,
+            lambda: self._service.prove_authentications(label, column),
+        )
+
+    def record_macs(self, label: str, column: RecordMacColumn, versions: Answers) -> _Believed:
+        """What PSAMs said of whole records."""
+        return self._ask(
+            KeyUsage.RECORD_MAC,
+            label,
+            versions,
+            lambda: self._service.prove_record_macs(label, column),
+        )
+
+    def _ask(
+        self,
+        usage: KeyUsage,
+        label: str,
+        versions: Answers,
+        prove: Callable[[], bytes],
+        *,
+        may_lack: bool = True,
+    ) -> _Believed:
+        held = self._service.describe_keys(usage, label)
+        if not held and may_lack:
+            return _Believed(np.full(len(versions), ProofReason.UNKNOWN_VERSION, np.uint8))
+        proven = prove()
+        assert len(proven) == len(versions), (len(proven), len(versions))
+        if self._service.describe_keys(usage, label) != held:
+            raise KeyServiceUnavailableError(
+                f"the keys of {label} changed while records were proven"
+            )
+        name = registered_label(usage, label)
+        known = {each.version: each for each in self._registered if each.label == name}
+        return _believe(np.frombuffer(proven, np.uint8), versions, held, known)
+
+
+def registered_label(usage: KeyUsage, label: str) -> str:
+    """Under which label the registry knows a key by its check value: TAC keys under their own,
+    others with their usage before it.
+
+    >>> registered_label(KeyUsage.TAC, "demo"), registered_label(KeyUsage.RECORD_MAC, "demo")
+    ('demo', 'record-mac/demo')
+    """
+    return label if usage is KeyUsage.TAC else f"{usage}/{label}"
 
 
 def tac_keys(key_service: KeyService, label: str) -> tuple[TacKeyRow, ...]:
@@ -103,7 +214,8 @@ def tac_keys(key_service: KeyService, label: str) -> tuple[TacKeyRow, ...]:
 
 
 def _row(key: KeyDescription) -> TacKeyRow:
-    return TacKeyRow(key.ref.label, key.ref.version, int(key.algorithm), key.check_value)
+    label = registered_label(key.ref.usage, key.ref.label)
+    return TacKeyRow(label, key.ref.version, int(key.algorithm), key.check_value)
 
 
 def _believe(
@@ -111,7 +223,7 @@ def _believe(
     versions: Answers,
     held: Sequence[KeyDescription],
     known: Mapping[int, TacKeyRow],
-) -> Proof:
+) -> _Believed:
     """The answers as far as the keys behind them are known to be the city's."""
     # A master of the scheme proves no TAC of a card.
     there = {each.ref.version: _row(each) for each in held if each.levels == 1}
@@ -129,7 +241,7 @@ def _believe(
     if is_whole:
         believed |= np.isin(versions, [*known, *shown_versions])
     answers = np.where(judged & ~believed, np.uint8(ProofReason.UNKNOWN_VERSION), answers)
-    return Proof(answers.astype(np.uint8).tobytes(), shown)
+    return _Believed(answers.astype(np.uint8), shown)
 
 
 def _shows(named: NDArray[np.bool_], judged: NDArray[np.bool_], holds: NDArray[np.bool_]) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from cardcore.records.kinds import RecordKind
 from settlement.dispositions import Disposition, Reason
 from settlement.ledger.accounts import CARD_FLOAT, Account, AccountKind
 
@@ -55,34 +56,45 @@ Sums: TypeAlias = Mapping[Account, Gross]
 def decide_movements(
     reason: Reason,
     *,
-    is_load: bool,
+    kind: int,
     is_chained: bool,
     operator: int,
     amount_fen: int,
-    shares_fen: Mapping[int, int],
+    passed_on_fen: Mapping[int, int],
 ) -> tuple[Movement, ...]:
-    """What records with that reason move. `shares_fen` says by participant who is paid an accepted
-    debit.
+    """What records with that reason move: nothing where no purse of ours does. `passed_on_fen` is
+    what others than the operator get of an accepted debit, by participant; the rest is the
+    operator's, so that shares sum to the amount (I5).
 
     A suspended debit is held: the card has paid it. A suspended load is held only when it is proven
     and in its card's chain: the card shows it. Another may never have happened (ADR 0007).
     """
     disposition = reason.disposition
-    if disposition is Disposition.ACCEPTED:
-        if is_load:
-            moves = [(Account(AccountKind.LOAD_AGENT, operator), CARD_FLOAT, amount_fen)]
-        else:
-            assert sum(shares_fen.values()) == amount_fen, (operator, amount_fen, shares_fen)  # I5
-            moves = [
-                (CARD_FLOAT, Account(AccountKind.OPERATOR, payee), share_fen)
-                for payee, share_fen in shares_fen.items()
-            ]
-    elif disposition is Disposition.SUSPENDED and (is_chained or not is_load):
-        held = Account(AccountKind.SUSPENSE, operator)
-        moves = [(held, CARD_FLOAT, amount_fen) if is_load else (CARD_FLOAT, held, amount_fen)]
+    if disposition not in {Disposition.ACCEPTED, Disposition.SUSPENDED}:
+        return ()
+    if not RecordKind(kind).moves_purse:
+        return ()
+    is_load = kind == RecordKind.LOAD
+    if disposition is Disposition.SUSPENDED:
+        if is_load and not is_chained:
+            return ()
+        shares_fen = {Account(AccountKind.SUSPENSE, operator): amount_fen}
+    elif is_load:
+        shares_fen = {Account(AccountKind.LOAD_AGENT, operator): amount_fen}
     else:
-        moves = []
-    return tuple(Movement(*each) for each in moves if each[-1])
+        assert operator not in passed_on_fen, (operator, passed_on_fen)
+        rest_fen = amount_fen - sum(passed_on_fen.values())
+        shares_fen = {Account(AccountKind.OPERATOR, operator): rest_fen} | {
+            Account(AccountKind.OPERATOR, code): share_fen
+            for code, share_fen in passed_on_fen.items()
+        }
+    return tuple(
+        Movement(account, CARD_FLOAT, share_fen)
+        if is_load
+        else Movement(CARD_FLOAT, account, share_fen)
+        for account, share_fen in shares_fen.items()
+        if share_fen
+    )
 
 
 def sum_up(movements: Iterable[Movement]) -> dict[Account, Gross]:

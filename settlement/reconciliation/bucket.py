@@ -2,10 +2,12 @@
 
 Decides by SQL what many records decide together (copies, reused counters, seams between a card's
 movements) and asks plain functions about the few that are left: `continuity` about cards with a
-seam, `fares` about each distinct fare. Leaves terminals to `terminals`
-and sums to `clear`. A task is pure: files in, files out, safe to run twice, the same bytes always.
+seam, and the rule of its sector about each distinct fare and payment. Leaves terminals to
+`terminals` and sums to `clearing`. A task is pure: files in, files out, safe to run twice, the same
+bytes always.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,11 +16,13 @@ import duckdb
 
 from cardcore.records.record import Concession, RecordKind
 from cardcore.schemes import Scheme
-from settlement.clearing.tally import BucketResult, Tally
+from settlement.clearing.tally import KEY_FIELDS, BucketResult, Tally
 from settlement.facts import columnar
 from settlement.reconciliation.inputs import FactInput, Review, load_facts, load_registry
 from settlement.reconciliation.threads import thread_odd_cards
-from settlement.sectors.fares import Fare, judge_fare
+from settlement.sectors.catalogue import read_rules, rule_of
+from settlement.sectors.fares import Fare
+from settlement.sectors.rules import Payment, SectorRule, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ _OUTPUTS = {
 #: Written only where a record waits: most buckets of most days have none.
 WAITING = "waiting.parquet"
 _WAITING_OUTPUT = {"waiting": "FROM waiting_after ORDER BY file, row"}
+_PASSED_ON = "FROM passed_on_tally ORDER BY ALL"
 
 
 def reconcile_bucket(task: BucketTask) -> BucketResult:
@@ -73,8 +78,10 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         columnar.run_script(connection, "bucket_reuse")
         columnar.run_script(connection, "bucket_seams")
         thread_odd_cards(connection, task.settlement_day)
-        _judge_fares(connection, task.scheme)
+        rules = read_rules()
+        _explain_fares(connection, task.scheme, rules)
         columnar.run_script(connection, "bucket_decide")
+        _share_out(connection, rules)
         outputs = columnar.write_tables(connection, _OUTPUTS, output)
         if connection.execute("SELECT count(*) FROM waiting_after").fetchall() != [(0,)]:
             outputs += columnar.write_tables(connection, _WAITING_OUTPUT, output)
@@ -122,12 +129,14 @@ def _load_past(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
         columnar.run_script(connection, "bucket_past")
 
 
-def _judge_fares(connection: duckdb.DuckDBPyConnection, scheme: Scheme) -> None:
-    distinct = connection.execute("FROM distinct_fare").fetchall()
-    rows = [
-        (*columns, *(int(value) for value in judge_fare(_fare(*columns), scheme)))
-        for columns in distinct
-    ]
+def _explain_fares(
+    connection: duckdb.DuckDBPyConnection, scheme: Scheme, rules: Mapping[int, SectorRule]
+) -> None:
+    rows = []
+    for sector, *columns in connection.execute("FROM distinct_fare").fetchall():
+        found = rule_of(rules, sector).explain(_fare(*columns), scheme)
+        answer = (found.fare_class, int(found.notes), found.is_overcharged)
+        rows.append((sector, *columns, *answer))
     columnar.insert(connection, "fare", rows)
 
 
@@ -135,10 +144,32 @@ def _fare(kind: int, tariff_fen: int, amount_fen: int, transfer: bool, concessio
     return Fare(RecordKind(kind), tariff_fen, amount_fen, transfer, Concession(concession))
 
 
+def _share_out(connection: duckdb.DuckDBPyConnection, rules: Mapping[int, SectorRule]) -> None:
+    """Ask about each distinct payment, but not where the operator keeps everything."""
+    for number, rule in rules.items():
+        if rule.share is whole:
+            continue
+        payments = connection.execute(
+            "FROM distinct_payment WHERE sector = $sector", {"sector": number}
+        ).fetchall()
+        rows = [
+            (*payment, payee, share_fen)
+            for payment in payments
+            for payee, share_fen in rule.passed_on(Payment(*payment[1:])).items()
+        ]
+        columnar.insert(connection, "passed_on", rows)
+
+
 def _result(
     connection: duckdb.DuckDBPyConnection, bucket: int, outputs: tuple[tuple[str, str], ...]
 ) -> BucketResult:
-    tallies = tuple(Tally(*row) for row in connection.execute("FROM tally ORDER BY ALL").fetchall())
+    passed_on: dict[tuple[object, ...], list[tuple[int, int]]] = {}
+    for *key, payee, share_fen in connection.execute(_PASSED_ON).fetchall():
+        passed_on.setdefault(tuple(key), []).append((payee, share_fen))
+    tallies = tuple(
+        Tally(*row, *[tuple(passed_on.get(row[:KEY_FIELDS], ()))])
+        for row in connection.execute("FROM tally ORDER BY ALL").fetchall()
+    )
     (worth,) = connection.execute("FROM worth").fetchall()
     result = BucketResult(bucket, outputs, tallies, *worth)
     # I3: cards are worth what they were, and what the records moved.

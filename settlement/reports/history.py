@@ -22,6 +22,7 @@ from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.facts import columnar
 from settlement.intake.answers import FileRow
+from settlement.ledger.accounts import parse_account
 from settlement.ledger.entries import Entry, EntryKind
 from settlement.reconciliation.inputs import file_number
 from settlement.registry import Registry
@@ -206,7 +207,7 @@ def _judgements(
         judgement = Judgement(decision, None if proof is None else ProofReason(proof), run.day)
         if run.day is not None and record is not None:
             money = record_postings(record, before, decision)
-            participants = {account.participant for account in money}
+            participants = {parse_account(account).participant for account in money}
             judgement = replace(
                 judgement,
                 entries=_entries(city, run.day, place.bucket, participants),

@@ -3,13 +3,16 @@ read them. Decides how days add up; every figure comes from the runs and the led
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from cardcore.applets.catalogue import APPLICATIONS
 from settlement.city import City
+from settlement.clearing.totals import AcceptedTotals
 from settlement.dispositions import Disposition, Note
+from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import NOT_A_FARE, class_name
 from settlement.service.computation import ComputationOutcome, read_outcome
 from settlement.store.days import load_balances, load_closed_days, load_run
@@ -41,6 +44,8 @@ class Statement:
     classes: dict[str, int]
     balances: dict[str, int]  # ledger account to fen, debit positive
     days: dict[date, str]  # settlement day to output hash
+    applications: dict[str, AcceptedTotals]
+    sectors: dict[str, AcceptedTotals]
 
 
 def read_statement(city: City, days: Sequence[date]) -> Statement:
@@ -75,7 +80,28 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
         _classes(outcomes),
         load_balances(city.database),
         hashes,
+        _broken_down([each.clearing.applications for each in outcomes], _application_name),
+        _broken_down([each.clearing.sectors for each in outcomes], _sector_name),
     )
+
+
+def _broken_down(
+    days: Sequence[Mapping[int, AcceptedTotals]], name_of: Callable[[int], str]
+) -> dict[str, AcceptedTotals]:
+    """The accepted movements of all days by what is behind a number."""
+    found: dict[int, AcceptedTotals] = {}
+    for day in days:
+        for code, totals in day.items():
+            found[code] = found[code] + totals if code in found else totals
+    return {name_of(code): found[code] for code in sorted(found)}
+
+
+def _application_name(code: int) -> str:
+    return APPLICATIONS[code].name if code in APPLICATIONS else f"application_{code}"
+
+
+def _sector_name(number: int) -> str:
+    return rule_of(read_rules(), number).name
 
 
 def _totals(outcomes: Sequence[ComputationOutcome], hashes: dict[date, str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from cardcore.records.record import RecordKind, TransactionRecord
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.intake.answers import FileRow
-from settlement.ledger.accounts import Account, parse_account
+from settlement.ledger.accounts import parse_account
 from settlement.ledger.entries import Entry
 from settlement.ledger.movements import Movement, decide_movements, sum_up
 from settlement.ledger.positions import Position
@@ -22,6 +22,7 @@ from settlement.registry import Registry
 from settlement.seal import Sealable
 from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import class_name
+from settlement.sectors.rules import Payment
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +269,7 @@ def _decision(decision: Decision) -> Step:
 
 def record_postings(
     record: TransactionRecord, before: Decision | None, now: Decision
-) -> dict[Account, int]:
+) -> dict[str, int]:
     """What a decision on one record adds to each account, in fen, debits positive, less what an
     earlier decision had added; nothing when no money moves.
     """
@@ -276,28 +277,28 @@ def record_postings(
     if before is not None:
         movements += [each.taken_back for each in _movements(record, before)]
     sums = sum_up(movements)
-    money = {account: sums[account].net_fen for account in sorted(sums, key=lambda a: a.order)}
+    accounts = sorted(sums, key=lambda account: account.order)
+    money = {account.text: sums[account].net_fen for account in accounts}
     return {account: amount_fen for account, amount_fen in money.items() if amount_fen}
 
 
 def _movements(record: TransactionRecord, decision: Decision) -> tuple[Movement, ...]:
-    rule = rule_of(read_rules(), record.sector)
+    payment = Payment(record.application, record.operator, record.amount_fen)
     return decide_movements(
         decision.reason,
-        is_load=record.is_load,
+        kind=record.kind,
         is_chained=decision.chained,
         operator=record.operator,
         amount_fen=record.amount_fen,
-        shares_fen=rule.share(record.operator, record.amount_fen),
+        passed_on_fen=rule_of(read_rules(), record.sector).passed_on(payment),
     )
 
 
-def _ledger(money: Mapping[Account, int], entries: Sequence[Entry], day: ClosedDay | None) -> Step:
+def _ledger(money: Mapping[str, int], entries: Sequence[Entry], day: ClosedDay | None) -> Step:
     if not money:
         return Step("ledger", "不涉及资金", "no money is posted for it", {})
-    postings = {account.text: amount_fen for account, amount_fen in money.items()}
-    lines = "; ".join(f"{account} {yuan(amount_fen)}" for account, amount_fen in postings.items())
-    data: dict[str, Sealable] = {"postings": postings}
+    lines = "; ".join(f"{account} {yuan(amount_fen)}" for account, amount_fen in money.items())
+    data: dict[str, Sealable] = {"postings": dict(money)}
     if day is None:
         zh, en = f"日终关闭时入账：{lines}", f"will be posted at close: {lines}"
         return Step("ledger", zh, en, data)
@@ -310,15 +311,15 @@ def _ledger(money: Mapping[Account, int], entries: Sequence[Entry], day: ClosedD
 
 
 def _positions(
-    money: Mapping[Account, int],
+    money: Mapping[str, int],
     positions: Sequence[Position],
     registry: Registry,
     day: ClosedDay,
 ) -> Iterator[Step]:
     for each in positions:
-        account = parse_account(each.account)
-        if account in money and account.participant is not None:
-            who = _participant_name(account.participant, registry)
+        code = parse_account(each.account).participant
+        if each.account in money and code is not None:
+            who = _participant_name(code, registry)
             side_zh, side_en = ("应付", "owes") if each.net_fen > 0 else ("应收", "is owed")
             amount = yuan(abs(each.net_fen))
             yield Step(

@@ -28,8 +28,8 @@ def rule_of(rules: Mapping[int, SectorRule], sector: int) -> SectorRule:
     """The rule of a sector. A record's sector is its own word, which nobody signed: a number that
     is no sector neither holds nor moves what is proven.
 
-    >>> rule_of(read_rules(), 99).share(501, 700)
-    {501: 700}
+    >>> rule_of(read_rules(), 99).share is whole
+    True
     """
     unknown = Text(f"未知行业 {sector}", f"unknown sector {sector}")
     return rules.get(sector) or SectorRule(sector, f"sector_{sector}", unknown, no_fare, whole)

@@ -2,7 +2,8 @@
 
 Decides the fare class and its notes for every distinct combination that occurs; there are some
 hundreds where there are millions of records, so the scheme's own function decides each of them,
-the same function the terminals charge by. Leaves joining them back to `bucket`.
+the same function the terminals charge by. Leaves which sectors ask it to their rules, and joining
+the answers back to `bucket`.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from settlement.dispositions import Note
 #: Class codes of decisions: 0 is no fare (a load, an entry, a purchase outside transport).
 NOT_A_FARE = 0
 UNEXPLAINED = 255
+NO_NOTE = Note(0)
 FARE_CLASSES = {
     1 + 2 * concession + transfer: FareClass(concession, transfer=transfer)
     for concession in Concession
@@ -33,6 +35,17 @@ class Fare:
     concession: Concession
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a rule says of a fare: the code of its class, notes for an auditor, and whether it was
+    charged above a known tariff, so that the money is held.
+    """
+
+    fare_class: int = NOT_A_FARE
+    notes: Note = NO_NOTE
+    is_overcharged: bool = False
+
+
 def class_name(code: int) -> str:
     """Name of a class code for reports.
 
@@ -44,25 +57,26 @@ def class_name(code: int) -> str:
     return "unexplained" if code == UNEXPLAINED else "no_fare"
 
 
-def judge_fare(fare: Fare, scheme: Scheme) -> tuple[int, Note]:
-    """Class code and notes of a fare in transport.
+def explain_by_tariff(fare: Fare, scheme: Scheme) -> Explanation:
+    """What the scheme's tariff says of a fare.
 
     Above the full tariff no class is looked for: that is a reason of its own, OVERCHARGED.
     """
+    if fare.amount_fen > fare.tariff_fen:
+        return Explanation(UNEXPLAINED, is_overcharged=True)
     fare_class = scheme.explain_fare(
         fare.kind, fare.tariff_fen, fare.amount_fen, transfer_mark=fare.transfer
     )
     if fare_class is None:
-        is_below = fare.amount_fen <= fare.tariff_fen
-        return UNEXPLAINED, Note.FARE_UNEXPLAINED if is_below else Note(0)
+        return Explanation(UNEXPLAINED, Note.FARE_UNEXPLAINED)
     if fare.kind is RecordKind.ENTRY:
-        return NOT_A_FARE, Note(0)
-    notes = Note(0)
+        return Explanation()
+    notes = NO_NOTE
     if fare_class.transfer and not fare.transfer:
         notes |= Note.TRANSFER_MARK_MISSING
     if not _explains_itself(fare, scheme):
         notes |= Note.CLASS_DIFFERS
-    return _CODES[fare_class], notes
+    return Explanation(_CODES[fare_class], notes)
 
 
 def _explains_itself(fare: Fare, scheme: Scheme) -> bool:

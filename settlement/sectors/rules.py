@@ -10,37 +10,58 @@ from dataclasses import dataclass
 
 from cardcore.schemes import Scheme
 from cardcore.text import Text
-from settlement.dispositions import Note
-from settlement.sectors.fares import NOT_A_FARE, Fare
+from settlement.sectors.fares import Explanation, Fare
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """An accepted debit, to be shared out. Only what is signed or registered stands here: what a
+    record claims of itself never says who is paid.
+    """
+
+    application: int
+    operator: int
+    amount_fen: int
 
 
 @dataclass(frozen=True, slots=True)
 class SectorRule:
     """One sector. `number` stands in records and is never used again for another one.
 
-    `explain` gives the class code and the notes of a fare. `share` splits what an operator charged
-    by participant; the shares sum to the amount (I5).
+    `explain` says what is known of a fare, `share` who gets how much of a payment, by participant.
+    The shares sum to the amount (I5). Both are asked once for many records that are alike.
     """
 
     number: int
     name: str
     title: Text
-    explain: Callable[[Fare, Scheme], tuple[int, Note]]
-    share: Callable[[int, int], Mapping[int, int]]
+    explain: Callable[[Fare, Scheme], Explanation]
+    share: Callable[[Payment], Mapping[int, int]]
 
     def __post_init__(self) -> None:
         assert 0 <= self.number <= 0xFF, self
 
+    def passed_on(self, payment: Payment) -> dict[int, int]:
+        """What others than the operator get of a payment. The rest stays with the operator."""
+        shares_fen = self.share(payment)
+        assert sum(shares_fen.values()) == payment.amount_fen, (self.name, payment, shares_fen)
+        assert min(shares_fen.values()) >= 0, (self.name, payment, shares_fen)
+        return {
+            code: share_fen
+            for code, share_fen in shares_fen.items()
+            if code != payment.operator and share_fen
+        }
 
-def no_fare(_fare: Fare, _scheme: Scheme) -> tuple[int, Note]:
+
+def no_fare(_fare: Fare, _scheme: Scheme) -> Explanation:
     """Nothing is known of what it must cost: goods cost what they cost."""
-    return NOT_A_FARE, Note(0)
+    return Explanation()
 
 
-def whole(operator: int, amount_fen: int) -> dict[int, int]:
+def whole(payment: Payment) -> dict[int, int]:
     """Whoever did the work gets the whole charge.
 
-    >>> whole(201, 380)
+    >>> whole(Payment(application=0, operator=201, amount_fen=380))
     {201: 380}
     """
-    return {operator: amount_fen}
+    return {payment.operator: payment.amount_fen}

@@ -2,7 +2,7 @@
 
 from cardcore.records.record import Sector
 from cardcore.text import Text
-from settlement.sectors.fares import judge_fare
+from settlement.sectors.fares import explain_by_tariff
 from settlement.sectors.rules import SectorRule, whole
 
 SECTOR_RULES = (
@@ -10,7 +10,7 @@ SECTOR_RULES = (
         number=Sector.TRANSIT,
         name="transit",
         title=Text("公交地铁", "transport"),
-        explain=judge_fare,
+        explain=explain_by_tariff,
         share=whole,
     ),
 )

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cardcore.records.batch import DeviceRegister
 from cardcore.schemes import Scheme
-from settlement.clearing.tally import BucketResult, Tally
+from settlement.clearing.tally import BucketResult, read_tally
 from settlement.clearing.totals import Clearing, clear, output_hash
 from settlement.engine import Engine
 from settlement.reconciliation.bucket import BucketTask, reconcile_bucket
@@ -103,7 +103,7 @@ def read_outcome(folder: Path, outputs: tuple[tuple[str, str], ...]) -> Computat
             **{
                 **each,
                 "outputs": tuple((name, sha256) for name, sha256 in each["outputs"]),
-                "tallies": tuple(Tally(*row) for row in each["tallies"]),
+                "tallies": tuple(read_tally(row) for row in each["tallies"]),
             }
         )
         for each in document

@@ -55,7 +55,7 @@ def _receive(
     on_step("tacs_proven")
     write_durable(city.raw_path(batch.content_hash), data)
     on_step("raw_kept")
-    facts = keep_facts(city, batch, proof)
+    facts = keep_facts(city, batch, proof.packed)
     on_step("facts_kept")
 
     def place(history: FileHistory) -> StoredFile | Acknowledgement:

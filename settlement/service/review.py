@@ -86,8 +86,8 @@ def keep_review(city: City, office: OfficeState, key_service: KeyService) -> str
     )
 
 
-def prove_in_city(city: City, records: bytes, key_service: KeyService) -> bytes:
-    """One `ProofReason` byte a record; keys that show themselves are registered.
+def prove_in_city(city: City, records: bytes, key_service: KeyService) -> Proof:
+    """What cards and PSAMs signed, proven; keys that show themselves are registered.
 
     Raises what the port raises, and `RegistryConflictError` when another process registered
     another key under the same version meanwhile.
@@ -95,7 +95,7 @@ def prove_in_city(city: City, records: bytes, key_service: KeyService) -> bytes:
     found = prove_for_city(city, records, key_service)
     if found.shown:
         register(city.database, Registry(tac_keys=found.shown))
-    return found.answers
+    return found
 
 
 def prove_for_city(city: City, records: bytes, key_service: KeyService) -> Proof:
@@ -135,7 +135,7 @@ def _answers(city: City, question: _Question, key_service: KeyService) -> NDArra
     if question.proof is not None:
         return np.full(len(question.rows), question.proof, np.uint8)
     records = records_of(city, question.file, question.rows)
-    return np.frombuffer(prove_in_city(city, records, key_service), np.uint8)
+    return np.frombuffer(prove_in_city(city, records, key_service).answers, np.uint8)
 
 
 def _questions(city: City, office: OfficeState) -> Iterator[_Question]:

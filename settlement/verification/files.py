@@ -14,8 +14,10 @@ import duckdb
 from cardcore.keys import KeyService
 from cardcore.records.batch import Batch
 from settlement.city import City
+from settlement.dispositions import RecordMac
 from settlement.facts import columnar
 from settlement.facts.columns import UNJUDGED, write_facts
+from settlement.facts.proof import Proof
 from settlement.intake.answers import Acknowledgement, FactFileRow, FileRow
 from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
 from settlement.service.review import prove_for_city
@@ -96,8 +98,8 @@ def _verify_facts(
         if found != fact.sha256:
             where = f"fact file {path.relative_to(city.folder)}"
             findings.add(Invariant.I10, where, f"is {found or 'absent'}, must be {fact.sha256}")
-    proof = prove_for_city(city, batch.records, key_service).answers
-    again = _facts_again(city, batch, proof, scratch)
+    proof = prove_for_city(city, batch.records, key_service)
+    again = _facts_again(city, batch, proof.packed, scratch)
     if again == row.facts:
         return
     judged = _judged([fact_path(city, content_hash, bucket) for bucket in stored])
@@ -106,9 +108,9 @@ def _verify_facts(
         return
     where = f"facts rows of {content_hash}"
     lost = sum(
-        answer not in UNJUDGED and proof[number] in UNJUDGED
-        for number, answer in judged.items()
-        if number < len(proof)
+        answer not in UNJUDGED and proof.answers[number] in UNJUDGED
+        for number, (answer, _) in judged.items()
+        if number < len(proof.answers)
     )
     if lost:
         text = f"{lost} TACs that were judged cannot be: a key is not held, or not as registered"
@@ -125,26 +127,30 @@ def _facts_again(city: City, batch: Batch, proof: bytes, scratch: Path) -> tuple
     )
 
 
-def _judged(paths: Sequence[Path]) -> dict[int, int]:
-    """The stored answers by row; none when there are no stored facts, or damaged ones: that is
-    found by their hash.
+def _judged(paths: Sequence[Path]) -> dict[int, tuple[int, int]]:
+    """The stored answers by row, of card and record MAC; none when there are no stored facts, or
+    damaged ones: that is found by their hash.
     """
     if not paths:
         return {}
     try:
         with columnar.connect(paths[0].parent) as connection:
             stored = connection.read_parquet([str(path) for path in paths])
-            return dict(stored.select("row", "proof").fetchall())
+            rows = stored.select("row", "proof", "record_mac").fetchall()
+            return {row: (proof, record_mac) for row, proof, record_mac in rows}
     except duckdb.Error:
         return {}
 
 
-def _as_judged(proof: bytes, judged: Mapping[int, int]) -> bytes:
+def _as_judged(proof: Proof, judged: Mapping[int, tuple[int, int]]) -> bytes:
     """The proof with the stored answer wherever a key that came later changed it: the review says
-    what the record was judged to be then.
+    what the record was judged to be then. A record MAC is judged once, as its file comes in.
     """
-    answers = bytearray(proof)
-    for number, answer in judged.items():
-        if answer in UNJUDGED and number < len(answers):
-            answers[number] = answer
-    return bytes(answers)
+    answers, macs = bytearray(proof.answers), bytearray(proof.record_macs)
+    for number, (answer, record_mac) in judged.items():
+        if number < len(answers):
+            if answer in UNJUDGED:
+                answers[number] = answer
+            if record_mac == RecordMac.UNJUDGED:
+                macs[number] = record_mac
+    return Proof(bytes(answers), bytes(macs)).packed

@@ -6,7 +6,7 @@ by SQL over single decisions; the ledger was posted from tallies. They agree or 
 A record of an earlier day that the day decided again counts with a minus as it was decided then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -17,6 +17,8 @@ from settlement.facts import columnar
 from settlement.ledger.accounts import CARD_FLOAT, AccountKind, AccountTextError, parse_account
 from settlement.ledger.entries import Entry, EntryKind
 from settlement.reconciliation.inputs import file_number
+from settlement.sectors.catalogue import read_rules
+from settlement.sectors.rules import Payment, whole
 from settlement.service.computation import decisions_path
 from settlement.store.days import load_closed_days
 from settlement.verification.findings import Findings, Invariant
@@ -63,6 +65,10 @@ CREATE VIEW moved AS
 SELECT 1 AS sign, amount_fen, operator, is_load, chained, accepted, held, bucket FROM decision
 UNION ALL
 SELECT -1, amount_fen, operator, is_load, chained, accepted, held, bucket FROM taken_back
+"""
+_PAYMENTS = """
+SELECT application, operator, amount_fen, count(*) FROM decision
+WHERE sector = $sector AND accepted AND moves_purse(kind) AND NOT is_load GROUP BY ALL
 """
 _CARDS = """
 SELECT
@@ -178,15 +184,19 @@ def _verify_posted(
                 shares[account.kind] += posting.amount_fen
     for kind, column in ((EntryKind.COLLECT, "bucket"), (EntryKind.DISTRIBUTE, "operator")):
         rows = connection.execute(f"{_SUMS}, {column} FROM moved GROUP BY {column}").fetchall()
-        for *sums, code in rows:
+        by_code = {code: sums for *sums, code in rows}
+        if kind is EntryKind.DISTRIBUTE:
+            for code, share_fen in _passed_on(connection):
+                by_code.setdefault(code, [0, 0, 0, 0])[0] += share_fen
+        for code, sums in by_code.items():
             found = posted.pop((kind, code), {})
             for expected, amount_fen in _expected(kind, *sums).items():
                 where = f"{kind} entry of {column} {code} on {inputs.settlement_day}"
                 stored_fen = found.get(expected, 0)
                 findings.expect_equal(Invariant.I4, where, expected, stored_fen, amount_fen)
-    for kind, code in posted:
+    for kind, owner in posted:
         text = "no record of the day stands behind it"
-        findings.add(Invariant.I4, f"{kind} entry of {code} on {inputs.settlement_day}", text)
+        findings.add(Invariant.I4, f"{kind} entry of {owner} on {inputs.settlement_day}", text)
     debit_fen, load_fen, _, _ = connection.execute(f"{_SUMS} FROM moved").fetchall()[0]
     where = f"shares of {inputs.settlement_day}"
     findings.expect_equal(
@@ -194,6 +204,19 @@ def _verify_posted(
     )
     agents_fen = shares[AccountKind.LOAD_AGENT]
     findings.expect_equal(Invariant.I5, where, "load agents", agents_fen, load_fen)
+
+
+def _passed_on(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int]]:
+    """What sharing out adds to participants and takes from operators, payment by payment."""
+    for sector, rule in read_rules().items():
+        if rule.share is whole:
+            continue
+        payments = connection.execute(_PAYMENTS, {"sector": sector}).fetchall()
+        for application, operator, amount_fen, count in payments:
+            payment = Payment(application, operator, amount_fen)
+            for code, share_fen in rule.passed_on(payment).items():
+                yield code, count * share_fen
+                yield operator, -count * share_fen
 
 
 def _expected(

@@ -33,9 +33,9 @@ from typing import Any, Self
 
 from cardcore.records.record import TransactionRecord, decode_record, encode_record
 from terminals.errors import JournalDamagedError, JournalError, JournalFullError
+from terminals.journal.migration import FORMAT_VERSION, migrate
 from terminals.taps import Intent, TapOutcome, TapState
 
-FORMAT_VERSION = 2
 BUSY_TIMEOUT_S = 10.0
 MAGIC = b"SQLite format 3\x00"
 #: Steps between two checkpoints: about 20 MiB of log, and one tap in five hundred waits for one.
@@ -84,7 +84,8 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path, *, sender: int, on_step: Callable[[str], None] = _no_step) -> Self:
-        """Open or create the journal of a collector and check it whole.
+        """Open or create the journal of a collector and check it whole. One of an older format
+        becomes one of today's.
 
         `on_step` hears the name of every step before and after it is durable. Raises
         `JournalDamagedError` when the file cannot be trusted, `JournalError` when it belongs to
@@ -102,7 +103,10 @@ class Journal:
             raise JournalDamagedError(f"{path} has lost its first page")
         database = connect(path)
         try:
-            _check(database, path, sender)
+            migrate(database, _check(database, path, sender), path)
+        except sqlite3.Error as error:
+            database.close()
+            raise translate(error) from error
         except BaseException:
             database.close()
             raise
@@ -174,12 +178,13 @@ class Journal:
             None if record is None else decode_record(record),
         )
 
-    def open_intent(self, card_number: str) -> Intent | None:
-        """The torn tap of this card, if it has one; there is never more than one."""
+    def open_intent(self, card_number: str, application: int) -> Intent | None:
+        """The torn tap of this purse, if it has one; there is never more than one."""
         rows = self.query(
             f"SELECT id, request_id, draft FROM taps "  # noqa: S608 - a constant
-            f"WHERE card_number = ? AND state = {TapState.OPEN:d}",
+            f"WHERE card_number = ? AND application = ? AND state = {TapState.OPEN:d}",
             card_number,
+            application,
         )
         return Intent(rows[0][0], rows[0][1], decode_record(rows[0][2])) if rows else None
 
@@ -190,11 +195,11 @@ class Journal:
         """
         with self.transaction("intent") as database:
             tap = database.execute(
-                "INSERT INTO taps (request_id, card_number, terminal, state, draft, trace_before) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO taps (request_id, card_number, terminal, state, draft, trace_before, "
+                "application) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(key.request_id, draft.card_number, draft.terminal, TapState.OPEN),
-                    *(encode_record(draft), trace),
+                    *(encode_record(draft), trace, draft.application),
                 ),
             ).lastrowid
             assert tap is not None
@@ -358,7 +363,8 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _check(database: sqlite3.Connection, path: Path, sender: int) -> None:
+def _check(database: sqlite3.Connection, path: Path, sender: int) -> int:
+    """That the file is whole and this collector's; its format."""
     try:
         version = database.execute("PRAGMA user_version").fetchone()[0]
         damage = database.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -374,10 +380,9 @@ def _check(database: sqlite3.Connection, path: Path, sender: int) -> None:
         raise JournalDamagedError(f"{path} is not as long as its {pages} pages")
     if damage != "ok" or len(owner) != 1:
         raise JournalDamagedError(f"{path}: {damage}")
-    if version != FORMAT_VERSION:
-        raise JournalError(f"{path}: journal format {version} is not known to this program")
     if owner[0][0] != sender:
         raise JournalError(f"{path} belongs to sender {owner[0][0]}, not to {sender}")
+    return int(version)
 
 
 def translate(error: sqlite3.Error) -> JournalError:

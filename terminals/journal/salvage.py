@@ -27,6 +27,7 @@ from cardcore.errors import RecordFormatError
 from cardcore.records.record import TransactionRecord, decode_record
 from terminals.errors import JournalError
 from terminals.journal.journal import beside, connect, create, translate
+from terminals.journal.migration import renew_draft
 from terminals.taps import TapOutcome, TapState
 
 #: Serials skipped after the highest that was read: more than a terminal gives between two uploads.
@@ -179,10 +180,13 @@ def _keep(finds: _Finds, key: int, row: Row) -> None:
     """Put a row where it belongs, by the types of its columns; others are left."""
     match row:
         case (None, str(), str() as card, str() as terminal, int(), int() | None, int() | None,
-              bytes() as draft, bytes(), bytes() | None):  # fmt: skip
-            record = _decode(draft)
-            if record and (record.card_number, record.terminal) == (card, terminal):
-                finds.taps[key] = row
+              bytes() as draft, bytes(), bytes() | None,
+              *rest) if _is_application(rest):  # fmt: skip
+            record, application = _decode(draft), rest[0] if rest else 0
+            if record and (record.card_number, record.terminal, record.application) == (
+                card, terminal, application,
+            ):  # fmt: skip
+                finds.taps[key] = (*row[:10], application)
         case (None, int(), str() as terminal, int() as serial, bytes() as data,
               int(), int(), int()):  # fmt: skip
             record = _decode(data)
@@ -192,6 +196,11 @@ def _keep(finds: _Finds, key: int, row: Row) -> None:
             finds.requests[request_id] = row
         case (None, str() as until, int() | None) if _is_day(until):
             finds.holds[key] = row
+
+
+def _is_application(rest: list[Value]) -> bool:
+    """A row of format 2 ends before the application."""
+    return not rest or (len(rest) == 1 and isinstance(rest[0], int))
 
 
 def _decode(data: bytes) -> TransactionRecord | None:
@@ -211,22 +220,37 @@ def _is_day(text: str) -> bool:
 def _tap_rows(finds: _Finds) -> dict[int, Row]:
     """The taps as they go on, when the pages they stood on are of different age.
 
-    An open tap whose record was found is recorded. Of two open taps of one card the older one has
-    ended in a row that is lost: it lapses, so that the register still counts it.
+    An open tap whose record was found is recorded. Of two open taps of one purse the older one has
+    ended in a row that is lost: it lapses, so that the register still counts it. So does one of an
+    older format that no record of today can carry.
     """
     positions = {row[1]: position for position, row in enumerate(_in_order(finds.records), 1)}
-    taps, waiting = dict[int, Row](), set[Value]()
+    taps, waiting = dict[int, Row](), set[tuple[Value, Value]]()
     for tap, row in sorted(finds.taps.items(), reverse=True):
         request_id, card, terminal, state, outcome = row[1:6]
+        purse, draft = (card, row[10]), row[7]
+        assert isinstance(draft, bytes)
         if state == TapState.OPEN and tap in positions:
             state, outcome = TapState.RECORDED, TapOutcome.APPROVED
-        elif state == TapState.OPEN and card in waiting:
-            state, outcome = TapState.LAPSED, TapOutcome.UNRESOLVED
         elif state == TapState.OPEN:
-            waiting.add(card)
-        position = positions.get(tap)
-        taps[tap] = (tap, request_id, card, terminal, state, outcome, position, *row[7:])
+            renewed = None if purse in waiting else _renewed(draft)
+            if renewed is None:
+                state, outcome = TapState.LAPSED, TapOutcome.UNRESOLVED
+            else:
+                waiting.add(purse)
+                draft = renewed
+        taps[tap] = (
+            *(tap, request_id, card, terminal, state, outcome, positions.get(tap)),
+            *(draft, *row[8:]),
+        )
     return taps
+
+
+def _renewed(draft: bytes) -> bytes | None:
+    try:
+        return renew_draft(draft)
+    except ValueError:
+        return None
 
 
 def _in_order(rows: Mapping[int, Row]) -> list[Row]:
@@ -239,7 +263,7 @@ def _fill(
     """Write the finds into a fresh journal, in one transaction."""
     database.execute("BEGIN")
     database.executemany(
-        "INSERT INTO taps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO taps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         list(taps.values()),
     )
     database.executemany(

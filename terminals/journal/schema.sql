@@ -18,9 +18,10 @@ CREATE TABLE taps (
     position INTEGER,               -- of its record, when it has one
     draft BLOB NOT NULL,            -- the record as it will be, without serial, TAC and late flags
     trace_before BLOB NOT NULL,     -- APDUs up to the intent
-    trace_after BLOB                -- APDUs after it or, when it was torn, of the later visit
+    trace_after BLOB,               -- APDUs after it or, when it was torn, of the later visit
+    application INTEGER NOT NULL DEFAULT 0  -- whose purse: one card has several
 ) STRICT;
-CREATE UNIQUE INDEX taps_one_open_a_card ON taps (card_number) WHERE state = 1;
+CREATE UNIQUE INDEX taps_one_open_a_purse ON taps (card_number, application) WHERE state = 1;
 CREATE INDEX taps_lapsed ON taps (terminal) WHERE state = 4;
 
 -- Which request was answered by which tap. A void tap frees its request.

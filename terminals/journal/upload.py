@@ -24,13 +24,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import takewhile
 from pathlib import Path
 from sqlite3 import Connection
+from typing import Any
 
 from cardcore.digits import decode_date
 from cardcore.keys import Algorithm
 from cardcore.records.batch import RECORDS_MAX, BatchHeader, DeviceRegister, encode_batch
-from cardcore.records.record import FIELD
+from cardcore.records.record import BYTES_OF_VERSION, FIELD
 from terminals.errors import JournalDamagedError
 from terminals.journal.journal import Journal, sync_folder
 
@@ -51,7 +53,7 @@ ORDER BY position LIMIT ?
 """
 _REPEATS_TO_SEND = """
 SELECT position, record, copy FROM repeats JOIN records USING (position)
-WHERE sequence IS NULL
+WHERE sequence IS NULL AND length(record) = ?
 AND position NOT IN (SELECT position FROM holds WHERE sequence IS NULL AND until > ?)
 ORDER BY position, copy LIMIT ?
 """
@@ -138,10 +140,7 @@ def plan_batch(journal: Journal, *, key_version: int, now: datetime) -> int | No
     with journal.transaction("batch") as database:
         last_sequence, after = _last_batch(database)
         sequence, today = last_sequence + 1, now.date().isoformat()
-        repeats = database.execute(_REPEATS_TO_SEND, (today, RECORDS_MAX)).fetchall()
-        rows = database.execute(
-            _RECORDS_TO_SEND, (after, today, RECORDS_MAX - len(repeats))
-        ).fetchall()
+        rows, repeats = _to_send(database, after, today)
         if not rows and not repeats:
             return None
         last = max(after, rows[-1][0]) if rows else after
@@ -179,6 +178,19 @@ def plan_batch(journal: Journal, *, key_version: int, now: datetime) -> int | No
             ],
         )
     return sequence
+
+
+def _to_send(database: Connection, after: int, today: str) -> tuple[list[Any], list[Any]]:
+    """New records and copies for one file: of the oldest version that any are of."""
+    for size in BYTES_OF_VERSION.values():
+        repeats = database.execute(_REPEATS_TO_SEND, (size, today, RECORDS_MAX)).fetchall()
+        room = RECORDS_MAX - len(repeats)
+        waiting = database.execute(_RECORDS_TO_SEND, (after, today, room))
+        # A journal goes from one version to the next, never back.
+        rows = list(takewhile(lambda row: len(row[1]) == size, waiting))  # noqa: B023
+        if rows or repeats:
+            return rows, repeats
+    return [], []
 
 
 def build_batch(
@@ -221,6 +233,7 @@ def build_batch(
         record_count=record_count,
         register_count=len(registers),
         signature_algorithm=algorithm,
+        version=records[0][0],
     )
     return encode_batch(header, records, registers, sign)
 

@@ -5,14 +5,21 @@ Decides what a bus ride looks like on the card and in the record. Leaves the far
 
 from cardcore.layouts.transit import Industry, TripType
 from cardcore.records.record import RecordKind, Sector, TransactionType
-from terminals.tap.flow import Flow, Role
+from cardcore.text import Text
+from terminals.partners import PSAM
+from terminals.tap.flow import Flow
+from terminals.tap.role import DeviceRole
 
-BUS = Role(
+BUS = DeviceRole(
     name="bus",
+    title=Text("公交车载机", "bus"),
+    applications=("transit",),
     flow=Flow.RIDE,
     kind=RecordKind.PURCHASE,
     sector=Sector.TRANSIT,
     transaction_type=TransactionType.COMPOSITE,
+    partner=PSAM,
     trip_type=TripType.SINGLE,
     industry=Industry.BUS,
 )
+ROLES = (BUS,)

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.records.record import TransactionRecord
-from terminals.tap.decisions import Device
-from terminals.tap.flow import Role
+from terminals.partners.ports import HostAnswer, LoadQuestion
+from terminals.tap.decisions import AskedPurse, Device
+from terminals.tap.role import DeviceRole
 from terminals.taps import Intent, TapOutcome, TapRequest, TapResult, TapState
 
 
@@ -18,11 +19,13 @@ from terminals.taps import Intent, TapOutcome, TapRequest, TapResult, TapState
 class TapContext:
     """All a session is given. `time` has whole seconds, as card and record write it.
 
-    `torn_card` is the card of this very request when it was torn before; `psam_sequence` the last
-    number the PSAM gave since it has power, or None: only for that one can it still check a MAC2.
+    `purses` are asked for in their order. `torn_card` is the card of this very request when it was
+    torn before; `psam_sequence` the last number the PSAM gave since it has power, or None: only for
+    that one can it still check a MAC2.
     """
 
-    role: Role
+    role: DeviceRole
+    purses: tuple[AskedPurse, ...]
     device: Device
     request: TapRequest
     time: datetime
@@ -45,33 +48,11 @@ class ToPsam:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadQuestion:
-    """What the load host is asked; the answer is a `HostAnswer`."""
-
-    factor: bytes
-    key_version: int
-    random: bytes
-    online_counter: int
-    balance_before_fen: int
-    amount_fen: int
-    terminal: str
-    time: datetime
-    mac1: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class HostAnswer:
-    """MAC2, or why there is none."""
-
-    mac2: bytes = b""
-    refusal: TapOutcome | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class FindIntent:
-    """Ask the journal for a torn tap of this card; the answer is an `Intent` or None."""
+    """Ask the journal for a torn tap of this card's purse; the answer is an `Intent` or None."""
 
     card_number: str
+    application: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,11 @@ import struct
 from dataclasses import dataclass
 from datetime import datetime
 
-from cardcore import tlv
 from cardcore.apdu import CommandApdu
 from cardcore.digits import encode_time
 from cardcore.errors import DecodeError
 from cardcore.layouts.transit import (
-    AID_PURSE,
     LogRecord,
-    PublicInformation,
     Sfi,
     TransitRecord,
     TripRecord,
@@ -25,7 +22,6 @@ from cardcore.records.record import TransactionType
 
 #: EF17 up to the card kind: what a terminal decides by.
 PROPERTIES_BYTES = 11
-PUBLIC_INFORMATION_TAG = 0x9F0C
 PURSE = 0x02  # P2: 电子钱包 EP
 #: EF1A: record 1 is the metro's, id 2701.
 METRO_RECORD_NUMBER = 1
@@ -40,21 +36,13 @@ _LOAD_ANSWER = struct.Struct(">IHBB4s4s")
 _BALANCE_MASK = 0x7FFFFFFF
 
 
-def select() -> CommandApdu:
-    """SELECT the T-Union purse by name.
+def select(aid: bytes) -> CommandApdu:
+    """SELECT an application by name.
 
-    >>> select().encode().hex()
+    >>> select(bytes.fromhex("A000000632010105")).encode().hex()
     '00a4040008a00000063201010500'
     """
-    return CommandApdu(0x00, 0xA4, 0x04, 0x00, AID_PURSE, le=256)
-
-
-def public_information(fci: bytes) -> PublicInformation:
-    """EF15 out of the FCI: tag 9F0C. Shenzhen's copy is two bytes longer."""
-    found = tlv.find(tlv.decode_all(fci), PUBLIC_INFORMATION_TAG)
-    if found is None:
-        raise DecodeError("FCI", 0, "has no public information 9F0C")
-    return PublicInformation.decode(found.content[: PublicInformation.SIZE])
+    return CommandApdu(0x00, 0xA4, 0x04, 0x00, aid, le=256)
 
 
 def read_properties() -> CommandApdu:

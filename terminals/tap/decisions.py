@@ -4,17 +4,17 @@ written on the card and what stands in the record.
 Pure functions over values. Leaves the order of steps to `flow` and the fare to the scheme.
 """
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import Enum, auto
 
 from cardcore.apdu import StatusWord
+from cardcore.applets.catalogue import application_named
 from cardcore.crypto import suite_algorithm
 from cardcore.layouts.transit import (
-    CardProperties,
     LogRecord,
-    PublicInformation,
     TransitRecord,
     TransitStatus,
     TripRecord,
@@ -27,7 +27,8 @@ from cardcore.records.record import (
     TransactionType,
 )
 from terminals.tap.commands import Initialised
-from terminals.tap.flow import Role
+from terminals.tap.face import CardFace
+from terminals.tap.role import DeviceRole
 from terminals.taps import Hotlist, TapOutcome, TapRequest
 
 #: How long after a tear a tap of the same card at the same device, for the same amount, is taken
@@ -72,6 +73,7 @@ class Device:
     """A terminal as it stands: who it is, whose it is, and the lists it holds.
 
     `terminal` is 12 hexadecimal digits, `psam` 20 decimal ones (zeros where there is no PSAM).
+    `purses` are those a role takes in this city, where the city says otherwise than the role.
     """
 
     terminal: str
@@ -82,6 +84,30 @@ class Device:
     city_code: str
     tariff_version: int
     hotlist: Hotlist
+    purses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPurse:
+    """A purse a card is asked for: its application, and one of its names on cards."""
+
+    application: int
+    aid: bytes
+
+
+def asked_purses(role: DeviceRole, device: Device, request: TapRequest) -> tuple[AskedPurse, ...]:
+    """What a card is asked for, in order: the purses of the role, each under all its names. A
+    request may name one of them. Raises `ValueError` for one that the role does not take.
+    """
+    taken = device.purses.get(role.device_name, role.applications)
+    if request.application and request.application not in taken:
+        raise ValueError(f"role {role.name} takes {', '.join(taken)}, not {request.application!r}")
+    names = (request.application,) if request.application else taken
+    return tuple(
+        AskedPurse(application.code, aid)
+        for application in map(application_named, names)
+        for aid in application.aids
+    )
 
 
 def refuse_selection(sw: int) -> TapOutcome:
@@ -94,23 +120,21 @@ def refuse_purse_word(sw: int) -> TapOutcome:
     return _PURSE_REFUSALS.get(sw, TapOutcome.CARD_REFUSED)
 
 
-def refuse_card(
-    public: PublicInformation, properties: CardProperties, device: Device, today: date
-) -> TapOutcome | None:
+def refuse_card(face: CardFace, device: Device, today: date) -> TapOutcome | None:
     """Whether the card may pass, before its purse is touched; None when it may.
 
     Order: enabled, valid from, valid to, hotlist, interoperability.
     """
-    if public.application_version == 0:
+    if not face.is_enabled:
         return TapOutcome.CARD_NOT_ENABLED
-    if today < public.valid_from:
+    if today < face.valid_from:
         return TapOutcome.CARD_NOT_YET_VALID
-    if today > public.valid_to:
+    if today > face.valid_to:
         return TapOutcome.CARD_EXPIRED
-    if public.card_number in device.hotlist.cards:
+    if face.card_number in device.hotlist.cards:
         return TapOutcome.CARD_HOTLISTED
     # A card at home needs no leave to travel.
-    if public.issuer != device.issuer and not properties.interoperable:
+    if face.issuer != device.issuer and not face.interoperable:
         return TapOutcome.CARD_NOT_INTEROPERABLE
     return None
 
@@ -150,7 +174,7 @@ def judge_torn_tap(draft: TransactionRecord, log: LogRecord | None) -> Verdict:
 
 
 def is_second_try(
-    draft: TransactionRecord, role: Role, terminal: str, request: TapRequest, now: datetime
+    draft: TransactionRecord, role: DeviceRole, terminal: str, request: TapRequest, now: datetime
 ) -> bool:
     """Whether a new request is the second try of a torn tap, asked for under another id."""
     wish = (draft.terminal, draft.kind, draft.amount_fen, draft.tariff_fen)
@@ -160,9 +184,13 @@ def is_second_try(
 
 
 def transit_record(
-    role: Role, device: Device, request: TapRequest, answer: Initialised, before: TransitRecord,
+    role: DeviceRole,
+    device: Device,
+    request: TapRequest,
+    answer: Initialised,
+    before: TransitRecord,
     now: datetime,
-) -> TransitRecord:  # fmt: skip
+) -> TransitRecord:
     """EF1A as the gate leaves it. The card has one byte for a line; the record has all of it."""
     operator = device.operator.to_bytes(4, "big") + b"\xff" * 4
     station = f"{request.place.station:016x}"
@@ -196,7 +224,7 @@ def transit_record(
 
 
 def trip_record(
-    role: Role, device: Device, request: TapRequest, answer: Initialised, now: datetime
+    role: DeviceRole, device: Device, request: TapRequest, answer: Initialised, now: datetime
 ) -> TripRecord:
     """EF1E as gate and bus append it. Line, station and operator are two bytes there."""
     assert role.trip_type is not None, role
@@ -221,8 +249,8 @@ def trip_record(
 class Seen:
     """What the session has read by the time the intent is made."""
 
-    public: PublicInformation
-    card_kind: int
+    application: int
+    face: CardFace
     log: LogRecord | None
     transit: TransitRecord | None
     answer: Initialised
@@ -231,7 +259,7 @@ class Seen:
 
 
 def draft_record(
-    role: Role, device: Device, request: TapRequest, seen: Seen, now: datetime
+    role: DeviceRole, device: Device, request: TapRequest, seen: Seen, now: datetime
 ) -> TransactionRecord:
     """The record as it will be; its serial, its TAC and what a later visit adds are still zero.
 
@@ -249,9 +277,9 @@ def draft_record(
         kind=role.kind,
         sector=role.sector,
         flags=flags,
-        issuer=seen.public.issuer,
-        card_number=seen.public.card_number,
-        card_kind=seen.card_kind,
+        issuer=seen.face.issuer,
+        card_number=seen.face.card_number,
+        card_kind=seen.face.card_kind,
         concession=fare.concession,
         balance_before_fen=answer.balance_fen,
         balance_after_fen=answer.balance_fen + (fare.charged_fen if load else -fare.charged_fen),
@@ -285,4 +313,5 @@ def draft_record(
         key_index=device.key_index,
         tac=bytes(4),
         payload=request.payload,
+        application=seen.application,
     )

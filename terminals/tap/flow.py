@@ -1,7 +1,7 @@
 """The states of a tap and what may follow what. All order of a transaction stands in this file.
 
 Two rules of the file. Everything that changes the order of steps lives here, as data; and this
-file knows no byte: what is said in a state is `session.py`, what it looks like on the wire is
+file knows no byte: what is said in a state stands in `steps`, what it looks like on the wire in
 `commands.py`.
 
 Theory of operation
@@ -15,10 +15,10 @@ program: there is no default.
 
 Three parts follow one another.
 
-1. *Knowing the card.* SELECTING reads EF15 out of the FCI, so the card number is known after one
-   command. FINDING asks the journal whether a tap of this card was torn here. READING_LOG reads the
-   card's newest log record: it fills the previous transaction of the record, and it is how a torn
-   tap is judged.
+1. *Knowing the card.* SELECTING asks for the purses of the role in turn, and reads EF15 out of the
+   FCI of the first that is there, so the card number is known after one command. FINDING asks the
+   journal whether a tap of this purse was torn here. READING_LOG reads the card's newest log
+   record: it fills the previous transaction of the record, and it is how a torn tap is judged.
 
 2. *Settling a torn tap.* Only when FINDING found one. The log says whether the purse moved. It did:
    PROVING fetches MAC2 and TAC (GET TRANSACTION PROVE) and the record is completed. It did not:
@@ -41,12 +41,8 @@ The flows differ only in their paths::
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import pairwise
-
-from cardcore.layouts.transit import Industry, TripType
-from cardcore.records.record import RecordKind, Sector, TransactionType
 
 
 class State(Enum):
@@ -78,6 +74,7 @@ class Signal(Enum):
     """What the result of a step means for the order of steps."""
 
     GOOD = auto()  # as hoped
+    ABSENT = auto()  # the card has no such application; another one may be asked for
     REFUSED = auto()  # the tap ends with a refusal; nothing has to be put right
     MOVED = auto()  # the log shows that the torn tap was done
     NOT_MOVED = auto()  # the log shows that it was not
@@ -102,7 +99,7 @@ _S, _G = State, Signal
 
 #: Parts 1 and 2, and every way off the path. The same for all flows.
 BRANCHES: Mapping[State, Mapping[Signal, State]] = {
-    _S.SELECTING: {_G.GOOD: _S.FINDING, _G.REFUSED: _S.DONE},
+    _S.SELECTING: {_G.GOOD: _S.FINDING, _G.ABSENT: _S.SELECTING, _G.REFUSED: _S.DONE},
     _S.FINDING: {_G.GOOD: _S.READING_LOG, _G.REFUSED: _S.DONE},
     _S.READING_LOG: {
         _G.GOOD: _S.READING_PROPERTIES,
@@ -163,19 +160,3 @@ def _whole_table(path: tuple[State, ...]) -> dict[State, dict[Signal, State]]:
 TRANSITIONS: Mapping[Flow, Mapping[State, Mapping[Signal, State]]] = {
     flow: _whole_table(path) for flow, path in PATHS.items()
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """What a device is for, as data. `sequence_exempt` is the degraded mode 进出次序免检: a gate
-    then lets a card through whose entry or exit is missing, and marks the record.
-    """
-
-    name: str
-    flow: Flow
-    kind: RecordKind
-    sector: Sector
-    transaction_type: TransactionType
-    trip_type: TripType | None = None
-    industry: Industry | None = None
-    sequence_exempt: bool = False

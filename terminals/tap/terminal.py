@@ -6,20 +6,18 @@ waiting for cards and the showing of outcomes to the device.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
 
 from cardcore.digits import decode_bcd
 from cardcore.schemes import Scheme
 from terminals.errors import CardRemovedError, JournalFullError, PsamFaultError
 from terminals.journal.journal import Journal, RequestKey
 from terminals.link.connection import CardConnection, Peer, RecordingConnection, Trace, exchange
+from terminals.partners.ports import Authoriser, LoadQuestion
 from terminals.tap import commands
 from terminals.tap.actions import (
     Action,
     FindIntent,
     Finish,
-    HostAnswer,
-    LoadQuestion,
     Reply,
     StoreEnd,
     StoreIntent,
@@ -29,22 +27,14 @@ from terminals.tap.actions import (
     ToCard,
     ToPsam,
 )
-from terminals.tap.decisions import Device
-from terminals.tap.flow import Role, State
+from terminals.tap.decisions import Device, asked_purses
+from terminals.tap.flow import State
+from terminals.tap.role import DeviceRole
 from terminals.tap.session import Session
 from terminals.taps import Hotlist, TapOutcome, TapRequest, TapResult
 
 #: What stands in the place of a PSAM number where a load host does the PSAM's part.
 NO_PSAM = "0" * 20
-
-
-@runtime_checkable
-class Authoriser(Protocol):
-    """The load host as a kiosk sees it; `roles.kiosk.LoadHost` is one."""
-
-    def authorise(self, question: LoadQuestion) -> HostAnswer:
-        """Check the card's MAC1 and give MAC2, or refuse."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +74,7 @@ def make_device(identity: Identity, scheme: Scheme, operator: int, hotlist: Hotl
         city_code=scheme.city_code,
         tariff_version=scheme.tariff_version,
         hotlist=hotlist,
+        purses=scheme.purses,
     )
 
 
@@ -97,12 +88,16 @@ class _Visit:
 
 
 class Terminal:
-    """A device of one role. `partner` holds the other half of the keys: a PSAM, or the load host
-    of a kiosk. A journal may serve several terminals, one tap at a time.
+    """A device of one role. `partner` is what that role names: its PSAM, or what stands behind it.
+    A journal may serve several terminals, one tap at a time.
     """
 
     def __init__(
-        self, role: Role, device: Device, journal: Journal, partner: CardConnection | Authoriser
+        self,
+        role: DeviceRole,
+        device: Device,
+        journal: Journal,
+        partner: CardConnection | Authoriser | None,
     ) -> None:
         self.device = device
         self._role = role
@@ -115,9 +110,10 @@ class Terminal:
 
         A request that already has its answer gets it again without a word to the card. Faults of
         PSAM and journal are raised; what was open then is settled on the card's next visit.
+        `ValueError` for a request that names a purse the role does not take.
         """
         key = RequestKey(
-            request.request_id, request.content_hash(self._role.name, self.device.terminal)
+            request.request_id, request.content_hash(self._role.device_name, self.device.terminal)
         )
         known = self._journal.find_answer(key)
         if known is not None and not known.same_content:
@@ -126,6 +122,7 @@ class Terminal:
             return TapResult(known.outcome, known.record)
         context = TapContext(
             role=self._role,
+            purses=asked_purses(self._role, self.device, request),
             device=self.device,
             request=request,
             time=now.replace(microsecond=0),
@@ -163,8 +160,8 @@ class Terminal:
             case LoadQuestion():
                 assert isinstance(self._partner, Authoriser)
                 return self._partner.authorise(action)
-            case FindIntent(card_number):
-                return journal.open_intent(card_number)
+            case FindIntent(card_number, application):
+                return journal.open_intent(card_number, application)
             case StoreIntent(draft):
                 return journal.store_intent(visit.key, draft, trace.take())
             case StoreRecord(tap, outcome, record, also_answers):

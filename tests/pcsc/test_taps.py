@@ -15,7 +15,8 @@ from cardcore.records.record import RecordFlag
 from terminals.journal.journal import Journal
 from terminals.link.connection import Peer, decode_trace
 from terminals.link.pcsc import open_card
-from terminals.roles.kiosk import KIOSK, LoadHost
+from terminals.partners.load_host import LoadHost
+from terminals.roles.load_kiosk import KIOSK
 from terminals.tap.terminal import Terminal
 from terminals.taps import TapOutcome, TapRequest, TapResult
 from tests.pcsc.slots import PSAM_ATR, READERS, Slots, needs_pcscd

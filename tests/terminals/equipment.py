@@ -33,12 +33,13 @@ from hsm_sim.keys.published_keys import issuer_key_refs, published_key, publishe
 from hsm_sim.psam import Psam, PsamProfile, make_psam
 from terminals.journal.journal import Journal
 from terminals.link.connection import CardConnection, InProcessConnection
+from terminals.partners.load_host import LoadHost
 from terminals.roles.bus import BUS
-from terminals.roles.gate import ENTRY, EXIT
-from terminals.roles.kiosk import KIOSK, LoadHost
+from terminals.roles.load_kiosk import KIOSK
+from terminals.roles.metro_gate import ENTRY, EXIT
 from terminals.roles.shop import SHOP
 from terminals.tap.decisions import Device
-from terminals.tap.flow import Role
+from terminals.tap.role import DeviceRole
 from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapRequest, TapResult
 
@@ -160,7 +161,11 @@ def a_device(role_name: str, psam: CardConnection | None = None, **changes: obje
 
 
 def a_terminal(
-    role_name: str, journal: Journal, *, role: Role | None = None, hotlist: Hotlist | None = None
+    role_name: str,
+    journal: Journal,
+    *,
+    role: DeviceRole | None = None,
+    hotlist: Hotlist | None = None,
 ) -> Terminal:
     """A terminal with its own PSAM, or the kiosk with its load host."""
     if role_name == "kiosk":

@@ -11,14 +11,20 @@ WITH judged AS (
             WHEN record.time >= getvariable('settlement_day') + INTERVAL 2 DAY
                 THEN reason_clock_ahead()
             WHEN hotlist.version <= record.hotlist_version THEN reason_hotlisted()
-            WHEN record.sector = sector_transit() AND NOT record.is_load
-                AND record.amount_fen > record.tariff_fen THEN reason_overcharged()
+            WHEN fare.is_overcharged THEN reason_overcharged()
             ELSE reason_none()
         END AS reason,
-        hotlist.version > record.hotlist_version AS is_hotlisted_late
+        hotlist.version > record.hotlist_version AS is_hotlisted_late,
+        coalesce(fare.fare_class, 0) AS fare_class,
+        coalesce(fare.notes, 0) AS notes
     FROM record
     LEFT JOIN unplaced ON unplaced.id = record.id
     LEFT JOIN hotlist ON hotlist.card_number = record.card_number
+    LEFT JOIN fare
+        ON fare.sector = record.sector AND fare.kind = record.kind
+        AND fare.tariff_fen = record.tariff_fen AND fare.amount_fen = record.amount_fen
+        AND fare.transfer = (record.flags & flag_transfer() <> 0)
+        AND fare.concession = record.concession
 )
 SELECT
     input.file, judged.row, judged.record_hash_high, judged.record_hash_low,
@@ -27,27 +33,28 @@ SELECT
     if(judged.is_load, judged.online_counter, judged.offline_counter) AS counter,
     judged.position, judged.operator, judged.business_day, judged.time,
     judged.amount_fen, judged.tariff_fen,
-    CASE WHEN takes_notes(judged.reason) THEN coalesce(fare.fare_class, 0) ELSE 0 END::UTINYINT
-        AS fare_class,
+    if(takes_notes(judged.reason), judged.fare_class, 0)::UTINYINT AS fare_class,
     disposition(judged.reason) AS disposition,
     judged.reason,
     CASE WHEN takes_notes(judged.reason)
-        THEN coalesce(fare.notes, 0)
+        THEN judged.notes
             | if(judged.kind IN (kind_entry(), kind_exit()) AND judged.station = 0,
                 note_station_missing(), 0)
             | if(coalesce(judged.is_hotlisted_late, false), note_hotlisted_late(), 0)
             | if(judged.flags & flag_recovered() <> 0, note_recovered(), 0)
+            | if(judged.record_mac = record_mac_wrong(), note_record_mac_wrong(), 0)
         ELSE 0
     END::UTINYINT AS notes,
     coalesce(judged.business_day < getvariable('settlement_day'), false) AS late,
     judged.chained
 FROM judged
-JOIN input ON input.number = judged.file_index
-LEFT JOIN fare
-    ON judged.sector = sector_transit() AND fare.kind = judged.kind
-    AND fare.tariff_fen = judged.tariff_fen AND fare.amount_fen = judged.amount_fen
-    AND fare.transfer = (judged.flags & flag_transfer() <> 0)
-    AND fare.concession = judged.concession;
+JOIN input ON input.number = judged.file_index;
+
+-- What is paid, once for payments that are alike.
+CREATE VIEW payment AS
+FROM decision WHERE reason = reason_none() AND moves_purse(kind) AND NOT is_load;
+CREATE VIEW distinct_payment AS
+SELECT DISTINCT sector, application, operator, amount_fen FROM payment;
 
 -- Cards without a seam end where arithmetic says; threaded ones where the chain says.
 CREATE TABLE card_after AS
@@ -81,31 +88,40 @@ UNION ALL
 SELECT
     issuer, card_number, application, is_load, position, reason, record_hash_high, record_hash_low
 FROM decision
-WHERE moves_purse(kind) AND NOT chained AND reason NOT IN (reason_format_wrong(), reason_duplicate());
+WHERE moves_purse(kind) AND NOT chained
+    AND reason NOT IN (reason_format_wrong(), reason_duplicate());
 
 CREATE TABLE waiting_after AS
 FROM waiting_before
 UNION ALL
 SELECT
     file, row, record_hash_high, record_hash_low, issuer, card_number, application, terminal, kind,
-    sector, is_load, position, operator, amount_fen, tariff_fen, fare_class, reason, notes, late, chained,
-    getvariable('settlement_day') AS settlement_day
+    sector, is_load, position, operator, amount_fen, tariff_fen, fare_class, reason, notes, late,
+    chained, getvariable('settlement_day') AS settlement_day
 FROM decision
 WHERE retry_may_help(reason);
 
 CREATE VIEW tally AS
 SELECT
-    disposition, reason, operator, is_load, fare_class, notes, chained, late,
-    count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
+    disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, chained,
+    late, count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
     sum(tariff_fen)::BIGINT AS tariff_fen
 FROM decision
 GROUP BY ALL
 UNION ALL
 -- What closed days decided of records that are decided again is taken back.
 SELECT
-    disposition(reason), reason, operator, is_load, fare_class, notes, chained, late,
-    -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT
+    disposition(reason), reason, application, sector, issuer, kind, operator, fare_class, notes,
+    chained, late, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT
 FROM taken_up
+GROUP BY ALL;
+
+-- What others get of the payments of each tally.
+CREATE VIEW passed_on_tally AS
+SELECT
+    disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, chained,
+    late, payee, sum(share_fen)::BIGINT AS share_fen
+FROM payment JOIN passed_on USING (sector, application, operator, amount_fen)
 GROUP BY ALL;
 
 CREATE VIEW worth AS

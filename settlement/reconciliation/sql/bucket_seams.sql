@@ -41,14 +41,16 @@ SEMI JOIN (FROM record WHERE chained) USING (issuer, card_number, application);
 -- In the order in which the purses are threaded.
 CREATE TABLE odd_record AS
 SELECT
-    issuer, card_number, application, id, is_load, position, chained, balance_before_fen, balance_after_fen, amount_fen,
-    time, known_offline, known_online, previous_type, previous_counter
+    issuer, card_number, application, id, is_load, position, chained, balance_before_fen,
+    balance_after_fen, amount_fen, time, known_offline, known_online, previous_type,
+    previous_counter
 FROM record SEMI JOIN odd_card USING (issuer, card_number, application)
 WHERE chained OR (moves_purse AND NOT linked AND NOT is_load AND is_suspended(reason))
 ORDER BY issuer, card_number, application, id;
 
+-- Every fare that occurs, once: what it is asked of is the rule of its sector.
 CREATE VIEW distinct_fare AS
 SELECT DISTINCT
-    kind, tariff_fen, amount_fen, flags & flag_transfer() <> 0 AS transfer, concession
+    sector, kind, tariff_fen, amount_fen, flags & flag_transfer() <> 0 AS transfer, concession
 FROM record
-WHERE sector = sector_transit() AND moves_purse AND NOT is_load AND takes_notes(reason);
+WHERE moves_purse AND NOT is_load AND takes_notes(reason);

@@ -42,8 +42,13 @@ CREATE TABLE past (
 CREATE TABLE unplaced (id BIGINT);
 CREATE TABLE card_threaded AS FROM card_before;
 CREATE TABLE gap_threaded AS FROM gap_before;
--- What the scheme says of every fare that occurs (settlement.sectors.fares).
+-- What the rule of its sector says of every fare that occurs (settlement.sectors).
 CREATE TABLE fare (
-    kind UTINYINT, tariff_fen UINTEGER, amount_fen UINTEGER, transfer BOOLEAN,
-    concession UTINYINT, fare_class UTINYINT, notes UTINYINT
+    sector UTINYINT, kind UTINYINT, tariff_fen UINTEGER, amount_fen UINTEGER, transfer BOOLEAN,
+    concession UTINYINT, fare_class UTINYINT, notes UTINYINT, is_overcharged BOOLEAN
+);
+-- What others than the operator get of a payment, where its sector's rule shares out.
+CREATE TABLE passed_on (
+    sector UTINYINT, application UTINYINT, operator UINTEGER, amount_fen UINTEGER,
+    payee UINTEGER, share_fen UINTEGER
 );

@@ -19,11 +19,13 @@ from api.composition import CityKeys, open_city_keys
 from api.settings import Settings
 from api.simulation.demonstration import plan_demonstration
 from api.simulation.drive import drive
-from api.simulation.plan import Plan, TapRole
+from api.simulation.plan import Plan
 from settlement.city import create_city, open_city
 from settlement.engine.local import LocalEngine
 from settlement.reports.statement import read_statement
 from settlement.verification.verify import verify
+from terminals.roles.bus import BUS
+from terminals.roles.metro_gate import EXIT
 
 WALKERS = 4
 
@@ -31,13 +33,17 @@ WALKERS = 4
 def small_plan() -> Plan:
     """One citizen's day with every role in it, one tap torn, one record copied."""
     whole = plan_demonstration(5, 40, 1, date(2026, 9, 1))
-    roles: dict[str, set[TapRole]] = {}
+    roles: dict[str, set[str]] = {}
     for tap in whole.taps:
         roles.setdefault(tap.card, set()).add(tap.role)
-    card = next(card for card, seen in roles.items() if len(seen) == len(TapRole))
+    card = next(
+        card
+        for card, seen in roles.items()
+        if len(seen) == len({order.role for order in whole.terminals})
+    )
     taps = [replace(tap, torn=False, copies=0) for tap in whole.taps if tap.card == card]
-    torn = next(n for n, tap in enumerate(taps) if tap.role is TapRole.GATE_EXIT)
-    copied = next(n for n, tap in enumerate(taps) if tap.role is TapRole.BUS)
+    torn = next(n for n, tap in enumerate(taps) if tap.role == EXIT.name)
+    copied = next(n for n, tap in enumerate(taps) if tap.role == BUS.name)
     taps[torn] = replace(taps[torn], torn=True)
     taps[copied] = replace(taps[copied], copies=1)
     cards = tuple(order for order in whole.cards if order.number == card)

@@ -1,10 +1,12 @@
 """Clearing: tallies of buckets become shares and totals, whatever buckets they came from."""
 
+from dataclasses import astuple
 from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cardcore.records.kinds import RecordKind
 from settlement.clearing.tally import BucketResult, Tally
 from settlement.clearing.totals import clear, output_hash
 from settlement.dispositions import Disposition, Note, Reason
@@ -16,21 +18,27 @@ from settlement.sectors.fares import FARE_CLASSES, NOT_A_FARE, UNEXPLAINED
 @st.composite
 def tallies(draw: st.DrawFn) -> Tally:
     reason = draw(st.sampled_from(Reason))
-    is_load = draw(st.booleans())
+    kind = draw(st.sampled_from(RecordKind))
+    amount_fen = draw(st.integers(0, 10_000)) if kind.moves_purse else 0
+    is_shared = reason is Reason.NONE and kind in {RecordKind.PURCHASE, RecordKind.EXIT}
     return Tally(
         disposition=int(reason.disposition),
         reason=int(reason),
+        application=draw(st.sampled_from([0, 1])),
+        sector=draw(st.sampled_from([1, 5, 99])),
+        issuer=draw(st.sampled_from([7, 2**64 - 1])),
+        kind=int(kind),
         operator=draw(st.sampled_from([101, 201, 900])),
-        is_load=is_load,
         fare_class=NOT_A_FARE
-        if is_load
+        if kind in {RecordKind.LOAD, RecordKind.ENTRY} or not kind.moves_purse
         else draw(st.sampled_from([NOT_A_FARE, UNEXPLAINED, *FARE_CLASSES])),
         notes=draw(st.integers(0, 63)),
         chained=reason is Reason.NONE or draw(st.booleans()),
         late=draw(st.booleans()),
         records=draw(st.integers(1, 9)),
-        amount_fen=draw(st.integers(0, 10_000)),
-        tariff_fen=draw(st.integers(0, 10_000)),
+        amount_fen=amount_fen,
+        tariff_fen=draw(st.integers(0, 10_000)) if kind.moves_purse else 0,
+        passed_on=((7, draw(st.integers(0, amount_fen))),) if is_shared else (),
     )
 
 
@@ -90,11 +98,25 @@ def test_order_and_number_of_buckets_do_not_show(results: list[BucketResult], di
     )
 
 
+@given(buckets)
+def test_applications_and_sectors_are_other_cuts_of_the_same_records(
+    results: list[BucketResult],
+) -> None:
+    clearing = clear(results)
+    cuts = [
+        [sum(column) for column in zip(*map(astuple, cut.values()), strict=True)]
+        for cut in (clearing.operators, clearing.applications, clearing.sectors)
+    ]
+    assert cuts[0] == cuts[1] == cuts[2]
+    assert sum(cuts[0][2:3]) == clearing.totals.charged_fen
+
+
 def test_only_accepted_debits_are_charged_and_only_fares_have_a_class() -> None:
-    def row(reason: Reason, fare_class: int, *, is_load: bool = False) -> Tally:
+    def row(reason: Reason, fare_class: int, kind: RecordKind = RecordKind.EXIT) -> Tally:
+        money = (300, 400) if kind.moves_purse else (0, 0)
         return Tally(
-            int(reason.disposition), int(reason), 101, is_load, fare_class,
-            int(Note.STATION_MISSING), True, False, 2, 300, 400,
+            int(reason.disposition), int(reason), 1, 5, 7, kind, 101, fare_class,
+            int(Note.STATION_MISSING), True, False, 2, *money, (),
         )  # fmt: skip
 
     clearing = clear(
@@ -105,7 +127,8 @@ def test_only_accepted_debits_are_charged_and_only_fares_have_a_class() -> None:
                     row(Reason.NONE, 1),
                     row(Reason.NONE, NOT_A_FARE),
                     row(Reason.HOTLISTED, 1),
-                    row(Reason.NONE, NOT_A_FARE, is_load=True),
+                    row(Reason.NONE, NOT_A_FARE, RecordKind.LOAD),
+                    row(Reason.NONE, NOT_A_FARE, RecordKind.VISIT),
                     row(Reason.TAC_WRONG, 0),
                 ],
             )
@@ -113,11 +136,13 @@ def test_only_accepted_debits_are_charged_and_only_fares_have_a_class() -> None:
     )
     totals = clearing.totals
     assert (totals.charged_fen, totals.tariff_fen) == (600, 800)
-    assert totals.notes["station_missing"] == 6
+    assert totals.notes["station_missing"] == 8
     (fares,) = clearing.classes
     assert (fares.fare_class, fares.record_count, fares.discount_fen) == ("adult", 2, 100)
     operator = clearing.operators[101]
     assert (operator.taps, operator.charged_fen, operator.loads) == (4, 600, 2)
+    assert clearing.applications == {1: operator}
+    assert clearing.sectors == {5: operator}
     held = Account(AccountKind.SUSPENSE, 101)
     assert clearing.participants[101][held] == Gross(credit_fen=300)
     rejected = [e for e in clearing.reasons if e.reason.disposition is Disposition.REJECTED]

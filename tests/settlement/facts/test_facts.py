@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardcore.errors import RecordFormatError
-from cardcore.keys import ProofReason
+from cardcore.keys import ProofReason, TacColumn
 from cardcore.layouts.fixed import Field
 from cardcore.records import record as layout
 from cardcore.records.record import FIELD, RECORD_BYTES, RecordKind, decode_record, encode_record
@@ -132,6 +132,7 @@ def test_the_column_for_the_key_service_has_every_row_once_with_its_tac_message(
     seen = {}
     for part in cryptograms(b"".join(data)):
         column = part.column
+        assert isinstance(column, TacColumn)
         for place, number in enumerate(part.rows.tolist()):
             size = column.message_bytes
             seen[number] = column.messages[place * size : place * size + size]

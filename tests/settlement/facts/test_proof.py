@@ -149,4 +149,4 @@ def test_keys_that_change_during_the_proof_decide_nothing() -> None:
 
 
 def test_no_records_need_no_key_service() -> None:
-    assert prove_records(b"", None, LABEL, ()) == Proof(b"")  # type: ignore[arg-type] # on purpose
+    assert prove_records(b"", None, LABEL, ()) == Proof(b"", b"")  # type: ignore[arg-type] # on purpose

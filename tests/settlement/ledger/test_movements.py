@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cardcore.records.kinds import RecordKind, Sector
 from cardcore.records.record import TransactionRecord
 from settlement.clearing.tally import BucketResult, Tally
 from settlement.clearing.totals import clear
@@ -17,23 +18,29 @@ from settlement.ledger.accounts import CARD_FLOAT, AccountKind, parse_account
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, post_day
 from settlement.ledger.movements import decide_movements
 from settlement.reports.wording import Decision, record_postings
-from tests.settlement.reconciliation.run_inputs import debit, load
+from settlement.sectors.catalogue import read_rules, rule_of
+from settlement.sectors.rules import Payment
+from tests.settlement.reconciliation.run_inputs import debit
 
 DAY = date(2018, 9, 1)
 
-# reason               moves  chained | source          destination
+# reason               moves     chained | source          destination
 SCENARIOS = """
-NONE                   debit  yes     | card_float      operator/101
-NONE                   load   yes     | load_agent/101  card_float
-NONE                   debit  no      | card_float      operator/101
-NONE                   load   no      | load_agent/101  card_float
-HOTLISTED              debit  yes     | card_float      suspense/101
-KEY_VERSION_UNKNOWN    debit  no      | card_float      suspense/101
-TERMINAL_UNKNOWN       load   yes     | suspense/101    card_float
-KEY_VERSION_UNKNOWN    load   no      | -               -
-DUPLICATE              debit  no      | -               -
-TAC_WRONG              debit  no      | -               -
-FORMAT_WRONG           load   no      | -               -
+NONE                   purchase  yes     | card_float      operator/101
+NONE                   exit      yes     | card_float      operator/101+operator/7
+NONE                   load      yes     | load_agent/101  card_float
+NONE                   purchase  no      | card_float      operator/101
+NONE                   load      no      | load_agent/101  card_float
+NONE                   visit     no      | -               -
+NONE                   external  no      | -               -
+HOTLISTED              purchase  yes     | card_float      suspense/101
+HOTLISTED              loan      no      | -               -
+KEY_VERSION_UNKNOWN    purchase  no      | card_float      suspense/101
+TERMINAL_UNKNOWN       load      yes     | suspense/101    card_float
+KEY_VERSION_UNKNOWN    load      no      | -               -
+DUPLICATE              purchase  no      | -               -
+TAC_WRONG              purchase  no      | -               -
+FORMAT_WRONG           load      no      | -               -
 """
 
 
@@ -42,25 +49,28 @@ def test_what_each_decision_moves(line: str) -> None:
     reason, moves, chained, _, source, destination = line.split()
     found = decide_movements(
         Reason[reason],
-        is_load=moves == "load",
+        kind=RecordKind[moves.upper()],
         is_chained=chained == "yes",
         operator=101,
         amount_fen=160,
-        shares_fen={101: 160},
+        passed_on_fen={7: 30, 8: 0} if moves == "exit" else {},
     )
-    expected = [] if source == "-" else [(source, destination, 160)]
-    assert [(m.source.text, m.destination.text, m.amount_fen) for m in found] == expected
+    payees = [] if destination == "-" else destination.split("+")
+    amounts_fen = [130, 30] if len(payees) == 2 else [160] * len(payees)
+    assert [(each.source.text, each.destination.text, each.amount_fen) for each in found] == [
+        (source, payee, amount_fen) for payee, amount_fen in zip(payees, amounts_fen, strict=True)
+    ]
 
 
-def test_shares_that_do_not_sum_to_the_charge_are_a_fault() -> None:
+def test_more_than_the_charge_cannot_be_passed_on() -> None:
     with pytest.raises(AssertionError):
         decide_movements(
             Reason.NONE,
-            is_load=False,
+            kind=RecordKind.PURCHASE,
             is_chained=True,
             operator=101,
             amount_fen=160,
-            shares_fen={101: 100, 7: 59},
+            passed_on_fen={7: 161},
         )
 
 
@@ -83,10 +93,14 @@ HELD = [reason for reason in Reason if reason.disposition is Disposition.SUSPEND
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    make = draw(st.sampled_from([debit, load]))
-    operator = draw(st.sampled_from([101, 201, 900]))
-    amount_fen = draw(st.integers(0, 500))
-    record = replace(make(), operator=operator, amount_fen=amount_fen)
+    record = replace(
+        debit(),
+        kind=draw(st.sampled_from(RecordKind)),
+        application=draw(st.sampled_from([0, 1])),
+        sector=draw(st.sampled_from([Sector.TRANSIT, Sector.MERCHANT, 77, 99])),
+        operator=draw(st.sampled_from([101, 201, 900])),
+        amount_fen=draw(st.integers(0, 500)),
+    )
     booleans = st.booleans()
     before = None
     if draw(booleans):
@@ -100,15 +114,23 @@ def tallies(decided: Sequence[tuple[TransactionRecord, Decision, int]]) -> tuple
     """As SQL groups them; the sign is -1 for what is taken back."""
     rows: dict[tuple[object, ...], Tally] = {}
     for record, each, sign in decided:
+        amount_fen = sign * record.amount_fen if record.kind.moves_purse else 0
+        payment = Payment(record.application, record.operator, record.amount_fen)
+        passed_on = rule_of(read_rules(), record.sector).passed_on(payment)
         one = Tally(
-            each.disposition, each.reason, record.operator, record.is_load, each.fare_class,
-            each.notes, each.chained, each.late, sign, sign * record.amount_fen, 0,
+            each.disposition, each.reason, record.application, record.sector, 7, record.kind,
+            record.operator, each.fare_class, each.notes, each.chained, each.late, sign, amount_fen,
+            0, tuple(passed_on.items()),
         )  # fmt: skip
-        key = (*astuple(one)[:8], sign)
+        key = (*astuple(one)[:11], sign)
         if key in rows:
             old = rows[key]
-            records, amount_fen = old.records + sign, old.amount_fen + one.amount_fen
-            one = replace(old, records=records, amount_fen=amount_fen)
+            one = replace(
+                old,
+                records=old.records + sign,
+                amount_fen=old.amount_fen + amount_fen,
+                passed_on=tuple((Counter(dict(old.passed_on)) + Counter(passed_on)).items()),
+            )
         rows[key] = one
     return tuple(rows.values())
 
@@ -133,10 +155,11 @@ def test_the_entries_of_a_day_are_the_sum_of_what_is_told_of_its_records(found: 
     told: Counter[tuple[EntryKind, int, str]] = Counter()
     for each in found:
         for account, amount_fen in record_postings(each.record, each.before, each.now).items():
-            if account.participant is None:
-                told[EntryKind.COLLECT, each.bucket, account.text] += amount_fen
+            code = parse_account(account).participant
+            if code is None:
+                told[EntryKind.COLLECT, each.bucket, account] += amount_fen
             else:
-                told[EntryKind.DISTRIBUTE, account.participant, account.text] += amount_fen
+                told[EntryKind.DISTRIBUTE, code, account] += amount_fen
     posted: Counter[tuple[EntryKind, int, str]] = Counter()
     for entry in post(found):
         owner = entry.bucket if entry.kind is EntryKind.COLLECT else entry.participant
@@ -170,5 +193,5 @@ def test_the_float_is_what_its_account_says(found: list[Case]) -> None:
     told_fen = 0
     for each in found:
         money = record_postings(each.record, each.before, each.now)
-        told_fen += money.get(CARD_FLOAT, 0)
+        told_fen += money.get(CARD_FLOAT.text, 0)
     assert posted_fen == told_fen

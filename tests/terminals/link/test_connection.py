@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore.errors import DecodeError
+from cardcore.layouts.transit import AID_PURSE
 from terminals.errors import CardRemovedError
 from terminals.link.connection import (
     Exchange,
@@ -48,7 +49,7 @@ def test_answer_without_status_word_means_the_card_is_gone(answer: bytes) -> Non
             return answer
 
     with pytest.raises(CardRemovedError):
-        exchange(Mute(), commands.select())
+        exchange(Mute(), commands.select(AID_PURSE))
 
 
 class Script:
@@ -116,5 +117,7 @@ def test_torn_command_stands_in_the_trace_without_an_answer() -> None:
 
     trace = Trace()
     with pytest.raises(CardRemovedError):
-        exchange(RecordingConnection(Gone(), Peer.CARD, trace), commands.select())
-    assert decode_trace(trace.take()) == (Exchange(Peer.CARD, commands.select().encode(), b""),)
+        exchange(RecordingConnection(Gone(), Peer.CARD, trace), commands.select(AID_PURSE))
+    assert decode_trace(trace.take()) == (
+        Exchange(Peer.CARD, commands.select(AID_PURSE).encode(), b""),
+    )

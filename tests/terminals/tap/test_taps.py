@@ -10,17 +10,17 @@ from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.chip.card import Card
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import KeyRef
-from cardcore.layouts.transit import LogRecord, TransitRecord, TripRecord
+from cardcore.layouts.transit import AID_PURSE, LogRecord, TransitRecord, TripRecord
 from cardcore.records.record import COUNTER_NOT_READ, Concession, RecordFlag, RecordKind
 from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.vault import KeyVault
 from terminals.errors import PsamFaultError
 from terminals.link.connection import InProcessConnection, Peer, decode_trace, exchange
-from terminals.roles.gate import ENTRY_EXEMPT, EXIT_EXEMPT
-from terminals.roles.kiosk import LoadHost
+from terminals.partners.load_host import LoadHost
+from terminals.partners.ports import HostAnswer, LoadQuestion
+from terminals.roles.metro_gate import ENTRY_EXEMPT, EXIT_EXEMPT
 from terminals.tap import commands
-from terminals.tap.actions import HostAnswer, LoadQuestion
 from terminals.tap.terminal import Terminal, read_psam
 from terminals.taps import Fare, Hotlist, TapOutcome
 from tests.terminals.equipment import (
@@ -152,7 +152,7 @@ def test_degraded_gate_marks_the_record_only_when_the_sequence_was_broken(
 
 def _read(card: Card, command: CommandApdu) -> bytes:
     connection = InProcessConnection(card)
-    exchange(connection, commands.select())
+    exchange(connection, commands.select(AID_PURSE))
     response: ResponseApdu = exchange(connection, command)
     assert response.ok
     return response.data

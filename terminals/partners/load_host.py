@@ -1,37 +1,35 @@
-"""The load kiosk (充值机): takes money and puts it on the card, with the load host's consent.
+"""The load host (圈存主机) of one issuer: it holds both halves of a load, through the key service.
 
-Decides what a load looks like, and what the load host checks and signs. The kiosk holds no key:
-the host does both halves through the key service.
+Decides what is checked before money goes onto a card, and what is signed then. Leaves what a load
+looks like in a record to the kiosk.
 """
 
+from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.crypto.cryptograms import load_mac1_message, load_mac2_message, load_session_input
 from cardcore.digits import encode_time
 from cardcore.errors import CryptogramError, KeyServiceUnavailableError, UnknownKeyError
+from cardcore.key_labels import application_label
 from cardcore.keys import KeyRef, KeyService, KeyUsage
-from cardcore.records.record import RecordKind, Sector, TransactionType
-from terminals.tap.actions import HostAnswer, LoadQuestion
-from terminals.tap.flow import Flow, Role
+from cardcore.records.record import TransactionType
+from cardcore.text import Text
+from terminals.partners.ports import HostAnswer, LoadQuestion, Partner, PartnerSetting
 from terminals.taps import TapOutcome
 
-KIOSK = Role(
-    name="kiosk",
-    flow=Flow.LOAD,
-    kind=RecordKind.LOAD,
-    sector=Sector.CARD_SERVICE,
-    transaction_type=TransactionType.LOAD,
-)
+LOAD_HOST = "load_host"
 
 
 class LoadHost:
-    """The load host (圈存主机) of one issuer; `label` names the issuer's keys."""
+    """The load host of one issuer; `city` is the label of the issuer's keys."""
 
-    def __init__(self, keys: KeyService, label: str) -> None:
+    def __init__(self, keys: KeyService, city: str) -> None:
         self._keys = keys
-        self._label = label
+        self._city = city
 
     def authorise(self, question: LoadQuestion) -> HostAnswer:
         """Check MAC1 and give MAC2, or refuse: CARD_FORGED, CARD_KEY_UNKNOWN, HOST_UNAVAILABLE."""
-        ref = KeyRef(KeyUsage.LOAD, self._label, question.key_version)
+        ending = APPLICATIONS[question.application].key_ending
+        label = application_label(self._city, ending)
+        ref = KeyRef(KeyUsage.LOAD, label, question.key_version)
         terminal = bytes.fromhex(question.terminal)
         amount, kind = question.amount_fen, TransactionType.LOAD
         session_input = load_session_input(question.random, question.online_counter)
@@ -50,3 +48,10 @@ class LoadHost:
             return HostAnswer(refusal=TapOutcome.CARD_KEY_UNKNOWN)
         except KeyServiceUnavailableError:
             return HostAnswer(refusal=TapOutcome.HOST_UNAVAILABLE)
+
+
+def _start(setting: PartnerSetting) -> LoadHost:
+    return LoadHost(setting.keys, setting.city)
+
+
+PARTNERS = (Partner(LOAD_HOST, Text("圈存主机", "load host"), _start),)
