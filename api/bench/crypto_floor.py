@@ -20,8 +20,6 @@ from cardcore.crypto import block_suites, pboc_3des
 
 _LISTENED = (scp03, pboc_3des, block_suites)
 _COPY, _GO_ON, _ENCIPHER, _DECIPHER, _MAC = range(5)
-#: A key class or a key object of the library, and its modes, which have no class in common.
-_Any = Any
 
 
 class Operation(NamedTuple):
@@ -30,9 +28,9 @@ class Operation(NamedTuple):
     """
 
     act: int
-    made: _Any  # the class of a new key; None for an object that was kept
-    key: _Any
-    mode: _Any  # a mode of the library, new or kept; None: ECB or none
+    made: Any  # the class of a new key; None for an object that was kept
+    key: Any
+    mode: Any  # a mode of the library; None where there is none
     vector: bytes | None  # of a new CBC mode
     data: bytes
 
@@ -51,7 +49,7 @@ def repeat(operations: list[Operation]) -> None:
             mac.update(data)
             mac.finalize()
         else:
-            cipher: Cipher[_Any] = Cipher(
+            cipher: Cipher[Any] = Cipher(
                 key if made is None else made(key), mode if vector is None else modes.CBC(vector)
             )
             context = cipher.encryptor() if act == _ENCIPHER else cipher.decryptor()
@@ -62,14 +60,14 @@ def repeat(operations: list[Operation]) -> None:
 def recording() -> Iterator[list[Operation]]:
     """Write down the operations of this process while the block runs. Not for two threads."""
     operations: list[Operation] = []
-    seen: dict[int, _Any] = {}
+    seen: dict[int, Any] = {}
 
-    def cipher(key: _Any, mode: _Any) -> _CipherListener:  # noqa: ANN401
+    def cipher(key: Any, mode: Any) -> _CipherListener:
         kept = id(key) in seen
         seen[id(key)] = key  # held, so that its number is not given to another object
         return _CipherListener(key, mode, operations, kept=kept)
 
-    def cmac(key: _Any) -> _CmacListener:  # noqa: ANN401
+    def cmac(key: Any) -> _CmacListener:
         return _CmacListener(CMAC(key), operations, key=key)
 
     listeners = {"Cipher": cipher, "CMAC": cmac}
@@ -93,23 +91,25 @@ class _CipherListener:
 
     def __init__(
         self,
-        key: _Any,  # noqa: ANN401
-        mode: _Any,  # noqa: ANN401
+        key: Any,
+        mode: Any,
         operations: list[Operation],
         *,
         kept: bool,
     ) -> None:
-        self._cipher: Cipher[_Any] = Cipher(key, mode)
+        self._cipher: Cipher[Any] = Cipher(key, mode)
         self._operations = operations
         made, value = (None, key) if kept else (type(key), key.key)
         vector = getattr(mode, "initialization_vector", None)
-        self._of = (made, value, mode, vector)
+        self._first = Operation(_ENCIPHER, made, value, mode, vector, b"")
 
     def encryptor(self) -> "_ContextListener":
-        return _ContextListener(self._cipher.encryptor(), (_ENCIPHER, *self._of), self._operations)
+        first = self._first._replace(act=_ENCIPHER)
+        return _ContextListener(self._cipher.encryptor(), first, self._operations)
 
     def decryptor(self) -> "_ContextListener":
-        return _ContextListener(self._cipher.decryptor(), (_DECIPHER, *self._of), self._operations)
+        first = self._first._replace(act=_DECIPHER)
+        return _ContextListener(self._cipher.decryptor(), first, self._operations)
 
 
 class _ContextListener:
@@ -117,16 +117,16 @@ class _ContextListener:
 
     def __init__(
         self,
-        context: _Any,  # noqa: ANN401
-        first: tuple[_Any, ...],
+        context: Any,
+        first: Operation,
         operations: list[Operation],
     ) -> None:
         self._context, self._operations = context, operations
-        self._first: tuple[_Any, ...] | None = first
+        self._first: Operation | None = first
 
     def update(self, data: bytes) -> bytes:
-        first = self._first or (_GO_ON, None, self._context, None, None)
-        self._operations.append(Operation(*first, data))
+        first = self._first or Operation(_GO_ON, None, self._context, None, None, b"")
+        self._operations.append(first._replace(data=data))
         self._first = None
         updated: bytes = self._context.update(data)
         return updated
@@ -140,7 +140,7 @@ class _CmacListener:
         mac: CMAC,
         operations: list[Operation],
         *,
-        key: _Any = None,  # noqa: ANN401
+        key: Any = None,
         copied: CMAC | None = None,
     ) -> None:
         self._mac, self._operations, self._key, self._copied = mac, operations, key, copied
@@ -154,8 +154,9 @@ class _CmacListener:
         self._mac.update(data)
 
     def finalize(self) -> bytes:
-        started = (_COPY, None, self._copied)
-        made = (_MAC, type(self._key), getattr(self._key, "key", None))
-        first = made if self._copied is None else started
-        self._operations.append(Operation(*first, None, None, self._data))
+        if self._copied is None:
+            done = Operation(_MAC, type(self._key), self._key.key, None, None, self._data)
+        else:
+            done = Operation(_COPY, None, self._copied, None, None, self._data)
+        self._operations.append(done)
         return self._mac.finalize()

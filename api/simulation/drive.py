@@ -44,7 +44,7 @@ from terminals.taps import TapOutcome, TapResult
 
 #: Told the stage and how many steps of it were done.
 OnProgress = Callable[[str, int], None]
-TAPS, FILES, DAYS = "taps", "files", "days"
+CARDS, TAPS, FILES, DAYS = "cards", "taps", "files", "days"
 #: Who closes the days of a virtual city.
 SIMULATION = Actor("simulation", ActorKind.SYSTEM)
 
@@ -76,7 +76,7 @@ def drive(
     """
     driven = Driven()
     with VirtualCity(city, keys, plan, on_step) as world:
-        world.prepare()
+        world.prepare(partial(on_progress, CARDS))
         closed = {each.settlement_day for each in load_closed_days(city.database)}
         begin = 0
         for day, end in plan.taps_by_day():

@@ -21,6 +21,8 @@ from terminals.roles.metro_gate import ENTRY_EXEMPT, EXIT_EXEMPT
 #: Cards are loaded in steps of fifty yuan, as kiosks take notes.
 LOAD_STEP_FEN = 5_000
 KIOSKS = 8
+#: What every passenger of a file carries.
+PRODUCT = "citizen"
 #: Published taps hold entries without exits and exits without entries, so every gate runs in the
 #: degraded mode 进出次序免检; a record is marked only when its order was in fact broken.
 _ROLES = {
@@ -57,9 +59,10 @@ def plan_published(file: TapsFile, scheme: Scheme) -> Plan:
     kiosks = [f"{agent.code:06d}{number:06d}" for number in range(1, KIOSKS + 1)]
     return Plan(
         scheme=scheme,
-        fingerprint=f"taps {file.content_hash}",
+        fingerprint=f"taps {file.content_hash}, whole cards",
         cards=tuple(
-            PlannedCard(numbers[card], eve, _inside_since(taps)) for card, taps in by_card.items()
+            PlannedCard(numbers[card], PRODUCT, eve, _inside_since(taps))
+            for card, taps in by_card.items()
         ),
         terminals=(
             *(PlannedTerminal(kiosk, agent.code, KIOSK.name) for kiosk in kiosks),

@@ -34,6 +34,7 @@ _CELL = struct.Struct(">HHH")  # number, bytes, bytes up to the last one that is
 _ENTRY = struct.Struct(">HH")  # cell, bytes
 _MARK = struct.Struct(">HI")  # entries, checksum over them
 _CHECKSUM = struct.Struct(">I")
+_COUNT = struct.Struct(">H")
 _MARK_AT = -1
 
 
@@ -42,12 +43,14 @@ class Memory:
     bytes to a cell erases it: it is as if nothing was ever written there.
     """
 
-    __slots__ = ("_cells", "_log", "power")
+    __slots__ = ("_cells", "_log", "_written", "power")
 
     def __init__(self, cells: Mapping[int, bytes]) -> None:
         self._cells = {GENERATION: bytes(4), **cells}
         #: Entries by position from 0, and the mark at `_MARK_AT`. Empty: the log is free.
         self._log: dict[int, bytes] = {}
+        #: Cells that have been written since `take_written` was last asked.
+        self._written: set[int] = set()
         self.power: PowerSupply | None = None
 
     @property
@@ -62,6 +65,15 @@ class Memory:
     def cells(self) -> dict[int, bytes]:
         """A copy of every cell that is not erased."""
         return {cell: data for cell, data in self._cells.items() if data}
+
+    def take_written(self) -> dict[int, bytes]:
+        """The cells that have been written since this was last asked, erased ones empty. Whoever
+        keeps them in order, behind an earlier state, has this one. Not while power has failed.
+        """
+        assert not self._log, "power failed and the card was not powered up again"
+        written = {cell: self._cells[cell] for cell in sorted(self._written)}
+        self._written.clear()
+        return written
 
     def commit(self, changes: Mapping[int, bytes]) -> None:
         """Write all of these cells, or, when power fails before the mark, none of them.
@@ -94,10 +106,7 @@ class Memory:
         if self._log_holds():
             entries = [self._log[position] for position in range(len(self._log) - 1)]
         cells = self.cells()
-        parts = [_FRONT.pack(_MAGIC, len(cells), len(entries))]
-        for cell, data in sorted(cells.items()):
-            used = data.rstrip(b"\x00")
-            parts += (_CELL.pack(cell, len(data), len(used)), used)
+        parts = [_FRONT.pack(_MAGIC, len(cells), len(entries)), _pack_cells(cells)]
         for entry in entries:
             parts += (_ENTRY.pack(int.from_bytes(entry[:2], "big"), len(entry) - 2), entry[2:])
         body = b"".join(parts)
@@ -110,16 +119,7 @@ class Memory:
         magic, cell_count, entry_count = reader.take(_FRONT)
         if magic != _MAGIC:
             raise DecodeError("card image", 0, "does not start with OCM1")
-        cells: dict[int, bytes] = {}
-        position, read = reader.position, _CELL.unpack_from
-        try:
-            for _ in range(cell_count):
-                number, length, used = read(image, position)
-                position += _CELL.size + used
-                cells[number] = image[position - used : position].ljust(length, b"\x00")
-        except struct.error as error:
-            raise DecodeError("card image", position, "ends inside its cells") from error
-        reader.position = position
+        cells, reader.position = _unpack_cells(image, reader.position, cell_count)
         log: dict[int, bytes] = {}
         for at in range(entry_count):
             number, length = reader.take(_ENTRY)
@@ -135,10 +135,12 @@ class Memory:
         return memory
 
     def _apply_log(self) -> None:
-        log, cells, write = self._log, self._cells, self._write
+        log, cells, write, written = self._log, self._cells, self._write, self._written
         for position in range(len(log) - 1):
             entry = log[position]
-            write(cells, entry[0] << 8 | entry[1], entry[2:])
+            cell = entry[0] << 8 | entry[1]
+            written.add(cell)
+            write(cells, cell, entry[2:])
         write(log, _MARK_AT, bytes(_MARK.size))
         log.clear()
 
@@ -158,6 +160,48 @@ class Memory:
                 area[key] = data[:reached] + area.get(key, b"")[reached:]
                 raise PowerLossError(f"power failed after {reached} of {len(data)} bytes")
         area[key] = data
+
+
+def encode_cells(cells: Mapping[int, bytes]) -> bytes:
+    r"""Some cells, those without bytes as well: what a commit has written, to be kept.
+
+    >>> decode_cells(encode_cells({7: b"ab", 3: b"", 4: bytes(2)}))
+    {3: b'', 4: b'\x00\x00', 7: b'ab'}
+    """
+    return _COUNT.pack(len(cells)) + _pack_cells(cells)
+
+
+def decode_cells(data: bytes) -> dict[int, bytes]:
+    """Cells as `encode_cells` keeps them; `DecodeError` when they are damaged."""
+    if len(data) < _COUNT.size:
+        raise DecodeError("cells", 0, "are missing")
+    cells, end = _unpack_cells(data, _COUNT.size, _COUNT.unpack_from(data)[0])
+    if end != len(data):
+        raise DecodeError("cells", min(end, len(data)), "another length than they say")
+    return cells
+
+
+def _pack_cells(cells: Mapping[int, bytes]) -> bytes:
+    """In the order of their numbers, each without the zeros at its end."""
+    parts: list[bytes] = []
+    for cell, data in sorted(cells.items()):
+        used = data.rstrip(b"\x00")
+        parts += (_CELL.pack(cell, len(data), len(used)), used)
+    return b"".join(parts)
+
+
+def _unpack_cells(data: bytes, position: int, count: int) -> tuple[dict[int, bytes], int]:
+    """So many cells from a byte on, and the byte behind them."""
+    cells: dict[int, bytes] = {}
+    read = _CELL.unpack_from
+    try:
+        for _ in range(count):
+            number, length, used = read(data, position)
+            position += _CELL.size + used
+            cells[number] = data[position - used : position].ljust(length, b"\x00")
+    except struct.error as error:
+        raise DecodeError("card image", position, "ends inside its cells") from error
+    return cells, position
 
 
 class _Reader:

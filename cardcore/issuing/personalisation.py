@@ -340,7 +340,7 @@ def _check_applications(
         rows = _accept((yield CommandApdu(0x80, 0xCA, 0x00, 0xE0, le=256)))
         shown = {rows[at : at + _KEY_ROW_BYTES] for at in range(0, len(rows), _KEY_ROW_BYTES)}
         for slot in planned.slots:
-            ref, _ = plan.product.key(slot, planned.key_label)
+            ref = plan.product.key(slot, planned.key_label)[0]
             value = keys.check_value(ref, plan.order.public.factor)
             if slot.head(ref.version, 0)[:_SHOWN_BYTES] + value not in shown:
                 raise _EndError(Result.CHECK_FAILED, detail=f"{planned.name}: key {ref}")

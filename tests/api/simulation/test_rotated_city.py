@@ -17,7 +17,7 @@ from api.simulation.plan import Plan
 from cardcore.key_labels import sender_label
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
 from cardcore.records.batch import decode_batch
-from cardcore.records.record import decode_record
+from cardcore.records.record import RECORD_BYTES, decode_record
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import published_key, published_vault
 from hsm_sim.keys.vault import KeyVault
@@ -78,8 +78,8 @@ def uploaded(folder: Path, keys: CityKeys) -> Counter[tuple[int, int, bool]]:
     for path in (folder / "outbox").rglob("*.ocb"):
         ref = KeyRef(KeyUsage.FILE_SIGNING, sender_label(int(path.parent.name)), 1)
         batch = decode_batch(path.read_bytes(), keys.service.public_key(ref))
-        for start in range(0, len(batch.records), 192):
-            record = decode_record(batch.records[start : start + 192])
+        for start in range(0, len(batch.records), RECORD_BYTES):
+            record = decode_record(batch.records[start : start + RECORD_BYTES])
             late = record.business_day >= ROTATED_ON
             found[record.key_version, record.algorithm, late] += 1
     return found
