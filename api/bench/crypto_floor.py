@@ -12,7 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from cryptography.hazmat.primitives.ciphers import Cipher, modes
+from cryptography.hazmat.primitives.ciphers import (
+    BlockCipherAlgorithm,
+    Cipher,
+    CipherContext,
+    modes,
+)
 from cryptography.hazmat.primitives.cmac import CMAC
 
 from cardcore.chip import scp03
@@ -62,12 +67,12 @@ def recording() -> Iterator[list[Operation]]:
     operations: list[Operation] = []
     seen: dict[int, Any] = {}
 
-    def cipher(key: Any, mode: Any) -> _CipherListener:
+    def cipher(key: BlockCipherAlgorithm, mode: modes.Mode) -> _CipherListener:
         kept = id(key) in seen
         seen[id(key)] = key  # held, so that its number is not given to another object
         return _CipherListener(key, mode, operations, kept=kept)
 
-    def cmac(key: Any) -> _CmacListener:
+    def cmac(key: BlockCipherAlgorithm) -> _CmacListener:
         return _CmacListener(CMAC(key), operations, key=key)
 
     listeners = {"Cipher": cipher, "CMAC": cmac}
@@ -86,20 +91,26 @@ def recording() -> Iterator[list[Operation]]:
             setattr(module, name, original)
 
 
+def _bytes_of(key: object) -> bytes:
+    """Every key object of the library keeps its bytes so; their protocol does not say it."""
+    value: bytes = key.key  # type: ignore[attr-defined]
+    return value
+
+
 class _CipherListener:
     """Stands for a cipher of the library and writes down what the contexts made from it do."""
 
     def __init__(
         self,
-        key: Any,
-        mode: Any,
+        key: BlockCipherAlgorithm,
+        mode: modes.Mode,
         operations: list[Operation],
         *,
         kept: bool,
     ) -> None:
         self._cipher: Cipher[Any] = Cipher(key, mode)
         self._operations = operations
-        made, value = (None, key) if kept else (type(key), key.key)
+        made, value = (None, key) if kept else (type(key), _bytes_of(key))
         vector = getattr(mode, "initialization_vector", None)
         self._first = Operation(_ENCIPHER, made, value, mode, vector, b"")
 
@@ -117,7 +128,7 @@ class _ContextListener:
 
     def __init__(
         self,
-        context: Any,
+        context: CipherContext,
         first: Operation,
         operations: list[Operation],
     ) -> None:
@@ -128,8 +139,7 @@ class _ContextListener:
         first = self._first or Operation(_GO_ON, None, self._context, None, None, b"")
         self._operations.append(first._replace(data=data))
         self._first = None
-        updated: bytes = self._context.update(data)
-        return updated
+        return self._context.update(data)
 
 
 class _CmacListener:
@@ -140,7 +150,7 @@ class _CmacListener:
         mac: CMAC,
         operations: list[Operation],
         *,
-        key: Any = None,
+        key: BlockCipherAlgorithm | None = None,
         copied: CMAC | None = None,
     ) -> None:
         self._mac, self._operations, self._key, self._copied = mac, operations, key, copied
@@ -155,7 +165,7 @@ class _CmacListener:
 
     def finalize(self) -> bytes:
         if self._copied is None:
-            done = Operation(_MAC, type(self._key), self._key.key, None, None, self._data)
+            done = Operation(_MAC, type(self._key), _bytes_of(self._key), None, None, self._data)
         else:
             done = Operation(_COPY, None, self._copied, None, None, self._data)
         self._operations.append(done)

@@ -17,6 +17,7 @@ import typer
 from api.composition import CityKeys, open_city_keys
 from api.output import EXIT_USAGE, console_error, refuse
 from api.settings import KeyServiceKind, Settings, read_settings
+from cardcore.schemes import Scheme
 from settlement.city import City, create_city, open_city
 from settlement.engine import Engine
 from settlement.engine.local import LocalEngine
@@ -73,7 +74,7 @@ class Office:
     keys: CityKeys
 
 
-def _office(city: City, settings: Settings) -> Office:
+def _office(city: City, settings: Settings, scheme: Scheme) -> Office:
     """Which keys are in use is said every time; a simulator says what it is."""
     kind, address = settings.key_service.kind, settings.key_service.address
     if kind is KeyServiceKind.IN_PROCESS:
@@ -81,7 +82,7 @@ def _office(city: City, settings: Settings) -> Office:
     else:
         where = f"key service 密钥服务 {kind}:{address}"
     console_error.print(f"{settings.environment}: {where}", style="dim", highlight=False)
-    return Office(city, open_city_keys(settings, city.scheme))
+    return Office(city, open_city_keys(settings, scheme))
 
 
 @contextmanager
@@ -99,20 +100,24 @@ def open_office(data: Path) -> Iterator[Office]:
             EXIT_USAGE,
         )
     with city:
-        yield _office(city, settings)
+        yield _office(city, settings, city.scheme)
 
 
 @contextmanager
-def open_or_create_office(data: Path, scheme: str) -> Iterator[Office]:
-    """The city in a folder, made when there is none. `CityError` for one of another scheme."""
+def open_or_create_office(data: Path, scheme: Scheme) -> Iterator[Office]:
+    """The city in a folder, made when there is none. `CityError` for one of another scheme.
+
+    `scheme` may have participants more than the one that ships under its name: their keys are
+    opened as well.
+    """
     settings = read_settings()
     if (data / "city.json").exists():
         city = open_city(data)
-        if city.scheme.name != scheme:
+        if city.scheme.name != scheme.name:
             name = city.scheme.name
             city.close()
-            raise CityError(data, f"this city runs scheme {name}, not {scheme}")
+            raise CityError(data, f"this city runs scheme {name}, not {scheme.name}")
     else:
-        city = create_city(data, scheme)
+        city = create_city(data, scheme.name)
     with city:
-        yield _office(city, settings)
+        yield _office(city, settings, scheme)

@@ -108,7 +108,7 @@ def _holds(folder: Path, plan: Plan) -> bool:
 def _drive(folder: Path, plan: Plan, workers: int) -> tuple[Driven, Statement]:
     try:
         with (
-            open_or_create_office(folder, plan.scheme.name) as office,
+            open_or_create_office(folder, plan.scheme) as office,
             progress_bar("cards, taps 制卡刷卡", len(plan.cards) + len(plan.taps)) as advance,
         ):
             driven = drive(

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
 from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal
@@ -47,6 +47,7 @@ def plan_published(file: TapsFile, scheme: Scheme) -> Plan:
     row is a tap, settled on the day the file says. `TapsFileError` when a card could not hold the
     money its rows charge.
     """
+    scheme = _with_operators(scheme, file.taps)
     agent = next(each for each in scheme.participants if each.kind is ParticipantKind.LOAD_AGENT)
     by_card: dict[str, list[Tap]] = defaultdict(list)
     for tap in file.taps:
@@ -77,6 +78,23 @@ def plan_published(file: TapsFile, scheme: Scheme) -> Plan:
             *(_planned(tap, lookup) for tap in file.taps),
         ),
     )
+
+
+def _with_operators(scheme: Scheme, taps: Sequence[Tap]) -> Scheme:
+    """The scheme with the operators that were taken up from the file."""
+    rows = {tap.operator: tap.row for tap in reversed(taps)}
+    taken = [each for each in rows if each not in scheme.participants]
+    owners = {each.code: each.name for each in scheme.participants}
+    for each in sorted(taken, key=_code):
+        owner = owners.setdefault(each.code, each.name)
+        if owner != each.name:
+            said = f"{each.name} and {owner} get one code"
+            raise TapsFileError(rows[each], "company_name", said)
+    return replace(scheme, participants=(*scheme.participants, *sorted(taken, key=_code)))
+
+
+def _code(participant: Participant) -> int:
+    return participant.code
 
 
 def _card_numbers(masked: Iterable[str], scheme: Scheme) -> dict[str, str]:

@@ -32,7 +32,7 @@ from cardcore.issuing.key_choices import with_newest_keys
 from cardcore.issuing.products import Product, shipped
 from cardcore.keys import KeyUsage
 from settlement.city import City
-from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
+from settlement.registry import NameRow, ParticipantRow, Registry, SenderRow, TerminalRow
 from settlement.store.registry import register
 from settlement.watching import OnStep, pass_by
 from terminals.errors import CardRemovedError
@@ -125,7 +125,7 @@ class VirtualCity:
         self._lock.close()
 
     def prepare(self, on_cards: Callable[[int], None] = lambda _: None) -> None:
-        """Register senders, terminals and names, and issue the cards that are not issued yet.
+        """Register who and what the plan names, and issue the cards that are not issued yet.
         `on_cards` hears how many more are issued.
 
         Raises `PlanDiffersError`, and `KeyStateError` when no key is active that cards need.
@@ -138,6 +138,10 @@ class VirtualCity:
         register(
             self.city.database,
             Registry(
+                participants=tuple(
+                    ParticipantRow(each.code, each.name, each.kind, each.sector)
+                    for each in plan.scheme.participants
+                ),
                 senders=tuple(
                     SenderRow(
                         sender,

@@ -16,6 +16,7 @@ from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import NOT_A_FARE, class_name
 from settlement.service.computation import ComputationOutcome, read_outcome
 from settlement.store.days import load_balances, load_closed_days, load_run
+from settlement.store.registry import load_registry
 
 #: Counts and money that add up over days; the others are the city's as they stand at the end.
 SUMMED = (
@@ -59,7 +60,7 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
             folder = city.run_folder(closed.settlement_day, closed.run_id)
             outcomes.append(read_outcome(folder, run.outputs))
             hashes[closed.settlement_day] = closed.output_hash
-    names = {each.code: each.name for each in city.scheme.participants}
+    names = {each.code: each.name for each in load_registry(city.database).participants}
     operators: dict[str, OperatorLine] = {}
     loads: Counter[str] = Counter()
     for outcome in outcomes:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from cardcore.chip.card import Card
 from cardcore.chip.cardkeys import FID_KEYS, PIN_PREFIX, CardKey
 from cardcore.chip.filesystem import FileSystem
 from cardcore.chip.keyfile import KeySlot
@@ -14,7 +15,6 @@ from cardcore.issuing.personalisation import Result, drive, make_plan, personali
 from cardcore.issuing.products import Product, key_refs, key_slots, shipped
 from cardcore.issuing.stock import stock_chip
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
-from cardcore.chip.card import Card
 from hsm_sim.keys.published_keys import published_key
 from tests.cardcore.issuing.test_personalisation import (
     HOST_CHALLENGE,
@@ -95,9 +95,9 @@ def test_a_key_that_is_missing_or_not_active_is_named() -> None:
             replace(each, state=state) if each.ref.usage is KeyUsage.PIN_UNBLOCK else each
             for each in held
         ]
-        with pytest.raises(KeyStateError, match="pin-unblock/demo-.*: no version is active"):
+        with pytest.raises(KeyStateError, match=r"pin-unblock/demo-.*: no version is active"):
             with_newest_keys(CITIZEN, LABEL, moved)
-    with pytest.raises(KeyStateError, match="demo-chip.*rotate the three together"):
+    with pytest.raises(KeyStateError, match=r"demo-chip.*rotate the three together"):
         with_newest_keys(
             CITIZEN, LABEL, [each for each in held if each.ref.usage is not KeyUsage.CHANNEL_MAC]
         )
