@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from cardcore.chip.card import Card
+from cardcore.chip.filesystem import FileSystem, is_header
 from cardcore.chip.memory import Memory, decode_cells, encode_cells
 from cardcore.keys import KeyRef, KeyService
 
@@ -53,6 +54,7 @@ class ImageSeal:
     def __init__(self, keys: KeyService, key: KeyRef) -> None:
         self._keys = keys
         self._key = key
+        self._versions = {key.version: key}
 
     def close(self, chip_id: str, image: bytes) -> bytes:
         """What is written down."""
@@ -61,7 +63,9 @@ class ImageSeal:
 
     def open(self, chip_id: str, sealed: bytes) -> bytes:
         """The image; `CryptogramError` when it is another chip's or was altered."""
-        key = replace(self._key, version=sealed[0])
+        key = self._versions.get(sealed[0])
+        if key is None:
+            key = self._versions[sealed[0]] = replace(self._key, version=sealed[0])
         return self._keys.decipher_data(key, sealed[1:], chip_id.encode())
 
 
@@ -89,6 +93,17 @@ class NewCard(NamedTuple):
     cells: Mapping[int, bytes]
 
 
+class _Model(NamedTuple):
+    """The cells that cards of one product have in common, and the files that they make."""
+
+    cells: Mapping[int, bytes]
+    files: FileSystem
+
+    @classmethod
+    def of(cls, cells: Mapping[int, bytes]) -> "_Model":
+        return cls(cells, FileSystem(Memory(cells)))
+
+
 class ChipDrawer:
     """All chips of one virtual city. The process may die at any moment; the machine need not
     lose power, so writes are left to the operating system and not forced to the disk.
@@ -96,7 +111,7 @@ class ChipDrawer:
 
     def __init__(self, path: Path, seal: ImageSeal) -> None:
         self._seal = seal
-        self._models: dict[str, Mapping[int, bytes]] = {}
+        self._models: dict[str, _Model] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -129,7 +144,7 @@ class ChipDrawer:
         self._connection.execute("BEGIN")
         for card in cards:
             model = self._model(card.product) or self._add_model(card)
-            own = encode_cells(_beside(model, card.cells))
+            own = encode_cells(_beside(model.cells, card.cells))
             self._connection.execute(
                 "INSERT OR IGNORE INTO chip VALUES (?, ?, ?)",
                 (card.chip_id, self._seal.close(card.chip_id, own), card.product),
@@ -138,22 +153,33 @@ class ChipDrawer:
 
     def memory(self, chip_id: str) -> Memory:
         """What a card keeps without power; it must exist."""
-        row = self._row(chip_id)
-        assert row is not None, chip_id
-        sealed, product = row
+        return self._woken(chip_id)[0]
+
+    def card(self, chip_id: str, random: Callable[[str, int], Callable[[int], bytes]]) -> Card:
+        """A card as it comes into the field; `random` gives its dice by chip and generation."""
+        memory, like = self._woken(chip_id)
+        return Card(memory, random(chip_id, memory.generation), like)
+
+    def _woken(self, chip_id: str) -> tuple[Memory, FileSystem | None]:
+        """The memory of a card, and the files of its model when they are its own as well."""
+        rows = self._connection.execute(
+            "SELECT image, model, number, cells FROM chip LEFT JOIN change USING (id) "
+            "WHERE chip.id = ? ORDER BY number",
+            (chip_id,),
+        ).fetchall()
+        assert rows, chip_id
+        sealed, product = rows[0][:2]
         assert product is not None, f"{chip_id} has no model"
         model = self._model(product)
         assert model is not None, product
-        cells = {**model, **decode_cells(self._seal.open(chip_id, sealed))}
-        changes = self._connection.execute(
-            "SELECT number, cells FROM change WHERE id = ? ORDER BY number", (chip_id,)
-        ).fetchall()
-        for number, change in changes:
-            cells.update(decode_cells(self._seal.open(f"{chip_id}#{number}", bytes(change))))
-        memory = Memory({cell: data for cell, data in cells.items() if data})
-        if len(changes) > CHANGES_KEPT:
-            self._write_anew(chip_id, _beside(model, memory.cells()))
-        return memory
+        own = decode_cells(self._seal.open(chip_id, sealed))
+        for _, _, number, change in rows:
+            if number is not None:
+                own.update(decode_cells(self._seal.open(f"{chip_id}#{number}", change)))
+        memory = Memory({**model.cells, **own})
+        if len(rows) > CHANGES_KEPT:
+            self._write_anew(chip_id, _beside(model.cells, memory.cells()))
+        return memory, None if any(map(is_header, own)) else model.files
 
     def add_change(self, chip_id: str, number: int, cells: Mapping[int, bytes]) -> None:
         """Keep what a card has written, behind what is kept of it; numbers grow."""
@@ -182,19 +208,19 @@ class ChipDrawer:
         ).fetchone()
         return row
 
-    def _model(self, product: str) -> Mapping[int, bytes] | None:
-        """The cells of a product's model, opened once."""
+    def _model(self, product: str) -> "_Model | None":
+        """A product's model, opened once."""
         if product not in self._models:
             image = self.image(f"model/{product}")
             if image is None:
                 return None
-            self._models[product] = Memory.from_image(image).cells()
+            self._models[product] = _Model.of(Memory.from_image(image).cells())
         return self._models[product]
 
-    def _add_model(self, card: NewCard) -> Mapping[int, bytes]:
+    def _add_model(self, card: NewCard) -> "_Model":
         self.put(f"model/{card.product}", Memory(card.cells).image())
-        self._models[card.product] = card.cells
-        return card.cells
+        self._models[card.product] = _Model.of(card.cells)
+        return self._models[card.product]
 
     def _write_anew(self, chip_id: str, own: Mapping[int, bytes]) -> None:
         sealed = self._seal.close(chip_id, encode_cells(own))

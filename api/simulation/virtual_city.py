@@ -11,6 +11,7 @@ terminals and the money to settlement. Beside the settlement folders a city fold
 import fcntl
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,7 +28,6 @@ from api.simulation.chips import (
 from api.simulation.issuing import make_card, order_card
 from api.simulation.plan import Plan, PlannedCard, PlannedTap
 from cardcore.apdu import CommandApdu
-from cardcore.chip.card import Card
 from cardcore.issuing.key_choices import with_newest_keys
 from cardcore.issuing.products import Product, shipped
 from cardcore.keys import KeyUsage
@@ -225,9 +225,8 @@ class VirtualCity:
 
     def _card_in_field(self, number: str) -> InProcessConnection:
         chip_id = f"card/{number}"
-        memory = self._drawer.memory(chip_id)
-        random = repeatable_random(self._plan.fingerprint, chip_id, memory.generation)
-        return InProcessConnection(CardAtRest(self._drawer, chip_id, Card(memory, random)))
+        card = self._drawer.card(chip_id, partial(repeatable_random, self._plan.fingerprint))
+        return InProcessConnection(CardAtRest(self._drawer, chip_id, card))
 
     def _terminal(self, tap: PlannedTap) -> Terminal:
         key = (tap.terminal, tap.role)

@@ -44,16 +44,17 @@ class Card:
 
     __slots__ = ("_channel", "_files", "_powered", "_random", "_session", "_stale", "memory")
 
-    _files: FileSystem
-
     atr = ATR
 
-    def __init__(self, memory: Memory, random: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, memory: Memory, random: Callable[[int], bytes], like: FileSystem | None = None
+    ) -> None:
+        """`like` are the files of a card that has the same ones, to save reading them."""
         memory.power_up()
         self.memory = memory
         self._random = random
-        self._stale = True
-        self._read_tree()
+        self._files = FileSystem(memory, like)
+        self._stale = False
         self._session = Session(self._files.root)
         #: Open until a command comes outside of it.
         self._channel: scp03.Channel | None = None

@@ -80,27 +80,33 @@ class _Tree:
 _tree = lru_cache(maxsize=_TREES_KEPT)(_Tree)
 
 
+def is_header(cell: int) -> bool:
+    """Whether a cell says what a file is."""
+    return cell & 0xFF == HEADER_SLOT and 0 < cell >> 8 <= FILES_MAX
+
+
+def _headers(memory: Memory) -> tuple[tuple[int, bytes], ...]:
+    found = memory.cells_at(0xFF, HEADER_SLOT)
+    return tuple(each for each in found if is_header(each[0]))
+
+
 class FileSystem:
     """The files in a memory. The tree is read once; contents are read when they are asked for."""
 
-    __slots__ = ("_memory", "_tree", "directories", "root")
+    __slots__ = ("_memory", "directories", "root", "tree")
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, like: "FileSystem | None" = None) -> None:
+        """`like` are the files of a card whose headers are the same, so that none is read here."""
         self._memory = memory
-        headers = [
-            each
-            for each in memory.cells().items()
-            if each[0] and each[0] & 0xFF == HEADER_SLOT and each[0] >> 8 <= FILES_MAX
-        ]
-        headers.sort()
-        self._tree = _tree(tuple(headers))
-        self.root = self._tree.root
+        #: Shared by all cards with the same files.
+        self.tree: _Tree = like.tree if like is not None else _tree(_headers(memory))
+        self.root = self.tree.root
         #: MF and DFs in the order of the tree.
-        self.directories: Sequence[DedicatedFile] = self._tree.directories
+        self.directories: Sequence[DedicatedFile] = self.tree.directories
 
     def parent(self, directory: DedicatedFile) -> DedicatedFile:
         """The directory above; the MF is above itself."""
-        above = self._tree.by_number[directory.parent]
+        above = self.tree.by_number[directory.parent]
         assert isinstance(above, DedicatedFile), "a directory stands in a directory"
         return above
 
@@ -123,7 +129,7 @@ class FileSystem:
     def state(self, directory: DedicatedFile) -> ApplicationState:
         """Whether a directory is blocked, itself or with one above it."""
         read, worst = self._memory.read, 0
-        for cell in self._tree.states[directory.number]:
+        for cell in self.tree.states[directory.number]:
             state = read(cell)
             if state is not None:
                 worst = max(worst, state[0])
@@ -140,27 +146,27 @@ class FileSystem:
 
     def has(self, number: int) -> bool:
         """Whether a file has that number."""
-        return number in self._tree.by_number
+        return number in self.tree.by_number
 
     def cells_below(self, directory: DedicatedFile) -> list[int]:
         """Every cell of a directory and of what is in it."""
         numbers = {directory.number}
-        for file in self._tree.by_number.values():
+        for file in self.tree.by_number.values():
             if file.parent in numbers:
                 numbers.add(file.number)
         return [cell for cell in sorted(self._memory.cells()) if cell >> 8 in numbers]
 
     def child(self, directory: DedicatedFile, fid: int) -> File | None:
         """The file with that id directly in a directory."""
-        return self._tree.by_fid.get(directory.number << 16 | fid)
+        return self.tree.by_fid.get(directory.number << 16 | fid)
 
     def by_sfi(self, directory: DedicatedFile, sfi: int) -> ElementaryFile | None:
         """The EF with that short id directly in a directory."""
-        return self._tree.by_sfi.get(directory.number << 16 | sfi)
+        return self.tree.by_sfi.get(directory.number << 16 | sfi)
 
     def named(self, prefix: bytes) -> list[DedicatedFile]:
         """The directories whose name starts with the prefix, in the order of the tree."""
-        return [file for file in self._tree.named if file.name.startswith(prefix)]
+        return [file for file in self.tree.named if file.name.startswith(prefix)]
 
     def fci(self, directory: DedicatedFile) -> bytes:
         """File control information, the answer to SELECT: 6F { 84 name, A5 { … } }.

@@ -66,6 +66,13 @@ class Memory:
         """A copy of every cell that is not erased."""
         return {cell: data for cell, data in self._cells.items() if data}
 
+    def cells_at(self, mask: int, wanted: int) -> list[tuple[int, bytes]]:
+        """Cells whose numbers have these bits under the mask, erased ones not, in order."""
+        cells = self._cells.items()
+        found = [each for each in cells if each[0] & mask == wanted and each[1]]
+        found.sort()
+        return found
+
     def take_written(self) -> dict[int, bytes]:
         """The cells that have been written since this was last asked, erased ones empty. Whoever
         keeps them in order, behind an earlier state, has this one. Not while power has failed.
@@ -106,7 +113,10 @@ class Memory:
         if self._log_holds():
             entries = [self._log[position] for position in range(len(self._log) - 1)]
         cells = self.cells()
-        parts = [_FRONT.pack(_MAGIC, len(cells), len(entries)), _pack_cells(cells)]
+        parts = [_FRONT.pack(_MAGIC, len(cells), len(entries))]
+        for cell, data in sorted(cells.items()):
+            used = data.rstrip(b"\x00")
+            parts += (_CELL.pack(cell, len(data), len(used)), used)
         for entry in entries:
             parts += (_ENTRY.pack(int.from_bytes(entry[:2], "big"), len(entry) - 2), entry[2:])
         body = b"".join(parts)
@@ -119,7 +129,16 @@ class Memory:
         magic, cell_count, entry_count = reader.take(_FRONT)
         if magic != _MAGIC:
             raise DecodeError("card image", 0, "does not start with OCM1")
-        cells, reader.position = _unpack_cells(image, reader.position, cell_count)
+        cells: dict[int, bytes] = {}
+        position, read = reader.position, _CELL.unpack_from
+        try:
+            for _ in range(cell_count):
+                number, length, used = read(image, position)
+                position += _CELL.size + used
+                cells[number] = image[position - used : position].ljust(length, b"\x00")
+        except struct.error as error:
+            raise DecodeError("card image", position, "ends inside its cells") from error
+        reader.position = position
         log: dict[int, bytes] = {}
         for at in range(entry_count):
             number, length = reader.take(_ENTRY)
@@ -163,45 +182,35 @@ class Memory:
 
 
 def encode_cells(cells: Mapping[int, bytes]) -> bytes:
-    r"""Some cells, those without bytes as well: what a commit has written, to be kept.
+    r"""Some cells, those without bytes as well: what a commit has written, to be kept. First how
+    many, then number and lengths of each, then the bytes of all.
 
     >>> decode_cells(encode_cells({7: b"ab", 3: b"", 4: bytes(2)}))
     {3: b'', 4: b'\x00\x00', 7: b'ab'}
     """
-    return _COUNT.pack(len(cells)) + _pack_cells(cells)
+    rows, contents = [_COUNT.pack(len(cells))], []
+    for cell, data in sorted(cells.items()):
+        used = data.rstrip(b"\x00")
+        rows.append(_CELL.pack(cell, len(data), len(used)))
+        contents.append(used)
+    return b"".join(rows + contents)
 
 
 def decode_cells(data: bytes) -> dict[int, bytes]:
     """Cells as `encode_cells` keeps them; `DecodeError` when they are damaged."""
     if len(data) < _COUNT.size:
         raise DecodeError("cells", 0, "are missing")
-    cells, end = _unpack_cells(data, _COUNT.size, _COUNT.unpack_from(data)[0])
-    if end != len(data):
-        raise DecodeError("cells", min(end, len(data)), "another length than they say")
-    return cells
-
-
-def _pack_cells(cells: Mapping[int, bytes]) -> bytes:
-    """In the order of their numbers, each without the zeros at its end."""
-    parts: list[bytes] = []
-    for cell, data in sorted(cells.items()):
-        used = data.rstrip(b"\x00")
-        parts += (_CELL.pack(cell, len(data), len(used)), used)
-    return b"".join(parts)
-
-
-def _unpack_cells(data: bytes, position: int, count: int) -> tuple[dict[int, bytes], int]:
-    """So many cells from a byte on, and the byte behind them."""
+    position = _COUNT.size + _CELL.size * int(_COUNT.unpack_from(data)[0])
+    if position > len(data):
+        raise DecodeError("cells", len(data), "end inside their table")
     cells: dict[int, bytes] = {}
-    read = _CELL.unpack_from
-    try:
-        for _ in range(count):
-            number, length, used = read(data, position)
-            position += _CELL.size + used
-            cells[number] = data[position - used : position].ljust(length, b"\x00")
-    except struct.error as error:
-        raise DecodeError("card image", position, "ends inside its cells") from error
-    return cells, position
+    for cell, length, used in _CELL.iter_unpack(data[_COUNT.size : position]):
+        content = data[position : position + used]
+        cells[cell] = content if used == length else content.ljust(length, b"\x00")
+        position += used
+    if position != len(data):
+        raise DecodeError("cells", min(position, len(data)), "another length than they say")
+    return cells
 
 
 class _Reader:
