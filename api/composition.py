@@ -7,6 +7,7 @@ keys carry the name of its scheme as label; `cardcore.key_labels` has every labe
 
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,7 +22,12 @@ from api.settings import (
 from cardcore.applets.catalogue import application_named
 from cardcore.errors import KeyStateError
 from cardcore.issuing.products import SHIPPED, key_refs, shipped
-from cardcore.key_labels import application_label, maintenance_label, sender_label
+from cardcore.key_labels import (
+    application_label,
+    load_host_label,
+    maintenance_label,
+    sender_label,
+)
 from cardcore.keys import KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
 from cardcore.schemes import Scheme
 from hsm_sim.keys.in_process import InProcessKeyService
@@ -43,6 +49,9 @@ from hsm_sim.wire.links.addresses import (
     read_host_port,
 )
 from hsm_sim.wire.remote import RemotePsam
+from settlement.city import City
+from settlement.engine import Engine
+from settlement.engine.local import LocalEngine
 
 if TYPE_CHECKING:
     from hsm_sim.token.masters import TokenMasterKeys
@@ -61,6 +70,7 @@ def city_key_refs(scheme: Scheme) -> tuple[KeyRef, ...]:
                 KeyRef(KeyUsage.DATA_ENCRYPTION, scheme.name, KEY_VERSION),
                 KeyRef(KeyUsage.FILE_MAINTENANCE, maintenance_label(scheme.name), KEY_VERSION),
                 *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
+                KeyRef(KeyUsage.FILE_SIGNING, load_host_label(scheme.name), KEY_VERSION),
                 *(
                     KeyRef(KeyUsage.FILE_SIGNING, sender_label(sender), KEY_VERSION)
                     for each in scheme.participants
@@ -138,6 +148,26 @@ class CityKeys:
             key_label=application_label(scheme.name, ending),
         )
         return self.psams.make_psam(profile)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCity:
+    """An open city and its keys."""
+
+    city: City
+    keys: CityKeys
+
+
+class EngineName(StrEnum):
+    """Where the tasks of a run are worked off."""
+
+    LOCAL = "local"  # processes on this machine
+
+
+def open_engine(workers: int, name: EngineName = EngineName.LOCAL) -> Engine:
+    """The engine of that name with so many workers; results never depend on either."""
+    assert name is EngineName.LOCAL, name
+    return LocalEngine(workers)
 
 
 def open_city_keys(settings: Settings, scheme: Scheme) -> CityKeys:

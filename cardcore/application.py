@@ -14,7 +14,9 @@ class Application:
     """One application (应用). `code` stands in records and is never used again for another one.
 
     `aids` are its names on cards, in the order in which a terminal asks for them: one application
-    may lie on cards in more than one form. `key_ending` ends the label of its keys.
+    may lie on cards in more than one form. `key_ending` ends the label of its keys;
+    `authentication_index` is that of the key by which its cards sign an event in which no purse
+    moves, None where they sign none.
     """
 
     code: int
@@ -23,6 +25,7 @@ class Application:
     aids: tuple[bytes, ...]
     key_ending: str
     has_purse: bool
+    authentication_index: int | None = None
 
     def __post_init__(self) -> None:
         assert 0 <= self.code <= 0xFF, self

@@ -23,6 +23,16 @@ def application_label(city: str, ending: str) -> str:
     return city + ending
 
 
+def indexed_label(label: str, index: int) -> str:
+    """The keys of one index: every index of an application has a master of its own, the first one
+    under the application's own label.
+
+    >>> indexed_label("demo-social", 1), indexed_label("demo-social", 0x0A)
+    ('demo-social', 'demo-social-0a')
+    """
+    return label if index == 1 else f"{label}-{index:02x}"
+
+
 def maintenance_label(city: str) -> str:
     """The masters of the PSAMs' own maintenance keys.
 
@@ -30,6 +40,15 @@ def maintenance_label(city: str) -> str:
     'shenzhen-psam'
     """
     return f"{city}-psam"
+
+
+def load_host_label(city: str) -> str:
+    """The keys under the log files of the city's load host.
+
+    >>> load_host_label("demo")
+    'demo-load-host'
+    """
+    return f"{city}-load-host"
 
 
 def sender_label(sender: int) -> str:

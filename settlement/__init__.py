@@ -8,16 +8,18 @@ the pure rooms, the files of this folder. Read it in the order of one batch file
     seal.py          canonical bytes and hash chains (pure)
     durable.py       files that are whole or not there
     watching.py      how whoever waits is told, and where a kill may come
-    registry.py      who takes part, who may send files, which terminals and keys exist (pure)
+    people/          who acts, when and why (pure)
+    registry/        who takes part, who may send files, which terminals and keys exist, when (pure)
     dispositions.py  what may become of a record, and why (pure)
     city.py          one city's folder: its paths, its settings, its database
     intake/          what to answer to a file (pure)
     facts/           the file's records as columns, by card bucket, and every TAC proven
     days/            which day is open, what a run is made of, what closing stores (pure)
     reconciliation/  one disposition a record, one priced gap a hole
-    sectors/         what each sector's rules say of a record (pure)
-    clearing/        what the buckets found, reduced to shares and totals (pure)
-    ledger/          double entry and net positions (pure)
+    sectors/         one rule a sector: explains fares, shares payments out (pure)
+    clearing/        what the buckets found, reduced to sums and totals (pure)
+    ledger/          accounts, what a decision moves, double entry, net positions (pure)
+    people/          who does what, when and why (pure)
     engine/          where the bucket tasks run; the output bytes are the same everywhere
     service/         load, decide, store: receive a file, run a clearing, close a day
     store/           the only place with SQL

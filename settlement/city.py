@@ -28,12 +28,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cardcore.applets.catalogue import APPLICATIONS
+from cardcore.key_labels import application_label
 from cardcore.schemes import Scheme
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.schemes.reading import SchemeError, read_scheme
 from settlement.durable import write_durable
-from settlement.errors import CityError
-from settlement.registry import ParticipantRow, Registry
+from settlement.errors import CityError, SchemaDiffersError
+from settlement.people.actions import Action
+from settlement.registry.book import AnyDated, since_ever
+from settlement.registry.rows import CardNumbersRow, ParticipantRow
 from settlement.seal import Sealable, canonical_json
 from settlement.store.database import Database
 from settlement.store.registry import register
@@ -125,20 +129,26 @@ class City:
         self.close()
 
 
-def create_city(folder: Path, scheme_name: str, bucket_count: int = BUCKET_COUNT_DEFAULT) -> City:
-    """Make a city in a folder that holds none, under a scheme that ships, and register the scheme's
-    participants.
+def create_city(
+    folder: Path, scheme_name: str, action: Action, bucket_count: int = BUCKET_COUNT_DEFAULT
+) -> City:
+    """Make a city in a folder that holds none, under a scheme that ships, and register whom and
+    which cards the scheme names: from then on the registry says it.
 
     Raises `CityError` for a folder that holds a city, an unknown scheme or a number of buckets
     that is no power of two. Repeating a call that was killed is safe.
     """
     if scheme_name not in SCHEMES:
         raise CityError(folder, f"no scheme {scheme_name!r}; there are {', '.join(SCHEMES)}")
-    return _create(folder, SCHEMES[scheme_name], None, bucket_count)
+    return _create(folder, SCHEMES[scheme_name], None, action, bucket_count)
 
 
 def create_own_city(
-    folder: Path, scheme_file: bytes, name: str, bucket_count: int = BUCKET_COUNT_DEFAULT
+    folder: Path,
+    scheme_file: bytes,
+    name: str,
+    action: Action,
+    bucket_count: int = BUCKET_COUNT_DEFAULT,
 ) -> City:
     """The same under a scheme of the city's own, which is copied into its folder.
 
@@ -148,20 +158,19 @@ def create_own_city(
     scheme = read_scheme(scheme_file, name)
     if scheme.name in SCHEMES:
         raise CityError(folder, f"scheme {scheme.name} ships with onecard; name yours otherwise")
-    return _create(folder, scheme, scheme_file, bucket_count)
+    return _create(folder, scheme, scheme_file, action, bucket_count)
 
 
-def _create(folder: Path, scheme: Scheme, own: bytes | None, bucket_count: int) -> City:
+def _create(
+    folder: Path, scheme: Scheme, own: bytes | None, action: Action, bucket_count: int
+) -> City:
     if (folder / _SETTINGS).exists():
         raise CityError(folder, "a city is here already")
     if not 1 <= bucket_count <= BUCKET_COUNT_MAX or bucket_count & (bucket_count - 1):
         raise CityError(folder, f"{bucket_count} buckets: a power of two up to {BUCKET_COUNT_MAX}")
     folder.mkdir(parents=True, exist_ok=True)
     database = Database.sqlite(folder / "control.sqlite")
-    participants = (
-        ParticipantRow(each.code, each.name, each.kind, each.sector) for each in scheme.participants
-    )
-    register(database, Registry(participants=tuple(participants)))
+    register(database, _seed(scheme), action)
     settings: dict[str, Sealable] = {
         "format": FORMAT,
         "scheme": scheme.name,
@@ -176,8 +185,25 @@ def _create(folder: Path, scheme: Scheme, own: bytes | None, bucket_count: int) 
     return City(folder, scheme, sha256, bucket_count, database)
 
 
-def open_city(folder: Path) -> City:
-    """Open the city in a folder, its database brought up to date.
+def _seed(scheme: Scheme) -> tuple[AnyDated, ...]:
+    participants = (
+        ParticipantRow(each.code, each.name, each.kind, each.sector) for each in scheme.participants
+    )
+    endings = {each.name: each.key_ending for each in APPLICATIONS.values()}
+    numbers = (
+        CardNumbersRow(
+            application_label(scheme.name, endings[each.application]),
+            each.prefix,
+            each.issuer.hex().upper(),
+        )
+        for each in scheme.card_numbers
+    )
+    return since_ever(*participants, *numbers)
+
+
+def open_city(folder: Path, *, to_read: bool = False) -> City:
+    """Open the city in a folder, its database brought up to date; or, `to_read`, as it is and so
+    that nothing can be written into it.
 
     Raises `CityError` when there is none, or one of another version, or its scheme was changed.
     """
@@ -196,7 +222,18 @@ def open_city(folder: Path) -> City:
     scheme = SCHEMES.get(name) if sha256 is None else _own_scheme(folder, sha256)
     if scheme is None:
         raise CityError(folder, f"no scheme {name!r}")
-    return City(folder, scheme, sha256, bucket_count, Database.sqlite(folder / "control.sqlite"))
+    database = _open_database(folder, to_read=to_read)
+    return City(folder, scheme, sha256, bucket_count, database)
+
+
+def _open_database(folder: Path, *, to_read: bool) -> Database:
+    path = folder / "control.sqlite"
+    if not to_read:
+        return Database.sqlite(path)
+    try:
+        return Database.sqlite_to_read(path)
+    except (OSError, SchemaDiffersError) as error:
+        raise CityError(folder, str(error)) from error
 
 
 def _own_scheme(folder: Path, sha256: str) -> Scheme:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
 
-from cardcore.records.record import Concession, TransactionRecord
+from cardcore.concession import Concession
+from cardcore.records.record import TransactionRecord
 
 
 class TapOutcome(IntEnum):
@@ -21,15 +22,15 @@ class TapOutcome(IntEnum):
     refusals is the order in which a session comes to know of them.
     """
 
-    APPROVED = 0  # charged or loaded, and in the journal
-    RECOVERED = 1  # an earlier torn tap of this card did this already; nothing more was charged
-    REQUEST_DIFFERS = 10  # the request id was used before, for other content or another card
-    UNRESOLVED = 11  # the request was torn and its card can no longer say whether it was done
+    APPROVED = 0  # 成功: charged or loaded, and in the journal
+    RECOVERED = 1  # 补全: an earlier torn tap did this already; nothing more was charged
+    REQUEST_DIFFERS = 10  # 请求编号冲突: the id was used before, for other content or another card
+    UNRESOLVED = 11  # 无法确认: it was torn, and its card can no longer say whether it was done
     CARD_REMOVED = 20  # 请重新刷卡: torn out; whatever was open is settled on its next visit
-    CARD_UNREADABLE = 21  # not a card of this kind, or a damaged one
+    CARD_UNREADABLE = 21  # 无法读卡: not a card of this kind, or a damaged one
     CARD_BLOCKED = 22  # 已锁卡
     CARD_NOT_ENABLED = 23  # 未启用
-    CARD_NOT_YET_VALID = 24
+    CARD_NOT_YET_VALID = 24  # 未到启用日
     CARD_EXPIRED = 25  # 已过期
     CARD_HOTLISTED = 26  # 黑名单卡
     CARD_NOT_INTEROPERABLE = 27  # 非互联互通卡: another city's card that does not travel
@@ -37,10 +38,10 @@ class TapOutcome(IntEnum):
     NOT_INSIDE = 29  # 无进站信息
     INSUFFICIENT_FUNDS = 30  # 余额不足
     CARD_LIMIT = 31  # 超限: counter used up, or amount above the card's maximum
-    CARD_KEY_UNKNOWN = 32  # a key or algorithm this terminal has no partner for
-    CARD_REFUSED = 33  # any other status word; the trace has it
-    JOURNAL_FULL = 40  # no room for the intent, so the card was not debited
-    HOST_UNAVAILABLE = 41  # the load host did not answer; nothing was loaded
+    CARD_KEY_UNKNOWN = 32  # 密钥或算法不支持: a key or algorithm this terminal has no partner for
+    CARD_REFUSED = 33  # 卡片拒绝: any other status word; the trace has it
+    JOURNAL_FULL = 40  # 流水已满: no room for the intent, so the card was not debited
+    HOST_UNAVAILABLE = 41  # 主机无应答: the load host did not answer; nothing was loaded
     CARD_FORGED = 42  # 伪卡: its MAC does not hold
 
     @property
@@ -133,11 +134,11 @@ class Hotlist:
 class TapState(IntEnum):
     """Where a tap stands; the numbers are those of the table `taps`."""
 
-    OPEN = 1
-    RECORDED = 2
-    VOID = 3
-    LAPSED = 4
-    FORGED = 5
+    OPEN = 1  # 灰记录
+    RECORDED = 2  # 已成记录
+    VOID = 3  # 作废
+    LAPSED = 4  # 失效
+    FORGED = 5  # 伪卡
 
 
 @dataclass(frozen=True, slots=True)

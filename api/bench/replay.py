@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -32,7 +33,7 @@ from api.simulation.issuing import order_card
 from api.simulation.plan import Plan, PlannedCard
 from api.simulation.published import plan_published
 from api.simulation.taps import TapsFileError, read_taps_file
-from api.simulation.virtual_city import CARD_LIFE, VirtualCity
+from api.simulation.virtual_city import CARD_LIFE, SIMULATION, VirtualCity
 from cardcore.applets.transit import TransitProfile, personalise
 from cardcore.chip.card import Card
 from cardcore.chip.memory import Memory
@@ -42,6 +43,7 @@ from cardcore.layouts.transit import RECORD_BUS, RECORD_METRO, TransitRecord, Tr
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import create_city
 from settlement.engine.local import LocalEngine
+from settlement.people.actions import Action
 from settlement.reports.statement import read_statement
 from terminals.link.connection import InProcessConnection
 
@@ -145,6 +147,7 @@ def replay(
 def _driven(plan: Plan, kind: type[VirtualCity], advance: Callable[[int], None]) -> Driven:
     """Drive the plan in a city of that kind, in a folder that is thrown away."""
     keys = open_city_keys(read_settings(), plan.scheme)
+    action = Action(SIMULATION, datetime.now(UTC), "onecard bench replay")
     issued = started = time.process_time()
 
     def on_progress(stage: str, steps: int) -> None:
@@ -156,7 +159,7 @@ def _driven(plan: Plan, kind: type[VirtualCity], advance: Callable[[int], None])
 
     with (
         tempfile.TemporaryDirectory(prefix="onecard-bench-") as folder,
-        create_city(Path(folder) / "city", plan.scheme.name) as city,
+        create_city(Path(folder) / "city", plan.scheme.name, action) as city,
     ):
         drive(city, keys, plan, LocalEngine(1), on_progress, world=kind)
         ended = time.process_time()

@@ -4,9 +4,11 @@ Read it in this order::
 
     session.py   opening what a command works on
     city.py      `onecard city`: makes a city, carries its registry, knows its keys
+    registry.py  `onecard registry`: dated rows, from a file or one by one
     files.py     `onecard files`
     clearing.py  `onecard clear` and `onecard close`
     proof.py     `onecard verify`
+    days.py      `onecard days`
     explain.py   `onecard explain`
     taps.py      `onecard replay` and `onecard demo`
     doctor.py    `onecard doctor`
@@ -21,9 +23,10 @@ import warnings
 from typing import NoReturn
 
 import typer
+from duckdb import InterruptException
 
 from api.bench import commands as bench
-from api.cli import city, clearing, doctor, explain, files, proof, taps
+from api.cli import city, clearing, days, doctor, explain, files, proof, registry, taps
 from api.cli.card import commands as card
 from api.cli.hsm import commands as hsm
 from api.output import EXIT_REFUSED, EXIT_USAGE, console_error
@@ -43,9 +46,11 @@ app.command()(taps.replay)
 app.add_typer(files.app, name="files")
 app.command()(clearing.clear)
 app.command()(clearing.close)
+app.add_typer(days.app, name="days")
 app.command()(explain.explain)
 app.command()(proof.verify)
 app.add_typer(city.app, name="city")
+app.add_typer(registry.app, name="registry")
 app.add_typer(card.app, name="card")
 app.add_typer(hsm.app, name="hsm")
 app.add_typer(bench.app, name="bench")
@@ -80,11 +85,20 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, SettlementError):
         return f"{error}. Nothing was changed; `onecard verify` names what is damaged."
     cause = getattr(error, "orig", error)  # the driver's own error inside a database library's
-    if "interrupted" in str(error).lower():
+    if _is_interruption(cause):
         return "Interrupted 已中断. The same command again goes on where this one stopped."
     if isinstance(cause, OSError | sqlite3.OperationalError):
         return f"{cause}. Is the folder writable, and is there room on the disk?"
     return None
+
+
+def _is_interruption(cause: BaseException) -> bool:
+    """Whether a driver was stopped in the middle of a statement."""
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+    # For Ctrl-C, DuckDB has no class of its own: this type with these words, and nothing else.
+    at_the_keyboard = type(cause) is RuntimeError and str(cause) == "Query interrupted"
+    return at_the_keyboard or isinstance(cause, InterruptException)
 
 
 def _leave(message: str, exit_code: int) -> NoReturn:

@@ -4,12 +4,13 @@ Decides how a city's TAC keys are shown beside those the key service holds. Leav
 key means for a record to settlement.
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from api.cli.session import open_office
+from api.cli.session import ByOption, acting, open_to_act, open_to_read
 from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
@@ -28,14 +29,13 @@ from cardcore.schemes.reading import SchemeError
 from settlement.city import BUCKET_COUNT_DEFAULT, City, create_city, create_own_city
 from settlement.errors import CityError
 from settlement.facts.proof import tac_keys
-from settlement.registry import (
-    Registry,
-    RegistryConflictError,
-    TacKeyRow,
-    decode_registry,
-    encode_registry,
-)
-from settlement.store.registry import load_registry, register
+from settlement.people.actions import Action
+from settlement.registry.book import FOREVER, since_ever
+from settlement.registry.decide import RegistryConflictError
+from settlement.registry.documents import decode_registry, encode_registry
+from settlement.registry.rows import TacKeyRow
+from settlement.reports.registry import read_registry
+from settlement.service.registering import register_rows
 
 _RIGHT = "as registered 相符"
 SchemeOption = Annotated[
@@ -57,25 +57,26 @@ def init(
     registry: Annotated[
         Path | None, typer.Option(help="A registry another city exported. 导入登记簿。")
     ] = None,
+    by: ByOption = None,
 ) -> None:
     """Make an empty city, ready to receive files. 新建城市。"""
+    action = Action(acting(by), datetime.now(UTC), "onecard city init")
     try:
-        rows = None if registry is None else decode_registry(registry.read_bytes())
-        with _make(data, scheme, buckets) as city:
-            if rows is not None:
-                register(city.database, rows)
+        rows = () if registry is None else decode_registry(registry.read_bytes())
+        with _make(data, scheme, action, buckets) as city:
+            register_rows(city, rows, action)
             name = city.scheme.name
     except (CityError, DecodeError, RegistryConflictError, SchemeError, OSError) as error:
         refuse(str(error), EXIT_USAGE)
     console.print(f"City 城市 {name} in {data}", highlight=False)
 
 
-def _make(data: Path, scheme: str, buckets: int) -> City:
+def _make(data: Path, scheme: str, action: Action, buckets: int) -> City:
     """A city under a scheme that ships, or under one's own when a file is named."""
     file = Path(scheme)
     if file.suffix != ".toml":
-        return create_city(data, scheme, buckets)
-    return create_own_city(data, file.read_bytes(), scheme, buckets)
+        return create_city(data, scheme, action, buckets)
+    return create_own_city(data, file.read_bytes(), scheme, action, buckets)
 
 
 @app.command()
@@ -85,8 +86,8 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write the public registry: participants, senders, terminals, names. 导出登记簿。"""
-    with open_office(data) as office:
-        held = load_registry(office.city.database)
+    with open_to_read(data) as city:
+        held = read_registry(city)
     path.write_bytes(encode_registry(held))
     counts = {name: len(getattr(held, name)) for name in held.__slots__}
     if as_json:
@@ -104,25 +105,26 @@ def keys(
             "--register", help="Register the versions held: compare check values first. 登记。"
         ),
     ] = False,
+    by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The city's TAC keys by check value, and what the key service holds. 交易认证码密钥核对。
 
     Exit 1 when one is not held as registered: records that name it are suspended until it is.
     """
-    with open_office(data) as office:
-        held = tac_keys(office.keys.service, office.city.scheme.name)
+    action = Action(acting(by), datetime.now(UTC), "onecard city keys --register")
+    with open_to_act(data) as opened:
+        held = tac_keys(opened.keys.service, opened.city.scheme.name)
         if add:
             try:
-                register(office.city.database, Registry(tac_keys=held))
+                register_rows(opened.city, since_ever(*held), action)
             except RegistryConflictError as error:
                 refuse(f"{error}; the key service holds other bytes. Nothing was registered.")
-        registered = load_registry(office.city.database).tac_keys
+        known = read_registry(opened.city).tac_keys
+    registered = [each.row for each in known if each.valid_to == FOREVER]
+    sides = [{(row.label, row.version): row for row in side} for side in (registered, held)]
     rows = [
-        _beside(
-            *(next((row for row in side if row.key == key), None) for side in (registered, held))
-        )
-        for key in sorted({(row.label, row.version) for row in (*registered, *held)})
+        _beside(*(side.get(key) for side in sides)) for key in sorted(sides[0].keys() | sides[1])
     ]
     if as_json:
         print_json({"keys": rows})

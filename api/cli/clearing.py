@@ -5,15 +5,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.session import (
-    ByOption,
-    EngineName,
-    EngineOption,
-    WorkersOption,
-    acting,
-    open_engine,
-    open_office,
-)
+from api.cli.session import ByOption, EngineOption, WorkersOption, acting, open_to_act
+from api.composition import EngineName, open_engine
 from api.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
@@ -21,41 +14,47 @@ from api.output import (
     JsonOption,
     amount_table,
     console,
+    console_error,
     fen,
     print_json,
     progress_bar,
     refuse,
 )
 from settlement.days.opening import DayAnswer
+from settlement.reports.days import read_day
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.review import review_size
-from settlement.store.days import load_run
 
 DayOption = Annotated[
     str | None,
-    typer.Option("--business-day", help="Settlement day YYYY-MM-DD; by default the open one."),
+    typer.Option("--settlement-day", help="Day YYYY-MM-DD; by default the open one. 清算日。"),
 ]
+#: How the option was called before; whoever still types it is told.
+FormerDayOption = Annotated[str | None, typer.Option("--business-day", hidden=True)]
 
 
 def clear(
     data: DataOption = DEFAULT_DATA,
-    business_day: DayOption = None,
+    settlement_day: DayOption = None,
+    business_day: FormerDayOption = None,
     engine: EngineOption = EngineName.LOCAL,
     workers: WorkersOption = 2,
+    by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Clear every complete file into the open day; nothing is posted before `close`. 清分。
 
     Records that waited for a key or for their terminal's registration are judged again. 复核。
     """
-    day = _day(business_day)
-    with open_office(data) as office, progress_bar("clearing 清分", 0) as advance:
-        result = run_clearing(office.city, day, office.keys.service, open_engine(workers, engine))
+    day, actor = _day(settlement_day, business_day), acting(by)
+    with open_to_act(data) as opened, progress_bar("clearing 清分", 0) as advance:
+        chosen, now = open_engine(workers, engine), datetime.now(UTC)
+        result = run_clearing(opened.city, day, opened.keys.service, chosen, now, actor)
         advance()
         if isinstance(result, DayAnswer):
             refuse(f"{result.name}: {result.text}")
-        reviewed = review_size(office.city, result.run.review_sha256)
+        reviewed = review_size(opened.city, result.run.review_sha256)
     document = {
         "settlement_day": result.run.settlement_day,
         "run_id": result.run.run_id,
@@ -79,35 +78,39 @@ def clear(
 
 def close(
     data: DataOption = DEFAULT_DATA,
-    business_day: DayOption = None,
+    settlement_day: DayOption = None,
+    business_day: FormerDayOption = None,
     engine: EngineOption = EngineName.LOCAL,
     workers: WorkersOption = 2,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Close the open day: post, net, seal. A closed day never changes. 日终关闭。"""
-    day, actor = _day(business_day), acting(by)
-    with open_office(data) as office:
+    day, actor = _day(settlement_day, business_day), acting(by)
+    with open_to_act(data) as opened:
         chosen, now = open_engine(workers, engine), datetime.now(UTC)
-        closed = close_day(office.city, day, office.keys.service, chosen, now, actor)
+        closed = close_day(opened.city, day, opened.keys.service, chosen, now, actor)
         if isinstance(closed, DayAnswer):
             refuse(f"{closed.name}: {closed.text}")
-        run = load_run(office.city.database, closed.run_id)
-        reviewed = 0 if run is None else review_size(office.city, run.review_sha256)
+        report = read_day(opened.city, closed.settlement_day)
+    assert report is not None, closed
     if as_json:
         document = {name: getattr(closed, name) for name in closed.__slots__}
         closed_by = None if closed.closed_by is None else closed.closed_by.code
-        print_json(document | {"closed_by": closed_by, "reviewed": reviewed})
+        print_json(document | {"closed_by": closed_by, "reviewed": report.reviewed})
         return
-    if reviewed:
-        console.print(f"{reviewed:,} records were judged again 复核.", highlight=False)
+    if report.reviewed:
+        console.print(f"{report.reviewed:,} records were judged again 复核.", highlight=False)
     console.print(
         f"Day {closed.settlement_day} is closed 已关闭. Seal 封存 {closed.seal}", highlight=False
     )
 
 
-def _day(text: str | None) -> date | None:
+def _day(settlement_day: str | None, former: str | None) -> date | None:
+    if former is not None:
+        console_error.print("--business-day is called --settlement-day now 已改名", style="dim")
+    text = former if settlement_day is None else settlement_day
     try:
         return None if text is None else date.fromisoformat(text)
     except ValueError:
-        refuse(f"--business-day {text!r} is not a date YYYY-MM-DD", EXIT_USAGE)
+        refuse(f"--settlement-day {text!r} is not a date YYYY-MM-DD", EXIT_USAGE)

@@ -108,7 +108,7 @@ def _city(data: Path) -> Check:
     if not (data / "city.json").exists():
         return Check("city 城市", f"none in {data}", good=True, remedy="onecard demo makes one")
     try:
-        with open_city(data) as city:
+        with open_city(data, to_read=True) as city:
             return Check("city 城市", f"{city.scheme.name}, {city.bucket_count} buckets", good=True)
     except CityError as error:
         return Check("city 城市", error.reason, good=False, remedy="name another folder: --data")

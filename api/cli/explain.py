@@ -1,12 +1,11 @@
-"""`onecard explain`: one tap's whole story, from its first APDU to the position it changed."""
+"""`onecard explain`: one tap's whole history, from its first APDU to the position it changed."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from api.cli.session import open_office
+from api.cli.session import open_to_read
 from api.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
@@ -19,7 +18,7 @@ from api.output import (
 from api.simulation.virtual_city import journal_path
 from settlement.reports.history import explain as explain_record
 from settlement.reports.history import parse_record_id
-from settlement.reports.wording import Story
+from settlement.reports.wording import RecordHistory, Step
 from terminals.journal.journal import Journal
 from terminals.link.connection import decode_trace
 from terminals.reading.narration import show_command, show_response
@@ -35,49 +34,54 @@ def explain(
         terminal, serial = parse_record_id(record)
     except ValueError as error:
         refuse(str(error), EXIT_USAGE)
-    with open_office(data) as office:
-        story = explain_record(office.city, record)
-    if not story.tellings:
-        refuse(f"no file that was received holds a record {story.record_id}")
-    apdus = _apdus(data, story, terminal, serial)
+    with open_to_read(data) as city:
+        history = explain_record(city, record)
+    if not history.copies:
+        refuse(f"no file that was received holds a record {history.record_id}")
+    apdus = _apdus(data, history, terminal, serial)
     if as_json:
         print_json(
             {
-                "record": story.record_id,
+                "record": history.record_id,
                 "apdus": apdus,
-                "tellings": [
+                "copies": [
                     {
-                        "file": telling.content_hash,
-                        "row": telling.row,
-                        "steps": [asdict(step) for step in telling.steps],
+                        "file": copy.content_hash,
+                        "row": copy.row,
+                        "steps": [_step(step) for step in copy.steps],
                     }
-                    for telling in story.tellings
+                    for copy in history.copies
                 ],
             }
         )
         return
-    console.print(f"Record 交易记录 {story.record_id}", style="bold", highlight=False)
+    console.print(f"Record 交易记录 {history.record_id}", style="bold", highlight=False)
     if apdus:
         console.print("At the terminal 终端侧", style="bold cyan")
         for number, line in enumerate(apdus, start=1):
             _say(f"{number:3}  {line}")
-    for copy, telling in enumerate(story.tellings, start=1):
+    for which, copy in enumerate(history.copies, start=1):
         title = "In the back office 清算侧"
-        if len(story.tellings) > 1:
-            title += f", copy 第 {copy} 份 / {len(story.tellings)}"
+        if len(history.copies) > 1:
+            title += f", copy 第 {which} 份 / {len(history.copies)}"
         console.print(title, style="bold cyan")
-        for number, step in enumerate(telling.steps, start=1):
-            _say(f"{number:3}  {step.text_zh}")
-            _say(f"     {step.text_en}", style="dim")
+        for number, step in enumerate(copy.steps, start=1):
+            _say(f"{number:3}  {step.text.zh}")
+            _say(f"     {step.text.en}", style="dim")
+
+
+def _step(step: Step) -> dict[str, Any]:
+    text = {"text_zh": step.text.zh, "text_en": step.text.en}
+    return {"name": step.name, **text, "data": step.data}
 
 
 def _say(text: str, style: str | None = None) -> None:
     console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
-def _apdus(data: Path, story: Story, terminal: str, serial: int) -> list[str]:
+def _apdus(data: Path, history: RecordHistory, terminal: str, serial: int) -> list[str]:
     """The exchanges of the tap, when the journal of its collector is at hand."""
-    record = story.tellings[0].record
+    record = history.copies[0].record
     if record is None or not journal_path(data, record.operator).exists():
         return []
     with Journal.open(journal_path(data, record.operator), sender=record.operator) as journal:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.session import open_office
+from api.cli.session import open_to_act, open_to_read
 from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
@@ -25,8 +25,8 @@ from api.output import (
 )
 from cardcore.records.batch import FILE_BYTES_MAX
 from settlement.intake.answers import Acknowledgement
+from settlement.reports.files import read_files
 from settlement.service.receive import receive_file
-from settlement.store.files import load_files
 
 app = typer.Typer(help="Batch files: add, list, show. 批次文件。", no_args_is_help=True)
 
@@ -42,12 +42,12 @@ def add(
         if not path.is_file():
             refuse(f"{path}: no such file, or not a plain one", EXIT_USAGE)
     answers = []
-    with open_office(data) as office, progress_bar("files 文件", len(paths)) as advance:
+    with open_to_act(data) as opened, progress_bar("files 文件", len(paths)) as advance:
         for path in paths:
             # One byte more than allowed is enough to be answered "too large".
             with path.open("rb") as file:
                 content = file.read(FILE_BYTES_MAX + 1)
-            answer = receive_file(office.city, content, office.keys.service, datetime.now(UTC))
+            answer = receive_file(opened.city, content, opened.keys.service, datetime.now(UTC))
             answers.append((path, answer))
             advance()
     refused = [path for path, answer in answers if not answer.answer.is_kept]
@@ -63,8 +63,8 @@ def add(
 @app.command("list")
 def list_(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """Every file that is kept. 已收文件一览。"""
-    with open_office(data) as office:
-        files = load_files(office.city.database)
+    with open_to_read(data) as city:
+        files = read_files(city)
     if as_json:
         print_json({"files": [_document(row.file.acknowledgement()) for row in files]})
         return
@@ -74,7 +74,8 @@ def list_(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     )  # fmt: skip
     for row in files:
         file = row.file
-        settled = str(row.settlement_day or ("ready 待清算" if row.is_ready else "waiting 待补"))
+        standing = row.standing.text
+        settled = str(row.settlement_day or f"{standing.en} {standing.zh}")
         table.add_row(
             str(file.sender), str(file.sequence), str(file.business_day),
             f"{file.record_count:,}", fen(file.debit_fen), fen(file.load_fen),
@@ -90,12 +91,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """One file and what was answered. 一个文件及其回执。"""
-    with open_office(data) as office:
-        found = [
-            row
-            for row in load_files(office.city.database)
-            if row.file.content_hash.startswith(content_hash.lower())
-        ]
+    with open_to_read(data) as city:
+        found = read_files(city, content_hash)
     if len(found) != 1:
         refuse(f"{len(found)} files start with {content_hash}; see `onecard files list`")
     document = _document(found[0].file.acknowledgement())

@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 import typer
 
-from api.cli.session import WorkersOption, open_engine, open_office
+from api.cli.session import WorkersOption, open_to_act
+from api.composition import open_engine
 from api.output import (
     DEFAULT_DATA,
     EXIT_REFUSED,
@@ -23,10 +24,10 @@ def verify(
     data: DataOption = DEFAULT_DATA, workers: WorkersOption = 2, as_json: JsonOption = False
 ) -> None:
     """Recompute I1 to I10 from the raw bytes; exit 1 names what broke. 全部重新验证。"""
-    with open_office(data) as office, status_line() as say:
+    with open_to_act(data) as opened, status_line() as say:
         result = verify_city(
-            office.city,
-            office.keys.service,
+            opened.city,
+            opened.keys.service,
             open_engine(workers),
             lambda step, done, total: say(f"{step} {done}/{total}"),
         )

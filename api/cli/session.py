@@ -7,29 +7,20 @@ import os
 import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from api.composition import CityKeys, open_city_keys
+from api.composition import EngineName, OpenCity, open_city_keys
 from api.output import EXIT_USAGE, console_error, refuse
 from api.settings import KeyServiceKind, Settings, read_settings
+from api.simulation.virtual_city import SIMULATION
 from cardcore.schemes import Scheme
 from settlement.city import City, create_city, open_city
-from settlement.engine import Engine
-from settlement.engine.local import LocalEngine
 from settlement.errors import CityError
-from settlement.people.actions import Actor, ActorError
-
-
-class EngineName(StrEnum):
-    """Where the tasks of a run are worked off."""
-
-    LOCAL = "local"  # processes on this machine
-
+from settlement.people.actions import Action, Actor, ActorError
 
 EngineOption = Annotated[
     EngineName, typer.Option("--engine", help="Where runs are computed. 计算引擎。")
@@ -60,21 +51,7 @@ def acting(by: str | None) -> Actor:
         refuse(f"--by 经办人: {error}", EXIT_USAGE)
 
 
-def open_engine(workers: int, name: EngineName = EngineName.LOCAL) -> Engine:
-    """The engine of that name with so many workers; results never depend on either."""
-    assert name is EngineName.LOCAL, name
-    return LocalEngine(workers)
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """An open city and its keys."""
-
-    city: City
-    keys: CityKeys
-
-
-def _office(city: City, settings: Settings, scheme: Scheme) -> Office:
+def _with_keys(city: City, settings: Settings, scheme: Scheme) -> OpenCity:
     """Which keys are in use is said every time; a simulator says what it is."""
     kind, address = settings.key_service.kind, settings.key_service.address
     if kind is KeyServiceKind.IN_PROCESS:
@@ -82,29 +59,39 @@ def _office(city: City, settings: Settings, scheme: Scheme) -> Office:
     else:
         where = f"key service 密钥服务 {kind}:{address}"
     console_error.print(f"{settings.environment}: {where}", style="dim", highlight=False)
-    return Office(city, open_city_keys(settings, scheme))
+    return OpenCity(city, open_city_keys(settings, scheme))
 
 
 @contextmanager
-def open_office(data: Path) -> Iterator[Office]:
+def open_to_act(data: Path) -> Iterator[OpenCity]:
     """The city in a folder; a folder without one ends the command with usage."""
     settings = read_settings()
+    with _open(data, to_read=False) as city:
+        yield _with_keys(city, settings, city.scheme)
+
+
+@contextmanager
+def open_to_read(data: Path) -> Iterator[City]:
+    """The same for a command that only reads: no byte of the folder changes, no key is needed."""
+    with _open(data, to_read=True) as city:
+        yield city
+
+
+def _open(data: Path, *, to_read: bool) -> City:
     try:
-        city = open_city(data)
+        return open_city(data, to_read=to_read)
     except CityError as error:
         if (data / "city.json").exists():
-            refuse(f"{error}. Restore the folder from a copy; nothing was changed.")
+            refuse(f"{error}. Nothing was changed; a damaged folder is restored from a copy.")
         refuse(
             f"{error}. Make one with `onecard demo`, `onecard replay` or `onecard city init`, "
             "or name its folder with --data.",
             EXIT_USAGE,
         )
-    with city:
-        yield _office(city, settings, city.scheme)
 
 
 @contextmanager
-def open_or_create_office(data: Path, scheme: Scheme) -> Iterator[Office]:
+def open_or_create(data: Path, scheme: Scheme) -> Iterator[OpenCity]:
     """The city in a folder, made when there is none. `CityError` for one of another scheme.
 
     `scheme` may have participants more than the one that ships under its name: their keys are
@@ -118,6 +105,7 @@ def open_or_create_office(data: Path, scheme: Scheme) -> Iterator[Office]:
             city.close()
             raise CityError(data, f"this city runs scheme {name}, not {scheme.name}")
     else:
-        city = create_city(data, scheme.name)
+        action = Action(SIMULATION, datetime.now(UTC), "a plan of this scheme")
+        city = create_city(data, scheme.name, action)
     with city:
-        yield _office(city, settings, scheme)
+        yield _with_keys(city, settings, scheme)

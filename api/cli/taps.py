@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.session import WorkersOption, open_engine, open_or_create_office
+from api.cli.session import WorkersOption, open_or_create
+from api.composition import open_engine
 from api.output import (
     DEFAULT_DATA,
     EXIT_USAGE,
@@ -108,17 +109,17 @@ def _holds(folder: Path, plan: Plan) -> bool:
 def _drive(folder: Path, plan: Plan, workers: int) -> tuple[Driven, Statement]:
     try:
         with (
-            open_or_create_office(folder, plan.scheme) as office,
+            open_or_create(folder, plan.scheme) as opened,
             progress_bar("cards, taps 制卡刷卡", len(plan.cards) + len(plan.taps)) as advance,
         ):
             driven = drive(
-                office.city,
-                office.keys,
+                opened.city,
+                opened.keys,
                 plan,
                 open_engine(workers),
                 lambda stage, steps: advance(steps) if stage in {CARDS, TAPS} else None,
             )
-            return driven, read_statement(office.city, plan.settlement_days)
+            return driven, read_statement(opened.city, plan.settlement_days)
     except (PlanDiffersError, WorldBusyError, DriveError, SettlementError) as error:
         refuse(str(error))
 

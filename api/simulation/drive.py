@@ -19,18 +19,17 @@ from typing import Any
 
 from api.composition import CityKeys
 from api.simulation.plan import Plan, PlannedTap
-from api.simulation.virtual_city import VirtualCity
-from cardcore.key_labels import sender_label
+from api.simulation.virtual_city import SIMULATION, VirtualCity
+from cardcore.key_labels import load_host_label, sender_label
 from cardcore.keys import KeyUsage
 from settlement.city import City
 from settlement.days.opening import DayAnswer
 from settlement.engine import Engine
 from settlement.intake.answers import FileAnswer
-from settlement.people.actions import Actor, ActorKind
+from settlement.reports.days import read_closed_days
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.receive import receive_file
-from settlement.store.days import load_closed_days
 from settlement.watching import OnStep, pass_by
 from terminals.journal.upload import (
     hold_back,
@@ -40,13 +39,12 @@ from terminals.journal.upload import (
     store_answer,
     write_batch,
 )
+from terminals.partners.load_host import LOAD_HOST
 from terminals.taps import TapOutcome, TapResult
 
 #: Told the stage and how many steps of it were done.
 OnProgress = Callable[[str, int], None]
 CARDS, TAPS, FILES, DAYS = "cards", "taps", "files", "days"
-#: Who closes the days of a virtual city.
-SIMULATION = Actor("simulation", ActorKind.SYSTEM)
 
 
 class DriveError(Exception):
@@ -79,7 +77,7 @@ def drive(
     driven = Driven()
     with world(city, keys, plan, on_step) as opened:
         opened.prepare(partial(on_progress, CARDS))
-        closed = {each.settlement_day for each in load_closed_days(city.database)}
+        closed = {each.settlement_day for each in read_closed_days(city)}
         begin = 0
         for day, end in plan.taps_by_day():
             for tap in plan.taps[begin:end]:
@@ -104,6 +102,7 @@ def _count(driven: Driven, tap: PlannedTap, result: TapResult) -> None:
 def _tap(world: VirtualCity, tap: PlannedTap, day: date) -> TapResult:
     """One tap, and what its collector does with its record while it waits for `day` to close."""
     result = world.tap(tap)
+    world.sign_records(tap)
     if not result.outcome.done:
         raise DriveError(f"tap {tap.request} of card {tap.card}: {result.outcome.name}")
     record, journal = result.record, world.journal(tap.participant)
@@ -121,7 +120,10 @@ def _upload(
     on_progress: OnProgress,
     on_step: OnStep,
 ) -> None:
-    """Send what the collectors hold, in files of at most the permitted size."""
+    """Send what the collectors hold, in files of at most the permitted size; the load host's log
+    goes into the outbox beside theirs.
+    """
+    _write_load_log(world, keys, now)
     for participant in world.participants():
         journal = world.journal(participant)
         newest = keys.key_to_make(KeyUsage.FILE_SIGNING, sender_label(participant))
@@ -152,11 +154,25 @@ def _upload(
             on_progress(FILES, 1)
 
 
+def _write_load_log(world: VirtualCity, keys: CityKeys, now: datetime) -> None:
+    log, label = world.load_log(), load_host_label(world.city.scheme.name)
+    newest = keys.key_to_make(KeyUsage.FILE_SIGNING, label)
+    while log.plan_file(key_version=newest.ref.version, now=now) is not None:
+        pass
+    signers = {
+        each.ref.version: each for each in keys.service.describe_keys(KeyUsage.FILE_SIGNING, label)
+    }
+    for first_number, key_version in log.files():
+        signer = signers[key_version]
+        sign = partial(keys.service.sign, signer.ref)
+        log.write_file(first_number, sign, world.outbox(LOAD_HOST), signer.algorithm)
+
+
 def _settle(
     city: City, day: date, keys: CityKeys, engine: Engine, on_step: OnStep
 ) -> Mapping[str, Any]:
     """Clear and close a day; a closed one is computed again and gives the same totals."""
-    result = run_clearing(city, day, keys.service, engine, on_step)
+    result = run_clearing(city, day, keys.service, engine, datetime.now(UTC), SIMULATION, on_step)
     if isinstance(result, DayAnswer):
         raise DriveError(f"day {day}: {result.text.en}")
     if not result.is_closed:

@@ -18,11 +18,13 @@ from cardcore.issuing.products import SHIPPED, shipped
 from cardcore.issuing.stock import stock_chip
 from cardcore.layouts.transit import CardProperties, HolderInformation, PublicInformation
 from cardcore.schemes import Scheme
+from terminals.device import NO_PSAM
 from terminals.journal.journal import Journal
+from terminals.journal.load_log import LoadLog
 from terminals.link.connection import CardConnection
 from terminals.partners.load_host import LoadHost
 from terminals.roles.load_kiosk import KIOSK
-from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device
+from terminals.tap.terminal import Identity, Terminal, make_device
 from terminals.taps import Fare, Hotlist, Place, TapOutcome, TapRequest
 
 KIOSK_TERMINAL = "000901000001"
@@ -87,6 +89,8 @@ def load_card(
     with (
         tempfile.TemporaryDirectory(prefix="onecard-load-") as folder,
         Journal.open(Path(folder) / "kiosk.sqlite", sender=_KIOSK_PARTICIPANT) as journal,
+        LoadLog.open(Path(folder) / "loads.sqlite", issuer=scheme.issuer) as log,
     ):
-        kiosk = Terminal(KIOSK, device, journal, LoadHost(keys.service, scheme.name))
+        host = LoadHost(keys.service, scheme.name, log)
+        kiosk = Terminal(KIOSK, device, journal, host)
         return kiosk.tap(connection, request, now).outcome

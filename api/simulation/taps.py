@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
-from cardcore.records.record import RecordKind, Sector
+from cardcore.records.kinds import RecordKind, Sector
 from cardcore.schemes import Participant, ParticipantKind, Scheme
 
 #: Columns of set 29200_00403601 of Shenzhen's open-data platform that a replay needs.

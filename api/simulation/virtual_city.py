@@ -5,12 +5,14 @@ terminals and the money to settlement. Beside the settlement folders a city fold
 
     world/chips.sqlite               cards and PSAMs, enciphered
     terminals/<participant>.sqlite   the journal of a participant's collector
+    terminals/load-host.sqlite       the log of the load host
     outbox/<participant>/*.ocb       signed batch files, as they were sent
+    outbox/load_host/*.ocl           signed files of the load host's log
 """
 
 import fcntl
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -32,16 +34,20 @@ from cardcore.issuing.key_choices import with_newest_keys
 from cardcore.issuing.products import Product, shipped
 from cardcore.keys import KeyUsage
 from settlement.city import City
-from settlement.registry import NameRow, ParticipantRow, Registry, SenderRow, TerminalRow
-from settlement.store.registry import register
+from settlement.people.actions import Action, Actor, ActorKind
+from settlement.registry.book import since_ever
+from settlement.registry.rows import NameRow, ParticipantRow, SenderRow, TerminalRow
+from settlement.service.registering import register_rows
 from settlement.watching import OnStep, pass_by
+from terminals.device import NO_PSAM
 from terminals.errors import CardRemovedError
 from terminals.journal.journal import Journal
+from terminals.journal.load_log import LoadLog
 from terminals.link.connection import CardConnection, InProcessConnection
 from terminals.partners import PARTNERS, PSAM
 from terminals.partners.ports import Authoriser, PartnerSetting
 from terminals.roles import ROLES
-from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
+from terminals.tap.terminal import Identity, Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapRequest, TapResult
 
 _DEBIT_FOR_PURCHASE = 0x54
@@ -50,6 +56,8 @@ SECOND_TRY = timedelta(seconds=4)
 CARD_LIFE = timedelta(days=365 * 10)
 #: Cards are kept so many at a time as they are made.
 CARDS_AT_ONCE = 100
+#: Who registers what a plan names, and closes its days.
+SIMULATION = Actor("simulation", ActorKind.SYSTEM)
 
 
 def chips_path(folder: Path) -> Path:
@@ -99,6 +107,7 @@ class VirtualCity:
         self._journals: dict[int, Journal] = {}
         self._terminals: dict[tuple[str, str], Terminal] = {}
         self._partners: dict[str, Authoriser] = {}
+        self._load_log: LoadLog | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -121,6 +130,8 @@ class VirtualCity:
     def _close(self) -> None:
         for journal in self._journals.values():
             journal.close()
+        if self._load_log is not None:
+            self._load_log.close()
         self._drawer.close()
         self._lock.close()
 
@@ -135,38 +146,37 @@ class VirtualCity:
             raise PlanDiffersError(
                 f"{self.city.folder} holds another virtual city; name another folder with --data"
             )
-        register(
-            self.city.database,
-            Registry(
-                participants=tuple(
-                    ParticipantRow(each.code, each.name, each.kind, each.sector)
-                    for each in plan.scheme.participants
-                ),
-                senders=tuple(
-                    SenderRow(
-                        sender,
-                        key.ref.version,
-                        each.code,
-                        self._keys.service.public_key(key.ref).hex(),
-                    )
-                    for each in plan.scheme.participants
-                    for sender in each.senders
-                    for key in self._keys.sender_keys(sender)
-                ),
-                terminals=tuple(
-                    {
-                        order.terminal: TerminalRow(
-                            order.terminal, order.participant, ROLES[order.role].device_name
-                        )
-                        for order in plan.terminals
-                    }.values()
-                ),
-                names=tuple(
-                    NameRow(kind, code, text)
-                    for kind, texts in plan.names.items()
-                    for code, text in texts.items()
-                ),
-            ),
+        participants = (
+            ParticipantRow(each.code, each.name, each.kind, each.sector)
+            for each in plan.scheme.participants
+            if each not in self.city.scheme.participants
+        )
+        senders = (
+            SenderRow(
+                sender,
+                key.ref.version,
+                each.code,
+                self._keys.service.public_key(key.ref).hex(),
+            )
+            for each in plan.scheme.participants
+            for sender in each.senders
+            for key in self._keys.sender_keys(sender)
+        )
+        terminals = {
+            order.terminal: TerminalRow(
+                order.terminal, order.participant, ROLES[order.role].device_name
+            )
+            for order in plan.terminals
+        }
+        names = (
+            NameRow(kind, code, text)
+            for kind, texts in plan.names.items()
+            for code, text in texts.items()
+        )
+        register_rows(
+            self.city,
+            since_ever(*participants, *senders, *terminals.values(), *names),
+            Action(SIMULATION, datetime.now(UTC), "a plan names them"),
         )
         issued = self._drawer.ids("card/")
         missing = [order for order in plan.cards if f"card/{order.number}" not in issued]
@@ -198,10 +208,15 @@ class VirtualCity:
             place=Place(tap.line, tap.station, tap.vehicle),
             business_day=self._plan.scheme.business_day(tap.time),
         )
-        if not tap.torn:
-            return terminal.tap(self._card_in_field(tap.card), request, tap.time)
-        terminal.tap(TornAtDebit(self._card_in_field(tap.card)), request, tap.time)
-        return terminal.tap(self._card_in_field(tap.card), request, tap.time + SECOND_TRY)
+        moment = tap.time
+        if tap.torn:
+            terminal.tap(TornAtDebit(self._card_in_field(tap.card)), request, moment)
+            moment += SECOND_TRY
+        return terminal.tap(self._card_in_field(tap.card), request, moment)
+
+    def sign_records(self, tap: PlannedTap) -> int:
+        """Let the PSAM of a tap's terminal sign what it has not signed yet; how many it signed."""
+        return self._terminal(tap).sign_records()
 
     def journal(self, participant: int) -> Journal:
         """The journal of a participant's collector."""
@@ -213,9 +228,18 @@ class VirtualCity:
             )
         return self._journals[participant]
 
-    def outbox(self, participant: int) -> Path:
-        """The folder of a collector's batch files."""
-        folder = self.city.folder / "outbox" / str(participant)
+    def load_log(self) -> LoadLog:
+        """The log of the city's load host."""
+        if self._load_log is None:
+            path = self.city.folder / "terminals" / "load-host.sqlite"
+            path.parent.mkdir(exist_ok=True)
+            issuer = self._plan.scheme.issuer
+            self._load_log = LoadLog.open(path, issuer=issuer, on_step=self._on_step)
+        return self._load_log
+
+    def outbox(self, sender: int | str) -> Path:
+        """The folder of a collector's batch files, or of the load host's log."""
+        folder = self.city.folder / "outbox" / str(sender)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -250,7 +274,8 @@ class VirtualCity:
     def _partner(self, name: str) -> Authoriser:
         """One of each kind in a city: devices of one kind share what stands behind them."""
         if name not in self._partners:
-            setting = PartnerSetting(self._keys.service, self._plan.scheme.name)
+            scheme = self._plan.scheme
+            setting = PartnerSetting(self._keys.service, scheme.name, self.load_log())
             self._partners[name] = PARTNERS[name].start(setting)
         return self._partners[name]
 

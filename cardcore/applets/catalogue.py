@@ -33,4 +33,15 @@ def application_named(name: str) -> Application:
     >>> application_named("library").code
     4
     """
-    return next(each for each in APPLICATIONS.values() if each.name == name)
+    return {each.name: each for each in APPLICATIONS.values()}[name]
+
+
+def city_of(label: str) -> str:
+    """The city whose application has its keys under a label.
+
+    >>> city_of("demo-purse"), city_of("demo")
+    ('demo', 'demo')
+    """
+    endings = (each.key_ending for each in APPLICATIONS.values() if each.key_ending)
+    found = next((ending for ending in endings if label.endswith(ending)), "")
+    return label.removesuffix(found)

@@ -63,7 +63,15 @@ TABLES: Mapping[tuple[int, int], TaggedTable] = {
 FREE = frozenset({(FID_APPLICATION, 0xEF05), (FID_APPLICATION, 0xEF06), (FID_CLINICAL, 0xEF05)})
 ENTRY = DirectoryEntry(NAME, "HEALTH", 4)
 APPLICATIONS = (
-    Application(3, "health", Text("居民健康", "health"), (NAME,), "-health", has_purse=False),
+    Application(
+        3,
+        "health",
+        Text("居民健康", "health"),
+        (NAME,),
+        "-health",
+        has_purse=False,
+        authentication_index=INTERNAL_KEY,
+    ),
 )
 KEYS = (
     KeySlot(KeyUsage.INTERNAL_AUTHENTICATION, INTERNAL_KEY),

@@ -30,7 +30,15 @@ DESK_KEY, MACHINE_KEY = 1, 2
 INTERNAL_KEY, TAC_KEY = 0x02, 0x01
 ENTRY = DirectoryEntry(NAME, "LIBRARY", 5)
 APPLICATIONS = (
-    Application(4, "library", Text("图书馆", "library"), (NAME,), "-library", has_purse=False),
+    Application(
+        4,
+        "library",
+        Text("图书馆", "library"),
+        (NAME,),
+        "-library",
+        has_purse=False,
+        authentication_index=INTERNAL_KEY,
+    ),
 )
 KEYS = (
     KeySlot(KeyUsage.FILE_MAINTENANCE, DESK_KEY, tries_max=10),

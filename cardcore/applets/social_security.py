@@ -72,6 +72,7 @@ APPLICATIONS = (
         (NAME,),
         "-social",
         has_purse=False,
+        authentication_index=INTERNAL_KEY,
     ),
 )
 KEYS = (

@@ -13,6 +13,7 @@ from cardcore.chip.access import Access
 from cardcore.chip.cardkeys import FID_KEYS, SECRET_BYTES, CardKey, Pin, Secret, key_prefix
 from cardcore.chip.tree import DedicatedFile, Structure, TreeBuilder
 from cardcore.errors import KeyUsageError
+from cardcore.key_labels import indexed_label
 from cardcore.keys import KeyRef, KeyUsage
 
 
@@ -33,9 +34,7 @@ class KeySlot:
         >>> str(KeySlot(KeyUsage.EXTERNAL_AUTHENTICATION, 0x0A).ref("demo-social", 1))
         'external-authentication/demo-social-0a/v1'
         """
-        return KeyRef(
-            self.usage, label if self.index == 1 else f"{label}-{self.index:02x}", version
-        )
+        return KeyRef(self.usage, indexed_label(label, self.index), version)
 
     def head(self, version: int, algorithm: int) -> bytes:
         """What the record of this key starts with in the key file: all but its 16 bytes.

@@ -1,4 +1,4 @@
-"""What a tap leaves behind: the record, and the signed file that carries records.
+"""What a tap leaves behind: the record, and the signed files of terminals and load hosts.
 
 Read it in this order::
 
@@ -7,4 +7,5 @@ Read it in this order::
     tac.py       what a card signs of it, with and without a purse; the record MAC
     payloads.py  what each kind of record says beyond the common fields
     batch.py     the signed file
+    load_log.py  what a load host allowed: entries in a chain, in signed files
 """

@@ -21,7 +21,9 @@ NO_TERMINAL = "0" * 12
 _TIME = Coding(lambda v, _: digits.encode_time(v), digits.decode_time, "time")
 
 
-def _words(kind: type[Funding] | type[ExternalScheme]) -> Coding:
+def words(kind: type[Funding] | type[ExternalScheme]) -> Coding:
+    """The coding of a closed word in one byte."""
+
     def decode(data: bytes) -> Funding | ExternalScheme:
         try:
             return kind(int.from_bytes(data, "big"))
@@ -43,7 +45,7 @@ class LoadPayload(FixedLayout):
     SIZE: ClassVar = 11
     SIZE_MIN: ClassVar = 11
     FIELDS: ClassVar = table(
-        ("funding", 1, _words(Funding)), ("debit_terminal", 6, HEX), ("debit_serial", 4, UINT)
+        ("funding", 1, words(Funding)), ("debit_terminal", 6, HEX), ("debit_serial", 4, UINT)
     )
 
     funding: Funding
@@ -185,7 +187,7 @@ class ExternalPayload(FixedLayout):
     SIZE: ClassVar = 55
     SIZE_MIN: ClassVar = 55
     FIELDS: ClassVar = table(
-        ("scheme", 1, _words(ExternalScheme)),
+        ("scheme", 1, words(ExternalScheme)),
         ("token", 32, HEX),
         ("counter", 4, UINT),
         ("cryptogram", 16, HEX),

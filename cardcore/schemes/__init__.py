@@ -3,6 +3,14 @@
 Decides what a fare must be and which class explains a fare that was charged. Leaves who applies
 the rule to others: terminals charge by it, settlement checks by it, with the same functions. Who
 takes part is only the seed of a new city's registry; from then on the registry says it.
+
+Read it in this order::
+
+    pricing.py                what a ride costs: per cent of the tariff, in bands
+    lines.py                  on which line of a TOML text an entry stands
+    reading.py                a scheme's file, checked to the line
+    catalogue.py              the schemes that ship
+    demo.toml, shenzhen.toml  they themselves
 """
 
 from collections.abc import Mapping
@@ -10,7 +18,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import IntEnum
 
-from cardcore.records.record import Concession, RecordKind, Sector
+from cardcore.concession import Concession
+from cardcore.records.kinds import RecordKind, Sector
 from cardcore.schemes.pricing import Prices
 
 

@@ -31,6 +31,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
+from cardcore.applets.catalogue import city_of
 from cardcore.errors import KeyServiceError, KeyStateError, KeyUsageError, UnknownKeyError
 from cardcore.key_labels import maintenance_label
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
@@ -126,8 +127,8 @@ def find_keys(
     label: str, masters: MasterKeys, further: Iterable[KeySlot] = ()
 ) -> tuple[PsamKey, ...]:
     """The keys of a new PSAM: the usual ones of its label, its own maintenance key and its record
-    MAC key in the newest version each, and `further` ones. Only keys that are active or retiring
-    now; validity in days is not looked at, for a PSAM has no calendar.
+    MAC key, which are the city's, in the newest version each, and `further` ones. Only keys that
+    are active or retiring now; validity in days is not looked at, for a PSAM has no calendar.
 
     Raises `UnknownKeyError` when there is no purchase key or a further one is not held,
     `KeyStateError` when that is not in use, `KeyServiceError` when its place is taken, and
@@ -142,9 +143,10 @@ def find_keys(
     if not any(key.slot.kind is PsamKeyType.PURCHASE for key in keys):
         raise UnknownKeyError(f"{KeyUsage.PURCHASE}/{label}: no version is held")
     further = tuple(further)
-    own = {PsamKeyType.MAINTENANCE: (KeyUsage.FILE_MAINTENANCE, maintenance_label(label))}
+    city = city_of(label)
+    own = {PsamKeyType.MAINTENANCE: (KeyUsage.FILE_MAINTENANCE, maintenance_label(city))}
     if not any(slot.ref.usage is KeyUsage.RECORD_MAC for slot in further):
-        own[PsamKeyType.RECORD_MAC] = (KeyUsage.RECORD_MAC, label)
+        own[PsamKeyType.RECORD_MAC] = (KeyUsage.RECORD_MAC, city)
     for kind, name in own.items():
         found = [each for each in live if (each.ref.usage, each.ref.label) == name]
         if found:

@@ -18,7 +18,7 @@ from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.wire.codec import messages
 from hsm_sim.wire.codec.frames import Frame
 from hsm_sim.wire.events import Event, EventKind, Log
-from hsm_sim.wire.psams import PsamRoom
+from hsm_sim.wire.psams import HostedPsams
 from hsm_sim.wire.rights import Peer, Rights
 
 #: A client has one channel a connection; session keys nobody uses any more do not pile up.
@@ -34,7 +34,7 @@ class ServedKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Shared:
     """What all connections share. `keys` is asked at every request: ceremonies change keys.
 
     Without `rights` everybody who was let in may do everything.
@@ -44,14 +44,14 @@ class Room:
     log: Log
     proofs: threading.BoundedSemaphore  # columns proven at once: each takes memory and a core
     rights: Rights | None = None
-    psams: PsamRoom = field(default_factory=PsamRoom)
+    psams: HostedPsams = field(default_factory=HostedPsams)
 
 
-class Desk:
+class Dispatcher:
     """The place where one connection is served. One thread uses it."""
 
-    def __init__(self, room: Room, peer: Peer) -> None:
-        self._room = room
+    def __init__(self, shared: Shared, peer: Peer) -> None:
+        self._shared = shared
         self._peer = peer
         self._channels: OrderedDict[int, IssuerChannelKeys] = OrderedDict()
         self._channels_opened = 0
@@ -60,12 +60,12 @@ class Desk:
         """The answer to one message, whatever it says."""
         number, what = messages.request_number(frame), "a message"
         try:
-            if self._room.rights:
-                self._room.rights.check_peer(self._peer)
+            if self._shared.rights:
+                self._shared.rights.check_peer(self._peer)
             request = messages.decode_request(frame)
             what = request.operation.name
-            if self._room.rights:
-                self._room.rights.check(self._peer, request.operation, request.arguments)
+            if self._shared.rights:
+                self._shared.rights.check(self._peer, request.operation, request.arguments)
             result = self._do(request.operation, request.arguments)
             return messages.encode_result(number, request.operation, result)
         except CardcoreError as error:
@@ -81,10 +81,10 @@ class Desk:
             )
 
     def _log(self, kind: EventKind, what: str, why: str) -> None:
-        self._room.log(Event(kind, self._peer.shown, what, why))
+        self._shared.log(Event(kind, self._peer.shown, what, why))
 
     def _do(self, operation: messages.Operation[Any], arguments: tuple[Any, ...]) -> object:
-        name, keys = operation.name, self._room.keys()
+        name, keys = operation.name, self._shared.keys()
         if name.startswith("channel_"):
             handle, *rest = arguments
             return getattr(self._channel(handle), name.removeprefix("channel_"))(*rest)
@@ -94,7 +94,7 @@ class Desk:
         if operation is messages.OPEN_CHANNEL:
             return self._open_channel(service.open_channel(*arguments))
         if operation in messages.PROOFS:
-            with self._room.proofs:
+            with self._shared.proofs:
                 return getattr(service, name)(*arguments)
         result = getattr(service, name)(*arguments)
         # The usage of a card's key is that of the master the client named.
@@ -106,7 +106,7 @@ class Desk:
         arguments: tuple[Any, ...],
         masters: MasterKeys,
     ) -> object:
-        psams, (first, *rest) = self._room.psams, arguments
+        psams, (first, *rest) = self._shared.psams, arguments
         if operation is messages.PSAM_TRANSMIT:
             return psams.transmit(first, *rest)
         if operation is messages.PSAM_RESET:

@@ -28,7 +28,7 @@ class _Seat:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class PsamRoom:
+class HostedPsams:
     """Hosted PSAMs by handle. A handle cannot be guessed: it is all a client needs to use one."""
 
     def __init__(self, psams_max: int = PSAMS_MAX) -> None:

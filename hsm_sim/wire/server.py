@@ -2,7 +2,7 @@
 
 Decides how many connections there are at once, how long a message may take, and that what runs is
 finished before the process ends. Leaves who may speak to `listeners`, what each may do to `rights`,
-what is asked to `desk`, and host commands to whoever is handed in for them.
+what is asked to `dispatcher`, and host commands to whoever is handed in for them.
 
 One thread serves one connection. Between two messages a connection may be silent for as long as
 it likes; when every place is taken, the one silent for longest gives way. A message that has begun
@@ -33,7 +33,7 @@ from hsm_sim.wire.codec.streams import (
     send_all,
     wait_for_news,
 )
-from hsm_sim.wire.dispatch import Desk, Room, ServedKeys
+from hsm_sim.wire.dispatch import Dispatcher, ServedKeys, Shared
 from hsm_sim.wire.events import Event, EventKind, Log
 from hsm_sim.wire.links.listeners import Dialect, Listener, TurnedAwayError, admit
 from hsm_sim.wire.rights import Peer, Rights
@@ -66,7 +66,7 @@ class _Connection:
 
 
 class Server:
-    """Serves keys at some listeners until told to stop; for `rights` see `Room`."""
+    """Serves keys at some listeners until told to stop; for `rights` see `Shared`."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Server:
         self._log_callback = log
         self._log_lock = threading.Lock()
         proofs = threading.BoundedSemaphore(self._limits.proofs_at_once)
-        self._room = Room(keys, self._log, proofs, rights=rights)
+        self._shared = Shared(keys, self._log, proofs, rights=rights)
         self._host_answer = host_answer
         self._connections: set[_Connection] = set()
         self._changed = threading.Condition()
@@ -97,7 +97,7 @@ class Server:
         for listener in listeners:
             assert listener.dialect is Dialect.FRAMES or self._host_answer is not None
             listener.stream.setblocking(False)
-            self._log(Event(EventKind.STARTED, str(listener), str(self._room.rights or "")))
+            self._log(Event(EventKind.STARTED, str(listener), str(self._shared.rights or "")))
         poller = select.poll()
         poller.register(self._wake, select.POLLIN)
         by_descriptor = {each.stream.fileno(): each for each in listeners}
@@ -182,8 +182,8 @@ class Server:
             if connection.listener.dialect is Dialect.FRAMES:
                 self._serve_frames(connection, peer)
             else:
-                if self._room.rights:
-                    self._room.rights.check_host_commands(peer)
+                if self._shared.rights:
+                    self._shared.rights.check_host_commands(peer)
                 self._serve_host_commands(connection, who)
         except TurnedAwayError as error:
             self._log(Event(EventKind.TURNED_AWAY, str(connection.listener), why=str(error)))
@@ -219,7 +219,7 @@ class Server:
         return Deadline(self._limits.message_seconds)
 
     def _serve_frames(self, connection: _Connection, peer: Peer) -> None:
-        desk = Desk(self._room, peer)
+        dispatcher = Dispatcher(self._shared, peer)
         while deadline := self._next_message(connection):
             try:
                 frame = receive_frame(connection.stream, deadline)
@@ -230,7 +230,7 @@ class Server:
                 raise
             if frame is None:
                 return
-            answer = desk.answer(frame)
+            answer = dispatcher.answer(frame)
             send_all(connection.stream, answer, Deadline(self._limits.message_seconds))
 
     def _serve_host_commands(self, connection: _Connection, who: str) -> None:

@@ -1,7 +1,7 @@
-"""What the buckets found, reduced to shares and totals (pure).
+"""What the buckets found, reduced to sums and totals (pure).
 
 Read it in this order::
 
     tally.py   what a bucket's task brings home: counts and sums of like records
-    totals.py  tallies to shares that sum to the amount, totals, the output hash
+    totals.py  tallies to both sides of the money, totals, the output hash
 """

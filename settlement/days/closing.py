@@ -13,9 +13,11 @@ from settlement.intake.answers import FileRow
 from settlement.ledger.entries import ChainEnd, Entry, chain_end, post_day
 from settlement.ledger.positions import Position, net_positions
 from settlement.people.actions import Actor
+from settlement.registry.book import RegistryEnd
 from settlement.seal import GENESIS, Sealable, canonical_json, digest
 
-#: The sealed document since it says who closed the day. Days of format 1 say nobody and stay so.
+#: The sealed document since it says who closed the day and where the registry stood. Days of format
+#: 1 say neither and stay so.
 FORMAT = 2
 
 
@@ -30,16 +32,19 @@ class ClosedDay:
     previous_seal: str
     seal: str
     closed_at: datetime
-    closed_by: Actor | None  # None for a day that was closed before anybody was asked
+    # None for a day that was closed before anybody was asked.
+    closed_by: Actor | None
+    registry_changes: int | None  # so many changes the registry's chain had then
 
 
 @dataclass(frozen=True, slots=True)
-class OfficeState:
+class ClearingState:
     """What the store holds at the moment of deciding."""
 
     last_closed: ClosedDay | None
     ready: tuple[FileRow, ...]
     ledger_end: ChainEnd
+    registry_end: RegistryEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +63,14 @@ class ClosePlan:
 def plan_close(
     report: RunReport,
     inputs: RunInputs,
-    previous: ClosedDay | None,
-    ledger_end: ChainEnd,
+    state: ClearingState,
     closed_at: datetime,
     closed_by: Actor | None,
 ) -> ClosePlan:
     """The closed day: entries, positions and the document under its seal. `closed_by` is None only
     where a day of format 1 is made again.
     """
+    previous, ledger_end = state.last_closed, state.ledger_end
     run = report.run
     assert run.run_id == inputs.run_id
     entries = post_day(run.settlement_day, report.buckets, report.participants, ledger_end)
@@ -73,7 +78,7 @@ def plan_close(
     root = chain_end(entries, ledger_end).hash
     previous_seal = GENESIS if previous is None else previous.seal
     document: Sealable = {
-        **_who(closed_by),
+        **_who(closed_by, state.registry_end),
         "settlement_day": run.settlement_day,
         "closed_at": closed_at,
         "previous_seal": previous_seal,
@@ -103,6 +108,7 @@ def plan_close(
         seal=digest(document),
         closed_at=closed_at,
         closed_by=closed_by,
+        registry_changes=None if closed_by is None else state.registry_end.changes,
     )
     return ClosePlan(day, document, inputs.files, entries, positions, report.gaps, report.discounts)
 
@@ -112,15 +118,24 @@ def encode_seal(plan: ClosePlan) -> bytes:
     return canonical_json({"document": plan.document, "seal": plan.day.seal}) + b"\n"
 
 
-def is_current(inputs: RunInputs, state: OfficeState) -> bool:
+def is_current(inputs: RunInputs, state: ClearingState) -> bool:
     """Whether a run still stands on the last closed day and exactly the files ready now."""
     last_run = None if state.last_closed is None else state.last_closed.run_id
     ready = tuple(row.file.content_hash for row in state.ready)
     return (last_run, ready) == (inputs.previous_run, inputs.file_hashes)
 
 
-def _who(closed_by: Actor | None) -> dict[str, Sealable]:
-    return {"format": 1} if closed_by is None else {"format": FORMAT, "closed_by": closed_by.code}
+def _who(closed_by: Actor | None, registry_end: RegistryEnd) -> dict[str, Sealable]:
+    """What a document says since format 2. The registry's last link stands under the seal, so its
+    chain cannot be written anew behind a closed day.
+    """
+    if closed_by is None:
+        return {"format": 1}
+    return {
+        "format": FORMAT,
+        "closed_by": closed_by.code,
+        "registry": [registry_end.changes, registry_end.hash],
+    }
 
 
 def _gap_content(gap: GapRow) -> Sealable:

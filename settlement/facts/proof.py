@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.errors import KeyServiceUnavailableError
-from cardcore.key_labels import application_label
+from cardcore.key_labels import application_label, indexed_label
 from cardcore.keys import (
     AuthenticationColumn,
     KeyDescription,
@@ -39,7 +39,7 @@ from cardcore.records import record as layout
 from cardcore.records.kinds import Evidence, MacProfile, RecordKind
 from settlement.dispositions import RecordMac
 from settlement.facts.columns import PROOF_BITS, UNJUDGED, cryptograms, record_macs, record_rows
-from settlement.registry import TacKeyRow
+from settlement.registry.rows import TacKeyRow
 
 Answers = NDArray[np.uint8]
 
@@ -98,7 +98,10 @@ def prove_records(
         versions = rows[part.rows, layout.FIELD["key_version"].offset]
         if isinstance(part.column, TacColumn):
             proof = asked.tacs(label, part.column, versions, may_lack=bool(application.key_ending))
+        elif application.authentication_index is None:
+            continue  # no card of this application signs such an event
         else:
+            label = indexed_label(label, application.authentication_index)
             proof = asked.authentications(label, part.column, versions)
         answers[part.rows] = proof.answers
         shown += proof.shown

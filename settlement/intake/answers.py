@@ -30,13 +30,14 @@ class FileAnswer(IntEnum):
     TOTALS_WRONG = 9
     ALREADY_RECEIVED = 10
     SEQUENCE_CONFLICT = 11
+    VERSION_WENT_BACK = 14
     WAITING_FOR_GAP = 12
     ACCEPTED = 13
 
     @property
     def is_kept(self) -> bool:
         """Whether the file is in the office's keeping after this answer."""
-        return self >= FileAnswer.WAITING_FOR_GAP or self is FileAnswer.ALREADY_RECEIVED
+        return self in _KEPT
 
     @property
     def is_alarm(self) -> bool:
@@ -54,6 +55,7 @@ class FileAnswer(IntEnum):
         return _TEXTS[self]
 
 
+_KEPT = frozenset({FileAnswer.ALREADY_RECEIVED, FileAnswer.WAITING_FOR_GAP, FileAnswer.ACCEPTED})
 #: Damage on the way, or a registry that is behind.
 _RETRY_MAY_HELP = frozenset(
     {
@@ -81,6 +83,10 @@ _TEXTS = {
     FileAnswer.TOTALS_WRONG: Text("合计不符", "the totals are not those of the records"),
     FileAnswer.ALREADY_RECEIVED: Text("重复上传", "received before: the first answer stands"),
     FileAnswer.SEQUENCE_CONFLICT: Text("序号冲突", "another file of this sender has this sequence"),
+    FileAnswer.VERSION_WENT_BACK: Text(
+        "终端记录版本倒退",
+        "records of an older version, of a terminal that has sent newer ones before them",
+    ),
     FileAnswer.WAITING_FOR_GAP: Text("已收妥, 等待缺号文件", "kept, but earlier files are missing"),
     FileAnswer.ACCEPTED: Text("已收妥", "received and complete"),
 }
@@ -126,6 +132,7 @@ class StoredFile:
     debit_fen: int
     load_fen: int
     hash_total: str
+    version: int  # of the file and its records
     answer: FileAnswer
     missing: tuple[SequenceRange, ...]
 
@@ -167,12 +174,30 @@ class FactFileRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SerialRun:
+    """A terminal (12 hexadecimal digits) and serials of it, each of which a file holds."""
+
+    terminal: str
+    first_serial: int
+    last_serial: int
+
+
+@dataclass(frozen=True, slots=True)
 class FileRow:
     """A kept file as the office holds it."""
 
     file: StoredFile
     row_hash: str  # as stored; `file.row_hash` is what it should be
     facts: tuple[FactFileRow, ...]
+    settlement_day: date | None
+    is_ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileLine:
+    """A kept file as people list it."""
+
+    file: StoredFile
     settlement_day: date | None
     is_ready: bool
 

@@ -21,6 +21,7 @@ from cardcore.records.batch import (
     decode_batch,
     decode_header,
 )
+from cardcore.records.record import VERSION
 from settlement.intake.answers import Acknowledgement, FileAnswer, SequenceRange, StoredFile
 
 
@@ -31,6 +32,8 @@ class FileHistory:
     same_content: StoredFile | None
     same_sequence: str | None  # content hash of the sender's file with this sequence
     missing: tuple[SequenceRange, ...]  # sequences below this one that are not there
+    #: A terminal of this file that sent a newer version of records before, and from which serial.
+    went_back: tuple[str, int] | None = None
 
 
 def read_claim(data: bytes, now: datetime) -> BatchHeader | Acknowledgement:
@@ -79,6 +82,16 @@ def place_file(
             f"sequence {header.sequence} is file {history.same_sequence}",
             header,
         )
+    if history.went_back is not None:
+        terminal, serial = history.went_back
+        return _refusal(
+            FileAnswer.VERSION_WENT_BACK,
+            batch.content_hash,
+            now,
+            f"terminal {terminal} has sent version {VERSION} from serial {serial} on; this file "
+            f"has later serials of it in version {header.version}. Send them with its new program",
+            header,
+        )
     return StoredFile(
         content_hash=batch.content_hash,
         sender=header.sender,
@@ -93,6 +106,7 @@ def place_file(
         debit_fen=batch.totals.debit_fen,
         load_fen=batch.totals.load_fen,
         hash_total=f"{batch.totals.hash_total:016x}",
+        version=header.version,
         answer=FileAnswer.WAITING_FOR_GAP if history.missing else FileAnswer.ACCEPTED,
         missing=history.missing,
     )

@@ -2,5 +2,8 @@
 
 Read it in this order::
 
-    entries.py  entries that balance, their chain, net positions
+    accounts.py   an account as a value: its kind, whose it is, how it is written
+    movements.py  what a decision moves, from which account to which; sums by account
+    entries.py    entries that balance, and their chain
+    positions.py  gross and net of a day by account
 """

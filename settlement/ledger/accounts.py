@@ -15,7 +15,7 @@ class AccountKind(StrEnum):
     """What an account holds. The order is that of the lines of an entry."""
 
     CARD_FLOAT = "card_float"  # 卡内备付金: what is owed to all cards, a liability
-    CLEARING = "clearing"  # 清算过渡: of a day, between cards and participants; ends at zero
+    CLEARING = "clearing"  # 清分户: of a day, between cards and participants; ends at zero
     OPERATOR = "operator"  # 应付运营商: what is owed to an operator
     LOAD_AGENT = "load_agent"  # 应收充值代理: what a load agent owes
     SUSPENSE = "suspense"  # 可疑账: of a participant, held until somebody decides

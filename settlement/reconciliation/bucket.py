@@ -14,7 +14,8 @@ from pathlib import Path
 
 import duckdb
 
-from cardcore.records.record import Concession, RecordKind
+from cardcore.concession import Concession
+from cardcore.records.kinds import RecordKind
 from cardcore.schemes import Scheme
 from settlement.clearing.tally import KEY_FIELDS, BucketResult, Tally
 from settlement.facts import columnar
@@ -90,7 +91,7 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
 
 def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
     load_facts(connection, task.facts, task.review)
-    load_registry(connection, Path(task.registry))
+    load_registry(connection, Path(task.registry), task.scheme.cutover_hour)
     columnar.set_variables(connection, settlement_day=task.settlement_day)
     connection.execute(
         "CREATE TABLE conflict AS FROM read_parquet($path)", {"path": task.conflicts}

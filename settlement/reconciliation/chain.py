@@ -62,7 +62,7 @@ FRESH = Point()
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
+class CardMove:
     """A proven transaction of the card. `number` is the caller's; counters are unwrapped.
 
     `previous` and `previous_counter` name the card's log entry before it, None without one.

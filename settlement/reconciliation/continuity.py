@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from settlement.reconciliation.chain import FRESH, Card, Claim, CounterKind, Gap, Movement, Point
+from settlement.reconciliation.chain import FRESH, Card, CardMove, Claim, CounterKind, Gap, Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Continuation:
 
 
 def continue_card(
-    card: Card, movements: Sequence[Movement], claims: Sequence[Claim], day: date
+    card: Card, movements: Sequence[CardMove], claims: Sequence[Claim], day: date
 ) -> Continuation:
     """Put the movements and claims of a settlement day into a card's chain.
 
@@ -84,7 +84,7 @@ class _Slot:
     right_time: datetime | None
     gap: Gap
     is_past: bool = False
-    movements: tuple[Movement, ...] = ()
+    movements: tuple[CardMove, ...] = ()
 
     def misses(self, kind: CounterKind, counter: int) -> bool:
         """Whether that very counter is known to be missing here."""
@@ -92,7 +92,7 @@ class _Slot:
             self.left.counter(kind) <= counter < self.right.counter(kind)
         )
 
-    def follows(self, movement: Movement) -> bool:
+    def follows(self, movement: CardMove) -> bool:
         """Whether the movement's link to one of the other kind points here."""
         other = movement.previous
         if other is None or other is movement.kind:
@@ -108,7 +108,7 @@ class _Slot:
         """Whether no movement of that kind stands between this slot and the following one."""
         return self.right is not None and (self.right.counter(kind) == following.left.counter(kind))
 
-    def fit(self, movement: Movement) -> int:
+    def fit(self, movement: CardMove) -> int:
         """How many sides agree with the movement's balances."""
         own = [each for each in self.movements if each.kind is movement.kind]
         ends = {each.after_fen for each in own[-1:]}
@@ -181,8 +181,8 @@ def _slots(card: Card, day: date) -> list[_Slot]:
 
 
 def _assign(
-    slots: Sequence[_Slot], kind: CounterKind, movements: Sequence[Movement]
-) -> list[Movement]:
+    slots: Sequence[_Slot], kind: CounterKind, movements: Sequence[CardMove]
+) -> list[CardMove]:
     """Give every movement of one kind its slot, in the order of its counter; return the rest."""
     following = slots[-1].left.counter(kind)  # no movement of that kind stands from here on
     unplaced, leftmost = [], 0
@@ -216,7 +216,7 @@ def _assign(
     return unplaced
 
 
-def _choose(slots: Sequence[_Slot], movement: Movement) -> int:
+def _choose(slots: Sequence[_Slot], movement: CardMove) -> int:
     """Which of several possible places: by its link, else by balances, else by time."""
     linked = [i for i, slot in enumerate(slots) if slot.follows(movement)]
     if linked:
@@ -233,8 +233,8 @@ def _choose(slots: Sequence[_Slot], movement: Movement) -> int:
 
 
 def _merge(
-    point: Point, bound: Point | None, movements: Sequence[Movement]
-) -> Iterator[tuple[Movement, int | None]]:
+    point: Point, bound: Point | None, movements: Sequence[CardMove]
+) -> Iterator[tuple[CardMove, int | None]]:
     """Movements of both kinds in one order, each with the counter at which the other kind is
     known to go on after it (None when nothing is known).
     """
@@ -263,11 +263,11 @@ def _merge(
 _OTHER = {CounterKind.DEBIT: CounterKind.LOAD, CounterKind.LOAD: CounterKind.DEBIT}
 
 
-def _by_counter(movement: Movement) -> int:
+def _by_counter(movement: CardMove) -> int:
     return movement.counter
 
 
-def _next_kind(point: Point, heads: dict[CounterKind, Movement]) -> CounterKind:
+def _next_kind(point: Point, heads: dict[CounterKind, CardMove]) -> CounterKind:
     """Which of two heads comes first: by a link, else by the balance, else by time."""
     for kind in CounterKind:
         head, other = heads[kind], _OTHER[kind]
@@ -287,7 +287,7 @@ def _next_kind(point: Point, heads: dict[CounterKind, Movement]) -> CounterKind:
     )
 
 
-def _point_before(point: Point, movement: Movement, next_other: int | None) -> Point:
+def _point_before(point: Point, movement: CardMove, next_other: int | None) -> Point:
     """The point just before a movement, as the movement itself tells it.
 
     Its link can say how many of the other kind came before, and is believed as far as a later

@@ -15,7 +15,8 @@ import numpy as np
 
 from settlement.facts import columnar
 from settlement.facts.columns import fact_columns
-from settlement.registry import HotlistRow, TerminalRow
+from settlement.registry.book import Dated
+from settlement.registry.rows import HotlistRow, TerminalRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +51,47 @@ def file_number(content_hash: str) -> int:
     return int(content_hash[:16], 16)
 
 
+def file_prefix(number: int) -> str:
+    """How the hash of the batch file begins that decisions and reviews name so.
+
+    >>> file_prefix(255)
+    '00000000000000ff'
+    """
+    return f"{number:016x}"
+
+
 def write_registry(
-    terminals: Sequence[TerminalRow], hotlist: Sequence[HotlistRow], folder: Path
+    terminals: Sequence[Dated[TerminalRow]], hotlist: Sequence[Dated[HotlistRow]], folder: Path
 ) -> tuple[tuple[str, str], ...]:
     """Write `folder/{terminal,hotlist}.parquet`: terminals with their operator, listed cards with
-    the version of the list that named them first. Returns (file name, SHA-256).
+    the version of the list that named them first, each with the days on which it holds. Returns
+    (file name, SHA-256).
     """
     folder.mkdir(parents=True, exist_ok=True)
     with columnar.connect(folder) as connection:
         connection.execute(
-            "CREATE TABLE terminal_row (terminal UBIGINT, operator UINTEGER);"
-            "CREATE TABLE hotlist_row (card_number UBIGINT, version UINTEGER)"
+            "CREATE TABLE terminal "
+            "(terminal UBIGINT, operator UINTEGER, valid_from DATE, valid_to DATE);"
+            "CREATE TABLE hotlist "
+            "(card_number UBIGINT, version UINTEGER, valid_from DATE, valid_to DATE)"
         )
         columnar.insert(
             connection,
-            "terminal_row",
-            [(int(each.terminal, 16), each.participant) for each in terminals],
+            "terminal",
+            [
+                (int(each.row.terminal, 16), each.row.participant, each.valid_from, each.valid_to)
+                for each in terminals
+            ],
         )
         columnar.insert(
             connection,
-            "hotlist_row",
-            [(int(each.card_number), each.version) for each in hotlist],
+            "hotlist",
+            [
+                (int(each.row.card_number), each.row.version, each.valid_from, each.valid_to)
+                for each in hotlist
+            ],
         )
-        queries = {
-            "terminal": "SELECT DISTINCT terminal, operator FROM terminal_row ORDER BY ALL",
-            "hotlist": "SELECT card_number, min(version) AS version FROM hotlist_row "
-            "GROUP BY card_number ORDER BY card_number",
-        }
+        queries = {name: f"FROM {name} ORDER BY ALL" for name in ("terminal", "hotlist")}
         return columnar.write_tables(connection, queries, folder)
 
 
@@ -110,8 +125,11 @@ def load_facts(
     columnar.run_script(connection, "review")
 
 
-def load_registry(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Make the tables `terminal` and `hotlist` of a run."""
+def load_registry(connection: duckdb.DuckDBPyConnection, folder: Path, cutover_hour: int) -> None:
+    """Make the tables `terminal` and `hotlist` of a run. What holds for a record is asked on the
+    business day of its time, which begins at the scheme's hour.
+    """
+    columnar.set_variables(connection, cutover_hour=cutover_hour)
     for name in ("terminal", "hotlist"):
         connection.execute(
             f"CREATE TABLE {name} AS FROM read_parquet($path)",

@@ -33,6 +33,7 @@ class TerminalTask:
     previous: str | None
     history: tuple[str, ...]
     registry: str
+    cutover_hour: int
     output: str
     review: Review | None = None
 
@@ -126,7 +127,7 @@ def _without(gap: SerialGap, late: set[int]) -> list[SerialGap]:
 
 def _load(connection: duckdb.DuckDBPyConnection, task: TerminalTask) -> None:
     load_facts(connection, task.facts, task.review)
-    load_registry(connection, Path(task.registry))
+    load_registry(connection, Path(task.registry), task.cutover_hour)
     last: dict[str, DeviceRegister] = {}
     for register in task.registers:
         known = last.get(register.terminal)

@@ -13,10 +13,10 @@ from typing import Any
 
 import duckdb
 
-from cardcore.records.record import TransactionType
+from cardcore.records.kinds import TransactionType
 from settlement.dispositions import GapState
 from settlement.facts import columnar
-from settlement.reconciliation.chain import Card, Claim, CounterKind, Gap, Movement, Point, unwrap
+from settlement.reconciliation.chain import Card, CardMove, Claim, CounterKind, Gap, Point, unwrap
 from settlement.reconciliation.continuity import continue_card
 
 #: A row of SQL; the tables say its columns.
@@ -67,7 +67,7 @@ def _by_purse(connection: duckdb.DuckDBPyConnection, query: str) -> dict[Name, l
     return grouped
 
 
-def _read_records(rows: Iterable[Row], day: date) -> tuple[list[Movement], list[Claim]]:
+def _read_records(rows: Iterable[Row], day: date) -> tuple[list[CardMove], list[Claim]]:
     """Links of the chain, and held debits that are none."""
     movements, claims = [], []
     for row in rows:
@@ -81,7 +81,7 @@ def _read_records(rows: Iterable[Row], day: date) -> tuple[list[Movement], list[
         kind = CounterKind.LOAD if is_load else CounterKind.DEBIT
         link_counter = unwrap(previous_counter, near)
         movements.append(
-            Movement(number, kind, position, before_fen, after_fen, time, link, link_counter)
+            CardMove(number, kind, position, before_fen, after_fen, time, link, link_counter)
         )
     return movements, claims
 

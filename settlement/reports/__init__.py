@@ -3,6 +3,12 @@
 Read it in this order::
 
     history.py    where one record came from and where its money went
+    places.py     where it stands: the files that hold it, its row in each
+    chain.py      what its card did just before and just after
     wording.py    how the steps of that history read, in Chinese and English (pure)
+    registry.py   rows of the registry on a day, and every change of one
     statement.py  settled days added up
+    days.py       closed days, their positions, the balances they left
+    files.py      batch files, and how far each has come
+    registry.py   the registry as it stands
 """

@@ -15,8 +15,8 @@ from settlement.dispositions import Disposition, Note
 from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import NOT_A_FARE, class_name
 from settlement.service.computation import ComputationOutcome, read_outcome
-from settlement.store.days import load_balances, load_closed_days, load_run
-from settlement.store.registry import load_registry
+from settlement.store.days import load_days, load_run
+from settlement.store.registry import load_participants
 
 #: Counts and money that add up over days; the others are the city's as they stand at the end.
 SUMMED = (
@@ -43,7 +43,6 @@ class Statement:
     operators: dict[str, OperatorLine]
     loads: dict[str, int]  # load agent to fen
     classes: dict[str, int]
-    balances: dict[str, int]  # ledger account to fen, debit positive
     days: dict[date, str]  # settlement day to output hash
     applications: dict[str, AcceptedTotals]
     sectors: dict[str, AcceptedTotals]
@@ -53,14 +52,13 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
     """The statement of closed days, in order. Days that are not closed are left out."""
     outcomes: list[ComputationOutcome] = []
     hashes: dict[date, str] = {}
-    for closed in load_closed_days(city.database):
-        if closed.settlement_day in days:
-            run = load_run(city.database, closed.run_id)
-            assert run is not None, closed
-            folder = city.run_folder(closed.settlement_day, closed.run_id)
-            outcomes.append(read_outcome(folder, run.outputs))
-            hashes[closed.settlement_day] = closed.output_hash
-    names = {each.code: each.name for each in load_registry(city.database).participants}
+    for closed in load_days(city.database, days):
+        run = load_run(city.database, closed.run_id)
+        assert run is not None, closed  # the database refers to it
+        folder = city.run_folder(closed.settlement_day, closed.run_id)
+        outcomes.append(read_outcome(folder, run.outputs))
+        hashes[closed.settlement_day] = closed.output_hash
+    names = _names(city, outcomes)
     operators: dict[str, OperatorLine] = {}
     loads: Counter[str] = Counter()
     for outcome in outcomes:
@@ -79,7 +77,6 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
         dict(sorted(operators.items(), key=lambda item: -item[1].tariff_fen)),
         {name: amount for name, amount in loads.items() if amount},
         _classes(outcomes),
-        load_balances(city.database),
         hashes,
         _broken_down([each.clearing.applications for each in outcomes], _application_name),
         _broken_down([each.clearing.sectors for each in outcomes], _sector_name),
@@ -103,6 +100,14 @@ def _application_name(code: int) -> str:
 
 def _sector_name(number: int) -> str:
     return rule_of(read_rules(), number).name
+
+
+def _names(city: City, outcomes: Sequence[ComputationOutcome]) -> dict[int, str]:
+    """What the registry calls the operators of these days; two of one name get their codes too."""
+    codes = {code for outcome in outcomes for code in outcome.clearing.operators}
+    held = {each.code: each.name for each in load_participants(city.database, codes)}
+    count = Counter(held.values())
+    return {code: name if count[name] == 1 else f"{name} {code}" for code, name in held.items()}
 
 
 def _totals(outcomes: Sequence[ComputationOutcome], hashes: dict[date, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The wording of a record's story, in Chinese and English, and the figures behind each sentence.
+"""The wording of a record's history, in Chinese and English, and the figures behind each sentence.
 
 Decides what is said of a record from what is known of it (pure). Leaves finding that out to
 `settlement.reports.history`.
@@ -10,15 +10,17 @@ from datetime import datetime
 
 from cardcore.keys import ProofReason
 from cardcore.money import yuan
-from cardcore.records.record import RecordKind, TransactionRecord
+from cardcore.records.kinds import Evidence, RecordKind
+from cardcore.records.record import TransactionRecord
+from cardcore.text import Text
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
-from settlement.intake.answers import FileRow
+from settlement.intake.answers import FileLine
 from settlement.ledger.accounts import parse_account
 from settlement.ledger.entries import Entry
 from settlement.ledger.movements import Movement, decide_movements, sum_up
 from settlement.ledger.positions import Position
-from settlement.registry import Registry
+from settlement.registry.book import Registry
 from settlement.seal import Sealable
 from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import class_name
@@ -27,11 +29,10 @@ from settlement.sectors.rules import Payment
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a story. `data` holds the figures behind the words."""
+    """One step of a history. `data` holds the figures behind the words."""
 
     name: str
-    text_zh: str
-    text_en: str
+    text: Text
     data: Mapping[str, Sealable]
 
 
@@ -71,8 +72,32 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """The story of one copy of a record: the file and row it stands in, and what became of it.
+class Chain:
+    """A record among its card's: the neighbours, where there are any. `days_before` and
+    `days_after` are how many settled days were looked through, None when there are no more.
+    """
+
+    before: Neighbour | None
+    after: Neighbour | None
+    days_before: int | None
+    days_after: int | None
+
+    def joins(self, record: TransactionRecord) -> bool:
+        """Whether the record starts from what its neighbour left, and the next one from what it
+        left itself. Nothing contradicts a neighbour too far away to be looked for.
+        """
+        if self.before is not None:
+            start_fen = self.before.balance_after_fen
+        else:
+            start_fen = 0 if self.days_before is None else record.balance_before_fen
+        return start_fen == record.balance_before_fen and (
+            self.after is None or self.after.balance_before_fen == record.balance_after_fen
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CopyHistory:
+    """The history of one copy of a record: the file and row it stands in, and what became of it.
 
     `record` is None when a field of it is damaged, `decision`, the latest one, while no run has
     seen it.
@@ -86,49 +111,70 @@ class Telling:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class RecordHistory:
     """Everything known of a record id, the accepted copy first; empty when it was never seen."""
 
     record_id: str
-    tellings: tuple[Telling, ...]
+    copies: tuple[CopyHistory, ...]
 
 
 _KINDS = {
-    RecordKind.LOAD: ("圈存", "load"),
-    RecordKind.PURCHASE: ("消费", "purchase"),
-    RecordKind.ENTRY: ("进站", "entry"),
-    RecordKind.EXIT: ("出站", "exit"),
+    RecordKind.LOAD: Text("圈存", "load"),
+    RecordKind.PURCHASE: Text("消费", "purchase"),
+    RecordKind.ENTRY: Text("进站", "entry"),
+    RecordKind.EXIT: Text("出站", "exit"),
+    RecordKind.VISIT: Text("就诊结算", "settlement of a visit"),
+    RecordKind.LOAN: Text("借书", "loan"),
+    RecordKind.RETURN: Text("还书", "return of a loan"),
+    RecordKind.ENTITLEMENT: Text("权益核销", "entitlement used"),
+    RecordKind.HIRE: Text("租借", "hire"),
+    RecordKind.HIRE_RETURNED: Text("租借归还", "end of a hire"),
+    RecordKind.CARD_LOCKED: Text("锁卡", "card locked"),
+    RecordKind.EXTERNAL: Text("外部介质", "payment from an instrument of another scheme"),
 }
+assert set(_KINDS) == set(RecordKind)
+#: What is judged of a record. Where no card of ours signed, the record MAC stands for it.
+_EVIDENCE = {
+    Evidence.TAC: Text("交易认证码 TAC", "the TAC"),
+    Evidence.AUTHENTICATION: Text("内部认证应答", "the card's answer"),
+    Evidence.RECORD_MAC: Text("记录 MAC", "the record MAC"),
+    Evidence.FOREIGN: Text("记录 MAC", "the record MAC"),
+}
+assert set(_EVIDENCE) == set(Evidence)
 _PROOFS = {
-    ProofReason.PROVEN: ("成立", "holds: the card itself signed this transaction"),
-    ProofReason.WRONG: ("不成立", "does not hold under any key"),
-    ProofReason.WRONG_VERSION: ("密钥版本不符", "holds only under another key version"),
-    ProofReason.UNKNOWN_VERSION: ("密钥版本未知", "cannot be judged: its key version is not held"),
-    ProofReason.UNKNOWN_ALGORITHM: ("算法未知", "cannot be judged: its algorithm is not held"),
+    ProofReason.PROVEN: Text("成立", "holds"),
+    ProofReason.WRONG: Text("不成立", "does not hold under any key"),
+    ProofReason.WRONG_VERSION: Text("密钥版本不符", "holds only under another key version"),
+    ProofReason.UNKNOWN_VERSION: Text(
+        "密钥版本未知", "cannot be judged: its key version is not held"
+    ),
+    ProofReason.UNKNOWN_ALGORITHM: Text("算法未知", "cannot be judged: its algorithm is not held"),
 }
+assert set(_PROOFS) == set(ProofReason)
 
 
-def tell(
+def describe_copy(
     *,
-    file: FileRow,
+    file: FileLine,
     row: int,
     proof: ProofReason,
     record: TransactionRecord | None,
     registry: Registry,
     judgements: Sequence[Judgement],
-    before: Neighbour | None,
-    after: Neighbour | None,
-) -> Telling:
-    """The story of one copy, step by step in the order in which things happened."""
-    steps = [_tap(record, registry), _file(file, row), _proof(proof)]
-    if record is not None:
-        steps.append(_chain(record, before, after))
+    chain: Chain | None,
+) -> CopyHistory:
+    """The history of one copy, step by step in the order in which things happened. What its card
+    did before and after is known once a run has seen it: `chain` is None until then.
+    """
+    steps = [_tap(record, registry), _file(file, row), _proof(proof, record)]
+    if record is not None and chain is not None:
+        steps.append(_chain(record, chain))
     if not judgements:
         steps.append(_waiting(file))
     decided: Decision | None = None
     for each in judgements:
         if each.proof is not None:
-            steps.append(_review(each.proof, decided, each.day))
+            steps.append(_review(_judged(each.proof, record), each.proof, decided, each.day))
         steps.append(_decision(each.decision))
         if record is not None:
             money = record_postings(record, decided, each.decision)
@@ -138,44 +184,48 @@ def tell(
         if each.day is not None:
             steps.append(_seal(each.day))
         decided = each.decision
-    return Telling(file.file.content_hash, row, record, decided, tuple(steps))
+    return CopyHistory(file.file.content_hash, row, record, decided, tuple(steps))
 
 
 def _tap(record: TransactionRecord | None, registry: Registry) -> Step:
     if record is None:
-        return Step("tap", "记录有损坏的字段", "a field of the record is damaged", {})
-    kind_zh, kind_en = _KINDS[record.kind]
+        return Step("tap", Text("记录有损坏的字段", "a field of the record is damaged"), {})
+    kind = _KINDS[record.kind]
     who = " ".join((_participant_name(record.operator, registry), *_places(record, registry)))
-    zh = f"{record.time} 卡 {record.card_number} 在 {who} 终端 {record.terminal} {kind_zh} "
-    en = f"{record.time} card {record.card_number}: {kind_en} at {who}, terminal "
-    zh += yuan(record.amount_fen)
-    en += f"{record.terminal}, {yuan(record.amount_fen)}"
-    if not record.is_load:
+    zh = f"{record.time} 卡 {record.card_number} 在 {who} 终端 {record.terminal} {kind.zh}"
+    en = f"{record.time} card {record.card_number}: {kind.en} at {who}, terminal {record.terminal}"
+    if record.kind.moves_purse or record.amount_fen:
+        zh += f" {yuan(record.amount_fen)}"
+        en += f", {yuan(record.amount_fen)}"
+    if record.kind.moves_purse and not record.is_load:
         zh += f"（票价 {yuan(record.tariff_fen)}）"
         en += f" (tariff {yuan(record.tariff_fen)})"
-    balances = f"{yuan(record.balance_before_fen)} → {yuan(record.balance_after_fen)}"
-    zh += f"，余额 {balances}"
-    en += f", balance {balances}"
+    if record.kind.moves_purse:
+        balances = f"{yuan(record.balance_before_fen)} → {yuan(record.balance_after_fen)}"
+        zh += f"，余额 {balances}"
+        en += f", balance {balances}"
     names = ("offline_counter", "online_counter", "psam_sequence", "amount_fen", "tariff_fen")
     data: dict[str, Sealable] = {name: getattr(record, name) for name in names}
     data |= {"time": record.time, "card_number": record.card_number, "operator": record.operator}
     data |= {"business_day": record.business_day, "flags": int(record.flags)}
-    return Step("tap", zh, en, data)
+    return Step("tap", Text(zh, en), data)
 
 
 def _participant_name(code: int, registry: Registry) -> str:
-    return next((each.name for each in registry.participants if each.code == code), str(code))
+    # What it is called now, whatever it was called then.
+    names = [each.row.name for each in registry.participants if each.row.code == code]
+    return names[-1] if names else str(code)
 
 
 def _places(record: TransactionRecord, registry: Registry) -> Iterator[str]:
-    names = {(each.kind, each.code): each.text for each in registry.names}
+    names = {(each.row.kind, each.row.code): each.row.text for each in registry.names}
     for kind in ("line", "station", "vehicle"):
         code = getattr(record, kind)
         if code:
             yield names.get((kind, code), f"{kind} {code}")
 
 
-def _file(row: FileRow, number: int) -> Step:
+def _file(row: FileLine, number: int) -> Step:
     file = row.file
     zh = f"第 {file.sender} 号发送方的第 {file.sequence} 号文件第 {number + 1} 条"
     zh += f"，{file.received_at:%Y-%m-%d %H:%M:%S} UTC 收妥，签名与合计已核"
@@ -188,32 +238,44 @@ def _file(row: FileRow, number: int) -> Step:
         "row": number,
         "received_at": file.received_at,
     }
-    return Step("file", zh, en, data)
+    return Step("file", Text(zh, en), data)
 
 
-def _proof(proof: ProofReason) -> Step:
-    zh, en = _PROOFS[proof]
-    return Step("tac", f"交易认证码 TAC {zh}", f"the TAC {en}", {"proof": proof.name})
+def _proof(proof: ProofReason, record: TransactionRecord | None) -> Step:
+    said = _judged(proof, record)
+    return Step("tac", said, {"proof": proof.name})
 
 
-def _chain(record: TransactionRecord, before: Neighbour | None, after: Neighbour | None) -> Step:
-    zh, en = [], []
-    if before is None:
+def _judged(proof: ProofReason, record: TransactionRecord | None) -> Text:
+    evidence = Evidence.TAC if record is None else record.kind.evidence
+    what, how = _EVIDENCE[evidence], _PROOFS[proof]
+    zh, en = f"{what.zh} {how.zh}", f"{what.en} {how.en}"
+    if proof is ProofReason.PROVEN and evidence in {Evidence.TAC, Evidence.AUTHENTICATION}:
+        en = f"{en}: the card itself signed this"
+    return Text(zh, en)
+
+
+def _chain(record: TransactionRecord, chain: Chain) -> Step:
+    before, after, zh, en = chain.before, chain.after, [], []
+    if before is not None:
+        zh.append(f"上一笔 {before.record_id} 后余额 {yuan(before.balance_after_fen)}")
+        en.append(f"before it {before.record_id} left {yuan(before.balance_after_fen)}")
+    elif chain.days_before is None:
         zh.append("此前无该卡记录")
         en.append("no record of the card before it")
     else:
-        zh.append(f"上一笔 {before.record_id} 后余额 {yuan(before.balance_after_fen)}")
-        en.append(f"before it {before.record_id} left {yuan(before.balance_after_fen)}")
-    if after is None:
-        zh.append("此后尚无记录")
-        en.append("no record after it yet")
-    else:
+        zh.append(f"此前 {chain.days_before} 个清算日内无该卡记录")
+        en.append(f"no record of the card in the {chain.days_before} settled days before it")
+    if after is not None:
         zh.append(f"下一笔 {after.record_id} 前余额 {yuan(after.balance_before_fen)}")
         en.append(f"after it {after.record_id} starts from {yuan(after.balance_before_fen)}")
-    start_fen = 0 if before is None else before.balance_after_fen
-    joins = start_fen == record.balance_before_fen and (
-        after is None or after.balance_before_fen == record.balance_after_fen
-    )
+    elif chain.days_after is None:
+        zh.append("此后尚无已清分的记录")
+        en.append("no record after it is settled yet")
+    else:
+        zh.append(f"此后 {chain.days_after} 个清算日内无该卡记录")
+        en.append(f"no record of the card in the {chain.days_after} settled days after it")
+    joins = chain.joins(record)
     zh.append("余额相接" if joins else "余额不相接")
     en.append("the balances join" if joins else "the balances do not join")
     data: dict[str, Sealable] = {
@@ -221,31 +283,34 @@ def _chain(record: TransactionRecord, before: Neighbour | None, after: Neighbour
         "after": None if after is None else after.record_id,
         "joins": joins,
     }
-    return Step("card", "卡链：" + "，".join(zh), "the card's chain: " + ", ".join(en), data)
+    return Step("card", Text("卡链：" + "，".join(zh), "the card's chain: " + ", ".join(en)), data)
 
 
-def _waiting(file: FileRow) -> Step:
+def _waiting(file: FileLine) -> Step:
     if file.is_ready:
-        return Step("decision", "等待清分", "waits for the next clearing run", {})
+        return Step("decision", Text("等待清分", "waits for the next clearing run"), {})
     zh, en = "等待同一发送方的缺号文件", "waits for earlier files of its sender"
-    return Step("decision", zh, en, {})
+    return Step("decision", Text(zh, en), {})
 
 
-def _review(proof: ProofReason, before: Decision | None, day: ClosedDay | None) -> Step:
+def _review(
+    judged: Text, proof: ProofReason, before: Decision | None, day: ClosedDay | None
+) -> Step:
     """Why the record could be judged now: its key came, or its terminal was registered."""
     when_zh = "" if day is None else f"{day.settlement_day} "
     when_en = "" if day is None else f"on {day.settlement_day} "
-    zh, en = _PROOFS[proof]
     if before is not None and before.reason is Reason.TERMINAL_UNKNOWN:
         cause_zh, cause_en = "终端已登记", "its terminal is registered"
     else:
-        cause_zh, cause_en = f"密钥已到位，交易认证码 TAC {zh}", f"the key is held: the TAC {en}"
+        cause_zh, cause_en = f"密钥已到位，{judged.zh}", f"the key is held: {judged.en}"
     data: dict[str, Sealable] = {
         "proof": proof.name,
         "settlement_day": None if day is None else day.settlement_day,
         "before": None if before is None else before.reason.name,
     }
-    return Step("review", f"{when_zh}复核：{cause_zh}", f"{when_en}judged again, {cause_en}", data)
+    return Step(
+        "review", Text(f"{when_zh}复核：{cause_zh}", f"{when_en}judged again, {cause_en}"), data
+    )
 
 
 def _decision(decision: Decision) -> Step:
@@ -264,7 +329,7 @@ def _decision(decision: Decision) -> Step:
         "late": decision.late,
         "fare_class": class_name(decision.fare_class),
     }
-    return Step("decision", f"处理结果：{zh}", f"disposition: {en}", data)
+    return Step("decision", Text(f"处理结果：{zh}", f"disposition: {en}"), data)
 
 
 def record_postings(
@@ -296,18 +361,18 @@ def _movements(record: TransactionRecord, decision: Decision) -> tuple[Movement,
 
 def _ledger(money: Mapping[str, int], entries: Sequence[Entry], day: ClosedDay | None) -> Step:
     if not money:
-        return Step("ledger", "不涉及资金", "no money is posted for it", {})
+        return Step("ledger", Text("不涉及资金", "no money is posted for it"), {})
     lines = "; ".join(f"{account} {yuan(amount_fen)}" for account, amount_fen in money.items())
     data: dict[str, Sealable] = {"postings": dict(money)}
     if day is None:
         zh, en = f"日终关闭时入账：{lines}", f"will be posted at close: {lines}"
-        return Step("ledger", zh, en, data)
+        return Step("ledger", Text(zh, en), data)
     numbers = [entry.number for entry in entries]
     text = ", ".join(str(number) for number in numbers)
     data["entries"] = numbers
     zh = f"{day.settlement_day} 入账，汇总于分录 {text}：{lines}"
     en = f"posted on {day.settlement_day}, summed up in entries {text}: {lines}"
-    return Step("ledger", zh, en, data)
+    return Step("ledger", Text(zh, en), data)
 
 
 def _positions(
@@ -322,15 +387,13 @@ def _positions(
             who = _participant_name(code, registry)
             side_zh, side_en = ("应付", "owes") if each.net_fen > 0 else ("应收", "is owed")
             amount = yuan(abs(each.net_fen))
-            yield Step(
-                "position",
-                f"{day.settlement_day} 净额：{who}（{each.account}）{side_zh} {amount}",
-                f"net position of {day.settlement_day}: {who} ({each.account}) {side_en} {amount}",
-                {"account": each.account, "net_fen": each.net_fen},
-            )
+            zh = f"{day.settlement_day} 净额：{who}（{each.account}）{side_zh} {amount}"
+            en = f"net position of {day.settlement_day}: {who} ({each.account}) {side_en} {amount}"
+            data: dict[str, Sealable] = {"account": each.account, "net_fen": each.net_fen}
+            yield Step("position", Text(zh, en), data)
 
 
 def _seal(day: ClosedDay) -> Step:
     zh = f"{day.settlement_day} 已关闭并封存：{day.seal}"
     en = f"{day.settlement_day} is closed and sealed: {day.seal}"
-    return Step("seal", zh, en, {"seal": day.seal, "output_hash": day.output_hash})
+    return Step("seal", Text(zh, en), {"seal": day.seal, "output_hash": day.output_hash})

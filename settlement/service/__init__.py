@@ -2,6 +2,7 @@
 
 Read it in this order::
 
+    registering.py  the registry is changed: one transaction each
     receive.py      a file comes in: raw bytes, facts, the row that makes it visible
     gathering.py    what is ready, and what a run of it is made of
     review.py       records that could not be judged when they came, and can be now

@@ -6,7 +6,7 @@ repeat uses again or sweeps away.
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 
 from cardcore.keys import KeyService
 from settlement.city import City
@@ -17,6 +17,7 @@ from settlement.days.opening import DayAnswer
 from settlement.days.run import RunInputs, RunReport, StoredRun
 from settlement.engine import Engine
 from settlement.errors import RunDiffersError
+from settlement.people.actions import Actor
 from settlement.service.gathering import closed_inputs, gather_inputs
 from settlement.service.runs import compute_run, damaged_outputs, read_report
 from settlement.store import days as day_store
@@ -37,21 +38,23 @@ def run_clearing(
     settlement_day: date | None,
     key_service: KeyService,
     engine: Engine,
+    now: datetime,
+    by: Actor,
     on_step: OnStep = pass_by,
     on_progress: OnProgress = be_silent,
 ) -> RunResult | DayAnswer:
     """Clear every ready file into the open day, or the stated one; nothing is posted yet.
 
-    Records that could not be judged before are asked about again, which may raise
-    `KeyServiceUnavailableError` with nothing changed. The same inputs give the stored result, its
-    bytes verified. A closed day is computed again, aside, and must come out the same; otherwise
+    Records that could not be judged before are asked about again, in the name of `by`, which may
+    raise `KeyServiceUnavailableError` with nothing changed. The same inputs give the stored result,
+    its bytes verified. A closed day is computed again, aside, and must come out the same; otherwise
     `RunDiffersError`.
     """
     with city.clearing():
         for day in day_store.load_closed_days(city.database):
             if day.settlement_day == settlement_day:
                 return _clear_again(city, day, engine, on_progress)
-        inputs = gather_inputs(city, settlement_day, key_service)
+        inputs = gather_inputs(city, settlement_day, key_service, by, now.astimezone(UTC))
         if isinstance(inputs, DayAnswer):
             return inputs
         on_step("inputs_kept")

@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime
 from cardcore.keys import KeyService
 from settlement.city import City
 from settlement.days.closing import (
+    ClearingState,
     ClosedDay,
     ClosePlan,
-    OfficeState,
     encode_seal,
     is_current,
     plan_close,
@@ -47,8 +47,8 @@ def close_day(
     now = now.astimezone(UTC)
     if settlement_day is None:
         # Chosen once: whoever presses at the same moment means this day and not the next one.
-        office = day_store.load_office(city.database)
-        chosen = choose_day(city, office, None, key_service)
+        state = day_store.load_clearing_state(city.database)
+        chosen = choose_day(city, state, None, key_service, by, now)
         if isinstance(chosen, DayAnswer):
             return chosen
         settlement_day = chosen
@@ -70,7 +70,7 @@ def _close(
         for day in day_store.load_closed_days(city.database):
             if day.settlement_day == settlement_day:
                 return day
-        inputs = gather_inputs(city, settlement_day, key_service)
+        inputs = gather_inputs(city, settlement_day, key_service, by, now)
         if isinstance(inputs, DayAnswer):
             return inputs
         on_step("inputs_kept")
@@ -89,10 +89,10 @@ def _store_day(
     by: Actor,
     on_step: OnStep,
 ) -> ClosePlan | None:
-    def plan(office: OfficeState) -> ClosePlan | None:
-        if not is_current(inputs, office):
+    def plan(state: ClearingState) -> ClosePlan | None:
+        if not is_current(inputs, state):
             return None
-        decided = plan_close(report, inputs, office.last_closed, office.ledger_end, now, by)
+        decided = plan_close(report, inputs, state, now, by)
         # Under the write lock, before the commit: a closed day always has its document, and a
         # close that is repeated after a crash writes its own over a leftover one.
         write_durable(city.seal_path(decided.day.settlement_day), encode_seal(decided))

@@ -24,7 +24,8 @@ from settlement.engine import Engine
 from settlement.reconciliation.bucket import BucketTask, reconcile_bucket
 from settlement.reconciliation.inputs import FactInput, Review, write_registry
 from settlement.reconciliation.terminals import TerminalResult, TerminalTask, reconcile_terminals
-from settlement.registry import HotlistRow, TerminalRow
+from settlement.registry.book import Dated
+from settlement.registry.rows import HotlistRow, TerminalRow
 from settlement.seal import canonical_json
 
 
@@ -49,8 +50,8 @@ class ComputationTask:
     bucket_count: int
     facts: tuple[tuple[int, FactInput], ...]
     registers: tuple[DeviceRegister, ...]
-    terminals: tuple[TerminalRow, ...]
-    hotlist: tuple[HotlistRow, ...]
+    terminals: tuple[Dated[TerminalRow], ...]
+    hotlist: tuple[Dated[HotlistRow], ...]
     previous: Path | None
     history: tuple[Path, ...]
     review: ReviewRequest | None = None
@@ -148,6 +149,7 @@ def _terminal_task(task: ComputationTask, folder: Path) -> TerminalTask:
             for bucket in range(task.bucket_count)
         ),
         registry=str(folder / "registry"),
+        cutover_hour=task.scheme.cutover_hour,
         output=str(folder / "terminals"),
         review=_review(task, range(task.bucket_count)),
     )

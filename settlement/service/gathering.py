@@ -5,20 +5,20 @@ Decides nothing itself. Registry and review are kept under their bytes before a 
 """
 
 import hashlib
-from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 from cardcore.keys import KeyService
 from settlement.city import City
 from settlement.days.closing import (
+    ClearingState,
     ClosedDay,
-    OfficeState,
 )
 from settlement.days.opening import DayAnswer, open_day
 from settlement.days.run import RunInputs, StoredRun
 from settlement.durable import write_durable
 from settlement.intake.answers import FileRow
-from settlement.registry import encode_registry
+from settlement.people.actions import Actor
+from settlement.registry.documents import encode_registry, read_by_runs
 from settlement.service.review import keep_review
 from settlement.store import days as day_store
 from settlement.store.files import load_day_files
@@ -26,30 +26,30 @@ from settlement.store.registry import load_registry
 
 
 def gather_inputs(
-    city: City, stated: date | None, key_service: KeyService
+    city: City, stated: date | None, key_service: KeyService, by: Actor, now: datetime
 ) -> RunInputs | DayAnswer:
     """What a run over the files ready now, and over what can be judged by now, is made of."""
-    office = day_store.load_office(city.database)
-    settlement_day = choose_day(city, office, stated, key_service)
+    state = day_store.load_clearing_state(city.database)
+    settlement_day = choose_day(city, state, stated, key_service, by, now)
     if isinstance(settlement_day, DayAnswer):
         return settlement_day
     # First the review: a key that shows itself is registered, and the registry is an input too.
-    review = keep_review(city, office, key_service)
+    review = keep_review(city, state, key_service, by, now)
     return _inputs(
-        city, settlement_day, office.last_closed, _keep_registry(city), review, office.ready
+        city, settlement_day, state.last_closed, _keep_registry(city), review, state.ready
     )
 
 
 def still_made_of(city: City, run: StoredRun) -> bool:
     """Whether a provisional run is over exactly the files ready now and the registry as it is."""
-    office = day_store.load_office(city.database)
+    state = day_store.load_clearing_state(city.database)
     inputs = _inputs(
         city,
         run.settlement_day,
-        office.last_closed,
-        _keep_registry(city),
+        state.last_closed,
+        hashlib.sha256(_registry(city)).hexdigest(),
         run.review_sha256,
-        office.ready,
+        state.ready,
     )
     return inputs.run_id == run.run_id
 
@@ -90,12 +90,18 @@ def _inputs(
 
 
 def choose_day(
-    city: City, office: OfficeState, stated: date | None, key_service: KeyService
+    city: City,
+    state: ClearingState,
+    stated: date | None,
+    key_service: KeyService,
+    by: Actor,
+    now: datetime,
 ) -> date | DayAnswer:
     """The stated day, or the one that is open by what is ready or can be judged now."""
-    last = None if office.last_closed is None else office.last_closed.settlement_day
-    ready = [row.file for row in office.ready]
-    has_review = stated is None and not ready and keep_review(city, office, key_service) is not None
+    last = None if state.last_closed is None else state.last_closed.settlement_day
+    ready = [row.file for row in state.ready]
+    may_review = stated is None and not ready
+    has_review = may_review and keep_review(city, state, key_service, by, now) is not None
     return open_day(last, ready, stated, has_review=has_review)
 
 
@@ -103,10 +109,13 @@ def _keep_registry(city: City) -> str:
     """Keep what a run may read of the registry under its hash: a row that is registered later
     changes later runs only.
     """
-    held = load_registry(city.database)
-    part = replace(held, senders=(), names=())
-    data = encode_registry(part)
+    data = _registry(city)
     sha256 = hashlib.sha256(data).hexdigest()
     if not city.input_path(sha256).exists():
         write_durable(city.input_path(sha256), data)
     return sha256
+
+
+def _registry(city: City) -> bytes:
+    """What a run may read of the registry, as one document."""
+    return encode_registry(read_by_runs(load_registry(city.database)))

@@ -12,12 +12,18 @@ from cardcore.records.batch import Batch
 from settlement.city import City
 from settlement.durable import make_folder, sync_folder, write_durable
 from settlement.facts.columns import write_facts
+from settlement.facts.serials import serial_runs
 from settlement.intake.answers import Acknowledgement, FactFileRow, StoredFile
 from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
-from settlement.service.review import prove_in_city
+from settlement.people.actions import Action, Actor, ActorKind
+from settlement.registry.book import civil_day
+from settlement.service.review import SHOWN, prove_in_city
 from settlement.store.files import add_file, load_history, remember_refusal
 from settlement.store.registry import load_public_key
 from settlement.watching import OnStep, pass_by
+
+#: Registers the keys that show themselves in a file.
+INTAKE = Actor("intake", ActorKind.SYSTEM)
 
 
 def receive_file(
@@ -42,16 +48,16 @@ def _receive(
     claim = read_claim(data, now)
     if isinstance(claim, Acknowledgement):
         return claim
-    public_key = load_public_key(city.database, claim.sender, claim.key_version)
+    public_key = load_public_key(city.database, claim.sender, claim.key_version, civil_day(now))
     batch = prove_file(data, claim, public_key, now)
     if isinstance(batch, Acknowledgement):
         return batch
-    header = batch.header
-    known = load_history(city.database, batch.content_hash, header.sender, header.sequence)
+    serials = serial_runs(batch.records)
+    known = load_history(city.database, batch, serials)
     candidate = place_file(batch, len(data), known, now)
     if isinstance(candidate, Acknowledgement):
         return candidate
-    proof = prove_in_city(city, batch.records, key_service)
+    proof = prove_in_city(city, batch.records, key_service, Action(INTAKE, now, SHOWN))
     on_step("tacs_proven")
     write_durable(city.raw_path(batch.content_hash), data)
     on_step("raw_kept")
@@ -64,7 +70,7 @@ def _receive(
         on_step("row_decided")
         return decided
 
-    answer = add_file(city.database, place, candidate, facts)
+    answer = add_file(city.database, place, batch, facts, serials)
     on_step("row_kept")
     return answer
 

@@ -12,6 +12,7 @@ records the key service is not even asked.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from cardcore.keys import KeyService, ProofReason
 from cardcore.records.batch import read_records
 from settlement.city import City
-from settlement.days.closing import OfficeState
+from settlement.days.closing import ClearingState
 from settlement.dispositions import Reason
 from settlement.durable import make_folder, sync_folder
 from settlement.errors import StoredBytesError
@@ -28,21 +29,27 @@ from settlement.facts import columnar
 from settlement.facts.columns import UNJUDGED, record_rows
 from settlement.facts.proof import Proof, prove_records
 from settlement.intake.answers import FileRow
+from settlement.people.actions import Action, Actor
 from settlement.reconciliation.bucket import WAITING
-from settlement.reconciliation.inputs import file_number
-from settlement.registry import Registry
+from settlement.reconciliation.inputs import file_number, file_prefix
+from settlement.registry.book import Dated, since_ever
+from settlement.registry.rows import TerminalRow
 from settlement.service.runs import hash_of, proven_bytes, proven_facts
 from settlement.store.days import load_run
 from settlement.store.files import load_files
 from settlement.store.registry import load_registry, load_tac_keys, register
 
 Rows = NDArray[np.int64]
+#: Why a key is registered that nobody registered by hand.
+SHOWN = "it proved the records of a file that name it"
 
 _UNJUDGED = """
 SELECT row FROM read_parquet($paths)
 WHERE format_fault = 0 AND list_contains($unjudged, proof) ORDER BY row
 """
-_WAITING = "SELECT file, row, reason, terminal, operator FROM read_parquet($paths) ORDER BY ALL"
+_WAITING = (
+    "SELECT file, row, reason, terminal, operator, time FROM read_parquet($paths) ORDER BY ALL"
+)
 _REVIEW = "SELECT * FROM review ORDER BY file, row"
 
 
@@ -55,16 +62,19 @@ class _Question:
     proof: ProofReason | None = None
 
 
-def keep_review(city: City, office: OfficeState, key_service: KeyService) -> str | None:
-    """Ask again about everything that waits, and keep what can be judged now.
+def keep_review(
+    city: City, state: ClearingState, key_service: KeyService, by: Actor, now: datetime
+) -> str | None:
+    """Ask again about everything that waits, and keep what can be judged now. Keys that show
+    themselves are registered by whoever asks.
 
     Returns the SHA-256 of the kept review, None when there is nothing in it. Raises what the port
     raises, with nothing changed, and `StoredBytesError` when something kept is damaged.
     """
-    questions = tuple(_questions(city, office))
+    questions, action = tuple(_questions(city, state)), Action(by, now, SHOWN)
     while True:
         known = load_tac_keys(city.database)
-        answered = [(each, _answers(city, each, key_service)) for each in questions]
+        answered = [(each, _answers(city, each, key_service, action)) for each in questions]
         # A key that showed itself in one file may judge records of another.
         if load_tac_keys(city.database) == known:
             break
@@ -86,7 +96,7 @@ def keep_review(city: City, office: OfficeState, key_service: KeyService) -> str
     )
 
 
-def prove_in_city(city: City, records: bytes, key_service: KeyService) -> Proof:
+def prove_in_city(city: City, records: bytes, key_service: KeyService, action: Action) -> Proof:
     """What cards and PSAMs signed, proven; keys that show themselves are registered.
 
     Raises what the port raises, and `RegistryConflictError` when another process registered
@@ -94,7 +104,7 @@ def prove_in_city(city: City, records: bytes, key_service: KeyService) -> Proof:
     """
     found = prove_for_city(city, records, key_service)
     if found.shown:
-        register(city.database, Registry(tac_keys=found.shown))
+        register(city.database, since_ever(*found.shown), action)
     return found
 
 
@@ -131,15 +141,17 @@ def records_of(city: City, row: FileRow, numbers: Rows) -> bytes:
     return record_rows(read_records(data))[numbers].tobytes()
 
 
-def _answers(city: City, question: _Question, key_service: KeyService) -> NDArray[np.uint8]:
+def _answers(
+    city: City, question: _Question, key_service: KeyService, action: Action
+) -> NDArray[np.uint8]:
     if question.proof is not None:
         return np.full(len(question.rows), question.proof, np.uint8)
     records = records_of(city, question.file, question.rows)
-    return np.frombuffer(prove_in_city(city, records, key_service).answers, np.uint8)
+    return np.frombuffer(prove_in_city(city, records, key_service, action).answers, np.uint8)
 
 
-def _questions(city: City, office: OfficeState) -> Iterator[_Question]:
-    for row in office.ready:
+def _questions(city: City, state: ClearingState) -> Iterator[_Question]:
+    for row in state.ready:
         if any(fact.unjudged_count for fact in row.facts):
             paths = [
                 fact.path
@@ -147,7 +159,7 @@ def _questions(city: City, office: OfficeState) -> Iterator[_Question]:
                 if kept.unjudged_count
             ]
             yield _Question(row, _unjudged_rows(city, paths))
-    yield from _waiting(city, office)
+    yield from _waiting(city, state)
 
 
 def _unjudged_rows(city: City, paths: Sequence[str]) -> Rows:
@@ -158,23 +170,27 @@ def _unjudged_rows(city: City, paths: Sequence[str]) -> Rows:
         return found.fetchnumpy()["row"].astype(np.int64)
 
 
-def _waiting(city: City, office: OfficeState) -> Iterator[_Question]:
+def _waiting(city: City, state: ClearingState) -> Iterator[_Question]:
     """Suspended records of closed days, by file."""
-    paths = _waiting_paths(city, office)
+    paths = _waiting_paths(city, state)
     if not paths:
         return
-    owners = {
-        int(each.terminal, 16): each.participant for each in load_registry(city.database).terminals
-    }
-    files = {file_number(row.file.content_hash): row for row in load_files(city.database)}
+    terminals: dict[int, list[Dated[TerminalRow]]] = {}
+    for each in load_registry(city.database).terminals:
+        terminals.setdefault(int(each.row.terminal, 16), []).append(each)
     with columnar.connect(city.folder) as connection:
         waiting = connection.execute(_WAITING, {"paths": paths}).fetchall()
+    named = sorted({file for file, *_ in waiting})
+    files = {
+        file_number(row.file.content_hash): row
+        for row in load_files(city.database, [file_prefix(file) for file in named])
+    }
     asked: dict[int, list[int]] = {}
     registered: dict[int, list[int]] = {}
-    for file, row, reason, terminal, operator in waiting:
+    for file, row, reason, terminal, operator, time in waiting:
         if reason != Reason.TERMINAL_UNKNOWN:
             asked.setdefault(file, []).append(row)
-        elif owners.get(terminal) == operator:
+        elif _owner(terminals.get(terminal, []), city.scheme.business_day(time)) == operator:
             # Only what was proven comes as far as the question whose terminal it is.
             registered.setdefault(file, []).append(row)
     for file, rows in asked.items():
@@ -183,9 +199,14 @@ def _waiting(city: City, office: OfficeState) -> Iterator[_Question]:
         yield _Question(files[file], np.array(rows), ProofReason.PROVEN)
 
 
-def _waiting_paths(city: City, office: OfficeState) -> list[str]:
+def _owner(rows: Sequence[Dated[TerminalRow]], day: date) -> int | None:
+    """Whose a terminal was on a day."""
+    return next((each.row.participant for each in rows if each.holds_on(day)), None)
+
+
+def _waiting_paths(city: City, state: ClearingState) -> list[str]:
     """The lists of waiting records that the last closed day left; none on most days."""
-    day = office.last_closed
+    day = state.last_closed
     run = None if day is None else load_run(city.database, day.run_id)
     if run is None:
         return []

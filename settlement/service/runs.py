@@ -17,8 +17,8 @@ from settlement.engine import Engine
 from settlement.errors import StoredBytesError
 from settlement.facts import columnar
 from settlement.intake.answers import FileRow
-from settlement.reconciliation.inputs import FactInput, file_number
-from settlement.registry import decode_registry
+from settlement.reconciliation.inputs import FactInput, file_number, file_prefix
+from settlement.registry.documents import decode_registry
 from settlement.service.computation import (
     ComputationOutcome,
     ComputationTask,
@@ -135,13 +135,8 @@ def _review(city: City, inputs: RunInputs) -> ReviewRequest | None:
             "SELECT DISTINCT file FROM read_parquet($path)", {"path": str(path)}
         ).fetchall()
     settled = {file for (file,) in named} - {file_number(each) for each in inputs.file_hashes}
-    rows = load_files(city.database) if settled else ()
-    facts = [
-        fact
-        for row in rows
-        if file_number(row.file.content_hash) in settled
-        for fact in proven_facts(city, row)
-    ]
+    rows = load_files(city.database, [file_prefix(file) for file in sorted(settled)])
+    facts = [fact for row in rows for fact in proven_facts(city, row)]
     return ReviewRequest(str(path), tuple(facts))
 
 

@@ -20,10 +20,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from settlement.errors import SchemaDiffersError
 from settlement.store.tables import METADATA
 
 #: A writer waits this long for another one before it gives up.
 BUSY_TIMEOUT_MS = 60_000
+_READER = (f"busy_timeout = {BUSY_TIMEOUT_MS}",)
+_WRITER = (*_READER, "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 #: So often a transaction is tried that the database asks to do again.
 WRITE_ATTEMPTS_MAX = 8
 #: PostgreSQL, appendix A: serialization_failure and deadlock_detected.
@@ -40,19 +43,35 @@ _AnswerT = TypeVar("_AnswerT")
 class Database:
     """An open control database. Use as a context manager, or call `close`."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, to_read: bool = False) -> None:
         if url.get_backend_name() == "sqlite":
             self._engine = create_engine(url)
-            _prepare_sqlite(self._engine)
+            _prepare_sqlite(self._engine, _READER if to_read else _WRITER)
         else:
             # What a decision read must still be true when it commits.
             self._engine = create_engine(url, isolation_level="SERIALIZABLE")
-        self._upgrade()
+        if to_read:
+            self._expect_newest()
+        else:
+            self._upgrade()
 
     @classmethod
     def sqlite(cls, path: Path) -> Self:
         """Open, or make, the database file of a city."""
         return cls(URL.create("sqlite", database=str(path)))
+
+    @classmethod
+    def sqlite_to_read(cls, path: Path) -> Self:
+        """Open the database file of a city for reading only: whoever writes all the same is refused
+        by the engine.
+
+        Raises `SchemaDiffersError` when it is not up to date, `FileNotFoundError` without a file.
+        """
+        address = path.resolve(strict=True).as_uri()
+        return cls(
+            URL.create("sqlite", database=address, query={"mode": "ro", "uri": "true"}),
+            to_read=True,
+        )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -108,16 +127,24 @@ class Database:
     ) -> None:
         self.close()
 
+    def _revision(self) -> str | None:
+        with self.read() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def _expect_newest(self) -> None:
+        found, head = self._revision(), ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+        if found != head:
+            self.close()
+            raise SchemaDiffersError(found, head)
+
     def _upgrade(self) -> None:
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         # The folder's name would otherwise be split at characters a folder may contain.
         config.set_main_option("path_separator", "newline")
         scripts = ScriptDirectory(str(_MIGRATIONS))
-        head = scripts.get_current_head()
-        with self.read() as connection:
-            if MigrationContext.configure(connection).get_current_revision() == head:
-                return
+        if self._revision() == scripts.get_current_head():
+            return
 
         def upgrade(revision: Any, _: MigrationContext) -> Any:  # noqa: ANN401 - Alembic's types
             return scripts._upgrade_revs("head", revision)  # noqa: SLF001 - as its documents show
@@ -141,18 +168,13 @@ def _asks_to_repeat(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlite_errorcode", None) in _REPEATABLE_SQLITE_CODES
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _prepare_sqlite(engine: Engine, pragmas: tuple[str, ...]) -> None:
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _: object) -> None:  # noqa: ANN401 - a driver's connection
         # The driver must not begin transactions by its own rules.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout = {BUSY_TIMEOUT_MS}",
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-        ):
+        for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -5,15 +5,15 @@ transaction that checks, under the write lock, that nothing has changed since th
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, fields
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Table, delete, func, select
+from sqlalchemy import Connection, RowMapping, Select, Table, delete, func, select
 
 from settlement.clearing.tally import DiscountRow
-from settlement.days.closing import ClosedDay, ClosePlan, OfficeState
+from settlement.days.closing import ClearingState, ClosedDay, ClosePlan
 from settlement.days.run import GapRow, StoredRun
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Posting
 from settlement.ledger.positions import Position
@@ -21,6 +21,7 @@ from settlement.people.actions import Actor
 from settlement.seal import canonical_json
 from settlement.store.database import Database
 from settlement.store.files import ready_files, settle_files
+from settlement.store.registry import registry_end
 from settlement.store.tables import (
     DAYS,
     DISCOUNTS,
@@ -32,14 +33,14 @@ from settlement.store.tables import (
 )
 
 
-def load_office(database: Database) -> OfficeState:
+def load_clearing_state(database: Database) -> ClearingState:
     """What a clearing run or a close starts from, all of one moment."""
     with database.read() as connection:
-        return _office(connection)
+        return _clearing_state(connection)
 
 
 def close_day(
-    database: Database, plan: Callable[[OfficeState], ClosePlan | None]
+    database: Database, plan: Callable[[ClearingState], ClosePlan | None]
 ) -> ClosePlan | None:
     """Decide under the write lock and keep the whole plan, or nothing when there is none.
 
@@ -47,7 +48,7 @@ def close_day(
     """
 
     def decide(connection: Connection) -> ClosePlan | None:
-        decided = plan(_office(connection))
+        decided = plan(_clearing_state(connection))
         if decided is not None:
             _keep_day(connection, decided)
         return decided
@@ -96,15 +97,68 @@ def load_closed_days(database: Database) -> tuple[ClosedDay, ...]:
         return _closed_days(connection)
 
 
-def load_entries(database: Database) -> tuple[Entry, ...]:
-    """The whole ledger, as stored."""
+def load_day(database: Database, settlement_day: date) -> ClosedDay | None:
+    """One closed day; None when it is not closed."""
+    days = load_days(database, (settlement_day,))
+    return days[0] if days else None
+
+
+def load_days(database: Database, settlement_days: Sequence[date]) -> tuple[ClosedDay, ...]:
+    """Those of these days that are closed, in order."""
+    query = select(DAYS).where(DAYS.c.settlement_day.in_(settlement_days))
+    with database.read() as connection:
+        return _days(connection, query.order_by(DAYS.c.settlement_day))
+
+
+def load_days_around(
+    database: Database, settlement_day: date, count: int
+) -> tuple[tuple[ClosedDay, ...], tuple[ClosedDay, ...]]:
+    """The closed days up to this one, and those after it: at most `count`, nearest first."""
+    until = select(DAYS).where(DAYS.c.settlement_day <= settlement_day)
+    after = select(DAYS).where(DAYS.c.settlement_day > settlement_day)
+    with database.read() as connection:
+        return (
+            _days(connection, until.order_by(DAYS.c.settlement_day.desc()).limit(count)),
+            _days(connection, after.order_by(DAYS.c.settlement_day).limit(count)),
+        )
+
+
+def load_reviewing_days(database: Database, after: date) -> tuple[ClosedDay, ...]:
+    """The closed days after this one that decided records of earlier days again, in order."""
+    query = (
+        select(DAYS)
+        .join(RUNS, RUNS.c.run_id == DAYS.c.run_id)
+        .where(DAYS.c.settlement_day > after, RUNS.c.review_sha256.is_not(None))
+    )
+    with database.read() as connection:
+        return _days(connection, query.order_by(DAYS.c.settlement_day))
+
+
+def load_entries(
+    database: Database,
+    settlement_day: date | None = None,
+    accounts: Collection[str] | None = None,
+) -> tuple[Entry, ...]:
+    """Ledger entries as stored: the whole ledger, those of a day, or of these only the ones that
+    have a posting on one of the accounts.
+    """
+    asked = select(ENTRIES)
+    if settlement_day is not None:
+        asked = asked.where(ENTRIES.c.settlement_day == settlement_day)
+    if accounts is not None:
+        touched = select(POSTINGS.c.entry).where(
+            POSTINGS.c.entry == ENTRIES.c.number, POSTINGS.c.account.in_(accounts)
+        )
+        asked = asked.where(touched.exists())
+    numbers = asked.with_only_columns(ENTRIES.c.number)
     with database.read() as connection:
         lines: dict[int, list[Posting]] = {}
-        query = select(POSTINGS).order_by(POSTINGS.c.entry, POSTINGS.c.line)
-        for row in connection.execute(query).mappings():
+        query = select(POSTINGS).where(POSTINGS.c.entry.in_(numbers))
+        ordered = query.order_by(POSTINGS.c.entry, POSTINGS.c.line)
+        for row in connection.execute(ordered).mappings():
             posting = Posting(**{each.name: row[each.name] for each in fields(Posting)})
             lines.setdefault(row["entry"], []).append(posting)
-        heads = connection.execute(select(ENTRIES).order_by(ENTRIES.c.number)).mappings()
+        heads = connection.execute(asked.order_by(ENTRIES.c.number)).mappings()
         return tuple(
             Entry(
                 **{
@@ -117,9 +171,13 @@ def load_entries(database: Database) -> tuple[Entry, ...]:
         )
 
 
-def load_positions(database: Database, settlement_day: date) -> tuple[Position, ...]:
-    """A closed day's positions, by account."""
+def load_positions(
+    database: Database, settlement_day: date, accounts: Collection[str] | None = None
+) -> tuple[Position, ...]:
+    """A closed day's positions, all or those of these accounts, by account."""
     query = select(POSITIONS).where(POSITIONS.c.settlement_day == settlement_day)
+    if accounts is not None:
+        query = query.where(POSITIONS.c.account.in_(accounts))
     with database.read() as connection:
         rows = connection.execute(query.order_by(POSITIONS.c.account)).mappings()
         return tuple(_value(Position, row) for row in rows)
@@ -170,18 +228,22 @@ def _keep_day(connection: Connection, plan: ClosePlan) -> None:
     )
 
 
-def _office(connection: Connection) -> OfficeState:
+def _clearing_state(connection: Connection) -> ClearingState:
     days = _closed_days(connection)
-    return OfficeState(
+    return ClearingState(
         last_closed=days[-1] if days else None,
         ready=ready_files(connection),
         ledger_end=_ledger_end(connection),
+        registry_end=registry_end(connection),
     )
 
 
 def _closed_days(connection: Connection) -> tuple[ClosedDay, ...]:
-    rows = connection.execute(select(DAYS).order_by(DAYS.c.settlement_day)).mappings()
-    return tuple(_closed_day(row) for row in rows)
+    return _days(connection, select(DAYS).order_by(DAYS.c.settlement_day))
+
+
+def _days(connection: Connection, query: Select[Any]) -> tuple[ClosedDay, ...]:
+    return tuple(_closed_day(row) for row in connection.execute(query).mappings())
 
 
 def _closed_day(row: RowMapping) -> ClosedDay:

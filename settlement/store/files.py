@@ -4,27 +4,46 @@ Loads what intake and clearing decide from, and keeps what they decided. Readine
 a file is ready when as many files of its sender stand before it as its sequence says.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 
+from cardcore.records.batch import Batch, BatchHeader
+from cardcore.records.record import VERSION
 from settlement.intake.answers import (
     Acknowledgement,
     FactFileRow,
     FileAnswer,
+    FileLine,
     FileRow,
+    SerialRun,
     StoredFile,
     decode_ranges,
     encode_ranges,
 )
 from settlement.intake.decide import FileHistory
 from settlement.store.database import Database
-from settlement.store.tables import FACTS, FILES, REFUSALS
+from settlement.store.tables import FACTS, FILE_TERMINALS, FILES, REFUSALS
 
 _STORED = [FILES.c[field.name] for field in fields(StoredFile)]
+#: So many prefixes or keys are asked for in one question.
+_ASKED_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +54,18 @@ class Refusal:
     acknowledgement: Acknowledgement
 
 
-def load_history(database: Database, content_hash: str, sender: int, sequence: int) -> FileHistory:
-    """What is known that bears on one file."""
+def load_history(database: Database, batch: Batch, serials: Sequence[SerialRun]) -> FileHistory:
+    """What is known that bears on one file, which holds these serials of its terminals."""
     with database.read() as connection:
-        return _history(connection, content_hash, sender, sequence)
+        return _history(connection, batch, serials)
 
 
 def add_file(
     database: Database,
     place: Callable[[FileHistory], StoredFile | Acknowledgement],
-    candidate: StoredFile,
+    batch: Batch,
     facts: Sequence[FactFileRow],
+    serials: Sequence[SerialRun],
 ) -> Acknowledgement:
     """Decide again inside the writing transaction, and keep the file if it is still new.
 
@@ -54,12 +74,10 @@ def add_file(
     """
 
     def decide(connection: Connection) -> Acknowledgement:
-        decided = place(
-            _history(connection, candidate.content_hash, candidate.sender, candidate.sequence)
-        )
+        decided = place(_history(connection, batch, serials))
         if isinstance(decided, Acknowledgement):
             return decided
-        _keep_file(connection, decided, facts)
+        _keep_file(connection, decided, facts, serials)
         return decided.acknowledgement()
 
     return database.write(decide)
@@ -99,10 +117,70 @@ def load_refusals(database: Database) -> tuple[Refusal, ...]:
         )
 
 
-def load_files(database: Database) -> tuple[FileRow, ...]:
-    """Every kept file, by sender and sequence."""
+def load_files(database: Database, prefixes: Sequence[str] = ("",)) -> tuple[FileRow, ...]:
+    """Every kept file, or those whose content hash begins with one of these (whole hashes, or the
+    first sixteen digits, as decisions name files), by sender and sequence.
+    """
+    found: dict[str, FileRow] = {}
     with database.read() as connection:
-        return _load(connection, _file_query())
+        for asked in _portions(prefixes):
+            rows = _load(connection, _file_query().where(_begins_with(asked)))
+            found |= {row.file.content_hash: row for row in rows}
+    return tuple(sorted(found.values(), key=lambda row: (row.file.sender, row.file.sequence)))
+
+
+def load_file_lines(database: Database, prefixes: Sequence[str] = ("",)) -> tuple[FileLine, ...]:
+    """The same as people list it: without the facts, which are by far the most."""
+    found: dict[str, FileLine] = {}
+    with database.read() as connection:
+        for asked in _portions(prefixes):
+            for row in connection.execute(_file_query().where(_begins_with(asked))).mappings():
+                line = FileLine(_stored_file(row), row["settlement_day"], bool(row["is_ready"]))
+                found[line.file.content_hash] = line
+    return tuple(sorted(found.values(), key=lambda line: (line.file.sender, line.file.sequence)))
+
+
+def find_record(database: Database, terminal: str, serial: int) -> tuple[str, ...]:
+    """Content hashes of exactly the files that hold a record of this terminal and serial."""
+    query = (
+        select(FILE_TERMINALS.c.content_hash)
+        .where(
+            FILE_TERMINALS.c.terminal == terminal,
+            FILE_TERMINALS.c.last_serial >= serial,
+            FILE_TERMINALS.c.first_serial <= serial,
+        )
+        .order_by(FILE_TERMINALS.c.content_hash)
+    )
+    with database.read() as connection:
+        return tuple(connection.execute(query).scalars())
+
+
+def count_serials(database: Database) -> int:
+    """How many runs of serials are kept of all files together."""
+    with database.read() as connection:
+        return connection.execute(select(func.count()).select_from(FILE_TERMINALS)).scalar_one()
+
+
+def count_kept_serials(database: Database, content_hash: str, serials: Sequence[SerialRun]) -> int:
+    """How many of these runs of serials are kept of a file."""
+    columns = FILE_TERMINALS.c
+    key = tuple_(columns.terminal, columns.last_serial, columns.first_serial, columns.content_hash)
+    with database.read() as connection:
+        return sum(
+            connection.execute(
+                select(func.count())
+                .select_from(FILE_TERMINALS)
+                .where(
+                    key.in_(
+                        [
+                            (each.terminal, each.last_serial, each.first_serial, content_hash)
+                            for each in asked
+                        ]
+                    )
+                )
+            ).scalar_one()
+            for asked in _portions(serials)
+        )
 
 
 def load_day_files(database: Database, settlement_day: date) -> tuple[FileRow, ...]:
@@ -131,7 +209,12 @@ def settle_files(
         assert changed.rowcount == 1, content_hash
 
 
-def _keep_file(connection: Connection, file: StoredFile, facts: Sequence[FactFileRow]) -> None:
+def _keep_file(
+    connection: Connection,
+    file: StoredFile,
+    facts: Sequence[FactFileRow],
+    serials: Sequence[SerialRun],
+) -> None:
     row = {field.name: getattr(file, field.name) for field in fields(StoredFile)}
     row |= {"missing": encode_ranges(file.missing), "row_hash": file.row_hash}
     connection.execute(FILES.insert(), row)
@@ -139,18 +222,40 @@ def _keep_file(connection: Connection, file: StoredFile, facts: Sequence[FactFil
         connection.execute(
             FACTS.insert(), [{"content_hash": file.content_hash} | asdict(each) for each in facts]
         )
+    if serials:
+        connection.execute(
+            FILE_TERMINALS.insert(),
+            [{"content_hash": file.content_hash} | asdict(each) for each in serials],
+        )
 
 
 def _file_query() -> Select[Any]:
     # Sequences are unique for a sender and count from 1: the n-th file with sequence n has all
-    # its predecessors beside it.
-    rank = func.row_number().over(partition_by=FILES.c.sender, order_by=FILES.c.sequence)
-    ready = select(FILES.c.content_hash, (rank == FILES.c.sequence).label("is_ready")).subquery()
-    return (
-        select(*_STORED, FILES.c.row_hash, FILES.c.settlement_day, ready.c.is_ready)
-        .join(ready, ready.c.content_hash == FILES.c.content_hash)
-        .order_by(FILES.c.sender, FILES.c.sequence)
+    # its predecessors beside it. What a day settled was ready, and need not be counted again.
+    before = FILES.alias()
+    rank = (
+        select(func.count())
+        .where(before.c.sender == FILES.c.sender, before.c.sequence <= FILES.c.sequence)
+        .scalar_subquery()
     )
+    is_ready = case(
+        (FILES.c.settlement_day.is_not(None), true()), else_=rank == FILES.c.sequence
+    ).label("is_ready")
+    return select(*_STORED, FILES.c.row_hash, FILES.c.settlement_day, is_ready).order_by(
+        FILES.c.sender, FILES.c.sequence
+    )
+
+
+def _begins_with(prefixes: Sequence[str]) -> ColumnElement[bool]:
+    # A range, so that the key's own index answers. Behind a hexadecimal digit comes no "g".
+    column = FILES.c.content_hash
+    return or_(*(and_(column >= each, column < f"{each}g") for each in prefixes))
+
+
+def _portions(asked: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """So that no question grows beyond what a database takes."""
+    for start in range(0, len(asked), _ASKED_AT_ONCE):
+        yield asked[start : start + _ASKED_AT_ONCE]
 
 
 def _load(connection: Connection, query: Select[Any]) -> tuple[FileRow, ...]:
@@ -189,9 +294,10 @@ def _by_hash(rows: tuple[FileRow, ...]) -> tuple[FileRow, ...]:
     return tuple(sorted(rows, key=lambda row: row.file.content_hash))
 
 
-def _history(connection: Connection, content_hash: str, sender: int, sequence: int) -> FileHistory:
+def _history(connection: Connection, batch: Batch, serials: Sequence[SerialRun]) -> FileHistory:
+    sender, sequence = batch.header.sender, batch.header.sequence
     same_content = connection.execute(
-        select(*_STORED).where(FILES.c.content_hash == content_hash)
+        select(*_STORED).where(FILES.c.content_hash == batch.content_hash)
     ).mappings()
     first = same_content.one_or_none()
     same_sequence = connection.execute(
@@ -201,7 +307,35 @@ def _history(connection: Connection, content_hash: str, sender: int, sequence: i
         same_content=_stored_file(first) if first is not None else None,
         same_sequence=same_sequence,
         missing=_missing_below(connection, sender, sequence),
+        went_back=_went_back(connection, batch.header, serials),
     )
+
+
+def _went_back(
+    connection: Connection, header: BatchHeader, serials: Sequence[SerialRun]
+) -> tuple[str, int] | None:
+    """The first terminal of a file of an old version whose new program has sent lower serials. Only
+    files of the same sender count: nobody else can lock a terminal out.
+    """
+    if header.version == VERSION:
+        return None
+    last = {each.terminal: each.last_serial for each in serials}
+    for asked in _portions(sorted(last)):
+        newer = connection.execute(
+            select(FILE_TERMINALS.c.terminal, func.min(FILE_TERMINALS.c.first_serial))
+            .join(FILES, FILES.c.content_hash == FILE_TERMINALS.c.content_hash)
+            .where(
+                FILES.c.sender == header.sender,
+                FILES.c.version == VERSION,
+                FILE_TERMINALS.c.terminal.in_(asked),
+            )
+            .group_by(FILE_TERMINALS.c.terminal)
+            .order_by(FILE_TERMINALS.c.terminal)
+        )
+        for terminal, first_serial in newer:
+            if first_serial < last[terminal]:
+                return terminal, first_serial
+    return None
 
 
 def _missing_below(

@@ -1,84 +1,211 @@
-"""Rows of the public registry: loaded whole, added all together or not at all.
+"""The registry's chain of changes: loaded in order, added to, never updated.
 
-Decides nothing: which rows are new, and which contradict held ones, stands in
-`settlement.registry`.
+Decides nothing: which changes may be made, and what holds on a day, stands in
+`settlement.registry`. Whatever is added is decided again under the write lock.
 """
 
-from dataclasses import asdict, fields
-from typing import Any
+import json
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict
+from datetime import date
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, RowMapping, func, select
 
-from settlement.registry import (
-    HotlistRow,
+from settlement.errors import RegistryRowError
+from settlement.people.actions import Action, Actor, ActorError
+from settlement.registry.book import (
+    BEGINNING,
+    FOREVER,
+    AnyDated,
+    Book,
+    Change,
+    NewChange,
+    Registry,
+    RegistryEnd,
+    chain_changes,
+    registry_of,
+)
+from settlement.registry.decide import (
+    Decided,
+    Refused,
+    RegistryConflictError,
+    decide_register,
+)
+from settlement.registry.rows import (
+    KINDS,
     NameRow,
     ParticipantRow,
-    Registry,
     RegistryRow,
     SenderRow,
     TacKeyRow,
-    TerminalRow,
-    additions,
 )
+from settlement.seal import canonical_json
 from settlement.store.database import Database
-from settlement.store.tables import HOTLIST, NAMES, PARTICIPANTS, SENDERS, TAC_KEYS, TERMINALS
+from settlement.store.tables import DAYS, REGISTRY_CHANGES
 
-# Participants first: the others refer to them.
-_TABLES: dict[str, tuple[Table, type[RegistryRow]]] = {
-    "participants": (PARTICIPANTS, ParticipantRow),
-    "senders": (SENDERS, SenderRow),
-    "terminals": (TERMINALS, TerminalRow),
-    "names": (NAMES, NameRow),
-    "hotlist": (HOTLIST, HotlistRow),
-    "tac_keys": (TAC_KEYS, TacKeyRow),
-}
+_RefusalT = TypeVar("_RefusalT")
 
 
-def register(database: Database, offered: Registry) -> Registry:
-    """Add the rows that are new, in one transaction, and return them.
+def change_registry(
+    database: Database,
+    decide: Callable[[Book, date | None], Decided | _RefusalT],
+    action: Action,
+) -> Decided | _RefusalT:
+    """Decide under the write lock, from the registry and the last closed day, and keep every change
+    of the decision or none.
+    """
+
+    def in_transaction(connection: Connection) -> Decided | _RefusalT:
+        last_closed = connection.execute(select(func.max(DAYS.c.settlement_day))).scalar_one()
+        decided = decide(Book(each.what for each in _changes(connection)), last_closed)
+        if isinstance(decided, Decided):
+            _add(connection, decided.changes, action)
+        return decided
+
+    return database.write(in_transaction)
+
+
+def register(
+    database: Database, offered: Iterable[AnyDated], action: Action
+) -> tuple[NewChange, ...]:
+    """Add the rows that are not held yet, all or none, and return what was added.
 
     Raises `RegistryConflictError`, with nothing added, when one contradicts a held row.
     """
-
-    def decide(connection: Connection) -> Registry:
-        new = additions(_load(connection), offered)
-        for kind, (table, _) in _TABLES.items():
-            rows = [asdict(row) for row in getattr(new, kind)]
-            if rows:
-                connection.execute(table.insert(), rows)
-        return new
-
-    return database.write(decide)
+    rows = tuple(offered)
+    decided = change_registry(database, lambda book, _: decide_register(book, rows), action)
+    if isinstance(decided, Refused):
+        raise RegistryConflictError(decided)
+    return decided.changes
 
 
 def load_registry(database: Database) -> Registry:
-    """The whole registry, rows sorted by key."""
-    with database.read() as connection:
-        return _load(connection)
+    """The whole registry with the days of every row."""
+    return registry_of(Book(each.what for each in load_changes(database)))
 
 
-def load_public_key(database: Database, sender: int, key_version: int) -> bytes | None:
-    """A sender's public key (32 bytes of Ed25519, 65 of SM2), or None when not registered."""
-    query = select(SENDERS.c.public_key).where(
-        SENDERS.c.sender == sender, SENDERS.c.key_version == key_version
-    )
+def load_changes(database: Database) -> tuple[Change, ...]:
+    """The whole chain of changes, in order."""
     with database.read() as connection:
-        text: str | None = connection.execute(query).scalar_one_or_none()
-    return None if text is None else bytes.fromhex(text)
+        return tuple(_changes(connection))
+
+
+def load_public_key(database: Database, sender: int, key_version: int, day: date) -> bytes | None:
+    """The public key of a sender on a day (32 bytes of Ed25519, 65 of SM2), or None when it is not
+    registered then.
+    """
+    changes = _sender_changes(database, sender, key_version)
+    held = Book(each.what for each in changes).on("sender", f"{sender}/{key_version}", day)
+    return None if held is None else _public_key(held.row)
+
+
+def load_public_keys_ever(database: Database, sender: int, key_version: int) -> tuple[bytes, ...]:
+    """Every public key that was ever registered so, for whoever proves old files again: what is
+    revoked now was right then.
+    """
+    rows = [each.what.row for each in _sender_changes(database, sender, key_version)]
+    return tuple(dict.fromkeys(_public_key(row) for row in rows if row is not None))
+
+
+def load_participants(database: Database, codes: Collection[int]) -> tuple[ParticipantRow, ...]:
+    """The participants of these codes as they are called last, by code."""
+    rows = _latest(database, "participant", {str(code) for code in codes})
+    return tuple(sorted(row for row in rows if isinstance(row, ParticipantRow)))
+
+
+def load_names(database: Database, keys: Collection[tuple[str, int]]) -> tuple[NameRow, ...]:
+    """What people last called the lines, stations and vehicles of these (kind, code), by both."""
+    rows = _latest(database, "name", {f"{kind}/{code}" for kind, code in keys})
+    return tuple(sorted(row for row in rows if isinstance(row, NameRow)))
 
 
 def load_tac_keys(database: Database) -> tuple[TacKeyRow, ...]:
-    """The TAC keys alone: they are asked for with every file."""
+    """The TAC keys that are registered without an end; they are asked for with every file."""
     with database.read() as connection:
-        rows: tuple[TacKeyRow, ...] = _rows(connection, "tac_keys")
-    return rows
+        book = Book(each.what for each in _changes(connection, "tac_key"))
+    return tuple(
+        each.row
+        for each in book.all("tac_key")
+        if each.valid_to == FOREVER and isinstance(each.row, TacKeyRow)
+    )
 
 
-def _load(connection: Connection) -> Registry:
-    return Registry(**{kind: _rows(connection, kind) for kind in _TABLES})
+def registry_end(connection: Connection) -> RegistryEnd:
+    """Where the chain of changes ends."""
+    last = connection.execute(
+        select(REGISTRY_CHANGES.c.number, REGISTRY_CHANGES.c.hash)
+        .order_by(REGISTRY_CHANGES.c.number.desc())
+        .limit(1)
+    ).one_or_none()
+    return RegistryEnd() if last is None else RegistryEnd(*last)
 
 
-def _rows(connection: Connection, kind: str) -> tuple[Any, ...]:
-    table, row_type = _TABLES[kind]
-    query = select(*(table.c[field.name] for field in fields(row_type)))
-    return tuple(sorted(row_type(*row) for row in connection.execute(query)))
+def _sender_changes(database: Database, sender: int, key_version: int) -> list[Change]:
+    with database.read() as connection:
+        return _changes(connection, "sender", f"{sender}/{key_version}")
+
+
+def _latest(database: Database, kind: str, subjects: Collection[str]) -> list[RegistryRow]:
+    """The last row of each subject, in order of days."""
+    query = select(REGISTRY_CHANGES).order_by(REGISTRY_CHANGES.c.number)
+    query = query.where(REGISTRY_CHANGES.c.kind == kind, REGISTRY_CHANGES.c.subject.in_(subjects))
+    with database.read() as connection:
+        book = Book(_change(row).what for row in connection.execute(query).mappings())
+    return [rows[-1].row for subject in sorted(subjects) if (rows := book.rows(kind, subject))]
+
+
+def _public_key(row: RegistryRow) -> bytes:
+    assert isinstance(row, SenderRow), row
+    return bytes.fromhex(row.public_key)
+
+
+def _changes(
+    connection: Connection, kind: str | None = None, subject: str | None = None
+) -> list[Change]:
+    query = select(REGISTRY_CHANGES).order_by(REGISTRY_CHANGES.c.number)
+    if kind is not None:
+        query = query.where(REGISTRY_CHANGES.c.kind == kind)
+    if subject is not None:
+        query = query.where(REGISTRY_CHANGES.c.subject == subject)
+    return [_change(row) for row in connection.execute(query).mappings()]
+
+
+def _change(row: RowMapping) -> Change:
+    try:
+        content = None if row["content"] is None else json.loads(row["content"])
+        what = NewChange(
+            row["kind"],
+            row["subject"],
+            None if content is None else KINDS[row["kind"]].make(content),
+            BEGINNING if row["valid_from"] is None else row["valid_from"],
+            FOREVER if row["valid_to"] is None else row["valid_to"],
+        )
+        action = Action(Actor.from_code(row["changed_by"]), row["changed_at"], row["why"])
+    except (ValueError, KeyError, AttributeError, ActorError) as error:
+        raise RegistryRowError(row["number"], f"{type(error).__name__}: {error}") from error
+    return Change(row["number"], what, action, row["previous_hash"], row["hash"])
+
+
+def _add(connection: Connection, new: Iterable[NewChange], action: Action) -> None:
+    changes = chain_changes(new, action, registry_end(connection))
+    if changes:
+        connection.execute(REGISTRY_CHANGES.insert(), [_row(each) for each in changes])
+
+
+def _row(change: Change) -> dict[str, Any]:
+    what = change.what
+    content = None if what.row is None else canonical_json(asdict(what.row)).decode()
+    return {
+        "number": change.number,
+        "kind": what.kind,
+        "subject": what.subject,
+        "content": content,
+        "valid_from": None if what.valid_from == BEGINNING else what.valid_from,
+        "valid_to": None if what.valid_to == FOREVER else what.valid_to,
+        "changed_by": change.action.by.code,
+        "why": change.action.why,
+        "changed_at": change.action.at,
+        "previous_hash": change.previous_hash,
+        "hash": change.hash,
+    }

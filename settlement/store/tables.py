@@ -15,6 +15,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     String,
@@ -54,55 +55,23 @@ METADATA = MetaData(
 )
 HASH = String(64)
 
-PARTICIPANTS = Table(
-    "participants",
+#: The chain of changes that makes the registry: what holds on a day is what the latest change about
+#: that day says.
+REGISTRY_CHANGES = Table(
+    "registry_changes",
     METADATA,
-    Column("code", BigInteger, primary_key=True, autoincrement=False),
-    Column("name", Text, nullable=False),
-    Column("role", Integer, nullable=False),
-    Column("sector", Integer, nullable=False),
-)
-
-SENDERS = Table(
-    "senders",
-    METADATA,
-    Column("sender", BigInteger, primary_key=True, autoincrement=False),
-    Column("key_version", Integer, primary_key=True, autoincrement=False),
-    Column("participant", ForeignKey("participants.code"), nullable=False),
-    Column("public_key", String(64), nullable=False),  # hexadecimal
-)
-
-TERMINALS = Table(
-    "terminals",
-    METADATA,
-    Column("terminal", String(12), primary_key=True),
-    Column("participant", ForeignKey("participants.code"), nullable=False),
-    Column("role", Text, nullable=False),
-)
-
-NAMES = Table(
-    "names",
-    METADATA,
-    Column("kind", String(16), primary_key=True),
-    Column("code", BigInteger, primary_key=True, autoincrement=False),
-    Column("text", Text, nullable=False),
-)
-
-HOTLIST = Table(
-    "hotlist",
-    METADATA,
-    Column("card_number", String(20), primary_key=True),
-    # The list version from which on a terminal could know.
-    Column("version", BigInteger, nullable=False),
-)
-
-TAC_KEYS = Table(
-    "tac_keys",
-    METADATA,
-    Column("label", String(64), primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("algorithm", Integer, nullable=False),
-    Column("check_value", String(6), nullable=False),  # hexadecimal
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("subject", String(80), nullable=False),  # what the row is about, within its kind
+    Column("content", Text),  # canonical JSON by column; null where it is registered no more
+    Column("valid_from", Date),  # null: from the beginning
+    Column("valid_to", Date),  # null: without an end
+    Column("changed_by", String(80), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("previous_hash", HASH, nullable=False),
+    Column("hash", HASH, nullable=False, unique=True),
+    Index("ix_registry_changes_kind_subject", "kind", "subject"),
 )
 
 FILES = Table(
@@ -121,6 +90,7 @@ FILES = Table(
     Column("debit_fen", BigInteger, nullable=False),
     Column("load_fen", BigInteger, nullable=False),
     Column("hash_total", String(16), nullable=False),  # 64 bits unsigned, hexadecimal
+    Column("version", Integer, nullable=False),  # of the file and its records
     Column("answer", Integer, nullable=False),  # the answer first given
     Column("missing", Text, nullable=False),  # holes named in that answer, as JSON
     Column("row_hash", HASH, nullable=False),  # over every column above
@@ -139,6 +109,18 @@ FACTS = Table(
     Column("sha256", HASH, nullable=False),
     # Rows whose TAC could not be judged when the file came in: they are proven again.
     Column("unjudged_count", Integer, nullable=False),
+)
+
+# Where a record is: unbroken runs of a terminal's serials, and the file that holds them. The key
+# begins with what is asked for, and the newest records are found first.
+FILE_TERMINALS = Table(
+    "file_terminals",
+    METADATA,
+    Column("terminal", String(12), primary_key=True),
+    Column("last_serial", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_serial", BigInteger, primary_key=True, autoincrement=False),
+    Column("content_hash", ForeignKey("files.content_hash"), primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 REFUSALS = Table(
@@ -176,7 +158,9 @@ DAYS = Table(
     Column("previous_seal", HASH, nullable=False, unique=True),  # a chain never forks
     Column("seal", HASH, nullable=False, unique=True),
     Column("closed_at", Moment, nullable=False),
-    Column("closed_by", String(80)),  # null for days that were closed before anybody was asked
+    # Null for days that were closed before anybody was asked.
+    Column("closed_by", String(80)),
+    Column("registry_changes", BigInteger),  # so many changes the registry's chain had then
 )
 
 ENTRIES = Table(

@@ -8,4 +8,5 @@ Decides nothing here; read in this order::
     reviews.py   what was judged later than it came
     records.py   records of a run against its decisions
     days.py      runs, ledger, positions, seals
+    registry.py  the registry's chain of changes, and what closed days read of it
 """

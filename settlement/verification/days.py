@@ -13,21 +13,20 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from cardcore.errors import DecodeError
 from settlement.city import City
 from settlement.clearing.tally import DiscountRow
-from settlement.days.closing import ClosedDay, ClosePlan, encode_seal, plan_close
+from settlement.days.closing import ClearingState, ClosedDay, ClosePlan, encode_seal, plan_close
 from settlement.days.run import GapRow, RunInputs, StoredRun
 from settlement.engine import Engine, WorkerLostError
 from settlement.ledger.accounts import Account, AccountKind
 from settlement.ledger.entries import ChainEnd, Entry, chain_end, entry_content, posting_content
 from settlement.ledger.positions import Position
-from settlement.registry import RegistryConflictError, additions, decode_registry
+from settlement.registry.book import Change, RegistryEnd
 from settlement.seal import digest
 from settlement.service.gathering import closed_inputs
 from settlement.service.runs import compute_run, damaged_outputs
 from settlement.store import days as day_store
-from settlement.store.registry import load_registry
+from settlement.store.registry import load_changes
 from settlement.verification.findings import Findings, Invariant, OnProgress
 from settlement.verification.records import verify_records
 from settlement.watching import be_silent
@@ -41,12 +40,14 @@ def verify_days(
     """Check every closed day, in order; returns how many there are."""
     days = day_store.load_closed_days(city.database)
     entries = day_store.load_entries(city.database)
+    changes = load_changes(city.database)
     previous: ClosedDay | None = None
     end = ChainEnd()
     for done, day in enumerate(days):
         on_progress("days", done, len(days))
         posted = tuple(each for each in entries if each.settlement_day <= day.settlement_day)
-        plan = _plan_again(city, day, previous, end, posted, engine, scratch, findings)
+        state = ClearingState(previous, (), end, _registry_end(day, changes))
+        plan = _plan_again(city, day, state, posted, engine, scratch, findings)
         of_day = [each for each in posted if each.settlement_day == day.settlement_day]
         if plan is not None:
             _compare_day(city, day, plan, of_day, findings)
@@ -57,11 +58,18 @@ def verify_days(
     return len(days)
 
 
+def _registry_end(day: ClosedDay, changes: Sequence[Change]) -> RegistryEnd:
+    """Where the registry's chain stood when the day was closed, by the changes as they are now."""
+    count = day.registry_changes or 0
+    if not 0 < count <= len(changes):
+        return RegistryEnd(count)
+    return RegistryEnd(count, changes[count - 1].hash)
+
+
 def _plan_again(
     city: City,
     day: ClosedDay,
-    previous: ClosedDay | None,
-    end: ChainEnd,
+    state: ClearingState,
     posted: Sequence[Entry],
     engine: Engine,
     scratch: Path,
@@ -89,7 +97,7 @@ def _plan_again(
         return None
     _compare_run(run, report.run, findings)
     verify_records(city, folder, inputs, posted, findings)
-    return plan_close(report, inputs, previous, end, day.closed_at, day.closed_by)
+    return plan_close(report, inputs, state, day.closed_at, day.closed_by)
 
 
 def _compare_inputs(city: City, day: ClosedDay, inputs: RunInputs, findings: Findings) -> None:
@@ -237,27 +245,4 @@ def verify_positions(city: City, findings: Findings) -> int:
             findings.expect_equal(
                 Invariant.I6, f"{where}, {each.account}", "net", each.net_fen, right
             )
-    return len(days)
-
-
-def verify_registry(city: City, findings: Findings) -> int:
-    """What closed days read of the registry is still registered as it was: rows are only added."""
-    held = load_registry(city.database)
-    days = day_store.load_closed_days(city.database)
-    for day in days:
-        run = day_store.load_run(city.database, day.run_id)
-        if run is None:
-            continue
-        path = city.input_path(run.registry_sha256)
-        where = f"registry of day {day.settlement_day}"
-        try:
-            missing = additions(held, decode_registry(path.read_bytes()))
-        except RegistryConflictError as error:
-            findings.add(Invariant.I8, where, str(error))
-        except (OSError, DecodeError) as error:
-            findings.add(Invariant.I10, f"input {path.relative_to(city.folder)}", str(error))
-        else:
-            for kind in missing.__slots__:
-                for row in getattr(missing, kind):
-                    findings.add(Invariant.I8, where, f"{kind} {row.key} is registered no more")
     return len(days)

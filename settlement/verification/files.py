@@ -18,11 +18,13 @@ from settlement.dispositions import RecordMac
 from settlement.facts import columnar
 from settlement.facts.columns import UNJUDGED, write_facts
 from settlement.facts.proof import Proof
+from settlement.facts.serials import serial_runs
 from settlement.intake.answers import Acknowledgement, FactFileRow, FileRow
 from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
 from settlement.service.review import prove_for_city
 from settlement.service.runs import fact_path, hash_of
-from settlement.store.registry import load_public_key
+from settlement.store.files import count_kept_serials, count_serials
+from settlement.store.registry import load_public_keys_ever
 from settlement.verification.findings import Findings, Invariant, OnProgress
 
 
@@ -35,12 +37,19 @@ def verify_files(
     on_progress: OnProgress,
 ) -> int:
     """Check every kept file against its raw bytes; returns how many there are."""
+    kept, is_whole = 0, True
     for done, row in enumerate(rows):
         on_progress("files", done, len(rows))
         batch = _verify_raw(city, row, findings)
         if batch is not None:
             _verify_row(row, batch, city.raw_path(row.file.content_hash), findings)
             _verify_facts(city, row, batch, key_service, scratch / "facts", findings)
+            kept += _verify_serials(city, batch, findings)
+        is_whole &= batch is not None
+    found = count_serials(city.database)
+    if is_whole and found != kept:
+        text = f"{found} rows, and {kept} that follow from the raw files"
+        findings.add(Invariant.I10, "file_terminals rows", text)
     on_progress("files", len(rows), len(rows))
     return len(rows)
 
@@ -62,12 +71,15 @@ def _verify_raw(city: City, row: FileRow, findings: Findings) -> Batch | None:
     if isinstance(claim, Acknowledgement):
         findings.add(Invariant.I10, where, f"{claim.answer.text.en}: {claim.detail}")
         return None
-    public_key = load_public_key(city.database, claim.sender, claim.key_version)
-    batch = prove_file(data, claim, public_key, moment)
-    if isinstance(batch, Acknowledgement):
-        findings.add(Invariant.I10, where, f"{batch.answer.text.en}: {batch.detail}")
-        return None
-    return batch
+    # Revoked since, or registered anew: under one of its keys the file was right when it came.
+    keys = load_public_keys_ever(city.database, claim.sender, claim.key_version)
+    proven = [prove_file(data, claim, public_key, moment) for public_key in keys or (None,)]
+    for batch in proven:
+        if not isinstance(batch, Acknowledgement):
+            return batch
+        refused = batch
+    findings.add(Invariant.I10, where, f"{refused.answer.text.en}: {refused.detail}")
+    return None
 
 
 def _verify_row(row: FileRow, batch: Batch, path: Path, findings: Findings) -> None:
@@ -118,6 +130,16 @@ def _verify_facts(
         return
     text = "the facts made again from the raw file, its TACs proven again, are not those recorded"
     findings.add(Invariant.I10, where, text)
+
+
+def _verify_serials(city: City, batch: Batch, findings: Findings) -> int:
+    """What a record of the file is found by; returns how many rows of it are kept."""
+    serials = serial_runs(batch.records)
+    kept = count_kept_serials(city.database, batch.content_hash, serials)
+    if kept != len(serials):
+        text = f"{len(serials) - kept} of {len(serials)} are missing: a record cannot be found"
+        findings.add(Invariant.I10, f"file_terminals rows of {batch.content_hash}", text)
+    return kept
 
 
 def _facts_again(city: City, batch: Batch, proof: bytes, scratch: Path) -> tuple[FactFileRow, ...]:

@@ -13,9 +13,10 @@ from cardcore.keys import KeyService
 from settlement.city import City
 from settlement.engine import Engine, WorkerLostError
 from settlement.store.files import load_files
-from settlement.verification.days import verify_days, verify_positions, verify_registry
+from settlement.verification.days import verify_days, verify_positions
 from settlement.verification.files import verify_files
 from settlement.verification.findings import Findings, Invariant, OnProgress, Verification
+from settlement.verification.registry import verify_registry
 from settlement.verification.reviews import verify_reviews
 
 

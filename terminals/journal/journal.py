@@ -23,7 +23,6 @@ and named (`JournalDamagedError`); `salvage` then keeps every row that can still
 disk refuses the step and leaves no trace of it.
 """
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,16 +31,20 @@ from pathlib import Path
 from typing import Any, Self
 
 from cardcore.records.record import TransactionRecord, decode_record, encode_record
-from terminals.errors import JournalDamagedError, JournalError, JournalFullError
-from terminals.journal.migration import FORMAT_VERSION, migrate
+from terminals.errors import JournalDamagedError, JournalError
+from terminals.journal.disk import (
+    beside,
+    check_first_page,
+    check_journal,
+    connect,
+    create,
+    translate,
+)
+from terminals.journal.migration import migrate
 from terminals.taps import Intent, TapOutcome, TapState
 
-BUSY_TIMEOUT_S = 10.0
-MAGIC = b"SQLite format 3\x00"
 #: Steps between two checkpoints: about 20 MiB of log, and one tap in five hundred waits for one.
 CHECKPOINT_STEPS = 1_000
-#: The smallest page SQLite knows; with fewer bytes it takes a file for an empty one.
-FIRST_PAGE_BYTES_MIN = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +98,10 @@ class Journal:
             if beside(path, "-wal").exists():
                 raise JournalDamagedError(f"{path} is gone, its write-ahead log is there")
             create(path, sender)
-        # Creation ends with a rename of a whole file, so one without a first page was cut later.
-        # SQLite would take it for a new file and write to it.
-        with path.open("rb") as file:
-            head = file.read(FIRST_PAGE_BYTES_MIN)
-        if len(head) < FIRST_PAGE_BYTES_MIN or not head.startswith(MAGIC):
-            raise JournalDamagedError(f"{path} has lost its first page")
+        check_first_page(path)
         database = connect(path)
         try:
-            migrate(database, _check(database, path, sender), path)
+            migrate(database, check_journal(database, path, sender), path)
         except sqlite3.Error as error:
             database.close()
             raise translate(error) from error
@@ -123,12 +121,16 @@ class Journal:
         self.close()
 
     @contextmanager
-    def transaction(self, step: str) -> Iterator[sqlite3.Connection]:
-        """One durable step, whole or not at all. Names heard: `step`, then before, written,
-        durable.
+    def transaction(self, step: str, *, force: bool = True) -> Iterator[sqlite3.Connection]:
+        """One step, whole or not at all. Names heard: `step`, then before, written, durable.
+
+        Without `force` it is not forced to the disk: it becomes durable with the next step that
+        is, and nothing that stood before it is in danger.
         """
         self.on_step(f"{step} before")
         try:
+            if not force:
+                self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.execute("BEGIN IMMEDIATE")
             yield self._database
             self.on_step(f"{step} written")
@@ -139,7 +141,10 @@ class Journal:
         except BaseException:
             self._roll_back()
             raise
-        self.on_step(f"{step} durable")
+        finally:
+            if not force:
+                self._database.execute("PRAGMA synchronous = FULL")
+        self.on_step(f"{step} durable" if force else f"{step} kept")
         self._steps += 1
         if self._steps % CHECKPOINT_STEPS == 0:
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -150,9 +155,10 @@ class Journal:
             self._database.execute("ROLLBACK")
 
     def query(self, sql: str, *parameters: object) -> list[Any]:
-        """Rows of one reading statement."""
+        """Rows of one reading statement; its parameters in order, or one mapping by name."""
+        named = parameters[0] if parameters and isinstance(parameters[0], dict) else parameters
         try:
-            return self._database.execute(sql, parameters).fetchall()
+            return self._database.execute(sql, named).fetchall()
         except sqlite3.Error as error:
             raise translate(error) from error
 
@@ -218,24 +224,46 @@ class Journal:
 
         `also_answers` is a later request that this record answers: the second try after a tear.
         """
-        with self.transaction("record") as database:
+        with self.transaction("record"):
             serial, count, debit_fen, load_fen = self._totals(record.terminal)
             record = replace(record, terminal_serial=serial + 1)
             amount_fen = record.amount_fen
             debit_fen += 0 if record.is_load else amount_fen
             load_fen += amount_fen if record.is_load else 0
-            position = database.execute(
-                "INSERT INTO records (tap, terminal, serial, record, lifetime_records, "
-                "lifetime_debit_fen, lifetime_load_fen) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *(tap, record.terminal, record.terminal_serial, encode_record(record)),
-                    *(count + 1, debit_fen, load_fen),
-                ),
-            ).lastrowid
+            position = self._add_record(tap, record, (count + 1, debit_fen, load_fen))
             self._end(tap, TapState.RECORDED, outcome, trace, position)
             if also_answers is not None:
                 self._add_request(also_answers, tap)
         return record
+
+    def next_serial(self, terminal: str) -> int:
+        """The serial that the terminal's next record will have."""
+        return self._totals(terminal)[0] + 1
+
+    def store_event(self, key: RequestKey, record: TransactionRecord, trace: bytes) -> None:
+        """Keep the finished record of an event in which no purse moved, with the serial it names.
+
+        Raises `JournalError` when the terminal has given that serial to another record since.
+        """
+        assert not record.kind.moves_purse, record.kind
+        with self.transaction("event") as database:
+            serial, count, debit_fen, load_fen = self._totals(record.terminal)
+            if record.terminal_serial != serial + 1:
+                raise JournalError(f"{record.id}: the terminal has gone on to serial {serial}")
+            data = encode_record(record)
+            tap = database.execute(
+                "INSERT INTO taps (request_id, card_number, terminal, state, outcome, draft, "
+                "trace_before, application) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(key.request_id, record.card_number, record.terminal, TapState.RECORDED),
+                    *(TapOutcome.APPROVED, data, trace, record.application),
+                ),
+            ).lastrowid
+            assert tap is not None
+            totals = (count + 1, debit_fen, load_fen)
+            position = self._add_record(tap, record, totals)
+            database.execute("UPDATE taps SET position = ? WHERE id = ?", (position, tap))
+            self._add_request(key, tap)
 
     def store_void(self, tap: int, trace: bytes) -> None:
         """End an open tap that never reached the card's purse; its request is free again."""
@@ -275,6 +303,15 @@ class Journal:
         )
         return b"".join(rows[0]) if rows else b""
 
+    def _add_record(
+        self, tap: int, record: TransactionRecord, totals: tuple[int, int, int]
+    ) -> int | None:
+        return self._database.execute(
+            "INSERT INTO records (tap, terminal, serial, record, lifetime_records, "
+            "lifetime_debit_fen, lifetime_load_fen) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (tap, record.terminal, record.terminal_serial, encode_record(record), *totals),
+        ).lastrowid
+
     def _add_request(self, key: RequestKey, tap: int) -> None:
         self._database.execute(
             "INSERT INTO requests (request_id, content_hash, tap) VALUES (?, ?, ?)",
@@ -311,85 +348,3 @@ class Journal:
             return serial, count, debit_fen, load_fen
         floor = self._database.execute("SELECT serial_floor FROM collector").fetchone()[0]
         return floor, 0, 0, 0
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection whose commits are on disk when they return."""
-    try:
-        database = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute("PRAGMA foreign_keys = ON")
-        # SQLite's own checkpoints leave frames in the log that are in the main file already. Cut
-        # such a log, and old pages would come back beside new ones. Ours empty it.
-        database.execute("PRAGMA wal_autocheckpoint = 0")
-    except sqlite3.Error as error:
-        database.close()
-        raise translate(error) from error
-    return database
-
-
-def beside(path: Path, suffix: str) -> Path:
-    """A companion of a file: its write-ahead log, or its unfinished copy."""
-    return path.with_name(path.name + suffix)
-
-
-def create(path: Path, sender: int) -> None:
-    """Make a whole journal beside its place, then move it there: it exists whole or not at all."""
-    fresh = beside(path, ".new")
-    for leftover in (fresh, beside(path, ".new-journal")):
-        leftover.unlink(missing_ok=True)
-    database = sqlite3.connect(fresh, isolation_level=None)
-    try:
-        database.execute("PRAGMA synchronous = FULL")
-        schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-        database.executescript(f"BEGIN; {schema} PRAGMA user_version = {FORMAT_VERSION};")
-        database.execute("INSERT INTO collector VALUES (?, 0)", (sender,))
-        database.execute("COMMIT")
-    except sqlite3.Error as error:
-        raise translate(error) from error
-    finally:
-        database.close()
-    os.replace(fresh, path)  # noqa: PTH105 - beside os.fsync
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename inside a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _check(database: sqlite3.Connection, path: Path, sender: int) -> int:
-    """That the file is whole and this collector's; its format."""
-    try:
-        version = database.execute("PRAGMA user_version").fetchone()[0]
-        damage = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-        owner = database.execute("SELECT sender FROM collector").fetchall()
-        # SQLite reads a last page that is cut as if it ended in zeros. Once the log is folded in,
-        # the file must be as long as its pages.
-        busy = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        pages = database.execute("PRAGMA page_count").fetchone()[0]
-        page_bytes = database.execute("PRAGMA page_size").fetchone()[0]
-    except sqlite3.Error as error:
-        raise translate(error) from error
-    if not busy and path.stat().st_size != pages * page_bytes:
-        raise JournalDamagedError(f"{path} is not as long as its {pages} pages")
-    if damage != "ok" or len(owner) != 1:
-        raise JournalDamagedError(f"{path}: {damage}")
-    if owner[0][0] != sender:
-        raise JournalError(f"{path} belongs to sender {owner[0][0]}, not to {sender}")
-    return int(version)
-
-
-def translate(error: sqlite3.Error) -> JournalError:
-    """An error of SQLite in the journal's own terms."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return JournalFullError("the disk of the journal is full")
-    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return JournalDamagedError(str(error))
-    return JournalError(str(error))

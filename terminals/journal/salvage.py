@@ -26,7 +26,7 @@ from pathlib import Path
 from cardcore.errors import RecordFormatError
 from cardcore.records.record import TransactionRecord, decode_record
 from terminals.errors import JournalError
-from terminals.journal.journal import beside, connect, create, translate
+from terminals.journal.disk import beside, connect, create, translate
 from terminals.journal.migration import renew_draft
 from terminals.taps import TapOutcome, TapState
 

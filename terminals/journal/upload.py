@@ -20,7 +20,6 @@ and none on the day that brings the older one, whose register has not gone back.
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -34,7 +33,8 @@ from cardcore.keys import Algorithm
 from cardcore.records.batch import RECORDS_MAX, BatchHeader, DeviceRegister, encode_batch
 from cardcore.records.record import BYTES_OF_VERSION, FIELD
 from terminals.errors import JournalDamagedError
-from terminals.journal.journal import Journal, sync_folder
+from terminals.journal.disk import write_whole
+from terminals.journal.journal import Journal
 
 Sign = Callable[[bytes], bytes]
 
@@ -247,16 +247,7 @@ def write_batch(
 ) -> Path:
     """Put a planned file into the outbox, whole or not at all; safe to repeat."""
     path = outbox / batch_name(journal.sender(), sequence)
-    fresh = path.with_suffix(".part")
-    data = build_batch(journal, sequence, sign, algorithm)
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    journal.on_step("outbox written")
-    fresh.replace(path)
-    sync_folder(outbox)
-    journal.on_step("outbox durable")
+    write_whole(path, build_batch(journal, sequence, sign, algorithm), journal.on_step)
     return path
 
 

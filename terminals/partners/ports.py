@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from cardcore.keys import KeyService
+from cardcore.records.load_log import AllowedLoad
+from cardcore.records.payloads import LoadPayload
 from cardcore.text import Text
 from terminals.taps import TapOutcome
 
@@ -17,11 +19,12 @@ from terminals.taps import TapOutcome
 @dataclass(frozen=True, slots=True)
 class LoadQuestion:
     """What a load host is asked; the answer is a `HostAnswer`. `application` is the code of the
-    purse, which has keys of its own.
+    purse, which has keys of its own; `funding` is whose money it is.
     """
 
     application: int
     card_number: str
+    funding: LoadPayload
     factor: bytes
     key_version: int
     random: bytes
@@ -41,6 +44,16 @@ class HostAnswer:
     refusal: TapOutcome | None = None
 
 
+class LoadLog(Protocol):
+    """Where the load host keeps what it allowed; `journal.load_log.LoadLog` is one."""
+
+    def append(self, load: AllowedLoad) -> AllowedLoad:
+        """Keep it, durable when this returns, with the number it got. `JournalFullError` when
+        there is no room.
+        """
+        ...
+
+
 @runtime_checkable
 class Authoriser(Protocol):
     """The load host as a kiosk sees it; `load_host.LoadHost` is one."""
@@ -52,10 +65,13 @@ class Authoriser(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PartnerSetting:
-    """What a partner is started with: the key service, and the city whose keys it asks for."""
+    """What a partner is started with: the key service, the city whose keys it asks for, and the
+    log of what a load host allows.
+    """
 
     keys: KeyService
     city: str
+    load_log: LoadLog
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ _PROPRIETARY_CLASS = 0x80
 _HEADER_BYTES = 4
 
 NAMES = {
+    0x1A: "DELIVERY KEY 密钥分散",
     0x16: "CARD BLOCK 卡片锁定",
     0x18: "APPLICATION UNBLOCK 应用解锁",
     0x1E: "APPLICATION BLOCK 应用锁定",
@@ -42,6 +43,8 @@ NAMES = {
     0x5E: "CHANGE/RELOAD PIN 修改或重装 PIN",
     0x70: "INIT SAM FOR PURCHASE",
     0x72: "CREDIT SAM FOR PURCHASE",
+    0x7C: "RECORD MAC 记录签名",
+    0x7E: "TAKE SEQUENCE 取交易序号",
     0x82: "EXTERNAL AUTHENTICATE 外部认证",
     0x84: "GET CHALLENGE 取随机数",
     0x88: "INTERNAL AUTHENTICATE 内部认证",
@@ -58,6 +61,7 @@ NAMES = {
     0xE4: "DELETE 删除应用",
     0xE6: "INSTALL 安装应用",
     0xE8: "LOAD 装载应用",
+    0xFA: "CIPHER DATA 通用加密计算",
 }
 
 #: What class and P1 make of an instruction: (class, instruction, P1 or None for any).

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.records.record import TransactionRecord
+from terminals.device import Device
 from terminals.partners.ports import HostAnswer, LoadQuestion
-from terminals.tap.decisions import AskedPurse, Device
+from terminals.tap.decisions import AskedPurse
 from terminals.tap.role import DeviceRole
 from terminals.taps import Intent, TapOutcome, TapRequest, TapResult, TapState
 

@@ -4,32 +4,30 @@ written on the card and what stands in the record.
 Pure functions over values. Leaves the order of steps to `flow` and the fare to the scheme.
 """
 
-from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import Enum, auto
 
 from cardcore.apdu import StatusWord
 from cardcore.applets.catalogue import application_named
 from cardcore.crypto import suite_algorithm
+from cardcore.errors import DecodeError
 from cardcore.layouts.transit import (
     LogRecord,
     TransitRecord,
     TransitStatus,
     TripRecord,
 )
-from cardcore.records.record import (
-    COUNTER_NOT_READ,
-    RecordFlag,
-    RecordKind,
-    TransactionRecord,
-    TransactionType,
-)
+from cardcore.limits import COUNTER_MAX
+from cardcore.records.kinds import Funding, RecordFlag, RecordKind, TransactionType
+from cardcore.records.payloads import NO_TERMINAL, LoadPayload, decode_payload
+from cardcore.records.record import COUNTER_NOT_READ, TransactionRecord
+from terminals.device import Device
 from terminals.tap.commands import Initialised
 from terminals.tap.face import CardFace
 from terminals.tap.role import DeviceRole
-from terminals.taps import Hotlist, TapOutcome, TapRequest
+from terminals.taps import TapOutcome, TapRequest
 
 #: How long after a tear a tap of the same card at the same device, for the same amount, is taken
 #: as the second try of the same wish. A passenger told to tap again does so within seconds; a ride
@@ -37,7 +35,6 @@ from terminals.taps import Hotlist, TapOutcome, TapRequest
 SECOND_TRY_SECONDS_MAX = 120
 #: Types that count with the online counter (圈存, 圈提, 修改透支限额); all others are offline.
 ONLINE_TYPES = frozenset({0x01, 0x02, 0x03, 0x07})
-NO_TERMINAL = "0" * 12
 
 _SELECT_REFUSALS: dict[int, TapOutcome] = {
     StatusWord.FUNCTION_NOT_SUPPORTED: TapOutcome.CARD_BLOCKED,
@@ -69,25 +66,6 @@ PSAM_KNOWS_NO_KEY: AbstractSet[int] = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
-    """A terminal as it stands: who it is, whose it is, and the lists it holds.
-
-    `terminal` is 12 hexadecimal digits, `psam` 20 decimal ones (zeros where there is no PSAM).
-    `purses` are those a role takes in this city, where the city says otherwise than the role.
-    """
-
-    terminal: str
-    psam: str
-    key_index: int
-    operator: int
-    issuer: bytes  # the home city's issuer id, 8 bytes
-    city_code: str
-    tariff_version: int
-    hotlist: Hotlist
-    purses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class AskedPurse:
     """A purse a card is asked for: its application, and one of its names on cards."""
 
@@ -108,6 +86,27 @@ def asked_purses(role: DeviceRole, device: Device, request: TapRequest) -> tuple
         for application in map(application_named, names)
         for aid in application.aids
     )
+
+
+def check_payload(role: DeviceRole, request: TapRequest) -> None:
+    """That the payload is one of the role's kind. `ValueError` that says what is wrong with it."""
+    try:
+        payload = decode_payload(role.kind, request.payload)
+    except DecodeError as error:
+        raise ValueError(f"request {request.request_id}: {error}") from error
+    if isinstance(payload, LoadPayload):
+        names_debit = payload.debit_terminal != NO_TERMINAL and payload.debit_serial > 0
+        if names_debit is not (payload.funding is Funding.REFUND):
+            raise ValueError(
+                f"request {request.request_id}: a refund names the debit it gives back, "
+                "terminal and serial, and no other load does"
+            )
+
+
+def funding_of(request: TapRequest) -> LoadPayload:
+    """Whose money a load is; cash where the request does not say."""
+    payload = decode_payload(RecordKind.LOAD, request.payload)
+    return payload if isinstance(payload, LoadPayload) else LoadPayload(Funding.CASH)
 
 
 def refuse_selection(sw: int) -> TapOutcome:
@@ -149,24 +148,35 @@ def broken_sequence(kind: RecordKind, transit: TransitRecord) -> TapOutcome | No
     return None
 
 
+def is_later(counter: int, than: int) -> bool:
+    """Whether one counter of a purse comes after another, which is not far from it. On cards that
+    go on after 65535 the next one is 1.
+
+    >>> is_later(8, 7), is_later(7, 8), is_later(1, 65_535), is_later(65_535, 1)
+    (True, False, True, False)
+    """
+    return 0 < (counter - than) % COUNTER_MAX <= COUNTER_MAX // 2
+
+
 class Verdict(Enum):
     """What a log record says of a torn tap."""
 
-    MOVED = auto()
-    NOT_MOVED = auto()
-    OLDER = auto()
+    MOVED = auto()  # 已扣款
+    NOT_MOVED = auto()  # 未扣款
+    OLDER = auto()  # 需查更早的明细
 
 
 def judge_torn_tap(draft: TransactionRecord, log: LogRecord | None) -> Verdict:
     """Whether the purse moved for a torn tap, by one record of the card's log, newest first.
 
     Loads and debits share the log with a counter each. The card writes log and balance in one
-    step, so the newest record of the tap's own counter decides: a lower counter means that ours
+    step, so the newest record of the tap's own counter decides: an earlier one means that ours
     was never used, the same counter tells by whom it was used. None stands for "no more records".
     """
     if log is None or log.transaction_type == TransactionType.NONE:
         return Verdict.NOT_MOVED
-    if (log.transaction_type in ONLINE_TYPES) is not draft.is_load or log.counter > draft.counter:
+    own_counter = (log.transaction_type in ONLINE_TYPES) is draft.is_load
+    if not own_counter or is_later(log.counter, draft.counter):
         return Verdict.OLDER
     ours = (log.counter, log.terminal, log.time, log.amount_fen)
     is_ours = ours == (draft.counter, draft.terminal, draft.time, draft.amount_fen)

@@ -48,51 +48,51 @@ from itertools import pairwise
 class State(Enum):
     """What a session is waiting for."""
 
-    SELECTING = auto()
-    FINDING = auto()
-    READING_LOG = auto()
-    PROVING = auto()
-    CHECKING_PROOF = auto()
-    STORING_RECOVERY = auto()
-    VOIDING = auto()
-    LAPSING = auto()
-    FORGING = auto()
-    READING_PROPERTIES = auto()
-    READING_TRANSIT = auto()
-    INITIALISING = auto()
-    AUTHORISING = auto()
-    WRITING_TRANSIT = auto()
-    WRITING_TRIP = auto()
-    STORING_INTENT = auto()
-    COMMITTING = auto()
-    VERIFYING = auto()
-    STORING_RECORD = auto()
-    DONE = auto()
+    SELECTING = auto()  # 选择应用
+    FINDING = auto()  # 查未了交易
+    READING_LOG = auto()  # 读交易明细
+    PROVING = auto()  # 取交易认证
+    CHECKING_PROOF = auto()  # 核验认证
+    STORING_RECOVERY = auto()  # 存补全记录
+    VOIDING = auto()  # 作废
+    LAPSING = auto()  # 失效
+    FORGING = auto()  # 记伪卡
+    READING_PROPERTIES = auto()  # 读管理信息
+    READING_TRANSIT = auto()  # 读复合交易记录
+    INITIALISING = auto()  # 交易初始化
+    AUTHORISING = auto()  # PSAM 或主机认证
+    WRITING_TRANSIT = auto()  # 写复合交易记录
+    WRITING_TRIP = auto()  # 写乘车记录
+    STORING_INTENT = auto()  # 存意图
+    COMMITTING = auto()  # 扣款或圈存
+    VERIFYING = auto()  # 验 MAC2
+    STORING_RECORD = auto()  # 存记录
+    DONE = auto()  # 结束
 
 
 class Signal(Enum):
     """What the result of a step means for the order of steps."""
 
-    GOOD = auto()  # as hoped
-    ABSENT = auto()  # the card has no such application; another one may be asked for
-    REFUSED = auto()  # the tap ends with a refusal; nothing has to be put right
-    MOVED = auto()  # the log shows that the torn tap was done
-    NOT_MOVED = auto()  # the log shows that it was not
-    OLDER = auto()  # an older log record has to be looked at
-    UNKNOWN = auto()  # the log does not reach back that far
-    CHECKABLE = auto()  # proven, and the PSAM still holds the other half
-    UNDONE = auto()  # the card refused the command that moves money
-    FORGED = auto()  # the card's MAC does not hold
-    ANSWERED = auto()  # this request has its answer
+    GOOD = auto()  # 正常: as hoped
+    ABSENT = auto()  # 无此应用: the card has no such application; another one may be asked for
+    REFUSED = auto()  # 拒绝: the tap ends with a refusal; nothing has to be put right
+    MOVED = auto()  # 已扣款: the log shows that the torn tap was done
+    NOT_MOVED = auto()  # 未扣款: the log shows that it was not
+    OLDER = auto()  # 需查更早的明细: an older log record has to be looked at
+    UNKNOWN = auto()  # 明细已被覆盖: the log does not reach back that far
+    CHECKABLE = auto()  # 可由 PSAM 核验: proven, and the PSAM still holds the other half
+    UNDONE = auto()  # 卡片拒绝扣款: the card refused the command that moves money
+    FORGED = auto()  # 伪卡: the card's MAC does not hold
+    ANSWERED = auto()  # 请求已有答复: this request has its answer
 
 
 class Flow(Enum):
     """A kind of transaction."""
 
-    PURCHASE = auto()
-    RIDE = auto()
-    GATE = auto()
-    LOAD = auto()
+    PURCHASE = auto()  # 普通消费
+    RIDE = auto()  # 乘车
+    GATE = auto()  # 过闸
+    LOAD = auto()  # 圈存
 
 
 _S, _G = State, Signal

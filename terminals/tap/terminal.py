@@ -9,6 +9,8 @@ from datetime import datetime
 
 from cardcore.digits import decode_bcd
 from cardcore.schemes import Scheme
+from terminals.device import Device, PbocKey
+from terminals.dialogue.shell import RecordSigner
 from terminals.errors import CardRemovedError, JournalFullError, PsamFaultError
 from terminals.journal.journal import Journal, RequestKey
 from terminals.link.connection import CardConnection, Peer, RecordingConnection, Trace, exchange
@@ -27,14 +29,11 @@ from terminals.tap.actions import (
     ToCard,
     ToPsam,
 )
-from terminals.tap.decisions import Device, asked_purses
+from terminals.tap.decisions import asked_purses, check_payload
 from terminals.tap.flow import State
 from terminals.tap.role import DeviceRole
 from terminals.tap.session import Session
 from terminals.taps import Hotlist, TapOutcome, TapRequest, TapResult
-
-#: What stands in the place of a PSAM number where a load host does the PSAM's part.
-NO_PSAM = "0" * 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,13 @@ def read_psam(psam: CardConnection) -> Identity:
     return Identity(terminal.hex(), decode_bcd(serial[:10]), application[0])
 
 
-def make_device(identity: Identity, scheme: Scheme, operator: int, hotlist: Hotlist) -> Device:
+def make_device(
+    identity: Identity,
+    scheme: Scheme,
+    operator: int,
+    hotlist: Hotlist,
+    pboc: PbocKey | None = None,
+) -> Device:
     """A terminal of an operator in a city."""
     return Device(
         terminal=identity.terminal,
@@ -75,6 +80,7 @@ def make_device(identity: Identity, scheme: Scheme, operator: int, hotlist: Hotl
         tariff_version=scheme.tariff_version,
         hotlist=hotlist,
         purses=scheme.purses,
+        pboc=pboc,
     )
 
 
@@ -104,13 +110,17 @@ class Terminal:
         self._journal = journal
         self._partner = partner
         self._psam_sequence: int | None = None
+        self._signer = (
+            RecordSigner(device, journal, partner) if isinstance(partner, CardConnection) else None
+        )
 
     def tap(self, card: CardConnection, request: TapRequest, now: datetime) -> TapResult:
         """Do one tap with the card in the field at `now`, the city's wall clock.
 
         A request that already has its answer gets it again without a word to the card. Faults of
         PSAM and journal are raised; what was open then is settled on the card's next visit.
-        `ValueError` for a request that names a purse the role does not take.
+        `ValueError` for a request that names a purse the role does not take, or has a payload that
+        its records do not carry.
         """
         key = RequestKey(
             request.request_id, request.content_hash(self._role.device_name, self.device.terminal)
@@ -120,6 +130,7 @@ class Terminal:
             return TapResult(TapOutcome.REQUEST_DIFFERS)
         if known is not None and known.outcome is not None:
             return TapResult(known.outcome, known.record)
+        check_payload(self._role, request)
         context = TapContext(
             role=self._role,
             purses=asked_purses(self._role, self.device, request),
@@ -132,6 +143,15 @@ class Terminal:
         trace = Trace()
         visit = _Visit(RecordingConnection(card, Peer.CARD, trace), trace, key)
         return self._run(Session(context), visit)
+
+    def sign_records(self) -> int:
+        """Let the PSAM sign the finished records it has not signed yet; how many it signed.
+
+        For the time after a tap's answer was shown, and before files are planned. A record whose
+        PSAM is gone, or signs none, goes up without a MAC; loads need none. From then on the answer
+        to a repeated request carries the MAC too.
+        """
+        return 0 if self._signer is None else self._signer.sign()
 
     def _run(self, session: Session, visit: _Visit) -> TapResult:
         try:

@@ -61,6 +61,8 @@ FORBIDDEN = (
     ("terminals/link/vpcd.py", "smartcard", "pyscard lives in one file"),
     ("hsm_sim/keys/vault.py", "pkcs11", "python-pkcs11 lives in one folder"),
     ("settlement/facts/columns.py", "sqlalchemy", "SQLAlchemy lives in the store"),
+    ("api/cli/files.py", "settlement.store.files", "The api reads through reports"),
+    ("settlement/reports/days.py", "settlement.service.close", "Reports only read"),
     ("settlement/engine/local.py", "ray", "Drivers of clusters have files of their own"),
 )
 

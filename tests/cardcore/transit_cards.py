@@ -8,15 +8,10 @@ from cardcore.applets.transit import TransitProfile, personalise
 from cardcore.chip.card import Card
 from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.layouts.transit import CardProperties, PublicInformation, TransitRecord, TripRecord
-from cardcore.records.record import (
-    Concession,
-    RecordFlag,
-    RecordKind,
-    Sector,
-    TransactionRecord,
-    TransactionType,
-)
+from cardcore.records.kinds import RecordKind
+from cardcore.records.record import TransactionRecord
 from tests.cardcore.chip.reference_terminal import ReferenceTerminal
+from tests.support.records import a_bus_ride
 
 PURCHASE_KEY = bytes.fromhex("11223344556677888877665544332211")
 LOAD_KEY = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
@@ -87,44 +82,31 @@ def a_terminal(card: Card) -> ReferenceTerminal:
 
 
 def a_record(**changes: object) -> TransactionRecord:
-    record = TransactionRecord(
-        kind=RecordKind.EXIT,
-        sector=Sector.TRANSIT,
-        flags=RecordFlag(0),
-        issuer=bytes.fromhex("05845840FFFFFFFF"),
-        card_number="03105840000000000017",
-        card_kind=1,
-        concession=Concession.ADULT,
-        balance_before_fen=10_000,
-        balance_after_fen=9_620,
-        online_counter=0xFFFF,
-        amount_fen=380,
-        transaction_type=TransactionType.COMPOSITE,
-        terminal="231017343000",
-        psam_sequence=7,
-        time=datetime.fromisoformat("2018-09-01T09:42:31"),
-        offline_counter=3,
-        tariff_fen=400,
-        psam="00000000000000000042",
-        terminal_serial=12,
-        operator=201,
-        line=1,
-        station=7,
-        vehicle=0,
-        business_day=date(2018, 9, 1),
-        entry_terminal="231017343001",
-        entry_time=datetime.fromisoformat("2018-09-01T09:12:01"),
-        entry_station=3,
-        previous_type=9,
-        previous_counter=2,
-        previous_amount_fen=0,
-        previous_terminal="231017343001",
-        previous_time=datetime.fromisoformat("2018-09-01T09:12:01"),
-        tariff_version=1,
-        hotlist_version=9,
-        algorithm=1,
-        key_version=1,
-        key_index=1,
-        tac=bytes.fromhex("B3A0D49C"),
-    )
-    return replace(record, **changes)  # type: ignore[arg-type]
+    """A metro exit: it knows where and when its passenger came in."""
+    values: dict[str, object] = {
+        "kind": RecordKind.EXIT,
+        "card_number": "03105840000000000017",
+        "balance_before_fen": 10_000,
+        "balance_after_fen": 9_620,
+        "amount_fen": 380,
+        "terminal": "231017343000",
+        "psam_sequence": 7,
+        "time": datetime.fromisoformat("2018-09-01T09:42:31"),
+        "offline_counter": 3,
+        "tariff_fen": 400,
+        "psam": "00000000000000000042",
+        "terminal_serial": 12,
+        "operator": 201,
+        "station": 7,
+        "vehicle": 0,
+        "entry_terminal": "231017343001",
+        "entry_time": datetime.fromisoformat("2018-09-01T09:12:01"),
+        "entry_station": 3,
+        "previous_type": 9,
+        "previous_counter": 2,
+        "previous_terminal": "231017343001",
+        "previous_time": datetime.fromisoformat("2018-09-01T09:12:01"),
+        "hotlist_version": 9,
+        "tac": bytes.fromhex("B3A0D49C"),
+    }
+    return a_bus_ride(**(values | changes))

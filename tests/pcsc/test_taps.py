@@ -11,23 +11,21 @@ import pytest
 from cardcore.chip.card import Card
 from cardcore.errors import PowerLossError
 from cardcore.keys import ProofReason
-from cardcore.records.record import RecordFlag
+from cardcore.records.kinds import RecordFlag
 from terminals.journal.journal import Journal
 from terminals.link.connection import Peer, decode_trace
 from terminals.link.pcsc import open_card
-from terminals.partners.load_host import LoadHost
 from terminals.roles.load_kiosk import KIOSK
 from terminals.tap.terminal import Terminal
 from terminals.taps import TapOutcome, TapRequest, TapResult
 from tests.pcsc.slots import PSAM_ATR, READERS, Slots, needs_pcscd
 from tests.terminals.equipment import (
     FARES,
-    KEYS,
-    LABEL,
     NOON,
     ROLES,
     a_card,
     a_device,
+    a_load_host,
     a_psam,
     a_request,
     an_open_journal,
@@ -68,7 +66,7 @@ class Street:
     minutes: int = 0
 
     def load(self, amount_fen: int = 10_000) -> TapResult:
-        kiosk = Terminal(KIOSK, a_device("kiosk"), self.journal, LoadHost(KEYS, LABEL))
+        kiosk = Terminal(KIOSK, a_device("kiosk"), self.journal, a_load_host())
         fare = replace(FARES["kiosk"], tariff_fen=amount_fen, charged_fen=amount_fen)
         return self._visit(kiosk, a_request(f"load {amount_fen}", "kiosk", fare))
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from cardcore.concession import Concession
 from cardcore.crypto import SUITES
 from cardcore.key_labels import sender_label
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyService, KeyUsage
 from cardcore.records import batch
 from cardcore.records import record as records
+from cardcore.records.kinds import RecordKind
 from cardcore.records.tac import tac_message
 from cardcore.schemes import FareClass
 from cardcore.schemes.catalogue import SCHEMES
@@ -21,9 +23,11 @@ from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
 from settlement.city import City, create_city
 from settlement.facts.proof import tac_keys
-from settlement.people.actions import Actor
-from settlement.registry import NameRow, Registry, SenderRow, TerminalRow
+from settlement.people.actions import Action, Actor
+from settlement.registry.book import AnyDated, since_ever
+from settlement.registry.rows import NameRow, SenderRow, TerminalRow
 from settlement.store.registry import register
+from tests.support.records import a_bus_ride, a_load
 
 SCHEME = SCHEMES["shenzhen"]
 
@@ -32,50 +36,11 @@ NOW = datetime(2018, 9, 2, 1, 30, tzinfo=UTC)
 MORNING = datetime(2018, 9, 1, 6)  # noqa: DTZ001 - wall clock of the city
 #: Who closes days and registers rows in tests.
 CLERK = Actor("李雷")
+ACTION = Action(CLERK, NOW, "for a test")
 BUS, METRO, AGENT = 101, 201, 900
 SENDER, OTHER_SENDER, STRANGER = 7, 8, 9
 BUS_TERMINAL, METRO_TERMINAL, KIOSK = "0000000000b1", "0000000000a1", "0000000000c1"
 _SUITE = SUITES[Algorithm.PBOC_3DES]
-_DEBIT = records.TransactionRecord(
-    kind=records.RecordKind.PURCHASE,
-    sector=records.Sector.TRANSIT,
-    flags=records.RecordFlag(0),
-    issuer=SCHEME.issuer,
-    card_number="0" * 20,
-    card_kind=1,
-    concession=records.Concession.ADULT,
-    balance_before_fen=0,
-    balance_after_fen=0,
-    online_counter=records.COUNTER_NOT_READ,
-    amount_fen=0,
-    transaction_type=records.TransactionType.COMPOSITE,
-    terminal=BUS_TERMINAL,
-    psam_sequence=0,
-    time=MORNING,
-    offline_counter=0,
-    tariff_fen=200,
-    psam="0" * 20,
-    terminal_serial=0,
-    operator=BUS,
-    line=0,
-    station=0,
-    vehicle=0,
-    business_day=DAY,
-    entry_terminal="0" * 12,
-    entry_time=None,
-    entry_station=0,
-    previous_type=0,
-    previous_counter=0,
-    previous_amount_fen=0,
-    previous_terminal="0" * 12,
-    previous_time=None,
-    tariff_version=1,
-    hotlist_version=0,
-    algorithm=Algorithm.PBOC_3DES,
-    key_version=1,
-    key_index=1,
-    tac=bytes(4),
-)
 
 
 def signing_ref(sender: int) -> KeyRef:
@@ -112,26 +77,25 @@ def key_service(*versions: int, misheld: Sequence[int] = ()) -> InProcessKeyServ
 
 def make_office(folder: Path, bucket_count: int = 2) -> City:
     """A city with two senders, a bus, a gate, a kiosk and a TAC key."""
-    city = create_city(folder, SCHEME.name, bucket_count)
-    register(city.database, public_registry())
+    city = create_city(folder, SCHEME.name, ACTION, bucket_count)
+    register(city.database, public_registry(), ACTION)
     return city
 
 
-def public_registry() -> Registry:
+def public_registry() -> tuple[AnyDated, ...]:
     """What the test city registers beside the scheme's participants."""
     keys = key_service()
-    return Registry(
-        senders=tuple(
-            SenderRow(sender, 1, participant, keys.public_key(signing_ref(sender)).hex())
-            for sender, participant in ((SENDER, BUS), (OTHER_SENDER, METRO))
-        ),
-        terminals=(
-            TerminalRow(BUS_TERMINAL, BUS, "bus"),
-            TerminalRow(METRO_TERMINAL, METRO, "metro_gate"),
-            TerminalRow(KIOSK, AGENT, "load_kiosk"),
-        ),
-        names=(NameRow("line", 1, "一号线"),),
-        tac_keys=tac_keys(keys, SCHEME.name),
+    senders = (
+        SenderRow(sender, 1, participant, keys.public_key(signing_ref(sender)).hex())
+        for sender, participant in ((SENDER, BUS), (OTHER_SENDER, METRO))
+    )
+    return since_ever(
+        *senders,
+        TerminalRow(BUS_TERMINAL, BUS, "bus"),
+        TerminalRow(METRO_TERMINAL, METRO, "metro_gate"),
+        TerminalRow(KIOSK, AGENT, "load_kiosk"),
+        NameRow("line", 1, "一号线"),
+        *tac_keys(keys, SCHEME.name),
     )
 
 
@@ -187,6 +151,7 @@ class Street:
             created_at=self.now,
             record_count=len(taps),
             register_count=len(registers),
+            version=taps[0][0] if taps else records.VERSION,
         )
         keys: KeyService = key_service()
         return batch.encode_batch(
@@ -210,24 +175,20 @@ class StreetCard:
         before = self.balance_fen
         self.balance_fen += amount_fen
         record = self._record(
-            kind=records.RecordKind.LOAD,
-            sector=records.Sector.CARD_SERVICE,
-            balance_before_fen=before,
-            online_counter=self.online_counter,
-            offline_counter=records.COUNTER_NOT_READ,
-            amount_fen=amount_fen,
-            tariff_fen=amount_fen,
-            transaction_type=records.TransactionType.LOAD,
-            terminal=KIOSK,
-            operator=AGENT,
+            a_load(
+                balance_before_fen=before,
+                online_counter=self.online_counter,
+                amount_fen=amount_fen,
+                tariff_fen=amount_fen,
+            )
         )
         self.online_counter += 1
         return record
 
     def bus(self, tariff_fen: int = 200, **changes: object) -> bytes:
         """A bus ride at the adult fare."""
-        adult = FareClass(records.Concession.ADULT, transfer=False)
-        fare_fen = SCHEME.fare_fen(records.RecordKind.PURCHASE, tariff_fen, adult)
+        adult = FareClass(Concession.ADULT, transfer=False)
+        fare_fen = SCHEME.fare_fen(RecordKind.PURCHASE, tariff_fen, adult)
         before = self.balance_fen
         self.balance_fen -= fare_fen
         values: dict[str, object] = {
@@ -236,19 +197,21 @@ class StreetCard:
             "amount_fen": fare_fen,
             "tariff_fen": tariff_fen,
         }
-        record = self._record(**(values | changes))
+        record = self._record(a_bus_ride(**(values | changes)))
         self.offline_counter += 1
         return record
 
-    def _record(self, **values: object) -> bytes:
-        record = replace(
-            _DEBIT,
-            card_number=self.number,
-            key_version=self.key_version,
-            time=self.street.tick(),
-            business_day=self.street.now.date(),
-            balance_after_fen=self.balance_fen,
-            **values,  # type: ignore[arg-type]
+    def _record(self, begun: records.TransactionRecord) -> bytes:
+        serial = self.street.next_serial(begun.terminal)
+        return prove(
+            replace(
+                begun,
+                card_number=self.number,
+                key_version=self.key_version,
+                time=self.street.tick(),
+                business_day=self.street.now.date(),
+                balance_after_fen=self.balance_fen,
+                terminal_serial=serial,
+                psam_sequence=serial,
+            )
         )
-        serial = self.street.next_serial(record.terminal)
-        return prove(replace(record, terminal_serial=serial, psam_sequence=serial))

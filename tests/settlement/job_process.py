@@ -70,7 +70,7 @@ def _answer(city: City, options: argparse.Namespace, on_step: OnStep) -> str:
         data = options.file.read_bytes()
         return receive_file(city, data, keys, NOW, on_step).answer.name
     if options.job == "clear":
-        cleared = run_clearing(city, options.day, keys, LocalEngine(1), on_step)
+        cleared = run_clearing(city, options.day, keys, LocalEngine(1), NOW, CLERK, on_step)
         assert isinstance(cleared, RunResult)
         return cleared.run.output_hash
     closed = close_day(city, options.day, keys, LocalEngine(1), NOW, CLERK, on_step)

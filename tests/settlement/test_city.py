@@ -19,6 +19,7 @@ from settlement.service.receive import receive_file
 from settlement.store.registry import load_registry, register
 from settlement.verification.verify import verify
 from tests.settlement.device_files import (
+    ACTION,
     CLERK,
     DAY,
     NOW,
@@ -37,7 +38,7 @@ OWN = SHENZHEN.replace('name = "shenzhen"', 'name = "pengcheng"').replace(
 
 
 def test_a_city_reads_its_own_scheme_from_its_folder(tmp_path: Path) -> None:
-    with create_own_city(tmp_path, OWN.encode(), "own.toml", 1) as made:
+    with create_own_city(tmp_path, OWN.encode(), "own.toml", ACTION, 1) as made:
         assert len(load_registry(made.database).participants) == 15
     assert (tmp_path / "scheme.toml").read_text("utf-8") == OWN
     with open_city(tmp_path) as city:
@@ -46,7 +47,7 @@ def test_a_city_reads_its_own_scheme_from_its_folder(tmp_path: Path) -> None:
 
 
 def test_what_the_city_was_made_with_cannot_be_changed_afterwards(tmp_path: Path) -> None:
-    create_own_city(tmp_path, OWN.encode(), "own.toml", 1).close()
+    create_own_city(tmp_path, OWN.encode(), "own.toml", ACTION, 1).close()
     (tmp_path / "scheme.toml").write_text(OWN + "# cheaper\n", encoding="utf-8")
     with pytest.raises(CityError, match="is not the file the city was made with"):
         open_city(tmp_path)
@@ -66,7 +67,7 @@ def test_a_refused_scheme_makes_no_city(
     tmp_path: Path, text: str, error: type[Exception], match: str
 ) -> None:
     with pytest.raises(error, match=match):
-        create_own_city(tmp_path / "city", text.encode(), "own.toml", 1)
+        create_own_city(tmp_path / "city", text.encode(), "own.toml", ACTION, 1)
     assert not (tmp_path / "city").exists()
 
 
@@ -78,8 +79,8 @@ def own_keys() -> InProcessKeyService:
 
 
 def test_worker_processes_judge_by_the_city_s_own_rules(tmp_path: Path) -> None:
-    with create_own_city(tmp_path, OWN.encode(), "own.toml", 2) as city:
-        register(city.database, public_registry())
+    with create_own_city(tmp_path, OWN.encode(), "own.toml", ACTION, 2) as city:
+        register(city.database, public_registry(), ACTION)
         keys, engine = own_keys(), LocalEngine(2)
         street = Street()
         card = street.card(7)

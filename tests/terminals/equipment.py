@@ -1,18 +1,23 @@
 """A small city for the terminal tests: real cards, real PSAMs, one journal, published test keys."""
 
+import os
+import tempfile
 import warnings
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from cardcore.apdu import CommandApdu
 from cardcore.applets.transit import TransitProfile, personalise
 from cardcore.chip.card import Card
 from cardcore.digits import encode_bcd
+from cardcore.issuing.products import key_refs, shipped
 from cardcore.keys import (
     Algorithm,
     InsecureKeyServiceWarning,
     KeyRef,
+    KeyService,
     KeyUsage,
     ProofReason,
     TacColumn,
@@ -31,16 +36,17 @@ from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
 from hsm_sim.psam import Psam, PsamProfile, make_psam
+from terminals.device import NO_PSAM, Device
 from terminals.journal.journal import Journal
+from terminals.journal.load_log import LoadLog
 from terminals.link.connection import CardConnection, InProcessConnection
 from terminals.partners.load_host import LoadHost
 from terminals.roles.bus import BUS
 from terminals.roles.load_kiosk import KIOSK
 from terminals.roles.metro_gate import ENTRY, EXIT
 from terminals.roles.shop import SHOP
-from terminals.tap.decisions import Device
 from terminals.tap.role import DeviceRole
-from terminals.tap.terminal import NO_PSAM, Identity, Terminal, make_device, read_psam
+from terminals.tap.terminal import Identity, Terminal, make_device, read_psam
 from terminals.taps import Fare, Hotlist, Place, TapRequest, TapResult
 
 SCHEME = SCHEMES["shenzhen"]
@@ -48,7 +54,11 @@ SCHEME = SCHEMES["shenzhen"]
 LABEL, SENDER = SCHEME.name, 101
 NOON = datetime.fromisoformat("2018-09-01T12:00:00")
 SIGNING = KeyRef(KeyUsage.FILE_SIGNING, "101", 1)
-REFS = (*issuer_key_refs(LABEL, 1), SIGNING)
+REFS = (
+    *issuer_key_refs(LABEL, 1),
+    *key_refs(shipped("citizen"), LABEL),  # of every application, and of the chip
+    SIGNING,
+)
 ROLES = {"bus": BUS, "entry": ENTRY, "exit": EXIT, "shop": SHOP, "kiosk": KIOSK}
 FARES = {
     "bus": Fare(200, 160),
@@ -86,6 +96,7 @@ def a_card(
     interoperable: bool = True,
     public: dict[str, object] | None = None,
     key_version: int = 1,
+    overdraft_limit_fen: int = 0,
 ) -> Card:
     """An empty card of the home city; `public` replaces fields of EF15."""
     values: dict[str, object] = {
@@ -109,6 +120,7 @@ def a_card(
         information,
         properties=CardProperties(city="5840", interoperable=interoperable),
         rides=(metro, TransitRecord(RECORD_BUS)),
+        overdraft_limit_fen=overdraft_limit_fen,
     )
     keys = {
         usage: KEYS.derive_card_key(KeyRef(usage, LABEL, key_version), information.factor)
@@ -160,6 +172,20 @@ def a_device(role_name: str, psam: CardConnection | None = None, **changes: obje
     return make_device(identity, SCHEME, 100 + number, hotlist)
 
 
+_FOLDER = tempfile.TemporaryDirectory(prefix="onecard-load-log-")
+
+
+@cache
+def _load_log(_: int) -> LoadLog:
+    """One a process: a database that is open must not be taken along into a child."""
+    return LoadLog.open(Path(_FOLDER.name) / "loads.sqlite", issuer=SCHEME.issuer)
+
+
+def a_load_host(keys: KeyService = KEYS, city: str = LABEL, log: LoadLog | None = None) -> LoadHost:
+    """A load host, and the log that all of a test run share unless one is given."""
+    return LoadHost(keys, city, log or _load_log(os.getpid()))
+
+
 def a_terminal(
     role_name: str,
     journal: Journal,
@@ -169,7 +195,7 @@ def a_terminal(
 ) -> Terminal:
     """A terminal with its own PSAM, or the kiosk with its load host."""
     if role_name == "kiosk":
-        return Terminal(KIOSK, a_device("kiosk"), journal, LoadHost(KEYS, LABEL))
+        return Terminal(KIOSK, a_device("kiosk"), journal, a_load_host())
     number = list(ROLES).index(role_name) + 1
     psam = a_psam(f"5840000000{number:02d}", number)
     device = a_device(role_name, psam, hotlist=hotlist or Hotlist(3))

@@ -2,7 +2,7 @@
 
 Decides what an operation is called, what it takes and gives, and how a refusal travels: by the
 name of its class in `cardcore.errors`, with its sentence. Leaves the bytes to `frames` and
-`values`, and doing what is asked to `desk`.
+`values`, and doing what is asked to `dispatcher`.
 
 A request's header has `id`, `operation` and `arguments`, in the order of the operation's
 parameters; an answer's has the same `id` and either `result` or `error` and `message`. Repeating

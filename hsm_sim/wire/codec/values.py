@@ -44,17 +44,37 @@ class Kind(ABC, Generic[T]):
         """The value again. Raises `MessageError` for another form."""
 
 
-class Text(Kind[str]):
+class Plain(Kind[T]):
+    """A form that stands in the header alone."""
+
+    @abstractmethod
+    def to_json(self, value: T) -> object:
+        """What stands in the header."""
+
+    @abstractmethod
+    def from_json(self, value: object) -> T:
+        """The value again. Raises `MessageError` for another form."""
+
+    def write(self, value: T, parts: list[bytes]) -> object:
+        """See `Kind`."""
+        del parts  # none is needed
+        return self.to_json(value)
+
+    def read(self, value: object, parts: Iterator[bytes]) -> T:
+        """See `Kind`."""
+        del parts  # none belongs to it
+        return self.from_json(value)
+
+
+class Text(Plain[str]):
     """A word that can be shown in a log: printable, and not long."""
 
-    def write(self, value: str, parts: list[bytes]) -> object:
-        """See `Kind`."""
-        del parts
+    def to_json(self, value: str) -> object:
+        """See `Plain`."""
         return value
 
-    def read(self, value: object, parts: Iterator[bytes]) -> str:
-        """See `Kind`."""
-        del parts
+    def from_json(self, value: object) -> str:
+        """See `Plain`."""
         if not isinstance(value, str) or len(value) > TEXT_CHARACTERS_MAX:
             raise MessageError(f"not a text of at most {TEXT_CHARACTERS_MAX} characters")
         if not value.isprintable():
@@ -63,19 +83,17 @@ class Text(Kind[str]):
 
 
 @dataclass(frozen=True, slots=True)
-class Number(Kind[int]):
+class Number(Plain[int]):
     """A whole number from 0 to a limit."""
 
     maximum: int
 
-    def write(self, value: int, parts: list[bytes]) -> object:
-        """See `Kind`."""
-        del parts
+    def to_json(self, value: int) -> object:
+        """See `Plain`."""
         return value
 
-    def read(self, value: object, parts: Iterator[bytes]) -> int:
-        """See `Kind`."""
-        del parts
+    def from_json(self, value: object) -> int:
+        """See `Plain`."""
         if type(value) is not int or not 0 <= value <= self.maximum:
             raise MessageError(f"not a whole number from 0 to {self.maximum}")
         return value
@@ -109,17 +127,15 @@ class Octets(Kind[bytes]):
         return part
 
 
-class Nothing(Kind[None]):
+class Nothing(Plain[None]):
     """No result: that there is an answer says it."""
 
-    def write(self, value: None, parts: list[bytes]) -> object:
-        """See `Kind`."""
-        del parts
+    def to_json(self, value: None) -> object:
+        """See `Plain`."""
         return value
 
-    def read(self, value: object, parts: Iterator[bytes]) -> None:
-        """See `Kind`."""
-        del parts
+    def from_json(self, value: object) -> None:
+        """See `Plain`."""
         if value is not None:
             raise MessageError("a value where none belongs")
 
@@ -128,19 +144,17 @@ Member = TypeVar("Member", bound=Enum)
 
 
 @dataclass(frozen=True, slots=True)
-class OneOf(Kind[Member]):
+class OneOf(Plain[Member]):
     """A member of an enumeration, by its value."""
 
     enumeration: type[Member]
 
-    def write(self, value: Member, parts: list[bytes]) -> object:
-        """See `Kind`."""
-        del parts
+    def to_json(self, value: Member) -> object:
+        """See `Plain`."""
         return value.value  # a word or a whole number in every enumeration that travels
 
-    def read(self, value: object, parts: Iterator[bytes]) -> Member:
-        """See `Kind`."""
-        del parts
+    def from_json(self, value: object) -> Member:
+        """See `Plain`."""
         for member in self.enumeration:
             if (type(value), value) == (type(member.value), member.value):
                 return member
@@ -148,31 +162,29 @@ class OneOf(Kind[Member]):
 
 
 @dataclass(frozen=True, slots=True)
-class Perhaps(Kind[T | None]):
+class Perhaps(Plain[T | None]):
     """A value or nothing; only for kinds that stand in the header."""
 
-    kind: Kind[T]
+    kind: Plain[T]
 
-    def write(self, value: T | None, parts: list[bytes]) -> object:
-        """See `Kind`."""
-        return None if value is None else self.kind.write(value, parts)
+    def to_json(self, value: T | None) -> object:
+        """See `Plain`."""
+        return None if value is None else self.kind.to_json(value)
 
-    def read(self, value: object, parts: Iterator[bytes]) -> T | None:
-        """See `Kind`."""
-        return None if value is None else self.kind.read(value, parts)
+    def from_json(self, value: object) -> T | None:
+        """See `Plain`."""
+        return None if value is None else self.kind.from_json(value)
 
 
-class Day(Kind[date]):
+class Day(Plain[date]):
     """A date, as ISO 8601 writes it."""
 
-    def write(self, value: date, parts: list[bytes]) -> object:
-        """See `Kind`."""
-        del parts
+    def to_json(self, value: date) -> object:
+        """See `Plain`."""
         return value.isoformat()
 
-    def read(self, value: object, parts: Iterator[bytes]) -> date:
-        """See `Kind`."""
-        del parts
+    def from_json(self, value: object) -> date:
+        """See `Plain`."""
         try:
             return date.fromisoformat(value if isinstance(value, str) else "")
         except ValueError:
@@ -186,62 +198,59 @@ KEY_VERSION = Number(0xFFFF_FFFF)
 _PERHAPS_DAY = Perhaps(Day())
 
 
-class Name(Kind[KeyRef]):
+class Name(Plain[KeyRef]):
     """The name of a key: a list of usage, label and version."""
 
-    def write(self, value: KeyRef, parts: list[bytes]) -> object:
-        """See `Kind`."""
-        del parts
+    def to_json(self, value: KeyRef) -> object:
+        """See `Plain`."""
         return [value.usage.value, value.label, value.version]
 
-    def read(self, value: object, parts: Iterator[bytes]) -> KeyRef:
-        """See `Kind`."""
+    def from_json(self, value: object) -> KeyRef:
+        """See `Plain`."""
         usage, label, version = _list(value, 3)
-        return KeyRef(
-            USAGE.read(usage, parts), TEXT.read(label, parts), KEY_VERSION.read(version, parts)
-        )
+        return KeyRef(USAGE.from_json(usage), TEXT.from_json(label), KEY_VERSION.from_json(version))
 
 
 REF = Name()
 
 
-class Descriptions(Kind[tuple[KeyDescription, ...]]):
+class Descriptions(Plain[tuple[KeyDescription, ...]]):
     """What may be shown of keys: a list of lists, in the order of the fields."""
 
-    def write(self, value: tuple[KeyDescription, ...], parts: list[bytes]) -> object:
-        """See `Kind`."""
+    def to_json(self, value: tuple[KeyDescription, ...]) -> object:
+        """See `Plain`."""
         return [
             [
-                REF.write(each.ref, parts),
+                REF.to_json(each.ref),
                 each.algorithm.value,
                 each.state.value,
                 each.check_value,
-                _PERHAPS_DAY.write(each.valid_from, parts),
-                _PERHAPS_DAY.write(each.valid_to, parts),
-                Perhaps(REF).write(each.parent, parts),
+                _PERHAPS_DAY.to_json(each.valid_from),
+                _PERHAPS_DAY.to_json(each.valid_to),
+                Perhaps(REF).to_json(each.parent),
                 each.levels,
             ]
             for each in value
         ]
 
-    def read(self, value: object, parts: Iterator[bytes]) -> tuple[KeyDescription, ...]:
-        """See `Kind`."""
+    def from_json(self, value: object) -> tuple[KeyDescription, ...]:
+        """See `Plain`."""
         if not isinstance(value, list):
             raise MessageError("not a list of keys")
-        return tuple(self._key(_list(each, 8), parts) for each in value)
+        return tuple(self._key(_list(each, 8)) for each in value)
 
     @staticmethod
-    def _key(fields: list[object], parts: Iterator[bytes]) -> KeyDescription:
+    def _key(fields: list[object]) -> KeyDescription:
         ref, algorithm, state, check_value, valid_from, valid_to, parent, levels = fields
         return KeyDescription(
-            REF.read(ref, parts),
-            OneOf(Algorithm).read(algorithm, parts),
-            OneOf(KeyState).read(state, parts),
-            TEXT.read(check_value, parts),
-            _PERHAPS_DAY.read(valid_from, parts),
-            _PERHAPS_DAY.read(valid_to, parts),
-            Perhaps(REF).read(parent, parts),
-            Number(LEVELS_MAX).read(levels, parts),
+            REF.from_json(ref),
+            OneOf(Algorithm).from_json(algorithm),
+            OneOf(KeyState).from_json(state),
+            TEXT.from_json(check_value),
+            _PERHAPS_DAY.from_json(valid_from),
+            _PERHAPS_DAY.from_json(valid_to),
+            Perhaps(REF).from_json(parent),
+            Number(LEVELS_MAX).from_json(levels),
         )
 
 
@@ -298,47 +307,44 @@ def _refused_rows() -> Iterator[None]:
         raise MessageError(f"the parts are not a column of one length; {error}") from None
 
 
-class Profile(Kind[PsamProfile]):
+class Profile(Plain[PsamProfile]):
     """What is written into a PSAM for its life: an object, bytes in hexadecimal digits."""
 
-    def write(self, value: PsamProfile, parts: list[bytes]) -> object:
-        """See `Kind`."""
-        del parts
+    def to_json(self, value: PsamProfile) -> object:
+        """See `Plain`."""
         return {name: _plain(getattr(value, name)) for name in PROFILE_TYPES}
 
-    def read(self, value: object, parts: Iterator[bytes]) -> PsamProfile:
-        """See `Kind`."""
+    def from_json(self, value: object) -> PsamProfile:
+        """See `Plain`."""
         if not isinstance(value, dict) or value.keys() != PROFILE_TYPES.keys():
             raise MessageError("not the profile of a PSAM")
         try:
-            fields = {
-                name: _PLAIN[PROFILE_TYPES[name]](each, parts) for name, each in value.items()
-            }
+            fields = {name: _PLAIN[PROFILE_TYPES[name]](each) for name, each in value.items()}
             return PsamProfile(**fields)
         except ValueError as error:
             raise MessageError(str(error)) from None
 
 
-class Slots(Kind[tuple[KeySlot, ...]]):
+class Slots(Plain[tuple[KeySlot, ...]]):
     """Further keys of a PSAM: a list of lists, type, number and name."""
 
-    def write(self, value: tuple[KeySlot, ...], parts: list[bytes]) -> object:
-        """See `Kind`."""
-        return [[each.kind.value, each.number, REF.write(each.ref, parts)] for each in value]
+    def to_json(self, value: tuple[KeySlot, ...]) -> object:
+        """See `Plain`."""
+        return [[each.kind.value, each.number, REF.to_json(each.ref)] for each in value]
 
-    def read(self, value: object, parts: Iterator[bytes]) -> tuple[KeySlot, ...]:
-        """See `Kind`. Raises `KeyUsageError` for a key that cannot be there."""
+    def from_json(self, value: object) -> tuple[KeySlot, ...]:
+        """See `Plain`. Raises `KeyUsageError` for a key that cannot be there."""
         if not isinstance(value, list):
             raise MessageError("not a list of keys")
-        return tuple(self._slot(_list(each, 3), parts) for each in value)
+        return tuple(self._slot(_list(each, 3)) for each in value)
 
     @staticmethod
-    def _slot(fields: list[object], parts: Iterator[bytes]) -> KeySlot:
+    def _slot(fields: list[object]) -> KeySlot:
         kind, number, ref = fields
         return KeySlot(
-            OneOf(PsamKeyType).read(kind, parts),
-            Number(0xFF).read(number, parts),
-            REF.read(ref, parts),
+            OneOf(PsamKeyType).from_json(kind),
+            Number(0xFF).from_json(number),
+            REF.from_json(ref),
         )
 
 
@@ -348,13 +354,13 @@ def _plain(value: str | int | bytes | date) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _hexadecimal(value: object, parts: Iterator[bytes]) -> bytes:
-    return bytes.fromhex(TEXT.read(value, parts))
+def _hexadecimal(value: object) -> bytes:
+    return bytes.fromhex(TEXT.from_json(value))
 
 
 PROFILE_TYPES: Mapping[str, type] = get_type_hints(PsamProfile)
-_PLAIN: Mapping[type, Callable[[object, Iterator[bytes]], Any]] = {
-    str: TEXT.read, int: KEY_VERSION.read, bytes: _hexadecimal, date: Day().read,
+_PLAIN: Mapping[type, Callable[[object], Any]] = {
+    str: TEXT.from_json, int: KEY_VERSION.from_json, bytes: _hexadecimal, date: Day().from_json,
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ WITH judged AS (
     FROM record
     LEFT JOIN unplaced ON unplaced.id = record.id
     LEFT JOIN hotlist ON hotlist.card_number = record.card_number
+        AND business_day_of(record.time) BETWEEN hotlist.valid_from AND hotlist.valid_to
     LEFT JOIN fare
         ON fare.sector = record.sector AND fare.kind = record.kind
         AND fare.tariff_fen = record.tariff_fen AND fare.amount_fen = record.amount_fen
@@ -96,8 +97,8 @@ FROM waiting_before
 UNION ALL
 SELECT
     file, row, record_hash_high, record_hash_low, issuer, card_number, application, terminal, kind,
-    sector, is_load, position, operator, amount_fen, tariff_fen, fare_class, reason, notes, late,
-    chained, getvariable('settlement_day') AS settlement_day
+    sector, is_load, position, operator, time, amount_fen, tariff_fen, fare_class, reason, notes,
+    late, chained, getvariable('settlement_day') AS settlement_day
 FROM decision
 WHERE retry_may_help(reason);
 

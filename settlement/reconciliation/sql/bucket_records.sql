@@ -38,6 +38,7 @@ SELECT
         AS chained
 FROM fact
 LEFT JOIN terminal ON terminal.terminal = fact.terminal AND terminal.operator = fact.operator
+    AND business_day_of(fact.time) BETWEEN terminal.valid_from AND terminal.valid_to
 LEFT JOIN card_before AS card
     ON card.issuer = fact.issuer AND card.card_number = fact.card_number
     AND card.application = fact.application;

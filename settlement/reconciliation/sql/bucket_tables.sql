@@ -26,7 +26,7 @@ CREATE TABLE loose_before (
 CREATE TABLE waiting_before (
     file UBIGINT, row UINTEGER, record_hash_high UBIGINT, record_hash_low UBIGINT,
     issuer UBIGINT, card_number UBIGINT, application UTINYINT, terminal UBIGINT, kind UTINYINT,
-    sector UTINYINT, is_load BOOLEAN, position BIGINT, operator UINTEGER,
+    sector UTINYINT, is_load BOOLEAN, position BIGINT, operator UINTEGER, time TIMESTAMP,
     amount_fen UINTEGER, tariff_fen UINTEGER, fare_class UTINYINT, reason UTINYINT,
     notes UTINYINT, late BOOLEAN, chained BOOLEAN, settlement_day DATE
 );

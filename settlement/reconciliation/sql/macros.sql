@@ -53,3 +53,6 @@ CREATE MACRO unwrap(counter, near) AS
         counter = 0, 0,
         at_least_one(near + (counter::BIGINT - near % 65535 + 98302) % 65535 - 32767)
     )::BIGINT;
+
+-- The registry is asked on the business day of a record's time; the day it claims is unsigned.
+CREATE MACRO business_day_of(moment) AS (moment - to_hours(getvariable('cutover_hour')))::DATE;

@@ -10,6 +10,7 @@ SELECT
     ) = reason_none() AS clean
 FROM fact
 LEFT JOIN terminal ON terminal.terminal = fact.terminal AND terminal.operator = fact.operator
+    AND business_day_of(fact.time) BETWEEN terminal.valid_from AND terminal.valid_to
 WHERE fact.format_fault = 0;
 
 CREATE TABLE serial_seen AS

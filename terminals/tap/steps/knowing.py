@@ -6,6 +6,7 @@ role in their order, each under all its names, and the first it has is taken.
 
 from cardcore.apdu import StatusWord
 from cardcore.layouts.transit import LOG_RECORDS, CardProperties, LogRecord
+from terminals.dialogue.commands import select
 from terminals.tap import commands, decisions
 from terminals.tap.actions import Action, FindIntent, Reply, ToCard
 from terminals.tap.decisions import Verdict
@@ -17,7 +18,7 @@ from terminals.taps import Intent, TapOutcome
 
 def ask_select(tap: Learned) -> Action:
     """The purse whose turn it is."""
-    return ToCard(commands.select(tap.context.purses[tap.purse].aid))
+    return ToCard(select(tap.context.purses[tap.purse].aid))
 
 
 def take_select(tap: Learned, reply: Reply) -> Signal:

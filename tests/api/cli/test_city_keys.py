@@ -14,7 +14,7 @@ from hsm_sim.keys.vault import KeyVault
 from settlement.city import open_city
 from settlement.store.registry import register
 from tests.api.cli.test_command_line import run, run_json
-from tests.settlement.device_files import Street, key_service, public_registry
+from tests.settlement.device_files import ACTION, Street, key_service, public_registry
 
 
 class Counter:
@@ -40,7 +40,7 @@ def folder(tmp_path: Path, counter: Counter) -> Path:  # noqa: ARG001 - whose ke
     folder = tmp_path / "city"
     run("city", "init", "--scheme", "shenzhen", "--buckets", "1", "--data", folder)
     with open_city(folder) as city:
-        register(city.database, public_registry())
+        register(city.database, public_registry(), ACTION)
     street = Street()
     cards = [street.card(number, number) for number in (1, 2)]
     for name in ("loads", "rides"):

@@ -4,15 +4,17 @@ import fcntl
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.cli import _sentence, app
 
 RUNNER = CliRunner()
 HEADER = (
@@ -101,7 +103,7 @@ def test_a_second_city_with_the_default_folder_gets_one_of_its_own(
 def test_files_in_another_order_and_twice_with_any_workers_give_the_same_bytes(
     demo_folder: Path, tmp_path: Path, workers: str
 ) -> None:
-    expected = run_json("clear", "--business-day", "2026-09-02", "--data", demo_folder)
+    expected = run_json("clear", "--settlement-day", "2026-09-02", "--data", demo_folder)
     city = tmp_path / "other"
     copy_of_registry(demo_folder, city)
     first_day = [path for path in outbox(demo_folder) if path.stem.endswith("00000001")]
@@ -112,9 +114,9 @@ def test_files_in_another_order_and_twice_with_any_workers_give_the_same_bytes(
         run_json("files", "add", *reversed(files), "--data", city)
         again = run_json("files", "add", *files, "--data", city)
         assert {each["answer"] for each in again["files"]} == {"already_received"}
-        run_json("clear", "--business-day", day, "--workers", workers, "--data", city)
-        run("close", "--business-day", day, "--workers", workers, "--data", city)
-    result = run_json("clear", "--business-day", "2026-09-02", "--data", city)
+        run_json("clear", "--settlement-day", day, "--workers", workers, "--data", city)
+        run("close", "--settlement-day", day, "--workers", workers, "--data", city)
+    result = run_json("clear", "--settlement-day", "2026-09-02", "--data", city)
     assert result["output_hash"] == expected["output_hash"]
     assert all(run_json("verify", "--data", city)["invariants"].values())
 
@@ -138,10 +140,15 @@ def test_a_changed_participant_is_found_by_verify(demo_folder: Path, tmp_path: P
     city = tmp_path / "city"
     shutil.copytree(demo_folder, city)
     with closing(sqlite3.connect(city / "control.sqlite")) as database:
-        database.execute("UPDATE participants SET role = 2 WHERE code = 501")
+        database.execute("DROP TRIGGER registry_changes_refuse_update")
+        database.execute(
+            "UPDATE registry_changes SET content = replace(content, '501', '502')"
+            " WHERE kind = 'participant' AND subject = '501'"
+        )
+        assert database.total_changes == 1
         database.commit()
     findings = run_json("verify", "--data", city, exit_code=1)["findings"]
-    assert any("501" in each["text"] for each in findings)
+    assert any(each["where"].startswith("registry_changes, row") for each in findings)
 
 
 def test_a_damaged_file_gets_a_named_answer_and_exit_1(demo_folder: Path, tmp_path: Path) -> None:
@@ -187,7 +194,7 @@ def test_a_torn_tap_is_explained_from_its_apdus_to_the_position(demo_folder: Pat
     [
         (("replay", "nowhere.csv"), "no such file"),
         (("files", "add", "nowhere.ocb"), "no such file"),
-        (("clear", "--business-day", "yesterday"), "is not a date"),
+        (("clear", "--settlement-day", "yesterday"), "is not a date"),
         (("verify",), "no city here"),
         (("clear",), "no city here"),
     ],
@@ -211,6 +218,50 @@ def test_a_wrong_tap_file_ends_with_2_and_leaves_nothing(
     taps.write_text(HEADER + BUS_ROW + row, encoding="utf-8")
     assert "line 3, column" in run("replay", taps, exit_code=2)
     assert list(tmp_path.iterdir()) == [taps]
+
+
+def test_the_former_name_of_the_settlement_day_is_taken_and_told(tmp_path: Path) -> None:
+    run("city", "init", "--data", tmp_path / "city")
+    arguments = ("clear", "--business-day", "2026-09-01", "--data", str(tmp_path / "city"))
+    result = RUNNER.invoke(app, [*arguments, "--json"])
+    assert json.loads(result.stdout)["settlement_day"] == "2026-09-01"
+    assert result.stderr.count("--settlement-day") == 1
+    assert "--business-day" not in run("clear", "--help")
+
+
+def _sqlite_interrupted() -> None:
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    threading.Timer(0.2, connection.interrupt).start()
+    connection.execute(
+        "WITH RECURSIVE a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a) SELECT count(*) FROM a"
+    ).fetchall()
+
+
+def _duckdb_interrupted() -> None:
+    connection = duckdb.connect()
+    threading.Timer(0.2, connection.interrupt).start()
+    connection.execute(_ENDLESS).fetchall()
+
+
+def _duckdb_stopped_at_the_keyboard() -> None:
+    # Its words and its type for Ctrl-C: there is no moment at which it surely looks for signals.
+    raise RuntimeError("Query interrupted")
+
+
+_ENDLESS = "SELECT count(*) FROM range(100000000000) a, range(100000) b"
+
+
+@pytest.mark.parametrize(
+    "stop", [_sqlite_interrupted, _duckdb_interrupted, _duckdb_stopped_at_the_keyboard]
+)
+def test_a_statement_stopped_half_way_is_an_interruption(stop: Callable[[], None]) -> None:
+    with pytest.raises(Exception, match=r"(?i)interrupted") as told:
+        stop()
+    assert "goes on where" in str(_sentence(told.value))
+
+
+def test_an_error_that_only_speaks_of_interruptions_is_none() -> None:
+    assert _sentence(RuntimeError("the door was interrupted")) is None
 
 
 def test_nothing_ready_is_a_refusal_not_a_fault(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from settlement.engine.local import LocalEngine
 from settlement.reports.statement import read_statement
 from settlement.verification.verify import verify
 from tests.api.simulation.test_killed_city import PLAN
+from tests.settlement.device_files import ACTION
 
 SCHEME = SCHEMES["demo"]
 
@@ -55,7 +56,7 @@ def a_room(vault: KeyVault) -> CityKeys:
 
 @pytest.fixture
 def city(tmp_path: Path) -> Iterator[City]:
-    with create_city(tmp_path / "city", "demo", bucket_count=1) as opened:
+    with create_city(tmp_path / "city", "demo", ACTION, bucket_count=1) as opened:
         yield opened
 
 

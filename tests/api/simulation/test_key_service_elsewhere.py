@@ -31,7 +31,7 @@ from settlement.watching import OnStep, pass_by
 from tests.api.simulation.test_killed_city import PLAN, run_with, without_recovery
 from tests.hsm_sim.keys.providers import Given, fill
 from tests.hsm_sim.token.softhsm import PIN, SoftHsm, needs_softhsm, softhsm
-from tests.hsm_sim.wire.key_server import a_house
+from tests.hsm_sim.wire.key_server import a_key_server
 from tests.hsm_sim.wire.serving import KeyServiceProcess
 
 
@@ -154,18 +154,21 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
         )
 
     folder = tmp_path / "city"
-    with a_house(tmp_path, city_vault(), rights=rights(duties)) as house:
-        service = house.service()
+    with a_key_server(tmp_path, city_vault(), rights=rights(duties)) as served:
+        service = served.service()
         with pytest.raises(KeyRightError, match="may not do prove_tacs, the duty settlement"):
             run(folder, CityKeys(service, service))
         service.close()
     allowed = rights({**duties, "settlement": ["demo", "sender-*"]})
-    with a_house(tmp_path, city_vault(), rights=allowed) as house:
-        service = house.service()
+    with a_key_server(tmp_path, city_vault(), rights=allowed) as served:
+        service = served.service()
         assert run(folder, CityKeys(service, service)) == expected
         service.close()
-    with a_house(tmp_path, city_vault(), rights=rights(duties)) as house, open_city(folder) as city:
-        service = house.service()
+    with (
+        a_key_server(tmp_path, city_vault(), rights=rights(duties)) as served,
+        open_city(folder) as city,
+    ):
+        service = served.service()
         with pytest.raises(KeyRightError, match="prove_tacs"):
             verify(city, service, LocalEngine(1))
         service.close()

@@ -22,10 +22,12 @@ from api.simulation.drive import drive
 from api.simulation.plan import Plan
 from settlement.city import create_city, open_city
 from settlement.engine.local import LocalEngine
+from settlement.reports.days import read_balances
 from settlement.reports.statement import read_statement
 from settlement.verification.verify import verify
 from terminals.roles.bus import BUS
 from terminals.roles.metro_gate import EXIT
+from tests.settlement.device_files import ACTION
 
 WALKERS = 4
 
@@ -63,11 +65,12 @@ def run_with(keys: CityKeys, folder: Path, on_step: Callable[[str], None]) -> di
     city = (
         open_city(folder)
         if (folder / "city.json").exists()
-        else create_city(folder, "demo", bucket_count=1)
+        else create_city(folder, "demo", ACTION, bucket_count=1)
     )
     with city:
         drive(city, keys, PLAN, LocalEngine(1), lambda _stage, _steps: None, on_step)
         statement = read_statement(city, PLAN.settlement_days)
+        balances = read_balances(city)
         sound = verify(city, keys.service, LocalEngine(1))
     assert sound.is_sound, sound.findings
     return {
@@ -75,7 +78,7 @@ def run_with(keys: CityKeys, folder: Path, on_step: Callable[[str], None]) -> di
             name: value for name, value in statement.totals.items() if name != "output_hash"
         },
         "operators": statement.operators,
-        "balances": statement.balances,
+        "balances": balances,
         "classes": statement.classes,
     }
 

@@ -33,11 +33,13 @@ from settlement.engine.local import LocalEngine
 from settlement.store.days import load_closed_days
 from settlement.verification.verify import verify
 from settlement.watching import OnStep, pass_by
+from terminals.dialogue.commands import select
 from terminals.roles import ROLES
 from terminals.roles.load_kiosk import KIOSK
 from terminals.tap import commands
 from tests.api.simulation.test_killed_city import in_child
 from tests.api.simulation.test_taps_file import read, write
+from tests.settlement.device_files import ACTION
 
 SCHEME = SCHEMES["shenzhen"]
 
@@ -71,7 +73,11 @@ def drive_from_where_it_stands(
 ) -> Totals:
     keys = open_city_keys(Settings(), plan.scheme)
     is_new = not (folder / "city.json").exists()
-    opened = create_city(folder, plan.scheme.name, bucket_count=1) if is_new else open_city(folder)
+    opened = (
+        create_city(folder, plan.scheme.name, ACTION, bucket_count=1)
+        if is_new
+        else open_city(folder)
+    )
     with opened as city:
 
         def on_progress(stage: str, _: int) -> None:
@@ -100,7 +106,7 @@ def log_of(folder: Path, card_number: str) -> list[LogRecord]:
     assert image is not None
     card = Card.from_image(image, bytes)
     card.reset()
-    exchange(card, commands.select(AID_PURSE))
+    exchange(card, select(AID_PURSE))
     count = 4
     return [
         LogRecord.decode(exchange(card, commands.read_log(number)).data)

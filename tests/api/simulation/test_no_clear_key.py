@@ -87,6 +87,6 @@ def test_the_registry_that_may_be_carried_away_holds_public_halves_only(
     with open_city(folder) as city:
         senders = load_registry(city.database).senders
     assert senders
-    for row in senders:
+    for row in (each.row for each in senders):
         ref = KeyRef(KeyUsage.FILE_SIGNING, sender_label(row.sender), row.key_version)
         assert row.public_key == service.public_key(ref).hex()

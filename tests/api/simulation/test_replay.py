@@ -105,7 +105,7 @@ def test_files_in_any_order_with_any_workers_give_the_replays_output_hash(
     eve, day = sorted(result["days"])
     for settlement_day, batch in ((eve, loads), (day, [*others, *others[:3]])):
         run("files", "add", *batch, "--data", city)
-        arguments = ("--business-day", settlement_day, "--workers", workers, "--data", city)
+        arguments = ("--settlement-day", settlement_day, "--workers", workers, "--data", city)
         assert run_json("clear", *arguments)["output_hash"] == result["days"][settlement_day]
         run("close", *arguments)
     shutil.rmtree(city)

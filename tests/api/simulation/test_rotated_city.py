@@ -25,6 +25,7 @@ from settlement.city import City, create_city
 from settlement.engine.local import LocalEngine
 from settlement.reports.statement import read_statement
 from settlement.verification.verify import verify
+from tests.settlement.device_files import ACTION
 
 FIRST_DAY, DAYS, ROTATED_ON = date(2026, 9, 7), 5, date(2026, 9, 10)
 OLD, NEW = 10, 8
@@ -92,7 +93,7 @@ def test_a_week_with_a_rotation_in_the_middle_proves_every_record(
     before, whole = week()
     vault = published_vault(city_key_refs(whole.scheme))
     keys = city_keys_of(vault)
-    with create_city(tmp_path / "city", "demo", bucket_count=1) as city:
+    with create_city(tmp_path / "city", "demo", ACTION, bucket_count=1) as city:
         run(city, keys, before)
         rotate(vault, algorithm)
         run(city, keys, whole)
@@ -115,7 +116,7 @@ def test_destroying_the_old_version_after_its_cards_are_gone_harms_no_card_of_th
     keys = city_keys_of(vault)
     old_cards = {each.number for each in before.cards}
     new_only = replace(whole, taps=tuple(tap for tap in whole.taps if tap.card not in old_cards))
-    with create_city(tmp_path / "city", "demo", bucket_count=1) as city:
+    with create_city(tmp_path / "city", "demo", ACTION, bucket_count=1) as city:
         run(city, keys, before)
         rotate(vault, Algorithm.PBOC_3DES)
         for usage in ROTATED:

@@ -24,6 +24,7 @@ from terminals.link.connection import InProcessConnection
 from terminals.reading.card import read_card
 from tests.cardcore.issuing.test_personalisation import NAMES
 from tests.cardcore.transit_cards import counting_random
+from tests.settlement.device_files import ACTION
 
 DAY, UNTIL = date(2026, 9, 1), date(2036, 9, 1)
 
@@ -63,7 +64,7 @@ def test_a_public_reader_finds_every_field_it_looks_at(name: str, scheme_name: s
 def issued(folder: Path, plan: Plan, *numbers: str) -> list[FileSystem]:
     """The cards of a plan, each with its files."""
     with (
-        create_city(folder, plan.scheme.name, bucket_count=1) as city,
+        create_city(folder, plan.scheme.name, ACTION, bucket_count=1) as city,
         VirtualCity(city, open_city_keys(Settings(), plan.scheme), plan) as world,
     ):
         heard: list[int] = []

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore import digits
+from cardcore.concession import Concession
 from cardcore.crypto import cryptograms
 from cardcore.errors import DecodeError, RecordFormatError
 from cardcore.layouts.fixed import FixedLayout
@@ -17,6 +18,9 @@ from cardcore.records.kinds import (
     Funding,
     Mac2Check,
     MacProfile,
+    RecordFlag,
+    RecordKind,
+    TransactionType,
 )
 from cardcore.records.payloads import PAYLOADS, decode_payload, payload_sizes
 from cardcore.records.record import (
@@ -27,16 +31,13 @@ from cardcore.records.record import (
     RECORD_BYTES,
     V1_RECORD_BYTES,
     V1_VERSION,
-    Concession,
-    RecordFlag,
-    RecordKind,
     TransactionRecord,
-    TransactionType,
     decode_record,
     encode_record,
 )
 from cardcore.records.tac import authentication_challenge, record_digest, tac_message
 from tests.cardcore.transit_cards import a_record
+from tests.support.old_records import as_version_1
 
 SECONDS = st.datetimes().map(lambda moment: moment.replace(microsecond=0))
 U2, U4 = st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF)
@@ -224,9 +225,7 @@ LOAN = b"0123456789ABCDEFGHIJ" + bytes.fromhex("20260930")
 
 def v1_bytes(record: TransactionRecord) -> bytes:
     """The 192 bytes that a terminal of version 1 wrote."""
-    data = encode_record(replace(record, version=V1_VERSION))
-    tac, payload = FIELD["tac"].offset, data[PAYLOAD_AT : PAYLOAD_AT + 42]
-    return (data[:142] + data[tac : tac + 4] + payload).ljust(V1_RECORD_BYTES, b"\x00")
+    return as_version_1(encode_record(replace(record, version=V1_VERSION)))
 
 
 @given(PURSE_RECORDS, st.binary(max_size=40))

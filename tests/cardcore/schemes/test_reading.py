@@ -6,7 +6,8 @@ from importlib import resources
 
 import pytest
 
-from cardcore.records.record import Concession, RecordKind
+from cardcore.concession import Concession
+from cardcore.records.kinds import RecordKind
 from cardcore.schemes import FareClass
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.schemes.lines import Way, entry_lines
@@ -40,7 +41,7 @@ FAULTS = [
      'kind = "operator"\nsector = "transit"\nsenders = [101]', "'bank' is none of operator"),
     ('application = "tram"', 'application = "transit"', "'tram' is none of transit"),
     ('prefix = "031x"', 'prefix = "03103310"', "is not of the form"),
-    ('[purses]\nbus = ["library"]\n[tariff]', "[tariff]", "'library' is none of transit"),
+    ('shop = ["library"]', 'shop = ["transit"]', "'library' is none of transit"),
     ("[tariff]\n[tariff]", "[tariff]", "is no TOML"),
 ]  # fmt: skip
 
@@ -98,7 +99,7 @@ def test_what_an_editor_puts_in_front_and_at_line_ends_is_no_fault() -> None:
 
 
 def test_a_purse_is_taken_by_the_roles_that_name_it() -> None:
-    text = DEMO.replace("[tariff]", '[purses]\nshop = ["purse", "transit"]\n[tariff]')
+    text = DEMO.replace('shop = ["transit"]', 'shop = ["purse", "transit"]')
     assert read_scheme(text.encode(), "x").purses == {"shop": ("purse", "transit")}
 
 

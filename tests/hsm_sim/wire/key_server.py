@@ -114,7 +114,7 @@ def an_answer_column(rows: int) -> AuthenticationColumn:
 
 
 @dataclass
-class House:
+class KeyServer:
     """A server in a thread of this process: for what is quick and needs no kill."""
 
     path: Path
@@ -141,7 +141,7 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 @contextmanager
-def a_house(
+def a_key_server(
     folder: Path,
     vault: KeyVault,
     *,
@@ -150,18 +150,18 @@ def a_house(
     further: tuple[Listener, ...] = (),
     host_answer: HostAnswer | None = None,
     rights: Rights | None = None,
-) -> Iterator[House]:
+) -> Iterator[KeyServer]:
     path = folder / "keys.socket"
-    house = House(path, [listen_unix(path), *further])
+    served = KeyServer(path, [listen_unix(path), *further])
     keys = ServedKeys(service or KeyOperations(vault), vault)
     limits = replace(limits or ServerLimits(), drain_seconds=5)
-    server = Server(lambda: keys, house.events.append, limits, host_answer, rights)
+    server = Server(lambda: keys, served.events.append, limits, host_answer, rights)
     ready = threading.Event()
-    thread = threading.Thread(target=server.serve, args=(house.listeners, ready.set))
+    thread = threading.Thread(target=server.serve, args=(served.listeners, ready.set))
     thread.start()
     assert ready.wait(10)
     try:
-        yield house
+        yield served
     finally:
         server.stop()
         thread.join(20)
@@ -183,8 +183,8 @@ def in_thread(act: Callable[[], object]) -> tuple[threading.Thread, list[object]
     return thread, found
 
 
-def a_stream(house: House) -> socket.socket:
+def a_stream(served: KeyServer) -> socket.socket:
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    stream.connect(str(house.path))
+    stream.connect(str(served.path))
     stream.settimeout(10)
     return stream

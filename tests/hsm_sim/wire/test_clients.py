@@ -31,7 +31,7 @@ from tests.hsm_sim.wire.key_server import (
     LABEL,
     SIGNING,
     a_column,
-    a_house,
+    a_key_server,
     a_stream,
     a_vault,
     card_ref,
@@ -46,7 +46,11 @@ QUICK = ServerLimits(message_seconds=0.4, handshake_seconds=0.4)
 
 
 def test_a_channel_is_open_on_the_connection_that_opened_it_only(tmp_path: Path) -> None:
-    with a_house(tmp_path, VAULT) as house, a_stream(house) as mine, a_stream(house) as other:
+    with (
+        a_key_server(tmp_path, VAULT) as served,
+        a_stream(served) as mine,
+        a_stream(served) as other,
+    ):
 
         def ask(
             stream: socket.socket, operation: messages.Operation[Any], *arguments: object
@@ -69,9 +73,9 @@ def test_a_channel_is_open_on_the_connection_that_opened_it_only(tmp_path: Path)
 
 
 def test_the_socket_is_for_its_owner_only(tmp_path: Path) -> None:
-    with a_house(tmp_path, VAULT) as house:
-        assert stat.S_IMODE(house.path.stat().st_mode) == 0o600
-    assert not house.path.exists()
+    with a_key_server(tmp_path, VAULT) as served:
+        assert stat.S_IMODE(served.path.stat().st_mode) == 0o600
+    assert not served.path.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -79,14 +83,14 @@ def test_another_user_is_turned_away_even_where_the_socket_lets_him_in(tmp_path:
     for folder in (tmp_path, *tmp_path.parents[:-1]):
         if not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o011)
-    with a_house(tmp_path, VAULT) as house:
-        house.path.chmod(0o666)
+    with a_key_server(tmp_path, VAULT) as served:
+        served.path.chmod(0o666)
         child = os.fork()
         if child == 0:
             code = 1
             try:
                 os.setuid(65534)
-                stream = a_stream(house)
+                stream = a_stream(served)
                 stream.sendall(messages.encode_request(1, messages.PUBLIC_KEY, [SIGNING]))
                 code = 0 if stream.recv(1) == b"" else 2
             except ConnectionError:
@@ -94,40 +98,40 @@ def test_another_user_is_turned_away_even_where_the_socket_lets_him_in(tmp_path:
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert "user 65534 is not the user" in house.wait_for(EventKind.TURNED_AWAY).why
+        assert "user 65534 is not the user" in served.wait_for(EventKind.TURNED_AWAY).why
 
 
 @pytest.mark.parametrize("sent", [b"\x00", b"\x00\x00\x00\x20", b"\x00\x00\x00\x20\x01\x00"])
 def test_a_message_sent_slowly_ends_its_connection_and_no_other(
     tmp_path: Path, sent: bytes
 ) -> None:
-    with a_house(tmp_path, VAULT, limits=QUICK) as house, a_stream(house) as slow:
+    with a_key_server(tmp_path, VAULT, limits=QUICK) as served, a_stream(served) as slow:
         slow.sendall(sent)
-        assert house.service().check_value(TAC, FACTOR) == LOCAL.check_value(TAC, FACTOR)
+        assert served.service().check_value(TAC, FACTOR) == LOCAL.check_value(TAC, FACTOR)
         assert slow.recv(1) == b""
-        assert "not complete within 0.4 seconds" in house.wait_for(EventKind.REFUSED).why
+        assert "not complete within 0.4 seconds" in served.wait_for(EventKind.REFUSED).why
 
 
 def test_a_message_drop_by_drop_is_over_at_the_deadline_all_the_same(tmp_path: Path) -> None:
     message = messages.encode_request(1, messages.PUBLIC_KEY, [SIGNING])
     begin = time.monotonic()
-    with a_house(tmp_path, VAULT, limits=QUICK) as house, a_stream(house) as slow:
+    with a_key_server(tmp_path, VAULT, limits=QUICK) as served, a_stream(served) as slow:
         with pytest.raises(ConnectionError):  # noqa: PT012 - it breaks somewhere in there
             for byte in message:
                 slow.sendall(bytes((byte,)))
                 time.sleep(0.05)
-        assert house.wait_for(EventKind.REFUSED).what == "a message"
+        assert served.wait_for(EventKind.REFUSED).what == "a message"
     assert time.monotonic() - begin < 0.05 * len(message)
 
 
 def test_a_half_sent_message_is_logged_and_changes_nothing(tmp_path: Path) -> None:
     message = messages.encode_request(1, messages.PUBLIC_KEY, [SIGNING])
-    with a_house(tmp_path, VAULT) as house:
+    with a_key_server(tmp_path, VAULT) as served:
         for count, length in enumerate((1, 4, 5, len(message) - 1), start=1):
-            with a_stream(house) as stream:
+            with a_stream(served) as stream:
                 stream.sendall(message[:length])
-            assert "half sent" in house.wait_for(EventKind.REFUSED, count).why
-        assert house.service().public_key(SIGNING) == LOCAL.public_key(SIGNING)
+            assert "half sent" in served.wait_for(EventKind.REFUSED, count).why
+        assert served.service().public_key(SIGNING) == LOCAL.public_key(SIGNING)
 
 
 @pytest.mark.parametrize(
@@ -143,20 +147,20 @@ def test_a_half_sent_message_is_logged_and_changes_nothing(tmp_path: Path) -> No
 def test_a_message_that_is_none_is_answered_by_name_and_ends_the_connection(
     tmp_path: Path, sent: bytes, why: str
 ) -> None:
-    with a_house(tmp_path, VAULT) as house, a_stream(house) as stream:
+    with a_key_server(tmp_path, VAULT) as served, a_stream(served) as stream:
         stream.sendall(sent)
         answer = receive_frame(stream, Deadline(5))
         assert answer is not None
         assert answer.header["error"] == "KeyServiceError"
         assert why in str(answer.header["message"])
         assert stream.recv(1) == b""
-        assert why in house.wait_for(EventKind.REFUSED).why
+        assert why in served.wait_for(EventKind.REFUSED).why
 
 
 def test_a_request_that_is_none_is_answered_by_name_and_the_connection_goes_on(
     tmp_path: Path,
 ) -> None:
-    with a_house(tmp_path, VAULT) as house, a_stream(house) as stream:
+    with a_key_server(tmp_path, VAULT) as served, a_stream(served) as stream:
         wrong = encode_frame({"id": 5, "operation": "drop\nkeys", "arguments": []})
         stream.sendall(wrong + messages.encode_request(6, messages.PUBLIC_KEY, [SIGNING]))
         refused, answer = (receive_frame(stream, Deadline(5)) for _ in range(2))
@@ -164,25 +168,25 @@ def test_a_request_that_is_none_is_answered_by_name_and_the_connection_goes_on(
         assert answer is not None
         assert (refused.header["id"], refused.header["error"]) == (5, "KeyServiceError")
         assert messages.decode_answer(answer, 6, messages.PUBLIC_KEY) == LOCAL.public_key(SIGNING)
-        assert "\n" not in str(house.wait_for(EventKind.REFUSED))
+        assert "\n" not in str(served.wait_for(EventKind.REFUSED))
 
 
 def test_any_bytes_are_answered_or_ended_and_the_next_client_is_served(tmp_path: Path) -> None:
     dice = random.Random(1)
     message = messages.encode_request(1, messages.PUBLIC_KEY, [SIGNING])
-    with a_house(tmp_path, VAULT) as house:
+    with a_key_server(tmp_path, VAULT) as served:
         for _ in range(60):
             sent = bytearray(message if dice.random() < 0.7 else dice.randbytes(40))
             for _ in range(dice.randrange(1, 4)):
                 sent[dice.randrange(len(sent))] = dice.randrange(256)
-            with a_stream(house) as stream, suppress(ConnectionError):
+            with a_stream(served) as stream, suppress(ConnectionError):
                 stream.sendall(sent[: dice.randrange(1, len(sent) + 1)])
                 stream.shutdown(socket.SHUT_WR)
                 while stream.recv(4096):
                     pass
-        assert house.service().public_key(SIGNING) == LOCAL.public_key(SIGNING)
-    assert house.said(EventKind.FAILED) == []
-    assert house.said(EventKind.REFUSED)
+        assert served.service().public_key(SIGNING) == LOCAL.public_key(SIGNING)
+    assert served.said(EventKind.FAILED) == []
+    assert served.said(EventKind.REFUSED)
 
 
 def test_a_fault_inside_is_unavailable_and_tells_nobody_a_value(tmp_path: Path) -> None:
@@ -190,27 +194,27 @@ def test_a_fault_inside_is_unavailable_and_tells_nobody_a_value(tmp_path: Path) 
         def describe_keys(self, *_: object) -> tuple[KeyDescription, ...]:
             raise ValueError("secret " + "5" * 32)
 
-    with a_house(tmp_path, VAULT, service=Failing(VAULT)) as house:
-        service = house.service()
+    with a_key_server(tmp_path, VAULT, service=Failing(VAULT)) as served:
+        service = served.service()
         with pytest.raises(
             KeyServiceUnavailableError, match="failed inside describe_keys"
         ) as error:
             service.describe_keys()
         assert service.public_key(SIGNING) == LOCAL.public_key(SIGNING)
-        failed = house.wait_for(EventKind.FAILED)
+        failed = served.wait_for(EventKind.FAILED)
         assert failed.why.startswith("ValueError at test_clients.py:")
         assert "555" not in str(failed) + str(error.value)
         service.close()
 
 
 def test_when_every_place_is_taken_the_longest_silent_gives_way(tmp_path: Path) -> None:
-    with a_house(tmp_path, VAULT, limits=ServerLimits(connections_max=3)) as house:
+    with a_key_server(tmp_path, VAULT, limits=ServerLimits(connections_max=3)) as served:
         silent = []
         for count in range(1, 4):
-            silent.append(a_stream(house))
-            house.wait_for(EventKind.CONNECTED, count)
+            silent.append(a_stream(served))
+            served.wait_for(EventKind.CONNECTED, count)
             time.sleep(0.02)
-        service = house.service()
+        service = served.service()
         assert service.public_key(SIGNING) == LOCAL.public_key(SIGNING)
         assert silent[0].recv(1) == b""
         for stream in silent[1:]:
@@ -222,21 +226,21 @@ def test_when_every_place_is_taken_the_longest_silent_gives_way(tmp_path: Path) 
 
 
 def test_a_client_that_takes_no_answer_is_given_up(tmp_path: Path) -> None:
-    with a_house(tmp_path, VAULT, limits=QUICK) as house, a_stream(house) as deaf:
+    with a_key_server(tmp_path, VAULT, limits=QUICK) as served, a_stream(served) as deaf:
         large = messages.encode_request(1, messages.ENCIPHER_DATA, [DATA, bytes(8_000_000), b""])
         deaf.sendall(large)
-        assert "not complete" in house.wait_for(EventKind.REFUSED).why
-        assert house.service().public_key(SIGNING) == LOCAL.public_key(SIGNING)
+        assert "not complete" in served.wait_for(EventKind.REFUSED).why
+        assert served.service().public_key(SIGNING) == LOCAL.public_key(SIGNING)
 
 
 # Beginning and end.
 
 
 def test_two_key_services_cannot_serve_at_one_socket(tmp_path: Path) -> None:
-    with a_house(tmp_path, VAULT) as house:
+    with a_key_server(tmp_path, VAULT) as served:
         with pytest.raises(ListenError, match="another key service serves there"):
-            listen_unix(house.path)
-        assert house.service().public_key(SIGNING) == LOCAL.public_key(SIGNING)
+            listen_unix(served.path)
+        assert served.service().public_key(SIGNING) == LOCAL.public_key(SIGNING)
 
 
 def test_a_socket_that_cannot_be_is_refused_with_a_sentence(tmp_path: Path) -> None:
@@ -264,21 +268,21 @@ def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(tmp_path: Path
             return super().prove_tacs(label, column)
 
     column = a_column(30)
-    with a_house(tmp_path, VAULT, service=Slow(VAULT)) as house:
-        silent = a_stream(house)
-        service = house.service()
+    with a_key_server(tmp_path, VAULT, service=Slow(VAULT)) as served:
+        silent = a_stream(served)
+        service = served.service()
         thread, found = in_thread(lambda: service.prove_tacs(LABEL, column))
         assert begun.wait(10)
         stopping = threading.Timer(0.1, go_on.set)
         stopping.start()
-    # The house is left when the server has ended.
+    # The block is left when the server has ended.
     thread.join()
     assert found == [LOCAL.prove_tacs(LABEL, column)]
     assert silent.recv(1) == b""
     silent.close()
     with pytest.raises(KeyServiceUnavailableError):
         service.public_key(SIGNING)
-    assert house.said(EventKind.STOPPED)
+    assert served.said(EventKind.STOPPED)
 
 
 def test_terminated_it_ends_with_code_0_and_leaves_no_socket(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from cardcore.apdu import ResponseApdu
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError, UnknownKeyError
 from hsm_sim.psam import SEQUENCES_RESERVED, Psam, make_psam
 from hsm_sim.wire.client import RemoteKeyService
-from hsm_sim.wire.psams import PsamRoom
+from hsm_sim.wire.psams import HostedPsams
 from hsm_sim.wire.remote import RemotePsam
 from tests.hsm_sim.psam.psams import (
     FURTHER,
@@ -120,7 +120,7 @@ def test_an_image_altered_anywhere_wakes_nothing(remote: RemoteKeyService) -> No
 
 
 def test_the_psam_not_used_for_longest_loses_power_when_there_are_too_many() -> None:
-    room = PsamRoom(psams_max=2)
+    room = HostedPsams(psams_max=2)
     one, two = (room.make(VAULT, PROFILE, ()).answer for _ in range(2))
     room.reset(one)
     three = room.make(VAULT, PROFILE, ()).answer

@@ -33,7 +33,7 @@ from tests.hsm_sim.wire.key_server import (
     SIGNING,
     SM2_SIGNING,
     a_column,
-    a_house,
+    a_key_server,
     a_mac_column,
     a_vault,
     an_answer_column,
@@ -263,22 +263,22 @@ def test_a_forked_process_has_connections_of_its_own(remote: RemoteKeyService) -
 
 
 def test_connections_go_back_and_are_used_again(tmp_path: Path) -> None:
-    with a_house(tmp_path, VAULT) as house:
-        service = house.service()
+    with a_key_server(tmp_path, VAULT) as served:
+        service = served.service()
         for _ in range(20):
             service.check_value(TAC, FACTOR)
         with pytest.raises(UnknownKeyVersionError):
             service.check_value(replace(TAC, version=9), FACTOR)
         service.check_value(TAC, FACTOR)
         service.close()
-        assert len(house.said(EventKind.CONNECTED)) == 1
+        assert len(served.said(EventKind.CONNECTED)) == 1
 
 
 def test_a_service_that_is_forgotten_leaves_no_socket_open(tmp_path: Path) -> None:
-    with a_house(tmp_path, VAULT) as house:
+    with a_key_server(tmp_path, VAULT) as served:
         for _ in range(3):
-            house.service().open_channel(LABEL, 1, FACTOR, bytes(16)).cryptogram(0)
-            house.service().check_value(TAC, FACTOR)
+            served.service().open_channel(LABEL, 1, FACTOR, bytes(16)).cryptogram(0)
+            served.service().check_value(TAC, FACTOR)
 
 
 def test_its_representation_names_the_address_and_no_secret(remote: RemoteKeyService) -> None:

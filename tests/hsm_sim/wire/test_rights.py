@@ -44,7 +44,7 @@ from tests.hsm_sim.wire.key_server import (
     LABEL,
     SIGNING,
     a_column,
-    a_house,
+    a_key_server,
     a_vault,
     card_ref,
 )
@@ -285,15 +285,15 @@ REFUSED: list[Callable[[KeyService], object]] = [
 
 
 def test_over_the_wire_a_refusal_has_its_name_and_stands_in_the_log(tmp_path: Path) -> None:
-    with a_house(tmp_path, VAULT, rights=by_user("settlement", labels=(LABEL,))) as house:
-        service = house.service()
+    with a_key_server(tmp_path, VAULT, rights=by_user("settlement", labels=(LABEL,))) as served:
+        service = served.service()
         for number, act in enumerate(REFUSED, 1):
             with pytest.raises(
                 KeyRightError, match="whoever runs the key service decides"
             ) as error:
                 act(service)
             assert not isinstance(error.value, KeyServiceUnavailableError | UnknownKeyError)
-            event = house.wait_for(EventKind.REFUSED, number)
+            event = served.wait_for(EventKind.REFUSED, number)
             assert event.who.startswith("user ")
             assert "KeyRightError: user:" in event.why
         with pytest.raises(KeyRightError, match="may not do prove_tacs with keys of label 'elsewh"):
@@ -301,15 +301,15 @@ def test_over_the_wire_a_refusal_has_its_name_and_stands_in_the_log(tmp_path: Pa
         assert len(service.prove_tacs(LABEL, COLUMN)) == len(COLUMN)
         assert len(service.describe_keys()) > 10
         service.close()
-        assert len(house.said(EventKind.CONNECTED)) <= 2  # `open_channel` has one of its own
+        assert len(served.said(EventKind.CONNECTED)) <= 2  # `open_channel` has one of its own
 
 
 def test_a_channel_opened_by_right_wraps_no_key_of_another_label(tmp_path: Path) -> None:
     vault = KeyVault({ref: bytes(range(16)) for ref in (ELSEWHERE,)})
     for entry in VAULT.entries():
         vault.restore(entry)
-    with a_house(tmp_path, vault, rights=by_user("issuing", labels=(LABEL,))) as house:
-        service = house.service()
+    with a_key_server(tmp_path, vault, rights=by_user("issuing", labels=(LABEL,))) as served:
+        service = served.service()
         channel = service.open_channel(LABEL, 1, FACTOR, bytes(16))
         assert len(channel.cryptogram(0)) == 8
         assert len(channel.wrapped_card_key(TAC, FACTOR)) == 16
@@ -319,10 +319,10 @@ def test_a_channel_opened_by_right_wraps_no_key_of_another_label(tmp_path: Path)
 
 
 def test_a_psam_in_the_server_is_for_who_has_acceptance(tmp_path: Path) -> None:
-    with a_house(
+    with a_key_server(
         tmp_path, psams.VAULT, rights=by_user("acceptance", labels=("shenzhen",))
-    ) as house:
-        service = house.service()
+    ) as served:
+        service = served.service()
         psam = service.make_psam(psams.PROFILE)
         assert psam.transmit(psams.initialise().encode())[-2:] == b"\x90\x00"
         assert service.wake_psam(psam.image()).image() == psam.image()
@@ -336,12 +336,12 @@ def test_a_psam_in_the_server_is_for_who_has_acceptance(tmp_path: Path) -> None:
 
 def test_whom_the_file_does_not_name_is_refused_at_his_first_request(tmp_path: Path) -> None:
     rights = gives(*(each for each in Duty if each is not Duty.HOST_COMMANDS))
-    with a_house(tmp_path, VAULT, rights=rights) as house:
-        service = house.service()
+    with a_key_server(tmp_path, VAULT, rights=rights) as served:
+        service = served.service()
         with pytest.raises(KeyRightError, match=r"user:\d+ is not named there, so may do nothing"):
             service.describe_keys()
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
-            stream.connect(str(house.path))
+            stream.connect(str(served.path))
             stream.sendall(
                 messages.encode_request(1, messages.SIGN, [SIGNING, b""]).replace(
                     b"sign", b"what", 1
@@ -358,7 +358,7 @@ def test_under_tls_a_client_is_who_its_certificate_says(tmp_path: Path) -> None:
     listener = listen_tls("127.0.0.1", 0, context)
     text = a_right("certificate:clearing-1", "settlement")
     text += a_right("subject:commonName=bureau", "issuing")
-    with a_house(tmp_path, VAULT, further=(listener,), rights=read_rights(text)):
+    with a_key_server(tmp_path, VAULT, further=(listener,), rights=read_rights(text)):
         services = [
             RemoteKeyService(
                 TlsAddress(
@@ -393,7 +393,9 @@ def test_host_commands_are_a_duty_of_their_own(tmp_path: Path, *, dialect_is_giv
         asked.append(message)
         return b"answer"
 
-    with a_house(tmp_path, VAULT, further=(port, unix), host_answer=answer, rights=rights) as house:
+    with a_key_server(
+        tmp_path, VAULT, further=(port, unix), host_answer=answer, rights=rights
+    ) as served:
         for family, place in (
             (socket.AF_INET, ("127.0.0.1", port.port)),
             (socket.AF_UNIX, str(tmp_path / "host.socket")),
@@ -408,18 +410,18 @@ def test_host_commands_are_a_duty_of_their_own(tmp_path: Path, *, dialect_is_giv
                     said = b""  # what was sent is thrown away unread
             assert said == (b"answer" if dialect_is_given else b"")
         if not dialect_is_given:
-            assert "may not do host commands" in house.wait_for(EventKind.TURNED_AWAY, 2).why
+            assert "may not do host commands" in served.wait_for(EventKind.TURNED_AWAY, 2).why
     assert len(asked) == (2 if dialect_is_given else 0)
 
 
 def test_the_rights_in_force_are_said_when_it_starts(tmp_path: Path) -> None:
-    with a_house(tmp_path, VAULT, rights=gives("settlement")) as house:
-        assert house.said(EventKind.STARTED)[0].what == "rights 权限: certificate:clearing-1"
+    with a_key_server(tmp_path, VAULT, rights=gives("settlement")) as served:
+        assert served.said(EventKind.STARTED)[0].what == "rights 权限: certificate:clearing-1"
 
 
 def test_without_a_rights_file_everybody_let_in_may_do_everything(tmp_path: Path) -> None:
-    with a_house(tmp_path, VAULT) as house:
-        service = house.service()
+    with a_key_server(tmp_path, VAULT) as served:
+        service = served.service()
         assert service.derive_card_key(TAC, FACTOR).usage is KeyUsage.TAC
         assert len(service.prove_tacs(LABEL, COLUMN)) == len(COLUMN)
         service.close()
@@ -429,8 +431,8 @@ def test_the_right_of_a_key_is_refused_before_it_is_said_whether_there_is_one(
     tmp_path: Path,
 ) -> None:
     unknown = KeyRef(KeyUsage.TAC, "no-such-city", 1)
-    with a_house(tmp_path, VAULT, rights=by_user("issuing", labels=(LABEL,))) as house:
-        service = house.service()
+    with a_key_server(tmp_path, VAULT, rights=by_user("issuing", labels=(LABEL,))) as served:
+        service = served.service()
         with pytest.raises(KeyRightError):
             service.derive_card_key(unknown, FACTOR)
         with pytest.raises(UnknownKeyError):

@@ -29,6 +29,7 @@ def file_of(business_day: date, received: date) -> StoredFile:
         debit_fen=0,
         load_fen=0,
         hash_total="0" * 16,
+        version=2,
         answer=FileAnswer.ACCEPTED,
         missing=(),
     )

@@ -9,9 +9,9 @@ from cardcore.applets.catalogue import APPLICATIONS, application_named
 from cardcore.crypto import SUITES
 from cardcore.key_labels import application_label
 from cardcore.keys import Algorithm, KeyRef, KeyUsage, ProofReason
-from cardcore.records.kinds import Evidence, MacProfile
+from cardcore.records.kinds import Evidence, MacProfile, RecordKind
 from cardcore.records.payloads import LoanPayload
-from cardcore.records.record import RecordKind, TransactionRecord, encode_record
+from cardcore.records.record import TransactionRecord, encode_record
 from cardcore.records.tac import authentication_challenge, record_digest, tac_message
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import published_key, published_vault
@@ -25,12 +25,14 @@ SUITE = SUITES[Algorithm.PBOC_3DES]
 LABELS = {each.code: application_label(CITY, each.key_ending) for each in APPLICATIONS.values()}
 MICROPAYMENT = application_named("purse").code
 LIBRARY = application_named("library").code
+#: Every index of an application has a master key of its own; the library signs with its second.
+AUTHENTICATION = "demo-library-02"
 
 
 @pytest.fixture(scope="module")
 def keys() -> InProcessKeyService:
     refs = [KeyRef(KeyUsage.TAC, label, 1) for label in LABELS.values()]
-    refs += [KeyRef(KeyUsage.INTERNAL_AUTHENTICATION, LABELS[LIBRARY], 1)]
+    refs += [KeyRef(KeyUsage.INTERNAL_AUTHENTICATION, AUTHENTICATION, 1)]
     refs += [KeyRef(KeyUsage.RECORD_MAC, CITY, 1)]
     return InProcessKeyService(published_vault(refs))
 
@@ -50,7 +52,7 @@ def signed(record: TransactionRecord, label: str | None = None) -> bytes:
         key = own_key(KeyUsage.TAC, label, record.card_number)
         tac = SUITE.tac(key, tac_message(data))
     else:
-        key = own_key(KeyUsage.INTERNAL_AUTHENTICATION, label, record.card_number)
+        key = own_key(KeyUsage.INTERNAL_AUTHENTICATION, AUTHENTICATION, record.card_number)
         tac = SUITE.authenticate(key, authentication_challenge(data))
     return encode_record(replace(record, tac=tac))
 
@@ -113,6 +115,11 @@ def test_where_no_purse_moves_the_card_signs_every_byte_before_its_answer(
         changed[at] ^= 1
         assert proofs(keys, bytes(changed), *others)[0] is not PROVEN, at
     assert proofs(keys, data, *others) == [PROVEN] * 299
+
+
+def test_an_application_whose_cards_sign_no_event_has_none(keys: InProcessKeyService) -> None:
+    event = encode_record(replace(loan(), application=MICROPAYMENT))
+    assert proofs(keys, event, signed(debit())) == [WRONG, PROVEN]
 
 
 def test_a_record_mac_binds_all_bytes_to_one_story_of_this_psam(

@@ -16,7 +16,7 @@ from cardcore.keys import (
 from cardcore.records.record import decode_record, encode_record
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.facts.proof import Proof, prove_records, tac_keys
-from settlement.registry import TacKeyRow
+from settlement.registry.rows import TacKeyRow
 from tests.settlement.device_files import Street, key_service, tac_ref
 
 SCHEME = SCHEMES["shenzhen"]

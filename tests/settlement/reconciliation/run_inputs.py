@@ -2,31 +2,24 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
 from cardcore.keys import ProofReason
 from cardcore.records.batch import DeviceRegister
-from cardcore.records.record import (
-    COUNTER_NOT_READ,
-    Concession,
-    RecordFlag,
-    RecordKind,
-    Sector,
-    TransactionRecord,
-    TransactionType,
-    encode_record,
-)
+from cardcore.records.kinds import RecordKind
+from cardcore.records.record import TransactionRecord, encode_record
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine import Engine
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
 from settlement.reconciliation.inputs import FactInput
-from settlement.registry import HotlistRow, TerminalRow
+from settlement.registry.book import Dated
+from settlement.registry.rows import HotlistRow, TerminalRow
 from settlement.service.computation import (
     ComputationOutcome,
     ComputationTask,
@@ -35,6 +28,7 @@ from settlement.service.computation import (
     gaps_path,
     reconcile_run,
 )
+from tests.support.records import a_bus_ride, a_load
 
 DAY = date(2018, 9, 1)
 BUS, GATE, KIOSK, STRANGER = "0000000000b1", "0000000000e1", "0000000000c1", "0000000000ff"
@@ -55,68 +49,13 @@ def card_text(card: int) -> str:
 
 
 def debit(card: int = 1, **values: object) -> TransactionRecord:
-    """A bus ride of 2 yuan at 1.60, the card's first; any field can be told otherwise."""
-    record = TransactionRecord(
-        kind=RecordKind.PURCHASE,
-        sector=Sector.TRANSIT,
-        flags=RecordFlag(0),
-        issuer=b"\x05\x84\x58\x40\xff\xff\xff\xff",
-        card_number=card_text(card),
-        card_kind=1,
-        concession=Concession.ADULT,
-        balance_before_fen=1000,
-        balance_after_fen=840,
-        online_counter=COUNTER_NOT_READ,
-        amount_fen=160,
-        transaction_type=TransactionType.COMPOSITE,
-        terminal=BUS,
-        psam_sequence=1,
-        time=datetime.fromisoformat("2018-09-01T08:00"),
-        offline_counter=0,
-        tariff_fen=200,
-        psam="1" * 20,
-        terminal_serial=1,
-        operator=BUS_OPERATOR,
-        line=1,
-        station=1,
-        vehicle=1,
-        business_day=DAY,
-        entry_terminal="0" * 12,
-        entry_time=None,
-        entry_station=0,
-        previous_type=0,
-        previous_counter=0,
-        previous_amount_fen=0,
-        previous_terminal="0" * 12,
-        previous_time=None,
-        tariff_version=1,
-        hotlist_version=5,
-        algorithm=1,
-        key_version=1,
-        key_index=1,
-        tac=b"\x01\x02\x03\x04",
-    )
-    return replace(record, **values)  # type: ignore[arg-type] # the caller names fields
+    """A bus ride of that card; any field can be told otherwise."""
+    return a_bus_ride(**({"card_number": card_text(card)} | values))
 
 
 def load(card: int = 1, **values: object) -> TransactionRecord:
-    """The card's first load, 10 yuan."""
-    record = debit(
-        card,
-        kind=RecordKind.LOAD,
-        sector=Sector.CARD_SERVICE,
-        balance_before_fen=0,
-        balance_after_fen=1000,
-        online_counter=0,
-        offline_counter=COUNTER_NOT_READ,
-        amount_fen=1000,
-        tariff_fen=0,
-        transaction_type=TransactionType.LOAD,
-        terminal=KIOSK,
-        operator=LOAD_AGENT,
-        time=datetime.fromisoformat("2018-09-01T07:00"),
-    )
-    return replace(record, **values)  # type: ignore[arg-type] # the caller names fields
+    """A load of that card; any field can be told otherwise."""
+    return a_load(**({"card_number": card_text(card)} | values))
 
 
 def chain(
@@ -165,6 +104,14 @@ class Verdict:
     chained: bool
 
 
+_RowT = TypeVar("_RowT", HotlistRow, TerminalRow)
+
+
+def _dated(row: _RowT | Dated[_RowT]) -> Dated[_RowT]:
+    """A row without days holds on all of them."""
+    return row if isinstance(row, Dated) else Dated(row)
+
+
 class Desk:
     """Runs settlement days one after the other in a folder; each is closed when the next begins."""
 
@@ -173,8 +120,8 @@ class Desk:
         folder: Path,
         *,
         buckets: int = 1,
-        terminals: Sequence[TerminalRow] = TERMINALS,
-        hotlist: Sequence[HotlistRow] = (),
+        terminals: Sequence[TerminalRow | Dated[TerminalRow]] = TERMINALS,
+        hotlist: Sequence[HotlistRow | Dated[HotlistRow]] = (),
         scheme: str = "shenzhen",
         engine: Engine | None = None,
     ) -> None:
@@ -213,8 +160,8 @@ class Desk:
             bucket_count=self._buckets,
             facts=tuple(facts),
             registers=tuple(registers),
-            terminals=self.terminals,
-            hotlist=self.hotlist,
+            terminals=tuple(_dated(each) for each in self.terminals),
+            hotlist=tuple(_dated(each) for each in self.hotlist),
             previous=self._closed[-1] if self._closed else None,
             history=tuple(self._closed),
             review=self._review(review or {}, [fact.file for _, fact in facts]),

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from settlement.reconciliation.chain import (
     FRESH,
     Card,
+    CardMove,
     Claim,
     CounterKind,
     Gap,
-    Movement,
     Point,
     unwrap,
 )
@@ -25,7 +25,7 @@ MONDAY = date(2018, 9, 3)
 MORNING = datetime.fromisoformat("2018-09-03T06:00")
 
 
-def live(amounts_fen: Sequence[int], *, links: bool = True, start: Point = FRESH) -> list[Movement]:
+def live(amounts_fen: Sequence[int], *, links: bool = True, start: Point = FRESH) -> list[CardMove]:
     """A card's true life: positive amounts are loads, others debits."""
     point, life = start, []
     previous: tuple[CounterKind, int] | None = None
@@ -33,7 +33,7 @@ def live(amounts_fen: Sequence[int], *, links: bool = True, start: Point = FRESH
         kind = CounterKind.LOAD if amount_fen > 0 else CounterKind.DEBIT
         counter = point.counter(kind)
         after_fen = point.balance_fen + amount_fen
-        movement = Movement(
+        movement = CardMove(
             number, kind, counter, point.balance_fen, after_fen,
             MORNING + timedelta(minutes=number),
         )  # fmt: skip
@@ -63,7 +63,7 @@ lives = st.lists(
 
 
 @st.composite
-def deliveries(draw: st.DrawFn) -> tuple[list[Movement], list[int]]:
+def deliveries(draw: st.DrawFn) -> tuple[list[CardMove], list[int]]:
     life = live(draw(lives), links=draw(st.booleans()))
     days = draw(st.lists(st.integers(0, 3), min_size=len(life), max_size=len(life)))
     return life, days
@@ -71,7 +71,7 @@ def deliveries(draw: st.DrawFn) -> tuple[list[Movement], list[int]]:
 
 @given(deliveries())
 def test_once_everything_has_come_no_counter_is_missing_and_the_card_is_worth_its_true_balance(
-    delivery: tuple[list[Movement], list[int]],
+    delivery: tuple[list[CardMove], list[int]],
 ) -> None:
     life, days = delivery
     card = Card()
@@ -110,7 +110,7 @@ def test_one_movement_or_all_linked_loads_that_come_later_leave_no_gap(
 
 
 noise = st.builds(
-    Movement,
+    CardMove,
     number=st.integers(0, 10**6),
     kind=st.sampled_from(CounterKind),
     counter=st.integers(0, 12),
@@ -133,7 +133,7 @@ claims = st.builds(Claim, st.integers(0, 12), st.integers(0, 900), st.just(MONDA
     )
 )
 def test_whatever_a_card_is_said_to_have_done_no_fen_is_lost(
-    days: list[tuple[list[Movement], list[Claim]]],
+    days: list[tuple[list[CardMove], list[Claim]]],
 ) -> None:
     card = Card()
     for number, (drawn, held) in enumerate(days):
@@ -156,7 +156,7 @@ def test_whatever_a_card_is_said_to_have_done_no_fen_is_lost(
 
 @given(st.lists(noise, unique_by=lambda each: (each.kind, each.counter), max_size=7), st.randoms())
 def test_the_order_in_which_movements_are_handed_in_does_not_show(
-    movements: list[Movement], dice: Random
+    movements: list[CardMove], dice: Random
 ) -> None:
     shuffled = list(movements)
     dice.shuffle(shuffled)

@@ -14,7 +14,7 @@ from cardcore.records.record import TransactionRecord, encode_record
 from settlement.dispositions import Reason
 from settlement.reconciliation.inputs import file_number
 from settlement.reconciliation.terminals import SerialGap, continue_serials
-from settlement.registry import TerminalRow
+from settlement.registry.rows import TerminalRow
 from tests.settlement.reconciliation.run_inputs import (
     BUS,
     BUS_OPERATOR,

@@ -15,7 +15,7 @@ from cardcore.keys import ProofReason
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.dispositions import Disposition, Reason
 from settlement.facts.columns import UNJUDGED
-from settlement.registry import TerminalRow
+from settlement.registry.rows import TerminalRow
 from tests.settlement.reconciliation.run_inputs import (
     BUS_OPERATOR,
     DAY,

@@ -26,7 +26,7 @@ from settlement.service.computation import decisions_path
 from settlement.service.receive import receive_file
 from settlement.store.files import load_files
 from settlement.store.registry import load_registry
-from tests.settlement.device_files import CLERK, DAY, OTHER_SENDER, Street, StreetCard
+from tests.settlement.device_files import CLERK, DAY, NOW, OTHER_SENDER, Street, StreetCard
 from tests.support.auditor import Auditor, Entry
 
 SCHEME = SCHEMES["shenzhen"]
@@ -101,7 +101,7 @@ class Audited:
             assert receive_file(self.city, data, keys, now).answer.is_kept
 
     def clear(self, keys: KeyService) -> RunResult:
-        found = run_clearing(self.city, self.day, keys, LocalEngine(1))
+        found = run_clearing(self.city, self.day, keys, LocalEngine(1), NOW, CLERK)
         assert isinstance(found, RunResult)
         return found
 
@@ -118,7 +118,7 @@ class Audited:
         assert isinstance(day, ClosedDay)
         assert day.output_hash == found.run.output_hash
         held = load_registry(self.city.database).terminals
-        self.auditor.terminals = {each.terminal: each.participant for each in held}
+        self.auditor.terminals = {each.row.terminal: each.row.participant for each in held}
         entries = self.auditor.settle(
             self.day,
             {

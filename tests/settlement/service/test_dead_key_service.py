@@ -95,7 +95,7 @@ def test_a_key_service_that_dies_while_records_are_judged_again_decides_nothing(
                 assert isinstance(close_day(city, None, FIRST, ENGINE, NOW, CLERK), ClosedDay)
         before = everything(office)
         with pytest.raises(KeyServiceUnavailableError):
-            run_clearing(office, None, dying, ENGINE)
+            run_clearing(office, None, dying, ENGINE, NOW, CLERK)
         with pytest.raises(KeyServiceUnavailableError):
             close_day(office, None, dying, ENGINE, NOW, CLERK)
         assert everything(office) == before
@@ -108,7 +108,7 @@ def test_a_key_service_that_dies_while_records_are_judged_again_decides_nothing(
 def test_a_day_whose_records_were_all_judged_needs_no_key_service(office: City) -> None:
     receive_file(office, mixed_file(Street()), BOTH, NOW)
     dead: KeyService = DyingService(BOTH, 0)  # type: ignore[assignment] # nothing is asked
-    found = run_clearing(office, None, dead, ENGINE)
+    found = run_clearing(office, None, dead, ENGINE, NOW, CLERK)
     assert isinstance(found, RunResult)
     assert found.run.totals["accepted"] == 6
     assert isinstance(close_day(office, None, dead, ENGINE, NOW, CLERK), ClosedDay)

@@ -22,7 +22,9 @@ from settlement.days.run import StoredRun
 from settlement.dispositions import Disposition, Reason
 from settlement.engine.local import LocalEngine
 from settlement.facts.proof import tac_keys
-from settlement.registry import Registry, RegistryConflictError, TerminalRow
+from settlement.registry.book import since_ever
+from settlement.registry.decide import RegistryConflictError
+from settlement.registry.rows import TerminalRow
 from settlement.reports.history import explain
 from settlement.service.clear import RunResult, run_clearing
 from settlement.service.close import close_day
@@ -34,9 +36,10 @@ from settlement.store.days import (
     load_positions,
     load_run,
 )
-from settlement.store.registry import load_registry, register
+from settlement.store.registry import load_tac_keys, register
 from settlement.verification.verify import verify
 from tests.settlement.device_files import (
+    ACTION,
     BUS,
     BUS_TERMINAL,
     CLERK,
@@ -86,7 +89,7 @@ def test_a_rotated_key_leaves_no_trace_in_the_money_of_the_week(office: City) ->
     assert WEEK.named[2] > 0
     assert audited.totals["suspended"] == audited.totals["rejected"] == 0
     assert audited.totals["duplicates"] == DAYS
-    assert [each.version for each in load_registry(office.database).tac_keys] == [1, 2]
+    assert [each.version for each in load_tac_keys(office.database)] == [1, 2]
     assert all(run.review_sha256 is None for run in runs(office))
     check(office, BOTH)
 
@@ -126,7 +129,7 @@ def test_with_the_wrong_version_loaded_for_days_records_are_held_and_accepted_la
     keys = {"lost": FIRST, "misheld": MISHELD}[wrong]
     audited = Audited(office)
     if wrong == "misheld":  # the city knows version 2 by its check value, from the ceremony
-        register(office.database, Registry(tac_keys=tac_keys(BOTH, SCHEME.name)))
+        register(office.database, since_ever(*tac_keys(BOTH, SCHEME.name)), ACTION)
     seals = {}
     for files in WEEK.days[:-1]:
         audited.receive(files, keys)
@@ -144,7 +147,7 @@ def test_with_the_wrong_version_loaded_for_days_records_are_held_and_accepted_la
         assert office.seal_path(closed).read_bytes() == sealed
     check(office, BOTH)
     # And computed again, with another number of workers, it is the same day.
-    again = run_clearing(office, last.settlement_day, BOTH, LocalEngine(2))
+    again = run_clearing(office, last.settlement_day, BOTH, LocalEngine(2), NOW, CLERK)
     assert isinstance(again, RunResult)
     assert (again.is_closed, again.run.output_hash) == (True, last.output_hash)
     with make_office(tmp_path / "undisturbed") as other:
@@ -239,7 +242,7 @@ def receive(city: City, keys: KeyService, *files: bytes) -> None:
 
 
 def cleared(city: City, keys: KeyService) -> RunResult:
-    found = run_clearing(city, None, keys, ENGINE)
+    found = run_clearing(city, None, keys, ENGINE, NOW, CLERK)
     assert isinstance(found, RunResult)
     return found
 
@@ -256,7 +259,7 @@ def test_a_key_that_comes_is_reason_enough_to_open_the_next_day(office: City) ->
     receive(office, FIRST, street.file([card.load(5000), card.bus()]))
     first = close(office, FIRST)
     for keys in (FIRST, MISHELD):
-        assert run_clearing(office, None, keys, ENGINE) is DayAnswer.NOTHING_READY
+        assert run_clearing(office, None, keys, ENGINE, NOW, CLERK) is DayAnswer.NOTHING_READY
         assert close_day(office, None, keys, ENGINE, NOW, CLERK) is DayAnswer.NOTHING_READY
     day = close(office, BOTH)
     assert day.settlement_day == first.settlement_day + timedelta(days=1)
@@ -279,12 +282,14 @@ def test_a_terminal_registered_late_is_paid_what_was_held_for_it(office: City) -
     audited.receive([street.file([load, *rides])], FIRST)
     audited.close(FIRST, (1,))
     assert (audited.totals["accepted"], suspense_fen(office)) == (1, 320)
-    register(office.database, Registry(terminals=(TerminalRow("0000000000b9", METRO, "bus"),)))
-    assert run_clearing(office, None, FIRST, ENGINE) is DayAnswer.NOTHING_READY  # not that operator
+    register(office.database, since_ever(TerminalRow("0000000000b9", METRO, "bus")), ACTION)
+    assert (
+        run_clearing(office, None, FIRST, ENGINE, NOW, CLERK) is DayAnswer.NOTHING_READY
+    )  # not that operator
     street.now += timedelta(days=1)
     audited.receive([street.file([card.bus(terminal="0000000000b8")])], FIRST)
     audited.close(FIRST, (1,))
-    register(office.database, Registry(terminals=(TerminalRow("0000000000b8", BUS, "bus"),)))
+    register(office.database, since_ever(TerminalRow("0000000000b8", BUS, "bus")), ACTION)
     audited.close(FIRST, (1,))
     assert (audited.totals["accepted"], audited.totals["suspended"]) == (2, 2)
     assert load_balances(office.database)["operator/101"] == -160
@@ -301,10 +306,10 @@ def test_a_held_record_with_a_strange_terminal_is_held_for_that_when_its_key_com
     audited.receive([street.file([card.load(5000), card.bus(terminal="0000000000b8")])], FIRST)
     audited.close(FIRST, (1,))
     audited.close(BOTH, (1, 2))
-    story = explain(office, "0000000000b8-00000001").tellings[0]
-    assert story.decision is not None
-    assert story.decision.reason is Reason.TERMINAL_UNKNOWN
-    register(office.database, Registry(terminals=(TerminalRow("0000000000b8", BUS, "bus"),)))
+    history = explain(office, "0000000000b8-00000001").copies[0]
+    assert history.decision is not None
+    assert history.decision.reason is Reason.TERMINAL_UNKNOWN
+    register(office.database, since_ever(TerminalRow("0000000000b8", BUS, "bus")), ACTION)
     audited.close(BOTH, (1, 2))
     assert (audited.totals["accepted"], suspense_fen(office)) == (2, 0)
     check(office, BOTH)
@@ -315,46 +320,46 @@ def test_the_story_says_when_and_why_a_record_was_decided_again(office: City) ->
     card = street.card(1, key_version=2)
     receive(office, FIRST, street.file([card.load(5000), card.bus(), card.bus()]))
     first = close(office, FIRST)
-    run_clearing(office, None, BOTH, ENGINE)
-    (telling,) = explain(office, RIDE).tellings
-    assert telling.decision is not None
-    assert telling.decision.disposition is Disposition.ACCEPTED  # provisionally
+    run_clearing(office, None, BOTH, ENGINE, NOW, CLERK)
+    (copy,) = explain(office, RIDE).copies
+    assert copy.decision is not None
+    assert copy.decision.disposition is Disposition.ACCEPTED  # provisionally
     second = close(office, BOTH)
-    (telling,) = explain(office, RIDE).tellings
-    assert [each.name for each in telling.steps] == [
+    (copy,) = explain(office, RIDE).copies
+    assert [each.name for each in copy.steps] == [
         "tap", "file", "tac", "card",
         "decision", "ledger", "position", "seal",
         "review", "decision", "ledger", "position", "position", "seal",
     ]  # fmt: skip
-    assert telling.steps[2].data["proof"] == "UNKNOWN_VERSION"
-    assert telling.steps[3].data["joins"]  # its neighbours are proven by now, too
-    assert telling.steps[4].data["reason"] == "KEY_VERSION_UNKNOWN"
-    assert telling.steps[7].data["seal"] == first.seal
-    review, decision, ledger = telling.steps[8:11]
+    assert copy.steps[2].data["proof"] == "UNKNOWN_VERSION"
+    assert copy.steps[3].data["joins"]  # its neighbours are proven by now, too
+    assert copy.steps[4].data["reason"] == "KEY_VERSION_UNKNOWN"
+    assert copy.steps[7].data["seal"] == first.seal
+    review, decision, ledger = copy.steps[8:11]
     assert review.data == {
         "proof": "PROVEN",
         "settlement_day": second.settlement_day,
         "before": "KEY_VERSION_UNKNOWN",
     }
-    assert str(second.settlement_day) in review.text_en
+    assert str(second.settlement_day) in review.text.en
     assert decision.data["disposition"] == "ACCEPTED"
     assert ledger.data["postings"] == {"operator/101": -160, "suspense/101": 160}
-    assert telling.steps[-1].data["seal"] == second.seal
+    assert copy.steps[-1].data["seal"] == second.seal
 
 
 def test_the_story_of_a_record_judged_before_its_day_closed_says_so_too(office: City) -> None:
     street = Street()
     card = street.card(1, key_version=2)
     receive(office, FIRST, street.file([card.load(5000), card.bus()]))
-    run_clearing(office, None, FIRST, ENGINE)
-    run_clearing(office, None, BOTH, ENGINE)
+    run_clearing(office, None, FIRST, ENGINE, NOW, CLERK)
+    run_clearing(office, None, BOTH, ENGINE, NOW, CLERK)
     for _ in range(2):
-        (telling,) = explain(office, RIDE).tellings
-        assert [each.name for each in telling.steps][:6] == [
+        (copy,) = explain(office, RIDE).copies
+        assert [each.name for each in copy.steps][:6] == [
             "tap", "file", "tac", "card", "review", "decision",
         ]  # fmt: skip
-        assert telling.decision is not None
-        assert telling.decision.disposition is Disposition.ACCEPTED
+        assert copy.decision is not None
+        assert copy.decision.disposition is Disposition.ACCEPTED
         if not load_closed_days(office.database):
             close(office, BOTH)
 
@@ -363,12 +368,12 @@ def test_a_version_once_registered_never_gets_another_check_value(office: City) 
     street = Street()
     card = street.card(1, key_version=2)
     receive(office, BOTH, street.file([card.load(5000)]))
-    known = load_registry(office.database).tac_keys
+    known = load_tac_keys(office.database)
     assert known == tac_keys(BOTH, SCHEME.name)
     with pytest.raises(RegistryConflictError):
-        register(office.database, Registry(tac_keys=tac_keys(MISHELD, SCHEME.name)))
+        register(office.database, since_ever(*tac_keys(MISHELD, SCHEME.name)), ACTION)
     receive(office, MISHELD, street.file([card.bus()]))
-    assert load_registry(office.database).tac_keys == known
+    assert load_tac_keys(office.database) == known
 
 
 CLEAR_STEPS = ("inputs_kept", "outputs_kept", "run_kept")

@@ -55,7 +55,7 @@ def receive(city: City, *files: bytes) -> None:
 
 
 def clear(city: City, day: date | None = None, workers: int = 1) -> RunResult:
-    found = run_clearing(city, day, KEYS, LocalEngine(workers))
+    found = run_clearing(city, day, KEYS, LocalEngine(workers), NOW, CLERK)
     assert isinstance(found, RunResult)
     return found
 
@@ -192,12 +192,14 @@ def test_a_file_behind_a_hole_waits_for_it_and_is_not_lost(office: City) -> None
 
 def test_a_day_can_be_closed_only_forward(office: City) -> None:
     assert close_day(office, None, KEYS, ENGINE, NOW, CLERK) is DayAnswer.NOTHING_READY
-    assert run_clearing(office, None, KEYS, ENGINE) is DayAnswer.NOTHING_READY
+    assert run_clearing(office, None, KEYS, ENGINE, NOW, CLERK) is DayAnswer.NOTHING_READY
     empty = close(office, DAY)  # a stated day may be empty
     assert load_positions(office.database, DAY) == ()
     before = DAY - timedelta(days=1)
     assert close_day(office, before, KEYS, ENGINE, NOW, CLERK) is DayAnswer.DAY_BEFORE_LAST_CLOSED
-    assert run_clearing(office, before, KEYS, ENGINE) is DayAnswer.DAY_BEFORE_LAST_CLOSED
+    assert (
+        run_clearing(office, before, KEYS, ENGINE, NOW, CLERK) is DayAnswer.DAY_BEFORE_LAST_CLOSED
+    )
     assert close(office, DAY) == empty
 
 

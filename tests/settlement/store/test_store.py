@@ -4,39 +4,56 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from cardcore.errors import DecodeError
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import create_city, open_city
 from settlement.errors import CityError
-from settlement.registry import (
+from settlement.people.actions import Actor, ActorKind
+from settlement.registry.book import AnyDated, Dated, Registry, broken_link, since_ever
+from settlement.registry.decide import RegistryConflictError
+from settlement.registry.documents import decode_registry, encode_registry
+from settlement.registry.rows import (
     HotlistRow,
     NameRow,
-    Registry,
-    RegistryConflictError,
+    ParticipantRow,
     SenderRow,
     TacKeyRow,
     TerminalRow,
-    decode_registry,
-    encode_registry,
 )
+from settlement.store import database as database_store
 from settlement.store.database import WRITE_ATTEMPTS_MAX, Database
-from settlement.store.registry import load_public_key, load_registry, register
+from settlement.store.files import load_refusals
+from settlement.store.registry import load_changes, load_public_key, load_registry, register
 from settlement.store.tables import METADATA
-from tests.settlement.device_files import BUS, METRO, SENDER, make_office, public_registry
+from tests.settlement.device_files import (
+    ACTION,
+    BUS,
+    DAY,
+    METRO,
+    SENDER,
+    make_office,
+    public_registry,
+)
 from tests.support.shared import REPOSITORY
 
 SCHEME = SCHEMES["shenzhen"]
+
+MIGRATIONS = Path(database_store.__file__).parent / "migrations"
 
 
 def test_the_migrations_make_exactly_the_tables_the_code_uses(tmp_path: Path) -> None:
@@ -75,8 +92,8 @@ def test_two_processes_may_open_a_new_database_at_the_same_moment(tmp_path: Path
     [
         "UPDATE refusals SET detail = 'nothing happened'",
         "DELETE FROM refusals",
-        "UPDATE tac_keys SET check_value = '000000'",
-        "DELETE FROM tac_keys",
+        "UPDATE registry_changes SET valid_to = '2026-01-01'",
+        "DELETE FROM registry_changes WHERE number = 1",
     ],
 )
 def test_the_database_itself_refuses_to_change_what_was_written(
@@ -87,8 +104,8 @@ def test_the_database_itself_refuses_to_change_what_was_written(
             database,
             "INSERT INTO refusals (content_hash, answer, detail, is_alarm, received_at) "
             "VALUES ('', 1, '', 0, '2018-09-01 00:00:00')",
-            "INSERT INTO tac_keys VALUES ('shenzhen', 1, 1, '82676E')",
         )
+        register(database, since_ever(NameRow("line", 1, "一号线")), ACTION)
         with pytest.raises(IntegrityError, match="append-only"):
             insert(database, statement)
 
@@ -108,10 +125,11 @@ def test_a_failed_transaction_leaves_no_trace(tmp_path: Path) -> None:
         with pytest.raises(OperationalError):
             insert(
                 database,
-                "INSERT INTO names VALUES ('line', 1, 'x')",
+                "INSERT INTO refusals (content_hash, answer, detail, is_alarm, received_at) "
+                "VALUES ('', 1, '', 0, '2018-09-01 00:00:00')",
                 "INSERT INTO nowhere VALUES (1)",
             )
-        assert load_registry(database) == Registry()
+        assert load_refusals(database) == ()
 
 
 class MeetingError(Exception):
@@ -137,16 +155,20 @@ def stale_snapshot(folder: Path) -> sqlite3.OperationalError:
         return raised.value
 
 
-def names(database: Database) -> list[str]:
-    with database.read() as connection:
-        return list(connection.execute(text("SELECT text FROM names")).scalars())
+def details(database: Database) -> list[str]:
+    return [each.acknowledgement.detail for each in load_refusals(database)]
 
 
 def meet(causes: list[Exception]) -> Callable[[Connection], int]:
-    """Write a name, and meet another transaction as often as there are causes."""
+    """Write a row, and meet another transaction as often as there are causes."""
 
     def decide(connection: Connection) -> int:
-        connection.execute(text("INSERT INTO names VALUES ('line', 1, 'once')"))
+        connection.execute(
+            text(
+                "INSERT INTO refusals (content_hash, answer, detail, is_alarm, received_at) "
+                "VALUES ('', 9, 'once', 0, '2018-09-01 00:00:00')"
+            )
+        )
         if causes:
             raise DBAPIError.instance("COMMIT", None, causes.pop(0), Exception)
         return 7
@@ -158,7 +180,7 @@ def test_a_transaction_that_met_another_is_done_again_and_writes_once(tmp_path: 
     causes = [MeetingError("40001"), MeetingError("40P01"), stale_snapshot(tmp_path)]
     with Database.sqlite(tmp_path / "c.sqlite") as database:
         assert database.write(meet(causes)) == 7
-        assert (causes, names(database)) == ([], ["once"])
+        assert (causes, details(database)) == ([], ["once"])
 
 
 def test_a_transaction_that_always_meets_another_is_given_up_without_a_trace(
@@ -168,7 +190,7 @@ def test_a_transaction_that_always_meets_another_is_given_up_without_a_trace(
     with Database.sqlite(tmp_path / "c.sqlite") as database:
         with pytest.raises(DBAPIError):
             database.write(meet(causes))
-        assert (len(causes), names(database)) == (1, [])
+        assert (len(causes), details(database)) == (1, [])
 
 
 def test_any_other_error_of_the_database_is_not_tried_again(tmp_path: Path) -> None:
@@ -176,49 +198,103 @@ def test_any_other_error_of_the_database_is_not_tried_again(tmp_path: Path) -> N
     with Database.sqlite(tmp_path / "c.sqlite") as database:
         with pytest.raises(DBAPIError):
             database.write(meet(causes))
-        assert (len(causes), names(database)) == (1, [])
+        assert (len(causes), details(database)) == (1, [])
 
 
 def test_a_registry_travels_to_another_city_as_one_document(tmp_path: Path) -> None:
-    with make_office(tmp_path / "one") as one, create_city(tmp_path / "two", "shenzhen") as two:
+    with (
+        make_office(tmp_path / "one") as one,
+        create_city(tmp_path / "two", "shenzhen", ACTION) as two,
+    ):
         document = encode_registry(load_registry(one.database))
-        register(two.database, decode_registry(document))
+        register(two.database, decode_registry(document), ACTION)
         assert encode_registry(load_registry(two.database)) == document
-        assert load_public_key(two.database, SENDER, 1) is not None
-        assert load_public_key(two.database, SENDER, 2) is None
+        assert load_public_key(two.database, SENDER, 1, DAY) is not None
+        assert load_public_key(two.database, SENDER, 2, DAY) is None
 
 
-def test_a_registry_written_before_there_were_keys_in_it_is_read() -> None:
-    document = json.loads(encode_registry(public_registry()))
-    del document["tac_keys"]
-    read = decode_registry(json.dumps(document).encode())
-    assert encode_registry(read) == encode_registry(replace(public_registry(), tac_keys=()))
-    assert read.tac_keys == ()
+OLD_DOCUMENT: dict[str, Any] = {
+    "format": 1,
+    "hotlist": [["1" * 20, 3]],
+    "names": [["line", 1, "一号线"]],
+    "participants": [[101, "巴士集团", 1, 1]],
+    "senders": [[7, 1, 101, "ab" * 32]],
+    "terminals": [["0000000000b1", 101, "bus"]],
+    "tac_keys": [["shenzhen", 1, 1, "82676E"]],
+}
+
+
+def test_a_registry_written_before_rows_had_days_holds_from_the_beginning() -> None:
+    read = decode_registry(json.dumps(OLD_DOCUMENT).encode())
+    assert read == Registry(
+        participants=(Dated(ParticipantRow(101, "巴士集团", 1, 1)),),
+        senders=(Dated(SenderRow(7, 1, 101, "ab" * 32)),),
+        terminals=(Dated(TerminalRow("0000000000b1", 101, "bus")),),
+        names=(Dated(NameRow("line", 1, "一号线")),),
+        hotlist=(Dated(HotlistRow("1" * 20, 3)),),
+        tac_keys=(Dated(TacKeyRow("shenzhen", 1, 1, "82676E")),),
+    )
+    without = {name: rows for name, rows in OLD_DOCUMENT.items() if name != "tac_keys"}
+    assert decode_registry(json.dumps(without).encode()) == replace(read, tac_keys=())
+
+
+def make_database_of_before(path: Path) -> None:
+    """A database with the second schema and the rows of the old document."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory(str(MIGRATIONS))
+
+    def upgrade(revision: Any, _: MigrationContext) -> Any:  # noqa: ANN401 - Alembic's types
+        return scripts._upgrade_revs("0002", revision)
+
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection, EnvironmentContext(config, scripts, fn=upgrade) as steps:
+        steps.configure(connection=connection, transactional_ddl=True)
+        steps.run_migrations()
+        for table, rows in OLD_DOCUMENT.items():
+            for row in rows if isinstance(rows, list) else ():
+                marks = ", ".join("?" for _ in row)
+                connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", tuple(row))
+    engine.dispose()
+
+
+def test_a_database_of_before_gets_its_rows_as_the_first_links_of_the_chain(
+    tmp_path: Path,
+) -> None:
+    make_database_of_before(tmp_path / "c.sqlite")
+    with Database.sqlite(tmp_path / "c.sqlite") as database:
+        changes = load_changes(database)
+        assert load_registry(database) == decode_registry(json.dumps(OLD_DOCUMENT).encode())
+    assert [each.number for each in changes] == [1, 2, 3, 4, 5, 6]
+    assert broken_link(changes) is None
+    assert {each.action.by for each in changes} == {Actor("onecard", ActorKind.SYSTEM)}
 
 
 def test_registering_the_same_rows_again_adds_nothing(tmp_path: Path) -> None:
     with make_office(tmp_path / "city") as city:
-        assert register(city.database, public_registry()) == Registry()
+        assert register(city.database, public_registry(), ACTION) == ()
         assert len(load_registry(city.database).participants) == len(SCHEME.participants)
 
 
 CONFLICTS = [
-    Registry(terminals=(TerminalRow("0000000000b1", METRO, "bus"),)),
-    Registry(senders=(SenderRow(SENDER, 1, BUS, "00" * 32),)),
-    Registry(names=(NameRow("line", 1, "二号线"),)),
-    Registry(hotlist=(HotlistRow("1" * 20, 1), HotlistRow("1" * 20, 2))),
-    Registry(tac_keys=(TacKeyRow("shenzhen", 1, 1, "000000"),)),
+    since_ever(TerminalRow("0000000000b1", METRO, "bus")),
+    since_ever(SenderRow(SENDER, 1, BUS, "00" * 32)),
+    since_ever(NameRow("line", 1, "二号线")),
+    since_ever(HotlistRow("1" * 20, 1), HotlistRow("1" * 20, 2)),
+    since_ever(TerminalRow("0000000000b2", 999, "bus")),
+    since_ever(TerminalRow("b1", BUS, "bus")),
+    since_ever(TacKeyRow("shenzhen", 1, 1, "000000")),
 ]
 
 
 @pytest.mark.parametrize("offered", CONFLICTS)
 def test_a_contradicting_row_is_named_and_nothing_is_registered(
-    tmp_path: Path, offered: Registry
+    tmp_path: Path, offered: Sequence[AnyDated]
 ) -> None:
     with make_office(tmp_path / "city") as city:
         before = load_registry(city.database)
         with pytest.raises(RegistryConflictError):
-            register(city.database, offered)
+            register(city.database, offered, ACTION)
         assert load_registry(city.database) == before
 
 
@@ -228,6 +304,7 @@ def test_a_contradicting_row_is_named_and_nothing_is_registered(
         b"",
         b"[]",
         b"{}",
+        b'{"format":3}',
         b'{"format":2}',
         b'{"format":1,"hotlist":[],"names":[],"participants":[["x","y",1,1]],"senders":[]}',
         b'{"format":1,"hotlist":[],"names":[],"participants":[[1]],"senders":[],"terminals":[]}',
@@ -245,8 +322,8 @@ def test_a_damaged_registry_document_is_refused(document: bytes) -> None:
         b"",
         b"[]",
         b"{}",
-        b'{"format":2,"scheme":"shenzhen","bucket_count":4}',
-        b'{"format":1,"scheme":"atlantis","bucket_count":4}',
+        b'{"format":1,"scheme":"shenzhen","bucket_count":4}',
+        b'{"format":2,"scheme":"atlantis","bucket_count":4}',
     ],
 )
 def test_a_folder_with_other_settings_is_no_city(tmp_path: Path, settings: bytes) -> None:
@@ -260,12 +337,12 @@ def test_a_city_is_made_once_and_only_from_settings_that_make_sense(tmp_path: Pa
         open_city(tmp_path / "city")
     for bucket_count in (0, 3, 8192):
         with pytest.raises(CityError):
-            create_city(tmp_path / "city", "shenzhen", bucket_count)
+            create_city(tmp_path / "city", "shenzhen", ACTION, bucket_count)
     with pytest.raises(CityError):
-        create_city(tmp_path / "city", "atlantis")
-    with create_city(tmp_path / "city", "shenzhen", 8):
+        create_city(tmp_path / "city", "atlantis", ACTION)
+    with create_city(tmp_path / "city", "shenzhen", ACTION, 8):
         pass
     with pytest.raises(CityError):
-        create_city(tmp_path / "city", "shenzhen")
+        create_city(tmp_path / "city", "shenzhen", ACTION)
     with open_city(tmp_path / "city") as city:
         assert (city.scheme, city.bucket_count) == (SCHEME, 8)

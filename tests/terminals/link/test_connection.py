@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from cardcore.errors import DecodeError
 from cardcore.layouts.transit import AID_PURSE
+from terminals.dialogue.commands import select
 from terminals.errors import CardRemovedError
 from terminals.link.connection import (
     Exchange,
@@ -16,7 +17,6 @@ from terminals.link.connection import (
     exchange,
     whole_answer,
 )
-from terminals.tap import commands
 
 EXCHANGES = st.builds(
     Exchange, st.sampled_from(Peer), st.binary(max_size=260), st.binary(max_size=258)
@@ -49,7 +49,7 @@ def test_answer_without_status_word_means_the_card_is_gone(answer: bytes) -> Non
             return answer
 
     with pytest.raises(CardRemovedError):
-        exchange(Mute(), commands.select(AID_PURSE))
+        exchange(Mute(), select(AID_PURSE))
 
 
 class Script:
@@ -117,7 +117,5 @@ def test_torn_command_stands_in_the_trace_without_an_answer() -> None:
 
     trace = Trace()
     with pytest.raises(CardRemovedError):
-        exchange(RecordingConnection(Gone(), Peer.CARD, trace), commands.select(AID_PURSE))
-    assert decode_trace(trace.take()) == (
-        Exchange(Peer.CARD, commands.select(AID_PURSE).encode(), b""),
-    )
+        exchange(RecordingConnection(Gone(), Peer.CARD, trace), select(AID_PURSE))
+    assert decode_trace(trace.take()) == (Exchange(Peer.CARD, select(AID_PURSE).encode(), b""),)

@@ -17,7 +17,7 @@ from hsm_sim.wire.links.listeners import (
     listen_unix,
 )
 from hsm_sim.wire.server import ServerLimits
-from tests.hsm_sim.wire.key_server import House, a_house, a_vault
+from tests.hsm_sim.wire.key_server import KeyServer, a_key_server, a_vault
 
 asked: list[tuple[str, bytes]] = []
 
@@ -28,22 +28,24 @@ def echo(who: str, message: bytes) -> bytes:
 
 
 @pytest.fixture
-def street(tmp_path: Path) -> Iterator[tuple[House, Listener]]:
+def street(tmp_path: Path) -> Iterator[tuple[KeyServer, Listener]]:
     asked.clear()
     listener = listen_loopback("127.0.0.1", 0)
     unix = listen_unix(tmp_path / "host.socket", Dialect.HOST_COMMANDS)
     limits = ServerLimits(message_seconds=0.4)
-    with a_house(
+    with a_key_server(
         tmp_path, a_vault(), further=(listener, unix), limits=limits, host_answer=echo
-    ) as house:
-        yield house, listener
+    ) as served:
+        yield served, listener
 
 
 def framed(message: bytes) -> bytes:
     return struct.pack(">H", len(message)) + message
 
 
-def test_commands_are_answered_in_order_on_one_connection(street: tuple[House, Listener]) -> None:
+def test_commands_are_answered_in_order_on_one_connection(
+    street: tuple[KeyServer, Listener],
+) -> None:
     with socket.create_connection(("127.0.0.1", street[1].port), timeout=5) as stream:
         stream.sendall(framed(b"0000NC") + framed(b"0001NC"))
         expected = framed(b"answer to 0000NC") + framed(b"answer to 0001NC")
@@ -52,7 +54,7 @@ def test_commands_are_answered_in_order_on_one_connection(street: tuple[House, L
     assert asked[0][0].startswith("127.0.0.1:")
 
 
-def test_a_unix_socket_speaks_it_too(street: tuple[House, Listener]) -> None:
+def test_a_unix_socket_speaks_it_too(street: tuple[KeyServer, Listener]) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
         stream.connect(str(street[0].path.with_name("host.socket")))
         stream.sendall(framed(b"0000NC"))
@@ -61,20 +63,22 @@ def test_a_unix_socket_speaks_it_too(street: tuple[House, Listener]) -> None:
 
 @pytest.mark.parametrize("sent", [b"\x00", b"\x00\x10", b"\x00\x10half"])
 def test_a_half_sent_command_is_over_at_its_deadline_or_end(
-    street: tuple[House, Listener], sent: bytes
+    street: tuple[KeyServer, Listener], sent: bytes
 ) -> None:
-    house, listener = street
+    served, listener = street
     with socket.create_connection(("127.0.0.1", listener.port), timeout=5) as stream:
         stream.sendall(sent)
         assert stream.recv(1) == b""
-    assert "not complete" in house.wait_for(EventKind.REFUSED).why
+    assert "not complete" in served.wait_for(EventKind.REFUSED).why
     with socket.create_connection(("127.0.0.1", listener.port), timeout=5) as stream:
         stream.sendall(sent)
-    assert "half sent" in house.wait_for(EventKind.REFUSED, 2).why
+    assert "half sent" in served.wait_for(EventKind.REFUSED, 2).why
     assert asked == []
 
 
-def test_an_empty_command_reaches_the_parser_as_what_it_is(street: tuple[House, Listener]) -> None:
+def test_an_empty_command_reaches_the_parser_as_what_it_is(
+    street: tuple[KeyServer, Listener],
+) -> None:
     with socket.create_connection(("127.0.0.1", street[1].port), timeout=5) as stream:
         stream.sendall(framed(b""))
         assert stream.recv(100) == framed(b"answer to ")

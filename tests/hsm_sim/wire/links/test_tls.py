@@ -18,7 +18,7 @@ from hsm_sim.wire.links.addresses import AddressError, TlsAddress, read_host_por
 from hsm_sim.wire.links.listeners import ListenError, listen_tls
 from hsm_sim.wire.links.tls import TlsSetupError, client_context, server_context
 from hsm_sim.wire.server import ServerLimits
-from tests.hsm_sim.wire.key_server import SIGNING, House, a_house, a_vault, until
+from tests.hsm_sim.wire.key_server import SIGNING, KeyServer, a_key_server, a_vault, until
 from tests.hsm_sim.wire.links.certificates import Authority, Paper
 
 VAULT = a_vault()
@@ -27,9 +27,9 @@ KEY = KeyOperations(VAULT).public_key(SIGNING)
 
 @dataclass(frozen=True)
 class Street:
-    """A TLS house, what gets in, and where the papers come from."""
+    """A key server over TLS, what gets in, and where the papers come from."""
 
-    house: House
+    served: KeyServer
     city: Authority
     server: Paper
     address: TlsAddress
@@ -49,15 +49,15 @@ def street(tmp_path: Path) -> Iterator[Street]:
     listener = listen_tls("127.0.0.1", 0, context)
     limits = ServerLimits(handshake_seconds=0.5)
     address = TlsAddress("127.0.0.1", listener.port, mine.certificate, mine.private_key, city.path)
-    with a_house(tmp_path, VAULT, further=(listener,), limits=limits) as house:
-        yield Street(house, city, server, address)
+    with a_key_server(tmp_path, VAULT, further=(listener,), limits=limits) as served:
+        yield Street(served, city, server, address)
 
 
 def refused(street: Street, service: RemoteKeyService, why: str, logged: str) -> None:
     with pytest.raises(KeyServiceUnavailableError, match=why) as error:
         service.public_key(SIGNING)
     assert "look at the certificates" in str(error.value)
-    assert logged in street.house.wait_for(EventKind.TURNED_AWAY).why
+    assert logged in street.served.wait_for(EventKind.TURNED_AWAY).why
 
 
 def test_a_client_with_a_certificate_of_the_city_is_served_and_named_in_the_log(
@@ -65,7 +65,7 @@ def test_a_client_with_a_certificate_of_the_city_is_served_and_named_in_the_log(
 ) -> None:
     service = RemoteKeyService(street.address, 5)
     assert service.public_key(SIGNING) == KEY
-    assert "commonName=clearing-1 at 127.0.0.1:" in street.house.wait_for(EventKind.CONNECTED).who
+    assert "commonName=clearing-1 at 127.0.0.1:" in street.served.wait_for(EventKind.CONNECTED).who
     service.close()
 
 
@@ -78,7 +78,7 @@ def test_a_client_without_a_certificate_is_refused(street: Street) -> None:
         secured.sendall(messages.encode_request(1, messages.PUBLIC_KEY, [SIGNING]))
         with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
             secured.recv(1)
-    why = street.house.wait_for(EventKind.TURNED_AWAY).why
+    why = street.served.wait_for(EventKind.TURNED_AWAY).why
     assert "peer did not return a certificate" in why
 
 
@@ -112,7 +112,7 @@ def test_tls_before_1_3_is_refused(street: Street) -> None:
         pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"),
     ):
         context.wrap_socket(stream, server_hostname="127.0.0.1")
-    assert "unsupported protocol" in street.house.wait_for(EventKind.TURNED_AWAY).why
+    assert "unsupported protocol" in street.served.wait_for(EventKind.TURNED_AWAY).why
 
 
 @pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"])
@@ -123,7 +123,7 @@ def test_whoever_speaks_no_tls_or_stops_in_the_handshake_is_turned_away(
         stream.sendall(sent)
         while stream.recv(100):
             pass
-    assert "TLS: " in street.house.wait_for(EventKind.TURNED_AWAY).why
+    assert "TLS: " in street.served.wait_for(EventKind.TURNED_AWAY).why
     assert RemoteKeyService(street.address, 5).public_key(SIGNING) == KEY
 
 
@@ -192,9 +192,9 @@ def test_somebody_still_in_the_handshake_when_the_service_stops_is_turned_away(
     )
     limits = ServerLimits(handshake_seconds=0.2)
     with (
-        a_house(tmp_path, VAULT, further=(listener,), limits=limits) as house,
+        a_key_server(tmp_path, VAULT, further=(listener,), limits=limits) as served,
         socket.create_connection(("127.0.0.1", listener.port), timeout=5),
     ):
         until(lambda: any("_serve_connection" in each.name for each in threading.enumerate()))
-    # The house is left when every connection has ended.
-    assert house.said(EventKind.TURNED_AWAY)[0].who == listener.name
+    # The block is left when every connection has ended.
+    assert served.said(EventKind.TURNED_AWAY)[0].who == listener.name

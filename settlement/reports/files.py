@@ -1,0 +1,48 @@
+"""Batch files as people list them (批次文件): what was answered, and what they wait for.
+
+Decides the three standings of a kept file and their words. Leaves the answer to intake.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+
+from cardcore.text import Text
+from settlement.city import City
+from settlement.intake.answers import FileLine, StoredFile
+from settlement.store.files import load_file_lines
+
+
+class FileStanding(Enum):
+    """How far a kept file has come."""
+
+    WAITING = Text("待补", "waiting")  # for earlier files of its sender
+    READY = Text("待清算", "ready")  # for the next close
+    SETTLED = Text("已清算", "settled")
+
+    @property
+    def text(self) -> Text:
+        """For people."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """A kept file. `settlement_day` is that of the day that settled it, if one did."""
+
+    file: StoredFile
+    standing: FileStanding
+    settlement_day: date | None
+
+
+def read_files(city: City, prefix: str = "") -> tuple[FileReport, ...]:
+    """Every kept file whose content hash begins so, by sender and sequence."""
+    return tuple(_report(line) for line in load_file_lines(city.database, [prefix.lower()]))
+
+
+def _report(line: FileLine) -> FileReport:
+    if line.settlement_day is not None:
+        standing = FileStanding.SETTLED
+    else:
+        standing = FileStanding.READY if line.is_ready else FileStanding.WAITING
+    return FileReport(line.file, standing, line.settlement_day)

@@ -1,0 +1,72 @@
+"""The registry's chain of changes again, and what closed days read of it.
+
+Decides what is wrong with the registry: a change that does not follow from the one before it, and
+a closed day that read what the chain does not say. That the chain as a whole is the one that stood
+under a day's seal is found in `days`, where the sealed document is made again.
+"""
+
+from collections.abc import Sequence
+
+from cardcore.errors import DecodeError
+from settlement.city import City
+from settlement.days.closing import ClosedDay
+from settlement.errors import RegistryRowError, StoredBytesError
+from settlement.registry.book import Book, Change, Registry, broken_link, registry_of
+from settlement.registry.documents import decode_registry, read_by_runs
+from settlement.service.runs import proven_bytes
+from settlement.store import days as day_store
+from settlement.store.registry import load_changes
+from settlement.verification.findings import Findings, Invariant
+
+
+def verify_registry(city: City, findings: Findings) -> int:
+    """Check the chain and every closed day's view of it; returns how many changes there are."""
+    try:
+        changes = load_changes(city.database)
+    except (
+        RegistryRowError,
+        ValueError,
+        TypeError,
+    ) as error:  # the last two: a day or moment is none
+        findings.add(Invariant.I8, "registry_changes", f"cannot be read: {error}")
+        return 0
+    broken = broken_link(changes)
+    if broken is not None:
+        what = next((each.what for each in changes if each.number >= broken), None)
+        who = "the end of the chain" if what is None else f"{what.kind} {what.subject}"
+        text = f"{who} was changed, or does not follow from the change before it"
+        findings.add(Invariant.I8, f"registry_changes, row {broken}", text)
+    before = 0
+    for day in day_store.load_closed_days(city.database):
+        _verify_day(city, day, changes, before, findings)
+        before = day.registry_changes or 0
+    return len(changes)
+
+
+def _verify_day(
+    city: City, day: ClosedDay, changes: Sequence[Change], before: int, findings: Findings
+) -> None:
+    """What the day's run read was what the chain said at some moment since the day before."""
+    run = day_store.load_run(city.database, day.run_id)
+    if run is None:
+        return
+    path = city.input_path(run.registry_sha256)
+    try:
+        read = decode_registry(proven_bytes(path, run.registry_sha256))
+    except (DecodeError, StoredBytesError) as error:
+        findings.add(Invariant.I10, f"input {path.relative_to(city.folder)}", str(error))
+        return
+    # Days closed before the chain was sealed with them may have read any part of it.
+    latest = len(changes) if day.registry_changes is None else day.registry_changes
+    if latest > len(changes):
+        text = f"{latest} changes were registered when it was closed, {len(changes)} are left"
+        findings.add(Invariant.I8, f"registry of day {day.settlement_day}", text)
+    elif not any(
+        _as_of(changes[:count]) == read for count in range(latest, min(before, latest) - 1, -1)
+    ):
+        text = "what it read is not what the changes say"
+        findings.add(Invariant.I8, f"registry of day {day.settlement_day}", text)
+
+
+def _as_of(changes: Sequence[Change]) -> Registry:
+    return read_by_runs(registry_of(Book(each.what for each in changes)))

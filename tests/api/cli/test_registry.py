@@ -1,0 +1,102 @@
+"""`onecard registry`: two languages, one JSON object, bad input that changes nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.api.cli.test_command_line import run, run_json
+
+T = "0000000000d1"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    run("city", "init", "--scheme", "demo", "--data", tmp_path / "city", "--by", "李雷")
+    return tmp_path / "city"
+
+
+def registry(folder: Path, *arguments: str | Path, exit_code: int = 0) -> str:
+    said = run("registry", *arguments, "--data", folder, exit_code=exit_code)
+    return " ".join(said.split())
+
+
+def test_a_terminal_from_its_first_day_to_its_last(folder: Path) -> None:
+    terminal = ("terminal", f"terminal={T}", "participant=101", "role=bus")
+    registry(folder, "add", *terminal, "--from", "2026-01-01", "--why", "新车 new bus")
+    registry(
+        folder, "change", "terminal", T, "participant=201", "--from", "2026-07-01", "--why", "sold"
+    )
+    registry(folder, "end", "terminal", T, "--on", "2026-12-31", "--why", "scrapped", "--by", "韩")
+    rows = run_json("registry", "list", "terminal", "--data", folder)["rows"]
+    days = [(each["participant"], each["valid_from"], each["valid_to"]) for each in rows]
+    assert days == [("101", "2026-01-01", "2026-06-30"), ("201", "2026-07-01", "2026-12-31")]
+    for day, expected in (("2026-06-30", ["101"]), ("2027-01-01", [])):
+        on_day = run_json("registry", "list", "terminal", "--on", day, "--data", folder)["rows"]
+        assert [each["participant"] for each in on_day] == expected
+    changes = run_json("registry", "list", "terminal", T, "--data", folder)["changes"]
+    assert [each["why"] for each in changes] == ["新车 new bus", "sold", "scrapped"]
+    assert changes[-1]["by"] == "person:韩"
+    assert changes[-1]["row"] is None
+    assert "scrapped" in registry(folder, "list", "terminal", T)
+
+
+def test_a_csv_file_goes_out_and_comes_in_again(folder: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "participants.csv"
+    text = run("registry", "list", "participant", "--csv", "--data", folder)
+    sheet.write_text(text + "601,新商户,operator,merchant,2026-01-01,\n", encoding="utf-8")
+    said = registry(folder, "import", "participant", sheet, "--why", "a merchant more")
+    assert said == "participant 601: name=新商户, kind=operator, sector=merchant 2026-01-01 - …"
+    again = run_json("registry", "import", "participant", sheet, "--why", "again", "--data", folder)
+    assert again == {"changed": 0, "rows": [], "notes": []}
+
+
+def test_a_half_good_file_is_refused_with_line_and_column(folder: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "t.csv"
+    sheet.write_text(f"terminal,participant,role\n{T},101,bus\nd2,101,bus\n", encoding="utf-8")
+    said = registry(folder, "import", "terminal", sheet, "--why", "x", exit_code=1)
+    assert "t.csv:3 terminal: 应为12 位十六进制终端号" in said.replace(str(tmp_path) + "/", "")
+    assert "Nothing was changed 未作任何更改" in said
+    assert run_json("registry", "list", "terminal", "--data", folder)["rows"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "said"),
+    [
+        (["list", "tram"], 2, "未知种类"),
+        (["add", "terminal", f"terminal={T}", "participant=101", "--why", "x"], 2,
+         "role is missing"),
+        (["add", "terminal", "terminal=d1", "--why", "x"], 2, "terminal: 应为12 位十六进制"),
+        (["add", "terminal", f"terminal={T}", "colour=1", "--why", "x"], 2, "每列一次"),
+        (["add", "hotlist", f"card_number={'1' * 20}", "version=1", "--why", ""], 2, "缘由"),
+        (["add", "hotlist", f"card_number={'1' * 20}", "version=1", "--why", "x", "--from", "1.1."],
+         2, "--from"),
+        (["add", "terminal", f"terminal={T}", "participant=999", "role=bus", "--why", "x"],
+         1, "UNKNOWN_PARTICIPANT"),
+        (["end", "participant", "777", "--why", "x"], 1, "NOT_REGISTERED"),
+        (["change", "participant", "101", "name=示例公交", "--why", "x"], 1, "NOTHING_CHANGES"),
+        (["import", "terminal", "nowhere.csv", "--why", "x"], 2, "nowhere.csv"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_is_said_and_changes_nothing(
+    folder: Path, arguments: list[str], exit_code: int, said: str
+) -> None:
+    before = run("city", "export", folder / "before.json", "--data", folder)
+    assert said in registry(folder, *arguments, exit_code=exit_code)
+    assert run("city", "export", folder / "after.json", "--data", folder)
+    assert (folder / "before.json").read_bytes() == (folder / "after.json").read_bytes()
+    assert before
+
+
+def test_a_refusal_has_its_name_in_json(folder: Path) -> None:
+    answer = run_json(
+        "registry", "end", "participant", "777", "--why", "x", "--data", folder, exit_code=1
+    )
+    assert (answer["changed"], answer["refusal"]) == (0, "NOT_REGISTERED")
+
+
+def test_a_city_of_ones_own_scheme_is_made_from_its_file(tmp_path: Path) -> None:
+    wrong = tmp_path / "own.toml"
+    wrong.write_text('name = "own"\ncolour = 1\n', encoding="utf-8")
+    said = run("city", "init", "--scheme", wrong, "--data", tmp_path / "city", exit_code=2)
+    assert "own.toml:2: colour" in "".join(said.split("\n"))
+    assert not (tmp_path / "city").exists()

@@ -1,0 +1,97 @@
+"""The registry is asked on the business day of a record's time, whenever the record comes."""
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from settlement.dispositions import Note, Reason
+from settlement.registry.book import Dated
+from settlement.registry.rows import HotlistRow, TerminalRow
+from tests.settlement.reconciliation.run_inputs import (
+    BUS,
+    BUS_OPERATOR,
+    DAY,
+    LOAD_AGENT,
+    METRO_OPERATOR,
+    TERMINALS,
+    Desk,
+    card_text,
+    debit,
+    load,
+    proven,
+)
+
+MOVES = DAY + timedelta(days=1)
+#: The bus goes to another operator on the second day, and comes back on the third.
+MOVING = (
+    *TERMINALS[1:],
+    Dated(TerminalRow(BUS, BUS_OPERATOR, "bus"), valid_to=DAY),
+    Dated(TerminalRow(BUS, METRO_OPERATOR, "bus"), MOVES, MOVES),
+    Dated(TerminalRow(BUS, BUS_OPERATOR, "bus"), MOVES + timedelta(days=1)),
+)
+
+
+@pytest.mark.parametrize(
+    ("moment", "operator", "reason"),
+    [
+        ("2018-09-01T23:59:59", BUS_OPERATOR, Reason.NONE),
+        ("2018-09-01T23:59:59", METRO_OPERATOR, Reason.TERMINAL_UNKNOWN),
+        ("2018-09-02T00:00:00", METRO_OPERATOR, Reason.NONE),
+        ("2018-09-02T00:00:00", BUS_OPERATOR, Reason.TERMINAL_UNKNOWN),
+        ("2018-09-03T00:00:00", BUS_OPERATOR, Reason.NONE),
+    ],
+)
+@pytest.mark.parametrize("settled", [MOVES + timedelta(days=1), MOVES + timedelta(days=9)])
+def test_a_terminal_that_moves_is_paid_to_the_owner_of_the_transaction_s_day(
+    tmp_path: Path, moment: str, operator: int, reason: Reason, settled: date
+) -> None:
+    desk = Desk(tmp_path, terminals=MOVING)
+    ride = debit(time=datetime.fromisoformat(moment), operator=operator)
+    outcome = desk.run(proven(load(), ride), day=settled)
+    assert desk.reasons(proven(load(), ride)) == [Reason.NONE, reason]
+    assert outcome.clearing.totals.suspended == (reason is not Reason.NONE)
+    moved = {code for code, sums in outcome.clearing.participants.items() if sums}
+    assert moved == {LOAD_AGENT, operator}
+
+
+def test_the_business_day_and_not_the_calendar_day_is_asked(tmp_path: Path) -> None:
+    """The demonstration city's day begins at two: one o'clock belongs to the day before."""
+    for moment, operator in (
+        ("2018-09-02T01:59", BUS_OPERATOR),
+        ("2018-09-02T02:00", METRO_OPERATOR),
+    ):
+        desk = Desk(tmp_path / moment[-2:], terminals=MOVING, scheme="demo")
+        ride = proven(load(), debit(time=datetime.fromisoformat(moment), operator=operator))
+        desk.run(ride, day=MOVES + timedelta(days=1))
+        assert desk.reasons(ride)[1] == Reason.NONE
+
+
+def test_each_record_is_judged_once_however_often_its_terminal_moved(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, terminals=MOVING)
+    rides = proven(load(), debit())
+    outcome = desk.run(rides, day=MOVES + timedelta(days=1))
+    assert (len(desk.verdicts()), outcome.clearing.totals.records) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("moment", "reason", "notes"),
+    [
+        ("2018-09-01T09:00", Reason.NONE, Note(0)),
+        ("2018-09-02T09:00", Reason.HOTLISTED, Note(0)),
+        ("2018-09-03T09:00", Reason.NONE, Note(0)),
+        ("2018-09-04T09:00", Reason.NONE, Note.HOTLISTED_LATE),
+    ],
+)
+def test_a_card_leaves_the_hotlist(
+    tmp_path: Path, moment: str, reason: Reason, notes: Note
+) -> None:
+    listed = (
+        Dated(HotlistRow(card_text(1), 4), MOVES, MOVES),
+        Dated(HotlistRow(card_text(1), 9), MOVES + timedelta(days=2)),
+    )
+    desk = Desk(tmp_path, hotlist=listed)
+    rides = proven(load(), debit(time=datetime.fromisoformat(moment)))
+    desk.run(rides, day=MOVES + timedelta(days=5))
+    verdicts = [verdict for (_, row), verdict in desk.verdicts().items() if row == 1]
+    assert [(each.reason, each.notes) for each in verdicts] == [(reason, notes)]
