@@ -32,7 +32,9 @@ def verify_registry(city: City, findings: Findings) -> int:
         return 0
     broken = broken_link(changes)
     if broken is not None:
-        text = "was changed, or does not follow from the change before it"
+        what = next((each.what for each in changes if each.number >= broken), None)
+        who = "the end of the chain" if what is None else f"{what.kind} {what.subject}"
+        text = f"{who} was changed, or does not follow from the change before it"
         findings.add(Invariant.I8, f"registry_changes, row {broken}", text)
     before = 0
     for day in day_store.load_closed_days(city.database):
