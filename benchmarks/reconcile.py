@@ -19,19 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardcore.records.batch import RECORDS_MAX
-from cardcore.records.record import (
-    COUNTER_NOT_READ,
-    FIELD,
-    RECORD_BYTES,
-    VERSION,
-    RecordKind,
-    Sector,
-    TransactionType,
-)
+from cardcore.records.kinds import RecordKind, Sector, TransactionType
+from cardcore.records.record import COUNTER_NOT_READ, FIELD, RECORD_BYTES, VERSION
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
 from settlement.reconciliation.inputs import FactInput
+from settlement.registry.book import Dated
 from settlement.registry.rows import TerminalRow
 from settlement.service.computation import ComputationTask, decisions_path, reconcile_run
 
@@ -132,8 +126,9 @@ def main(count: int, workers: int, bucket_count: int) -> None:
             written = write_facts(data, proof, name, bucket_count, folder / "facts" / name)
             facts += [(each.bucket, FactInput(name, str(each.path))) for each in written]
         _tell("facts", len(rows), started)
+        rows_of_always = tuple(Dated(each) for each in terminals)
         request = ComputationTask(
-            DAY, SCHEMES["shenzhen"], bucket_count, tuple(facts), (), tuple(terminals), (), None, ()
+            DAY, SCHEMES["shenzhen"], bucket_count, tuple(facts), (), rows_of_always, (), None, ()
         )
         started = time.perf_counter()
         outcome = reconcile_run(request, folder / "run", LocalEngine(workers), lambda *_: None)

@@ -13,6 +13,7 @@ below, in the order of one tap::
     money.py                integer fen and exact splits
     tlv.py, apdu.py         the wire of the card
     keys.py, key_labels.py  names of keys, and the port of the key service
+    concession.py           the fare class of a passenger: on cards, in records, in tariffs
     application.py          what an application of the card is to everybody outside it
     catalogues.py           catalogues that grow by a file
     crypto/                 suites: the formulas behind one interface

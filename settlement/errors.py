@@ -6,6 +6,8 @@ A refusal the business expects is a value (`FileAnswer`, `DayAnswer`), never one
     ├── CityError           the folder is no city, or one this version cannot read
     ├── SchemaDiffersError  the database is older or newer than this version
     ├── StoredBytesError    a stored file is absent or no longer what its hash says
+    ├── RegistryRowError    a kept change of the registry is not what this version can read
+    ├── RegistryRowError  a change of the registry is not what this version can read
     └── RunDiffersError     the same inputs gave other output bytes than before
 """
 
@@ -52,3 +54,11 @@ class RunDiffersError(SettlementError):
         self.run_id = run_id
         self.stored_hash = stored_hash
         self.computed_hash = computed_hash
+
+
+class RegistryRowError(SettlementError):
+    """A kept change of the registry cannot be read; `number` names it. Nothing was decided."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(f"registry_changes, row {number}: cannot be read: {reason}")
+        self.number = number

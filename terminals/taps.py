@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
 
-from cardcore.records.record import Concession, TransactionRecord
+from cardcore.concession import Concession
+from cardcore.records.record import TransactionRecord
 
 
 class TapOutcome(IntEnum):

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from api.settings import read_settings
 from api.simulation.single_card import issue_card, load_card, sample_plan
 from cardcore.schemes.catalogue import SCHEMES
 from terminals.journal.journal import Journal
-from terminals.link.connection import CardConnection, Peer, decode_trace
+from terminals.link.connection import CardConnection, Exchange, Peer, decode_trace
 from terminals.link.pcsc import ReaderService, open_card
 from terminals.link.reader_faults import ReaderError, ReaderProblem
 from terminals.link.vpcd import SLOT_PORTS, Chip, VirtualCard, contactless_atr
@@ -39,19 +39,32 @@ _INSERTION_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class ReaderRides:
-    """Seconds of every ride and of every bare round trip, and the card's APDUs in one ride."""
+class Rides:
+    """Seconds of every ride, of the record MAC made after it, and of every bare round trip; what
+    was said in the last ride.
+    """
 
     rides: list[float]
-    round_trips: list[float]
-    apdus: int
+    signing: list[float]
+    said: tuple[Exchange, ...]
+    round_trips: list[float] = field(default_factory=list)
+
+    @property
+    def apdus(self) -> int:
+        """What the card is asked in a ride."""
+        return sum(each.peer is Peer.CARD for each in self.said)
+
+    @property
+    def psam_apdus(self) -> int:
+        """What the PSAM is asked in a ride."""
+        return len(self.said) - self.apdus
 
 
-def ride_over_readers(folder: Path, taps: int) -> ReaderRides:
+def ride_over_readers(folder: Path, taps: int) -> Rides:
     """Measure `taps` bus rides. `ReaderError` and `VirtualReaderMissingError` without pcscd."""
     keys = open_city_keys(read_settings(), SCHEME)
     clock = datetime(2026, 9, 1, 6)  # noqa: DTZ001 - wall clock of the city
-    rides = []
+    rides, signing = [], []
     with ExitStack() as stack:
         psam_chip = keys.new_psam(SCHEME, _BUS_TERMINAL)
         card_chip = issue_card(keys, sample_plan(SCHEME, "citizen"))
@@ -72,14 +85,17 @@ def ride_over_readers(folder: Path, taps: int) -> ReaderRides:
             started = time.perf_counter()
             with open_card(CARD_READER) as card:
                 result = terminal.tap(card, request, clock)
-            rides.append(time.perf_counter() - started)
+            answered = time.perf_counter()
+            rides.append(answered - started)
             assert result.record is not None, result
+            assert terminal.sign_records() == 1
+            signing.append(time.perf_counter() - answered)
             newest = result.record.terminal_serial
             advance()
         exchanges = decode_trace(journal.trace(_BUS_TERMINAL, newest))
         with open_card(CARD_READER) as card:
             bare = [_round_trip(card) for _ in range(taps * len(exchanges))]
-    return ReaderRides(rides, bare, sum(each.peer is Peer.CARD for each in exchanges))
+    return Rides(rides, signing, exchanges, bare)
 
 
 def _round_trip(card: CardConnection) -> float:

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from api.bench.readers import ReaderRides, ride_over_readers
+from api.bench.readers import Rides, ride_over_readers
 from api.composition import open_city_keys
 from api.output import (
     JsonOption,
@@ -30,7 +30,7 @@ from api.simulation.virtual_city import SIMULATION, VirtualCity
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import create_city
 from settlement.people.actions import Action
-from terminals.link.connection import Peer, decode_trace
+from terminals.link.connection import decode_trace
 from terminals.link.reader_faults import ReaderError
 from terminals.link.vpcd import VirtualReaderMissingError
 from terminals.roles.bus import BUS
@@ -58,11 +58,10 @@ def tap(
     """One offline bus ride, journal on disk: in process beside the journal's bare fsync, or over
     pcscd beside bare round trips of as many APDUs.
     """
-    extra = {}
+    extra: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="onecard-bench-", dir=data) as folder:
         if pcsc:
             measured = _ride_over_readers(Path(folder), taps)
-            ride_seconds, apdus = measured.rides, measured.apdus
             baseline = sum(measured.round_trips)
             bare = quantiles(measured.round_trips, n=100)
             extra = {
@@ -73,9 +72,11 @@ def tap(
                 ),
             }
         else:
-            ride_seconds, apdus = _ride(Path(folder), taps)
+            measured = _ride(Path(folder), taps)
             baseline = _fsync_seconds(Path(folder) / "fsync", taps * FSYNCS_PER_TAP)
+    ride_seconds = measured.rides
     cuts = quantiles(ride_seconds, n=100)
+    signed = quantiles(map(sum, zip(ride_seconds, measured.signing, strict=True)), n=100)
     seconds = sum(ride_seconds)
     document = {
         "records": taps,
@@ -86,7 +87,10 @@ def tap(
         "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "p50_ms": round(cuts[49] * 1000, 3),
         "p99_ms": round(cuts[98] * 1000, 3),
-        "apdus": apdus,
+        "signed_p50_ms": round(signed[49] * 1000, 3),
+        "signed_p99_ms": round(signed[98] * 1000, 3),
+        "apdus": measured.apdus,
+        "psam_apdus": measured.psam_apdus,
         **extra,
     }
     if as_json:
@@ -102,21 +106,25 @@ def tap(
         else f"{FSYNCS_PER_TAP} fsyncs of one page a tap in the same folder"
     )
     console.print(f"baseline: {baseline_text}; ratio: taps to baseline.", style="dim")
+    console.print(
+        "signed: the same rides and the record MAC after each, one more command to the PSAM.",
+        style="dim",
+    )
 
 
-def _ride_over_readers(folder: Path, taps: int) -> ReaderRides:
+def _ride_over_readers(folder: Path, taps: int) -> Rides:
     try:
         return ride_over_readers(folder, taps)
     except (ReaderError, VirtualReaderMissingError) as error:
         refuse(str(error))
 
 
-def _ride(folder: Path, taps: int) -> tuple[list[float], int]:
-    """Seconds of each bus tap, and how many APDUs the card saw in the last one."""
+def _ride(folder: Path, taps: int) -> Rides:
+    """Bus taps in process, each followed by the MAC under its record."""
     plan = _plan(taps)
     keys = open_city_keys(read_settings(), plan.scheme)
     action = Action(SIMULATION, datetime.now(UTC), "onecard bench tap")
-    seconds = []
+    seconds, signing = [], []
     with (
         create_city(folder / "city", plan.scheme.name, action) as city,
         VirtualCity(city, keys, plan) as world,
@@ -126,15 +134,18 @@ def _ride(folder: Path, taps: int) -> tuple[list[float], int]:
         for planned in plan.taps:
             started = time.perf_counter()
             result = world.tap(planned)
-            elapsed = time.perf_counter() - started
+            answered = time.perf_counter()
             assert result.outcome.done, result
+            signed = world.sign_records(planned)
             if planned.role == BUS.name:
-                seconds.append(elapsed)
+                seconds.append(answered - started)
+                signing.append(time.perf_counter() - answered)
+                assert signed == 1, planned
                 advance()
         assert result.record is not None
         journal = world.journal(plan.taps[-1].participant)
-        trace = journal.trace(result.record.terminal, result.record.terminal_serial)
-        return seconds, sum(each.peer is Peer.CARD for each in decode_trace(trace))
+        trace = decode_trace(journal.trace(result.record.terminal, result.record.terminal_serial))
+        return Rides(seconds, signing, trace)
 
 
 def _plan(taps: int) -> Plan:

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from random import Random
 
 from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal
-from cardcore.records.record import Concession
+from cardcore.concession import Concession
 from cardcore.schemes import FareClass, Scheme
 from cardcore.schemes.catalogue import SCHEMES
 from terminals.roles.bus import BUS

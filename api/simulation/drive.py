@@ -100,6 +100,7 @@ def _count(driven: Driven, tap: PlannedTap, result: TapResult) -> None:
 def _tap(world: VirtualCity, tap: PlannedTap, day: date) -> TapResult:
     """One tap, and what its collector does with its record while it waits for `day` to close."""
     result = world.tap(tap)
+    world.sign_records(tap)
     if not result.outcome.done:
         raise DriveError(f"tap {tap.request} of card {tap.card}: {result.outcome.name}")
     record, journal = result.record, world.journal(tap.participant)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from cardcore.records.record import Concession
+from cardcore.concession import Concession
 from cardcore.schemes import Scheme
 
 

@@ -11,8 +11,9 @@ from datetime import date, datetime, time, timedelta
 
 from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal
 from api.simulation.taps import Tap, TapsFile, TapsFileError
+from cardcore.concession import Concession
 from cardcore.limits import BALANCE_MAX_FEN
-from cardcore.records.record import Concession, RecordKind
+from cardcore.records.kinds import RecordKind
 from cardcore.schemes import Participant, ParticipantKind, Scheme
 from terminals.roles.bus import BUS
 from terminals.roles.load_kiosk import KIOSK

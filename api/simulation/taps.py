@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from cardcore.records.record import RecordKind
+from cardcore.records.kinds import RecordKind
 from cardcore.schemes import Participant, Scheme
 
 #: Columns of set 29200_00403601 of Shenzhen's open-data platform that a replay needs.

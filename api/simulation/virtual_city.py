@@ -192,9 +192,11 @@ class VirtualCity:
         if tap.torn:
             terminal.tap(TornAtDebit(self._card_in_field(tap.card)), request, moment)
             moment += SECOND_TRY
-        result = terminal.tap(self._card_in_field(tap.card), request, moment)
-        terminal.sign_records()
-        return result
+        return terminal.tap(self._card_in_field(tap.card), request, moment)
+
+    def sign_records(self, tap: PlannedTap) -> int:
+        """Let the PSAM of a tap's terminal sign what it has not signed yet; how many it signed."""
+        return self._terminal(tap).sign_records()
 
     def journal(self, participant: int) -> Journal:
         """The journal of a participant's collector."""

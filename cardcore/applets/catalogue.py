@@ -33,7 +33,7 @@ def application_named(name: str) -> Application:
     >>> application_named("library").code
     4
     """
-    return next(each for each in APPLICATIONS.values() if each.name == name)
+    return {each.name: each for each in APPLICATIONS.values()}[name]
 
 
 def city_of(label: str) -> str:

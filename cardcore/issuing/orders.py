@@ -15,6 +15,7 @@ from cardcore.applets import health, library, purse, social_security, transit
 from cardcore.applets.catalogue import application_named
 from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.package import Package
+from cardcore.concession import Concession
 from cardcore.crypto import suite_algorithm
 from cardcore.issuing.products import (
     APPLICATIONS,
@@ -45,7 +46,6 @@ from cardcore.layouts.transit import (
     PublicInformation,
     TransitRecord,
 )
-from cardcore.records.record import Concession
 
 
 @dataclass(frozen=True, slots=True)

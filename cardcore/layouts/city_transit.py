@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import IntEnum
 
+from cardcore.concession import Concession
 from cardcore.digits import decode_date, encode_date
 from cardcore.layouts.fixed import BYTES, HEX, TIME, UINT, Coding, FixedLayout, table
-from cardcore.records.record import Concession
 
 RECORD_BICYCLE, RECORD_PARKING, RECORD_CONCESSION = 0x2710, 0x2711, 0x2720
 _NO_DAY = bytes(4)

@@ -78,15 +78,6 @@ class Sector(IntEnum):
     CARD_SERVICE = 6  # 卡服务
 
 
-class Concession(IntEnum):
-    """The fare class the terminal applied (优惠类别)."""
-
-    ADULT = 0  # 普通
-    HALF = 1  # 半价
-    FREE = 2  # 免费
-    FULL = 3  # 不打折
-
-
 class TransactionType(IntEnum):
     """PBOC transaction type, as it stands in the card's log and under MAC and TAC."""
 

@@ -21,14 +21,16 @@ from enum import IntEnum
 from typing import Any
 
 from cardcore import digits
+from cardcore.concession import Concession
 from cardcore.errors import DecodeError, RecordFormatError
 from cardcore.layouts.fixed import BYTES, DATE, HEX, UINT, Coding, Field
-from cardcore.records.kinds import Concession as Concession  # noqa: PLC0414
-from cardcore.records.kinds import Mac2Check, MacProfile
-from cardcore.records.kinds import RecordFlag as RecordFlag  # noqa: PLC0414
-from cardcore.records.kinds import RecordKind as RecordKind  # noqa: PLC0414
-from cardcore.records.kinds import Sector as Sector  # noqa: PLC0414
-from cardcore.records.kinds import TransactionType as TransactionType  # noqa: PLC0414
+from cardcore.records.kinds import (
+    Mac2Check,
+    MacProfile,
+    RecordFlag,
+    RecordKind,
+    TransactionType,
+)
 from cardcore.records.payloads import decode_payload, payload_sizes
 
 VERSION = 2

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import IntEnum
 
-from cardcore.records.record import Concession, RecordKind, Sector
+from cardcore.concession import Concession
+from cardcore.records.kinds import RecordKind, Sector
 from cardcore.schemes.pricing import Prices
 
 

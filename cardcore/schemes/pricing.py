@@ -7,7 +7,8 @@ explains a fare that was charged to the scheme.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cardcore.records.record import Concession, RecordKind
+from cardcore.concession import Concession
+from cardcore.records.kinds import RecordKind
 
 #: The kinds of ride that have a price of their own: a metro ride ends with an exit, a bus ride is a
 #: purchase. An entry costs nothing.

@@ -11,8 +11,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from cardcore.applets.catalogue import APPLICATIONS
+from cardcore.concession import Concession
 from cardcore.errors import CardcoreError
-from cardcore.records.record import Concession, RecordKind, Sector
+from cardcore.records.kinds import RecordKind, Sector
 from cardcore.schemes import CardNumbers, FareClass, Participant, ParticipantKind, Scheme
 from cardcore.schemes.lines import Way, entry_lines
 from cardcore.schemes.pricing import RIDES, Band, Prices

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.crypto import cryptograms, suite_algorithm
-from cardcore.records.record import TransactionType
+from cardcore.records.kinds import TransactionType
 from hsm_sim.keys.masters import FACTOR_BYTES, LEVELS_MAX
 from hsm_sim.psam.commands import Attempt, Context, Decision, Handler, Numbers, Reply, fits
 from hsm_sim.psam.image import MAC2_TRIES_MAX, SEQUENCES_RESERVED, Held

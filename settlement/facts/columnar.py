@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardcore.keys import ProofReason
-from cardcore.records.record import RecordFlag, RecordKind
+from cardcore.records.kinds import RecordFlag, RecordKind
 from settlement.dispositions import Disposition, GapState, Note, Reason, RecordMac
 
 #: Memory of one task. Two run beside each other on a small machine and must leave room there.

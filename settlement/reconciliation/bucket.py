@@ -14,7 +14,8 @@ from pathlib import Path
 
 import duckdb
 
-from cardcore.records.record import Concession, RecordKind
+from cardcore.concession import Concession
+from cardcore.records.kinds import RecordKind
 from cardcore.schemes import Scheme
 from settlement.clearing.tally import KEY_FIELDS, BucketResult, Tally
 from settlement.facts import columnar

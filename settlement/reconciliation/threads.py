@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from cardcore.records.record import TransactionType
+from cardcore.records.kinds import TransactionType
 from settlement.dispositions import GapState
 from settlement.facts import columnar
 from settlement.reconciliation.chain import Card, CardMove, Claim, CounterKind, Gap, Point, unwrap

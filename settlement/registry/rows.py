@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cardcore.keys import Algorithm
-from cardcore.records.record import Sector
+from cardcore.records.kinds import Sector
 from cardcore.schemes import ParticipantKind
 from cardcore.text import Text
 from settlement.registry.columns import Column, Form, Number, Value, Words
@@ -19,7 +19,7 @@ from settlement.registry.columns import Column, Form, Number, Value, Words
 @dataclass(frozen=True, slots=True, order=True)
 class ParticipantRow:
     """A participant: `kind` is a number of `schemes.ParticipantKind`, `sector` one of
-    `records.Sector`.
+    `records.kinds.Sector`.
     """
 
     code: int
@@ -155,8 +155,10 @@ _LINE = _form(r"\S(.{0,126}\S)?", "一行文字，至多 128 字", "a line of at
 _TERMINAL = _form(r"[0-9a-f]{12}", "12 位十六进制终端号", "a terminal of 12 hexadecimal digits")
 _WORD = _form(r"[a-z][a-z0-9_-]{0,31}", "小写字母的词", "a word of small letters")
 _LABEL = _form(r"[a-z][a-z0-9-]{0,63}", "密钥标签", "a label of keys")
-# Keys of another usage than TAC are registered with that before their label.
-_KEY_NAME = _form(r"([a-z][a-z0-9-]{0,31}/)?[a-z][a-z0-9-]{0,63}", "密钥标签", "a label of keys")
+#: Keys that are no TAC keys have their usage before the label (`facts.proof.registered_label`).
+_KEY_NAME = _form(
+    r"([a-z][a-z-]{0,63}/)?[a-z][a-z0-9-]{0,63}", "密钥标签", "a label of keys, or usage/label"
+)
 _SECTOR = Words({each.name.lower(): each.value for each in Sector}, most=255)
 _KEY = _form(
     r"[0-9a-f]{64}|04[0-9a-f]{128}", "64 或 130 位十六进制公钥", "a public key of 64 or 130 digits"

@@ -1,6 +1,6 @@
 """Card services (卡服务): loads above all, which nobody shares; a fee is the counter's."""
 
-from cardcore.records.record import Sector
+from cardcore.records.kinds import Sector
 from cardcore.text import Text
 from settlement.sectors.rules import SectorRule, no_fare, whole
 

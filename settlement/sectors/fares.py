@@ -8,7 +8,8 @@ the answers back to `bucket`.
 
 from dataclasses import dataclass
 
-from cardcore.records.record import Concession, RecordKind
+from cardcore.concession import Concession
+from cardcore.records.kinds import RecordKind
 from cardcore.schemes import FareClass, Scheme
 from settlement.dispositions import Note
 

@@ -1,6 +1,6 @@
 """Health (卫生): visits are reported only; what a purse pays is the clinic's."""
 
-from cardcore.records.record import Sector
+from cardcore.records.kinds import Sector
 from cardcore.text import Text
 from settlement.sectors.rules import SectorRule, no_fare, whole
 

@@ -1,6 +1,6 @@
 """Libraries (图书馆): loans and returns are reported only; what a purse pays is the library's."""
 
-from cardcore.records.record import Sector
+from cardcore.records.kinds import Sector
 from cardcore.text import Text
 from settlement.sectors.rules import SectorRule, no_fare, whole
 

@@ -1,6 +1,6 @@
 """Shops and canteens (小额消费): goods cost what they cost, and the shop gets all of it."""
 
-from cardcore.records.record import Sector
+from cardcore.records.kinds import Sector
 from cardcore.text import Text
 from settlement.sectors.rules import SectorRule, no_fare, whole
 

@@ -1,6 +1,6 @@
 """Social security (社保): entitlements are reported only; what a purse pays is the counter's."""
 
-from cardcore.records.record import Sector
+from cardcore.records.kinds import Sector
 from cardcore.text import Text
 from settlement.sectors.rules import SectorRule, no_fare, whole
 

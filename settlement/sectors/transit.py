@@ -1,6 +1,6 @@
 """Transport (公交地铁): the scheme's tariff explains a fare, and whoever carried gets all of it."""
 
-from cardcore.records.record import Sector
+from cardcore.records.kinds import Sector
 from cardcore.text import Text
 from settlement.sectors.fares import explain_by_tariff
 from settlement.sectors.rules import SectorRule, whole

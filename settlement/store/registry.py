@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RowMapping, func, select
 
-from settlement.people.actions import Action, Actor
+from settlement.errors import RegistryRowError
+from settlement.people.actions import Action, Actor, ActorError
 from settlement.registry.book import (
     BEGINNING,
     FOREVER,
@@ -171,15 +172,18 @@ def _changes(
 
 
 def _change(row: RowMapping) -> Change:
-    content = None if row["content"] is None else json.loads(row["content"])
-    what = NewChange(
-        row["kind"],
-        row["subject"],
-        None if content is None else KINDS[row["kind"]].make(content),
-        BEGINNING if row["valid_from"] is None else row["valid_from"],
-        FOREVER if row["valid_to"] is None else row["valid_to"],
-    )
-    action = Action(Actor.from_code(row["changed_by"]), row["changed_at"], row["why"])
+    try:
+        content = None if row["content"] is None else json.loads(row["content"])
+        what = NewChange(
+            row["kind"],
+            row["subject"],
+            None if content is None else KINDS[row["kind"]].make(content),
+            BEGINNING if row["valid_from"] is None else row["valid_from"],
+            FOREVER if row["valid_to"] is None else row["valid_to"],
+        )
+        action = Action(Actor.from_code(row["changed_by"]), row["changed_at"], row["why"])
+    except (ValueError, KeyError, AttributeError, ActorError) as error:
+        raise RegistryRowError(row["number"], f"{type(error).__name__}: {error}") from error
     return Change(row["number"], what, action, row["previous_hash"], row["hash"])
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from cardcore.errors import DecodeError
 from settlement.city import City
 from settlement.days.closing import ClosedDay
-from settlement.errors import StoredBytesError
+from settlement.errors import RegistryRowError, StoredBytesError
 from settlement.registry.book import Book, Change, Registry, broken_link, registry_of
 from settlement.registry.documents import decode_registry, read_by_runs
 from settlement.service.runs import proven_bytes
@@ -21,10 +21,20 @@ from settlement.verification.findings import Findings, Invariant
 
 def verify_registry(city: City, findings: Findings) -> int:
     """Check the chain and every closed day's view of it; returns how many changes there are."""
-    changes = load_changes(city.database)
+    try:
+        changes = load_changes(city.database)
+    except (
+        RegistryRowError,
+        ValueError,
+        TypeError,
+    ) as error:  # the last two: a day or moment is none
+        findings.add(Invariant.I8, "registry_changes", f"cannot be read: {error}")
+        return 0
     broken = broken_link(changes)
     if broken is not None:
-        text = "was changed, or does not follow from the change before it"
+        what = next((each.what for each in changes if each.number >= broken), None)
+        who = "the end of the chain" if what is None else f"{what.kind} {what.subject}"
+        text = f"{who} was changed, or does not follow from the change before it"
         findings.add(Invariant.I8, f"registry_changes, row {broken}", text)
     before = 0
     for day in day_store.load_closed_days(city.database):

@@ -19,21 +19,14 @@ from datetime import date, datetime
 from cardcore.apdu import ResponseApdu, StatusWord
 from cardcore.applets.catalogue import application_named
 from cardcore.application import NO_APPLICATION
+from cardcore.concession import Concession
 from cardcore.errors import DecodeError
 from cardcore.keys import Algorithm
 from cardcore.layouts.fixed import FixedLayout
 from cardcore.layouts.transit import PublicInformation
-from cardcore.records.kinds import Evidence, RecordKind
+from cardcore.records.kinds import Evidence, RecordFlag, RecordKind, Sector, TransactionType
 from cardcore.records.payloads import NO_TERMINAL
-from cardcore.records.record import (
-    COUNTER_NOT_READ,
-    Concession,
-    RecordFlag,
-    Sector,
-    TransactionRecord,
-    TransactionType,
-    encode_record,
-)
+from cardcore.records.record import COUNTER_NOT_READ, TransactionRecord, encode_record
 from cardcore.records.tac import authentication_challenge
 from terminals.device import Device
 from terminals.dialogue import commands

@@ -11,8 +11,8 @@ disk, and with it everything written before.
 from collections.abc import Iterable
 
 from cardcore.digits import encode_bcd
-from cardcore.records.kinds import MacProfile
-from cardcore.records.record import FIELD, RECORD_BYTES, RecordKind
+from cardcore.records.kinds import MacProfile, RecordKind
+from cardcore.records.record import FIELD, RECORD_BYTES
 from terminals.journal.journal import Journal
 
 _PSAM, _KIND, _PROFILE = FIELD["psam"], FIELD["kind"], FIELD["mac_profile"]

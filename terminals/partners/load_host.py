@@ -11,8 +11,8 @@ from cardcore.digits import encode_time
 from cardcore.errors import CryptogramError, KeyServiceUnavailableError, UnknownKeyError
 from cardcore.key_labels import application_label
 from cardcore.keys import KeyRef, KeyService, KeyUsage
+from cardcore.records.kinds import TransactionType
 from cardcore.records.load_log import AllowedLoad
-from cardcore.records.record import TransactionType
 from cardcore.text import Text
 from terminals.errors import JournalFullError
 from terminals.partners.ports import HostAnswer, LoadLog, LoadQuestion, Partner, PartnerSetting

@@ -4,7 +4,7 @@ Decides what a bus ride looks like on the card and in the record. Leaves the far
 """
 
 from cardcore.layouts.transit import Industry, TripType
-from cardcore.records.record import RecordKind, Sector, TransactionType
+from cardcore.records.kinds import RecordKind, Sector, TransactionType
 from cardcore.text import Text
 from terminals.partners import PSAM
 from terminals.tap.flow import Flow

@@ -3,7 +3,7 @@
 Decides what a meal looks like in the record. Leaves its price to the till.
 """
 
-from cardcore.records.record import RecordKind, Sector, TransactionType
+from cardcore.records.kinds import RecordKind, Sector, TransactionType
 from cardcore.text import Text
 from terminals.partners import PSAM
 from terminals.tap.flow import Flow

@@ -4,7 +4,7 @@ Decides what a load looks like. The kiosk holds no key: the load host (`partners
 both halves. It loads either purse, and the request says which one.
 """
 
-from cardcore.records.record import RecordKind, Sector, TransactionType
+from cardcore.records.kinds import RecordKind, Sector, TransactionType
 from cardcore.text import Text
 from terminals.partners.load_host import LOAD_HOST
 from terminals.tap.flow import Flow

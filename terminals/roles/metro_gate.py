@@ -8,7 +8,7 @@ station has switched to 进出次序免检, because entries or exits were let th
 from dataclasses import replace
 
 from cardcore.layouts.transit import Industry, TripType
-from cardcore.records.record import RecordKind, Sector, TransactionType
+from cardcore.records.kinds import RecordKind, Sector, TransactionType
 from cardcore.text import Text
 from terminals.partners import PSAM
 from terminals.tap.flow import Flow

@@ -4,7 +4,7 @@ Decides what a purchase in a shop looks like in the record, and that it takes th
 payments. A city whose cards pay for goods with the purse for rides says so in its scheme.
 """
 
-from cardcore.records.record import RecordKind, Sector, TransactionType
+from cardcore.records.kinds import RecordKind, Sector, TransactionType
 from cardcore.text import Text
 from terminals.partners import PSAM
 from terminals.tap.flow import Flow

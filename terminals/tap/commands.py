@@ -19,7 +19,7 @@ from cardcore.layouts.transit import (
     TransitRecord,
     TripRecord,
 )
-from cardcore.records.record import TransactionType
+from cardcore.records.kinds import TransactionType
 
 #: EF17 up to the card kind: what a terminal decides by.
 PROPERTIES_BYTES = 11
@@ -31,7 +31,7 @@ _INITIALISE_P1 = {
     TransactionType.PURCHASE: 0x01,
     TransactionType.COMPOSITE: 0x03,
 }
-_DEBIT_ANSWER = struct.Struct(">IH3sBB4s")
+_DEBIT_ANSWER = struct.Struct(">IH3sBB4s")  # available, counter, overdraft limit, key
 _LOAD_ANSWER = struct.Struct(">IHBB4s4s")
 #: Some cards set the topmost bit of the balance; readers mask it.
 _BALANCE_MASK = 0x7FFFFFFF
@@ -82,6 +82,9 @@ def initialise(
 class Initialised:
     """The card's answer to INITIALIZE. `counter` is the one this transaction uses up; `mac1` is
     the card's proof to the load host and empty for debits.
+
+    `balance_fen` of a debit is the holder's own money: the card shows what is available, and the
+    overdraft it was granted beside it. It is below zero while overdraft is in use.
     """
 
     balance_fen: int
@@ -100,8 +103,9 @@ class Initialised:
         if load:
             balance, counter, version, algorithm, random, mac1 = layout.unpack(data)
             return cls(balance & _BALANCE_MASK, counter, version, algorithm, random, mac1)
-        balance, counter, _, version, algorithm, random = layout.unpack(data)
-        return cls(balance & _BALANCE_MASK, counter, version, algorithm, random)
+        available, counter, limit, version, algorithm, random = layout.unpack(data)
+        own_fen = (available & _BALANCE_MASK) - int.from_bytes(limit, "big")
+        return cls(own_fen, counter, version, algorithm, random)
 
 
 def write_transit(record: TransitRecord) -> CommandApdu:

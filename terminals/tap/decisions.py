@@ -19,15 +19,10 @@ from cardcore.layouts.transit import (
     TransitStatus,
     TripRecord,
 )
-from cardcore.records.kinds import Funding
+from cardcore.limits import COUNTER_MAX
+from cardcore.records.kinds import Funding, RecordFlag, RecordKind, TransactionType
 from cardcore.records.payloads import NO_TERMINAL, LoadPayload, decode_payload
-from cardcore.records.record import (
-    COUNTER_NOT_READ,
-    RecordFlag,
-    RecordKind,
-    TransactionRecord,
-    TransactionType,
-)
+from cardcore.records.record import COUNTER_NOT_READ, TransactionRecord
 from terminals.device import Device
 from terminals.tap.commands import Initialised
 from terminals.tap.face import CardFace
@@ -153,6 +148,16 @@ def broken_sequence(kind: RecordKind, transit: TransitRecord) -> TapOutcome | No
     return None
 
 
+def is_later(counter: int, than: int) -> bool:
+    """Whether one counter of a purse comes after another, which is not far from it. On cards that
+    go on after 65535 the next one is 1.
+
+    >>> is_later(8, 7), is_later(7, 8), is_later(1, 65_535), is_later(65_535, 1)
+    (True, False, True, False)
+    """
+    return 0 < (counter - than) % COUNTER_MAX <= COUNTER_MAX // 2
+
+
 class Verdict(Enum):
     """What a log record says of a torn tap."""
 
@@ -165,12 +170,13 @@ def judge_torn_tap(draft: TransactionRecord, log: LogRecord | None) -> Verdict:
     """Whether the purse moved for a torn tap, by one record of the card's log, newest first.
 
     Loads and debits share the log with a counter each. The card writes log and balance in one
-    step, so the newest record of the tap's own counter decides: a lower counter means that ours
+    step, so the newest record of the tap's own counter decides: an earlier one means that ours
     was never used, the same counter tells by whom it was used. None stands for "no more records".
     """
     if log is None or log.transaction_type == TransactionType.NONE:
         return Verdict.NOT_MOVED
-    if (log.transaction_type in ONLINE_TYPES) is not draft.is_load or log.counter > draft.counter:
+    own_counter = (log.transaction_type in ONLINE_TYPES) is draft.is_load
+    if not own_counter or is_later(log.counter, draft.counter):
         return Verdict.OLDER
     ours = (log.counter, log.terminal, log.time, log.amount_fen)
     is_ours = ours == (draft.counter, draft.terminal, draft.time, draft.amount_fen)

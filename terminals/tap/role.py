@@ -7,7 +7,7 @@ Decides the shape. Leaves which roles there are to `terminals.roles`, the order 
 from dataclasses import dataclass
 
 from cardcore.layouts.transit import Industry, TripType
-from cardcore.records.record import RecordKind, Sector, TransactionType
+from cardcore.records.kinds import RecordKind, Sector, TransactionType
 from cardcore.text import Text
 from terminals.tap.flow import Flow
 

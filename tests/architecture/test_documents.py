@@ -55,6 +55,16 @@ def test_the_page_of_values_is_what_the_code_says() -> None:
     assert document(values.PAGE) == values.page(), "make values writes it anew"
 
 
+def test_every_value_has_a_chinese_word() -> None:
+    silent = [
+        f"{kind.__name__}.{name}"
+        for kind in values.enumerations()
+        for name, word in values.words(kind).items()
+        if not word
+    ]
+    assert silent == []
+
+
 def test_every_term_of_the_glossary_has_a_chinese_word_and_a_name() -> None:
     rows = list(table_rows(section(document("docs/architecture.md"), "## Glossary 术语")))
     assert len(rows) > 40

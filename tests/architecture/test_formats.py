@@ -9,7 +9,7 @@ import pytest
 
 from cardcore import digits
 from cardcore.crypto import signatures
-from cardcore.records import batch
+from cardcore.records import batch, load_log
 from cardcore.records.payloads import PAYLOADS
 from cardcore.records.record import FIELDS, PAYLOAD_AT, PAYLOAD_BYTES_MAX, RECORD_BYTES, VERSION
 from cardcore.schemes.catalogue import SCHEMES
@@ -137,6 +137,16 @@ def test_the_faults_of_a_batch_file_are_listed_in_the_order_of_the_code() -> Non
     faults = re.findall(r"`(\w+)`", document(FORMATS).split("is the answer:")[1])
     docstring = " ".join((batch.decode_batch.__doc__ or "").split())
     assert faults[:8] == re.findall(r"\w+", docstring.split("precedence:")[1])[:8]
+
+
+def test_the_table_of_the_load_log_is_the_code() -> None:
+    rows = [row[:3] for row in documented("## The load host's log 圈存授权日志")]
+    assert rows == [
+        [str(each.offset), str(each.length), f"`{each.name}`"]
+        for each in load_log.AllowedLoad.FIELDS
+    ]
+    sizes = (load_log.AllowedLoad.SIZE, load_log.HEADER.size, load_log.TRAILER.size)
+    assert sizes == (62, 72, 48)
 
 
 def test_the_tables_of_the_journal_are_the_schema() -> None:

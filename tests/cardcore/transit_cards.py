@@ -8,10 +8,8 @@ from cardcore.applets.transit import TransitProfile, personalise
 from cardcore.chip.card import Card
 from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.layouts.transit import CardProperties, PublicInformation, TransitRecord, TripRecord
-from cardcore.records.record import (
-    RecordKind,
-    TransactionRecord,
-)
+from cardcore.records.kinds import RecordKind
+from cardcore.records.record import TransactionRecord
 from tests.cardcore.chip.reference_terminal import ReferenceTerminal
 from tests.support.records import a_bus_ride
 

@@ -11,7 +11,7 @@ import pytest
 from cardcore.chip.card import Card
 from cardcore.errors import PowerLossError
 from cardcore.keys import ProofReason
-from cardcore.records.record import RecordFlag
+from cardcore.records.kinds import RecordFlag
 from terminals.journal.journal import Journal
 from terminals.link.connection import Peer, decode_trace
 from terminals.link.pcsc import open_card

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from cardcore.concession import Concession
 from cardcore.crypto import SUITES
 from cardcore.key_labels import sender_label
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyService, KeyUsage
 from cardcore.records import batch
 from cardcore.records import record as records
+from cardcore.records.kinds import RecordKind
 from cardcore.records.tac import tac_message
 from cardcore.schemes import FareClass
 from cardcore.schemes.catalogue import SCHEMES
@@ -185,8 +187,8 @@ class StreetCard:
 
     def bus(self, tariff_fen: int = 200, **changes: object) -> bytes:
         """A bus ride at the adult fare."""
-        adult = FareClass(records.Concession.ADULT, transfer=False)
-        fare_fen = SCHEME.fare_fen(records.RecordKind.PURCHASE, tariff_fen, adult)
+        adult = FareClass(Concession.ADULT, transfer=False)
+        fare_fen = SCHEME.fare_fen(RecordKind.PURCHASE, tariff_fen, adult)
         before = self.balance_fen
         self.balance_fen -= fare_fen
         values: dict[str, object] = {

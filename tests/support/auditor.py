@@ -11,7 +11,8 @@ from datetime import date, datetime, timedelta
 
 from cardcore.errors import RecordFormatError
 from cardcore.keys import ProofReason
-from cardcore.records.record import RecordFlag, RecordKind, Sector, TransactionRecord, decode_record
+from cardcore.records.kinds import RecordFlag, RecordKind, Sector
+from cardcore.records.record import TransactionRecord, decode_record
 from cardcore.schemes import Scheme
 from settlement.dispositions import Disposition, Note, Reason
 

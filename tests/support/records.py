@@ -6,8 +6,9 @@ What a test is about it says itself; the rest is a bus ride of 2 yuan at 1.60, t
 from dataclasses import replace
 from datetime import date, datetime
 
+from cardcore.concession import Concession
 from cardcore.keys import Algorithm
-from cardcore.records.kinds import Concession, RecordFlag, RecordKind, Sector, TransactionType
+from cardcore.records.kinds import RecordFlag, RecordKind, Sector, TransactionType
 from cardcore.records.record import COUNTER_NOT_READ, TransactionRecord
 
 DAY = date(2018, 9, 1)

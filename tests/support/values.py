@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
 
+from cardcore.text import Text
 from tests.support.shared import REPOSITORY
 from tests.support.tree import module_of, name_of, package_files, parse
 
@@ -50,6 +51,8 @@ def words(kind: type[Enum]) -> Mapping[str, str]:
     """The Chinese word of each member; empty where none is written."""
     if hasattr(kind, "text"):
         return {each.name: each.text.zh for each in kind}
+    if all(isinstance(each.value, Text) for each in kind):
+        return {each.name: each.value.zh for each in kind}
     return {name: comment for name, (_, comment) in _members(kind).items()}
 
 

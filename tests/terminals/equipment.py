@@ -96,6 +96,7 @@ def a_card(
     interoperable: bool = True,
     public: dict[str, object] | None = None,
     key_version: int = 1,
+    overdraft_limit_fen: int = 0,
 ) -> Card:
     """An empty card of the home city; `public` replaces fields of EF15."""
     values: dict[str, object] = {
@@ -119,6 +120,7 @@ def a_card(
         information,
         properties=CardProperties(city="5840", interoperable=interoperable),
         rides=(metro, TransitRecord(RECORD_BUS)),
+        overdraft_limit_fen=overdraft_limit_fen,
     )
     keys = {
         usage: KEYS.derive_card_key(KeyRef(usage, LABEL, key_version), information.factor)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from cardcore.chip.card import Card
 from cardcore.keys import ProofReason
 from cardcore.records.batch import total_records
-from cardcore.records.record import RecordFlag, decode_record
+from cardcore.records.kinds import RecordFlag
+from cardcore.records.record import decode_record
 from terminals.errors import CardRemovedError
 from terminals.journal.journal import Journal
 from terminals.link.connection import InProcessConnection

@@ -17,7 +17,7 @@ from rich.table import Table
 from api.output import amount_table, console, fen
 from cardcore.dumps.dumps import ParsedCard
 from cardcore.layouts.transit import LogRecord, TripRecord, TripType
-from cardcore.records.record import TransactionType
+from cardcore.records.kinds import TransactionType
 
 _TRANSACTIONS: dict[int, str] = {
     TransactionType.LOAD: "load 充值",

@@ -20,13 +20,13 @@ from cardcore.applets import health, library, purse, social_security, transit
 from cardcore.applets.catalogue import application_named
 from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.scp03 import LEVELS
+from cardcore.concession import Concession
 from cardcore.crypto import SUITES
 from cardcore.key_labels import application_label, chip_label
 from cardcore.keys import KeyRef, KeyUsage
 from cardcore.layouts.city_transit import RECORD_BICYCLE, RECORD_CONCESSION, RECORD_PARKING
 from cardcore.layouts.library import DepositState
 from cardcore.layouts.transit import RECORD_BUS, RECORD_METRO
-from cardcore.records.record import Concession
 
 SHIPPED = ("citizen", "anonymous", "student")
 #: Keys of the chip itself: its secure channel, and the key of CARD BLOCK.

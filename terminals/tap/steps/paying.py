@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from cardcore.apdu import StatusWord
 from cardcore.crypto import suite_algorithm
-from cardcore.records.kinds import Mac2Check
-from cardcore.records.record import RecordKind, TransactionRecord
+from cardcore.records.kinds import Mac2Check, RecordKind
+from cardcore.records.record import TransactionRecord
 from terminals.errors import PsamFaultError
 from terminals.partners.ports import HostAnswer, LoadQuestion
 from terminals.tap import commands, decisions
@@ -45,7 +45,7 @@ def take_initialise(tap: Learned, reply: Reply) -> Signal:
     if suite_algorithm(answer.algorithm) is None:
         return tap.refuse(TapOutcome.CARD_KEY_UNKNOWN)
     if not load and answer.balance_fen < tap.context.request.fare.charged_fen:
-        # The card would go into overdraft; a city's purse lends nothing.
+        # The card would lend the rest out of its overdraft; a city's purse lends nothing.
         return tap.refuse(TapOutcome.INSUFFICIENT_FUNDS)
     return Signal.GOOD
 

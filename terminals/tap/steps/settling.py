@@ -8,8 +8,8 @@ PSAM as well while that still holds its half.
 from dataclasses import replace
 
 from cardcore.apdu import StatusWord
-from cardcore.records.kinds import Mac2Check
-from cardcore.records.record import RecordFlag, TransactionRecord
+from cardcore.records.kinds import Mac2Check, RecordFlag
+from cardcore.records.record import TransactionRecord
 from terminals.tap import commands, decisions
 from terminals.tap.actions import Action, Reply, StoreEnd, StoreRecord, StoreVoid, ToCard, ToPsam
 from terminals.tap.flow import Signal, State

@@ -140,10 +140,15 @@ def test_a_changed_participant_is_found_by_verify(demo_folder: Path, tmp_path: P
     city = tmp_path / "city"
     shutil.copytree(demo_folder, city)
     with closing(sqlite3.connect(city / "control.sqlite")) as database:
-        database.execute("UPDATE participants SET role = 2 WHERE code = 501")
+        database.execute("DROP TRIGGER registry_changes_refuse_update")
+        database.execute(
+            "UPDATE registry_changes SET content = replace(content, '501', '502')"
+            " WHERE kind = 'participant' AND subject = '501'"
+        )
+        assert database.total_changes == 1
         database.commit()
     findings = run_json("verify", "--data", city, exit_code=1)["findings"]
-    assert any("501" in each["text"] for each in findings)
+    assert any(each["where"].startswith("registry_changes, row") for each in findings)
 
 
 def test_a_damaged_file_gets_a_named_answer_and_exit_1(demo_folder: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from cardcore.chip.card import Card
 from cardcore.chip.filesystem import FileSystem
 from cardcore.chip.package import listed
 from cardcore.chip.scp03 import LEVELS
+from cardcore.concession import Concession
 from cardcore.errors import CryptogramError, PowerLossError
 from cardcore.issuing import orders, personalisation
 from cardcore.issuing.orders import CardOrder
@@ -30,7 +31,6 @@ from cardcore.layouts.transit import (
     PublicInformation,
     TransitRecord,
 )
-from cardcore.records.record import Concession
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import published_vault
 from tests.cardcore.applets.citizen_chips import PIN, Reader

@@ -23,7 +23,8 @@ from cardcore.records.batch import (
     encode_batch,
     total_records,
 )
-from cardcore.records.record import RECORD_BYTES, RecordKind, encode_record
+from cardcore.records.kinds import RecordKind
+from cardcore.records.record import RECORD_BYTES, encode_record
 from tests.cardcore.transit_cards import a_record
 
 SENDER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore import digits
+from cardcore.concession import Concession
 from cardcore.crypto import cryptograms
 from cardcore.errors import DecodeError, RecordFormatError
 from cardcore.layouts.fixed import FixedLayout
@@ -17,6 +18,9 @@ from cardcore.records.kinds import (
     Funding,
     Mac2Check,
     MacProfile,
+    RecordFlag,
+    RecordKind,
+    TransactionType,
 )
 from cardcore.records.payloads import PAYLOADS, decode_payload, payload_sizes
 from cardcore.records.record import (
@@ -27,11 +31,7 @@ from cardcore.records.record import (
     RECORD_BYTES,
     V1_RECORD_BYTES,
     V1_VERSION,
-    Concession,
-    RecordFlag,
-    RecordKind,
     TransactionRecord,
-    TransactionType,
     decode_record,
     encode_record,
 )

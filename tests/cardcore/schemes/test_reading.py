@@ -6,7 +6,8 @@ from importlib import resources
 
 import pytest
 
-from cardcore.records.record import Concession, RecordKind
+from cardcore.concession import Concession
+from cardcore.records.kinds import RecordKind
 from cardcore.schemes import FareClass
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.schemes.lines import Way, entry_lines

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore.records.record import Concession, RecordKind
+from cardcore.concession import Concession
+from cardcore.records.kinds import RecordKind
 from cardcore.schemes import FareClass, ParticipantKind
 from cardcore.schemes.catalogue import SCHEMES
 from tests.support.shared import DATA, needs_shared

@@ -9,9 +9,9 @@ from cardcore.applets.catalogue import APPLICATIONS, application_named
 from cardcore.crypto import SUITES
 from cardcore.key_labels import application_label
 from cardcore.keys import Algorithm, KeyRef, KeyUsage, ProofReason
-from cardcore.records.kinds import Evidence, MacProfile
+from cardcore.records.kinds import Evidence, MacProfile, RecordKind
 from cardcore.records.payloads import LoanPayload
-from cardcore.records.record import RecordKind, TransactionRecord, encode_record
+from cardcore.records.record import TransactionRecord, encode_record
 from cardcore.records.tac import authentication_challenge, record_digest, tac_message
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import published_key, published_vault

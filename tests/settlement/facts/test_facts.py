@@ -14,7 +14,8 @@ from cardcore.errors import RecordFormatError
 from cardcore.keys import ProofReason, TacColumn
 from cardcore.layouts.fixed import Field
 from cardcore.records import record as layout
-from cardcore.records.record import FIELD, RECORD_BYTES, RecordKind, decode_record, encode_record
+from cardcore.records.kinds import RecordKind
+from cardcore.records.record import FIELD, RECORD_BYTES, decode_record, encode_record
 from cardcore.records.tac import tac_message
 from settlement.facts.columns import (
     FORMAT_FAULTS,

@@ -11,11 +11,8 @@ import duckdb
 
 from cardcore.keys import ProofReason
 from cardcore.records.batch import DeviceRegister
-from cardcore.records.record import (
-    RecordKind,
-    TransactionRecord,
-    encode_record,
-)
+from cardcore.records.kinds import RecordKind
+from cardcore.records.record import TransactionRecord, encode_record
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine import Engine
 from settlement.engine.local import LocalEngine

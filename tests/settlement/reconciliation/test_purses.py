@@ -7,15 +7,9 @@ from pathlib import Path
 import pytest
 
 from cardcore.keys import ProofReason
+from cardcore.records.kinds import RecordKind, Sector, TransactionType
 from cardcore.records.payloads import LoanPayload
-from cardcore.records.record import (
-    COUNTER_NOT_READ,
-    RecordKind,
-    Sector,
-    TransactionRecord,
-    TransactionType,
-    encode_record,
-)
+from cardcore.records.record import COUNTER_NOT_READ, TransactionRecord, encode_record
 from settlement.dispositions import Disposition, Note, Reason, RecordMac
 from settlement.facts.columns import PROOF_BITS
 from tests.settlement.reconciliation.run_inputs import (

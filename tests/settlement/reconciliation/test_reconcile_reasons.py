@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cardcore.concession import Concession
 from cardcore.keys import ProofReason
-from cardcore.records.record import Concession, RecordFlag, RecordKind, Sector, encode_record
+from cardcore.records.kinds import RecordFlag, RecordKind, Sector
+from cardcore.records.record import encode_record
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.facts import columnar
 from settlement.registry.rows import HotlistRow, TerminalRow

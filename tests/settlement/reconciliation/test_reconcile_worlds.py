@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardcore.keys import ProofReason
-from cardcore.records.record import RecordFlag, TransactionRecord, encode_record
+from cardcore.records.kinds import RecordFlag
+from cardcore.records.record import TransactionRecord, encode_record
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.dispositions import Disposition, Note
 from settlement.registry.rows import HotlistRow

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cardcore.records.record import Sector
+from cardcore.records.kinds import Sector
 from cardcore.schemes import ParticipantKind
 from settlement.city import City
 from settlement.registry.book import since_ever

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cardcore.records.record import RecordKind, decode_record
+from cardcore.records.kinds import RecordKind
+from cardcore.records.record import decode_record
 from terminals.errors import JournalDamagedError, JournalError, JournalFullError
 from terminals.journal.journal import Journal
 from terminals.journal.salvage import SERIAL_MARGIN, salvage

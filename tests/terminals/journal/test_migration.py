@@ -17,7 +17,8 @@ import pytest
 from cardcore.chip.card import Card
 from cardcore.keys import ProofReason
 from cardcore.records.batch import decode_batch
-from cardcore.records.record import RECORD_BYTES, V1_RECORD_BYTES, RecordFlag, decode_record
+from cardcore.records.kinds import RecordFlag
+from cardcore.records.record import RECORD_BYTES, V1_RECORD_BYTES, decode_record
 from terminals.errors import JournalError
 from terminals.journal.journal import Journal
 from terminals.journal.migration import FORMAT_VERSION

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cardcore.chip.card import Card
-from cardcore.records.record import RecordFlag, RecordKind, decode_record
+from cardcore.records.kinds import RecordFlag, RecordKind
+from cardcore.records.record import decode_record
 from terminals.errors import CardRemovedError
 from terminals.journal.journal import Journal
 from terminals.link.connection import InProcessConnection

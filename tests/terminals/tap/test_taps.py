@@ -8,10 +8,12 @@ import pytest
 
 from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.chip.card import Card
+from cardcore.concession import Concession
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import KeyRef
 from cardcore.layouts.transit import AID_PURSE, LogRecord, TransitRecord, TripRecord
-from cardcore.records.record import COUNTER_NOT_READ, Concession, RecordFlag, RecordKind
+from cardcore.records.kinds import RecordFlag, RecordKind
+from cardcore.records.record import COUNTER_NOT_READ
 from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.vault import KeyVault
@@ -21,6 +23,7 @@ from terminals.link.connection import InProcessConnection, Peer, decode_trace, e
 from terminals.partners.ports import HostAnswer, LoadQuestion
 from terminals.roles.metro_gate import ENTRY_EXEMPT, EXIT_EXEMPT
 from terminals.tap import commands
+from terminals.tap.decisions import Verdict, judge_torn_tap
 from terminals.tap.terminal import Terminal, read_psam
 from terminals.taps import Fare, Hotlist, TapOutcome
 from tests.terminals.equipment import (
@@ -318,6 +321,39 @@ def test_broken_psam_is_a_fault_and_the_next_visit_settles_the_tap(
         assert result.outcome is (TapOutcome.RECOVERED if recovered else TapOutcome.APPROVED)
         assert len(records_of(journal)) == 2
         check_money(journal, card)
+
+
+def test_what_a_card_lends_is_not_the_holders_money(tmp_path: Path) -> None:
+    card = a_card(overdraft_limit_fen=800)
+    with an_open_journal(tmp_path) as journal:
+        bus = a_terminal("bus", journal)
+        before = card.image()
+        request = a_request("one", "bus")
+        result = bus.tap(InProcessConnection(card), request, NOON)
+        assert result.outcome is TapOutcome.INSUFFICIENT_FUNDS
+        assert card.image() == before
+        load(card, journal, 200)
+        record = bus.tap(InProcessConnection(card), request, NOON).record
+        assert record is not None
+        assert (record.balance_before_fen, record.balance_after_fen) == (200, 40)
+        assert balance(card) == 40
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict"),
+    [(1, Verdict.OLDER), (2, Verdict.OLDER), (65_534, Verdict.NOT_MOVED), (65_535, Verdict.MOVED)],
+)
+def test_a_torn_tap_at_the_last_counter_is_judged_by_order_round_the_wrap(
+    tmp_path: Path, shown: int, verdict: Verdict
+) -> None:
+    with an_open_journal(tmp_path) as journal:
+        request = a_request("one", "bus", Fare(0, 0))
+        bus = a_terminal("bus", journal)
+        record = bus.tap(InProcessConnection(a_card()), request, NOON).record
+    assert record is not None
+    draft = replace(record, offline_counter=65_535)
+    log = LogRecord(shown, 0, 0, record.transaction_type, record.terminal, NOON)
+    assert judge_torn_tap(draft, log) is verdict
 
 
 def test_psam_says_who_the_terminal_is() -> None:

@@ -11,7 +11,8 @@ import pytest
 from cardcore.chip.card import Card
 from cardcore.keys import ProofReason
 from cardcore.records.batch import total_records
-from cardcore.records.record import RecordFlag, RecordKind, decode_record
+from cardcore.records.kinds import RecordFlag, RecordKind
+from cardcore.records.record import decode_record
 from terminals.journal.journal import Journal
 from terminals.journal.salvage import salvage
 from terminals.link.connection import InProcessConnection, Peer, decode_trace

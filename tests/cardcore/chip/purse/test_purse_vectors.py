@@ -8,7 +8,7 @@ import pytest
 from cardcore.crypto import SUITES, cryptograms
 from cardcore.crypto.pboc_3des import encrypt_ecb, expand, pad
 from cardcore.keys import Algorithm
-from cardcore.records.record import TransactionType
+from cardcore.records.kinds import TransactionType
 from tests.cardcore.chip.reference_terminal import des3, mac, tac
 from tests.cardcore.transit_cards import LOAD_KEY, PURCHASE_KEY, a_card, a_terminal, counting_random
 from tests.support.shared import VECTORS, needs_shared
