@@ -24,7 +24,7 @@ from cardcore.errors import KeyStateError
 from cardcore.issuing.products import (
     APPLICATIONS,
     SHIPPED,
-    application_key_refs,
+    application_slots,
     key_refs,
     shipped,
 )
@@ -78,9 +78,9 @@ def city_key_refs(scheme: Scheme) -> tuple[KeyRef, ...]:
                 *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
                 # Applications that no shipped product has: a city may have products of its own.
                 *(
-                    ref
+                    slot.ref(label, KEY_VERSION)
                     for name in APPLICATIONS
-                    for ref in application_key_refs(name, scheme.name, KEY_VERSION)
+                    for label, slot in application_slots(name, scheme.name)
                 ),
                 KeyRef(KeyUsage.FILE_SIGNING, load_host_label(scheme.name), KEY_VERSION),
                 *(

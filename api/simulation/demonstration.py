@@ -38,6 +38,16 @@ class _Citizen:
     balance_fen: int = 0
     last_bus: datetime | None = None
 
+    @property
+    def product(self) -> str:
+        """Pupils carry the student card. Of the adults, those whose number ends in 0 keep their
+        name to themselves.
+        """
+        if self.concession is Concession.HALF:
+            return "student"
+        nameless = self.concession is Concession.ADULT and self.number.endswith("0")
+        return "anonymous" if nameless else "citizen"
+
 
 def plan_demonstration(seed: int, cards: int, days: int, first_day: date) -> Plan:
     """A city of so many cards over so many days."""
@@ -59,8 +69,12 @@ def plan_demonstration(seed: int, cards: int, days: int, first_day: date) -> Pla
         taps += errands
     return Plan(
         scheme=SCHEME,
-        fingerprint=f"demonstration seed {seed} cards {cards} days {days} from {first_day}",
-        cards=tuple(PlannedCard(citizen.number, first_day) for citizen in citizens),
+        fingerprint=(
+            f"demonstration seed {seed} cards {cards} days {days} from {first_day}, whole cards"
+        ),
+        cards=tuple(
+            PlannedCard(citizen.number, citizen.product, first_day) for citizen in citizens
+        ),
         terminals=_terminals(),
         names={"line": LINES, "station": STATIONS, "vehicle": VEHICLES},
         taps=tuple(_with_mishaps(taps)),

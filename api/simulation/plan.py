@@ -13,9 +13,12 @@ from cardcore.schemes import Scheme
 
 @dataclass(frozen=True, slots=True)
 class PlannedCard:
-    """A card to issue. `inside_since` is set for a card that is already past an entry gate."""
+    """A card to issue: a whole card of a shipped product. `inside_since` is set for a card that is
+    already past an entry gate.
+    """
 
     number: str
+    product: str
     valid_from: date
     inside_since: datetime | None = None
 

@@ -12,6 +12,7 @@ visits: a flag a place (00 valid, FF erased) and one file a visit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from cardcore.application import Application
 from cardcore.chip.access import Access
@@ -151,6 +152,7 @@ def next_place(flags: bytes, dates: Sequence[str]) -> int:
     )
 
 
+@cache
 def _read(directory: int, fid: int) -> Access:
     if (directory, fid) in FREE:
         return Access.ALWAYS
@@ -158,6 +160,7 @@ def _read(directory: int, fid: int) -> Access:
     return Access.external(key_id) | Access.CHANNEL
 
 
+@cache
 def _update(directory: int) -> Access:
     return Access.external(UPDATE_KEYS[directory]) & Access.enciphered(1) | Access.CHANNEL
 

@@ -87,6 +87,13 @@ class Scheme:
     #: it asks a card for them. A role that is not named takes what it takes everywhere.
     purses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def province_code(self) -> str:
+        """4 digits, as EF17 carries it beside the city's: cities of a province begin as it does
+        (5840 Shenzhen, 5800 Guangdong; 1000 Beijing is both).
+        """
+        return self.city_code[:2] + "00"
+
     def business_day(self, moment: datetime) -> date:
         """The business day a moment belongs to."""
         return (moment - timedelta(hours=self.cutover_hour)).date()

@@ -38,7 +38,9 @@ from cardcore.keys import (
 from cardcore.records import record as layout
 from cardcore.records.kinds import Evidence, MacProfile, RecordKind
 from settlement.dispositions import RecordMac
-from settlement.facts.columns import PROOF_BITS, UNJUDGED, cryptograms, record_macs, record_rows
+from settlement.facts.cells import record_rows
+from settlement.facts.columns import PROOF_BITS, UNJUDGED
+from settlement.facts.signed import cryptograms, record_macs
 from settlement.registry.rows import TacKeyRow
 
 Answers = NDArray[np.uint8]

@@ -11,10 +11,10 @@ ship::
 """
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from importlib import resources
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from cardcore import applets
 from cardcore.applets import health, library, social_security, transit
@@ -131,9 +131,20 @@ assert len(APPLICATIONS) == 4 + len(_OFFERED), _OFFERED
 _NAMED_ONLY = frozenset({"social_security", "health", "library"})
 
 
+class KeyChoice(NamedTuple):
+    """Version of a master key, and the algorithm that the card shows of the key made from it."""
+
+    version: int
+    algorithm: int
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One card product, checked."""
+    """One card product, checked.
+
+    `chosen` says which keys cards are made from where they are not those of the file
+    (`cardcore.issuing.key_choices`), by use and label.
+    """
 
     name: str
     title: str
@@ -142,6 +153,15 @@ class Product:
     channel_level: int
     keys: KeySettings
     applications: Mapping[str, object]  # its settings, by the name of the application
+    chosen: Mapping[tuple[KeyUsage, str], KeyChoice] = field(default_factory=dict)
+
+    def key(self, slot: KeySlot, key_label: str) -> tuple[KeyRef, int]:
+        """The master key of a slot under a label, and the algorithm shown of the card's key."""
+        ref = slot.ref(key_label, self.keys.version)
+        choice = self.chosen.get((ref.usage, ref.label))
+        if choice is None:
+            return ref, self.keys.algorithm
+        return KeyRef(ref.usage, ref.label, choice.version), choice.algorithm
 
 
 def parse(text: str) -> Product:
@@ -185,28 +205,31 @@ def parse(text: str) -> Product:
     )
 
 
+def key_slots(product: Product, label: str) -> Iterator[tuple[str, KeySlot]]:
+    """Every key that cards of this product get, the chip's first, each with the label of the
+    application or chip in a city of this label.
+    """
+    for slot in CHIP_KEYS:
+        yield chip_label(label), slot
+    for name in product.applications:
+        yield from application_slots(name, label)
+
+
+def application_slots(name: str, label: str) -> Iterator[tuple[str, KeySlot]]:
+    """The same for one application, whichever product has it."""
+    own = application_label(label, application_named(name).key_ending)
+    for slot in APPLICATIONS[name][1]:
+        yield own, slot
+
+
 def key_refs(product: Product, label: str) -> tuple[KeyRef, ...]:
     """The names of every master key that cards of this product need, the chip's first.
 
     >>> [str(ref) for ref in key_refs(shipped("anonymous"), "demo")][:2]
     ['channel-enc/demo-chip/v1', 'channel-mac/demo-chip/v1']
     """
-    version = product.keys.version
-    refs = [slot.ref(chip_label(label), version) for slot in CHIP_KEYS]
-    for name in product.applications:
-        refs += application_key_refs(name, label, version)
+    refs = [product.key(slot, key_label)[0] for key_label, slot in key_slots(product, label)]
     return tuple(dict.fromkeys(refs))
-
-
-def application_key_refs(name: str, label: str, version: int) -> tuple[KeyRef, ...]:
-    """The names of every master key that one application needs in the city with this label.
-
-    >>> [str(ref) for ref in application_key_refs("benefit", "demo", 1)][:2]
-    ['purchase/demo-benefit/v1', 'load/demo-benefit/v1']
-    """
-    _, slots = APPLICATIONS[name]
-    own = application_label(label, application_named(name).key_ending)
-    return tuple(slot.ref(own, version) for slot in slots)
 
 
 def shipped(name: str) -> Product:

@@ -208,7 +208,7 @@ def test_usage_errors_end_with_2_and_a_sentence(
 
 
 @pytest.mark.parametrize(
-    "row", [BUS_ROW.replace("巴士集团", "火星公交"), BUS_ROW.replace(",160,", ",1 60,")]
+    "row", [BUS_ROW.replace("巴士,", "轮渡,"), BUS_ROW.replace(",160,", ",1 60,")]
 )
 def test_a_wrong_tap_file_ends_with_2_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str
