@@ -19,7 +19,8 @@ from api.simulation.single_card import issue_card, sample_plan
 from api.simulation.virtual_city import SECOND_TRY, TornAtDebit
 from cardcore.chip.card import Card
 from cardcore.keys import InsecureKeyServiceWarning, ProofReason
-from cardcore.records.record import FIELD, RecordFlag, RecordKind, TransactionRecord
+from cardcore.records.kinds import RecordFlag, RecordKind
+from cardcore.records.record import FIELD, TransactionRecord
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import City, create_city
 from settlement.days.closing import ClosedDay
