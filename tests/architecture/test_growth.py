@@ -80,6 +80,13 @@ def test_four_files_are_new_and_no_other_is_touched(tree: Path, driven: Mapping[
     assert {name: after[name] for name in before} == before
 
 
+def test_the_new_files_keep_every_contract_on_imports(tree: Path) -> None:
+    shutil.copy(REPOSITORY / "pyproject.toml", tree)
+    lint = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    outcome = subprocess.run(lint, cwd=tree, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stdout
+
+
 def test_the_desk_asks_its_own_partner_and_the_gate_its_psam(driven: Mapping[str, Any]) -> None:
     assert driven["taps"] == [
         "pool-desk 30001 CARD_LIMIT",  # only the club says so: the purse would take it
