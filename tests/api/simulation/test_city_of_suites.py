@@ -15,6 +15,7 @@ from cardcore.chip.keyfile import KeySlot
 from cardcore.errors import KeyStateError
 from cardcore.issuing.key_choices import with_newest_keys
 from cardcore.issuing.products import shipped
+from cardcore.key_labels import application_label
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
 from cardcore.records.batch import decode_batch
 from cardcore.records.record import RECORD_BYTES, TransactionRecord, decode_record
@@ -35,13 +36,13 @@ SUITES = (Algorithm.SM4, Algorithm.AES)
 PURSE = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
 
 
-def purse_keys(version: int) -> list[KeyRef]:
-    return [KeyRef(usage, SCHEME.name, version) for usage in PURSE]
+def purse_keys(version: int, label: str = SCHEME.name) -> list[KeyRef]:
+    return [KeyRef(usage, label, version) for usage in PURSE]
 
 
 def a_vault(algorithm: Algorithm) -> KeyVault:
     """The keys of the demonstration, those of its purses of another algorithm."""
-    purses = purse_keys(1)
+    purses = [*purse_keys(1), *purse_keys(1, application_label(SCHEME.name, "-purse"))]
     vault = published_vault(ref for ref in city_key_refs(SCHEME) if ref not in purses)
     for ref in purses:
         vault.install(ref, published_key(ref), algorithm)
