@@ -9,7 +9,7 @@ from api.bench.issuing import BATCH_CARDS, personalise_many
 from cardcore.chip import scp03
 from cardcore.crypto import SUITES
 from cardcore.issuing.products import SHIPPED, shipped
-from cardcore.keys import Algorithm
+from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
 from tests.cardcore.issuing.test_personalisation import KEYS
 
@@ -58,6 +58,5 @@ def test_listening_changes_no_result() -> None:
     assert heard == plain
 
 
-def _channel_keys() -> tuple[scp03.Key, scp03.Key]:
-    enc = scp03.Key(scp03.KeyUsage.CHANNEL_ENC, KEY)
-    return enc, scp03.Key(scp03.KeyUsage.CHANNEL_MAC, KEY)
+def _channel_keys() -> tuple[Key, Key]:
+    return Key(KeyUsage.CHANNEL_ENC, KEY), Key(KeyUsage.CHANNEL_MAC, KEY)

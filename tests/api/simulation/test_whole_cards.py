@@ -17,7 +17,7 @@ from cardcore.chip.package import listed
 from cardcore.dumps.dumps import parse_card_dump
 from cardcore.issuing.products import SHIPPED, shipped
 from cardcore.layouts.transit import CardKind, CardProperties, TransitRecord, TransitStatus
-from cardcore.records.record import Concession
+from cardcore.records.kinds import Concession
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import create_city
 from terminals.link.connection import InProcessConnection
