@@ -34,7 +34,6 @@ from tests.hsm_sim.token.softhsm import PIN, SoftHsm, needs_softhsm, softhsm
 from tests.hsm_sim.wire.key_server import a_key_server
 from tests.hsm_sim.wire.serving import KeyServiceProcess
 
-
 #: The city's own keys, those of its chips and of each application of a whole card, its senders'.
 LABELS = ["demo", "demo-*", "sender-*"]
 
@@ -147,7 +146,7 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
 ) -> None:
     """A missing right is nobody's forged TAC: once given, the folder ends as it should."""
     others = ("acceptance", "issuing", "file-signing", "data")
-    duties = {each: LABELS for each in others}
+    duties = dict.fromkeys(others, LABELS)
 
     def rights(given: dict[str, list[str]]) -> Rights:
         return read_rights(

@@ -14,10 +14,10 @@ from api.simulation.plan import Plan, PlannedCard
 from api.simulation.virtual_city import VirtualCity
 from cardcore.chip.filesystem import FileSystem
 from cardcore.chip.package import listed
+from cardcore.concession import Concession
 from cardcore.dumps.dumps import parse_card_dump
 from cardcore.issuing.products import SHIPPED, shipped
 from cardcore.layouts.transit import CardKind, CardProperties, TransitRecord, TransitStatus
-from cardcore.records.kinds import Concession
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import create_city
 from terminals.link.connection import InProcessConnection
