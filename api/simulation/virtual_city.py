@@ -207,6 +207,7 @@ class VirtualCity:
             fare=Fare(tap.tariff_fen, tap.amount_fen, tap.concession, tap.transfer),
             place=Place(tap.line, tap.station, tap.vehicle),
             business_day=self._plan.scheme.business_day(tap.time),
+            application=tap.application,
         )
         moment = tap.time
         if tap.torn:

@@ -12,19 +12,20 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from cardcore.applets import health, library, purse, social_security, transit
+from cardcore.applets import health, library, social_security, transit
 from cardcore.applets.catalogue import application_named
 from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.package import Package
+from cardcore.chip.section import Section
 from cardcore.concession import Concession
 from cardcore.crypto import suite_algorithm
 from cardcore.issuing.products import (
     APPLICATIONS,
     RECORDS,
+    SECTIONS,
     HealthSettings,
     LibrarySettings,
     Product,
-    PurseSettings,
     SocialSecuritySettings,
     TransitSettings,
 )
@@ -226,16 +227,8 @@ def _library(_: Product, settings: LibrarySettings, order: CardOrder, __: str) -
     return library.package(library.LibraryProfile(reader))
 
 
-def _purse(name: str, _: Product, settings: PurseSettings, order: CardOrder, __: str) -> Package:
-    return purse.package(
-        purse.PurseProfile(
-            order.public,
-            settings.balance_max_fen,
-            settings.purchase_max_fen,
-            settings.day_max_fen,
-            name,
-        )
-    )
+def _offered(section: Section, _: Product, settings: object, order: CardOrder, __: str) -> Package:
+    return section.make(settings, order.public)
 
 
 _MAKERS: Mapping[str, Callable[..., Package]] = {
@@ -243,5 +236,5 @@ _MAKERS: Mapping[str, Callable[..., Package]] = {
     "social_security": _social_security,
     "health": _health,
     "library": _library,
-    **{name: partial(_purse, name) for name in purse.PURSES},
+    **{name: partial(_offered, section) for name, section in SECTIONS.items()},
 }

@@ -19,7 +19,7 @@ from datetime import date, datetime, timedelta
 from enum import IntEnum
 
 from cardcore.concession import Concession
-from cardcore.records.kinds import RecordKind, Sector
+from cardcore.records.kinds import RecordKind
 from cardcore.schemes.pricing import Prices
 
 
@@ -39,7 +39,7 @@ class Participant:
     code: int
     name: str
     kind: ParticipantKind
-    sector: Sector
+    sector: int  # any number: which sectors there are is the catalogue of settlement
     senders: tuple[int, ...]
 
 

@@ -16,10 +16,13 @@ from dataclasses import MISSING, dataclass, field, fields
 from importlib import resources
 from typing import Any, NamedTuple, TypeVar
 
-from cardcore.applets import health, library, purse, social_security, transit
+from cardcore import applets
+from cardcore.applets import health, library, social_security, transit
 from cardcore.applets.catalogue import application_named
+from cardcore.catalogues import gather
 from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.scp03 import LEVELS
+from cardcore.chip.section import Section
 from cardcore.concession import Concession
 from cardcore.crypto import SUITES
 from cardcore.key_labels import application_label, chip_label
@@ -111,27 +114,19 @@ class LibrarySettings:
         _among("deposit", self.deposit.upper(), DepositState.__members__)
 
 
-@dataclass(frozen=True, slots=True)
-class PurseSettings:
-    """The micropayment application: limits in fen."""
-
-    balance_max_fen: int
-    purchase_max_fen: int
-    day_max_fen: int
-
-
-Settings = (
-    TransitSettings | SocialSecuritySettings | HealthSettings | LibrarySettings | PurseSettings
-)
+#: What applets offer by themselves: a new application is one file there, and nothing here.
+_OFFERED: tuple[Section, ...] = tuple(gather(applets, "SECTIONS"))
+SECTIONS = {each.name: each for each in _OFFERED}
 #: Name of an application in a product file to its settings and its keys, in the order in which
 #: they come onto the card.
-APPLICATIONS: Mapping[str, tuple[type[Settings], tuple[KeySlot, ...]]] = {
+APPLICATIONS: Mapping[str, tuple[type[Any], tuple[KeySlot, ...]]] = {
     "transit": (TransitSettings, transit.KEYS),
     "social_security": (SocialSecuritySettings, social_security.KEYS),
     "health": (HealthSettings, health.KEYS),
     "library": (LibrarySettings, library.KEYS),
-    **dict.fromkeys(purse.PURSES, (PurseSettings, purse.KEYS)),
+    **{each.name: (each.settings, each.keys) for each in _OFFERED},
 }
+assert len(APPLICATIONS) == 4 + len(_OFFERED), _OFFERED
 #: Applications that are worth nothing without a name.
 _NAMED_ONLY = frozenset({"social_security", "health", "library"})
 
@@ -157,7 +152,7 @@ class Product:
     card_kind: int
     channel_level: int
     keys: KeySettings
-    applications: Mapping[str, Settings]
+    applications: Mapping[str, object]  # its settings, by the name of the application
     chosen: Mapping[tuple[KeyUsage, str], KeyChoice] = field(default_factory=dict)
 
     def key(self, slot: KeySlot, key_label: str) -> tuple[KeyRef, int]:
@@ -217,9 +212,14 @@ def key_slots(product: Product, label: str) -> Iterator[tuple[str, KeySlot]]:
     for slot in CHIP_KEYS:
         yield chip_label(label), slot
     for name in product.applications:
-        own = application_label(label, application_named(name).key_ending)
-        for slot in APPLICATIONS[name][1]:
-            yield own, slot
+        yield from application_slots(name, label)
+
+
+def application_slots(name: str, label: str) -> Iterator[tuple[str, KeySlot]]:
+    """The same for one application, whichever product has it."""
+    own = application_label(label, application_named(name).key_ending)
+    for slot in APPLICATIONS[name][1]:
+        yield own, slot
 
 
 def key_refs(product: Product, label: str) -> tuple[KeyRef, ...]:

@@ -59,4 +59,5 @@ def test_listening_changes_no_result() -> None:
 
 
 def _channel_keys() -> tuple[Key, Key]:
-    return Key(KeyUsage.CHANNEL_ENC, KEY), Key(KeyUsage.CHANNEL_MAC, KEY)
+    enc = Key(KeyUsage.CHANNEL_ENC, KEY)
+    return enc, Key(KeyUsage.CHANNEL_MAC, KEY)
