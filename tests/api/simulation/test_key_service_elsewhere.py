@@ -143,7 +143,7 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
 ) -> None:
     """A missing right is nobody's forged TAC: once given, the folder ends as it should."""
     others = ("acceptance", "issuing", "file-signing", "data")
-    duties = {each: ["demo", "sender-*"] for each in others}
+    duties = {each: ["demo", "demo-load-host", "sender-*"] for each in others}
 
     def rights(given: dict[str, list[str]]) -> Rights:
         return read_rights(
@@ -156,7 +156,7 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
     folder = tmp_path / "city"
     with a_key_server(tmp_path, city_vault(), rights=rights(duties)) as served:
         service = served.service()
-        with pytest.raises(KeyRightError, match="may not do prove_tacs, the duty settlement"):
+        with pytest.raises(KeyRightError, match="may not do prove_record_macs, the duty settlement"):
             run(folder, CityKeys(service, service))
         service.close()
     allowed = rights({**duties, "settlement": ["demo", "sender-*"]})
@@ -169,7 +169,7 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
         open_city(folder) as city,
     ):
         service = served.service()
-        with pytest.raises(KeyRightError, match="prove_tacs"):
+        with pytest.raises(KeyRightError, match="prove_record_macs"):
             verify(city, service, LocalEngine(1))
         service.close()
 
