@@ -146,11 +146,7 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
 ) -> None:
     """A missing right is nobody's forged TAC: once given, the folder ends as it should."""
     others = ("acceptance", "issuing", "file-signing", "data")
-<<<<<<< HEAD
     duties = dict.fromkeys(others, LABELS)
-=======
-    duties = {each: ["demo", "demo-load-host", "sender-*"] for each in others}
->>>>>>> terminals
 
     def rights(given: dict[str, list[str]]) -> Rights:
         return read_rights(
@@ -163,11 +159,7 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
     folder = tmp_path / "city"
     with a_key_server(tmp_path, city_vault(), rights=rights(duties)) as served:
         service = served.service()
-<<<<<<< HEAD
         with pytest.raises(KeyRightError, match=r"may not do prove_\w+, the duty settlement"):
-=======
-        with pytest.raises(KeyRightError, match="may not do prove_record_macs, the duty settlement"):
->>>>>>> terminals
             run(folder, CityKeys(service, service))
         service.close()
     allowed = rights({**duties, "settlement": LABELS})
@@ -180,11 +172,7 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
         open_city(folder) as city,
     ):
         service = served.service()
-<<<<<<< HEAD
         with pytest.raises(KeyRightError, match="prove_"):
-=======
-        with pytest.raises(KeyRightError, match="prove_record_macs"):
->>>>>>> terminals
             verify(city, service, LocalEngine(1))
         service.close()
 
