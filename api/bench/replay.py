@@ -114,7 +114,9 @@ def replay(
     try:
         file = read_taps_file(taps, SCHEMES[scheme])
         plan = plan_published(replace(file, taps=file.taps[:rows]), SCHEMES[scheme])
-    except (OSError, TapsFileError) as error:
+    except OSError as error:
+        refuse(f"{taps}: {error.strerror}", EXIT_USAGE)
+    except TapsFileError as error:
         refuse(f"{taps}: {error}", EXIT_USAGE)
     with progress_bar("cards, taps 制卡刷卡", 2 * (len(plan.cards) + len(plan.taps))) as advance:
         slim = _driven(plan, SlimCity, advance)

@@ -10,5 +10,4 @@ Read it in this order::
     statement.py  settled days added up
     days.py       closed days, their positions, the balances they left
     files.py      batch files, and how far each has come
-    registry.py   the registry as it stands
 """
