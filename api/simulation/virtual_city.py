@@ -24,6 +24,7 @@ from cardcore.apdu import CommandApdu
 from cardcore.applets.transit import TransitProfile, personalise
 from cardcore.chip.card import Card
 from cardcore.errors import KeyStateError
+from cardcore.key_labels import load_host_label
 from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
 from cardcore.layouts.transit import (
     RECORD_BUS,
@@ -36,7 +37,7 @@ from cardcore.layouts.transit import (
 from settlement.city import City
 from settlement.people.actions import Action, Actor, ActorKind
 from settlement.registry.book import since_ever
-from settlement.registry.rows import NameRow, SenderRow, TerminalRow
+from settlement.registry.rows import LoadHostRow, NameRow, SenderRow, TerminalRow
 from settlement.service.registering import register_rows
 from settlement.watching import OnStep, pass_by
 from terminals.device import NO_PSAM
@@ -137,7 +138,9 @@ class VirtualCity:
         self._lock.close()
 
     def prepare(self) -> None:
-        """Register senders, terminals and names, and issue the cards that are not issued yet."""
+        """Register senders, terminals, names and the load host, and issue the cards that are not
+        issued yet.
+        """
         plan = self._plan
         if self._drawer.remember_once("plan", plan.fingerprint) != plan.fingerprint:
             raise PlanDiffersError(
@@ -165,9 +168,17 @@ class VirtualCity:
             for kind, texts in plan.names.items()
             for code, text in texts.items()
         )
+        hosts = (
+            LoadHostRow(
+                plan.scheme.issuer.hex().upper(),
+                key.ref.version,
+                self._keys.service.public_key(key.ref).hex(),
+            )
+            for key in self._keys.signing_keys(load_host_label(plan.scheme.name))
+        )
         register_rows(
             self.city,
-            since_ever(*senders, *terminals.values(), *names),
+            since_ever(*senders, *terminals.values(), *names, *hosts),
             Action(SIMULATION, datetime.now(UTC), "a plan names them"),
         )
         issued = self._drawer.ids("card/")

@@ -141,6 +141,13 @@ def load_day_of(database: Database, number: int, issuer: str | None = None) -> d
     return None if found is None else found.date()
 
 
+def count_allowed_before(database: Database, day: date) -> int:
+    """How many loads stand in files that hosts made before a day."""
+    query = select(func.coalesce(func.sum(LOAD_LOGS.c.entry_count), 0))
+    with database.read() as connection:
+        return int(connection.execute(query.where(LOAD_LOGS.c.created_at < day)).scalar_one())
+
+
 def load_entry_rows(database: Database) -> dict[tuple[str, int], dict[str, Any]]:
     """Every entry's row as it stands, by issuer and number."""
     with database.read() as connection:
