@@ -45,7 +45,7 @@ from terminals.taps import TapOutcome, TapResult
 
 #: Told the stage and how many steps of it were done.
 OnProgress = Callable[[str, int], None]
-TAPS, FILES, DAYS = "taps", "files", "days"
+CARDS, TAPS, FILES, DAYS = "cards", "taps", "files", "days"
 
 
 class DriveError(Exception):
@@ -68,25 +68,27 @@ def drive(
     engine: Engine,
     on_progress: OnProgress,
     on_step: OnStep = pass_by,
+    world: type[VirtualCity] = VirtualCity,
 ) -> Driven:
-    """Drive a plan whole. `on_step` hears every commit point of journals, intake and close.
+    """Drive a plan whole. `on_step` hears every commit point of journals, intake and close; `world`
+    is the kind of city it is driven in.
 
     Raises `DriveError` when a tap is refused that the plan says happened.
     """
     driven = Driven()
-    with VirtualCity(city, keys, plan, on_step) as world:
-        world.prepare()
+    with world(city, keys, plan, on_step) as opened:
+        opened.prepare(partial(on_progress, CARDS))
         closed = {each.settlement_day for each in read_closed_days(city)}
         begin = 0
         for day, end in plan.taps_by_day():
             for tap in plan.taps[begin:end]:
-                _count(driven, tap, _tap(world, tap, day))
+                _count(driven, tap, _tap(opened, tap, day))
                 on_progress(TAPS, 1)
             begin = end
             # All of a closed day went up before it closed. What its collectors hold now is of the
             # day after, perhaps a record that a killed drive had no time to hold back.
             if day not in closed:
-                _upload(world, keys, datetime.combine(day, time(23, 59, 59)), on_progress, on_step)
+                _upload(opened, keys, datetime.combine(day, time(23, 59, 59)), on_progress, on_step)
             driven.days[day] = _settle(city, day, keys, engine, on_step)
             on_progress(DAYS, 1)
     return driven

@@ -21,6 +21,7 @@ from cardcore.text import Text
 
 CODE_MAX = 2**32 - 1
 TARIFF_VERSION_MAX = 2**16 - 1
+SECTOR_MAX = 0xFF
 #: Labels of keys begin with the name of the scheme.
 NAME = re.compile(r"[a-z][a-z0-9-]{0,23}")
 ISSUER = re.compile(r"[0-9A-F]{16}")
@@ -157,6 +158,12 @@ class _Table:
             self._unknown(name, value, words)
         return words[value]
 
+    def word_or_number(self, name: str, words: Mapping[str, int], most: int) -> int:
+        """What one of these words means, or a number that has no word here."""
+        if isinstance(self.content[name], str):
+            return self.word(name, words)
+        return self.number(name, 0, most)
+
     def words(self, name: str, words: Mapping[str, _ValueT]) -> list[_ValueT]:
         """What these words mean, each used once and at least one."""
         values = self._of(name, list, "列表", "a list")
@@ -213,7 +220,7 @@ def _participants(top: _Table) -> tuple[Participant, ...]:
             table.number("code", 1, CODE_MAX),
             table.text("name"),
             table.word("kind", kinds),
-            table.word("sector", sectors),
+            table.word_or_number("sector", sectors, SECTOR_MAX),
             table.codes("senders"),
         )
         _once(table, "code", participant.code, taken)

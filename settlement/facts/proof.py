@@ -38,7 +38,9 @@ from cardcore.keys import (
 from cardcore.records import record as layout
 from cardcore.records.kinds import Evidence, MacProfile, RecordKind
 from settlement.dispositions import RecordMac
-from settlement.facts.columns import PROOF_BITS, UNJUDGED, cryptograms, record_macs, record_rows
+from settlement.facts.cells import record_rows
+from settlement.facts.columns import PROOF_BITS, UNJUDGED
+from settlement.facts.signed import cryptograms, record_macs
 from settlement.registry.rows import TacKeyRow
 
 Answers = NDArray[np.uint8]
@@ -209,8 +211,25 @@ def registered_label(usage: KeyUsage, label: str) -> str:
 
 
 def tac_keys(key_service: KeyService, label: str) -> tuple[TacKeyRow, ...]:
-    """The TAC keys of a city that its key service holds, as they would be registered."""
-    held = key_service.describe_keys(KeyUsage.TAC, label)
+    """The TAC keys of a label that a key service holds, as they would be registered."""
+    return _held_keys(key_service, KeyUsage.TAC, label)
+
+
+def signing_keys(key_service: KeyService, city: str) -> tuple[TacKeyRow, ...]:
+    """Every key under which cards and PSAMs of a city sign, as far as its key service holds it, as
+    it would be registered: TACs first, each application's, then answers of cards and record MACs.
+    """
+    labels = {each: application_label(city, each.key_ending) for each in APPLICATIONS.values()}
+    rows = [row for label in labels.values() for row in tac_keys(key_service, label)]
+    for each, label in labels.items():
+        if each.authentication_index is not None:
+            own = indexed_label(label, each.authentication_index)
+            rows += _held_keys(key_service, KeyUsage.INTERNAL_AUTHENTICATION, own)
+    return (*rows, *_held_keys(key_service, KeyUsage.RECORD_MAC, city))
+
+
+def _held_keys(key_service: KeyService, usage: KeyUsage, label: str) -> tuple[TacKeyRow, ...]:
+    held = key_service.describe_keys(usage, label)
     return tuple(
         _row(each) for each in held if each.levels == 1 and each.state is not KeyState.DESTROYED
     )

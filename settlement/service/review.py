@@ -26,7 +26,8 @@ from settlement.dispositions import Reason
 from settlement.durable import make_folder, sync_folder
 from settlement.errors import StoredBytesError
 from settlement.facts import columnar
-from settlement.facts.columns import UNJUDGED, record_rows
+from settlement.facts.cells import record_rows
+from settlement.facts.columns import UNJUDGED
 from settlement.facts.proof import Proof, prove_records
 from settlement.intake.answers import FileRow
 from settlement.people.actions import Action, Actor

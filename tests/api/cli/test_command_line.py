@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import _sentence, app
+from tests.support.shared import SHARED, needs_shared
 
 RUNNER = CliRunner()
 HEADER = (
@@ -208,7 +209,7 @@ def test_usage_errors_end_with_2_and_a_sentence(
 
 
 @pytest.mark.parametrize(
-    "row", [BUS_ROW.replace("巴士集团", "火星公交"), BUS_ROW.replace(",160,", ",1 60,")]
+    "row", [BUS_ROW.replace("巴士,", "轮渡,"), BUS_ROW.replace(",160,", ",1 60,")]
 )
 def test_a_wrong_tap_file_ends_with_2_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str
@@ -262,6 +263,16 @@ def test_a_statement_stopped_half_way_is_an_interruption(stop: Callable[[], None
 
 def test_an_error_that_only_speaks_of_interruptions_is_none() -> None:
     assert _sentence(RuntimeError("the door was interrupted")) is None
+
+
+@needs_shared
+def test_a_file_of_an_operator_that_no_scheme_lists_is_replayed_to_the_fen(tmp_path: Path) -> None:
+    taps, folder = SHARED / "cases" / "csv_operator.csv", tmp_path / "city"
+    first = run_json("replay", taps, "--data", folder)
+    assert first["operators"] == {"金华南巴士": {"taps": 1, "tariff_fen": 800, "charged_fen": 595}}
+    assert (first["suspended"], first["rejected"]) == (0, 0)
+    assert all(run_json("verify", "--data", folder)["invariants"].values())
+    assert run_json("replay", taps, "--data", folder) == first
 
 
 def test_nothing_ready_is_a_refusal_not_a_fault(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`onecard loads`, and a load log through `onecard files add`: the words, the exit codes, the JSON."""
+"""`onecard loads`, and a load log through `onecard files add`: words, exit codes, JSON."""
 
 import shutil
 from collections.abc import Iterator
@@ -50,14 +50,10 @@ def test_one_load_is_shown_by_its_number(demo_folder: Path) -> None:
 def test_what_does_not_match_is_said_with_its_meaning_and_what_to_do(
     demo_folder: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "city"
-    shutil.copytree(demo_folder, folder)
-    run("city", "export", tmp_path / "registry", "--data", folder)
-    shutil.copy(log_of(folder), tmp_path / "log.ocl")
     fresh = tmp_path / "fresh"
-    run("city", "init", "--scheme", "demo", "--data", fresh)
-    run("city", "import", tmp_path / "registry", "--data", fresh)
-    run("files", "add", tmp_path / "log.ocl", "--data", fresh)
+    run("city", "export", tmp_path / "registry", "--data", demo_folder)
+    run("city", "init", "--scheme", "demo", "--registry", tmp_path / "registry", "--data", fresh)
+    run("files", "add", log_of(demo_folder), "--data", fresh)
     said = run("loads", "list", "--unmatched", "--data", fresh)
     assert "仅授权 / allowed only" in " ".join(said.split())
     assert "催代理上传" in said

@@ -39,9 +39,12 @@ FAULTS = [
     ("senders = [101, 101]", "senders = [101]", "taken"),
     ('kind = "bank"\nsector = "transit"\nsenders = [101]',
      'kind = "operator"\nsector = "transit"\nsenders = [101]', "'bank' is none of operator"),
+    ('sector = "trade"', 'sector = "merchant"', "'trade' is none of transit"),
+    ("sector = 256", 'sector = "merchant"', "256 is not from 0 to 255"),
+    ("sector = true", 'sector = "merchant"', "a whole number is needed"),
     ('application = "tram"', 'application = "transit"', "'tram' is none of transit"),
     ('prefix = "031x"', 'prefix = "03103310"', "is not of the form"),
-    ('shop = ["library"]', 'shop = ["transit"]', "'library' is none of transit"),
+    ('shop = ["library"]', 'shop = ["purse"]', "'library' is none of transit"),
     ("[tariff]\n[tariff]", "[tariff]", "is no TOML"),
 ]  # fmt: skip
 
@@ -83,7 +86,7 @@ def test_prefixes_of_one_application_do_not_contain_each_other() -> None:
     more = '\n[[card_numbers]]\napplication = "{}"\nprefix = "0310"\nissuer = "02153310FFFFFFFF"\n'
     error = fault_of(DEMO + more.format("transit"))
     assert (error.line, error.fault.en) == (DEMO.count("\n") + 4, "prefix: overlaps 03103310")
-    assert len(read_scheme((DEMO + more.format("purse")).encode(), "x").card_numbers) == 2
+    assert len(read_scheme((DEMO + more.format("benefit")).encode(), "x").card_numbers) == 3
 
 
 def test_what_is_no_text_is_named_with_its_line() -> None:
@@ -99,8 +102,8 @@ def test_what_an_editor_puts_in_front_and_at_line_ends_is_no_fault() -> None:
 
 
 def test_a_purse_is_taken_by_the_roles_that_name_it() -> None:
-    text = DEMO.replace('shop = ["transit"]', 'shop = ["purse", "transit"]')
-    assert read_scheme(text.encode(), "x").purses == {"shop": ("purse", "transit")}
+    text = DEMO.replace('shop = ["purse"]', 'shop = ["purse", "transit"]')
+    assert read_scheme(text.encode(), "x").purses["shop"] == ("purse", "transit")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from cardcore.chip.card import Card
 from cardcore.keys import ProofReason
 from cardcore.records.batch import total_records
-from cardcore.records.kinds import RecordFlag, RecordKind
+from cardcore.records.kinds import MacProfile, RecordFlag, RecordKind
 from cardcore.records.record import decode_record
 from terminals.journal.journal import Journal
 from terminals.journal.salvage import salvage
@@ -27,6 +27,7 @@ from tests.terminals.citizen_cards import (
     balance_of,
     proof_under,
 )
+from tests.terminals.dialogue.test_record_mac import proof_of_mac
 from tests.terminals.equipment import (
     NOON,
     SENDER,
@@ -148,6 +149,17 @@ def test_a_purse_says_a_command_less_because_it_has_no_properties(tmp_path: Path
         said = decode_trace(journal.trace(CANTEEN_TERMINAL, record.terminal_serial))
     ours = [each.command[1] for each in said if each.peer is Peer.CARD]
     assert ours == [0xA4, 0xB2, 0x50, 0x54]
+
+
+def test_the_psam_of_a_purse_signs_records_under_the_citys_own_key(tmp_path: Path) -> None:
+    with an_open_journal(tmp_path) as journal:
+        card = loaded(journal)
+        canteen = a_canteen(journal)
+        canteen.tap(InProcessConnection(card), a_request("m", "shop", MEAL), NOON)
+        assert canteen.sign_records() == 1
+        record = decode_record(records_of(journal)[-1])
+    assert record.mac_profile is MacProfile.FIXED
+    assert proof_of_mac(record) is ProofReason.PROVEN
 
 
 def test_a_card_without_the_purse_is_refused_by_name_and_untouched(tmp_path: Path) -> None:
