@@ -159,9 +159,10 @@ def _send_load_log(world: VirtualCity, keys: CityKeys, now: datetime, on_step: O
     while log.plan_file(key_version=newest.ref.version, now=now) is not None:
         pass
     signers = {each.ref.version: each for each in keys.signing_keys(label)}
-    (received,) = {each.last_number for each in read_log_reach(world.city)} or {0}
+    issuer = world.city.scheme.issuer.hex().upper()
+    reaches = {each.issuer: each.last_number for each in read_log_reach(world.city)}
     for first_number, key_version in log.files():
-        if first_number <= received:
+        if first_number <= reaches.get(issuer, 0):
             continue
         # A file planned before a rotation goes on under the version it was planned with.
         signer = signers[key_version]

@@ -13,6 +13,7 @@ from cardcore.records.load_log import ENTRY_BYTES, HEADER
 from settlement.city import City
 from settlement.intake.answers import FileAnswer
 from settlement.registry.book import Dated
+from settlement.registry.decide import Decided
 from settlement.registry.rows import LoadHostRow
 from settlement.service.receive import receive_file
 from settlement.service.registering import end_row
@@ -172,7 +173,7 @@ def test_a_log_signed_by_a_stranger_is_refused(office: City) -> None:
 
 def test_a_log_under_a_key_that_is_registered_no_more_is_refused(office: City) -> None:
     ended = end_row(office, ("load_host", f"{ISSUER}/1"), DAY - timedelta(days=1), ACTION)
-    assert not isinstance(ended, Dated)
+    assert isinstance(ended, Decided)
     assert answer_of(office, a_log().file()) is FileAnswer.SENDER_UNKNOWN
 
 

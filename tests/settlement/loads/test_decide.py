@@ -185,7 +185,6 @@ def test_a_void_load_with_a_record_does_not_match() -> None:
     assert [each.is_matched for each in judge_purse(entries, [false_claim], DAY)] == [False, False]
 
 
-@pytest.mark.slow
 def test_the_cost_of_a_purse_is_linear() -> None:
     def seconds(count: int) -> float:
         entries = [entry(n, 5, 0, n) for n in range(1, count)]
