@@ -21,6 +21,7 @@ the pure rooms, the files of this folder. Read it in the order of one batch file
     ledger/          accounts, what a decision moves, double entry, net positions (pure)
     people/          who does what, when and why (pure)
     engine/          where the bucket tasks run; the output bytes are the same everywhere
+    loads/           what was allowed, recorded and stated of loads, matched (pure)
     service/         load, decide, store: receive a file, run a clearing, close a day
     store/           the only place with SQL
     verification/    everything again, from the raw bytes; what was found, in words
