@@ -20,6 +20,7 @@ the pure rooms, the files of this folder. Read it in the order of one batch file
     clearing/        what the buckets found, reduced to sums and totals (pure)
     ledger/          accounts, what a decision moves, double entry, net positions (pure)
     engine/          where the bucket tasks run; the output bytes are the same everywhere
+    loads/           what was allowed, recorded and stated of loads, matched (pure)
     service/         load, decide, store: receive a file, run a clearing, close a day
     store/           the only place with SQL
     verification/    everything again, from the raw bytes; what was found, in words

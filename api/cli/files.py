@@ -34,7 +34,10 @@ app = typer.Typer(help="Batch files: add, list, show. 批次文件。", no_args_
 
 @app.command()
 def add(
-    paths: Annotated[list[Path], typer.Argument(help="Batch files (.ocb), in any order.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Batch files (.ocb) and files of a load log (.ocl), in any order."),
+    ],
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
