@@ -128,7 +128,9 @@ def replay(
             for number in range(PARTS)
             if (part := file.taps[number : min(rows, len(file.taps)) : PARTS])
         ]
-    except (OSError, TapsFileError) as error:
+    except OSError as error:
+        refuse(f"{taps}: {error.strerror}", EXIT_USAGE)
+    except TapsFileError as error:
         refuse(f"{taps}: {error}", EXIT_USAGE)
     steps = 2 * sum(len(plan.cards) + len(plan.taps) for plan in plans)
     slim, whole = Driven(), Driven()

@@ -21,6 +21,7 @@ from api.output import (
     fen,
     print_json,
     refuse,
+    say,
 )
 from cardcore.applets.catalogue import APPLICATIONS
 from settlement.intake.load_log import LogReach
@@ -53,17 +54,17 @@ def list_(
         print_json(_document(report, lines))
         return
     for log in report.logs:
-        _say(_reach(log))
+        say(_reach(log))
     if not report.logs:
-        _say("no load log was received 尚未收到圈存授权日志: `onecard files add FILE.ocl`")
+        say("no load log was received 尚未收到圈存授权日志: `onecard files add FILE.ocl`")
     console.print(_figures(report))
     for table in _tables(lines, report.agents):
         console.print(table)
     if unmatched and not lines:
-        _say("everything matches 全部相符")
+        say("everything matches 全部相符")
     _legend(lines)
     if report.older:
-        _say(f"{report.older:,} allowed loads before {report.first} were not looked at: --from DAY "
+        say(f"{report.older:,} allowed loads before {report.first} were not looked at: --from DAY "
              "此前的授权未核对")  # fmt: skip
 
 
@@ -87,9 +88,9 @@ def show(
         print_json({**document, "purse": [_line(each, agents) for each in report.purse]})
         return
     for name, value in document.items():
-        _say(f"{name:18} {value}")
-    _say(f"{'meaning 含义':18} {line.judged.standing.meaning}")
-    _say(f"{'to do 处理':18} {line.judged.standing.advice}")
+        say(f"{name:18} {value}")
+    say(f"{'meaning 含义':18} {line.judged.standing.meaning}")
+    say(f"{'to do 处理':18} {line.judged.standing.advice}")
     for table in _tables(report.purse, agents):
         console.print(table)
 
@@ -160,8 +161,8 @@ def _legend(lines: Sequence[LoadLine]) -> None:
     """What each standing that occurs means, and what to do."""
     occurring = {each.judged.standing for each in lines if not each.judged.is_matched}
     for standing in sorted(occurring, key=lambda each: each.value):
-        _say(f"{standing.text}: {standing.meaning.zh}。{standing.advice.zh}。")
-        _say(f"  {standing.meaning.en}. To do: {standing.advice.en}.")
+        say(f"{standing.text}: {standing.meaning.zh}。{standing.advice.zh}。")
+        say(f"  {standing.meaning.en}. To do: {standing.advice.en}.")
 
 
 def _agent(agent: int | None, agents: Mapping[int, str]) -> str:
@@ -223,7 +224,3 @@ def _line(line: LoadLine, agents: Mapping[int, str]) -> dict[str, Any]:
 
 def _application(code: int) -> str:
     return APPLICATIONS[code].name if code in APPLICATIONS else str(code)
-
-
-def _say(text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -254,9 +254,7 @@ _KINDS = (
             Column("label", _KEY_NAME),
             Column("version", Number(0, 255)),
             Column("algorithm", Words({each.name.lower(): each.value for each in Algorithm})),
-            Column(
-                "check_value", _form(r"[0-9A-F]{6}", "6 位密钥校验值", "a check value of 6 digits")
-            ),
+            Column("check_value", _CHECK_VALUE),
         ),
         subject=2,
     ),

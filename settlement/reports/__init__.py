@@ -12,5 +12,4 @@ Read it in this order::
     files.py      batch files, and how far each has come
     loads.py      loads that were allowed, recorded and stated, matched
     load_records.py  what records say of loads, in closed days and open files
-    registry.py   the registry as it stands
 """
