@@ -140,7 +140,11 @@ class CityKeys:
 
     def sender_keys(self, sender: int) -> tuple[KeyDescription, ...]:
         """The keys that prove a sender's files, old ones as well."""
-        described = self.service.describe_keys(KeyUsage.FILE_SIGNING, sender_label(sender))
+        return self.signing_keys(sender_label(sender))
+
+    def signing_keys(self, label: str) -> tuple[KeyDescription, ...]:
+        """The keys under files of that label, old ones as well."""
+        described = self.service.describe_keys(KeyUsage.FILE_SIGNING, label)
         return tuple(
             each for each in described if each.state in {KeyState.ACTIVE, KeyState.RETIRING}
         )

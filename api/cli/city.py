@@ -4,6 +4,7 @@ Decides how a city's keys are shown beside those the key service holds. Leaves w
 key means for a record to settlement.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,7 @@ from api.output import (
     console,
     print_json,
     refuse,
+    say,
 )
 from cardcore.errors import DecodeError
 from cardcore.keys import Algorithm, KeyUsage
@@ -30,7 +32,7 @@ from settlement.city import BUCKET_COUNT_DEFAULT, City, create_city, create_own_
 from settlement.errors import CityError
 from settlement.facts.proof import signing_keys
 from settlement.people.actions import Action
-from settlement.registry.book import FOREVER, since_ever
+from settlement.registry.book import FOREVER, AnyDated, since_ever
 from settlement.registry.decide import RegistryConflictError
 from settlement.registry.documents import decode_registry, encode_registry
 from settlement.registry.rows import TacKeyRow
@@ -62,13 +64,23 @@ def init(
     """Make an empty city, ready to receive files. 新建城市。"""
     action = Action(acting(by), datetime.now(UTC), "onecard city init")
     try:
-        rows = () if registry is None else decode_registry(registry.read_bytes())
+        rows = () if registry is None else _registry_file(registry)
         with _make(data, scheme, action, buckets) as city:
             register_rows(city, rows, action)
             name = city.scheme.name
-    except (CityError, DecodeError, RegistryConflictError, SchemeError, OSError) as error:
+    except OSError as error:
+        refuse(f"{error.filename}: {error.strerror}. Nothing was made.", EXIT_USAGE)
+    except (CityError, RegistryConflictError, SchemeError) as error:
         refuse(str(error), EXIT_USAGE)
-    console.print(f"City 城市 {name} in {data}", highlight=False)
+    say(f"City 城市 {name} in {data}")
+
+
+def _registry_file(path: Path) -> Iterable[AnyDated]:
+    """The rows of a registry that another city wrote."""
+    try:
+        return decode_registry(path.read_bytes())
+    except DecodeError as error:
+        refuse(f"{path}: {error}; `onecard city export` writes such a file", EXIT_USAGE)
 
 
 def _make(data: Path, scheme: str, action: Action, buckets: int) -> City:
@@ -88,12 +100,15 @@ def export(
     """Write the public registry: participants, senders, terminals, names. 导出登记簿。"""
     with open_to_read(data) as city:
         held = read_registry(city)
-    path.write_bytes(encode_registry(held))
+    try:
+        path.write_bytes(encode_registry(held))
+    except OSError as error:
+        refuse(f"{path}: {error.strerror}", EXIT_USAGE)
     counts = {name: len(getattr(held, name)) for name in held.__slots__}
     if as_json:
         print_json({"path": str(path), **counts})
     else:
-        console.print(f"{path}: {counts}", highlight=False)
+        say(f"{path}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
 
 
 @app.command()

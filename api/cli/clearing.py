@@ -1,10 +1,11 @@
 """`onecard clear` and `onecard close`: a day computed, and a day for good."""
 
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+from api.cli.days import day_document
 from api.cli.session import ByOption, EngineOption, WorkersOption, acting, open_to_act
 from api.composition import EngineName, open_engine
 from api.output import (
@@ -12,13 +13,13 @@ from api.output import (
     EXIT_USAGE,
     DataOption,
     JsonOption,
-    amount_table,
     console,
     console_error,
-    fen,
+    figures_table,
     print_json,
     progress_bar,
     refuse,
+    say,
 )
 from settlement.days.opening import DayAnswer
 from settlement.reports.days import read_day
@@ -53,7 +54,7 @@ def clear(
         result = run_clearing(opened.city, day, opened.keys.service, chosen, now, actor)
         advance()
         if isinstance(result, DayAnswer):
-            refuse(f"{result.name}: {result.text}")
+            _refuse(result, as_json=as_json)
         reviewed = review_size(opened.city, result.run.review_sha256)
     document = {
         "settlement_day": result.run.settlement_day,
@@ -67,11 +68,7 @@ def clear(
     if as_json:
         print_json(document)
         return
-    table = amount_table(f"Clearing 清分 {result.run.settlement_day}", "", "")
-    for name, value in document.items():
-        shown = fen(value) if name.endswith("_fen") and isinstance(value, int) else str(value)
-        table.add_row(name, shown)
-    console.print(table)
+    console.print(figures_table(f"Clearing 清分 {result.run.settlement_day}", document))
     if not result.is_closed:
         console.print("Provisional until `onecard close`. 日终关闭后方入账。", style="dim")
 
@@ -91,19 +88,22 @@ def close(
         chosen, now = open_engine(workers, engine), datetime.now(UTC)
         closed = close_day(opened.city, day, opened.keys.service, chosen, now, actor)
         if isinstance(closed, DayAnswer):
-            refuse(f"{closed.name}: {closed.text}")
+            _refuse(closed, as_json=as_json)
         report = read_day(opened.city, closed.settlement_day)
     assert report is not None, closed
     if as_json:
-        document = {name: getattr(closed, name) for name in closed.__slots__}
-        closed_by = None if closed.closed_by is None else closed.closed_by.code
-        print_json(document | {"closed_by": closed_by, "reviewed": report.reviewed})
+        print_json(day_document(closed) | {"reviewed": report.reviewed})
         return
     if report.reviewed:
-        console.print(f"{report.reviewed:,} records were judged again 复核.", highlight=False)
-    console.print(
-        f"Day {closed.settlement_day} is closed 已关闭. Seal 封存 {closed.seal}", highlight=False
-    )
+        say(f"{report.reviewed:,} records were judged again 复核.")
+    say(f"Day {closed.settlement_day} is closed 已关闭. Seal 封存 {closed.seal}")
+
+
+def _refuse(answer: DayAnswer, *, as_json: bool) -> NoReturn:
+    if as_json:
+        text = answer.text
+        print_json({"refusal": answer.name, "text_zh": text.zh, "text_en": text.en})
+    refuse(f"{answer.name}: {answer.text}")
 
 
 def _day(settlement_day: str | None, former: str | None) -> date | None:

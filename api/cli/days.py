@@ -17,9 +17,11 @@ from api.output import (
     amount_table,
     console,
     fen,
+    figures_table,
     print_json,
     refuse,
 )
+from settlement.days.closing import ClosedDay
 from settlement.reports.days import DayReport, read_balances, read_closed_days, read_day
 
 app = typer.Typer(help="Closed days: list, show. 已关闭的清算日。", no_args_is_help=True)
@@ -31,8 +33,7 @@ def list_(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     with open_to_read(data) as city:
         days, balances = read_closed_days(city), read_balances(city)
     if as_json:
-        document = [{name: getattr(each, name) for name in each.__slots__} for each in days]
-        print_json({"days": document, "balances": balances})
+        print_json({"days": [day_document(each) for each in days], "balances": balances})
         return
     table = amount_table("Days 清算日", "day 清算日", "closed at 关闭时间", "seal 封存")
     for each in days:
@@ -63,10 +64,10 @@ def show(
     if as_json:
         print_json(_document(report))
         return
-    totals = amount_table(f"Day 清算日 {settlement_day}", "", "")
-    for name, value in report.totals.items():
-        is_money = name.endswith("_fen") and isinstance(value, int)
-        totals.add_row(name, fen(value) if is_money and isinstance(value, int) else str(value))
+    closed_by = day_document(report.day)["closed_by"]
+    totals = figures_table(
+        f"Day 清算日 {settlement_day}", {**report.totals, "closed_by": closed_by or "–"}
+    )
     positions = amount_table(
         "Positions 轧差", "account 账户", "owner 参与方", "debit 借", "credit 贷", "net 净额"
     )
@@ -79,10 +80,15 @@ def show(
     console.print(positions)
 
 
+def day_document(day: ClosedDay) -> dict[str, object]:
+    """A closed day as a JSON object."""
+    document = {name: getattr(day, name) for name in day.__slots__}
+    return document | {"closed_by": None if day.closed_by is None else day.closed_by.code}
+
+
 def _document(report: DayReport) -> dict[str, object]:
-    day = report.day
     return {
-        **{name: getattr(day, name) for name in day.__slots__},
+        **day_document(report.day),
         "totals": dict(report.totals),
         "reviewed": report.reviewed,
         "positions": [

@@ -15,6 +15,7 @@ from api.output import (
     console_error,
     print_json,
     refuse,
+    say,
 )
 from api.simulation.virtual_city import journal_path
 from cardcore.errors import DecodeError
@@ -40,7 +41,10 @@ def explain(
     with open_to_read(data) as city:
         history = explain_record(city, record)
     if not history.copies:
-        refuse(f"no file that was received holds a record {history.record_id}")
+        refuse(
+            f"no file that {data} received holds a record {history.record_id}: it may still be at "
+            "its terminal, or in a file that was refused; `onecard files list` says what came"
+        )
     apdus = _apdus(data, history, terminal, serial)
     if as_json:
         print_json(
@@ -62,24 +66,20 @@ def explain(
     if apdus:
         console.print("At the terminal 终端侧", style="bold cyan")
         for number, line in enumerate(apdus, start=1):
-            _say(f"{number:3}  {line}")
+            say(f"{number:3}  {line}")
     for which, copy in enumerate(history.copies, start=1):
         title = "In the back office 清算侧"
         if len(history.copies) > 1:
             title += f", copy 第 {which} 份 / {len(history.copies)}"
         console.print(title, style="bold cyan")
         for number, step in enumerate(copy.steps, start=1):
-            _say(f"{number:3}  {step.text.zh}")
-            _say(f"     {step.text.en}", style="dim")
+            say(f"{number:3}  {step.text.zh}")
+            say(f"     {step.text.en}", style="dim")
 
 
 def _step(step: Step) -> dict[str, Any]:
     text = {"text_zh": step.text.zh, "text_en": step.text.en}
     return {"name": step.name, **text, "data": step.data}
-
-
-def _say(text: str, style: str | None = None) -> None:
-    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def _warn(text: str) -> None:

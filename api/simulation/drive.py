@@ -27,6 +27,7 @@ from settlement.days.opening import DayAnswer
 from settlement.engine import Engine
 from settlement.intake.answers import FileAnswer
 from settlement.reports.days import read_closed_days
+from settlement.reports.loads import read_log_reach
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.receive import receive_file
@@ -120,10 +121,8 @@ def _upload(
     on_progress: OnProgress,
     on_step: OnStep,
 ) -> None:
-    """Send what the collectors hold, in files of at most the permitted size; the load host's log
-    goes into the outbox beside theirs.
-    """
-    _write_load_log(world, keys, now)
+    """Send what the load host and the collectors hold, in files of at most the permitted size."""
+    _send_load_log(world, keys, now, on_step)
     for participant in world.participants():
         journal = world.journal(participant)
         newest = keys.key_to_make(KeyUsage.FILE_SIGNING, sender_label(participant))
@@ -154,18 +153,26 @@ def _upload(
             on_progress(FILES, 1)
 
 
-def _write_load_log(world: VirtualCity, keys: CityKeys, now: datetime) -> None:
+def _send_load_log(world: VirtualCity, keys: CityKeys, now: datetime, on_step: OnStep) -> None:
     log, label = world.load_log(), load_host_label(world.city.scheme.name)
     newest = keys.key_to_make(KeyUsage.FILE_SIGNING, label)
     while log.plan_file(key_version=newest.ref.version, now=now) is not None:
         pass
-    signers = {
-        each.ref.version: each for each in keys.service.describe_keys(KeyUsage.FILE_SIGNING, label)
-    }
+    signers = {each.ref.version: each for each in keys.signing_keys(label)}
+    issuer = world.city.scheme.issuer.hex().upper()
+    reaches = {each.issuer: each.last_number for each in read_log_reach(world.city)}
     for first_number, key_version in log.files():
+        if first_number <= reaches.get(issuer, 0):
+            continue
+        # A file planned before a rotation goes on under the version it was planned with.
         signer = signers[key_version]
         sign = partial(keys.service.sign, signer.ref)
-        log.write_file(first_number, sign, world.outbox(LOAD_HOST), signer.algorithm)
+        path = log.write_file(first_number, sign, world.outbox(LOAD_HOST), signer.algorithm)
+        answer = receive_file(
+            world.city, path.read_bytes(), keys.service, now.replace(tzinfo=UTC), on_step
+        )
+        if not answer.answer.is_kept:
+            raise DriveError(f"file {path.name}: {answer.answer.name} {answer.detail}")
 
 
 def _settle(

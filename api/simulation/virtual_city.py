@@ -32,11 +32,12 @@ from api.simulation.plan import Plan, PlannedCard, PlannedTap
 from cardcore.apdu import CommandApdu
 from cardcore.issuing.key_choices import with_newest_keys
 from cardcore.issuing.products import Product, shipped
+from cardcore.key_labels import load_host_label
 from cardcore.keys import KeyUsage
 from settlement.city import City
 from settlement.people.actions import Action, Actor, ActorKind
 from settlement.registry.book import since_ever
-from settlement.registry.rows import NameRow, ParticipantRow, SenderRow, TerminalRow
+from settlement.registry.rows import LoadHostRow, NameRow, ParticipantRow, SenderRow, TerminalRow
 from settlement.service.registering import register_rows
 from settlement.watching import OnStep, pass_by
 from terminals.device import NO_PSAM
@@ -173,9 +174,17 @@ class VirtualCity:
             for kind, texts in plan.names.items()
             for code, text in texts.items()
         )
+        hosts = (
+            LoadHostRow(
+                plan.scheme.issuer.hex().upper(),
+                key.ref.version,
+                self._keys.service.public_key(key.ref).hex(),
+            )
+            for key in self._keys.signing_keys(load_host_label(plan.scheme.name))
+        )
         register_rows(
             self.city,
-            since_ever(*participants, *senders, *terminals.values(), *names),
+            since_ever(*participants, *senders, *terminals.values(), *names, *hosts),
             Action(SIMULATION, datetime.now(UTC), "a plan names them"),
         )
         issued = self._drawer.ids("card/")

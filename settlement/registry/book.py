@@ -16,6 +16,7 @@ from settlement.registry.rows import (
     KINDS,
     CardNumbersRow,
     HotlistRow,
+    LoadHostRow,
     NameRow,
     ParticipantRow,
     PsamRow,
@@ -213,6 +214,7 @@ class Registry:
     hotlist: tuple[Dated[HotlistRow], ...] = ()
     tac_keys: tuple[Dated[TacKeyRow], ...] = ()
     card_numbers: tuple[Dated[CardNumbersRow], ...] = ()
+    load_hosts: tuple[Dated[LoadHostRow], ...] = ()
 
     def __iter__(self) -> Iterator[AnyDated]:
         for name in self.__slots__:
@@ -221,7 +223,8 @@ class Registry:
 
 #: Which field of a `Registry` holds which kind.
 FIELDS: Mapping[str, str] = dict(zip(KINDS, (
-    "participants", "senders", "terminals", "psams", "names", "hotlist", "tac_keys", "card_numbers"
+    "participants", "senders", "terminals", "psams", "names", "hotlist", "tac_keys", "card_numbers",
+    "load_hosts",
 ), strict=True))  # fmt: skip
 assert set(FIELDS.values()) == set(Registry.__slots__)
 

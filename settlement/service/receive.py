@@ -2,12 +2,14 @@
 
 Owns the order of the commit points of a file: raw bytes on the disk under their hash; fact files,
 whose names and bytes follow from the raw file; one SQL transaction that makes the file visible. A
-process killed at any of them leaves only what a repeat uses again.
+process killed at any of them leaves only what a repeat uses again. Leaves a file of the load host's
+log, which its first bytes tell, to `receive_load_log`.
 """
 
 from datetime import UTC, datetime
 
 from cardcore.keys import KeyService
+from cardcore.records import load_log
 from cardcore.records.batch import Batch
 from settlement.city import City
 from settlement.durable import make_folder, sync_folder, write_durable
@@ -17,6 +19,7 @@ from settlement.intake.answers import Acknowledgement, FactFileRow, StoredFile
 from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
 from settlement.people.actions import Action, Actor, ActorKind
 from settlement.registry.book import civil_day
+from settlement.service.receive_load_log import receive_load_log
 from settlement.service.review import SHOWN, prove_in_city
 from settlement.store.files import add_file, load_history, remember_refusal
 from settlement.store.registry import load_public_key
@@ -29,14 +32,17 @@ INTAKE = Actor("intake", ActorKind.SYSTEM)
 def receive_file(
     city: City, data: bytes, key_service: KeyService, now: datetime, on_step: OnStep = pass_by
 ) -> Acknowledgement:
-    """Take in one batch file and answer it. `now` carries its zone.
+    """Take in one batch file, or one of the load host's log, and answer it. `now` carries its zone.
 
     A refused file changes nothing and is remembered in the audit. Raises
     `KeyServiceUnavailableError`, with nothing changed, when its TACs cannot be proven now, and
     `UnknownKeyError` when the key service holds no TAC key of this city.
     """
     now = now.astimezone(UTC)
-    answer = _receive(city, data, key_service, now, on_step)
+    if data.startswith(load_log.MAGIC):
+        answer = receive_load_log(city, data, now, on_step)
+    else:
+        answer = _receive(city, data, key_service, now, on_step)
     if not answer.answer.is_kept:
         remember_refusal(city.database, answer)
     return answer

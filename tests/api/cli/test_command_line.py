@@ -83,6 +83,10 @@ def test_a_close_says_who_closed_and_takes_the_name_from_the_environment(
     monkeypatch.setenv("ONECARD_BY", "韩梅梅")
     closed = run_json("close", "--data", tmp_path / "city")
     assert closed["closed_by"] == "person:韩梅梅"
+    (day,) = run_json("days", "list", "--data", tmp_path / "city")["days"]
+    shown = run_json("days", "show", day["settlement_day"], "--data", tmp_path / "city")
+    assert day["closed_by"] == shown["closed_by"] == "person:韩梅梅"
+    assert "韩梅梅" in run("days", "show", day["settlement_day"], "--data", tmp_path / "city")
 
 
 def test_another_plan_is_refused_in_a_folder_that_holds_one(demo_folder: Path) -> None:
@@ -309,6 +313,23 @@ def test_a_file_of_an_operator_that_no_scheme_lists_is_replayed_to_the_fen(tmp_p
 def test_nothing_ready_is_a_refusal_not_a_fault(tmp_path: Path) -> None:
     run("city", "init", "--data", tmp_path / "city")
     assert "NOTHING_READY" in run("close", "--data", tmp_path / "city", exit_code=1)
+    refused = run_json("clear", "--data", tmp_path / "city", exit_code=1)
+    assert refused["refusal"] == "NOTHING_READY"
+
+
+def test_a_record_that_nobody_sent_is_said_to_be_nowhere(demo_folder: Path) -> None:
+    said = run("explain", "0" * 12 + "-00000001", "--data", demo_folder, exit_code=1)
+    assert str(demo_folder) in said
+    assert "onecard files list" in said
+
+
+def test_a_registry_file_that_is_none_is_named_and_nothing_is_made(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.registry"
+    wrong.write_text("no registry", "utf-8")
+    for path in (wrong, tmp_path / "absent"):
+        said = run("city", "init", "--registry", path, "--data", tmp_path / "city", exit_code=2)
+        assert said.startswith(f"{path}: ")
+        assert not (tmp_path / "city").exists()
 
 
 def test_production_refuses_public_test_keys(monkeypatch: pytest.MonkeyPatch) -> None:
