@@ -12,14 +12,17 @@ from api.output import (
     DataOption,
     JsonOption,
     console,
+    console_error,
     print_json,
     refuse,
     say,
 )
 from api.simulation.virtual_city import journal_path
+from cardcore.errors import DecodeError
 from settlement.reports.history import explain as explain_record
 from settlement.reports.history import parse_record_id
 from settlement.reports.wording import RecordHistory, Step
+from terminals.errors import JournalError
 from terminals.journal.journal import Journal
 from terminals.link.connection import decode_trace
 from terminals.reading.narration import show_command, show_response
@@ -79,18 +82,23 @@ def _step(step: Step) -> dict[str, Any]:
     return {"name": step.name, **text, "data": step.data}
 
 
+def _warn(text: str) -> None:
+    console_error.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
 def _apdus(data: Path, history: RecordHistory, terminal: str, serial: int) -> list[str]:
     """The exchanges of the tap, when the journal of its collector is at hand."""
     record = history.copies[0].record
     if record is None or not journal_path(data, record.operator).exists():
         return []
-    with Journal.open(journal_path(data, record.operator), sender=record.operator) as journal:
-        try:
-            trace = journal.trace(terminal, serial)
-        except KeyError:
-            return []
+    try:
+        with Journal.open_to_read(journal_path(data, record.operator)) as journal:
+            exchanges = decode_trace(journal.trace(terminal, serial))
+    except (JournalError, DecodeError) as error:
+        _warn(f"The journal of the collector cannot be read 采集点流水无法读取: {error}")
+        return []
     return [
         f"{exchange.peer.name}  > {show_command(exchange.command)}  "
         f"< {show_response(exchange.response)}"
-        for exchange in decode_trace(trace)
+        for exchange in exchanges
     ]

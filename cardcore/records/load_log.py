@@ -243,6 +243,10 @@ def decode_header(data: bytes) -> LoadLogHeader:
         raise LoadLogFaultError("version_unknown", 0, 4, f"version {version}, {entry_bytes} bytes")
     if count > ENTRIES_MAX:
         raise LoadLogFaultError("too_large", 0, 24, f"more than {ENTRIES_MAX} entries")
+    if first < 1 or first + count > 2**32:
+        raise LoadLogFaultError("not_a_load_log", 0, 20, "numbers count from 1, in four bytes")
+    if first == 1 and previous != chain_start(issuer):
+        raise LoadLogFaultError("altered", 0, 28, "the log of this issuer begins otherwise")
     try:
         created_at = digits.decode_time(created)
     except DecodeError as error:

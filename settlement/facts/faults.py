@@ -6,13 +6,15 @@ know: an application nobody has. Leaves what that means for the record to reconc
 
 import numpy as np
 
+from cardcore import digits
 from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.application import NO_APPLICATION
-from cardcore.errors import DecodeError, RecordFormatError
+from cardcore.errors import DecodeError
 from cardcore.layouts import fixed
 from cardcore.layouts.fixed import Field
 from cardcore.records import record as layout
 from cardcore.records.kinds import Evidence, RecordKind
+from cardcore.records.payloads import PAYLOADS, payload_sizes
 from settlement.facts.cells import Bytes, Mask, are_digits, cells_of, days, moments
 
 #: Names of the format faults by number, in the order in which `decode_record` looks.
@@ -29,8 +31,10 @@ def _sound(cells: Bytes, field: Field) -> Mask:
     coding = field.coding
     if coding is fixed.DATE:
         return days(cells)[0]
-    if coding is layout.TIME:
+    if coding.decode is digits.decode_time:
         return moments(cells)[0]
+    if coding is fixed.ASCII:
+        return _are_ascii(cells)
     if coding is layout.TIME_OR_ZERO:
         return moments(cells)[0] | ~cells.any(axis=1)
     if coding is layout.BCD:
@@ -76,34 +80,58 @@ def format_faults(rows: Bytes) -> Bytes:
 def _behind_the_fields(rows: Bytes) -> tuple[Mask, Mask, Mask, Mask]:
     """Per row whether payload, what is reserved, the cryptogram and an old version are sound.
 
-    Most records carry no payload, no authentication and are of the newest version: only the others
-    are looked at one by one, with the very function that reads a record.
+    Column by column as the fields are: whoever sends must not choose what a record costs.
     """
     is_old = rows[:, 0] == layout.V1_VERSION
     kinds = rows[:, layout.FIELD["kind"].offset]
-    body = rows[:, layout.PAYLOAD_AT : layout.BODY_END]
-    tac = layout.FIELD["tac"]
-    behind_tac = rows[:, tac.offset + Evidence.TAC.cryptogram_bytes : tac.offset + tac.length]
-    is_plain = np.isin(kinds, _PURSE_KINDS) & ~body.any(axis=1) & ~behind_tac.any(axis=1)
-    has_new = rows[:, tac.offset + tac.length :].any(axis=1)
+    sizes = rows[:, layout.PAYLOAD_AT]
+    body = rows[:, layout.PAYLOAD_AT + 1 : layout.BODY_END]
+    payload: Mask = ~is_old | (sizes <= layout.V1_PAYLOAD_BYTES_MAX)
+    for kind in RecordKind:
+        numbers = np.flatnonzero(~is_old & (kinds == kind))
+        payload[numbers] = _payloads_sound(kind, sizes[numbers], body[numbers])
+    reserved: Mask = ~_any_from(body, sizes)
+    signed = rows[:, layout.BODY_END : layout.BODY_END + layout.FIELD["tac"].length]
+    cryptogram: Mask = ~_any_from(signed, _CRYPTOGRAM_BYTES[kinds])
+    has_new = rows[:, layout.BODY_END + Evidence.TAC.cryptogram_bytes :].any(axis=1)
     has_new |= rows[:, layout.FIELD["application"].offset] != 0
-    is_plain &= ~(is_old & has_new)
-    masks = tuple(np.ones(len(rows), np.bool_) for _ in range(4))
-    for number in np.flatnonzero(~is_plain).tolist():
-        try:
-            layout.decode_record(rows[number].tobytes())
-        except RecordFormatError as error:
-            if error.field in _BEHIND:
-                masks[_BEHIND[error.field]][number] = False
-    payload, reserved, cryptogram, version = masks
-    return payload, reserved, cryptogram, version
+    return payload, reserved, cryptogram, ~(is_old & has_new)
 
 
-#: Which of the four faults behind the fields an error names.
-_BEHIND = {"payload": 0, "reserved": 1, "cryptogram": 2, "version": 3}
+def _payloads_sound(kind: RecordKind, sizes: Bytes, body: Bytes) -> Mask:
+    """Per row of a kind whether the payload is one: the same answer as `decode_payload`."""
+    sound: Mask = np.isin(sizes, list(payload_sizes(kind)))
+    table = PAYLOADS.get(kind)
+    if table is not None:
+        carried = np.flatnonzero(sizes == table.SIZE)
+        cells = body[carried]
+        for field in table.FIELDS:
+            sound[carried] &= _sound(cells_of(cells, field), field)
+    return sound
 
 
-_PURSE_KINDS = tuple(each for each in RecordKind if each.moves_purse)
+def _any_from(cells: Bytes, starts: Bytes) -> Mask:
+    """Per row whether any byte from a place on, that of the row, is not zero."""
+    found = np.zeros(len(cells), np.bool_)
+    # Most rows hold nothing at all there.
+    numbers = np.flatnonzero(cells.any(axis=1))
+    places = np.arange(cells.shape[1], dtype=np.uint8)
+    found[numbers] = ((cells[numbers] != 0) & (places >= starts[numbers, None])).any(axis=1)
+    return found
+
+
+def _are_ascii(cells: Bytes) -> Mask:
+    """Per row whether it is ASCII but for what fills it up behind, as `fixed.ASCII` reads it."""
+    filling = np.isin(cells, (0x00, 0x20, 0xFF))
+    is_behind: Mask = np.logical_and.accumulate(filling[:, ::-1], axis=1)[:, ::-1]
+    sound: Mask = np.all((cells < 0x80) | is_behind, axis=1)
+    return sound
+
+
+#: By the number of a kind, how many bytes of the card it carries; those that are none have none.
+_CRYPTOGRAM_BYTES = np.zeros(256, np.uint8)
+for _kind in RecordKind:
+    _CRYPTOGRAM_BYTES[_kind] = _kind.evidence.cryptogram_bytes
 
 
 _APPLICATION_CODES = (*APPLICATIONS, NO_APPLICATION)

@@ -38,7 +38,12 @@ from settlement.registry.rows import TerminalRow
 from settlement.service.runs import hash_of, proven_bytes, proven_facts
 from settlement.store.days import load_run
 from settlement.store.files import load_files
-from settlement.store.registry import load_registry, load_tac_keys, register
+from settlement.store.registry import (
+    load_ended_keys,
+    load_registry,
+    load_tac_keys,
+    register,
+)
 
 Rows = NDArray[np.int64]
 #: Why a key is registered that nobody registered by hand.
@@ -103,14 +108,15 @@ def prove_in_city(city: City, records: bytes, key_service: KeyService, action: A
     Raises what the port raises, and `RegistryConflictError` when another process registered
     another key under the same version meanwhile.
     """
-    found = prove_for_city(city, records, key_service)
+    known, ended = load_tac_keys(city.database), load_ended_keys(city.database)
+    found = prove_records(records, key_service, city.scheme.name, known, ended)
     if found.shown:
         register(city.database, since_ever(*found.shown), action)
     return found
 
 
 def prove_for_city(city: City, records: bytes, key_service: KeyService) -> Proof:
-    """The same, and nothing is registered."""
+    """What they were worth when they came in, whatever was ended since; nothing is registered."""
     known = load_tac_keys(city.database)
     return prove_records(records, key_service, city.scheme.name, known)
 

@@ -145,6 +145,19 @@ def load_tac_keys(database: Database) -> tuple[TacKeyRow, ...]:
     )
 
 
+def load_ended_keys(database: Database) -> tuple[tuple[str, int], ...]:
+    """Label and version of the TAC keys that were registered and are not any more."""
+    with database.read() as connection:
+        changes = [each.what for each in _changes(connection, "tac_key")]
+    book = Book(changes)
+    ever = {(row.label, row.version): each.subject for each in changes
+            if isinstance(row := each.row, TacKeyRow)}  # fmt: skip
+    return tuple(
+        name for name, subject in sorted(ever.items())
+        if not any(each.valid_to == FOREVER for each in book.rows("tac_key", subject))
+    )  # fmt: skip
+
+
 def registry_end(connection: Connection) -> RegistryEnd:
     """Where the chain of changes ends."""
     last = connection.execute(

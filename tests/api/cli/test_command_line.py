@@ -194,6 +194,37 @@ def test_a_torn_tap_is_explained_from_its_apdus_to_the_position(demo_folder: Pat
     run("explain", "000000000000-00000001", "--data", demo_folder, exit_code=1)
 
 
+def test_explain_writes_no_journal_and_goes_on_without_a_damaged_one(
+    demo_folder: Path, tmp_path: Path
+) -> None:
+    """It opened the journal as its terminals do: made an older one today's under their hands, and
+    ended with a traceback where it was damaged.
+    """
+    suggested = run("demo", "--cards", "40", "--days", "2", "--data", demo_folder)
+    record = suggested.split("explain ")[1].split()[0]
+    city = tmp_path / "city"
+    shutil.copytree(demo_folder, city)
+    journals = [each for each in (city / "terminals").glob("*.sqlite") if each.stem.isdigit()]
+    for path in journals:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA user_version = 2")
+    before = {path: path.read_bytes() for path in journals}
+    assert "SELECT" in run("explain", record, "--data", city)
+    assert {path: path.read_bytes() for path in journals} == before
+    for path in journals:
+        path.write_bytes(b"no journal" + before[path][10:])
+    text = RUNNER.invoke(app, ["explain", record, "--data", str(city)]).output
+    assert "cannot be read" in text
+    assert "operator/" in text
+
+
+@pytest.mark.parametrize("serial", ["9" * 20, "4294967296", "0000000\uff11", "-1", ""])
+def test_what_is_no_record_id_is_named(demo_folder: Path, serial: str) -> None:
+    assert "is no record id" in run(
+        "explain", f"000000000001-{serial}", "--data", demo_folder, exit_code=2
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

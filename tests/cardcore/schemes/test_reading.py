@@ -1,5 +1,6 @@
 """A scheme's file is refused with the line of its fault, and lines are found in any TOML."""
 
+import time
 import tomllib
 from collections.abc import Iterator
 from importlib import resources
@@ -65,6 +66,69 @@ def test_a_fault_is_named_with_its_line(written: str, instead: str, fault: str) 
     assert fault in error.fault.en
     assert error.line in within
     assert str(error).startswith(f"city.toml:{error.line}: ")
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    ["a = " + "[" * 50_000, "a = " + "{a=" * 50_000, "\n\n" + ".".join("a" * 40_000) + " = 1",
+     "[" + ".".join(["'a'"] * 40_000) + "]", DEMO + "# " + "x" * 2_000_000],
+    ids=["lists", "tables", "dots", "quoted dots", "size"],
+)  # fmt: skip
+def test_a_bomb_is_refused_and_not_read(bomb: str) -> None:
+    error = fault_of(bomb)
+    assert error.line == (3 if bomb.startswith("\n") else 1)
+    assert "too deep" in error.fault.en or "at most" in error.fault.en
+
+
+def test_a_number_of_thousands_of_digits_is_no_crash() -> None:
+    text = DEMO.replace("cutover_hour = 2", "cutover_hour = " + "9" * 5_000)
+    assert "is no TOML" in fault_of(text).fault.en
+
+
+@pytest.mark.parametrize(
+    "name", ["demo-purse", "demo-library", "demo-chip", "a-psam", "a-load-host", "demo-0a"]
+)
+def test_no_city_is_called_like_a_part_of_another(name: str) -> None:
+    error = fault_of(DEMO.replace('name = "demo"', f'name = "{name}"'))
+    assert "another city's keys" in error.fault.en
+
+
+@pytest.mark.parametrize("name", ["x" * 129, " 示例公交", "示例公交 "])
+def test_a_name_that_the_registry_would_refuse_is_refused_with_its_line(name: str) -> None:
+    text = DEMO.replace('name = "示例公交"', f'name = "{name}"')
+    error = fault_of(text)
+    assert name in text.splitlines()[error.line - 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# " + "x" * 900_000,
+        "# " + "x." * 15 + "\n" * 900_000,
+        "# " + '"' * 900_001,
+        "# " + "' ." * 9,
+    ],
+    ids=["one word", "lines", "quotes", "dots"],
+)
+def test_a_long_text_is_read_in_linear_time(text: str) -> None:
+    start = time.process_time()
+    assert read_scheme((DEMO + text).encode(), "x") == SCHEMES["demo"]
+    assert time.process_time() - start < 5
+
+
+def test_many_card_numbers_are_read_in_linear_time() -> None:
+    more = "".join(
+        f"[[card_numbers]]\napplication='transit'\nprefix='1{number:07}'\n"
+        "issuer='02153310FFFFFFFF'\n"
+        for number in range(8_000)
+    )
+    start = time.process_time()
+    assert len(read_scheme((DEMO + more).encode(), "x").card_numbers) > 8_000
+    assert time.process_time() - start < 5
+    longer = (
+        "[[card_numbers]]\napplication='transit'\nprefix='100000012'\nissuer='02153310FFFFFFFF'\n"
+    )
+    assert "overlaps 10000001" in fault_of(DEMO + more + longer).fault.en
 
 
 def test_bands_that_overlap_are_named_by_their_own_line() -> None:

@@ -239,3 +239,22 @@ def test_salvage_keeps_a_torn_tap_of_each_purse_of_one_card(tmp_path: Path) -> N
         for terminal, request in ((a_terminal("bus", journal), ride), (a_canteen(journal), meal)):
             result = terminal.tap(InProcessConnection(card), request, SOON)
             assert result.outcome is TapOutcome.RECOVERED
+
+
+def test_a_torn_request_goes_on_with_its_purse_when_the_device_asks_for_another_first(
+    tmp_path: Path,
+) -> None:
+    """The city turned the order of purses round between tear and second try: the money that left
+    the first purse was never asked for, and the request had no way to end.
+    """
+    with an_open_journal(tmp_path) as journal:
+        card = loaded(journal)
+        canteen, meal = a_canteen(journal), a_request("meal", "shop", MEAL)
+        canteen.tap(TornConnection(card, DEBIT_OF_MEAL, after=True), meal, NOON)
+        canteen.device = replace(canteen.device, purses={"canteen": ("transit", "purse")})
+        again = canteen.tap(InProcessConnection(card), meal, SOON)
+        assert again.outcome is TapOutcome.RECOVERED
+        assert again.record is not None
+        assert again.record.application == 1
+        assert (balance_of(card, "transit"), balance_of(card, "purse")) == (10_000, 8_500)
+        assert journal.unresolved(canteen.device.terminal).records == 0
