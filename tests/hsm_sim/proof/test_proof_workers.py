@@ -130,6 +130,8 @@ def test_a_worker_killed_in_the_middle_of_a_column_gives_no_verdict(
         if len(given) == nth + 1:
             os.kill(worker.pid, signal.SIGKILL)
 
+    # However slow the worker is, it is waited for, so that it gets as many shares as it takes.
+    monkeypatch.setattr(workers._Worker, "has_answered", lambda it: it._connection.poll(60))
     monkeypatch.setattr(workers._Worker, "give", give_and_kill)
     with pytest.raises(KeyServiceUnavailableError, match="nothing was decided"):
         two.prove(KEYS, COLUMN)
