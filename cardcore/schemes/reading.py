@@ -8,13 +8,22 @@ out of its range, an unknown word, the same code twice, prices that overlap or l
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from typing import Any, NoReturn, TypeVar
 
 from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.concession import Concession
 from cardcore.errors import CardcoreError
 from cardcore.records.kinds import RecordKind, Sector
-from cardcore.schemes import CardNumbers, FareClass, Participant, ParticipantKind, Scheme
+from cardcore.schemes import (
+    LIFE_DEFAULT,
+    CardNumbers,
+    FareClass,
+    Life,
+    Participant,
+    ParticipantKind,
+    Scheme,
+)
 from cardcore.schemes.lines import Way, entry_lines
 from cardcore.schemes.pricing import RIDES, Band, Prices
 from cardcore.text import Text
@@ -68,7 +77,7 @@ def read_scheme(data: bytes, file: str) -> Scheme:
     top.only(
         ("name", "issuer", "city_code", "cutover_hour", "tariff", "price", "card_numbers",
          "participant"),
-        optional=("purses",),
+        optional=("life", "purses"),
     )  # fmt: skip
     tariff = top.table("tariff")
     tariff.only(
@@ -88,6 +97,7 @@ def read_scheme(data: bytes, file: str) -> Scheme:
         ),
         classes={False: _classes(tariff, "unmarked"), True: _classes(tariff, "marked")},
         card_numbers=_card_numbers(top),
+        life=_life(top),
         purses=_purses(top),
     )
 
@@ -149,6 +159,10 @@ class _Table:
             )
             self.fail(name, zh, en)
         return value
+
+    def day(self, name: str) -> date:
+        """A day, written without quotes."""
+        return self._of(name, date, "日期", "a day")
 
     def word(self, name: str, words: Mapping[str, _ValueT]) -> _ValueT:
         """What one of these words means."""
@@ -313,3 +327,15 @@ def _purses(top: _Table) -> dict[str, tuple[str, ...]]:
     table = top.table("purses")
     names = {each.name: each.name for each in APPLICATIONS.values() if each.has_purse}
     return {role: tuple(table.words(role, names)) for role in table.content}
+
+
+def _life(top: _Table) -> Life:
+    if "life" not in top.content:
+        return LIFE_DEFAULT
+    table = top.table("life")
+    table.only(("first_day", "last_day"))
+    life = Life(table.day("first_day"), table.day("last_day"))
+    if life.last_day < life.first_day:
+        zh, en = f"早于 {life.first_day}", f"lies before {life.first_day}"
+        table.fail("last_day", zh, en)
+    return life

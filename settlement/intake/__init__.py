@@ -3,5 +3,6 @@
 Read it in this order::
 
     answers.py  the closed list of answers, the acknowledgement, a stored file
+    bounds.py   what no run can hold, whoever signed it
     decide.py   whole, signed, new, in sequence? One answer in the order of precedence
 """

@@ -14,7 +14,7 @@ from settlement.durable import make_folder, sync_folder, write_durable
 from settlement.facts.columns import write_facts
 from settlement.facts.serials import serial_runs
 from settlement.intake.answers import Acknowledgement, FactFileRow, StoredFile
-from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
+from settlement.intake.decide import FileHistory, judge_bounds, place_file, prove_file, read_claim
 from settlement.people.actions import Action, Actor, ActorKind
 from settlement.registry.book import civil_day
 from settlement.service.review import SHOWN, prove_in_city
@@ -57,6 +57,9 @@ def _receive(
     candidate = place_file(batch, len(data), known, now)
     if isinstance(candidate, Acknowledgement):
         return candidate
+    beyond = judge_bounds(batch, city.scheme.life, now)
+    if beyond is not None:
+        return beyond
     proof = prove_in_city(city, batch.records, key_service, Action(INTAKE, now, SHOWN))
     on_step("tacs_proven")
     write_durable(city.raw_path(batch.content_hash), data)
