@@ -21,6 +21,7 @@ from api.output import (
     refuse,
 )
 from settlement.days.opening import DayAnswer
+from settlement.people.actions import Actor, ActorError
 from settlement.reports.days import read_day
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
@@ -28,10 +29,23 @@ from settlement.service.review import review_size
 
 DayOption = Annotated[
     str | None,
-    typer.Option("--settlement-day", help="Day YYYY-MM-DD; by default the open one. 清算日。"),
+    typer.Option(
+        "--settlement-day", help="Day YYYY-MM-DD; by default the oldest one ready. 清算日。"
+    ),
 ]
 #: How the option was called before; whoever still types it is told.
 FormerDayOption = Annotated[str | None, typer.Option("--business-day", hidden=True)]
+SecondOption = Annotated[
+    str | None,
+    typer.Option(
+        "--second",
+        help="A second person, where a day is out of bounds. 复核人，超出范围的日须双人。",
+    ),
+]
+_BY_TWO = (
+    "Nothing was changed. If it is meant, two people close it: --by NAME --second NAME "
+    "如确需关闭，请双人办理"
+)
 
 
 def clear(
@@ -43,7 +57,7 @@ def clear(
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Clear every complete file into the open day; nothing is posted before `close`. 清分。
+    """Clear the oldest ready day over its complete files; nothing is posted before `close`. 清分。
 
     Records that waited for a key or for their terminal's registration are judged again. 复核。
     """
@@ -83,27 +97,46 @@ def close(
     engine: EngineOption = EngineName.LOCAL,
     workers: WorkersOption = 2,
     by: ByOption = None,
+    second: SecondOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Close the open day: post, net, seal. A closed day never changes. 日终关闭。"""
+    """Close the oldest ready day: post, net, seal. A closed day never changes. 日终关闭。
+
+    A day beyond tomorrow, or far from the files that wait, is closed only by two. 须双人。
+    """
     day, actor = _day(settlement_day, business_day), acting(by)
+    other = _second(actor, second)
     with open_to_act(data) as opened:
         chosen, now = open_engine(workers, engine), datetime.now(UTC)
-        closed = close_day(opened.city, day, opened.keys.service, chosen, now, actor)
+        closed = close_day(opened.city, day, opened.keys.service, chosen, now, actor, second=other)
         if isinstance(closed, DayAnswer):
-            refuse(f"{closed.name}: {closed.text}")
+            todo = f". {_BY_TWO}" if closed.two_may_say_so else ""
+            refuse(f"{closed.name}: {closed.text}{todo}")
         report = read_day(opened.city, closed.settlement_day)
     assert report is not None, closed
     if as_json:
         document = {name: getattr(closed, name) for name in closed.__slots__}
-        closed_by = None if closed.closed_by is None else closed.closed_by.code
-        print_json(document | {"closed_by": closed_by, "reviewed": report.reviewed})
+        actors = {"closed_by": closed.closed_by, "confirmed_by": closed.confirmed_by}
+        codes = {name: None if each is None else each.code for name, each in actors.items()}
+        print_json(document | codes | {"reviewed": report.reviewed})
         return
     if report.reviewed:
         console.print(f"{report.reviewed:,} records were judged again 复核.", highlight=False)
     console.print(
         f"Day {closed.settlement_day} is closed 已关闭. Seal 封存 {closed.seal}", highlight=False
     )
+
+
+def _second(first: Actor, name: str | None) -> Actor | None:
+    if name is None:
+        return None
+    try:
+        other = Actor(name)
+    except ActorError as error:
+        refuse(f"--second 复核人: {error}", EXIT_USAGE)
+    if other == first:
+        refuse(f"--second 复核人: {name} acts already; a second person is needed", EXIT_USAGE)
+    return other
 
 
 def _day(settlement_day: str | None, former: str | None) -> date | None:

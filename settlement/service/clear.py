@@ -17,7 +17,7 @@ from settlement.days.opening import DayAnswer
 from settlement.days.run import RunInputs, RunReport, StoredRun
 from settlement.engine import Engine
 from settlement.errors import RunDiffersError
-from settlement.people.actions import Actor
+from settlement.people.actions import Actor, Actors
 from settlement.service.gathering import closed_inputs, gather_inputs
 from settlement.service.runs import compute_run, damaged_outputs, read_report
 from settlement.store import days as day_store
@@ -43,7 +43,7 @@ def run_clearing(
     on_step: OnStep = pass_by,
     on_progress: OnProgress = be_silent,
 ) -> RunResult | DayAnswer:
-    """Clear every ready file into the open day, or the stated one; nothing is posted yet.
+    """Clear the open day, or the stated one, over its ready files; nothing is posted yet.
 
     Records that could not be judged before are asked about again, in the name of `by`, which may
     raise `KeyServiceUnavailableError` with nothing changed. The same inputs give the stored result,
@@ -54,7 +54,8 @@ def run_clearing(
         for day in day_store.load_closed_days(city.database):
             if day.settlement_day == settlement_day:
                 return _clear_again(city, day, engine, on_progress)
-        inputs = gather_inputs(city, settlement_day, key_service, by, now.astimezone(UTC))
+        now = now.astimezone(UTC)
+        inputs = gather_inputs(city, settlement_day, key_service, Actors(by), now)
         if isinstance(inputs, DayAnswer):
             return inputs
         on_step("inputs_kept")

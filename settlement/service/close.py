@@ -21,7 +21,7 @@ from settlement.days.opening import DayAnswer
 from settlement.days.run import RunInputs, RunReport
 from settlement.durable import write_durable
 from settlement.engine import Engine
-from settlement.people.actions import Actor
+from settlement.people.actions import Actor, Actors
 from settlement.service.clear import provide_run
 from settlement.service.gathering import choose_day, gather_inputs
 from settlement.store import days as day_store
@@ -37,23 +37,26 @@ def close_day(
     by: Actor,
     on_step: OnStep = pass_by,
     on_progress: OnProgress = be_silent,
+    *,
+    second: Actor | None = None,
 ) -> ClosedDay | DayAnswer:
-    """Close the open day, or the stated one, over exactly the files that are ready; `by` stands
-    under the seal.
+    """Close the oldest ready day, or the stated one, over exactly its files that are ready; `by`
+    stands under the seal. A day that is out of bounds is closed only with a `second` person, who
+    then stands there, too.
 
     Two who close at once get the same closed day; so does whoever closes a closed day again. The
     key service is asked as by `run_clearing`.
     """
-    now = now.astimezone(UTC)
+    now, actors = now.astimezone(UTC), Actors(by, second)
     if settlement_day is None:
         # Chosen once: whoever presses at the same moment means this day and not the next one.
         state = day_store.load_clearing_state(city.database)
-        chosen = choose_day(city, state, None, key_service, by, now)
+        chosen = choose_day(city, state, None, key_service, actors, now)
         if isinstance(chosen, DayAnswer):
             return chosen
         settlement_day = chosen
     with city.clearing():
-        return _close(city, settlement_day, key_service, engine, now, by, on_step, on_progress)
+        return _close(city, settlement_day, key_service, engine, now, actors, on_step, on_progress)
 
 
 def _close(
@@ -62,7 +65,7 @@ def _close(
     key_service: KeyService,
     engine: Engine,
     now: datetime,
-    by: Actor,
+    by: Actors,
     on_step: OnStep,
     on_progress: OnProgress,
 ) -> ClosedDay | DayAnswer:
@@ -86,13 +89,13 @@ def _store_day(
     inputs: RunInputs,
     report: RunReport,
     now: datetime,
-    by: Actor,
+    by: Actors,
     on_step: OnStep,
 ) -> ClosePlan | None:
     def plan(state: ClearingState) -> ClosePlan | None:
         if not is_current(inputs, state):
             return None
-        decided = plan_close(report, inputs, state, now, by)
+        decided = plan_close(report, inputs, state, now, by.first, by.confirming)
         # Under the write lock, before the commit: a closed day always has its document, and a
         # close that is repeated after a crash writes its own over a leftover one.
         write_durable(city.seal_path(decided.day.settlement_day), encode_seal(decided))

@@ -1,10 +1,11 @@
-"""What a run is made of, gathered: ready files, the registry as it stands, what can be judged by
-now.
+"""What a run is made of, gathered: the ready files of its day, the registry as it stands, what can
+be judged by now.
 
 Decides nothing itself. Registry and review are kept under their bytes before a run reads them.
 """
 
 import hashlib
+from dataclasses import replace
 from datetime import date, datetime
 
 from cardcore.keys import KeyService
@@ -13,11 +14,11 @@ from settlement.days.closing import (
     ClearingState,
     ClosedDay,
 )
-from settlement.days.opening import DayAnswer, open_day
+from settlement.days.opening import DayAnswer, DayBounds, files_until, open_day
 from settlement.days.run import RunInputs, StoredRun
 from settlement.durable import write_durable
 from settlement.intake.answers import FileRow
-from settlement.people.actions import Actor
+from settlement.people.actions import Actors
 from settlement.registry.documents import encode_registry, read_by_runs
 from settlement.service.review import keep_review
 from settlement.store import days as day_store
@@ -26,22 +27,27 @@ from settlement.store.registry import load_registry
 
 
 def gather_inputs(
-    city: City, stated: date | None, key_service: KeyService, by: Actor, now: datetime
+    city: City, stated: date | None, key_service: KeyService, by: Actors, now: datetime
 ) -> RunInputs | DayAnswer:
-    """What a run over the files ready now, and over what can be judged by now, is made of."""
+    """What a run over the files of a day ready now, and over what can be judged by now, is made
+    of.
+    """
     state = day_store.load_clearing_state(city.database)
     settlement_day = choose_day(city, state, stated, key_service, by, now)
     if isinstance(settlement_day, DayAnswer):
         return settlement_day
+    state = replace(state, ready=files_until(state.ready, settlement_day))
     # First the review: a key that shows itself is registered, and the registry is an input too.
-    review = keep_review(city, state, key_service, by, now)
+    review = keep_review(city, state, settlement_day, key_service, by.first, now)
     return _inputs(
         city, settlement_day, state.last_closed, _keep_registry(city), review, state.ready
     )
 
 
 def still_made_of(city: City, run: StoredRun) -> bool:
-    """Whether a provisional run is over exactly the files ready now and the registry as it is."""
+    """Whether a provisional run is over exactly the files of its day ready now and the registry as
+    it is.
+    """
     state = day_store.load_clearing_state(city.database)
     inputs = _inputs(
         city,
@@ -49,7 +55,7 @@ def still_made_of(city: City, run: StoredRun) -> bool:
         state.last_closed,
         hashlib.sha256(_registry(city)).hexdigest(),
         run.review_sha256,
-        state.ready,
+        files_until(state.ready, run.settlement_day),
     )
     return inputs.run_id == run.run_id
 
@@ -94,15 +100,21 @@ def choose_day(
     state: ClearingState,
     stated: date | None,
     key_service: KeyService,
-    by: Actor,
+    by: Actors,
     now: datetime,
 ) -> date | DayAnswer:
     """The stated day, or the one that is open by what is ready or can be judged now."""
     last = None if state.last_closed is None else state.last_closed.settlement_day
     ready = [row.file for row in state.ready]
-    may_review = stated is None and not ready
-    has_review = may_review and keep_review(city, state, key_service, by, now) is not None
-    return open_day(last, ready, stated, has_review=has_review)
+    bounds = DayBounds(city.scheme.life, now, by_two=by.are_two)
+    chosen = open_day(last, ready, stated, bounds)
+    if chosen is not DayAnswer.NOTHING_READY:
+        return chosen
+    following = open_day(last, ready, None, bounds, has_review=True)
+    if isinstance(following, DayAnswer):  # its day has not come: there is nothing to do
+        return DayAnswer.NOTHING_READY
+    review = keep_review(city, state, following, key_service, by.first, now)
+    return DayAnswer.NOTHING_READY if review is None else following
 
 
 def _keep_registry(city: City) -> str:

@@ -119,7 +119,7 @@ def proven_facts(city: City, row: FileRow) -> list[tuple[int, FactInput]]:
         path = fact_path(city, content_hash, fact.bucket)
         if hash_of(path) != fact.sha256:
             raise StoredBytesError(path, f"is not {fact.sha256}")
-        found.append((fact.bucket, FactInput(content_hash, str(path))))
+        found.append((fact.bucket, FactInput(content_hash, str(path), row.file.received_at)))
     return found
 
 

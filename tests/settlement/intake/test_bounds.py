@@ -39,17 +39,20 @@ U32, U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 
 #: What a register says, and what is wrong with it.
 REGISTERS = {
-    "a lifetime sum of 2^63": {"lifetime_debit_fen": 2**63},
-    "loads of 2^64 less one": {"lifetime_load_fen": 2**64 - 1},
-    "two sums that are too much together": {
-        "lifetime_records": 2**32 - 1,
-        "lifetime_debit_fen": LIFETIME_FEN_MAX,
-        "lifetime_load_fen": 1,
-    },
-    "more money than its records can carry": {"lifetime_debit_fen": 2 * AMOUNT_FEN_MAX + 1},
-    "serials that run backwards": {"first_serial": 3},
-    "unresolved money without taps": {"unresolved_records": 0},
-    "unresolved money of 2^63": {"unresolved_fen": 2**63},
+    "a lifetime sum of 2^63": replace(SOUND, lifetime_debit_fen=2**63),
+    "loads of 2^64 less one": replace(SOUND, lifetime_load_fen=2**64 - 1),
+    "two sums that are too much together": replace(
+        SOUND,
+        lifetime_records=2**32 - 1,
+        lifetime_debit_fen=LIFETIME_FEN_MAX,
+        lifetime_load_fen=1,
+    ),
+    "more money than its records can carry": replace(
+        SOUND, lifetime_debit_fen=2 * AMOUNT_FEN_MAX + 1
+    ),
+    "serials that run backwards": replace(SOUND, first_serial=3),
+    "unresolved money without taps": replace(SOUND, unresolved_records=0),
+    "unresolved money of 2^63": replace(SOUND, unresolved_fen=2**63),
 }
 
 
@@ -72,7 +75,7 @@ def test_one_signed_file_with_a_device_register_of_2_to_the_63(office: City, nam
     card = street.card(1)
     loads = street.file([card.load(5000)], OTHER_SENDER)
     rides = [card.bus(), card.bus()]
-    bad = street.file(rides, registers=[replace(SOUND, **REGISTERS[name])], sequence=1)
+    bad = street.file(rides, registers=[REGISTERS[name]], sequence=1)
     good = street.file(rides, registers=[SOUND], sequence=1)
     assert receive_file(office, loads, KEYS, NOW).answer is FileAnswer.ACCEPTED
     before = disk(office), load_files(office.database)

@@ -4,7 +4,7 @@ import json
 import shutil
 import signal
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import permutations
 from pathlib import Path
 
@@ -61,7 +61,9 @@ def clear(city: City, day: date | None = None, workers: int = 1) -> RunResult:
 
 
 def close(city: City, day: date | None = None) -> ClosedDay:
-    found = close_day(city, day, KEYS, ENGINE, NOW, CLERK)
+    # No day is closed before it has come.
+    now = NOW if day is None else max(NOW, datetime.combine(day, time(23), UTC))
+    found = close_day(city, day, KEYS, ENGINE, now, CLERK)
     assert isinstance(found, ClosedDay)
     return found
 
