@@ -1,10 +1,13 @@
 """`onecard clear` and `onecard close`: a day computed, and a day for good."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+from api.cli.days import day_document
 from api.cli.session import ByOption, EngineOption, WorkersOption, acting, open_to_act
 from api.composition import EngineName, open_engine
 from api.output import (
@@ -20,9 +23,12 @@ from api.output import (
     progress_bar,
     refuse,
 )
+from settlement.city import City
+from settlement.days.aside import SetAside
 from settlement.days.opening import DayAnswer
 from settlement.people.actions import Actor, ActorError
 from settlement.reports.days import read_day
+from settlement.reports.files import read_set_aside
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.review import review_size
@@ -67,13 +73,14 @@ def clear(
         result = run_clearing(opened.city, day, opened.keys.service, chosen, now, actor)
         advance()
         if isinstance(result, DayAnswer):
-            refuse(f"{result.name}: {result.text}")
+            _refuse_day(opened.city, result)
         reviewed = review_size(opened.city, result.run.review_sha256)
     document = {
         "settlement_day": result.run.settlement_day,
         "run_id": result.run.run_id,
         "is_closed": result.is_closed,
         "files": result.file_count,
+        "set_aside": _aside(result.set_aside),
         **result.run.totals,
         "reviewed": reviewed,
         "output_hash": result.run.output_hash,
@@ -81,11 +88,13 @@ def clear(
     if as_json:
         print_json(document)
         return
+    document["set_aside"] = len(result.set_aside)
     table = amount_table(f"Clearing 清分 {result.run.settlement_day}", "", "")
     for name, value in document.items():
         shown = fen(value) if name.endswith("_fen") and isinstance(value, int) else str(value)
         table.add_row(name, shown)
     console.print(table)
+    _name_aside(result.set_aside)
     if not result.is_closed:
         console.print("Provisional until `onecard close`. 日终关闭后方入账。", style="dim")
 
@@ -110,21 +119,40 @@ def close(
         chosen, now = open_engine(workers, engine), datetime.now(UTC)
         closed = close_day(opened.city, day, opened.keys.service, chosen, now, actor, second=other)
         if isinstance(closed, DayAnswer):
-            todo = f". {_BY_TWO}" if closed.two_may_say_so else ""
-            refuse(f"{closed.name}: {closed.text}{todo}")
+            _refuse_day(opened.city, closed, _BY_TWO)
         report = read_day(opened.city, closed.settlement_day)
     assert report is not None, closed
     if as_json:
-        document = {name: getattr(closed, name) for name in closed.__slots__}
-        actors = {"closed_by": closed.closed_by, "confirmed_by": closed.confirmed_by}
-        codes = {name: None if each is None else each.code for name, each in actors.items()}
-        print_json(document | codes | {"reviewed": report.reviewed})
+        print_json(day_document(closed) | {"reviewed": report.reviewed})
         return
+    _name_aside(closed.set_aside)
     if report.reviewed:
         console.print(f"{report.reviewed:,} records were judged again 复核.", highlight=False)
     console.print(
         f"Day {closed.settlement_day} is closed 已关闭. Seal 封存 {closed.seal}", highlight=False
     )
+
+
+def _refuse_day(city: City, answer: DayAnswer, by_two: str = "") -> NoReturn:
+    if answer is DayAnswer.FILES_SET_ASIDE:
+        _name_aside(read_set_aside(city))
+    todo = f". {by_two}" if by_two and answer.two_may_say_so else ""
+    refuse(f"{answer.name}: {answer.text}{todo}")
+
+
+def _aside(files: Sequence[SetAside]) -> list[dict[str, str | int]]:
+    return [asdict(each) for each in files]
+
+
+def _name_aside(files: Sequence[SetAside]) -> None:
+    for each in files:
+        console_error.print(
+            f"Set aside 搁置: sender {each.sender}, sequence {each.sequence}, "
+            f"file {each.content_hash[:12]}: {each.why.text}",
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _second(first: Actor, name: str | None) -> Actor | None:

@@ -3,8 +3,9 @@
 Decides how they are shown; every figure is settlement's.
 """
 
+from dataclasses import asdict
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +21,7 @@ from api.output import (
     print_json,
     refuse,
 )
+from settlement.days.closing import ClosedDay
 from settlement.reports.days import DayReport, read_balances, read_closed_days, read_day
 
 app = typer.Typer(help="Closed days: list, show. 已关闭的清算日。", no_args_is_help=True)
@@ -31,7 +33,7 @@ def list_(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     with open_to_read(data) as city:
         days, balances = read_closed_days(city), read_balances(city)
     if as_json:
-        document = [{name: getattr(each, name) for name in each.__slots__} for each in days]
+        document = [day_document(each) for each in days]
         print_json({"days": document, "balances": balances})
         return
     table = amount_table("Days 清算日", "day 清算日", "closed at 关闭时间", "seal 封存")
@@ -79,10 +81,20 @@ def show(
     console.print(positions)
 
 
+def day_document(day: ClosedDay) -> dict[str, Any]:
+    """A closed day as JSON shows it."""
+    actors = {"closed_by": day.closed_by, "confirmed_by": day.confirmed_by}
+    return {
+        **{name: getattr(day, name) for name in day.__slots__},
+        **{name: None if each is None else each.code for name, each in actors.items()},
+        "set_aside": [asdict(each) for each in day.set_aside],
+    }
+
+
 def _document(report: DayReport) -> dict[str, object]:
     day = report.day
     return {
-        **{name: getattr(day, name) for name in day.__slots__},
+        **day_document(day),
         "totals": dict(report.totals),
         "reviewed": report.reviewed,
         "positions": [

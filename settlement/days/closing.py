@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from settlement.clearing.tally import DiscountRow
+from settlement.days.aside import Faults, SetAside, aside_content, leave_out
 from settlement.days.opening import files_until
 from settlement.days.run import GapRow, RunInputs, RunReport
 from settlement.intake.answers import FileRow
@@ -37,6 +38,7 @@ class ClosedDay:
     closed_by: Actor | None
     confirmed_by: Actor | None  # the second of two, where two closed the day together
     registry_changes: int | None  # so many changes the registry's chain had then
+    set_aside: tuple[SetAside, ...]  # files that were ready, and could not be judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ def plan_close(
     closed_at: datetime,
     closed_by: Actor | None,
     confirmed_by: Actor | None = None,
+    set_aside: tuple[SetAside, ...] = (),
 ) -> ClosePlan:
     """The closed day: entries, positions and the document under its seal. `closed_by` is None only
     where a day of format 1 is made again; `confirmed_by` where one closed it alone.
@@ -82,6 +85,7 @@ def plan_close(
     previous_seal = GENESIS if previous is None else previous.seal
     document: Sealable = {
         **_who(closed_by, confirmed_by, state.registry_end),
+        **_without(set_aside),
         "settlement_day": run.settlement_day,
         "closed_at": closed_at,
         "previous_seal": previous_seal,
@@ -113,6 +117,7 @@ def plan_close(
         closed_by=closed_by,
         confirmed_by=confirmed_by,
         registry_changes=None if closed_by is None else state.registry_end.changes,
+        set_aside=set_aside,
     )
     return ClosePlan(day, document, inputs.files, entries, positions, report.gaps, report.discounts)
 
@@ -122,12 +127,12 @@ def encode_seal(plan: ClosePlan) -> bytes:
     return canonical_json({"document": plan.document, "seal": plan.day.seal}) + b"\n"
 
 
-def is_current(inputs: RunInputs, state: ClearingState) -> bool:
+def is_current(inputs: RunInputs, state: ClearingState, faults: Faults) -> bool:
     """Whether a run still stands on the last closed day and exactly the files of its day ready
-    now.
+    now, without those that were set aside for their faults.
     """
     last_run = None if state.last_closed is None else state.last_closed.run_id
-    files = files_until(state.ready, inputs.settlement_day)
+    files = files_until(leave_out(state.ready, faults)[0], inputs.settlement_day)
     ready = tuple(row.file.content_hash for row in files)
     return (last_run, ready) == (inputs.previous_run, inputs.file_hashes)
 
@@ -148,6 +153,11 @@ def _who(
         "closed_by": closed_by.code,
         "registry": [registry_end.changes, registry_end.hash],
     }
+
+
+def _without(set_aside: tuple[SetAside, ...]) -> dict[str, Sealable]:
+    """What a document says of files the day went on without, if there were any."""
+    return {"set_aside": [aside_content(each) for each in set_aside]} if set_aside else {}
 
 
 def _gap_content(gap: GapRow) -> Sealable:

@@ -26,6 +26,7 @@ class DayAnswer(StrEnum):
     DAY_OUTSIDE_LIFE = "day_outside_life"  # the scheme does not live on it
     DAY_BEFORE_LAST_CLOSED = "day_before_last_closed"  # it was skipped and cannot open any more
     NOTHING_READY = "nothing_ready"  # no day was stated, and no complete file waits
+    FILES_SET_ASIDE = "files_set_aside"  # the same, but for files that cannot be judged
     DAY_BEYOND_TOMORROW = "day_beyond_tomorrow"  # closing it would lock out the days until then
     DAY_FAR_FROM_FILES = "day_far_from_files"  # no file that waits is of any day near it
 
@@ -34,6 +35,7 @@ class DayAnswer(StrEnum):
         """Whether the same request may be answered otherwise later."""
         return self in {
             DayAnswer.NOTHING_READY,
+            DayAnswer.FILES_SET_ASIDE,
             DayAnswer.DAY_BEYOND_TOMORROW,
             DayAnswer.DAY_FAR_FROM_FILES,
         }
@@ -58,6 +60,9 @@ _TEXTS = {
         "this day lies before the last closed one and cannot be opened",
     ),
     DayAnswer.NOTHING_READY: Text("没有待清算的文件", "no complete file waits to be cleared"),
+    DayAnswer.FILES_SET_ASIDE: Text(
+        "待清算的文件均已搁置", "every file that waits to be cleared was set aside"
+    ),
     DayAnswer.DAY_BEYOND_TOMORROW: Text(
         "该清算日晚于明天", "this day lies beyond tomorrow; the days until then would be locked out"
     ),

@@ -28,21 +28,20 @@ from settlement.durable import make_folder, sync_folder
 from settlement.errors import StoredBytesError
 from settlement.facts import columnar
 from settlement.facts.columns import UNJUDGED, record_rows
-from settlement.facts.proof import Proof, prove_records
 from settlement.intake.answers import FileRow
 from settlement.people.actions import Action, Actor
 from settlement.reconciliation.bucket import WAITING
 from settlement.reconciliation.inputs import file_number, file_prefix
-from settlement.registry.book import Dated, since_ever
+from settlement.registry.book import Dated
 from settlement.registry.rows import TerminalRow
+from settlement.service.keeping import KeptFiles
+from settlement.service.proving import SHOWN, prove_in_city
 from settlement.service.runs import hash_of, proven_bytes, proven_facts
 from settlement.store.days import load_run
 from settlement.store.files import load_files
-from settlement.store.registry import load_registry, load_tac_keys, register
+from settlement.store.registry import load_registry, load_tac_keys
 
 Rows = NDArray[np.int64]
-#: Why a key is registered that nobody registered by hand.
-SHOWN = "it proved the records of a file that name it"
 
 _UNJUDGED = """
 SELECT row FROM read_parquet($paths)
@@ -68,16 +67,20 @@ def keep_review(
     state: ClearingState,
     settlement_day: date,
     key_service: KeyService,
+    kept: KeptFiles,
     by: Actor,
     now: datetime,
 ) -> str | None:
     """Ask again about everything that waits, and keep what can be judged on a settlement day. Keys
-    that show themselves are registered by whoever asks.
+    that show themselves are registered by whoever asks. What waits in a file that is not whole
+    goes on waiting.
 
     Returns the SHA-256 of the kept review, None when there is nothing in it. Raises what the port
     raises, with nothing changed, and `StoredBytesError` when something kept is damaged.
     """
-    questions = tuple(_questions(city, state, settlement_day))
+    questions = tuple(
+        each for each in _questions(city, state, settlement_day) if kept.prove([each.file])
+    )
     action = Action(by, now, SHOWN)
     while True:
         known = load_tac_keys(city.database)
@@ -101,24 +104,6 @@ def keep_review(
             "proof": np.concatenate([answers for _, _, answers in columns]),
         },
     )
-
-
-def prove_in_city(city: City, records: bytes, key_service: KeyService, action: Action) -> Proof:
-    """What cards and PSAMs signed, proven; keys that show themselves are registered.
-
-    Raises what the port raises, and `RegistryConflictError` when another process registered
-    another key under the same version meanwhile.
-    """
-    found = prove_for_city(city, records, key_service)
-    if found.shown:
-        register(city.database, since_ever(*found.shown), action)
-    return found
-
-
-def prove_for_city(city: City, records: bytes, key_service: KeyService) -> Proof:
-    """The same, and nothing is registered."""
-    known = load_tac_keys(city.database)
-    return prove_records(records, key_service, city.scheme.name, known)
 
 
 def review_size(city: City, sha256: str | None) -> int:

@@ -2,7 +2,8 @@
 
 Decides which bytes a run may start from and how its result is kept on the disk. Leaves computing
 to `settlement.service.computation` and the rows to the store. A run never starts from bytes that
-are not what their hash says: a damaged fact file stops it, by name, instead of changing a sum.
+are not what their hash says: what is damaged although it was proven before the run stops it, by
+name, instead of changing a sum.
 """
 
 import hashlib

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select, Table, delete, func, select
 
 from settlement.clearing.tally import DiscountRow
+from settlement.days.aside import decode_aside, encode_aside
 from settlement.days.closing import ClearingState, ClosedDay, ClosePlan
 from settlement.days.run import GapRow, StoredRun
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Posting
@@ -215,7 +216,8 @@ def load_balances(database: Database) -> dict[str, int]:
 def _keep_day(connection: Connection, plan: ClosePlan) -> None:
     day = plan.day.settlement_day
     actors = {name: _code(getattr(plan.day, name)) for name in _ACTORS}
-    connection.execute(DAYS.insert(), {**asdict(plan.day), **actors})
+    set_aside = encode_aside(plan.day.set_aside) if plan.day.set_aside else None
+    connection.execute(DAYS.insert(), {**asdict(plan.day), **actors, "set_aside": set_aside})
     settle_files(connection, [row.file.content_hash for row in plan.files], day)
     _insert(connection, ENTRIES, [_entry_row(entry) for entry in plan.entries])
     postings = [_posting_row(entry, each) for entry in plan.entries for each in entry.postings]
@@ -250,7 +252,8 @@ def _days(connection: Connection, query: Select[Any]) -> tuple[ClosedDay, ...]:
 
 
 def _closed_day(row: RowMapping) -> ClosedDay:
-    return ClosedDay(**{**row, **{name: _actor(row[name]) for name in _ACTORS}})
+    actors = {name: _actor(row[name]) for name in _ACTORS}
+    return ClosedDay(**{**row, **actors, "set_aside": decode_aside(row["set_aside"])})
 
 
 def _actor(code: str | None) -> Actor | None:

@@ -14,7 +14,6 @@ from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.days.opening import DayAnswer
 from settlement.engine.local import LocalEngine
-from settlement.errors import StoredBytesError
 from settlement.service.clear import RunResult, run_clearing
 from settlement.service.close import close_day
 from settlement.service.receive import receive_file
@@ -168,19 +167,6 @@ def test_clearing_again_gives_the_stored_result_and_mends_damaged_bytes(office: 
     (folder / "buckets" / "0000" / "cards.parquet").unlink()
     assert clear(office) == first
     assert disk(office) == before
-
-
-def test_a_damaged_fact_file_stops_a_run_by_name(office: City) -> None:
-    monday, _ = two_days_of_files()
-    receive(office, *monday)
-    path = min((office.folder / "facts").rglob("*.parquet"))
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(StoredBytesError) as caught:
-        clear(office)
-    assert caught.value.path == path
-    assert load_entries(office.database) == ()
 
 
 def test_a_file_behind_a_hole_waits_for_it_and_is_not_lost(office: City) -> None:
