@@ -21,7 +21,13 @@ from api.settings import (
 )
 from cardcore.applets.catalogue import application_named
 from cardcore.errors import KeyStateError
-from cardcore.issuing.products import SHIPPED, key_refs, shipped
+from cardcore.issuing.products import (
+    APPLICATIONS,
+    SHIPPED,
+    application_slots,
+    key_refs,
+    shipped,
+)
 from cardcore.key_labels import (
     application_label,
     load_host_label,
@@ -70,6 +76,12 @@ def city_key_refs(scheme: Scheme) -> tuple[KeyRef, ...]:
                 KeyRef(KeyUsage.DATA_ENCRYPTION, scheme.name, KEY_VERSION),
                 KeyRef(KeyUsage.FILE_MAINTENANCE, maintenance_label(scheme.name), KEY_VERSION),
                 *(ref for name in SHIPPED for ref in key_refs(shipped(name), scheme.name)),
+                # Applications that no shipped product has: a city may have products of its own.
+                *(
+                    slot.ref(label, KEY_VERSION)
+                    for name in APPLICATIONS
+                    for label, slot in application_slots(name, scheme.name)
+                ),
                 KeyRef(KeyUsage.FILE_SIGNING, load_host_label(scheme.name), KEY_VERSION),
                 *(
                     KeyRef(KeyUsage.FILE_SIGNING, sender_label(sender), KEY_VERSION)
@@ -128,7 +140,11 @@ class CityKeys:
 
     def sender_keys(self, sender: int) -> tuple[KeyDescription, ...]:
         """The keys that prove a sender's files, old ones as well."""
-        described = self.service.describe_keys(KeyUsage.FILE_SIGNING, sender_label(sender))
+        return self.signing_keys(sender_label(sender))
+
+    def signing_keys(self, label: str) -> tuple[KeyDescription, ...]:
+        """The keys under files of that label, old ones as well."""
+        described = self.service.describe_keys(KeyUsage.FILE_SIGNING, label)
         return tuple(
             each for each in described if each.state in {KeyState.ACTIVE, KeyState.RETIRING}
         )

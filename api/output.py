@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Protocol
 
@@ -32,8 +33,20 @@ DEFAULT_DATA = Path("onecard-data")
 
 def print_json(document: Mapping[str, Any]) -> None:
     """One JSON object on standard output."""
-    json.dump(document, sys.stdout, ensure_ascii=False, indent=2, default=str)
+    json.dump(document, sys.stdout, ensure_ascii=False, indent=2, default=_as_text)
     sys.stdout.write("\n")
+
+
+def _as_text(value: object) -> str:
+    """The text of a value that JSON has no form for; of others it is a mistake to ask."""
+    if isinstance(value, date | Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def say(text: str, style: str | None = None) -> None:
+    """A sentence for people, on one line: whoever reads through a pipe can search for it."""
+    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def refuse(message: str, exit_code: int = EXIT_REFUSED) -> NoReturn:
@@ -85,6 +98,20 @@ def amount_table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right")
+    return table
+
+
+def figures_table(title: str, figures: Mapping[str, object]) -> Table:
+    """Figures by name, one a row; of a group of counts those that counted something."""
+    table = amount_table(title, "", "")
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            shown = ", ".join(f"{each} {count:,}" for each, count in value.items() if count) or "–"
+        elif isinstance(value, int) and name.endswith("_fen"):
+            shown = fen(value)
+        else:
+            shown = str(value)
+        table.add_row(name, shown)
     return table
 
 

@@ -72,30 +72,31 @@ class CommandApdu:
 
     def encode(self) -> bytes:
         """Lay the command out in one of the four short cases of ISO 7816-3 §12.1."""
-        header = bytes((self.cla, self.ins, self.p1, self.p2))
-        body = bytes((len(self.data),)) + self.data if self.data else b""
-        tail = b"" if self.le is None else bytes((self.le & 0xFF,))
-        return header + body + tail
+        data, le = self.data, self.le
+        tail = b"" if le is None else bytes((le & 0xFF,))
+        if not data:
+            return bytes((self.cla, self.ins, self.p1, self.p2)) + tail
+        return bytes((self.cla, self.ins, self.p1, self.p2, len(data))) + data + tail
 
     @classmethod
     def decode(cls, raw: bytes) -> "CommandApdu":
         """Read a command; `DecodeError` when header, Lc and length do not agree."""
-        if len(raw) < 4:
-            raise DecodeError("command APDU", len(raw), "shorter than its four-byte header")
+        size = len(raw)
+        if size < 4:
+            raise DecodeError("command APDU", size, "shorter than its four-byte header")
         cla, ins, p1, p2 = raw[:4]
-        body = raw[4:]
-        if not body:
+        if size == 4:
             return cls(cla, ins, p1, p2)
-        if len(body) == 1:
-            return cls(cla, ins, p1, p2, le=body[0] or 256)
-        lc = body[0]
+        lc = raw[4]
+        if size == 5:
+            return cls(cla, ins, p1, p2, b"", lc or 256)
         if lc == 0:
             raise DecodeError("command APDU", 4, "extended length is not supported")
-        if len(body) == 1 + lc:
-            return cls(cla, ins, p1, p2, body[1:])
-        if len(body) == 2 + lc:
-            return cls(cla, ins, p1, p2, body[1:-1], le=body[-1] or 256)
-        raise DecodeError("command APDU", 4, f"Lc says {lc} bytes, {len(body) - 1} follow")
+        if size == 5 + lc:
+            return cls(cla, ins, p1, p2, raw[5:])
+        if size == 6 + lc:
+            return cls(cla, ins, p1, p2, raw[5:-1], raw[-1] or 256)
+        raise DecodeError("command APDU", 4, f"Lc says {lc} bytes, {size - 5} follow")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,11 @@ class Tlv:
     def encode(self) -> bytes:
         """Tag, shortest definite length, value."""
         content = self.value if isinstance(self.value, bytes) else encode_all(self.value)
-        tag = self.tag.to_bytes(max(1, (self.tag.bit_length() + 7) // 8), "big")
-        return tag + _encode_length(len(content)) + content
+        tag, length = self.tag, len(content)
+        if tag < 0x100 and length < 0x80:
+            return bytes((tag, length)) + content
+        size = max(1, (tag.bit_length() + 7) // 8)
+        return tag.to_bytes(size, "big") + _encode_length(length) + content
 
     def find(self, tag: int) -> "Tlv | None":
         """The first object with that tag in here, this one first, depth first."""
@@ -49,7 +52,7 @@ class Tlv:
 
 def encode_all(objects: Sequence[Tlv]) -> bytes:
     """Objects one after another."""
-    return b"".join(each.encode() for each in objects)
+    return b"".join([each.encode() for each in objects])
 
 
 def find(objects: Sequence[Tlv], tag: int) -> Tlv | None:

@@ -19,8 +19,8 @@ the pure rooms, the files of this folder. Read it in the order of one batch file
     sectors/         one rule a sector: explains fares, shares payments out (pure)
     clearing/        what the buckets found, reduced to sums and totals (pure)
     ledger/          accounts, what a decision moves, double entry, net positions (pure)
-    people/          who does what, when and why (pure)
     engine/          where the bucket tasks run; the output bytes are the same everywhere
+    loads/           what was allowed, recorded and stated of loads, matched (pure)
     service/         load, decide, store: receive a file, run a clearing, close a day
     store/           the only place with SQL
     verification/    everything again, from the raw bytes; what was found, in words

@@ -56,11 +56,6 @@ class Reason(IntEnum):
         return _RULES[self].disposition
 
     @property
-    def is_final(self) -> bool:
-        """Whether nothing that happens later can change the answer; suspended waits for it."""
-        return self.disposition is not Disposition.SUSPENDED
-
-    @property
     def retry_may_help(self) -> bool:
         """Whether the cause may go away by itself: a key, a registry entry or a day that comes
         late.

@@ -8,5 +8,8 @@ Read it in this order::
     tap.py                   one offline bus ride, beside the bare fsyncs of its journal
     readers.py               the same over pcscd, beside bare round trips
     cards.py                 cards personalised, beside the cryptography of it
+    issuing.py               what is measured of them, and when
+    crypto_floor.py          their cryptography written down and done over again, bare
+    replay.py                published taps on whole cards, beside the slim cards of before
     commands.py              gathers them
 """

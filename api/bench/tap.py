@@ -187,7 +187,7 @@ def _plan(taps: int) -> Plan:
     return Plan(
         SCHEME,
         f"bench {taps}",
-        (PlannedCard(_CARD, day),),
+        (PlannedCard(_CARD, "citizen", day),),
         (PlannedTerminal(_BUS, 101, BUS.name), PlannedTerminal(_KIOSK, 901, KIOSK.name)),
         {},
         tuple(planned),

@@ -6,6 +6,7 @@ Read it in this order::
     city.py      `onecard city`: makes a city, carries its registry, knows its keys
     registry.py  `onecard registry`: dated rows, from a file or one by one
     files.py     `onecard files`
+    loads.py     `onecard loads`
     clearing.py  `onecard clear` and `onecard close`
     proof.py     `onecard verify`
     days.py      `onecard days`
@@ -26,7 +27,7 @@ import typer
 from duckdb import InterruptException
 
 from api.bench import commands as bench
-from api.cli import city, clearing, days, doctor, explain, files, proof, registry, taps
+from api.cli import city, clearing, days, doctor, explain, files, loads, proof, registry, taps
 from api.cli.card import commands as card
 from api.cli.hsm import commands as hsm
 from api.output import EXIT_REFUSED, EXIT_USAGE, console_error
@@ -47,6 +48,7 @@ app.add_typer(files.app, name="files")
 app.command()(clearing.clear)
 app.command()(clearing.close)
 app.add_typer(days.app, name="days")
+app.add_typer(loads.app, name="loads")
 app.command()(explain.explain)
 app.command()(proof.verify)
 app.add_typer(city.app, name="city")

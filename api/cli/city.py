@@ -1,9 +1,10 @@
 """`onecard city`: make a city, carry its public registry to another folder, know its keys.
 
-Decides how a city's TAC keys are shown beside those the key service holds. Leaves what an unknown
+Decides how a city's keys are shown beside those the key service holds. Leaves what an unknown
 key means for a record to settlement.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -21,16 +22,17 @@ from api.output import (
     console,
     print_json,
     refuse,
+    say,
 )
 from cardcore.errors import DecodeError
-from cardcore.keys import Algorithm
+from cardcore.keys import Algorithm, KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.schemes.reading import SchemeError
 from settlement.city import BUCKET_COUNT_DEFAULT, City, create_city, create_own_city
 from settlement.errors import CityError
-from settlement.facts.proof import tac_keys
+from settlement.facts.proof import signing_keys
 from settlement.people.actions import Action
-from settlement.registry.book import FOREVER, since_ever
+from settlement.registry.book import FOREVER, AnyDated, since_ever
 from settlement.registry.decide import RegistryConflictError
 from settlement.registry.documents import decode_registry, encode_registry
 from settlement.registry.rows import TacKeyRow
@@ -62,13 +64,23 @@ def init(
     """Make an empty city, ready to receive files. 新建城市。"""
     action = Action(acting(by), datetime.now(UTC), "onecard city init")
     try:
-        rows = () if registry is None else decode_registry(registry.read_bytes())
+        rows = () if registry is None else _registry_file(registry)
         with _make(data, scheme, action, buckets) as city:
             register_rows(city, rows, action)
             name = city.scheme.name
-    except (CityError, DecodeError, RegistryConflictError, SchemeError, OSError) as error:
+    except OSError as error:
+        refuse(f"{error.filename}: {error.strerror}. Nothing was made.", EXIT_USAGE)
+    except (CityError, RegistryConflictError, SchemeError) as error:
         refuse(str(error), EXIT_USAGE)
-    console.print(f"City 城市 {name} in {data}", highlight=False)
+    say(f"City 城市 {name} in {data}")
+
+
+def _registry_file(path: Path) -> Iterable[AnyDated]:
+    """The rows of a registry that another city wrote."""
+    try:
+        return decode_registry(path.read_bytes())
+    except DecodeError as error:
+        refuse(f"{path}: {error}; `onecard city export` writes such a file", EXIT_USAGE)
 
 
 def _make(data: Path, scheme: str, action: Action, buckets: int) -> City:
@@ -88,12 +100,15 @@ def export(
     """Write the public registry: participants, senders, terminals, names. 导出登记簿。"""
     with open_to_read(data) as city:
         held = read_registry(city)
-    path.write_bytes(encode_registry(held))
+    try:
+        path.write_bytes(encode_registry(held))
+    except OSError as error:
+        refuse(f"{path}: {error.strerror}", EXIT_USAGE)
     counts = {name: len(getattr(held, name)) for name in held.__slots__}
     if as_json:
         print_json({"path": str(path), **counts})
     else:
-        console.print(f"{path}: {counts}", highlight=False)
+        say(f"{path}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
 
 
 @app.command()
@@ -108,13 +123,13 @@ def keys(
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The city's TAC keys by check value, and what the key service holds. 交易认证码密钥核对。
+    """The keys cards and PSAMs sign under, by check value, and what is held. 认证密钥核对。
 
     Exit 1 when one is not held as registered: records that name it are suspended until it is.
     """
     action = Action(acting(by), datetime.now(UTC), "onecard city keys --register")
     with open_to_act(data) as opened:
-        held = tac_keys(opened.keys.service, opened.city.scheme.name)
+        held = signing_keys(opened.keys.service, opened.city.scheme.name)
         if add:
             try:
                 register_rows(opened.city, since_ever(*held), action)
@@ -123,13 +138,13 @@ def keys(
         known = read_registry(opened.city).tac_keys
     registered = [each.row for each in known if each.valid_to == FOREVER]
     sides = [{(row.label, row.version): row for row in side} for side in (registered, held)]
-    rows = [
-        _beside(*(side.get(key) for side in sides)) for key in sorted(sides[0].keys() | sides[1])
-    ]
+    # TAC keys first: a key of another usage has that before its label.
+    names = sorted(sides[0].keys() | sides[1], key=lambda name: ("/" in name[0], *name))
+    rows = [_beside(*(side.get(name) for side in sides)) for name in names]
     if as_json:
         print_json({"keys": rows})
     else:
-        table = amount_table("TAC keys 交易认证码密钥", "key", "registered 登记", "held 持有", "")
+        table = amount_table("keys 认证密钥", "key", "registered 登记", "held 持有", "")
         for row in rows:
             shown = (row[name] or "-" for name in ("registered", "held", "standing"))
             table.add_row(f"{row['key']} {row['algorithm']}", *shown)
@@ -148,8 +163,9 @@ def _beside(registered: TacKeyRow | None, held: TacKeyRow | None) -> dict[str, s
         standing = "not held 未装载"
     else:
         standing = _RIGHT if held == registered else "other bytes 密钥不符"
+    name = row.label if "/" in row.label else f"{KeyUsage.TAC}/{row.label}"
     return {
-        "key": f"tac/{row.label}/v{row.version}",
+        "key": f"{name}/v{row.version}",
         "algorithm": Algorithm(row.algorithm).name,
         "registered": None if registered is None else registered.check_value,
         "held": None if held is None else held.check_value,

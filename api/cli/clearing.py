@@ -15,13 +15,13 @@ from api.output import (
     EXIT_USAGE,
     DataOption,
     JsonOption,
-    amount_table,
     console,
     console_error,
-    fen,
+    figures_table,
     print_json,
     progress_bar,
     refuse,
+    say,
 )
 from settlement.city import City
 from settlement.days.aside import SetAside
@@ -73,7 +73,7 @@ def clear(
         result = run_clearing(opened.city, day, opened.keys.service, chosen, now, actor)
         advance()
         if isinstance(result, DayAnswer):
-            _refuse_day(opened.city, result)
+            _refuse(opened.city, result, as_json=as_json)
         reviewed = review_size(opened.city, result.run.review_sha256)
     document = {
         "settlement_day": result.run.settlement_day,
@@ -88,12 +88,12 @@ def clear(
     if as_json:
         print_json(document)
         return
-    document["set_aside"] = len(result.set_aside)
-    table = amount_table(f"Clearing 清分 {result.run.settlement_day}", "", "")
-    for name, value in document.items():
-        shown = fen(value) if name.endswith("_fen") and isinstance(value, int) else str(value)
-        table.add_row(name, shown)
-    console.print(table)
+    console.print(
+        figures_table(
+            f"Clearing 清分 {result.run.settlement_day}",
+            document | {"set_aside": len(result.set_aside)},
+        )
+    )
     _name_aside(result.set_aside)
     if not result.is_closed:
         console.print("Provisional until `onecard close`. 日终关闭后方入账。", style="dim")
@@ -119,7 +119,7 @@ def close(
         chosen, now = open_engine(workers, engine), datetime.now(UTC)
         closed = close_day(opened.city, day, opened.keys.service, chosen, now, actor, second=other)
         if isinstance(closed, DayAnswer):
-            _refuse_day(opened.city, closed, _BY_TWO)
+            _refuse(opened.city, closed, _BY_TWO, as_json=as_json)
         report = read_day(opened.city, closed.settlement_day)
     assert report is not None, closed
     if as_json:
@@ -127,15 +127,18 @@ def close(
         return
     _name_aside(closed.set_aside)
     if report.reviewed:
-        console.print(f"{report.reviewed:,} records were judged again 复核.", highlight=False)
-    console.print(
-        f"Day {closed.settlement_day} is closed 已关闭. Seal 封存 {closed.seal}", highlight=False
-    )
+        say(f"{report.reviewed:,} records were judged again 复核.")
+    say(f"Day {closed.settlement_day} is closed 已关闭. Seal 封存 {closed.seal}")
 
 
-def _refuse_day(city: City, answer: DayAnswer, by_two: str = "") -> NoReturn:
-    if answer is DayAnswer.FILES_SET_ASIDE:
-        _name_aside(read_set_aside(city))
+def _refuse(city: City, answer: DayAnswer, by_two: str = "", *, as_json: bool) -> NoReturn:
+    """`by_two` says how two people have it done all the same."""
+    set_aside = read_set_aside(city) if answer is DayAnswer.FILES_SET_ASIDE else ()
+    if as_json:
+        text = answer.text
+        refusal = {"refusal": answer.name, "text_zh": text.zh, "text_en": text.en}
+        print_json(refusal | ({"set_aside": _aside(set_aside)} if set_aside else {}))
+    _name_aside(set_aside)
     todo = f". {by_two}" if by_two and answer.two_may_say_so else ""
     refuse(f"{answer.name}: {answer.text}{todo}")
 

@@ -5,7 +5,7 @@ Decides how they are shown; every figure is settlement's.
 
 from dataclasses import asdict
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ from api.output import (
     amount_table,
     console,
     fen,
+    figures_table,
     print_json,
     refuse,
 )
@@ -33,8 +34,7 @@ def list_(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     with open_to_read(data) as city:
         days, balances = read_closed_days(city), read_balances(city)
     if as_json:
-        document = [day_document(each) for each in days]
-        print_json({"days": document, "balances": balances})
+        print_json({"days": [day_document(each) for each in days], "balances": balances})
         return
     table = amount_table("Days 清算日", "day 清算日", "closed at 关闭时间", "seal 封存")
     for each in days:
@@ -65,10 +65,10 @@ def show(
     if as_json:
         print_json(_document(report))
         return
-    totals = amount_table(f"Day 清算日 {settlement_day}", "", "")
-    for name, value in report.totals.items():
-        is_money = name.endswith("_fen") and isinstance(value, int)
-        totals.add_row(name, fen(value) if is_money and isinstance(value, int) else str(value))
+    closed_by = day_document(report.day)["closed_by"]
+    totals = figures_table(
+        f"Day 清算日 {settlement_day}", {**report.totals, "closed_by": closed_by or "–"}
+    )
     positions = amount_table(
         "Positions 轧差", "account 账户", "owner 参与方", "debit 借", "credit 贷", "net 净额"
     )
@@ -81,8 +81,8 @@ def show(
     console.print(positions)
 
 
-def day_document(day: ClosedDay) -> dict[str, Any]:
-    """A closed day as JSON shows it."""
+def day_document(day: ClosedDay) -> dict[str, object]:
+    """A closed day as a JSON object."""
     actors = {"closed_by": day.closed_by, "confirmed_by": day.confirmed_by}
     return {
         **{name: getattr(day, name) for name in day.__slots__},
@@ -92,9 +92,8 @@ def day_document(day: ClosedDay) -> dict[str, Any]:
 
 
 def _document(report: DayReport) -> dict[str, object]:
-    day = report.day
     return {
-        **day_document(day),
+        **day_document(report.day),
         "totals": dict(report.totals),
         "reviewed": report.reviewed,
         "positions": [

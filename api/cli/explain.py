@@ -12,13 +12,17 @@ from api.output import (
     DataOption,
     JsonOption,
     console,
+    console_error,
     print_json,
     refuse,
+    say,
 )
 from api.simulation.virtual_city import journal_path
+from cardcore.errors import DecodeError
 from settlement.reports.history import explain as explain_record
 from settlement.reports.history import parse_record_id
 from settlement.reports.wording import RecordHistory, Step
+from terminals.errors import JournalError
 from terminals.journal.journal import Journal
 from terminals.link.connection import decode_trace
 from terminals.reading.narration import show_command, show_response
@@ -37,7 +41,10 @@ def explain(
     with open_to_read(data) as city:
         history = explain_record(city, record)
     if not history.copies:
-        refuse(f"no file that was received holds a record {history.record_id}")
+        refuse(
+            f"no file that {data} received holds a record {history.record_id}: it may still be at "
+            "its terminal, or in a file that was refused; `onecard files list` says what came"
+        )
     apdus = _apdus(data, history, terminal, serial)
     if as_json:
         print_json(
@@ -59,15 +66,15 @@ def explain(
     if apdus:
         console.print("At the terminal 终端侧", style="bold cyan")
         for number, line in enumerate(apdus, start=1):
-            _say(f"{number:3}  {line}")
+            say(f"{number:3}  {line}")
     for which, copy in enumerate(history.copies, start=1):
         title = "In the back office 清算侧"
         if len(history.copies) > 1:
             title += f", copy 第 {which} 份 / {len(history.copies)}"
         console.print(title, style="bold cyan")
         for number, step in enumerate(copy.steps, start=1):
-            _say(f"{number:3}  {step.text.zh}")
-            _say(f"     {step.text.en}", style="dim")
+            say(f"{number:3}  {step.text.zh}")
+            say(f"     {step.text.en}", style="dim")
 
 
 def _step(step: Step) -> dict[str, Any]:
@@ -75,8 +82,8 @@ def _step(step: Step) -> dict[str, Any]:
     return {"name": step.name, **text, "data": step.data}
 
 
-def _say(text: str, style: str | None = None) -> None:
-    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+def _warn(text: str) -> None:
+    console_error.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def _apdus(data: Path, history: RecordHistory, terminal: str, serial: int) -> list[str]:
@@ -84,13 +91,14 @@ def _apdus(data: Path, history: RecordHistory, terminal: str, serial: int) -> li
     record = history.copies[0].record
     if record is None or not journal_path(data, record.operator).exists():
         return []
-    with Journal.open(journal_path(data, record.operator), sender=record.operator) as journal:
-        try:
-            trace = journal.trace(terminal, serial)
-        except KeyError:
-            return []
+    try:
+        with Journal.open_to_read(journal_path(data, record.operator)) as journal:
+            exchanges = decode_trace(journal.trace(terminal, serial))
+    except (JournalError, DecodeError) as error:
+        _warn(f"The journal of the collector cannot be read 采集点流水无法读取: {error}")
+        return []
     return [
         f"{exchange.peer.name}  > {show_command(exchange.command)}  "
         f"< {show_response(exchange.response)}"
-        for exchange in decode_trace(trace)
+        for exchange in exchanges
     ]

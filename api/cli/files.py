@@ -22,6 +22,7 @@ from api.output import (
     print_json,
     progress_bar,
     refuse,
+    say,
 )
 from cardcore.records.batch import FILE_BYTES_MAX
 from settlement.intake.answers import Acknowledgement
@@ -33,7 +34,10 @@ app = typer.Typer(help="Batch files: add, list, show. 批次文件。", no_args_
 
 @app.command()
 def add(
-    paths: Annotated[list[Path], typer.Argument(help="Batch files (.ocb), in any order.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Batch files (.ocb) and files of a load log (.ocl), in any order."),
+    ],
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
@@ -55,7 +59,7 @@ def add(
         print_json({"files": [{"path": str(p), **_document(a)} for p, a in answers]})
     else:
         for path, answer in answers:
-            console.print(f"{path.name}  {_sentence(answer)}", highlight=False, markup=False)
+            say(f"{path.name}  {_sentence(answer)}")
     if refused:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -94,14 +98,14 @@ def show(
     with open_to_read(data) as city:
         found = read_files(city, content_hash)
     if len(found) != 1:
-        refuse(f"{len(found)} files start with {content_hash}; see `onecard files list`")
+        refuse(f"{len(found)} files start with {content_hash!r}; see `onecard files list`")
     document = _document(found[0].file.acknowledgement())
     document["settlement_day"] = found[0].settlement_day
     if as_json:
         print_json(document)
     else:
         for name, value in document.items():
-            console.print(f"{name:16} {value}", highlight=False, markup=False)
+            say(f"{name:16} {value if value or value == 0 else '–'}")
 
 
 def _document(answer: Acknowledgement) -> dict[str, Any]:

@@ -35,6 +35,12 @@ from settlement.reports.registry import read_history, read_rows
 from settlement.service.registering import add_row, change_row, end_row, import_sheet
 
 _NOUNS = ", ".join(KINDS)
+#: What may be written of each kind; what may be left out stands in brackets.
+_FIELDS = "FIELDs 各列: " + "; ".join(
+    f"{kind.name}: "
+    + " ".join(f"[{each.name}]" if each.optional else each.name for each in kind.columns)
+    for kind in KINDS.values()
+)
 app = typer.Typer(
     help="Dated rows of the registry, never overwritten. 登记簿：每行有起止日期，只增不改。",
     no_args_is_help=True,
@@ -59,7 +65,7 @@ ToOption = Annotated[
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, in a sentence. 缘由。")]
 
 
-@app.command()
+@app.command(epilog=_FIELDS)
 def add(
     noun: NounArgument,
     fields: FieldsArgument,
@@ -84,7 +90,7 @@ def add(
     _tell(decided, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=_FIELDS)
 def change(
     noun: NounArgument,
     subject: SubjectArgument,
@@ -145,7 +151,13 @@ def list_(
     kind, day = _kind(noun), _day("--on", on)
     with open_to_read(data) as city:
         if subject is not None:
-            _show_history(kind, read_history(city, kind, subject), as_json=as_json)
+            history = read_history(city, kind, subject)
+            if not history:
+                refuse(
+                    f"从未登记 / never registered: {kind.name} {subject}; see "
+                    f"`onecard registry list {kind.name}`"
+                )
+            _show_history(kind, history, as_json=as_json)
             return
         rows = read_rows(city, kind, day)
     if as_csv:
@@ -269,7 +281,7 @@ def _show_history(kind: Kind, changes: Sequence[Change], *, as_json: bool) -> No
         print_json({"changes": [_change_document(each) for each in changes]})
         return
     table = amount_table(
-        f"history 变更: {kind.name}", "no", "by 经办", "at", "why 缘由", "", "days"
+        f"history 变更: {kind.name}", "no", "by 经办", "at UTC", "why 缘由", "", "days"
     )
     for each in changes:
         what = each.what

@@ -17,6 +17,7 @@ from api.composition import EngineName, OpenCity, open_city_keys
 from api.output import EXIT_USAGE, console_error, refuse
 from api.settings import KeyServiceKind, Settings, read_settings
 from api.simulation.virtual_city import SIMULATION
+from cardcore.schemes import Scheme
 from settlement.city import City, create_city, open_city
 from settlement.errors import CityError
 from settlement.people.actions import Action, Actor, ActorError
@@ -50,7 +51,7 @@ def acting(by: str | None) -> Actor:
         refuse(f"--by 经办人: {error}", EXIT_USAGE)
 
 
-def _with_keys(city: City, settings: Settings) -> OpenCity:
+def _with_keys(city: City, settings: Settings, scheme: Scheme) -> OpenCity:
     """Which keys are in use is said every time; a simulator says what it is."""
     kind, address = settings.key_service.kind, settings.key_service.address
     if kind is KeyServiceKind.IN_PROCESS:
@@ -58,7 +59,7 @@ def _with_keys(city: City, settings: Settings) -> OpenCity:
     else:
         where = f"key service 密钥服务 {kind}:{address}"
     console_error.print(f"{settings.environment}: {where}", style="dim", highlight=False)
-    return OpenCity(city, open_city_keys(settings, city.scheme))
+    return OpenCity(city, open_city_keys(settings, scheme))
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def open_to_act(data: Path) -> Iterator[OpenCity]:
     """The city in a folder; a folder without one ends the command with usage."""
     settings = read_settings()
     with _open(data, to_read=False) as city:
-        yield _with_keys(city, settings)
+        yield _with_keys(city, settings, city.scheme)
 
 
 @contextmanager
@@ -90,17 +91,21 @@ def _open(data: Path, *, to_read: bool) -> City:
 
 
 @contextmanager
-def open_or_create(data: Path, scheme: str) -> Iterator[OpenCity]:
-    """The city in a folder, made when there is none. `CityError` for one of another scheme."""
+def open_or_create(data: Path, scheme: Scheme) -> Iterator[OpenCity]:
+    """The city in a folder, made when there is none. `CityError` for one of another scheme.
+
+    `scheme` may have participants more than the one that ships under its name: their keys are
+    opened as well.
+    """
     settings = read_settings()
     if (data / "city.json").exists():
         city = open_city(data)
-        if city.scheme.name != scheme:
+        if city.scheme.name != scheme.name:
             name = city.scheme.name
             city.close()
-            raise CityError(data, f"this city runs scheme {name}, not {scheme}")
+            raise CityError(data, f"this city runs scheme {name}, not {scheme.name}")
     else:
         action = Action(SIMULATION, datetime.now(UTC), "a plan of this scheme")
-        city = create_city(data, scheme, action)
+        city = create_city(data, scheme.name, action)
     with city:
-        yield _with_keys(city, settings)
+        yield _with_keys(city, settings, scheme)

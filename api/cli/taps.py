@@ -25,7 +25,7 @@ from api.output import (
 )
 from api.simulation.chips import noted
 from api.simulation.demonstration import plan_demonstration
-from api.simulation.drive import TAPS, DriveError, Driven, drive
+from api.simulation.drive import CARDS, TAPS, DriveError, Driven, drive
 from api.simulation.plan import Plan
 from api.simulation.published import plan_published
 from api.simulation.taps import TapsFileError, read_taps_file
@@ -109,15 +109,15 @@ def _holds(folder: Path, plan: Plan) -> bool:
 def _drive(folder: Path, plan: Plan, workers: int) -> tuple[Driven, Statement]:
     try:
         with (
-            open_or_create(folder, plan.scheme.name) as opened,
-            progress_bar("taps 刷卡", len(plan.taps)) as advance,
+            open_or_create(folder, plan.scheme) as opened,
+            progress_bar("cards, taps 制卡刷卡", len(plan.cards) + len(plan.taps)) as advance,
         ):
             driven = drive(
                 opened.city,
                 opened.keys,
                 plan,
                 open_engine(workers),
-                lambda stage, steps: advance(steps) if stage == TAPS else None,
+                lambda stage, steps: advance(steps) if stage in {CARDS, TAPS} else None,
             )
             return driven, read_statement(opened.city, plan.settlement_days)
     except (PlanDiffersError, WorldBusyError, DriveError, SettlementError) as error:

@@ -3,7 +3,7 @@ load; the same seed makes the same city to the last fen.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from random import Random
 
@@ -12,6 +12,7 @@ from cardcore.concession import Concession
 from cardcore.schemes import FareClass, Scheme
 from cardcore.schemes.catalogue import SCHEMES
 from terminals.roles.bus import BUS
+from terminals.roles.canteen import CANTEEN as CANTEEN_TILL
 from terminals.roles.load_kiosk import KIOSK
 from terminals.roles.metro_gate import ENTRY, EXIT
 from terminals.roles.shop import SHOP
@@ -25,6 +26,8 @@ STATIONS = {1: "火车站", 2: "市政府", 3: "人民医院", 4: "图书馆", 5
 VEHICLES = {number: f"示B{1000 + number}" for number in range(1, 7)}
 LOADS_FEN = (2_000, 5_000, 10_000)
 BALANCE_LOW_FEN = 1_500
+#: The two purses of a card that people use.
+TRANSIT, PURSE = "transit", "purse"
 #: One tap in so many is torn, one record in so many is uploaded twice.
 TORN_EVERY, COPIED_EVERY = 97, 211
 
@@ -35,8 +38,18 @@ class _Citizen:
 
     number: str
     concession: Concession
-    balance_fen: int = 0
+    balances_fen: dict[str, int] = field(default_factory=lambda: {TRANSIT: 0, PURSE: 0})
     last_bus: datetime | None = None
+
+    @property
+    def product(self) -> str:
+        """Pupils carry the student card. Of the adults, those whose number ends in 0 keep their
+        name to themselves.
+        """
+        if self.concession is Concession.HALF:
+            return "student"
+        nameless = self.concession is Concession.ADULT and self.number.endswith("0")
+        return "anonymous" if nameless else "citizen"
 
 
 def plan_demonstration(seed: int, cards: int, days: int, first_day: date) -> Plan:
@@ -59,8 +72,13 @@ def plan_demonstration(seed: int, cards: int, days: int, first_day: date) -> Pla
         taps += errands
     return Plan(
         scheme=SCHEME,
-        fingerprint=f"demonstration seed {seed} cards {cards} days {days} from {first_day}",
-        cards=tuple(PlannedCard(citizen.number, first_day) for citizen in citizens),
+        fingerprint=(
+            f"demonstration seed {seed} cards {cards} days {days} from {first_day}, "
+            "whole cards, two purses"
+        ),
+        cards=tuple(
+            PlannedCard(citizen.number, citizen.product, first_day) for citizen in citizens
+        ),
         terminals=_terminals(),
         names={"line": LINES, "station": STATIONS, "vehicle": VEHICLES},
         taps=tuple(_with_mishaps(taps)),
@@ -71,7 +89,7 @@ def _terminals() -> tuple[PlannedTerminal, ...]:
     sites = [(BUS_OPERATOR, bus, BUS) for bus in VEHICLES]
     sites += [(METRO_OPERATOR, station * 10, ENTRY) for station in STATIONS]
     sites += [(METRO_OPERATOR, station * 10 + 1, EXIT) for station in STATIONS]
-    sites += [(SUPERMARKET, till, SHOP) for till in (1, 2, 3)] + [(CANTEEN, 1, SHOP)]
+    sites += [(SUPERMARKET, till, SHOP) for till in (1, 2, 3)] + [(CANTEEN, 1, CANTEEN_TILL)]
     sites += [(LOAD_AGENT, kiosk, KIOSK) for kiosk in (1, 2)]
     return tuple(
         PlannedTerminal(_terminal(participant, number), participant, role.name)
@@ -107,14 +125,14 @@ class _Day:
         """The taps of the day in order; a citizen at home has none."""
         if self._dice.random() < 0.15:
             return []
-        self._load_if_low()
+        self._load_if_low(TRANSIT)
         self._ride()
         if self._dice.random() < 0.45:
-            self._buy(CANTEEN, 1, self._dice.randrange(600, 2_000, 50))
+            self._buy(CANTEEN_TILL, CANTEEN, 1, self._dice.randrange(600, 2_000, 50))
         if self._dice.random() < 0.30:
-            self._load_if_low()
-            self._buy(SUPERMARKET, self._dice.randrange(1, 4), self._dice.randrange(300, 4_500))
-        self._load_if_low()
+            till = self._dice.randrange(1, 4)
+            self._buy(SHOP, SUPERMARKET, till, self._dice.randrange(300, 4_500))
+        self._load_if_low(TRANSIT)
         self._ride()
         return self._taps
 
@@ -150,15 +168,16 @@ class _Day:
         tariff = 200 + 100 * abs(entry - leave)
         self._tap(EXIT, METRO_OPERATOR, leave * 10 + 1, tariff, station=leave)
 
-    def _buy(self, participant: int, till: int, amount_fen: int) -> None:
-        if amount_fen <= self._citizen.balance_fen:
-            self._tap(SHOP, participant, till, amount_fen)
+    def _buy(self, role: DeviceRole, participant: int, till: int, amount_fen: int) -> None:
+        self._load_if_low(PURSE)
+        if amount_fen <= self._citizen.balances_fen[PURSE]:
+            self._tap(role, participant, till, amount_fen)
             self._wait(1_800, 7_200)
 
-    def _load_if_low(self) -> None:
-        if self._citizen.balance_fen < BALANCE_LOW_FEN:
+    def _load_if_low(self, purse: str) -> None:
+        if self._citizen.balances_fen[purse] < BALANCE_LOW_FEN:
             amount = self._dice.choice(LOADS_FEN)
-            self._tap(KIOSK, LOAD_AGENT, self._dice.randrange(1, 3), amount)
+            self._tap(KIOSK, LOAD_AGENT, self._dice.randrange(1, 3), amount, purse=purse)
             self._wait(60, 600)
 
     def _tap(
@@ -168,13 +187,14 @@ class _Day:
         number: int,
         tariff_fen: int,
         *,
+        purse: str = "",
         transfer: bool = False,
         line: int = 0,
         station: int = 0,
         vehicle: int = 0,
     ) -> None:
         concession = self._citizen.concession
-        if role in {SHOP, KIOSK}:
+        if role in {SHOP, CANTEEN_TILL, KIOSK}:
             concession = Concession.FULL
         scheme: Scheme = SCHEME
         amount = (
@@ -182,7 +202,8 @@ class _Day:
             if role is KIOSK
             else scheme.fare_fen(role.kind, tariff_fen, FareClass(concession, transfer))
         )
-        self._citizen.balance_fen += amount if role is KIOSK else -amount
+        taken_from = purse or SCHEME.purses.get(role.device_name, role.applications)[0]
+        self._citizen.balances_fen[taken_from] += amount if role is KIOSK else -amount
         self._taps.append(
             PlannedTap(
                 request=f"{self._day} {self._citizen.number} {len(self._taps)}",
@@ -199,6 +220,7 @@ class _Day:
                 line=line,
                 station=station,
                 vehicle=vehicle,
+                application=purse,
             )
         )
 

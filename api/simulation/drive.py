@@ -27,6 +27,7 @@ from settlement.days.opening import DayAnswer
 from settlement.engine import Engine
 from settlement.intake.answers import FileAnswer
 from settlement.reports.days import read_closed_days
+from settlement.reports.loads import read_log_reach
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.receive import receive_file
@@ -44,7 +45,7 @@ from terminals.taps import TapOutcome, TapResult
 
 #: Told the stage and how many steps of it were done.
 OnProgress = Callable[[str, int], None]
-TAPS, FILES, DAYS = "taps", "files", "days"
+CARDS, TAPS, FILES, DAYS = "cards", "taps", "files", "days"
 
 
 class DriveError(Exception):
@@ -67,25 +68,27 @@ def drive(
     engine: Engine,
     on_progress: OnProgress,
     on_step: OnStep = pass_by,
+    world: type[VirtualCity] = VirtualCity,
 ) -> Driven:
-    """Drive a plan whole. `on_step` hears every commit point of journals, intake and close.
+    """Drive a plan whole. `on_step` hears every commit point of journals, intake and close; `world`
+    is the kind of city it is driven in.
 
     Raises `DriveError` when a tap is refused that the plan says happened.
     """
     driven = Driven()
-    with VirtualCity(city, keys, plan, on_step) as world:
-        world.prepare()
+    with world(city, keys, plan, on_step) as opened:
+        opened.prepare(partial(on_progress, CARDS))
         closed = {each.settlement_day for each in read_closed_days(city)}
         begin = 0
         for day, end in plan.taps_by_day():
             for tap in plan.taps[begin:end]:
-                _count(driven, tap, _tap(world, tap, day))
+                _count(driven, tap, _tap(opened, tap, day))
                 on_progress(TAPS, 1)
             begin = end
             # All of a closed day went up before it closed. What its collectors hold now is of the
             # day after, perhaps a record that a killed drive had no time to hold back.
             if day not in closed:
-                _upload(world, keys, datetime.combine(day, time(23, 59, 59)), on_progress, on_step)
+                _upload(opened, keys, datetime.combine(day, time(23, 59, 59)), on_progress, on_step)
             driven.days[day] = _settle(city, day, keys, engine, on_step)
             on_progress(DAYS, 1)
     return driven
@@ -118,10 +121,8 @@ def _upload(
     on_progress: OnProgress,
     on_step: OnStep,
 ) -> None:
-    """Send what the collectors hold, in files of at most the permitted size; the load host's log
-    goes into the outbox beside theirs.
-    """
-    _write_load_log(world, keys, now)
+    """Send what the load host and the collectors hold, in files of at most the permitted size."""
+    _send_load_log(world, keys, now, on_step)
     for participant in world.participants():
         journal = world.journal(participant)
         newest = keys.key_to_make(KeyUsage.FILE_SIGNING, sender_label(participant))
@@ -152,18 +153,26 @@ def _upload(
             on_progress(FILES, 1)
 
 
-def _write_load_log(world: VirtualCity, keys: CityKeys, now: datetime) -> None:
+def _send_load_log(world: VirtualCity, keys: CityKeys, now: datetime, on_step: OnStep) -> None:
     log, label = world.load_log(), load_host_label(world.city.scheme.name)
     newest = keys.key_to_make(KeyUsage.FILE_SIGNING, label)
     while log.plan_file(key_version=newest.ref.version, now=now) is not None:
         pass
-    signers = {
-        each.ref.version: each for each in keys.service.describe_keys(KeyUsage.FILE_SIGNING, label)
-    }
+    signers = {each.ref.version: each for each in keys.signing_keys(label)}
+    issuer = world.city.scheme.issuer.hex().upper()
+    reaches = {each.issuer: each.last_number for each in read_log_reach(world.city)}
     for first_number, key_version in log.files():
+        if first_number <= reaches.get(issuer, 0):
+            continue
+        # A file planned before a rotation goes on under the version it was planned with.
         signer = signers[key_version]
         sign = partial(keys.service.sign, signer.ref)
-        log.write_file(first_number, sign, world.outbox(LOAD_HOST), signer.algorithm)
+        path = log.write_file(first_number, sign, world.outbox(LOAD_HOST), signer.algorithm)
+        answer = receive_file(
+            world.city, path.read_bytes(), keys.service, now.replace(tzinfo=UTC), on_step
+        )
+        if not answer.answer.is_kept:
+            raise DriveError(f"file {path.name}: {answer.answer.name} {answer.detail}")
 
 
 def _settle(

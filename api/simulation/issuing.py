@@ -1,16 +1,11 @@
-"""Many cards personalised one after another, in process, and where the time goes.
+"""Cards of a virtual city made as at a desk: whole products, over SCP03, in process.
 
-Decides the people and numbers of a measured run, all made up. Leaves every command to
-`cardcore.issuing.personalisation`; the chips are real ones of `cardcore.chip.card` and go through
-SCP03.
+Decides whose cards they are: people nobody is, by numbers that say so. Leaves every command to
+`cardcore.issuing.personalisation`; the chips are real ones of `cardcore.chip.card`.
 """
 
-import cProfile
-import pstats
-import time
-from collections.abc import Callable, Iterator
-from datetime import date
-from typing import NamedTuple
+from collections.abc import Callable
+from datetime import date, datetime
 
 from cardcore.chip.card import Card
 from cardcore.issuing.orders import CardOrder
@@ -21,70 +16,60 @@ from cardcore.keys import KeyService
 from cardcore.layouts.transit import CardProperties, HolderInformation, PublicInformation
 from cardcore.schemes import Scheme
 
-#: Cards of the run that are profiled, apart from the measured ones: profiling slows them down.
-_PROFILED_CARDS = 5
-#: Functions that are cryptography and call no other of these.
-_CRYPTOGRAPHY = frozenset(
-    {
-        ("scp03.py", "cmac"),
-        ("scp03.py", "_finish"),
-        ("scp03.py", "encipher"),
-        ("scp03.py", "decipher"),
-        ("scp03.py", "wrap_key"),
-        ("scp03.py", "unwrap_key"),
-        ("scp03.py", "check_value"),
-        ("pboc_3des.py", "encrypt_ecb"),
-        ("pboc_3des.py", "decrypt_ecb"),
-        ("block_suites.py", "cmac"),
-        ("block_suites.py", "encipher"),
-        ("block_suites.py", "decipher"),
-    }
-)
-_VALID_FROM, _VALID_TO = date(2024, 1, 1), date(2034, 12, 31)
+#: The PIN of every sample card; no secret.
+SAMPLE_PIN = bytes.fromhex("123456")
+#: Identity numbers of a region there is not, so that they are nobody's.
+_NOBODY = "000000"
+_PURSE_ONLY = 2  # EF15: 电子钱包
+_HOST_CHALLENGE_BYTES = 8
 
 
-class Figures(NamedTuple):
-    """What a run took. `crypto_share` is between 0 and 1, of both ends of the channel."""
-
-    cards: int
-    commands: int
-    seconds: float
-    crypto_share: float
-
-    @property
-    def cards_per_second(self) -> float:
-        """Cards made in a second."""
-        return self.cards / self.seconds
+class IssuingError(Exception):
+    """A card did not come right; the message names card, step and answer."""
 
 
-def personalise_many(
-    cards: int,
-    product: Product,
+def order_card(
     scheme: Scheme,
-    keys: KeyService,
-    random: Callable[[int], bytes],
-) -> Figures:
-    """Personalise and check that many cards. Raises `RuntimeError` when one does not come right."""
-    profile = cProfile.Profile()
-    profile.enable()
-    for order in _orders(product, scheme, _PROFILED_CARDS):
-        _issue(order, product, scheme, keys, random)
-    profile.disable()
-    started, commands = time.perf_counter(), 0
-    for order in _orders(product, scheme, cards):
-        commands += _issue(order, product, scheme, keys, random)
-    return Figures(cards, commands, time.perf_counter() - started, _crypto_share(profile))
+    product: Product,
+    number: str,
+    valid_from: date,
+    valid_to: date,
+    inside_since: datetime | None = None,
+) -> CardOrder:
+    """The order of one invented card of the city. `number` has 20 digits."""
+    holder = HolderInformation()
+    if product.is_named:
+        holder = HolderInformation(name=f"市民{number[-6:]}", id_number=_NOBODY + number[-12:])
+    has_pin = any(hasattr(each, "pin_tries") for each in product.applications.values())
+    return CardOrder(
+        PublicInformation(
+            issuer=scheme.issuer,
+            application_type=_PURSE_ONLY,
+            application_version=1,
+            card_number=number,
+            valid_from=valid_from,
+            valid_to=valid_to,
+        ),
+        CardProperties(province=scheme.province_code, city=scheme.city_code),
+        holder,
+        reader_number=number[-12:] if "library" in product.applications else "",
+        inside_since=inside_since,
+        pin=SAMPLE_PIN if has_pin else b"",
+    )
 
 
-def _issue(
+def make_card(
     order: CardOrder,
     product: Product,
     scheme: Scheme,
     keys: KeyService,
     random: Callable[[int], bytes],
-) -> int:
-    """One card from stock to its check; returns how many commands it took."""
+) -> tuple[Card, int]:
+    """One card from stock to its check, and how many commands it took. `random` are the dice of
+    card and desk. Raises `IssuingError`.
+    """
     card = Card.from_image(stock_chip(order.public, product, keys, scheme.name), random)
+    plan = make_plan(product, order, scheme.name)
     commands = 0
 
     def transmit(command: bytes) -> bytes:
@@ -92,37 +77,8 @@ def _issue(
         commands += 1
         return card.transmit(command)
 
-    plan = make_plan(product, order, scheme.name)
-    finished = drive(personalise(plan, keys, random(8)), transmit)
+    challenge = random(_HOST_CHALLENGE_BYTES)
+    finished = drive(personalise(plan, keys, challenge), transmit)
     if finished.result is not Result.DONE:
-        raise RuntimeError(f"card {order.public.card_number}: {finished}")
-    return commands
-
-
-def _orders(product: Product, scheme: Scheme, count: int) -> Iterator[CardOrder]:
-    wants_pin = any(hasattr(each, "pin_tries") for each in product.applications.values())
-    for number in range(1, count + 1):
-        holder = HolderInformation()
-        if product.is_named:
-            holder = HolderInformation(name="测试", id_number=f"11010119900307{number:04}")
-        yield CardOrder(
-            PublicInformation(
-                scheme.issuer, 2, 1, f"0310{scheme.city_code}{number:012}", _VALID_FROM, _VALID_TO
-            ),
-            CardProperties(city=scheme.city_code),
-            holder,
-            reader_number=f"{number:012}",
-            pin=bytes.fromhex("123456") if wants_pin else b"",
-        )
-
-
-def _crypto_share(profile: cProfile.Profile) -> float:
-    """The part of the profiled time in `_CRYPTOGRAPHY`, what it calls included."""
-    stats = pstats.Stats(profile)
-    total: float = stats.total_tt  # type: ignore[attr-defined]
-    spent = sum(
-        row[3]
-        for (path, _, name), row in stats.stats.items()  # type: ignore[attr-defined]
-        if (path.rpartition("/")[2], name) in _CRYPTOGRAPHY
-    )
-    return float(spent) / total
+        raise IssuingError(f"card {order.public.card_number}: {finished}")
+    return card, commands

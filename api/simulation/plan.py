@@ -13,9 +13,12 @@ from cardcore.schemes import Scheme
 
 @dataclass(frozen=True, slots=True)
 class PlannedCard:
-    """A card to issue. `inside_since` is set for a card that is already past an entry gate."""
+    """A card to issue: a whole card of a shipped product. `inside_since` is set for a card that is
+    already past an entry gate.
+    """
 
     number: str
+    product: str
     valid_from: date
     inside_since: datetime | None = None
 
@@ -37,7 +40,8 @@ class PlannedTap:
 
     `request` names the tap for ever: driving a plan again never charges it twice. `copies` is how
     often the collector uploads the record once more. `torn` takes the card away after it executed
-    the debit and before its answer arrives; the passenger then taps again.
+    the debit and before its answer arrives; the passenger then taps again. `application` names the
+    purse where the device leaves the choice to whoever asks.
     """
 
     request: str
@@ -56,6 +60,7 @@ class PlannedTap:
     vehicle: int = 0
     copies: int = 0
     torn: bool = False
+    application: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
 from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal
@@ -22,6 +22,8 @@ from terminals.roles.metro_gate import ENTRY_EXEMPT, EXIT_EXEMPT
 #: Cards are loaded in steps of fifty yuan, as kiosks take notes.
 LOAD_STEP_FEN = 5_000
 KIOSKS = 8
+#: What every passenger of a file carries.
+PRODUCT = "citizen"
 #: Published taps hold entries without exits and exits without entries, so every gate runs in the
 #: degraded mode 进出次序免检; a record is marked only when its order was in fact broken.
 _ROLES = {
@@ -46,6 +48,7 @@ def plan_published(file: TapsFile, scheme: Scheme) -> Plan:
     row is a tap, settled on the day the file says. `TapsFileError` when a card could not hold the
     money its rows charge.
     """
+    scheme = _with_operators(scheme, file.taps)
     agent = next(each for each in scheme.participants if each.kind is ParticipantKind.LOAD_AGENT)
     by_card: dict[str, list[Tap]] = defaultdict(list)
     for tap in file.taps:
@@ -58,9 +61,10 @@ def plan_published(file: TapsFile, scheme: Scheme) -> Plan:
     kiosks = [f"{agent.code:06d}{number:06d}" for number in range(1, KIOSKS + 1)]
     return Plan(
         scheme=scheme,
-        fingerprint=f"taps {file.content_hash}",
+        fingerprint=f"taps {file.content_hash}, whole cards",
         cards=tuple(
-            PlannedCard(numbers[card], eve, _inside_since(taps)) for card, taps in by_card.items()
+            PlannedCard(numbers[card], PRODUCT, eve, _inside_since(taps))
+            for card, taps in by_card.items()
         ),
         terminals=(
             *(PlannedTerminal(kiosk, agent.code, KIOSK.name) for kiosk in kiosks),
@@ -75,6 +79,23 @@ def plan_published(file: TapsFile, scheme: Scheme) -> Plan:
             *(_planned(tap, lookup) for tap in file.taps),
         ),
     )
+
+
+def _with_operators(scheme: Scheme, taps: Sequence[Tap]) -> Scheme:
+    """The scheme with the operators that were taken up from the file."""
+    rows = {tap.operator: tap.row for tap in reversed(taps)}
+    taken = [each for each in rows if each not in scheme.participants]
+    owners = {each.code: each.name for each in scheme.participants}
+    for each in sorted(taken, key=_code):
+        owner = owners.setdefault(each.code, each.name)
+        if owner != each.name:
+            said = f"{each.name} and {owner} get one code"
+            raise TapsFileError(rows[each], "company_name", said)
+    return replace(scheme, participants=(*scheme.participants, *sorted(taken, key=_code)))
+
+
+def _code(participant: Participant) -> int:
+    return participant.code
 
 
 def _card_numbers(masked: Iterable[str], scheme: Scheme) -> dict[str, str]:

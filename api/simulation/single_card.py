@@ -54,7 +54,7 @@ def sample_plan(scheme: Scheme, name: str) -> Plan:
             valid_from=_VALID_FROM,
             valid_to=_VALID_TO,
         ),
-        CardProperties(city=scheme.city_code),
+        CardProperties(province=scheme.province_code, city=scheme.city_code),
         holder,
         reader_number="R0000001" if "library" in product.applications else "",
         home_library="L01",

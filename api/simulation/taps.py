@@ -1,6 +1,9 @@
 """Published tap files: rows of CSV to taps. Decides what a row means and which rows are wrong;
-leaves driving them to `replay`. Columns are found by name, since releases of the set differ in
-order. Nothing is done with a file before every row of it has been read.
+leaves driving them to `replay`. Nothing is done with a file before every row of it has been read.
+
+Releases of the set differ in the order of their columns, in quotes and encoding, and in which of
+the city's operators they show: columns are found by name, and an operator the scheme does not list
+is taken up from the file. A time with an offset is turned into the time of the city.
 """
 
 import csv
@@ -9,11 +12,11 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
-from cardcore.records.kinds import RecordKind
-from cardcore.schemes import Participant, Scheme
+from cardcore.records.kinds import RecordKind, Sector
+from cardcore.schemes import Participant, ParticipantKind, Scheme
 
 #: Columns of set 29200_00403601 of Shenzhen's open-data platform that a replay needs.
 COLUMNS = (
@@ -30,6 +33,15 @@ FILE_SPAN_MAX = timedelta(days=3 * 365)
 #: A tap just after midnight may be settled with the day before.
 CLOCK_AHEAD_MAX = timedelta(days=1)
 AMOUNT_FEN_MAX = 100_000  # the largest balance a named card may hold bounds every fare
+#: Every city of these schemes keeps the time of Beijing.
+CITY_TIME = timezone(timedelta(hours=8))
+#: What is thrown back of a cell that is wrong: enough to find it, never a whole line.
+_SHOWN_CHARACTERS = 40
+_NAME_CHARACTERS_MAX = 40
+#: What moves a cursor or turns the direction of writing has no place in a name.
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
+#: Codes of operators taken up from files stand above every code of a scheme, by their names.
+_TAKEN_UP_FROM, _TAKEN_UP_CODES = 10_000_000, 89_000_000
 
 
 class TapsFileError(Exception):
@@ -73,12 +85,11 @@ class TapsFile:
 def read_taps_file(path: Path, scheme: Scheme) -> TapsFile:
     """Read and check every row. `TapsFileError` for the first one that is wrong."""
     content = path.read_bytes()
-    reader = csv.reader(io.StringIO(_decode(content), newline=""), strict=True)
     seen: dict[tuple[str, ...], int] = {}
     taps: list[Tap] = []
     copies: list[int] = []
     rows = 0
-    for line, cells in _table(reader):
+    for line, cells in _table(_decode(content)):
         rows += 1
         # A row that repeats another in every column is the same record uploaded twice.
         if (first := seen.setdefault(cells, len(taps))) < len(taps):
@@ -128,8 +139,19 @@ def _decode(content: bytes) -> str:
             raise TapsFileError(line, "", "neither UTF-8 nor GB 18030 text") from error
 
 
-def _table(reader: Iterator[list[str]]) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Line number and the needed cells of every row, in the order of COLUMNS."""
+def _shown(text: str) -> str:
+    """A cell as a message quotes it: control characters escaped, and not more than a glance."""
+    cut = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+    return repr(cut)
+
+
+def _table(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Line number and the needed cells of every row, in the order of COLUMNS. A row's line is the
+    one it starts on: a quoted cell may hold line breaks.
+    """
+    if text.lstrip().startswith(("{", "[")):
+        raise TapsFileError(1, "", "this is JSON; a tap file is CSV with a header")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1
     try:
         header = [name.strip() for name in next(reader, [])]
@@ -137,16 +159,26 @@ def _table(reader: Iterator[list[str]]) -> Iterator[tuple[int, tuple[str, ...]]]
         for name in COLUMNS:
             if header.count(name) != 1:
                 what = "is missing" if name not in header else "stands twice"
-                raise TapsFileError(1, name, f"the column {what}; the header is {header}")
+                found = _shown(",".join(header))
+                raise TapsFileError(1, name, f"the column {what}; the header is {found}")
             positions.append(header.index(name))
-        for line, row in enumerate(reader, start=2):
-            if not row:
-                continue
-            if len(row) != len(header):
-                raise TapsFileError(line, "", f"{len(row)} cells, the header has {len(header)}")
-            yield line, tuple(row[position].strip() for position in positions)
+        line = reader.line_num + 1
+        for row in reader:
+            if row:
+                if len(row) != len(header):
+                    raise TapsFileError(line, "", f"{len(row)} cells, the header has {len(header)}")
+                yield line, tuple(_cell(line, header[at], row[at]) for at in positions)
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise TapsFileError(line + 1, "", f"not CSV: {error}") from error
+        raise TapsFileError(line, "", f"not CSV: {error}") from error
+
+
+def _cell(line: int, column: str, text: str) -> str:
+    """A cell in one line, without blanks around it; control characters are refused."""
+    text = " ".join(text.split())
+    if _CONTROL.search(text):
+        raise TapsFileError(line, column, f"{_shown(text)} holds control characters")
+    return text
 
 
 def _read_row(line: int, cells: dict[str, str], scheme: Scheme) -> Tap:
@@ -154,21 +186,19 @@ def _read_row(line: int, cells: dict[str, str], scheme: Scheme) -> Tap:
     if kind is None:
         known = "、".join(TAP_KINDS)
         raise TapsFileError(
-            line, "deal_type", f"{cells['deal_type']!r} is not a tap kind; known are {known}"
+            line, "deal_type", f"{_shown(cells['deal_type'])} is not a tap kind; known are {known}"
         )
     operator = scheme.participant(cells["company_name"])
     if operator is None:
-        raise TapsFileError(
-            line,
-            "company_name",
-            f"{cells['company_name']!r} is not an operator of scheme {scheme.name}",
-        )
+        operator = _taken_up(line, cells["company_name"])
     if not re.fullmatch(r"[0-9A-Za-z*]{1,20}", cells["card_no"]):
-        raise TapsFileError(line, "card_no", f"{cells['card_no']!r} is not a masked card number")
+        raise TapsFileError(
+            line, "card_no", f"{_shown(cells['card_no'])} is not a masked card number"
+        )
     if not re.fullmatch(r"[0-9]{1,11}", cells["equ_no"]):
-        raise TapsFileError(line, "equ_no", f"{cells['equ_no']!r} is not a device number")
+        raise TapsFileError(line, "equ_no", f"{_shown(cells['equ_no'])} is not a device number")
     if cells["conn_mark"] not in {"0", "1"}:
-        raise TapsFileError(line, "conn_mark", f"{cells['conn_mark']!r} is neither 0 nor 1")
+        raise TapsFileError(line, "conn_mark", f"{_shown(cells['conn_mark'])} is neither 0 nor 1")
     return Tap(
         row=line,
         masked_card=cells["card_no"],
@@ -185,16 +215,33 @@ def _read_row(line: int, cells: dict[str, str], scheme: Scheme) -> Tap:
     )
 
 
+def _taken_up(line: int, name: str) -> Participant:
+    """An operator that the scheme does not list: cities have registries, and a file shows who was
+    in one. Its code comes from its name, so every file gives it the same.
+    """
+    if not 0 < len(name) <= _NAME_CHARACTERS_MAX:
+        raise TapsFileError(line, "company_name", f"{_shown(name)} is not an operator's name")
+    digest = hashlib.sha256(name.encode()).digest()
+    code = _TAKEN_UP_FROM + int.from_bytes(digest[:8], "big") % _TAKEN_UP_CODES
+    return Participant(code, name, ParticipantKind.OPERATOR, Sector.TRANSIT, (code,))
+
+
 def _amount(line: int, column: str, text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > AMOUNT_FEN_MAX:
         raise TapsFileError(
-            line, column, f"{text!r} is not a whole number of fen from 0 to {AMOUNT_FEN_MAX}"
+            line, column, f"{_shown(text)} is not a whole number of fen from 0 to {AMOUNT_FEN_MAX}"
         )
     return int(text)
 
 
 def _moment(line: int, column: str, text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError as error:
-        raise TapsFileError(line, column, f"{text!r} is not a date and time") from error
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo is None else _in_city(moment)
+    except (ValueError, OverflowError) as error:
+        raise TapsFileError(line, column, f"{_shown(text)} is not a date and time") from error
+
+
+def _in_city(moment: datetime) -> datetime:
+    """What the clocks of the city showed."""
+    return moment.astimezone(CITY_TIME).replace(tzinfo=None)

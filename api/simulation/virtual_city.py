@@ -3,7 +3,7 @@
 Decides where they lie and that every step of them can be repeated. Leaves the taps to the
 terminals and the money to settlement. Beside the settlement folders a city folder then holds::
 
-    world/chips.sqlite               images of cards and PSAMs
+    world/chips.sqlite               cards and PSAMs, enciphered
     terminals/<participant>.sqlite   the journal of a participant's collector
     terminals/load-host.sqlite       the log of the load host
     outbox/<participant>/*.ocb       signed batch files, as they were sent
@@ -11,32 +11,33 @@ terminals and the money to settlement. Beside the settlement folders a city fold
 """
 
 import fcntl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from api.composition import PSAM_KEY_INDEX, CityKeys
-from api.simulation.chips import Chip, ChipAtRest, ChipDrawer, ImageSeal, repeatable_random
+from api.simulation.chips import (
+    CardAtRest,
+    ChipAtRest,
+    ChipDrawer,
+    ImageSeal,
+    NewCard,
+    repeatable_random,
+)
+from api.simulation.issuing import make_card, order_card
 from api.simulation.plan import Plan, PlannedCard, PlannedTap
 from cardcore.apdu import CommandApdu
-from cardcore.applets.transit import TransitProfile, personalise
-from cardcore.chip.card import Card
-from cardcore.errors import KeyStateError
-from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
-from cardcore.layouts.transit import (
-    RECORD_BUS,
-    RECORD_METRO,
-    CardProperties,
-    PublicInformation,
-    TransitRecord,
-    TransitStatus,
-)
+from cardcore.issuing.key_choices import with_newest_keys
+from cardcore.issuing.products import Product, shipped
+from cardcore.key_labels import load_host_label
+from cardcore.keys import KeyUsage
 from settlement.city import City
 from settlement.people.actions import Action, Actor, ActorKind
 from settlement.registry.book import since_ever
-from settlement.registry.rows import NameRow, SenderRow, TerminalRow
+from settlement.registry.rows import LoadHostRow, NameRow, ParticipantRow, SenderRow, TerminalRow
 from settlement.service.registering import register_rows
 from settlement.watching import OnStep, pass_by
 from terminals.device import NO_PSAM
@@ -54,11 +55,10 @@ _DEBIT_FOR_PURCHASE = 0x54
 #: A passenger whose card left the field too early taps again after so long.
 SECOND_TRY = timedelta(seconds=4)
 CARD_LIFE = timedelta(days=365 * 10)
-#: Which application function of EF15 a card uses: 02 is the electronic purse.
-_PURSE_ONLY = 2
+#: Cards are kept so many at a time as they are made.
+CARDS_AT_ONCE = 100
 #: Who registers what a plan names, and closes its days.
 SIMULATION = Actor("simulation", ActorKind.SYSTEM)
-_CARD_USAGES = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
 
 
 def chips_path(folder: Path) -> Path:
@@ -136,13 +136,22 @@ class VirtualCity:
         self._drawer.close()
         self._lock.close()
 
-    def prepare(self) -> None:
-        """Register senders, terminals and names, and issue the cards that are not issued yet."""
+    def prepare(self, on_cards: Callable[[int], None] = lambda _: None) -> None:
+        """Register who and what the plan names, and issue the cards that are not issued yet.
+        `on_cards` hears how many more are issued.
+
+        Raises `PlanDiffersError`, and `KeyStateError` when no key is active that cards need.
+        """
         plan = self._plan
         if self._drawer.remember_once("plan", plan.fingerprint) != plan.fingerprint:
             raise PlanDiffersError(
                 f"{self.city.folder} holds another virtual city; name another folder with --data"
             )
+        participants = (
+            ParticipantRow(each.code, each.name, each.kind, each.sector)
+            for each in plan.scheme.participants
+            if each not in self.city.scheme.participants
+        )
         senders = (
             SenderRow(
                 sender,
@@ -165,19 +174,39 @@ class VirtualCity:
             for kind, texts in plan.names.items()
             for code, text in texts.items()
         )
+        hosts = (
+            LoadHostRow(
+                plan.scheme.issuer.hex().upper(),
+                key.ref.version,
+                self._keys.service.public_key(key.ref).hex(),
+            )
+            for key in self._keys.signing_keys(load_host_label(plan.scheme.name))
+        )
         register_rows(
             self.city,
-            since_ever(*senders, *terminals.values(), *names),
+            since_ever(*participants, *senders, *terminals.values(), *names, *hosts),
             Action(SIMULATION, datetime.now(UTC), "a plan names them"),
         )
         issued = self._drawer.ids("card/")
         missing = [order for order in plan.cards if f"card/{order.number}" not in issued]
-        if missing:
-            version, algorithm = self._keys_of_new_cards()
-            self._drawer.add_missing(
-                (f"card/{order.number}", self._new_card(order, version, algorithm))
-                for order in missing
+        on_cards(len(plan.cards) - len(missing))
+        self._issue(missing, on_cards)
+
+    def _issue(self, orders: Sequence[PlannedCard], on_cards: Callable[[int], None]) -> None:
+        """Make cards, some at a time: what a killed process has made stays made."""
+        if not orders:
+            return
+        label, described = self._plan.scheme.name, self._keys.service.describe_keys()
+        products = {
+            name: with_newest_keys(shipped(name), label, described)
+            for name in {order.product for order in orders}
+        }
+        for start in range(0, len(orders), CARDS_AT_ONCE):
+            batch = orders[start : start + CARDS_AT_ONCE]
+            self._drawer.add_cards(
+                [self._new_card(order, products[order.product]) for order in batch]
             )
+            on_cards(len(batch))
 
     def tap(self, tap: PlannedTap) -> TapResult:
         """One planned tap; a torn one is followed by the passenger's second try."""
@@ -187,6 +216,7 @@ class VirtualCity:
             fare=Fare(tap.tariff_fen, tap.amount_fen, tap.concession, tap.transfer),
             place=Place(tap.line, tap.station, tap.vehicle),
             business_day=self._plan.scheme.business_day(tap.time),
+            application=tap.application,
         )
         moment = tap.time
         if tap.torn:
@@ -229,12 +259,8 @@ class VirtualCity:
 
     def _card_in_field(self, number: str) -> InProcessConnection:
         chip_id = f"card/{number}"
-        image = self._drawer.image(chip_id)
-        assert image is not None, number
-        # The image stands for the generation: it changes whenever the chip does.
-        random = repeatable_random(self._plan.fingerprint, image)
-        card: Chip = Card.from_image(image, random)
-        return InProcessConnection(ChipAtRest(self._drawer, chip_id, card))
+        card = self._drawer.card(chip_id, partial(repeatable_random, self._plan.fingerprint))
+        return InProcessConnection(CardAtRest(self._drawer, chip_id, card))
 
     def _terminal(self, tap: PlannedTap) -> Terminal:
         key = (tap.terminal, tap.role)
@@ -276,58 +302,17 @@ class VirtualCity:
             self._drawer.put(chip_id, psam.image())
         return InProcessConnection(ChipAtRest(self._drawer, chip_id, psam))
 
-    def _keys_of_new_cards(self) -> tuple[int, Algorithm]:
-        """The newest version whose keys of all uses are active and of one algorithm: INITIALIZE
-        shows one version and one algorithm for the card, and the record carries both for its TAC.
-
-        Raises `KeyStateError` when there is none.
-        """
-        label = self._plan.scheme.name
-        active = [
-            {
-                (each.ref.version, each.algorithm)
-                for each in self._keys.service.describe_keys(usage, label)
-                if each.state is KeyState.ACTIVE
-            }
-            for usage in _CARD_USAGES
-        ]
-        common = set.intersection(*active)
-        if not common:
-            uses = ", ".join(_CARD_USAGES)
-            raise KeyStateError(
-                f"{label}: no version has active keys of one algorithm for {uses}; "
-                "rotate the three together"
-            )
-        return max(common)
-
-    def _new_card(self, order: PlannedCard, version: int, algorithm: Algorithm) -> bytes:
-        scheme = self._plan.scheme
-        public = PublicInformation(
-            issuer=scheme.issuer,
-            application_type=_PURSE_ONLY,
-            application_version=1,
-            card_number=order.number,
-            valid_from=order.valid_from,
-            valid_to=order.valid_from + CARD_LIFE,
+    def _new_card(self, planned: PlannedCard, product: Product) -> NewCard:
+        """A whole card, personalised over the secure channel as at a desk."""
+        scheme, chip_id = self._plan.scheme, f"card/{planned.number}"
+        order = order_card(
+            scheme,
+            product,
+            planned.number,
+            planned.valid_from,
+            planned.valid_from + CARD_LIFE,
+            planned.inside_since,
         )
-        ride = TransitRecord(RECORD_METRO)
-        if order.inside_since is not None:
-            ride = TransitRecord(
-                RECORD_METRO, status=TransitStatus.INSIDE, entry_time=order.inside_since
-            )
-        return personalise(
-            TransitProfile(
-                public,
-                properties=CardProperties(city=scheme.city_code),
-                rides=(ride, TransitRecord(RECORD_BUS)),
-            ),
-            {
-                usage: self._keys.service.derive_card_key(
-                    KeyRef(usage, scheme.name, version), public.factor
-                )
-                for usage in _CARD_USAGES
-            },
-            key_version=version,
-            algorithm=algorithm,
-            key_index=PSAM_KEY_INDEX,
-        )
+        random = repeatable_random(self._plan.fingerprint, chip_id, 0)
+        card, _ = make_card(order, product, scheme, self._keys.service, random)
+        return NewCard(chip_id, product.name, card.memory.cells())

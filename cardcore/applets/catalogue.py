@@ -21,6 +21,12 @@ def read_applications() -> Mapping[int, Application]:
     by_code = {each.code: each for each in found}
     assert len(by_code) == len({each.name for each in found}) == len(found), found
     assert NO_APPLICATION not in by_code, by_code
+    # With the keys of another one, a record of this application would prove as one of that.
+    for values in (
+        [each.key_ending for each in found],
+        [aid for each in found for aid in each.aids],
+    ):
+        assert len(values) == len(set(values)), values
     return by_code
 
 

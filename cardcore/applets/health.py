@@ -12,6 +12,7 @@ visits: a flag a place (00 valid, FF erased) and one file a visit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from cardcore.application import Application
 from cardcore.chip.access import Access
@@ -58,6 +59,7 @@ TABLES: Mapping[tuple[int, int], TaggedTable] = {
     (FID_CLINICAL, 0xEF05): elements(41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55),
     (FID_CLINICAL, 0xEF06): elements(56),
 }
+_KNOWN = frozenset(name for table in TABLES.values() for name in table.places)
 #: Free to read: identity, and what an emergency needs.
 FREE = frozenset({(FID_APPLICATION, 0xEF05), (FID_APPLICATION, 0xEF06), (FID_CLINICAL, 0xEF05)})
 ENTRY = DirectoryEntry(NAME, "HEALTH", 4)
@@ -98,8 +100,7 @@ def package(profile: HealthProfile, secrets: Sequence[Secret] = ()) -> Package:
 
     Raises `ValueError` for a value that fits no element, `KeyUsageError` for a missing key.
     """
-    known = {element.name for table in TABLES.values() for element in table.fields}
-    if unknown := sorted(set(profile.values) - known):
+    if unknown := sorted(set(profile.values) - _KNOWN):
         raise ValueError(f"no such element: {', '.join(unknown)}")
     if len(profile.photo) > PHOTO_BYTES - 2:
         raise ValueError(f"EF07: {len(profile.photo)} bytes, the file has {PHOTO_BYTES - 2}")
@@ -110,11 +111,8 @@ def package(profile: HealthProfile, secrets: Sequence[Secret] = ()) -> Package:
     for fid in (FID_CONTACTS, FID_CLINICAL, FID_VISITS):
         directories[fid] = tree.add_directory(application, fid)
     for (directory, fid), elements_of in TABLES.items():
-        values = {
-            element.name: profile.values[element.name]
-            for element in elements_of.fields
-            if element.name in profile.values
-        }
+        names = profile.values.keys() & elements_of.places.keys()
+        values = {name: profile.values[name] for name in names}
         tree.add_file(
             directories[directory],
             fid,
@@ -151,6 +149,7 @@ def next_place(flags: bytes, dates: Sequence[str]) -> int:
     )
 
 
+@cache
 def _read(directory: int, fid: int) -> Access:
     if (directory, fid) in FREE:
         return Access.ALWAYS
@@ -158,6 +157,7 @@ def _read(directory: int, fid: int) -> Access:
     return Access.external(key_id) | Access.CHANNEL
 
 
+@cache
 def _update(directory: int) -> Access:
     return Access.external(UPDATE_KEYS[directory]) & Access.enciphered(1) | Access.CHANNEL
 

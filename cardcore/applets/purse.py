@@ -3,7 +3,8 @@
 Decides its files, its purse with limits of its own, keys and access rules. Leaves the purse's
 answers to `cardcore.chip.purse.offline`, and what a merchant sells to the terminal.
 
-Which purses there are is data, in `purses.toml`; all of them are built alike.
+Which purses there are is data, in `purses.toml`; all of them are built alike, and any product file
+may name them.
 
 The money here is not the money of the transit application: another balance, other counters, other
 keys, so that a lost canteen terminal cannot touch fares. Without a PIN one purchase and one day are
@@ -13,6 +14,7 @@ limited by numbers in the purse itself, which no terminal has to be trusted with
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -22,6 +24,7 @@ from cardcore.chip.cardkeys import Secret
 from cardcore.chip.keyfile import KeySlot, add_key_file
 from cardcore.chip.package import DirectoryEntry, Package
 from cardcore.chip.purse.offline import FID_PURSE, PurseState
+from cardcore.chip.section import Section
 from cardcore.chip.tree import Structure, TreeBuilder
 from cardcore.keys import KeyUsage
 from cardcore.layouts.transit import LOG_RECORDS, LogRecord, PublicInformation, Sfi
@@ -31,7 +34,6 @@ from cardcore.text import Text
 _PURSES: Mapping[str, Any] = tomllib.loads(
     resources.files("cardcore.applets").joinpath("purses.toml").read_text(encoding="utf-8")
 )
-PURSES = tuple(_PURSES)
 APPLICATIONS = tuple(
     Application(
         each["code"],
@@ -58,7 +60,7 @@ KEYS = (
 class PurseProfile:
     """What one purse starts with. A limit of 0 is none; no limit may be over the balance's.
 
-    `name` is one of `PURSES`.
+    `name` is one of `purses.toml`.
     """
 
     public: PublicInformation
@@ -115,3 +117,27 @@ def package(profile: PurseProfile, secrets: Sequence[Secret] = ()) -> Package:
         records_max=LOG_RECORDS,
     )
     return Package(tree.cells, entry)
+
+
+@dataclass(frozen=True, slots=True)
+class PurseSettings:
+    """What a product file says of a purse: limits in fen."""
+
+    balance_max_fen: int
+    purchase_max_fen: int
+    day_max_fen: int
+
+
+def _make(name: str, settings: PurseSettings, public: PublicInformation) -> Package:
+    return package(
+        PurseProfile(
+            public,
+            settings.balance_max_fen,
+            settings.purchase_max_fen,
+            settings.day_max_fen,
+            name,
+        )
+    )
+
+
+SECTIONS = tuple(Section(name, PurseSettings, KEYS, partial(_make, name)) for name in _PURSES)

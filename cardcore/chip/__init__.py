@@ -11,6 +11,7 @@ Read it from the metal up::
     messaging.py             secure messaging of the purse applications
     scp03.py                 the secure channel of personalisation, both ends
     package.py               an application as one block of bytes, and its place on a chip in use
+    section.py               what an application says of itself to whoever makes cards
     commands/                one family of commands a file
     card.py                  one APDU in, one APDU out: what the handlers decide is carried out here
 """

@@ -10,7 +10,6 @@ command that is refused, also for a wrong Le, has changed nothing.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
 from cardcore.chip import scp03
@@ -43,19 +42,22 @@ class Card:
     (`memory.power`, fault injection) is an exception: `PowerLossError`, until `reset`.
     """
 
-    __slots__ = ("_files", "_powered", "_random", "_session", "_stale", "memory")
-
-    _files: FileSystem
+    __slots__ = ("_channel", "_files", "_powered", "_random", "_session", "_stale", "memory")
 
     atr = ATR
 
-    def __init__(self, memory: Memory, random: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, memory: Memory, random: Callable[[int], bytes], like: FileSystem | None = None
+    ) -> None:
+        """`like` are the files of a card that has the same ones, to save reading them."""
         memory.power_up()
         self.memory = memory
         self._random = random
-        self._stale = True
-        self._read_tree()
+        self._files = FileSystem(memory, like)
+        self._stale = False
         self._session = Session(self._files.root)
+        #: Open until a command comes outside of it.
+        self._channel: scp03.Channel | None = None
         self._powered = True
 
     @classmethod
@@ -78,6 +80,7 @@ class Card:
         self.memory.power_up()
         self._read_tree()
         self._session = Session(self._files.root)
+        self._channel = None
         self._powered = True
         return self.atr
 
@@ -89,30 +92,29 @@ class Card:
             apdu = CommandApdu.decode(command)
         except DecodeError:
             return self._finish(None, Reply(sw=StatusWord.WRONG_LENGTH)).encode()
-        channel = self._session.channel
-        if channel is not None:
-            return self._transmit_in_channel(channel, apdu)
-        return self._answer(apdu, in_channel=False).encode()
+        if self._channel is not None:
+            return self._transmit_in_channel(self._channel, apdu)
+        return self._answer(apdu, None).encode()
 
     def _transmit_in_channel(self, channel: scp03.Channel, apdu: CommandApdu) -> bytes:
         """A command while the secure channel is open. One that is not protected, or wrongly,
         closes it; only the unprotected one is then carried out.
         """
-        self._session = replace(self._session, channel=None)
+        self._channel = None
         if not apdu.cla & _SECURE:
-            return self._answer(apdu, in_channel=False).encode()
+            return self._answer(apdu, None).encode()
         opened = scp03.unwrap_command(channel, apdu)
         if isinstance(opened, StatusWord):
             return self._finish(apdu, Reply(sw=opened)).encode()
         inner, channel = opened
-        self._session = replace(self._session, channel=channel)
-        answer = scp03.wrap_response(channel, self._answer(inner, in_channel=True))
+        self._channel = channel
+        answer = scp03.wrap_response(channel, self._answer(inner, channel))
         if len(answer.data) > RESPONSE_BYTES_MAX:
             return ResponseApdu(b"", StatusWord.WRONG_LENGTH).encode()
         return answer.encode()
 
-    def _answer(self, apdu: CommandApdu, *, in_channel: bool) -> ResponseApdu:
-        context = Context(self._files, self._session, self._random, in_channel)
+    def _answer(self, apdu: CommandApdu, channel: scp03.Channel | None) -> ResponseApdu:
+        context = Context(self._files, self._session, self._random, channel)
         return self._finish(apdu, self._decide(context, apdu))
 
     def _decide(self, context: Context, apdu: CommandApdu) -> Reply:
@@ -144,10 +146,11 @@ class Card:
         self._commit(reply.changes)
         if session is not None:
             self._session = session
+        if reply.channel is not None:
+            self._channel = reply.channel
         if self._stale:
             self._read_tree()
-            channel = self._session.channel
-            self._session = Session(self._files.root, channel=channel)
+            self._session = Session(self._files.root)
         return ResponseApdu(reply.data, reply.sw)
 
     def _read_tree(self) -> None:

@@ -8,6 +8,7 @@ yet.
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from enum import IntEnum
+from functools import lru_cache
 
 from cardcore.chip.memory import Memory
 from cardcore.chip.tree import (
@@ -34,37 +35,78 @@ class ApplicationState(IntEnum):
     CARD_BLOCKED = 3  # 卡片锁定; of the MF only
 
 
+#: Cards of one product have the same files: as many trees as a dozen products have while they grow.
+_TREES_KEPT = 128
+
+
+class _Tree:
+    """Where the files of a card are found: by number, by id, by short id. It never changes; a card
+    that gets other files gets another one.
+    """
+
+    __slots__ = ("by_fid", "by_number", "by_sfi", "directories", "named", "root", "states")
+
+    def __init__(self, headers: tuple[tuple[int, bytes], ...]) -> None:
+        files = [decode_file(cell >> 8, data) for cell, data in headers]
+        if not files or not isinstance(files[0], DedicatedFile):
+            raise DecodeError("card image", 0, "no master file")
+        self.root = files[0]
+        self.directories: list[DedicatedFile] = []
+        self.by_number: dict[int, File] = {}
+        #: By the number of the directory and the id of the file, in one number.
+        self.by_fid: dict[int, File] = {}
+        self.by_sfi: dict[int, ElementaryFile] = {}
+        for file in files:
+            self.by_number[file.number] = file
+            if file is not self.root:
+                self.by_fid[file.parent << 16 | file.fid] = file
+            if isinstance(file, DedicatedFile):
+                self.directories.append(file)
+            elif file.sfi:
+                self.by_sfi[file.parent << 16 | file.sfi] = file
+        self.named = [file for file in self.directories if file.name]
+        #: The cells that can block each directory: its own and those of the ones above.
+        self.states = {each.number: list(self._states(each)) for each in self.directories}
+
+    def _states(self, directory: DedicatedFile) -> Iterator[int]:
+        yield directory.number << 8 | BODY_SLOT
+        while directory is not self.root:
+            above = self.by_number.get(directory.parent)
+            assert isinstance(above, DedicatedFile), "a directory stands in a directory"
+            directory = above
+            yield directory.number << 8 | BODY_SLOT
+
+
+_tree = lru_cache(maxsize=_TREES_KEPT)(_Tree)
+
+
+def is_header(cell: int) -> bool:
+    """Whether a cell says what a file is."""
+    return cell & 0xFF == HEADER_SLOT and 0 < cell >> 8 <= FILES_MAX
+
+
+def _headers(memory: Memory) -> tuple[tuple[int, bytes], ...]:
+    found = memory.cells_at(0xFF, HEADER_SLOT)
+    return tuple(each for each in found if is_header(each[0]))
+
+
 class FileSystem:
     """The files in a memory. The tree is read once; contents are read when they are asked for."""
 
-    __slots__ = ("_by_fid", "_by_number", "_by_sfi", "_memory", "_named", "directories", "root")
+    __slots__ = ("_memory", "directories", "root", "tree")
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, like: "FileSystem | None" = None) -> None:
+        """`like` are the files of a card whose headers are the same, so that none is read here."""
         self._memory = memory
-        files = [
-            decode_file(cell >> 8, data)
-            for cell, data in sorted(memory.cells().items())
-            if cell and cell & 0xFF == HEADER_SLOT and cell >> 8 <= FILES_MAX
-        ]
+        #: Shared by all cards with the same files.
+        self.tree: _Tree = like.tree if like is not None else _tree(_headers(memory))
+        self.root = self.tree.root
         #: MF and DFs in the order of the tree.
-        self.directories = directories = [file for file in files if isinstance(file, DedicatedFile)]
-        if not directories or directories[0] is not files[0]:
-            raise DecodeError("card image", 0, "no master file")
-        self.root = directories[0]
-        self._named = [file for file in directories if file.name]
-        self._by_number = {file.number: file for file in files}
-        self._by_fid: dict[tuple[int, int], File] = {
-            (file.parent, file.fid): file for file in files if file is not self.root
-        }
-        self._by_sfi = {
-            (file.parent, file.sfi): file
-            for file in files
-            if isinstance(file, ElementaryFile) and file.sfi
-        }
+        self.directories: Sequence[DedicatedFile] = self.tree.directories
 
     def parent(self, directory: DedicatedFile) -> DedicatedFile:
         """The directory above; the MF is above itself."""
-        above = self._by_number[directory.parent]
+        above = self.tree.by_number[directory.parent]
         assert isinstance(above, DedicatedFile), "a directory stands in a directory"
         return above
 
@@ -86,11 +128,12 @@ class FileSystem:
 
     def state(self, directory: DedicatedFile) -> ApplicationState:
         """Whether a directory is blocked, itself or with one above it."""
-        states = [self.own_state(directory)]
-        while directory is not self.root:
-            directory = self.parent(directory)
-            states.append(self.own_state(directory))
-        return max(states)
+        read, worst = self._memory.read, 0
+        for cell in self.tree.states[directory.number]:
+            state = read(cell)
+            if state is not None:
+                worst = max(worst, state[0])
+        return ApplicationState(worst) if worst else ApplicationState.ACTIVE
 
     def write_state(
         self,
@@ -103,27 +146,27 @@ class FileSystem:
 
     def has(self, number: int) -> bool:
         """Whether a file has that number."""
-        return number in self._by_number
+        return number in self.tree.by_number
 
     def cells_below(self, directory: DedicatedFile) -> list[int]:
         """Every cell of a directory and of what is in it."""
         numbers = {directory.number}
-        for file in self._by_number.values():
+        for file in self.tree.by_number.values():
             if file.parent in numbers:
                 numbers.add(file.number)
         return [cell for cell in sorted(self._memory.cells()) if cell >> 8 in numbers]
 
     def child(self, directory: DedicatedFile, fid: int) -> File | None:
         """The file with that id directly in a directory."""
-        return self._by_fid.get((directory.number, fid))
+        return self.tree.by_fid.get(directory.number << 16 | fid)
 
     def by_sfi(self, directory: DedicatedFile, sfi: int) -> ElementaryFile | None:
         """The EF with that short id directly in a directory."""
-        return self._by_sfi.get((directory.number, sfi))
+        return self.tree.by_sfi.get(directory.number << 16 | sfi)
 
     def named(self, prefix: bytes) -> list[DedicatedFile]:
         """The directories whose name starts with the prefix, in the order of the tree."""
-        return [file for file in self._named if file.name.startswith(prefix)]
+        return [file for file in self.tree.named if file.name.startswith(prefix)]
 
     def fci(self, directory: DedicatedFile) -> bytes:
         """File control information, the answer to SELECT: 6F { 84 name, A5 { … } }.
@@ -157,9 +200,13 @@ class FileSystem:
 
     def records(self, file: ElementaryFile) -> Iterator[bytes]:
         """Every record, from number 1."""
-        for number in range(1, self.count(file) + 1):
-            record = self.record(file, number)
-            assert record is not None
+        base = file.number << 8 | FIRST_RECORD_SLOT
+        newest, count = self._read(file, BODY_SLOT)
+        cyclic, read = file.structure is Structure.CYCLIC, self._memory.read
+        for place in range(count):
+            slot = (newest - place) % file.records_max if cyclic else place
+            record = read(base + slot)
+            assert record is not None, f"file {file.number} lacks record {place + 1}"
             yield record
 
     def identified(self, file: ElementaryFile, identifier: int) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cardcore.chip.access import Access
-from cardcore.chip.cardkeys import FID_KEYS, SECRET_BYTES, CardKey, Pin, Secret
+from cardcore.chip.cardkeys import FID_KEYS, SECRET_BYTES, CardKey, Pin, Secret, key_prefix
 from cardcore.chip.tree import DedicatedFile, Structure, TreeBuilder
 from cardcore.errors import KeyUsageError
 from cardcore.key_labels import indexed_label
@@ -35,6 +35,15 @@ class KeySlot:
         'external-authentication/demo-social-0a/v1'
         """
         return KeyRef(self.usage, indexed_label(label, self.index), version)
+
+    def head(self, version: int, algorithm: int) -> bytes:
+        """What the record of this key starts with in the key file: all but its 16 bytes.
+
+        >>> KeySlot(KeyUsage.TAC).head(1, 1).hex()
+        '030101010000'
+        """
+        tries = (self.tries_max, self.tries_max)
+        return key_prefix(self.usage, self.index) + bytes((version, algorithm, *tries))
 
 
 def add_key_file(

@@ -16,7 +16,7 @@ during the repair. Without power every physical write may stop before, inside or
 
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cardcore.errors import DecodeError, PowerLossError
@@ -34,6 +34,7 @@ _CELL = struct.Struct(">HHH")  # number, bytes, bytes up to the last one that is
 _ENTRY = struct.Struct(">HH")  # cell, bytes
 _MARK = struct.Struct(">HI")  # entries, checksum over them
 _CHECKSUM = struct.Struct(">I")
+_COUNT = struct.Struct(">H")
 _MARK_AT = -1
 
 
@@ -42,12 +43,14 @@ class Memory:
     bytes to a cell erases it: it is as if nothing was ever written there.
     """
 
-    __slots__ = ("_cells", "_log", "power")
+    __slots__ = ("_cells", "_log", "_written", "power")
 
     def __init__(self, cells: Mapping[int, bytes]) -> None:
         self._cells = {GENERATION: bytes(4), **cells}
         #: Entries by position from 0, and the mark at `_MARK_AT`. Empty: the log is free.
         self._log: dict[int, bytes] = {}
+        #: Cells that have been written since `take_written` was last asked.
+        self._written: set[int] = set()
         self.power: PowerSupply | None = None
 
     @property
@@ -63,6 +66,22 @@ class Memory:
         """A copy of every cell that is not erased."""
         return {cell: data for cell, data in self._cells.items() if data}
 
+    def cells_at(self, mask: int, wanted: int) -> list[tuple[int, bytes]]:
+        """Cells whose numbers have these bits under the mask, erased ones not, in order."""
+        cells = self._cells.items()
+        found = [each for each in cells if each[0] & mask == wanted and each[1]]
+        found.sort()
+        return found
+
+    def take_written(self) -> dict[int, bytes]:
+        """The cells that have been written since this was last asked, erased ones empty. Whoever
+        keeps them in order, behind an earlier state, has this one. Not while power has failed.
+        """
+        assert not self._log, "power failed and the card was not powered up again"
+        written = {cell: self._cells[cell] for cell in sorted(self._written)}
+        self._written.clear()
+        return written
+
     def commit(self, changes: Mapping[int, bytes]) -> None:
         """Write all of these cells, or, when power fails before the mark, none of them.
 
@@ -71,14 +90,12 @@ class Memory:
         assert changes, "a commit without a change"
         assert GENERATION not in changes, "the generation is the memory's own"
         assert not self._log, "power failed and the card was not powered up again"
-        log = self._log
+        log, write = self._log, self._write
         for position, (cell, data) in enumerate(changes.items()):
-            self._write(log, position, cell.to_bytes(2, "big") + data)
-        generation = (self.generation + 1) & 0xFFFFFFFF
-        entry = GENERATION.to_bytes(2, "big") + generation.to_bytes(4, "big")
-        self._write(log, len(log), entry)
-        mark = self._mark_of(log)
-        self._write(log, _MARK_AT, mark)
+            write(log, position, cell.to_bytes(2, "big") + data)
+        generation = ((self.generation + 1) & 0xFFFFFFFF).to_bytes(4, "big")
+        write(log, len(log), GENERATION.to_bytes(2, "big") + generation)
+        write(log, _MARK_AT, self._mark_of(log.values(), len(log)))
         self._apply_log()
 
     def power_up(self) -> None:
@@ -113,13 +130,19 @@ class Memory:
         if magic != _MAGIC:
             raise DecodeError("card image", 0, "does not start with OCM1")
         cells: dict[int, bytes] = {}
-        for _ in range(cell_count):
-            number, length, used = reader.take(_CELL)
-            cells[number] = reader.take_bytes(used).ljust(length, b"\x00")
+        position, read = reader.position, _CELL.unpack_from
+        try:
+            for _ in range(cell_count):
+                number, length, used = read(image, position)
+                position += _CELL.size + used
+                cells[number] = image[position - used : position].ljust(length, b"\x00")
+        except struct.error as error:
+            raise DecodeError("card image", position, "ends inside its cells") from error
+        reader.position = position
         log: dict[int, bytes] = {}
-        for position in range(entry_count):
+        for at in range(entry_count):
             number, length = reader.take(_ENTRY)
-            log[position] = number.to_bytes(2, "big") + reader.take_bytes(length)
+            log[at] = number.to_bytes(2, "big") + reader.take_bytes(length)
         (checksum,) = reader.take(_CHECKSUM)
         if reader.position != len(image) or checksum != zlib.crc32(image[: -_CHECKSUM.size]):
             raise DecodeError("card image", len(image) - _CHECKSUM.size, "checksum does not hold")
@@ -127,24 +150,26 @@ class Memory:
             raise DecodeError("card image", _FRONT.size, "no generation")
         memory = cls(cells)
         if log:
-            memory._log = {**log, _MARK_AT: cls._mark_of(log)}
+            memory._log = {**log, _MARK_AT: cls._mark_of(log.values(), len(log))}
         return memory
 
     def _apply_log(self) -> None:
-        log = self._log
+        log, cells, write, written = self._log, self._cells, self._write, self._written
         for position in range(len(log) - 1):
             entry = log[position]
-            self._write(self._cells, int.from_bytes(entry[:2], "big"), entry[2:])
-        self._write(log, _MARK_AT, bytes(_MARK.size))
+            cell = entry[0] << 8 | entry[1]
+            written.add(cell)
+            write(cells, cell, entry[2:])
+        write(log, _MARK_AT, bytes(_MARK.size))
         log.clear()
 
     def _log_holds(self) -> bool:
-        entries = {at: entry for at, entry in self._log.items() if at != _MARK_AT}
-        return bool(entries) and self._log.get(_MARK_AT) == self._mark_of(entries)
+        entries = [entry for at, entry in self._log.items() if at != _MARK_AT]
+        return bool(entries) and self._log.get(_MARK_AT) == self._mark_of(entries, len(entries))
 
     @staticmethod
-    def _mark_of(entries: Mapping[int, bytes]) -> bytes:
-        return _MARK.pack(len(entries), zlib.crc32(b"".join(entries.values())))
+    def _mark_of(entries: Iterable[bytes], count: int) -> bytes:
+        return _MARK.pack(count, zlib.crc32(b"".join(entries)))
 
     def _write(self, area: dict[int, bytes], key: int, data: bytes) -> None:
         """One physical write; the only place where bytes reach the memory."""
@@ -154,6 +179,38 @@ class Memory:
                 area[key] = data[:reached] + area.get(key, b"")[reached:]
                 raise PowerLossError(f"power failed after {reached} of {len(data)} bytes")
         area[key] = data
+
+
+def encode_cells(cells: Mapping[int, bytes]) -> bytes:
+    r"""Some cells, those without bytes as well: what a commit has written, to be kept. First how
+    many, then number and lengths of each, then the bytes of all.
+
+    >>> decode_cells(encode_cells({7: b"ab", 3: b"", 4: bytes(2)}))
+    {3: b'', 4: b'\x00\x00', 7: b'ab'}
+    """
+    rows, contents = [_COUNT.pack(len(cells))], []
+    for cell, data in sorted(cells.items()):
+        used = data.rstrip(b"\x00")
+        rows.append(_CELL.pack(cell, len(data), len(used)))
+        contents.append(used)
+    return b"".join(rows + contents)
+
+
+def decode_cells(data: bytes) -> dict[int, bytes]:
+    """Cells as `encode_cells` keeps them; `DecodeError` when they are damaged."""
+    if len(data) < _COUNT.size:
+        raise DecodeError("cells", 0, "are missing")
+    position = _COUNT.size + _CELL.size * int(_COUNT.unpack_from(data)[0])
+    if position > len(data):
+        raise DecodeError("cells", len(data), "end inside their table")
+    cells: dict[int, bytes] = {}
+    for cell, length, used in _CELL.iter_unpack(data[_COUNT.size : position]):
+        content = data[position : position + used]
+        cells[cell] = content if used == length else content.ljust(length, b"\x00")
+        position += used
+    if position != len(data):
+        raise DecodeError("cells", min(position, len(data)), "another length than they say")
+    return cells
 
 
 class _Reader:

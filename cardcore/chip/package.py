@@ -18,6 +18,8 @@ record an application), card number 0015 and holder 0016, and the PPSE.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 from cardcore.apdu import StatusWord
@@ -35,6 +37,7 @@ from cardcore.chip.tree import (
     Structure,
     TreeBuilder,
     check_tree,
+    moved_header,
 )
 from cardcore.errors import DecodeError
 from cardcore.layouts.transit import FID_MASTER, PPSE_NAME, HolderInformation, LogRecord, Sfi
@@ -48,6 +51,7 @@ FID_DIRECTORY = 0x0001
 #: Applications of one chip.
 APPLICATIONS_MAX = 8
 _ENTRY_BYTES_MAX = 48
+_PURSES = frozenset(PurseKind)
 #: What an answer of `CHANNEL_RESPONSE_BYTES_MAX` leaves beside the PPSE's name and the templates.
 _LIST_BYTES_MAX = CHANNEL_RESPONSE_BYTES_MAX - 24
 
@@ -87,10 +91,10 @@ def directory(entries: Sequence[DirectoryEntry]) -> bytes:
     'bf0c1961174f08a00000063201010550084d4f545f545f4550870102'
     """
     ordered = sorted(entries, key=lambda entry: entry.priority)
-    return Tlv(0xBF0C, tuple(entry.encode() for entry in ordered)).encode()
+    return Tlv(0xBF0C, b"".join(entry.encode().encode() for entry in ordered)).encode()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Package:
     """The cells of a tree whose first directory is the application, and its directory entry
     (None: the application is found by its name only).
@@ -121,11 +125,16 @@ class Package:
             raise DecodeError("package", 1, "is no directory entry")
         cells = Memory.from_image(data[end:]).cells()
         del cells[GENERATION]
-        tree = check_tree(cells)
-        for file in tree:
-            _check_internal(file, tree, cells)
-        _check_answers(cells)
-        return cls(cells, DirectoryEntry.decode(templates[0]) if templates else None)
+        package = cls(cells, DirectoryEntry.decode(templates[0]) if templates else None)
+        for file in package.tree:
+            _check_internal(file, package.tree, cells)
+        _check_answers(package)
+        return package
+
+    @cached_property
+    def tree(self) -> Sequence[File]:
+        """Its files, the application first; `DecodeError` when the cells are no tree."""
+        return check_tree(self.cells)
 
     @property
     def has_secrets(self) -> bool:
@@ -134,7 +143,7 @@ class Package:
             isinstance(file, ElementaryFile)
             and file.fid == FID_KEYS
             and bool(file.record_cells(self.cells))
-            for file in check_tree(self.cells)
+            for file in self.tree
         )
 
     def install(self, files: FileSystem) -> StatusWord | dict[int, bytes]:
@@ -143,13 +152,14 @@ class Package:
         Refusals in order: 6A80 name or file id are taken, 6A84 no file numbers or no room in the
         directory.
         """
-        tree = check_tree(self.cells)
+        tree = self.tree
         application = tree[0]
         assert isinstance(application, DedicatedFile), "check_tree looks at it"
         taken = application.name and application.name in {file.name for file in files.directories}
         if taken or files.child(files.root, application.fid) is not None:
             return StatusWord.DATA_WRONG
-        free = [number for number in range(1, FILES_MAX + 1) if not files.has(number)]
+        numbers_free = (number for number in range(1, FILES_MAX + 1) if not files.has(number))
+        free = list(islice(numbers_free, len(tree)))
         if len(free) < len(tree):
             return StatusWord.NO_SPACE
         numbers = {file.number: new for file, new in zip(tree, free, strict=False)}
@@ -158,7 +168,8 @@ class Package:
         }
         for file in tree:
             parent = files.root.number if file is application else numbers[file.parent]
-            changes[numbers[file.number] << 8] = replace(file, parent=parent).encode()
+            header = numbers[file.number] << 8
+            changes[header] = moved_header(changes[header], parent)
         if self.entry is None:
             return changes
         entries = [*listed(files), self.entry]
@@ -179,7 +190,7 @@ def _check_internal(file: File, tree: Sequence[File], cells: Mapping[int, bytes]
         for cell in file.record_cells(cells):
             secret = Pin if cells[cell].startswith(PIN_PREFIX) else CardKey
             secret.decode(cells[cell])
-    if file.fid in tuple(PurseKind):
+    if file.fid in _PURSES:
         if file.structure is not Structure.TRANSPARENT or len(cells[body]) != PurseState.SIZE:
             raise DecodeError("package", body, "is no purse")
         if file.read != Access.NEVER or file.update != Access.NEVER:
@@ -196,12 +207,20 @@ def _check_internal(file: File, tree: Sequence[File], cells: Mapping[int, bytes]
             raise DecodeError("package", body, "a purse without a log")
 
 
-def _check_answers(cells: Mapping[int, bytes]) -> None:
+def _check_answers(package: Package) -> None:
     """The FCI of every directory fits into one answer, also inside a secure channel."""
-    files = FileSystem(Memory(cells))
+    shown = [file for file in package.tree if isinstance(file, DedicatedFile)]
+    if all(not each.copied_sfi and _is_short(each) for each in shown):
+        return
+    files = FileSystem(Memory(package.cells))
     for application in files.directories:
         if len(files.fci(application)) > CHANNEL_RESPONSE_BYTES_MAX:
             raise DecodeError("package", application.number << 8, "an FCI longer than one answer")
+
+
+def _is_short(directory: DedicatedFile) -> bool:
+    """Whether its FCI fits by far, as those of most directories do, so that none has to be made."""
+    return len(directory.name) + len(directory.proprietary) < CHANNEL_RESPONSE_BYTES_MAX // 2
 
 
 def delete(files: FileSystem, application: DedicatedFile) -> dict[int, bytes]:
@@ -234,10 +253,11 @@ def _list(
     files: FileSystem, entries: Sequence[DirectoryEntry], changes: dict[int, bytes]
 ) -> StatusWord | None:
     """Write the list of applications into the PPSE and DIR."""
-    if len(entries) > APPLICATIONS_MAX or len(directory(entries)) > _LIST_BYTES_MAX:
+    listing = directory(entries)
+    if len(entries) > APPLICATIONS_MAX or len(listing) > _LIST_BYTES_MAX:
         return StatusWord.NO_SPACE
     for ppse in files.named(PPSE_NAME):
-        changed = replace(ppse, proprietary=directory(entries))
+        changed = replace(ppse, proprietary=listing)
         changes[ppse.number << 8] = changed.encode()
     file = files.child(files.root, FID_DIRECTORY)
     if isinstance(file, ElementaryFile):

@@ -22,8 +22,8 @@ R-MAC does not hold is a `CryptogramError`, and the channel must not be used aga
 """
 
 import hmac
-from dataclasses import dataclass, field, replace
-from enum import IntFlag
+from dataclasses import dataclass
+from enum import IntEnum
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -47,10 +47,14 @@ SCP_PARAMETER = 0x70
 INS_INITIALIZE_UPDATE, INS_EXTERNAL_AUTHENTICATE = 0x50, 0x82
 _SECURE = 0x04  # the bit of CLA that says so
 _DATA_BYTES_MAX = 255
+#: What pads data whose length leaves so much over whole blocks: 80 and zeros.
+_PADDING = tuple(b"\x80".ljust(BLOCK - rest, b"\x00") for rest in range(BLOCK))
+#: Beside 9000, the first bytes of the status words whose answers are protected.
+_WARNINGS = (0x62, 0x63)
 
 
-class Level(IntFlag):
-    """Security level of a channel."""
+class Level(IntEnum):
+    """What one bit of a security level asks for."""
 
     C_MAC = 0x01  # 命令带 MAC
     C_ENC = 0x02  # 命令加密
@@ -58,6 +62,7 @@ class Level(IntFlag):
     R_ENC = 0x20  # 应答加密
 
 
+_C_ENC, _R_MAC, _R_ENC = int(Level.C_ENC), int(Level.R_MAC), int(Level.R_ENC)
 #: The levels that P1 of EXTERNAL AUTHENTICATE may ask for.
 LEVELS = frozenset({0x01, 0x03, 0x11, 0x33})
 
@@ -155,28 +160,25 @@ class SessionKeys:
 
     def command_mac(self, data: bytes) -> bytes:
         """See `cardcore.keys.ChannelKeys`."""
-        return _finish(self._command_mac, data)
+        mac = self._command_mac.copy()
+        mac.update(data)
+        return mac.finalize()
 
     def response_mac(self, data: bytes) -> bytes:
         """See `cardcore.keys.ChannelKeys`."""
-        return _finish(self._response_mac, data)
+        mac = self._response_mac.copy()
+        mac.update(data)
+        return mac.finalize()
 
     def encipher(self, counter: bytes, data: bytes) -> bytes:
         """See `cardcore.keys.ChannelKeys`."""
-        return self._cipher(counter).encryptor().update(data)
+        vector = self._vectors.update(counter)
+        return Cipher(self._enc, modes.CBC(vector)).encryptor().update(data)
 
     def decipher(self, counter: bytes, data: bytes) -> bytes:
         """See `cardcore.keys.ChannelKeys`."""
-        return self._cipher(counter).decryptor().update(data)
-
-    def _cipher(self, counter: bytes) -> Cipher[modes.CBC]:
-        return Cipher(self._enc, modes.CBC(self._vectors.update(counter)))
-
-
-def _finish(started: CMAC, data: bytes) -> bytes:
-    mac = started.copy()
-    mac.update(data)
-    return mac.finalize()
+        vector = self._vectors.update(counter)
+        return Cipher(self._enc, modes.CBC(vector)).decryptor().update(data)
 
 
 def wrap_key(dek: Key, value: bytes) -> bytes:
@@ -223,14 +225,16 @@ class InitializeResponse(NamedTuple):
         return cls(data[:10], data[10], data[13:21], data[21:29], sequence)
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(NamedTuple):
     """An open channel, the same on both ends: keys, level, MAC chain, commands so far."""
 
-    keys: ChannelKeys = field(repr=False)
-    level: Level
-    chain: bytes = field(repr=False)
+    keys: ChannelKeys
+    level: int
+    chain: bytes
     counter: int = 0
+
+    def __repr__(self) -> str:
+        return f"Channel(level {self.level:02X}, {self.counter} commands, hidden)"
 
 
 class Opening(NamedTuple):
@@ -280,7 +284,8 @@ def authenticate_by_host(
     plain = CommandApdu(
         0x80, INS_EXTERNAL_AUTHENTICATE, level, 0, keys.cryptogram(_HOST_CRYPTOGRAM)
     )
-    return wrap_command(Channel(keys, Level.C_MAC, _CHAIN_START), plain, level=Level(level))
+    command, channel = wrap_command(Channel(keys, Level.C_MAC, _CHAIN_START), plain)
+    return command, Channel(keys, level, channel.chain)
 
 
 def authenticate_by_card(opening: Opening, apdu: CommandApdu) -> Channel | StatusWord:
@@ -298,30 +303,29 @@ def authenticate_by_card(opening: Opening, apdu: CommandApdu) -> Channel | Statu
     opened = unwrap_command(Channel(opening.keys, Level.C_MAC, _CHAIN_START), apdu)
     if isinstance(opened, StatusWord):
         return opened
-    return replace(opened[1], level=Level(apdu.p1), counter=0)
+    return Channel(opening.keys, apdu.p1, opened[1].chain)
 
 
-def wrap_command(
-    channel: Channel, apdu: CommandApdu, *, level: Level | None = None
-) -> tuple[CommandApdu, Channel]:
-    """Protect a command; `level` is that of the channel from then on.
+def wrap_command(channel: Channel, apdu: CommandApdu) -> tuple[CommandApdu, Channel]:
+    """Protect a command, with the channel as it is from then on.
 
     Raises `ValueError` when the protected data no longer fit a short APDU.
     """
-    counter = channel.counter + 1
-    data = apdu.data
-    if channel.level & Level.C_ENC and data:
-        data = channel.keys.encipher(_block(counter), _pad(data))
-    if len(data) + MAC_BYTES > _DATA_BYTES_MAX:
+    keys, level, chain, counter = channel
+    ins, p1, p2, data, le = apdu.ins, apdu.p1, apdu.p2, apdu.data, apdu.le
+    counter += 1
+    if level & _C_ENC and data:
+        data = keys.encipher(counter.to_bytes(BLOCK, "big"), data + _PADDING[len(data) % BLOCK])
+    length = len(data) + MAC_BYTES
+    if length > _DATA_BYTES_MAX:
         raise ValueError(f"{len(apdu.data)} bytes are more than one protected command carries")
-    head = bytes((apdu.cla | _SECURE, apdu.ins, apdu.p1, apdu.p2, len(data) + MAC_BYTES))
-    chain = channel.keys.command_mac(channel.chain + head + data)
+    cla = apdu.cla | _SECURE
+    chain = keys.command_mac(chain + bytes((cla, ins, p1, p2, length)) + data)
     # What comes back is longer than what was asked for, so Le asks for all there is.
-    le = 256 if apdu.le is not None and channel.level & Level.R_MAC else apdu.le
-    wrapped = CommandApdu(head[0], apdu.ins, apdu.p1, apdu.p2, data + chain[:MAC_BYTES], le)
-    if level is not None:
-        return wrapped, Channel(channel.keys, level, chain)
-    return wrapped, replace(channel, chain=chain, counter=counter)
+    if le is not None and level & _R_MAC:
+        le = 256
+    wrapped = CommandApdu(cla, ins, p1, p2, data + chain[:MAC_BYTES], le)
+    return wrapped, Channel(keys, level, chain, counter)
 
 
 def unwrap_command(channel: Channel, apdu: CommandApdu) -> tuple[CommandApdu, Channel] | StatusWord:
@@ -330,32 +334,34 @@ def unwrap_command(channel: Channel, apdu: CommandApdu) -> tuple[CommandApdu, Ch
     Refusals, each of which ends the channel: 6987 no MAC at all, 6988 a MAC or a padding that
     does not hold.
     """
-    if not apdu.cla & _SECURE or len(apdu.data) < MAC_BYTES:
+    keys, level, chain, counter = channel
+    cla, ins, p1, p2, sent = apdu.cla, apdu.ins, apdu.p1, apdu.p2, apdu.data
+    if not cla & _SECURE or len(sent) < MAC_BYTES:
         return StatusWord.MAC_MISSING
-    data, mac = apdu.data[:-MAC_BYTES], apdu.data[-MAC_BYTES:]
-    head = bytes((apdu.cla, apdu.ins, apdu.p1, apdu.p2, len(apdu.data)))
-    chain = channel.keys.command_mac(channel.chain + head + data)
-    if not hmac.compare_digest(chain[:MAC_BYTES], mac):
+    data = sent[:-MAC_BYTES]
+    chain = keys.command_mac(chain + bytes((cla, ins, p1, p2, len(sent))) + data)
+    if not hmac.compare_digest(chain[:MAC_BYTES], sent[-MAC_BYTES:]):
         return StatusWord.MAC_WRONG
-    counter = channel.counter + 1
-    if channel.level & Level.C_ENC and data:
-        plain = _decipher(channel.keys, _block(counter), data)
+    counter += 1
+    if level & _C_ENC and data:
+        plain = _decipher(keys, counter.to_bytes(BLOCK, "big"), data)
         if plain is None:
             return StatusWord.MAC_WRONG
         data = plain
-    opened = CommandApdu(apdu.cla & ~_SECURE, apdu.ins, apdu.p1, apdu.p2, data, apdu.le)
-    return opened, replace(channel, chain=chain, counter=counter)
+    opened = CommandApdu(cla & ~_SECURE, ins, p1, p2, data, apdu.le)
+    return opened, Channel(keys, level, chain, counter)
 
 
 def wrap_response(channel: Channel, response: ResponseApdu) -> ResponseApdu:
     """Protect an answer on the card. An error is only its status word (Amendment D §6.2.5)."""
-    if not channel.level & Level.R_MAC or not _is_protected(response.sw):
+    keys, level, chain, counter = channel
+    data, sw = response.data, response.sw
+    if not level & _R_MAC or (sw != StatusWord.OK and sw >> 8 not in _WARNINGS):
         return response
-    data = response.data
-    if channel.level & Level.R_ENC and data:
-        data = channel.keys.encipher(_response_block(channel.counter), _pad(data))
-    mac = channel.keys.response_mac(channel.chain + data + response.sw.to_bytes(2, "big"))
-    return ResponseApdu(data + mac[:MAC_BYTES], response.sw)
+    if level & _R_ENC and data:
+        data = keys.encipher(_response_block(counter), data + _PADDING[len(data) % BLOCK])
+    mac = keys.response_mac(chain + data + sw.to_bytes(2, "big"))
+    return ResponseApdu(data + mac[:MAC_BYTES], sw)
 
 
 def unwrap_response(channel: Channel, response: ResponseApdu) -> ResponseApdu:
@@ -363,42 +369,32 @@ def unwrap_response(channel: Channel, response: ResponseApdu) -> ResponseApdu:
 
     Raises `CryptogramError` when its R-MAC is missing or does not hold.
     """
-    if not channel.level & Level.R_MAC or not _is_protected(response.sw):
+    keys, level, chain, counter = channel
+    sent, sw = response.data, response.sw
+    if not level & _R_MAC or (sw != StatusWord.OK and sw >> 8 not in _WARNINGS):
         return response
-    data, mac = response.data[:-MAC_BYTES], response.data[-MAC_BYTES:]
-    expected = channel.keys.response_mac(channel.chain + data + response.sw.to_bytes(2, "big"))
-    if not hmac.compare_digest(expected[:MAC_BYTES], mac):
+    data = sent[:-MAC_BYTES]
+    expected = keys.response_mac(chain + data + sw.to_bytes(2, "big"))
+    if not hmac.compare_digest(expected[:MAC_BYTES], sent[-MAC_BYTES:]):
         raise CryptogramError("the R-MAC of the card's answer does not hold")
-    if channel.level & Level.R_ENC and data:
-        plain = _decipher(channel.keys, _response_block(channel.counter), data)
+    if level & _R_ENC and data:
+        plain = _decipher(keys, _response_block(counter), data)
         if plain is None:
             raise CryptogramError("the card's answer is not padded as it must be")
         data = plain
-    return ResponseApdu(data, response.sw)
-
-
-def _is_protected(sw: int) -> bool:
-    return sw == StatusWord.OK or sw >> 8 in (0x62, 0x63)
-
-
-def _block(counter: int) -> bytes:
-    return counter.to_bytes(BLOCK, "big")
+    return ResponseApdu(data, sw)
 
 
 def _response_block(counter: int) -> bytes:
     return b"\x80" + counter.to_bytes(BLOCK - 1, "big")
 
 
-def _pad(data: bytes) -> bytes:
-    return data + b"\x80" + bytes(-(len(data) + 1) % BLOCK)
-
-
 def _decipher(keys: ChannelKeys, counter: bytes, data: bytes) -> bytes | None:
     """The plain data, or None when length or padding is wrong."""
     if len(data) % BLOCK:
         return None
-    plain, mark, rest = keys.decipher(counter, data).rpartition(b"\x80")
-    return plain if mark and not any(rest) else None
+    marked = keys.decipher(counter, data).rstrip(b"\x00")
+    return marked[:-1] if marked.endswith(b"\x80") else None
 
 
 def check_value(key: Key) -> bytes:

@@ -15,6 +15,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeVar
 
 from cardcore.chip.access import Access
@@ -24,6 +25,9 @@ RECORDS_MAX = 254
 #: Cells from 0xE000 on hold a package that is on its way in (`cardcore.chip.commands.manage`).
 FILES_MAX = 0xDF
 HEADER_SLOT, BODY_SLOT, FIRST_RECORD_SLOT = 0, 1, 2
+#: Cards of one product have the same headers, and a header says nothing of its holder: as many as a
+#: dozen products have are read once.
+_HEADERS_KEPT = 2048
 _DEDICATED = struct.Struct(">BBHBB")  # structure, parent, file id, copied SFI, bytes of the name
 _ELEMENTARY = struct.Struct(">BBHBHBB")
 
@@ -104,6 +108,7 @@ File = DedicatedFile | ElementaryFile
 _FileT = TypeVar("_FileT", DedicatedFile, ElementaryFile)
 
 
+@lru_cache(maxsize=_HEADERS_KEPT)
 def decode_file(number: int, data: bytes) -> File:
     """The file whose header cell this is; `DecodeError` when the bytes are no header."""
     try:
@@ -130,6 +135,11 @@ def decode_file(number: int, data: bytes) -> File:
         )
     except (struct.error, ValueError, IndexError) as error:
         raise DecodeError("file header", 0, str(error)) from error
+
+
+def moved_header(data: bytes, parent: int) -> bytes:
+    """The header cell of a file that goes into another directory: its second byte names it."""
+    return data[:1] + bytes((parent,)) + data[2:]
 
 
 def check_tree(cells: Mapping[int, bytes]) -> list[File]:

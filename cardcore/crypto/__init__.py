@@ -81,6 +81,9 @@ SUITES: dict[Algorithm, Suite] = {
 }
 
 
+_SHOWN: dict[int, Algorithm] = {0: Algorithm.PBOC_3DES, **{int(each): each for each in SUITES}}
+
+
 def suite_algorithm(shown: int) -> Algorithm | None:
     """The suite that an algorithm id of card, PSAM or record means; None when it means none.
 
@@ -89,5 +92,4 @@ def suite_algorithm(shown: int) -> Algorithm | None:
     >>> [suite_algorithm(shown) for shown in (0, 4, 2)]
     [<Algorithm.PBOC_3DES: 1>, <Algorithm.SM4: 4>, None]
     """
-    shown = shown or Algorithm.PBOC_3DES
-    return Algorithm(shown) if shown in SUITES else None
+    return _SHOWN.get(shown)

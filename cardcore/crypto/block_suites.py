@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES128, SM4
 from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.hashes import SHA256, SM3, Hash
 
+from cardcore.crypto.pboc_3des import complement
+
 BLOCK = 16
 _MAC_BYTES = 4
 _ANSWER_BYTES = 8
@@ -62,7 +64,7 @@ class BlockSuite:
         >>> SM4_SUITE.diversify(m, bytes.fromhex("0487123456789012")).hex()
         '7b1a7d9a27db413eb59528c454349fb5'
         """
-        return self.encipher(master, factor + bytes(byte ^ 0xFF for byte in factor))
+        return self.encipher(master, factor + complement(factor))
 
     def session_key(self, card_key: bytes, session_input: bytes) -> bytes:
         """CMAC of the 8-byte input: a key of 16 bytes."""

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
 BLOCK = 8
 _IV_ZERO = bytes(BLOCK)
+_COMPLEMENT = bytes(range(0xFF, -1, -1))
+_ECB = modes.ECB()  # noqa: S305 - JR/T 0025
 
 
 def expand(key: bytes) -> bytes:
@@ -37,20 +39,27 @@ def pad(data: bytes) -> bytes:
 
 def encrypt_ecb(key: bytes, blocks: bytes) -> bytes:
     """3DES-ECB without padding."""
-    encryptor = Cipher(TripleDES(expand(key)), modes.ECB()).encryptor()  # noqa: S305 - JR/T 0025
-    return encryptor.update(blocks)
+    return Cipher(TripleDES(expand(key)), _ECB).encryptor().update(blocks)
 
 
 def decrypt_ecb(key: bytes, blocks: bytes) -> bytes:
     """3DES-ECB without padding, the other way."""
-    decryptor = Cipher(TripleDES(expand(key)), modes.ECB()).decryptor()  # noqa: S305 - JR/T 0025
-    return decryptor.update(blocks)
+    return Cipher(TripleDES(expand(key)), _ECB).decryptor().update(blocks)
 
 
 def _cbc_mac(key8: bytes, iv: bytes, data: bytes) -> bytes:
     """Last block of single-DES CBC over padded data (single DES = 3DES with three equal keys)."""
     encryptor = Cipher(TripleDES(expand(key8)), modes.CBC(iv)).encryptor()
     return encryptor.update(pad(data))[-BLOCK:]
+
+
+def complement(data: bytes) -> bytes:
+    """Every bit the other way.
+
+    >>> complement(bytes.fromhex("0487")).hex()
+    'fb78'
+    """
+    return data.translate(_COMPLEMENT)
 
 
 def _retail_mac(key: bytes, iv: bytes, data: bytes) -> bytes:
@@ -94,7 +103,7 @@ class Pboc3DesSuite:
         >>> SUITE.diversify(m, bytes.fromhex("0487123456789012")).hex()
         '4fee1118cd14a8cc42bf97f1df9f3fb0'
         """
-        return encrypt_ecb(master, factor + bytes(byte ^ 0xFF for byte in factor))
+        return encrypt_ecb(master, factor + complement(factor))
 
     def session_key(self, card_key: bytes, session_input: bytes) -> bytes:
         """3DES-ECB of the 8-byte input: an 8-byte, single-DES key.

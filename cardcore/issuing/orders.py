@@ -8,22 +8,24 @@ No key is in a package made here: keys go into the card one by one, enciphered b
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from cardcore.applets import health, library, purse, social_security, transit
+from cardcore.applets import health, library, social_security, transit
 from cardcore.applets.catalogue import application_named
 from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.package import Package
+from cardcore.chip.section import Section
 from cardcore.concession import Concession
 from cardcore.crypto import suite_algorithm
 from cardcore.issuing.products import (
     APPLICATIONS,
     RECORDS,
+    SECTIONS,
     HealthSettings,
     LibrarySettings,
     Product,
-    PurseSettings,
     SocialSecuritySettings,
     TransitSettings,
 )
@@ -45,6 +47,7 @@ from cardcore.layouts.transit import (
     HolderInformation,
     PublicInformation,
     TransitRecord,
+    TransitStatus,
 )
 
 
@@ -53,7 +56,8 @@ class CardOrder:
     """What is different on every card.
 
     `public` carries number and dates for the whole chip. `social_security` and `health` are values
-    by field name; what the holder already says is filled in. `pin` is 2 to 6 bytes of digits.
+    by field name; what the holder already says is filled in. `inside_since` is for a card that
+    takes the place of one whose holder is past an entry gate. `pin` is 2 to 6 bytes of digits.
     """
 
     public: PublicInformation
@@ -64,6 +68,7 @@ class CardOrder:
     photo: bytes = b""
     reader_number: str = ""
     home_library: str = ""
+    inside_since: datetime | None = None
     pin: bytes = field(default=b"", repr=False)
 
     def check(self, product: Product) -> None:
@@ -99,7 +104,8 @@ def plan_applications(
     order.check(product)
     planned = []
     for name, settings in product.applications.items():
-        package = _MAKERS[name](product, settings, order)
+        key_label = application_label(label, application_named(name).key_ending)
+        package = _MAKERS[name](product, settings, order, key_label)
         assert package.entry is not None, "every application is in the directory"
         planned.append(
             PlannedApplication(
@@ -107,14 +113,14 @@ def plan_applications(
                 package,
                 package.entry.aid,
                 APPLICATIONS[name][1],
-                application_label(label, application_named(name).key_ending),
+                key_label,
                 getattr(settings, "pin_tries", 0),
             )
         )
     return tuple(planned)
 
 
-def _transit(product: Product, settings: TransitSettings, order: CardOrder) -> Package:
+def _transit(product: Product, settings: TransitSettings, order: CardOrder, _: str) -> Package:
     public: PublicInformation | CityPublicInformation = order.public
     if settings.form == "city-union":
         public = _city_union(order)
@@ -139,6 +145,8 @@ def _transit(product: Product, settings: TransitSettings, order: CardOrder) -> P
 
 def _ride(record_id: int, settings: TransitSettings, order: CardOrder) -> FixedLayout:
     """An empty record of EF1A; the one of the concession says what the product grants."""
+    if record_id == RECORD_METRO and order.inside_since is not None:
+        return TransitRecord(record_id, status=TransitStatus.INSIDE, entry_time=order.inside_since)
     if record_id in (RECORD_METRO, RECORD_BUS):
         return TransitRecord(record_id)
     if record_id in (RECORD_BICYCLE, RECORD_PARKING):
@@ -163,7 +171,7 @@ def _city_union(order: CardOrder) -> CityPublicInformation:
 
 
 def _social_security(
-    product: Product, settings: SocialSecuritySettings, order: CardOrder
+    product: Product, settings: SocialSecuritySettings, order: CardOrder, key_label: str
 ) -> Package:
     issue_names = {each.name for each in social_security.ISSUE.fields}
     issue = {
@@ -177,7 +185,9 @@ def _social_security(
         "name": order.holder.name,
     }
     given = order.social_security
-    algorithm = suite_algorithm(product.keys.algorithm)
+    # Its FCI names one algorithm: that of the key by which the card shows that it is genuine.
+    _, shown = product.key(social_security.KEYS[0], key_label)
+    algorithm = suite_algorithm(shown)
     assert algorithm is not None, product
     return social_security.package(
         social_security.SocialSecurityProfile(
@@ -189,7 +199,7 @@ def _social_security(
     )
 
 
-def _health(_: Product, settings: HealthSettings, order: CardOrder) -> Package:
+def _health(_: Product, settings: HealthSettings, order: CardOrder, __: str) -> Package:
     values: dict[str, str | bytes] = {
         "version": settings.version,
         "card_class": settings.card_class,
@@ -202,7 +212,7 @@ def _health(_: Product, settings: HealthSettings, order: CardOrder) -> Package:
     return health.package(health.HealthProfile({**values, **order.health}, order.photo))
 
 
-def _library(_: Product, settings: LibrarySettings, order: CardOrder) -> Package:
+def _library(_: Product, settings: LibrarySettings, order: CardOrder, __: str) -> Package:
     reader = ReaderInformation(
         order.reader_number,
         order.home_library,
@@ -217,16 +227,8 @@ def _library(_: Product, settings: LibrarySettings, order: CardOrder) -> Package
     return library.package(library.LibraryProfile(reader))
 
 
-def _purse(name: str, _: Product, settings: PurseSettings, order: CardOrder) -> Package:
-    return purse.package(
-        purse.PurseProfile(
-            order.public,
-            settings.balance_max_fen,
-            settings.purchase_max_fen,
-            settings.day_max_fen,
-            name,
-        )
-    )
+def _offered(section: Section, _: Product, settings: object, order: CardOrder, __: str) -> Package:
+    return section.make(settings, order.public)
 
 
 _MAKERS: Mapping[str, Callable[..., Package]] = {
@@ -234,5 +236,5 @@ _MAKERS: Mapping[str, Callable[..., Package]] = {
     "social_security": _social_security,
     "health": _health,
     "library": _library,
-    **{name: partial(_purse, name) for name in purse.PURSES},
+    **{name: partial(_offered, section) for name, section in SECTIONS.items()},
 }

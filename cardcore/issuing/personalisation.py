@@ -24,21 +24,22 @@ from typing import NamedTuple
 
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
 from cardcore.chip import scp03
-from cardcore.chip.cardkeys import CardKey, Pin
-from cardcore.chip.filesystem import FileSystem
-from cardcore.chip.memory import Memory
-from cardcore.chip.tree import DedicatedFile, ElementaryFile, Structure, check_tree
+from cardcore.chip.cardkeys import Pin
+from cardcore.chip.tree import BODY_SLOT, DedicatedFile, ElementaryFile, Structure
 from cardcore.errors import DecodeError
 from cardcore.issuing.orders import CardOrder, PlannedApplication, plan_applications
-from cardcore.issuing.products import Product
+from cardcore.issuing.products import CHIP_KEYS, Product
 from cardcore.key_labels import chip_label
-from cardcore.keys import IssuerChannelKeys, Key, KeyService
+from cardcore.keys import IssuerChannelKeys, KeyService
 from cardcore.layouts.transit import FID_MASTER, PPSE_NAME, Sfi
+from cardcore.limits import CHANNEL_RESPONSE_BYTES_MAX
 
 #: Data of one LOAD: what level 33 still carries in a short APDU, rounded down to whole blocks.
 BLOCK_BYTES = 224
-_WRAPPED_AT = 6  # of the record of a key: usage, index, version, algorithm, tries, tries left
-_CHECK_BYTES = 3
+#: Keys of one PUT KEY: a head of 6 bytes, 16 enciphered and 3 of check value each; nine are what
+#: level 33 carries in a short APDU.
+KEYS_AT_ONCE = 9
+_SHOWN_BYTES = 3  # of a key in GET DATA 00E0, before its check value: usage, index, version
 _KEY_ROW_BYTES = 6
 _NUMBER = slice(10, 20)  # of EF15
 
@@ -181,15 +182,15 @@ def _open(
     plan: Plan, keys: KeyService, host_challenge: bytes, done: int
 ) -> Generator[Exchange, bytes, tuple[scp03.Channel, IssuerChannelKeys]]:
     """SELECT the chip, INITIALIZE UPDATE, EXTERNAL AUTHENTICATE."""
-    settings = plan.product.keys
+    label = chip_label(plan.label)
+    chip_key, _ = plan.product.key(CHIP_KEYS[0], label)
     select = CommandApdu(0x00, 0xA4, 0x00, 0x00, FID_MASTER.to_bytes(2, "big"), le=256)
     _accept(ResponseApdu.decode((yield Exchange(select.encode(), done))))
-    update = scp03.initialize_update(settings.version, host_challenge)
+    update = scp03.initialize_update(chip_key.version, host_challenge)
     raw = ResponseApdu.decode((yield Exchange(update.encode(), done)))
     answer = scp03.InitializeResponse.decode(_accept(raw))
     number = answer.diversification
     context = host_challenge + answer.card_challenge
-    label = chip_label(plan.label)
     chip_keys = keys.open_channel(label, answer.key_version, number[-8:], context)
     command, channel = scp03.authenticate_by_host(chip_keys, answer, plan.product.channel_level)
     _accept(ResponseApdu.decode((yield Exchange(command.encode(), done))))
@@ -222,7 +223,7 @@ def _application_steps(
 
 
 def _accept(response: ResponseApdu) -> bytes:
-    if not response.ok:
+    if response.sw != StatusWord.OK:
         raise _EndError(Result.REFUSED, response.sw)
     return response.data
 
@@ -266,30 +267,36 @@ def _select_name(aid: bytes) -> CommandApdu:
     return CommandApdu(0x00, 0xA4, 0x04, 0x00, aid, le=256)
 
 
+def _enter(aid: bytes) -> CommandApdu:
+    """SELECT by name, without the answer that only a reader wants."""
+    return CommandApdu(0x00, 0xA4, 0x04, 0x0C, aid)
+
+
 def _put_keys(
     plan: Plan, keys: KeyService, planned: PlannedApplication, chip_keys: IssuerChannelKeys
 ) -> _Dialogue:
-    """PUT KEY for each: the head of its record, the key under the chip's DEK, its check value."""
-    _accept((yield _select_name(planned.aid)))
-    settings = plan.product.keys
+    """PUT KEY, as many in a command as it carries. For each the head of its record, the key under
+    the chip's DEK, its check value.
+    """
+    _accept((yield _enter(planned.aid)))
     factor = plan.order.public.factor
-    for slot in planned.slots:
-        ref = slot.ref(planned.key_label, settings.version)
-        blank = Key(slot.usage, bytes(16))
-        key = CardKey(slot.index, ref.version, settings.algorithm, blank, slot.tries_max)
-        head = key.encode()
-        wrapped = chip_keys.wrapped_card_key(ref, factor)
-        data = head[:_WRAPPED_AT] + wrapped + keys.check_value(ref, factor)
+    for first in range(0, len(planned.slots), KEYS_AT_ONCE):
+        sent, data = [], b""
+        for slot in planned.slots[first : first + KEYS_AT_ONCE]:
+            ref, algorithm = plan.product.key(slot, planned.key_label)
+            head = slot.head(ref.version, algorithm)
+            data += head + chip_keys.wrapped_card_key(ref, factor) + keys.check_value(ref, factor)
+            sent.append((ref, algorithm))
         response = yield CommandApdu(0x80, 0xD8, 0x00, 0x00, data)
         if response.sw == StatusWord.DATA_WRONG:
-            said = f"the product says algorithm {settings.algorithm:02X}"
-            detail = f"{ref}: the card finds another check value; {said}, what is the key's?"
-            raise _EndError(Result.REFUSED, response.sw, detail)
+            said = ", ".join(f"{ref} algorithm {algorithm:02X}" for ref, algorithm in sent)
+            detail = f"the card finds another check value; the product says {said}"
+            raise _EndError(Result.REFUSED, response.sw, f"{detail}: what is the key's?")
         _accept(response)
 
 
 def _put_pin(plan: Plan, planned: PlannedApplication, _: IssuerChannelKeys) -> _Dialogue:
-    _accept((yield _select_name(planned.aid)))
+    _accept((yield _enter(planned.aid)))
     pin = Pin.fresh(plan.order.pin, planned.pin_tries)
     _accept((yield CommandApdu(0x80, 0xD8, 0x00, 0x00, pin.encode())))
 
@@ -333,18 +340,16 @@ def _check_applications(
         rows = _accept((yield CommandApdu(0x80, 0xCA, 0x00, 0xE0, le=256)))
         shown = {rows[at : at + _KEY_ROW_BYTES] for at in range(0, len(rows), _KEY_ROW_BYTES)}
         for slot in planned.slots:
-            ref = slot.ref(planned.key_label, plan.product.keys.version)
-            blank = CardKey(slot.index, ref.version, 0, Key(slot.usage, bytes(16)))
+            ref = plan.product.key(slot, planned.key_label)[0]
             value = keys.check_value(ref, plan.order.public.factor)
-            if blank.encode()[:3] + value not in shown:
+            if slot.head(ref.version, 0)[:_SHOWN_BYTES] + value not in shown:
                 raise _EndError(Result.CHECK_FAILED, detail=f"{planned.name}: key {ref}")
         yield from _check_files(planned)
 
 
 def _check_files(planned: PlannedApplication) -> _Dialogue:
     """Every file that may be read, against the package it came in."""
-    files = FileSystem(Memory(planned.package.cells))
-    tree = check_tree(planned.package.cells)
+    tree = planned.package.tree
     directories = {file.number: file for file in tree if isinstance(file, DedicatedFile)}
     current = tree[0].number
     for file in tree:
@@ -354,42 +359,64 @@ def _check_files(planned: PlannedApplication) -> _Dialogue:
             fid = directories[file.parent].fid.to_bytes(2, "big")
             _accept((yield CommandApdu(0x00, 0xA4, 0x00, 0x0C, fid)))
             current = file.parent
-        fid = file.fid.to_bytes(2, "big")
-        _accept((yield CommandApdu(0x00, 0xA4, 0x02, 0x0C, fid)))
-        name = f"{planned.name} {directories[file.parent].fid:04X}/{file.fid:04X}"
+        if not file.sfi:
+            fid = file.fid.to_bytes(2, "big")
+            _accept((yield CommandApdu(0x00, 0xA4, 0x02, 0x0C, fid)))
         if file.structure is Structure.TRANSPARENT:
-            yield from _check_body(files.body(file), name)
+            yield from _check_body(planned, file)
         else:
-            yield from _check_records(list(files.records(file)), name)
+            yield from _check_records(planned, file)
 
 
-def _check_body(content: bytes, name: str) -> _Dialogue:
+def _check_body(planned: PlannedApplication, file: ElementaryFile) -> _Dialogue:
+    """From its start to its end. A short id selects the file as it is first read; without one it
+    has been selected.
+    """
+    content = planned.package.cells[file.number << 8 | BODY_SLOT]
     at = 0
     while at < len(content):
-        read = _accept((yield CommandApdu(0x00, 0xB0, at >> 8, at & 0xFF, le=256)))
-        _expect(read, content[at : at + len(read)] if read else content[at:], name)
+        p1 = 0x80 | file.sfi if file.sfi and not at else at >> 8
+        read = _accept((yield CommandApdu(0x00, 0xB0, p1, at & 0xFF, le=256)))
+        if not read or read != content[at : at + len(read)]:
+            raise _EndError(Result.CHECK_FAILED, detail=_name(planned, file))
         at += len(read)
 
 
-def _check_records(records: list[bytes], name: str) -> _Dialogue:
-    """From each record on to the end: as many whole ones as one answer carries."""
-    number = 1
-    while True:
-        response = yield CommandApdu(0x00, 0xB2, number, 0x05, le=256)
+def _check_records(planned: PlannedApplication, file: ElementaryFile) -> _Dialogue:
+    """From each record on to the end: as many whole ones as one answer carries. An answer with
+    room for one more was the last.
+    """
+    cells = planned.package.cells
+    records = [cells[cell] for cell in file.record_cells(cells)]
+    number, ended = 1, False
+    while not ended:
+        response = yield CommandApdu(0x00, 0xB2, number, file.sfi << 3 | 0x05, le=256)
         if response.sw == StatusWord.RECORD_NOT_FOUND:
             break
         read = _accept(response)
         if not read:
-            raise _EndError(Result.CHECK_FAILED, detail=f"{name}: an empty answer")
-        while read:
+            raise _EndError(Result.CHECK_FAILED, detail=f"{_name(planned, file)}: an empty answer")
+        ended = len(read) + file.size <= CHANNEL_RESPONSE_BYTES_MAX
+        at = 0
+        while at < len(read):
             if number > len(records):
-                raise _EndError(Result.CHECK_FAILED, detail=f"{name}: a record too many")
+                detail = f"{_name(planned, file)}: a record too many"
+                raise _EndError(Result.CHECK_FAILED, detail=detail)
             record = records[number - 1]
-            _expect(read[: len(record)], record, f"{name} record {number}")
-            read = read[len(record) :]
+            if not read.startswith(record, at):
+                detail = f"{_name(planned, file)} record {number}"
+                raise _EndError(Result.CHECK_FAILED, detail=detail)
+            at += len(record)
             number += 1
     if number <= len(records):
-        raise _EndError(Result.CHECK_FAILED, detail=f"{name}: record {number} is missing")
+        detail = f"{_name(planned, file)}: record {number} is missing"
+        raise _EndError(Result.CHECK_FAILED, detail=detail)
+
+
+def _name(planned: PlannedApplication, file: ElementaryFile) -> str:
+    """A file for a message: its application, directory and file id."""
+    fids = {each.number: each.fid for each in planned.package.tree}
+    return f"{planned.name} {fids[file.parent]:04X}/{file.fid:04X}"
 
 
 def _expect(read: bytes, written: bytes, name: str) -> None:

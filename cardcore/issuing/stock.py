@@ -19,14 +19,13 @@ def stock_chip(public: PublicInformation, product: Product, keys: KeyService, la
     Key bytes pass here on their way into the chip, as they do in the secured room of its maker.
     Raises `KeyUsageError` when a key is of another algorithm than the product says.
     """
-    settings = product.keys
     chip_keys = []
     for slot in CHIP_KEYS:
-        ref = slot.ref(chip_label(label), settings.version)
+        ref, algorithm = product.key(slot, chip_label(label))
         value = keys.derive_card_key(ref, public.factor)
-        key = CardKey(slot.index, ref.version, settings.algorithm, value, slot.tries_max)
+        key = CardKey(slot.index, ref.version, algorithm, value, slot.tries_max)
         if key.check_value() != keys.check_value(ref, public.factor):
-            wanted = f"algorithm {settings.algorithm:02X} that product {product.name} names"
+            wanted = f"algorithm {algorithm:02X} that product {product.name} names"
             raise KeyUsageError(f"{ref}: is not of the {wanted}")
         chip_keys.append(key)
     return new_chip(public.encode(), chip_keys)

@@ -9,6 +9,7 @@ What follows the text is blanks or zeros, what follows the digits is F.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple
 
 from cardcore.errors import DecodeError
@@ -84,13 +85,25 @@ class TaggedField(NamedTuple):
         return digits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TaggedTable:
     """The fields of one file, in the order of its records."""
 
     fields: tuple[TaggedField, ...]
 
-    @property
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Where each field stands among them."""
+        return {field.name: place for place, field in enumerate(self.fields)}
+
+    @cached_property
+    def _empty(self) -> tuple[bytes, ...]:
+        """The records of a file in which nothing is given."""
+        return tuple(
+            field.encode(b"" if field.coding is ValueCoding.BYTES else "") for field in self.fields
+        )
+
+    @cached_property
     def record_bytes_max(self) -> int:
         """The longest record."""
         return max(_HEAD_BYTES + field.length for field in self.fields)
@@ -100,13 +113,13 @@ class TaggedTable:
 
         Raises `ValueError` for a name that is no field, or a value that does not fit.
         """
-        names = {field.name for field in self.fields}
-        if unknown := sorted(set(values) - names):
+        places = self.places
+        if unknown := sorted(values.keys() - places.keys()):
             raise ValueError(f"no such field: {', '.join(unknown)}")
-        return [
-            field.encode(values.get(field.name, b"" if field.coding is ValueCoding.BYTES else ""))
-            for field in self.fields
-        ]
+        records = list(self._empty)
+        for name, value in values.items():
+            records[places[name]] = self.fields[places[name]].encode(value)
+        return records
 
     def decode(self, records: Iterable[bytes]) -> dict[str, str | bytes]:
         """Values by name, of the records that are there; tags of no field are passed over."""

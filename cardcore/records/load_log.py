@@ -205,7 +205,7 @@ def decode_load_log(data: bytes, public_key: bytes) -> LoadLogFile:
     precedence: not_a_load_log, version_unknown, too_large, truncated, too_long, altered,
     signature_wrong, totals_wrong; then the first entry at fault, as `read_entries` names it.
     """
-    header = _decode_header(data)
+    header = decode_header(data)
     entries_end = HEADER.size + header.entry_count * ENTRY_BYTES
     expected = entries_end + TRAILER_BYTES
     if len(data) < expected:
@@ -228,7 +228,10 @@ def decode_load_log(data: bytes, public_key: bytes) -> LoadLogFile:
     return LoadLogFile(header, loads, last, hashlib.sha256(data).hexdigest())
 
 
-def _decode_header(data: bytes) -> LoadLogHeader:
+def decode_header(data: bytes) -> LoadLogHeader:
+    """What the head of a file claims, not yet proven: not_a_load_log, version_unknown, too_large,
+    truncated as above.
+    """
     if not data.startswith(MAGIC):
         raise LoadLogFaultError("not_a_load_log", 0, 0, "does not start with OCL1")
     if len(data) < HEADER.size:
@@ -240,6 +243,10 @@ def _decode_header(data: bytes) -> LoadLogHeader:
         raise LoadLogFaultError("version_unknown", 0, 4, f"version {version}, {entry_bytes} bytes")
     if count > ENTRIES_MAX:
         raise LoadLogFaultError("too_large", 0, 24, f"more than {ENTRIES_MAX} entries")
+    if first < 1 or first + count > 2**32:
+        raise LoadLogFaultError("not_a_load_log", 0, 20, "numbers count from 1, in four bytes")
+    if first == 1 and previous != chain_start(issuer):
+        raise LoadLogFaultError("altered", 0, 28, "the log of this issuer begins otherwise")
     try:
         created_at = digits.decode_time(created)
     except DecodeError as error:

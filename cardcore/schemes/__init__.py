@@ -19,7 +19,7 @@ from datetime import date, datetime, timedelta
 from enum import IntEnum
 
 from cardcore.concession import Concession
-from cardcore.records.kinds import RecordKind, Sector
+from cardcore.records.kinds import RecordKind
 from cardcore.schemes.pricing import Prices
 
 
@@ -39,7 +39,7 @@ class Participant:
     code: int
     name: str
     kind: ParticipantKind
-    sector: Sector
+    sector: int  # any number: which sectors there are is the catalogue of settlement
     senders: tuple[int, ...]
 
 
@@ -106,6 +106,13 @@ class Scheme:
     #: Which purses a device role takes, by the names of their applications, in the order in which
     #: it asks a card for them. A role that is not named takes what it takes everywhere.
     purses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def province_code(self) -> str:
+        """4 digits, as EF17 carries it beside the city's: cities of a province begin as it does
+        (5840 Shenzhen, 5800 Guangdong; 1000 Beijing is both).
+        """
+        return self.city_code[:2] + "00"
 
     def business_day(self, moment: datetime) -> date:
         """The business day a moment belongs to. The first hours there are belong to the first day:

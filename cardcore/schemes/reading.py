@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.concession import Concession
 from cardcore.errors import CardcoreError
+from cardcore.key_labels import chip_label, load_host_label, maintenance_label
 from cardcore.records.kinds import RecordKind, Sector
 from cardcore.schemes import (
     LIFE_DEFAULT,
@@ -30,11 +31,16 @@ from cardcore.text import Text
 
 CODE_MAX = 2**32 - 1
 TARIFF_VERSION_MAX = 2**16 - 1
+SECTOR_MAX = 0xFF
 #: Labels of keys begin with the name of the scheme.
 NAME = re.compile(r"[a-z][a-z0-9-]{0,23}")
 ISSUER = re.compile(r"[0-9A-F]{16}")
 CITY_CODE = re.compile(r"[0-9]{4}")
 PREFIX = re.compile(r"[0-9]{1,20}")
+#: Names of participants become rows of the registry, which have no more room.
+LINE = re.compile(r"\S(.{0,126}\S)?")
+#: As `key_labels.indexed_label` ends.
+_INDEX_ENDING = re.compile(r"-[0-9a-f]{2}$")
 _CLASSES = {
     each.name: each
     for each in (
@@ -43,6 +49,11 @@ _CLASSES = {
         for concession in Concession
     )
 }
+#: A scheme is a page or a hundred of text. What is larger, or has a key with so many dots, is
+#: refused unread: what reads it takes memory and time by the square of the dots.
+SCHEME_BYTES_MAX = 1 << 20
+_KEY = r"(?:[A-Za-z0-9_-]++|\"[^\"\n]*+\"|'[^'\n]*+')"
+_DEEP_KEY = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_KEY}[ \t]*+\.[ \t]*+){{32}}")
 _TOML_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _ValueT = TypeVar("_ValueT")
 
@@ -59,20 +70,19 @@ class SchemeError(CardcoreError):
 
 def read_scheme(data: bytes, file: str) -> Scheme:
     """The scheme that a TOML file gives. `SchemeError` names it as `file`, and the line."""
+    if len(data) > SCHEME_BYTES_MAX:
+        zh, en = (
+            f"{len(data)} 字节，至多 {SCHEME_BYTES_MAX}",
+            f"{len(data)} bytes, at most {SCHEME_BYTES_MAX}",
+        )
+        raise SchemeError(file, 1, Text(zh, en))
     try:
         # What some editors put in front of a text is no fault of the text.
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = 1 + data.count(b"\n", 0, error.start)
         raise SchemeError(file, line, Text("不是 UTF-8 文本", "is no text in UTF-8")) from error
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = _TOML_LINE.search(str(error))
-        line = int(found[1]) if found else 1 + text.count("\n")
-        raise SchemeError(
-            file, line, Text(f"不是 TOML：{error}", f"is no TOML: {error}")
-        ) from error
+    document = _read_toml(text, file)
     top = _Table(file, entry_lines(text), (), document)
     top.only(
         ("name", "issuer", "city_code", "cutover_hour", "tariff", "price", "card_numbers",
@@ -84,7 +94,7 @@ def read_scheme(data: bytes, file: str) -> Scheme:
         ("version", "transfer_discount_fen", "transfer_window_minutes", "unmarked", "marked")
     )
     return Scheme(
-        name=top.text("name", NAME),
+        name=_city_name(top),
         issuer=bytes.fromhex(top.text("issuer", ISSUER)),
         city_code=top.text("city_code", CITY_CODE),
         cutover_hour=top.number("cutover_hour", 0, 23),
@@ -100,6 +110,24 @@ def read_scheme(data: bytes, file: str) -> Scheme:
         life=_life(top),
         purses=_purses(top),
     )
+
+
+def _read_toml(text: str, file: str) -> dict[str, Any]:
+    deep = Text("层次过深", "is nested too deep")
+    if found := _DEEP_KEY.search(text):
+        raise SchemeError(file, 1 + text.count("\n", 0, found.start()), deep)
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise SchemeError(file, 1, deep) from error
+    except ValueError as error:  # a number of thousands of digits is no TOMLDecodeError
+        at = _TOML_LINE.search(str(error))
+        line = int(at[1]) if at else 1 + text.count("\n")
+        if not isinstance(error, tomllib.TOMLDecodeError):
+            line = 1
+        raise SchemeError(
+            file, line, Text(f"不是 TOML：{error}", f"is no TOML: {error}")
+        ) from error
 
 
 class _Table:
@@ -171,6 +199,12 @@ class _Table:
             self._unknown(name, value, words)
         return words[value]
 
+    def word_or_number(self, name: str, words: Mapping[str, int], most: int) -> int:
+        """What one of these words means, or a number that has no word here."""
+        if isinstance(self.content[name], str):
+            return self.word(name, words)
+        return self.number(name, 0, most)
+
     def words(self, name: str, words: Mapping[str, _ValueT]) -> list[_ValueT]:
         """What these words mean, each used once and at least one."""
         values = self._of(name, list, "列表", "a list")
@@ -216,6 +250,24 @@ class _Table:
         self.fail(name, f"未知的词 {value!r}，可用 {known}", f"{value!r} is none of {known}", *way)
 
 
+def _city_name(top: _Table) -> str:
+    """The name, which is also the label of the city's keys: one that ends as the labels of parts of
+    a city do would be the label of a part of another city.
+    """
+    name = top.text("name", NAME)
+    endings = (
+        *(each.key_ending for each in APPLICATIONS.values() if each.key_ending),
+        *(label("") for label in (chip_label, maintenance_label, load_host_label)),
+    )
+    ending = next((each for each in endings if name.endswith(each)), None) or (
+        found[0] if (found := _INDEX_ENDING.search(name)) else None
+    )
+    if ending is not None:
+        zh = f"{name!r} 以 {ending} 结尾，会与另一城市的密钥标签相同"
+        top.fail("name", zh, f"{name!r} ends with {ending}, as labels of another city's keys may")
+    return name
+
+
 def _participants(top: _Table) -> tuple[Participant, ...]:
     kinds = {each.name.lower(): each for each in ParticipantKind}
     sectors = {each.name.lower(): each for each in Sector}
@@ -225,9 +277,9 @@ def _participants(top: _Table) -> tuple[Participant, ...]:
         table.only(("code", "name", "kind", "sector", "senders"))
         participant = Participant(
             table.number("code", 1, CODE_MAX),
-            table.text("name"),
+            table.text("name", LINE),
             table.word("kind", kinds),
-            table.word("sector", sectors),
+            table.word_or_number("sector", sectors, SECTOR_MAX),
             table.codes("senders"),
         )
         _once(table, "code", participant.code, taken)
@@ -304,6 +356,8 @@ def _classes(tariff: _Table, name: str) -> tuple[FareClass, ...]:
 def _card_numbers(top: _Table) -> tuple[CardNumbers, ...]:
     names = {each.name: each.name for each in APPLICATIONS.values()}
     found: list[CardNumbers] = []
+    #: Every beginning of a prefix that stands further up, and that prefix.
+    beginnings: dict[tuple[str, str], str] = {}
     for table in top.tables("card_numbers"):
         table.only(("application", "prefix", "issuer"))
         numbers = CardNumbers(
@@ -311,12 +365,11 @@ def _card_numbers(top: _Table) -> tuple[CardNumbers, ...]:
             table.text("prefix", PREFIX),
             bytes.fromhex(table.text("issuer", ISSUER)),
         )
-        for other in found:
-            is_same = other.application == numbers.application
-            longer, shorter = sorted((other.prefix, numbers.prefix), key=len, reverse=True)
-            if is_same and longer.startswith(shorter):
-                zh, en = f"与 {other.prefix} 重叠", f"overlaps {other.prefix}"
-                table.fail("prefix", zh, en)
+        own = [(numbers.application, numbers.prefix[:end]) for end in range(1, 21)]
+        others = (each for each in own if beginnings.get(each) == each[1])
+        if other := beginnings.get(own[-1]) or next((prefix for _, prefix in others), None):
+            table.fail("prefix", f"与 {other} 重叠", f"overlaps {other}")
+        beginnings |= dict.fromkeys(own, numbers.prefix)
         found.append(numbers)
     return tuple(found)
 

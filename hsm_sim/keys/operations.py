@@ -247,7 +247,9 @@ class KeyOperations:
         described = self._masters.describe(ref)
         if ref.usage not in usages:
             raise KeyUsageError(f"{ref}: a {ref.usage} key may not {operation}")
-        state = state_on(described, self._today())
+        state = described.state
+        if described.valid_from is not None or described.valid_to is not None:
+            state = state_on(described, self._today())
         if state not in act.value:
             raise KeyStateError(f"{ref}: is {state} and may not {operation}")
 

@@ -85,15 +85,20 @@ def check_value(key: Key, algorithm: Algorithm | None = None) -> str:
     algorithm = algorithm or key_algorithms(key.usage)[0]
     if key.usage is KeyUsage.FILE_SIGNING:
         shown = hashlib.sha256(signatures.public_key(algorithm, key.value)).digest()
-    elif key.usage in CHANNEL_USAGES:
-        shown = scp03.check_value(key)
     elif key.usage is KeyUsage.TRANSPORT:
         # AES-256, which no card's suite takes.
         cipher = Cipher(algorithms.AES(key.value), modes.ECB())  # noqa: S305 - one block
         shown = cipher.encryptor().update(bytes(16))
     else:
-        shown = SUITES[algorithm].check_value(key.value)
+        shown = card_check_value(key, algorithm)
     return shown[:CHECK_VALUE_BYTES].hex().upper()
+
+
+def card_check_value(key: Key, algorithm: Algorithm) -> bytes:
+    """The three bytes of a key that cards have, as the cards show them."""
+    if key.usage in CHANNEL_USAGES:
+        return scp03.check_value(key)
+    return SUITES[algorithm].check_value(key.value)
 
 
 def checked_algorithm(ref: KeyRef, algorithm: Algorithm | None) -> Algorithm:
@@ -259,9 +264,11 @@ class KeyVault:
 
     def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         """See `hsm_sim.keys.masters.MasterKeys`."""
-        key, described = self.key(ref), self.describe(ref)
+        entry = self._entry(ref)
+        described, value = entry.description, entry.value
+        if value is None:
+            raise KeyStateError(f"{ref}: is destroyed")
         check_levels(described, len(factor))
-        value = key.value
         # Two levels (二级分散): the issuer's factor stands last and is applied first.
         for start in range(len(factor) - FACTOR_BYTES, -1, -FACTOR_BYTES):
             part = factor[start : start + FACTOR_BYTES]
@@ -343,7 +350,7 @@ class CardKeyInMemory:
 
     def check_value(self) -> bytes:
         """See the protocol."""
-        return bytes.fromhex(check_value(self.key, self.algorithm))
+        return card_check_value(self.key, self.algorithm)
 
     def authenticate(self, challenge: bytes) -> bytes:
         """See the protocol."""

@@ -72,6 +72,7 @@ OPERATIONS_OF_DUTY: Mapping[Duty, tuple[messages.Operation[Any], ...]] = {
         messages.CHANNEL_ENCIPHER,
         messages.CHANNEL_DECIPHER,
         messages.CHANNEL_WRAPPED_CARD_KEY,
+        messages.CHECK_VALUE,  # goes with a key into PUT KEY, and is read back
     ),
     Duty.CARD_SERVICE: (
         messages.MESSAGE_MAC,

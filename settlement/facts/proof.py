@@ -11,12 +11,14 @@ other bytes, or lacks a version, must never make a record look forged, so
 * that a TAC is wrong, or of another version, is believed only when the named version is registered
   and every registered version that was not destroyed is held as registered,
 * that it holds is believed also under a version not registered yet; a key that proves most of the
-  records of a file that name it has shown that it is the cards' key, and is registered so.
+  records of a file that name it has shown that it is the cards' key, and is registered so,
+* nothing is believed of a version whose registration people ended, and it does not show itself:
+  what names it waits until somebody registers it again.
 
 Whatever is not believed becomes `UNKNOWN_VERSION`: the record is held until it can be judged.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,10 +40,14 @@ from cardcore.keys import (
 from cardcore.records import record as layout
 from cardcore.records.kinds import Evidence, MacProfile, RecordKind
 from settlement.dispositions import RecordMac
-from settlement.facts.columns import PROOF_BITS, UNJUDGED, cryptograms, record_macs, record_rows
+from settlement.facts.cells import record_rows
+from settlement.facts.columns import PROOF_BITS, UNJUDGED
+from settlement.facts.signed import cryptograms, record_macs
 from settlement.registry.rows import TacKeyRow
 
 Answers = NDArray[np.uint8]
+#: A key as the registry names it: label and version.
+KeyName = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +76,14 @@ class _Believed:
 
 
 def prove_records(
-    records: bytes, key_service: KeyService, city: str, registered: Sequence[TacKeyRow]
+    records: bytes,
+    key_service: KeyService,
+    city: str,
+    registered: Sequence[TacKeyRow],
+    ended: Collection[KeyName] = (),
 ) -> Proof:
-    """Prove 256-byte records, in their order. `city` is the label of the city's keys.
+    """Prove 256-byte records, in their order. `city` is the label of the city's keys, `ended` are
+    keys that were registered and are no more.
 
     Each application has keys of its own: a TAC made by one purse of a card is no TAC of another. A
     record of a kind for which no card signs is as good as its record MAC.
@@ -86,7 +97,7 @@ def prove_records(
         return Proof(b"", b"")
     answers = np.full(len(rows), ProofReason.WRONG, np.uint8)
     shown: list[TacKeyRow] = []
-    asked = _Asked(key_service, registered)
+    asked = _Asked(key_service, registered, ended)
     macs, mac_answers, shown_macs = _prove_record_macs(records, rows, asked, city)
     is_bare = np.isin(rows[:, layout.FIELD["kind"].offset], _UNSIGNED_KINDS)
     answers[is_bare] = mac_answers[is_bare]
@@ -139,9 +150,15 @@ def _prove_record_macs(
 class _Asked:
     """The key service, asked about whole columns, and what is believed of it."""
 
-    def __init__(self, key_service: KeyService, registered: Sequence[TacKeyRow]) -> None:
+    def __init__(
+        self,
+        key_service: KeyService,
+        registered: Sequence[TacKeyRow],
+        ended: Collection[KeyName],
+    ) -> None:
         self._service = key_service
         self._registered = registered
+        self._ended = ended
 
     def tacs(
         self, label: str, column: TacColumn, versions: Answers, *, may_lack: bool
@@ -195,7 +212,8 @@ class _Asked:
             )
         name = registered_label(usage, label)
         known = {each.version: each for each in self._registered if each.label == name}
-        return _believe(np.frombuffer(proven, np.uint8), versions, held, known)
+        ended = {version for label, version in self._ended if label == name}
+        return _believe(np.frombuffer(proven, np.uint8), versions, held, known, ended)
 
 
 def registered_label(usage: KeyUsage, label: str) -> str:
@@ -209,8 +227,25 @@ def registered_label(usage: KeyUsage, label: str) -> str:
 
 
 def tac_keys(key_service: KeyService, label: str) -> tuple[TacKeyRow, ...]:
-    """The TAC keys of a city that its key service holds, as they would be registered."""
-    held = key_service.describe_keys(KeyUsage.TAC, label)
+    """The TAC keys of a label that a key service holds, as they would be registered."""
+    return _held_keys(key_service, KeyUsage.TAC, label)
+
+
+def signing_keys(key_service: KeyService, city: str) -> tuple[TacKeyRow, ...]:
+    """Every key under which cards and PSAMs of a city sign, as far as its key service holds it, as
+    it would be registered: TACs first, each application's, then answers of cards and record MACs.
+    """
+    labels = {each: application_label(city, each.key_ending) for each in APPLICATIONS.values()}
+    rows = [row for label in labels.values() for row in tac_keys(key_service, label)]
+    for each, label in labels.items():
+        if each.authentication_index is not None:
+            own = indexed_label(label, each.authentication_index)
+            rows += _held_keys(key_service, KeyUsage.INTERNAL_AUTHENTICATION, own)
+    return (*rows, *_held_keys(key_service, KeyUsage.RECORD_MAC, city))
+
+
+def _held_keys(key_service: KeyService, usage: KeyUsage, label: str) -> tuple[TacKeyRow, ...]:
+    held = key_service.describe_keys(usage, label)
     return tuple(
         _row(each) for each in held if each.levels == 1 and each.state is not KeyState.DESTROYED
     )
@@ -226,8 +261,10 @@ def _believe(
     versions: Answers,
     held: Sequence[KeyDescription],
     known: Mapping[int, TacKeyRow],
+    ended: Collection[int],
 ) -> _Believed:
     """The answers as far as the keys behind them are known to be the city's."""
+    ended = [version for version in ended if version not in known]
     # A master of the scheme proves no TAC of a card.
     there = {each.ref.version: _row(each) for each in held if each.levels == 1}
     other = [v for v, row in known.items() if v in there and there[v] != row]
@@ -237,10 +274,12 @@ def _believe(
     shown = tuple(
         row
         for version, row in there.items()
-        if version not in known and _shows(versions == version, judged, holds)
+        if version not in known
+        and version not in ended
+        and _shows(versions == version, judged, holds)
     )
     shown_versions = [row.version for row in shown]
-    believed = holds & ~np.isin(versions, other)
+    believed = holds & ~np.isin(versions, [*other, *ended])
     if is_whole:
         believed |= np.isin(versions, [*known, *shown_versions])
     answers = np.where(judged & ~believed, np.uint8(ProofReason.UNKNOWN_VERSION), answers)

@@ -7,7 +7,7 @@ asked for, too. Leaves keeping them to the store and looking into the file to wh
 import numpy as np
 
 from cardcore.records.record import FIELD
-from settlement.facts.columns import record_rows
+from settlement.facts.cells import record_rows
 from settlement.intake.answers import SerialRun
 
 

@@ -23,6 +23,7 @@ class FileAnswer(IntEnum):
     """The answer to a file, in order of precedence. Numbers are never used again."""
 
     NOT_A_BATCH = 1
+    NOT_A_LOAD_LOG = 21
     VERSION_UNKNOWN = 2
     TOO_LARGE = 3
     SENDER_UNKNOWN = 4
@@ -31,8 +32,10 @@ class FileAnswer(IntEnum):
     ALTERED = 7
     SIGNATURE_WRONG = 8
     TOTALS_WRONG = 9
+    ENTRY_WRONG = 22
     ALREADY_RECEIVED = 10
     SEQUENCE_CONFLICT = 11
+    LOG_FORKED = 23
     VERSION_WENT_BACK = 14
     BEYOND_BOUNDS = 15
     WAITING_FOR_GAP = 12
@@ -45,8 +48,8 @@ class FileAnswer(IntEnum):
 
     @property
     def is_alarm(self) -> bool:
-        """Whether a person must look: two contents claim one place in a sender's sequence."""
-        return self is FileAnswer.SEQUENCE_CONFLICT
+        """Whether a person must look: two contents claim one place, or a log contradicts itself."""
+        return self in _ALARMS
 
     @property
     def retry_may_help(self) -> bool:
@@ -60,6 +63,7 @@ class FileAnswer(IntEnum):
 
 
 _KEPT = frozenset({FileAnswer.ALREADY_RECEIVED, FileAnswer.WAITING_FOR_GAP, FileAnswer.ACCEPTED})
+_ALARMS = frozenset({FileAnswer.ENTRY_WRONG, FileAnswer.SEQUENCE_CONFLICT, FileAnswer.LOG_FORKED})
 #: Damage on the way, or a registry that is behind.
 _RETRY_MAY_HELP = frozenset(
     {
@@ -73,6 +77,7 @@ _RETRY_MAY_HELP = frozenset(
 
 _TEXTS = {
     FileAnswer.NOT_A_BATCH: Text("不是批次文件", "this is not a batch file"),
+    FileAnswer.NOT_A_LOAD_LOG: Text("不是圈存授权日志文件", "this is not a file of a load log"),
     FileAnswer.VERSION_UNKNOWN: Text(
         "文件版本不识别", "a format version this office does not know"
     ),
@@ -85,8 +90,14 @@ _TEXTS = {
     FileAnswer.ALTERED: Text("文件内容被改动", "the content was altered on the way"),
     FileAnswer.SIGNATURE_WRONG: Text("签名不符", "not signed by the sender it names"),
     FileAnswer.TOTALS_WRONG: Text("合计不符", "the totals are not those of the records"),
+    FileAnswer.ENTRY_WRONG: Text(
+        "日志条目不符", "an entry of the load log is not what the log says it is"
+    ),
     FileAnswer.ALREADY_RECEIVED: Text("重复上传", "received before: the first answer stands"),
     FileAnswer.SEQUENCE_CONFLICT: Text("序号冲突", "another file of this sender has this sequence"),
+    FileAnswer.LOG_FORKED: Text(
+        "日志接续不符", "it does not follow from the part of the load log that is kept"
+    ),
     FileAnswer.VERSION_WENT_BACK: Text(
         "终端记录版本倒退",
         "records of an older version, of a terminal that has sent newer ones before them",

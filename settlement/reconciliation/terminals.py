@@ -40,12 +40,9 @@ class TerminalTask:
 
 @dataclass(frozen=True, slots=True)
 class TerminalResult:
-    """The output files with their SHA-256, and how much in them is worth a look."""
+    """The output files with their SHA-256."""
 
     outputs: tuple[tuple[str, str], ...]
-    conflict_count: int
-    gap_count: int
-    register_difference_count: int
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -81,13 +78,7 @@ def reconcile_terminals(task: TerminalTask) -> TerminalResult:
         _load_past(connection, task)
         columnar.insert(connection, "terminal_gap_after", _find_gaps(connection, task))
         columnar.run_script(connection, "terminals_decide")
-        outputs = columnar.write_tables(connection, _OUTPUTS, output)
-        ((conflicts, gaps, differences),) = connection.execute(
-            "SELECT (SELECT count(*) FROM conflict), "
-            "(SELECT count(*) FROM terminal_gap_after WHERE state = gap_open()), "
-            "(SELECT count(*) FROM register_difference)"
-        ).fetchall()
-    return TerminalResult(outputs, conflicts, gaps, differences)
+        return TerminalResult(columnar.write_tables(connection, _OUTPUTS, output))
 
 
 def continue_serials(

@@ -5,6 +5,7 @@ be made to `decide`, and keeping the chain to the store. `valid_from` and `valid
 which the row holds, both.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -15,6 +16,7 @@ from settlement.registry.rows import (
     KINDS,
     CardNumbersRow,
     HotlistRow,
+    LoadHostRow,
     NameRow,
     ParticipantRow,
     PsamRow,
@@ -139,15 +141,18 @@ class Book:
     def enter(self, change: NewChange) -> None:
         """Let a change say what it says of its days; other days read as before."""
         first, last = change.valid_from, change.valid_to
-        rows: list[AnyDated] = []
-        for held in self._rows.get((change.kind, change.subject), []):
-            if held.valid_from < first:
-                rows.append(Dated(held.row, held.valid_from, min(held.valid_to, first - _DAY)))
-            if held.valid_to > last:
-                rows.append(Dated(held.row, max(held.valid_from, last + _DAY), held.valid_to))
+        rows = self._rows.setdefault((change.kind, change.subject), [])
+        begin, end = _touched(rows, first, last)
+        said: list[AnyDated] = []
+        if begin < end and (held := rows[begin]).valid_from < first:
+            said.append(Dated(held.row, held.valid_from, first - _DAY))
         if change.row is not None:
-            rows.append(Dated(change.row, first, last))
-        self._rows[change.kind, change.subject] = _joined(rows)
+            said.append(Dated(change.row, first, last))
+        if begin < end and (held := rows[end - 1]).valid_to > last:
+            said.append(Dated(held.row, last + _DAY, held.valid_to))
+        # Only the neighbours can read the same: a subject of many rows is not gone through.
+        before, behind = rows[max(0, begin - 1) : begin], rows[end : end + 1]
+        rows[begin - len(before) : end + len(behind)] = _joined([*before, *said, *behind])
 
     def rows(self, kind: str, subject: str) -> Sequence[AnyDated]:
         """The rows of a subject, in order of days."""
@@ -155,23 +160,22 @@ class Book:
 
     def on(self, kind: str, subject: str, day: date) -> AnyDated | None:
         """The row of a subject on a day, None when it is not registered then."""
-        return next((each for each in self.rows(kind, subject) if each.holds_on(day)), None)
+        return next(iter(self.within(kind, subject, day, day)), None)
 
     def within(self, kind: str, subject: str, first: date, last: date) -> list[AnyDated]:
         """The rows of a subject that hold on any day from one to another."""
-        return [
-            each
-            for each in self.rows(kind, subject)
-            if each.valid_from <= last and each.valid_to >= first
-        ]
+        rows = self._rows.get((kind, subject), [])
+        begin, end = _touched(rows, first, last)
+        return rows[begin:end]
 
     def is_covered(self, kind: str, subject: str, first: date, last: date) -> bool:
         """Whether the subject is registered on every day from one to another."""
-        for held in self.rows(kind, subject):
-            if held.valid_from <= first <= held.valid_to:
-                if held.valid_to >= last:
-                    return True
-                first = held.valid_to + _DAY
+        for held in self.within(kind, subject, first, last):
+            if held.valid_from > first:
+                return False
+            if held.valid_to >= last:
+                return True
+            first = held.valid_to + _DAY
         return False
 
     def all(self, kind: str) -> Iterator[AnyDated]:
@@ -180,10 +184,16 @@ class Book:
             yield from self._rows[subject]
 
 
-def _joined(rows: list[AnyDated]) -> list[AnyDated]:
+def _touched(rows: Sequence[AnyDated], first: date, last: date) -> tuple[int, int]:
+    """Which of a subject's rows, in order of days, hold on any day from one to another."""
+    begin = bisect_left(rows, first, key=lambda row: row.valid_to)
+    return begin, max(begin, bisect_right(rows, last, key=lambda row: row.valid_from))
+
+
+def _joined(rows: Iterable[AnyDated]) -> list[AnyDated]:
     """Rows in order of days; neighbours that read the same are one row."""
     joined: list[AnyDated] = []
-    for each in sorted(rows, key=lambda row: row.valid_from):
+    for each in rows:
         last = joined[-1] if joined else None
         if last is not None and last.row == each.row and last.valid_to + _DAY == each.valid_from:
             joined[-1] = Dated(last.row, last.valid_from, each.valid_to)
@@ -204,6 +214,7 @@ class Registry:
     hotlist: tuple[Dated[HotlistRow], ...] = ()
     tac_keys: tuple[Dated[TacKeyRow], ...] = ()
     card_numbers: tuple[Dated[CardNumbersRow], ...] = ()
+    load_hosts: tuple[Dated[LoadHostRow], ...] = ()
 
     def __iter__(self) -> Iterator[AnyDated]:
         for name in self.__slots__:
@@ -212,7 +223,8 @@ class Registry:
 
 #: Which field of a `Registry` holds which kind.
 FIELDS: Mapping[str, str] = dict(zip(KINDS, (
-    "participants", "senders", "terminals", "psams", "names", "hotlist", "tac_keys", "card_numbers"
+    "participants", "senders", "terminals", "psams", "names", "hotlist", "tac_keys", "card_numbers",
+    "load_hosts",
 ), strict=True))  # fmt: skip
 assert set(FIELDS.values()) == set(Registry.__slots__)
 

@@ -142,10 +142,11 @@ def decide_end(
         return Refused(
             RegistryRefusal.NOT_REGISTERED, describe(rows[-1]) if rows else f"{name} {which}"
         )
-    if held.valid_to == last_day:
-        return Refused(RegistryRefusal.NOTHING_CHANGES, describe(held))
+    # Before "it reads so already": where another row follows, the subject goes on.
     if rows[-1] is not held and not KINDS[name].may_pause:
         return Refused(RegistryRefusal.HOLE, describe(rows[-1]))
+    if held.valid_to == last_day:
+        return Refused(RegistryRefusal.NOTHING_CHANGES, describe(held))
     change = NewChange(name, which, None, last_day + _DAY, held.valid_to)
     return check_references(book, change) or _decided([change], last_closed)
 

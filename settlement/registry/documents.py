@@ -29,6 +29,8 @@ _FIRST_FORMAT: Mapping[str, tuple[str, ...]] = {
 }
 #: Documents of format 1 that were written before there was this kind are read without it.
 _ADDED_LATER = "tac_keys"
+#: The same of format 2: left out while there is none, so that what was written before stays so.
+_ADDED_SINCE = "load_hosts"
 
 
 def encode_registry(registry: Registry) -> bytes:
@@ -38,14 +40,16 @@ def encode_registry(registry: Registry) -> bytes:
     b'{"card_numbers":[],"format":2,"hot'
     """
     tables: dict[str, Sealable] = {
-        name: [_content(each) for each in getattr(registry, name)] for name in FIELDS.values()
+        name: [_content(each) for each in getattr(registry, name)]
+        for name in FIELDS.values()
+        if name != _ADDED_SINCE or registry.load_hosts
     }
     return canonical_json({"format": FORMAT, **tables})
 
 
 def read_by_runs(registry: Registry) -> Registry:
     """The part that a run may read: who sends, and what places are called, decides no record."""
-    return replace(registry, senders=(), names=())
+    return replace(registry, senders=(), names=(), load_hosts=())
 
 
 def decode_registry(data: bytes) -> Registry:
@@ -68,6 +72,8 @@ def _content(each: AnyDated) -> Sealable:
 
 
 def _rows(name: str, kind: str, document: Mapping[str, Any]) -> tuple[AnyDated, ...]:
+    if name == _ADDED_SINCE and name not in document:
+        return ()
     return tuple(_row(KINDS[kind], *each) for each in document[name])
 
 

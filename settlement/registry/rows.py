@@ -102,6 +102,17 @@ class CardNumbersRow:
     issuer: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class LoadHostRow:
+    """The load host (圈存主机) of an issuer (16 hexadecimal digits) and one version of the public
+    key under the files of its log: 32 bytes of Ed25519, 65 of SM2.
+    """
+
+    issuer: str
+    key_version: int
+    public_key: str
+
+
 RegistryRow = (
     ParticipantRow
     | SenderRow
@@ -111,6 +122,7 @@ RegistryRow = (
     | HotlistRow
     | TacKeyRow
     | CardNumbersRow
+    | LoadHostRow
 )
 
 
@@ -163,6 +175,7 @@ _SECTOR = Words({each.name.lower(): each.value for each in Sector}, most=255)
 _KEY = _form(
     r"[0-9a-f]{64}|04[0-9a-f]{128}", "64 或 130 位十六进制公钥", "a public key of 64 or 130 digits"
 )
+_ISSUER = _form(r"[0-9A-F]{16}", "16 位发卡机构", "an issuer of 16 digits")
 _CHECK_VALUE = _form(r"[0-9A-F]{6}", "6 位密钥校验值", "a check value of 6 digits")
 
 _KINDS = (
@@ -241,9 +254,7 @@ _KINDS = (
             Column("label", _KEY_NAME),
             Column("version", Number(0, 255)),
             Column("algorithm", Words({each.name.lower(): each.value for each in Algorithm})),
-            Column(
-                "check_value", _form(r"[0-9A-F]{6}", "6 位密钥校验值", "a check value of 6 digits")
-            ),
+            Column("check_value", _CHECK_VALUE),
         ),
         subject=2,
     ),
@@ -255,7 +266,17 @@ _KINDS = (
             Column(
                 "prefix", _form(r"[0-9]{1,20}", "卡号前缀", "the first digits of a card number")
             ),
-            Column("issuer", _form(r"[0-9A-F]{16}", "16 位发卡机构", "an issuer of 16 digits")),
+            Column("issuer", _ISSUER),
+        ),
+        subject=2,
+    ),
+    Kind(
+        "load_host",
+        LoadHostRow,
+        (
+            Column("issuer", _ISSUER),
+            Column("key_version", Number(0, 2**32 - 1)),
+            Column("public_key", _KEY),
         ),
         subject=2,
     ),

@@ -9,6 +9,7 @@ with its line and column.
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -77,10 +78,12 @@ def read_sheet(kind: Kind, data: bytes) -> tuple[list[SheetLine], list[SheetFaul
     try:
         header = next(reader, [])
         faults += _header_faults(kind, header)
+        begins = reader.line_num + 1  # a cell may hold ends of lines
         for cells in [] if faults else reader:
+            number, begins = begins, reader.line_num + 1
             if not any(cells):
                 continue
-            read = _read_line(kind, header, cells, reader.line_num)
+            read = _read_line(kind, header, cells, number)
             if isinstance(read, SheetLine):
                 lines.append(read)
             else:
@@ -136,8 +139,8 @@ def _header_faults(kind: Kind, header: Sequence[str]) -> list[SheetFault]:
     ]
     faults += [
         SheetFault(1, name, Text("列重复", "the column stands twice"))
-        for number, name in enumerate(header)
-        if name in header[:number]
+        for name, count in Counter(header).items()
+        if count > 1
     ]
     faults += [
         SheetFault(1, name, Text("缺少此列", "the column is missing"))

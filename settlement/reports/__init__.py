@@ -10,5 +10,6 @@ Read it in this order::
     statement.py  settled days added up
     days.py       closed days, their positions, the balances they left
     files.py      batch files, and how far each has come
-    registry.py   the registry as it stands
+    loads.py      loads that were allowed, recorded and stated, matched
+    load_records.py  what records say of loads, in closed days and open files
 """

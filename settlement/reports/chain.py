@@ -31,7 +31,7 @@ from settlement.store.files import load_file_lines
 DAYS_SEARCHED = 31
 _PURSE_KINDS = [int(each) for each in RecordKind if each.moves_purse]
 #: The reasons of records whose TAC held: the first that asks something else, and all behind it.
-_PROVEN = [int(each) for each in Reason if each >= Reason.TERMINAL_UNKNOWN]
+PROVEN = [int(each) for each in Reason if each >= Reason.TERMINAL_UNKNOWN]
 _CARD = """
 SELECT time, terminal, terminal_serial, file, row FROM read_parquet($path)
 WHERE issuer = $issuer AND card_number = $card_number AND application = $application
@@ -131,7 +131,7 @@ def _card_rows(
             "issuer": int.from_bytes(record.issuer, "big"),
             "card_number": int(record.card_number),
             "application": record.application,
-            "proven": _PROVEN,
+            "proven": PROVEN,
             "purse_kinds": _PURSE_KINDS,
         },
     ).fetchall()

@@ -9,6 +9,7 @@ more than once has one copy for each time; one that was decided again on a later
 decision in its copy.
 """
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -83,16 +84,22 @@ def explain(city: City, record_id: str) -> RecordHistory:
     return RecordHistory(f"{terminal}-{serial:08d}", tuple(sorted(copies, key=_accepted_first)))
 
 
+_RECORD_ID = re.compile(r"([0-9a-f]{12})-([0-9]{1,10})")
+_SERIAL_MAX = 2**32 - 1
+
+
 def parse_record_id(text: str) -> tuple[str, int]:
     """Terminal and serial of a record id.
 
     >>> parse_record_id("0000000000B1-00000007")
     ('0000000000b1', 7)
     """
-    terminal, dash, serial = text.strip().lower().rpartition("-")
-    if not dash or len(bytes.fromhex(terminal)) != 6 or not serial.isdecimal():
-        raise ValueError(f"{text!r} is no record id: terminal-serial, e.g. 0000000000b1-00000007")
-    return terminal, int(serial)
+    found = _RECORD_ID.fullmatch(text.strip().lower())
+    if found is None or int(found[2]) > _SERIAL_MAX:
+        raise ValueError(
+            f"{text!r} 不是交易记录号 is no record id: terminal-serial, e.g. 0000000000b1-00000007"
+        )
+    return found[1], int(found[2])
 
 
 def _accepted_first(copy: CopyHistory) -> tuple[bool, str, int]:

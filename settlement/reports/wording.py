@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from cardcore.applets.catalogue import APPLICATIONS
+from cardcore.application import NO_APPLICATION
 from cardcore.keys import ProofReason
 from cardcore.money import yuan
 from cardcore.records.kinds import Evidence, RecordKind
@@ -192,8 +194,11 @@ def _tap(record: TransactionRecord | None, registry: Registry) -> Step:
         return Step("tap", Text("记录有损坏的字段", "a field of the record is damaged"), {})
     kind = _KINDS[record.kind]
     who = " ".join((_participant_name(record.operator, registry), *_places(record, registry)))
-    zh = f"{record.time} 卡 {record.card_number} 在 {who} 终端 {record.terminal} {kind.zh}"
-    en = f"{record.time} card {record.card_number}: {kind.en} at {who}, terminal {record.terminal}"
+    asked = _application(record.application)
+    zh = f"{record.time} 卡 {record.card_number}（{asked.zh}）"
+    zh += f"在 {who} 终端 {record.terminal} {kind.zh}"
+    en = f"{record.time} card {record.card_number} ({asked.en}): "
+    en += f"{kind.en} at {who}, terminal {record.terminal}"
     if record.kind.moves_purse or record.amount_fen:
         zh += f" {yuan(record.amount_fen)}"
         en += f", {yuan(record.amount_fen)}"
@@ -208,7 +213,16 @@ def _tap(record: TransactionRecord | None, registry: Registry) -> Step:
     data: dict[str, Sealable] = {name: getattr(record, name) for name in names}
     data |= {"time": record.time, "card_number": record.card_number, "operator": record.operator}
     data |= {"business_day": record.business_day, "flags": int(record.flags)}
+    data |= {"application": record.application, "sector": record.sector}
     return Step("tap", Text(zh, en), data)
+
+
+def _application(code: int) -> Text:
+    """Which purse moved, or which application of the card was asked."""
+    if code == NO_APPLICATION:
+        return Text("外部介质", "of another scheme")
+    known = APPLICATIONS.get(code)
+    return Text(f"应用 {code}", f"application {code}") if known is None else known.title
 
 
 def _participant_name(code: int, registry: Registry) -> str:

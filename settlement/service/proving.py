@@ -9,7 +9,7 @@ from settlement.city import City
 from settlement.facts.proof import Proof, prove_records
 from settlement.people.actions import Action
 from settlement.registry.book import since_ever
-from settlement.store.registry import load_tac_keys, register
+from settlement.store.registry import load_ended_keys, load_tac_keys, register
 
 #: Why a key is registered that nobody registered by hand.
 SHOWN = "it proved the records of a file that name it"
@@ -21,13 +21,14 @@ def prove_in_city(city: City, records: bytes, key_service: KeyService, action: A
     Raises what the port raises, and `RegistryConflictError` when another process registered
     another key under the same version meanwhile.
     """
-    found = prove_for_city(city, records, key_service)
+    known, ended = load_tac_keys(city.database), load_ended_keys(city.database)
+    found = prove_records(records, key_service, city.scheme.name, known, ended)
     if found.shown:
         register(city.database, since_ever(*found.shown), action)
     return found
 
 
 def prove_for_city(city: City, records: bytes, key_service: KeyService) -> Proof:
-    """The same, and nothing is registered."""
+    """What they were worth when they came in, whatever was ended since; nothing is registered."""
     known = load_tac_keys(city.database)
     return prove_records(records, key_service, city.scheme.name, known)

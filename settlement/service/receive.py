@@ -2,13 +2,15 @@
 
 Owns the order of the commit points of a file: raw bytes on the disk under their hash; fact files,
 whose names and bytes follow from the raw file; one SQL transaction that makes the file visible. A
-process killed at any of them leaves only what a repeat uses again.
+process killed at any of them leaves only what a repeat uses again. Leaves a file of the load host's
+log, which its first bytes tell, to `receive_load_log`.
 """
 
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from cardcore.keys import KeyService
+from cardcore.records import load_log
 from settlement.city import City
 from settlement.durable import write_durable
 from settlement.facts.serials import serial_runs
@@ -18,6 +20,7 @@ from settlement.people.actions import Action, Actor, ActorKind
 from settlement.registry.book import civil_day
 from settlement.service.keeping import give_back, keep_facts
 from settlement.service.proving import SHOWN, prove_in_city
+from settlement.service.receive_load_log import receive_load_log
 from settlement.store.files import add_file, load_history, remember_refusal
 from settlement.store.registry import load_public_key
 from settlement.watching import OnStep, pass_by
@@ -31,7 +34,7 @@ GIVEN_BACK = "its bytes here were damaged and are whole again 已恢复"
 def receive_file(
     city: City, data: bytes, key_service: KeyService, now: datetime, on_step: OnStep = pass_by
 ) -> Acknowledgement:
-    """Take in one batch file and answer it. `now` carries its zone.
+    """Take in one batch file, or one of the load host's log, and answer it. `now` carries its zone.
 
     A refused file changes nothing and is remembered in the audit; one that is kept already mends
     its raw bytes here, should they be damaged. Raises
@@ -39,7 +42,10 @@ def receive_file(
     `UnknownKeyError` when the key service holds no TAC key of this city.
     """
     now = now.astimezone(UTC)
-    answer = _receive(city, data, key_service, now, on_step)
+    if data.startswith(load_log.MAGIC):
+        answer = receive_load_log(city, data, now, on_step)
+    else:
+        answer = _receive(city, data, key_service, now, on_step)
     if not answer.answer.is_kept:
         remember_refusal(city.database, answer)
     return answer

@@ -27,7 +27,8 @@ from settlement.dispositions import Reason
 from settlement.durable import make_folder, sync_folder
 from settlement.errors import StoredBytesError
 from settlement.facts import columnar
-from settlement.facts.columns import UNJUDGED, record_rows
+from settlement.facts.cells import record_rows
+from settlement.facts.columns import UNJUDGED
 from settlement.intake.answers import FileRow
 from settlement.people.actions import Action, Actor
 from settlement.reconciliation.bucket import WAITING

@@ -6,5 +6,6 @@ or saves. Nothing here decides; what may follow from the rows stands in the pure
     migrations/  from one schema to the next, in `versions`, by number
     registry.py  participants, senders, terminals, names, hotlist
     files.py     batch files received, and what was answered
+    load_logs.py  files of the load host's log, and the loads they list
     days.py      runs, closed days, the ledger and what hangs on it
 """

@@ -190,6 +190,12 @@ def load_day_files(database: Database, settlement_day: date) -> tuple[FileRow, .
         return _by_hash(_load(connection, query))
 
 
+def load_open_files(database: Database) -> tuple[FileRow, ...]:
+    """Files that no closed day has settled, ready or waiting, by content hash."""
+    with database.read() as connection:
+        return _by_hash(_load(connection, _file_query().where(FILES.c.settlement_day.is_(None))))
+
+
 def ready_files(connection: Connection) -> tuple[FileRow, ...]:
     """Files that are ready and not in a closed day, by content hash."""
     waiting = _load(connection, _file_query().where(FILES.c.settlement_day.is_(None)))

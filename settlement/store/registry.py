@@ -34,6 +34,7 @@ from settlement.registry.decide import (
 )
 from settlement.registry.rows import (
     KINDS,
+    LoadHostRow,
     NameRow,
     ParticipantRow,
     RegistryRow,
@@ -108,6 +109,19 @@ def load_public_keys_ever(database: Database, sender: int, key_version: int) -> 
     return tuple(dict.fromkeys(_public_key(row) for row in rows if row is not None))
 
 
+def load_host_key(database: Database, issuer: str, key_version: int, day: date) -> bytes | None:
+    """The public key of an issuer's load host on a day, or None when it is not registered then."""
+    book = Book(each.what for each in _host_changes(database, issuer, key_version))
+    held = book.on("load_host", f"{issuer}/{key_version}", day)
+    return None if held is None else _public_key(held.row)
+
+
+def load_host_keys_ever(database: Database, issuer: str, key_version: int) -> tuple[bytes, ...]:
+    """Every key that was ever registered so, for whoever proves old files again."""
+    rows = [each.what.row for each in _host_changes(database, issuer, key_version)]
+    return tuple(dict.fromkeys(_public_key(row) for row in rows if row is not None))
+
+
 def load_participants(database: Database, codes: Collection[int]) -> tuple[ParticipantRow, ...]:
     """The participants of these codes as they are called last, by code."""
     rows = _latest(database, "participant", {str(code) for code in codes})
@@ -131,6 +145,19 @@ def load_tac_keys(database: Database) -> tuple[TacKeyRow, ...]:
     )
 
 
+def load_ended_keys(database: Database) -> tuple[tuple[str, int], ...]:
+    """Label and version of the TAC keys that were registered and are not any more."""
+    with database.read() as connection:
+        changes = [each.what for each in _changes(connection, "tac_key")]
+    book = Book(changes)
+    ever = {(row.label, row.version): each.subject for each in changes
+            if isinstance(row := each.row, TacKeyRow)}  # fmt: skip
+    return tuple(
+        name for name, subject in sorted(ever.items())
+        if not any(each.valid_to == FOREVER for each in book.rows("tac_key", subject))
+    )  # fmt: skip
+
+
 def registry_end(connection: Connection) -> RegistryEnd:
     """Where the chain of changes ends."""
     last = connection.execute(
@@ -146,6 +173,11 @@ def _sender_changes(database: Database, sender: int, key_version: int) -> list[C
         return _changes(connection, "sender", f"{sender}/{key_version}")
 
 
+def _host_changes(database: Database, issuer: str, key_version: int) -> list[Change]:
+    with database.read() as connection:
+        return _changes(connection, "load_host", f"{issuer}/{key_version}")
+
+
 def _latest(database: Database, kind: str, subjects: Collection[str]) -> list[RegistryRow]:
     """The last row of each subject, in order of days."""
     query = select(REGISTRY_CHANGES).order_by(REGISTRY_CHANGES.c.number)
@@ -156,7 +188,7 @@ def _latest(database: Database, kind: str, subjects: Collection[str]) -> list[Re
 
 
 def _public_key(row: RegistryRow) -> bytes:
-    assert isinstance(row, SenderRow), row
+    assert isinstance(row, SenderRow | LoadHostRow), row
     return bytes.fromhex(row.public_key)
 
 

@@ -123,6 +123,51 @@ FILE_TERMINALS = Table(
     sqlite_with_rowid=False,
 )
 
+#: Files of the load host's log. Numbers of entries count from 1 and no two files share one.
+LOAD_LOGS = Table(
+    "load_logs",
+    METADATA,
+    Column("content_hash", HASH, primary_key=True),
+    Column("issuer", String(16), nullable=False),
+    Column("first_number", BigInteger, nullable=False),
+    Column("entry_count", Integer, nullable=False),
+    Column("key_version", BigInteger, nullable=False),
+    Column("previous", HASH, nullable=False),  # digest of the log before the first entry
+    Column("digest", HASH, nullable=False),  # digest of the log up to the last one
+    Column("created_at", DateTime, nullable=False),  # the host's wall clock
+    Column("received_at", Moment, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("amount_fen", BigInteger, nullable=False),
+    Column("answer", Integer, nullable=False),  # the answer first given
+    Column("missing", Text, nullable=False),  # holes named in that answer, as JSON
+    Column("row_hash", HASH, nullable=False),  # over every column above
+    UniqueConstraint("issuer", "first_number"),
+    CheckConstraint("first_number >= 1", name="first_number_from_one"),
+)
+
+#: What stands in them: one load that was allowed, and what the card said in MAC1.
+ALLOWED_LOADS = Table(
+    "allowed_loads",
+    METADATA,
+    Column("issuer", String(16), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("content_hash", ForeignKey("load_logs.content_hash"), nullable=False),
+    Column("application", Integer, nullable=False),
+    Column("card_number", String(20), nullable=False, index=True),
+    Column("key_version", Integer, nullable=False),
+    Column("random", String(8), nullable=False),
+    Column("online_counter", Integer, nullable=False),
+    Column("balance_before_fen", BigInteger, nullable=False),
+    Column("amount_fen", BigInteger, nullable=False),
+    Column("terminal", String(12), nullable=False),
+    Column("time", DateTime, nullable=False),  # the kiosk's clock
+    Column("mac1", String(8), nullable=False),  # of the card, as the host verified it
+    Column("mac2", String(8), nullable=False),
+    Column("funding", Integer, nullable=False),
+    Column("debit_terminal", String(12), nullable=False),
+    Column("debit_serial", BigInteger, nullable=False),
+)
+
 REFUSALS = Table(
     "refusals",
     METADATA,

@@ -5,6 +5,7 @@ Decides nothing here; read in this order::
     findings.py  the ten invariants, and how a finding reads
     verify.py    the order of the checks
     files.py     raw files, facts, TACs
+    load_logs.py  files of the load host's log, and the loads they list
     reviews.py   what was judged later than it came
     records.py   records of a run against its decisions
     days.py      runs, ledger, positions, seals

@@ -16,6 +16,7 @@ from settlement.store.files import load_files
 from settlement.verification.days import verify_days, verify_positions
 from settlement.verification.files import verify_files
 from settlement.verification.findings import Findings, Invariant, OnProgress, Verification
+from settlement.verification.load_logs import verify_load_logs
 from settlement.verification.registry import verify_registry
 from settlement.verification.reviews import verify_reviews
 
@@ -54,6 +55,7 @@ def _verify(
 
     _guard(findings, "database", check_database)
     files = _guard(findings, "files", check_files)
+    _guard(findings, "load logs", lambda: verify_load_logs(city, findings))
     _guard(findings, "reviews", check_reviews)
     days = _guard(findings, "closed days and ledger entries", check_days)
     _guard(findings, "positions", lambda: verify_positions(city, findings))

@@ -39,7 +39,7 @@ class RecordKey:
 def find_record_key(factor: bytes, pboc: PbocKey | None) -> Dialogue[RecordKey | None]:
     """Under what this PSAM signs, or None when it signs no records."""
     answer = yield ForPsam(commands.ask_record_key())
-    if answer.ok and len(answer.data) == 2:
+    if answer.ok and len(answer.data) == 2 and answer.data[0] in SUITES:
         algorithm, version = answer.data
         return RecordKey(MacProfile.FIXED, Algorithm(algorithm), version, factor)
     if answer.sw == StatusWord.INS_NOT_SUPPORTED and pboc is not None:

@@ -43,6 +43,8 @@ class RecordSigner:
         tried again at the next call.
         """
         device, count = self._device, 0
+        # The PSAM may have got a newer key since, and signs under its newest.
+        self._key = None
         try:
             while self._signs:
                 rows = finished_records(

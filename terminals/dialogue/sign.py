@@ -24,7 +24,7 @@ from cardcore.errors import DecodeError
 from cardcore.keys import Algorithm
 from cardcore.layouts.fixed import FixedLayout
 from cardcore.layouts.transit import PublicInformation
-from cardcore.records.kinds import Evidence, RecordFlag, RecordKind, Sector, TransactionType
+from cardcore.records.kinds import Evidence, RecordFlag, RecordKind, TransactionType
 from cardcore.records.payloads import NO_TERMINAL
 from cardcore.records.record import COUNTER_NOT_READ, TransactionRecord, encode_record
 from cardcore.records.tac import authentication_challenge
@@ -64,7 +64,7 @@ class EventRequest:
 
     request_id: str
     kind: RecordKind
-    sector: Sector
+    sector: int
     payload: FixedLayout
     place: Place
     business_day: date
@@ -87,7 +87,7 @@ class EventRequest:
     def content_hash(self, terminal: str) -> bytes:
         """SHA-256 over everything asked for, and at which terminal."""
         content = (
-            *(terminal, int(self.kind), int(self.sector), self.payload.encode().hex()),
+            *(terminal, int(self.kind), self.sector, self.payload.encode().hex()),
             *(self.place, self.business_day.isoformat(), self.application, self.card_key),
             self.card,
         )

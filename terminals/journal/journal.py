@@ -53,6 +53,7 @@ class Answer:
 
     same_content: bool
     card_number: str
+    application: int
     outcome: TapOutcome | None
     record: TransactionRecord | None
 
@@ -109,6 +110,17 @@ class Journal:
             database.close()
             raise
         return cls(database, on_step)
+
+    @classmethod
+    def open_to_read(cls, path: Path) -> Self:
+        """An existing journal, of any format and as it is: nothing is checked, nothing can be
+        written. Raises `JournalError`, as its questions do when the file is damaged.
+        """
+        try:
+            database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        except sqlite3.Error as error:
+            raise translate(error) from error
+        return cls(database, _no_step)
 
     def close(self) -> None:
         """Close the file; its write-ahead log is folded in."""
@@ -169,17 +181,19 @@ class Journal:
     def find_answer(self, key: RequestKey) -> Answer | None:
         """What this request was answered with, or None when it has no tap."""
         rows = self.query(
-            "SELECT q.content_hash, t.card_number, t.outcome, r.record FROM requests q "
+            "SELECT q.content_hash, t.card_number, t.application, t.outcome, r.record "
+            "FROM requests q "
             "JOIN taps t ON t.id = q.tap LEFT JOIN records r ON r.position = t.position "
             "WHERE q.request_id = ?",
             key.request_id,
         )
         if not rows:
             return None
-        content_hash, card_number, outcome, record = rows[0]
+        content_hash, card_number, application, outcome, record = rows[0]
         return Answer(
             content_hash == key.content_hash,
             card_number,
+            application,
             None if outcome is None else TapOutcome(outcome),
             None if record is None else decode_record(record),
         )
@@ -238,7 +252,10 @@ class Journal:
 
     def next_serial(self, terminal: str) -> int:
         """The serial that the terminal's next record will have."""
-        return self._totals(terminal)[0] + 1
+        try:
+            return self._totals(terminal)[0] + 1
+        except sqlite3.Error as error:
+            raise translate(error) from error
 
     def store_event(self, key: RequestKey, record: TransactionRecord, trace: bytes) -> None:
         """Keep the finished record of an event in which no purse moved, with the serial it names.

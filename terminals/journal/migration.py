@@ -35,6 +35,10 @@ def migrate(database: sqlite3.Connection, version: int, path: object) -> None:
         raise JournalError(f"{path}: journal format {version} is not known to this program")
     database.execute("BEGIN IMMEDIATE")
     try:
+        # Another process may have opened the journal at the same moment and be ahead.
+        if database.execute("PRAGMA user_version").fetchone()[0] == FORMAT_VERSION:
+            database.execute("ROLLBACK")
+            return
         for step in _STEPS:
             database.execute(step)
         open_taps = database.execute(

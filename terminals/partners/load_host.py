@@ -8,7 +8,12 @@ log to whoever has a disk.
 from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.crypto.cryptograms import load_mac1_message, load_mac2_message, load_session_input
 from cardcore.digits import encode_time
-from cardcore.errors import CryptogramError, KeyServiceUnavailableError, UnknownKeyError
+from cardcore.errors import (
+    CryptogramError,
+    KeyServiceUnavailableError,
+    KeyStateError,
+    UnknownKeyError,
+)
 from cardcore.key_labels import application_label
 from cardcore.keys import KeyRef, KeyService, KeyUsage
 from cardcore.records.kinds import TransactionType
@@ -52,7 +57,7 @@ class LoadHost:
             return HostAnswer(mac2=mac2)
         except CryptogramError:
             return HostAnswer(refusal=TapOutcome.CARD_FORGED)
-        except UnknownKeyError:
+        except (UnknownKeyError, KeyStateError):
             return HostAnswer(refusal=TapOutcome.CARD_KEY_UNKNOWN)
         except (KeyServiceUnavailableError, JournalFullError):
             return HostAnswer(refusal=TapOutcome.HOST_UNAVAILABLE)

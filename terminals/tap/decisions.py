@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from enum import Enum, auto
 
 from cardcore.apdu import StatusWord
-from cardcore.applets.catalogue import application_named
+from cardcore.applets.catalogue import APPLICATIONS, application_named
 from cardcore.crypto import suite_algorithm
 from cardcore.errors import DecodeError
 from cardcore.layouts.transit import (
@@ -73,10 +73,17 @@ class AskedPurse:
     aid: bytes
 
 
-def asked_purses(role: DeviceRole, device: Device, request: TapRequest) -> tuple[AskedPurse, ...]:
+def asked_purses(
+    role: DeviceRole, device: Device, request: TapRequest, torn: int | None = None
+) -> tuple[AskedPurse, ...]:
     """What a card is asked for, in order: the purses of the role, each under all its names. A
     request may name one of them. Raises `ValueError` for one that the role does not take.
+
+    A request that was torn (`torn` is the code of its purse) goes on with that purse and no other,
+    whatever order of purses the device was told since: money may have left it.
     """
+    if torn is not None:
+        return tuple(AskedPurse(torn, aid) for aid in APPLICATIONS[torn].aids)
     taken = device.purses.get(role.device_name, role.applications)
     if request.application and request.application not in taken:
         raise ValueError(f"role {role.name} takes {', '.join(taken)}, not {request.application!r}")

@@ -7,7 +7,7 @@ Decides the shape. Leaves which roles there are to `terminals.roles`, the order 
 from dataclasses import dataclass
 
 from cardcore.layouts.transit import Industry, TripType
-from cardcore.records.kinds import RecordKind, Sector, TransactionType
+from cardcore.records.kinds import RecordKind, TransactionType
 from cardcore.text import Text
 from terminals.tap.flow import Flow
 
@@ -30,7 +30,7 @@ class DeviceRole:
     applications: tuple[str, ...]
     flow: Flow
     kind: RecordKind
-    sector: Sector
+    sector: int  # any number: which sectors there are is the catalogue of settlement
     transaction_type: TransactionType
     partner: str | None
     trip_type: TripType | None = None

@@ -133,7 +133,9 @@ class Terminal:
         check_payload(self._role, request)
         context = TapContext(
             role=self._role,
-            purses=asked_purses(self._role, self.device, request),
+            purses=asked_purses(
+                self._role, self.device, request, None if known is None else known.application
+            ),
             device=self.device,
             request=request,
             time=now.replace(microsecond=0),

@@ -84,6 +84,14 @@ def test_a_file_that_is_no_dump_is_a_usage_error(tmp_path: Path, text: str | Non
     assert onecard("parse", str(path)).exit_code == 2
 
 
+def test_a_file_without_a_part_of_a_card_is_said_to_be_none(tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text('{"name": "minutes", "keys": ["00"]}', "utf-8")
+    result = onecard("parse", str(path))
+    assert result.exit_code == 1
+    assert str(path) in result.output
+
+
 @pytest.mark.parametrize("line", [f"00 20 00 00 03 {PIN}zz", "0020"])
 def test_an_apdu_that_is_none_is_refused_without_being_repeated(line: str) -> None:
     result = onecard("apdu", line)
@@ -93,7 +101,7 @@ def test_an_apdu_that_is_none_is_refused_without_being_repeated(line: str) -> No
 
 @pytest.mark.parametrize(
     "arguments", [("read", "nothing"), ("read", "log", "--application", "x"), ("serve",),
-                  ("serve", "--vpcd", "--profile", "x"), ("list", "--watch", "--json")],
+                  ("serve", "--vpcd", "--product", "x"), ("list", "--watch", "--json")],
 )  # fmt: skip
 def test_a_word_that_means_nothing_is_a_usage_error(arguments: tuple[str, ...]) -> None:
     assert onecard(*arguments).exit_code == 2
@@ -242,7 +250,7 @@ def test_serving_where_no_virtual_reader_is_says_what_to_install() -> None:
 
 @pytest.mark.filterwarnings("ignore::cardcore.keys.InsecureKeyServiceWarning")
 def test_more_money_than_the_card_may_hold_is_refused_before_it_is_served() -> None:
-    result = onecard("serve", "--vpcd", "--profile", "anonymous", "--balance", "100001")
+    result = onecard("serve", "--vpcd", "--product", "anonymous", "--balance", "100001")
     assert result.exit_code == 1
     assert "CARD_LIMIT" in result.stderr
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.card.files import CardFile, FileNameError, name_file, read_file
-from api.cli.card.text import card_document, plain, show_card
+from api.cli.card.text import card_document, plain, says_something, show_card
 from api.composition import open_city_keys
 from api.output import (
     EXIT_REFUSED,
@@ -291,9 +291,14 @@ def parse(
     cards = parse_dump(document)
     if as_json:
         print_json({"cards": [card_document(card) for card in cards]})
-        return
-    for card in cards:
-        show_card(card)
+    else:
+        for card in cards:
+            show_card(card)
+    if not any(says_something(card) for card in cards):
+        refuse(
+            f"{file}: 其中没有卡片数据 / nothing in it is what a card says of itself; "
+            "the parts that are read stand in docs/formats.md"
+        )
 
 
 @app.command()
@@ -302,7 +307,9 @@ def serve(
         bool,
         typer.Option("--vpcd", help="Into the virtual reader of vsmartcard-vpcd. 虚拟读卡器。"),
     ] = False,
-    profile: Annotated[str, typer.Option(help="Card product: " + ", ".join(SHIPPED))] = "citizen",
+    product: Annotated[
+        str, typer.Option(help=f"Which product 卡产品: {', '.join(SHIPPED)}")
+    ] = "citizen",
     balance: Annotated[
         int, typer.Option("--balance", min=0, help="Fen to load before. 预先充值, 分。")
     ] = 10_000,
@@ -313,10 +320,10 @@ def serve(
     """Put a personalised card into a virtual reader until Ctrl-C. 虚拟卡。"""
     if not vpcd:
         refuse("where to? say --vpcd, the virtual reader 请指定 --vpcd", EXIT_USAGE)
-    if profile not in SHIPPED:
-        refuse(f"no profile {profile!r}; there are {', '.join(SHIPPED)}", EXIT_USAGE)
+    if product not in SHIPPED:
+        refuse(f"no product {product!r}; there are {', '.join(SHIPPED)}", EXIT_USAGE)
     keys = open_city_keys(read_settings(), SCHEME)
-    card = issue_card(keys, sample_plan(SCHEME, profile))
+    card = issue_card(keys, sample_plan(SCHEME, product))
     if balance:
         # The city's wall clock, as every terminal has it.
         outcome = load_card(
@@ -327,13 +334,13 @@ def serve(
             datetime.now(),  # noqa: DTZ005
         )
         if not outcome.done:
-            refuse(f"a {profile} card cannot take {fen(balance)}: {outcome.name}")
+            refuse(f"a {product} card cannot take {fen(balance)}: {outcome.name}")
     try:
         virtual = VirtualCard(card, card.atr, port)
     except VirtualReaderMissingError as error:
         refuse(str(error))
     console_error.print(
-        f"{profile} card with {fen(balance)} in the virtual reader 虚拟卡已放入. "
+        f"{product} card with {fen(balance)} in the virtual reader 虚拟卡已放入. "
         "Try: onecard card info. Ctrl-C takes it out.",
         highlight=False,
     )

@@ -8,7 +8,7 @@ and where the card says it holds records, record by record. Leaves the words to
 from dataclasses import dataclass
 
 from cardcore.apdu import CommandApdu, StatusWord
-from cardcore.applets import health, library, purse, social_security
+from cardcore.applets import catalogue
 from cardcore.errors import DecodeError
 from cardcore.layouts.city_union import AID_CITY_UNION
 from cardcore.layouts.fixed import FixedLayout
@@ -25,13 +25,10 @@ from cardcore.layouts.transit import (
 from terminals.link.connection import CardConnection
 from terminals.reading.card import ask, read_binary, read_record, select_file, select_name
 
+#: Every application by name, in its first form, and the other form of transit.
 APPLICATIONS = {
-    "transit": AID_PURSE,
+    **{each.name.replace("_", "-"): each.aids[0] for each in catalogue.APPLICATIONS.values()},
     "city-union": AID_CITY_UNION,
-    "social-security": social_security.NAME,
-    "health": health.NAME,
-    "library": library.NAME,
-    "purse": purse.NAME,
 }
 FILES = {
     "public": Sfi.PUBLIC,

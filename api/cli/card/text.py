@@ -14,8 +14,9 @@ from typing import Any
 
 from rich.table import Table
 
-from api.output import amount_table, console, fen
+from api.output import amount_table, console, fen, say
 from cardcore.dumps.dumps import ParsedCard
+from cardcore.dumps.public import Public
 from cardcore.layouts.transit import LogRecord, TripRecord, TripType
 from cardcore.records.kinds import TransactionType
 
@@ -80,10 +81,17 @@ def card_document(card: ParsedCard) -> dict[str, Any]:
     }
 
 
+def says_something(card: ParsedCard) -> bool:
+    """Whether anything in a dump was a part of a card, be it a damaged one."""
+    return card != ParsedCard(card.name, Public())
+
+
 def show_card(card: ParsedCard) -> None:
     """One card for a person; what it does not say is left out."""
     public = card.public
-    table = amount_table(card.name or "Card 卡片", "", "")
+    # A published name may be longer than the table under it is wide.
+    say(card.name or "Card 卡片", style="italic")
+    table = amount_table("", "", "")
     rows = (
         ("family 卡种", str(public.family)),
         ("card number 卡号", public.printed_number),

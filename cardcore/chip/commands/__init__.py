@@ -14,7 +14,9 @@ families of commands::
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.chip import scp03
@@ -34,50 +36,64 @@ class CachedRecord:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """What the card has in mind between two commands; gone with the power.
 
     `granted` are the conditions that have come true, each with the number of the directory whose
-    key or PIN it was. `challenge` and `opening` live for one command, `channel` until a command
-    comes outside of it.
+    key or PIN it was. `challenge` and `opening` live for one command.
     """
 
     directory: DedicatedFile
     file: ElementaryFile | None = None
     record: int = 0
     granted: frozenset[tuple[int, Condition]] = frozenset()
-    challenge: bytes = field(default=b"", repr=False)
+    challenge: bytes = b""
     pending: purse.Pending | None = None
     cached: tuple[CachedRecord, ...] = ()
     opening: scp03.Opening | None = None
-    channel: scp03.Channel | None = None
+
+    def __repr__(self) -> str:
+        waits = "" if self.is_idle else ", something waits, hidden"
+        return f"Session(directory {self.directory.fid:04X}{waits})"
 
     def at(self, file: ElementaryFile, record: int = 0) -> "Session":
         """The session with another current file and record; nothing is pending in it."""
-        return Session(self.directory, file, record, self.granted, channel=self.channel)
+        if file is self.file and record == self.record and self.is_idle:
+            return self
+        return Session(self.directory, file, record, self.granted)
 
     def entered(
         self, directory: DedicatedFile, granted: frozenset[tuple[int, Condition]]
     ) -> "Session":
         """The session in a directory, with what is still granted there."""
-        return Session(directory, granted=granted, channel=self.channel)
+        return Session(directory, granted=granted)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether neither a transaction nor a challenge nor the opening of a channel waits."""
+        return (
+            self.pending is None and self.opening is None and not self.challenge and not self.cached
+        )
 
     def idle(self) -> "Session":
         """The session without transaction and challenge."""
-        return Session(self.directory, self.file, self.record, self.granted, channel=self.channel)
+        if self.is_idle:
+            return self
+        return Session(self.directory, self.file, self.record, self.granted)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a handler decided. `session` None: as it was, without transaction and challenge."""
+class Reply(NamedTuple):
+    """What a handler decided. `session` None: as it was, without transaction and challenge.
+
+    `new_tree`: files come or go with the changes. `channel` is open from now on.
+    """
 
     data: bytes = b""
     sw: int = StatusWord.OK
     session: Session | None = None
-    changes: Mapping[int, bytes] = field(default_factory=dict)
-    #: Files come or go with the changes.
+    changes: Mapping[int, bytes] = MappingProxyType({})
     new_tree: bool = False
+    channel: scp03.Channel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +106,25 @@ class Attempt:
     compare: Callable[[], Reply]
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a handler sees. `random` gives that many fresh bytes; `in_channel` says that the
-    command came through the secure channel.
+class Context(NamedTuple):
+    """What a handler sees. `random` gives that many fresh bytes; `channel` is the secure channel
+    that the command came through.
     """
 
     files: FileSystem
     session: Session
     random: Callable[[int], bytes]
-    in_channel: bool = False
+    channel: scp03.Channel | None = None
+
+    @property
+    def in_channel(self) -> bool:
+        """Whether the command came through the secure channel."""
+        return self.channel is not None
 
     @property
     def room(self) -> int:
         """How many bytes of data one answer carries."""
-        return CHANNEL_RESPONSE_BYTES_MAX if self.in_channel else RESPONSE_BYTES_MAX
+        return RESPONSE_BYTES_MAX if self.channel is None else CHANNEL_RESPONSE_BYTES_MAX
 
 
 Decision = StatusWord | Reply | Attempt

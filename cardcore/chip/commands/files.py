@@ -4,8 +4,9 @@ Decides which file and which record a command means, whether it may be read and 
 answer. Leaves how files lie in memory to `cardcore.chip.filesystem`.
 """
 
+from itertools import islice
+
 from cardcore.apdu import CommandApdu, StatusWord
-from cardcore.chip.access import Access
 from cardcore.chip.commands import Context, Handler, Reply
 from cardcore.chip.commands.security import holds
 from cardcore.chip.filesystem import ApplicationState
@@ -97,7 +98,7 @@ def find_file(card: Context, sfi: int) -> StatusWord | ElementaryFile:
 
 
 def _readable(card: Context, file: ElementaryFile) -> bool:
-    return file.read == Access.ALWAYS or file.read.open_to(lambda each: holds(card, each))
+    return file.read.open_to(lambda each: holds(card, each))
 
 
 def binary_place(card: Context, apdu: CommandApdu) -> StatusWord | tuple[ElementaryFile, int]:
@@ -189,12 +190,11 @@ def read_record(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
 
 def _records_from(card: Context, file: ElementaryFile, number: int) -> bytes:
     """Whole records from this one on, as many as one answer carries."""
-    data = b""
-    while (record := card.files.record(file, number)) is not None:
-        if len(data) + len(record) > card.room:
+    data, room = b"", card.room
+    for record in islice(card.files.records(file), number - 1, None):
+        if len(data) + len(record) > room:
             break
         data += record
-        number += 1
     return data
 
 

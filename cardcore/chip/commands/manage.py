@@ -34,7 +34,7 @@ would shut everybody out.
 
 import hashlib
 import hmac
-from dataclasses import replace
+from collections.abc import Sequence
 
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.chip import scp03
@@ -67,6 +67,7 @@ _ARRIVAL = 0xE000
 _ANNOUNCED_BYTES = 36
 _BLOCKS_MAX = 0x1000
 _VALUE_BYTES, _CHECK_BYTES = 16, 3
+_TRIES_AT = 4  # of the record of a key: how many tries there are, and are left
 
 
 def initialize(card: Context, apdu: CommandApdu) -> Decision:
@@ -98,7 +99,7 @@ def initialize(card: Context, apdu: CommandApdu) -> Decision:
         aid=MANAGER_AID,
         host_challenge=apdu.data,
     )
-    session = replace(card.session.idle(), opening=opening)
+    session = card.session.idle()._replace(opening=opening)
     return Reply(response.encode(), session=session)
 
 
@@ -117,7 +118,7 @@ def authenticate(card: Context, apdu: CommandApdu) -> Decision:
         channel = scp03.authenticate_by_card(opening, apdu)
         if isinstance(channel, StatusWord):
             return Reply(sw=channel)
-        return Reply(session=replace(card.session.idle(), channel=channel))
+        return Reply(session=card.session.idle(), channel=channel)
 
     return Attempt(spend, compare)
 
@@ -192,8 +193,7 @@ def _install(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
 
 
 def _is_enciphered(card: Context) -> bool:
-    channel = card.session.channel
-    return channel is not None and bool(channel.level & scp03.Level.C_ENC)
+    return card.channel is not None and bool(card.channel.level & scp03.Level.C_ENC)
 
 
 def put_key(card: Context, apdu: CommandApdu) -> Decision:
@@ -211,32 +211,37 @@ def put_key(card: Context, apdu: CommandApdu) -> Decision:
     if not sent or len(sent[-1]) != size or (is_pin and len(sent) > 1):
         return StatusWord.WRONG_LENGTH
     file = card.files.child(card.session.directory, FID_KEYS)
-    static = _static_keys(card, 0)
-    if not isinstance(file, ElementaryFile) or static is None:
+    place = look_up(card, card.files.root, usage_prefix(KeyUsage.CHANNEL_DEK))
+    if not isinstance(file, ElementaryFile) or place is None:
         return StatusWord.FILE_NOT_FOUND
     if is_pin and not _is_enciphered(card):
         return StatusWord.SECURITY_NOT_SATISFIED
-    records = [record for data in sent if (record := _opened(data, static[0].dek)) is not None]
+    dek = CardKey.decode(place.record).key
+    records = [record for data in sent if (record := _opened(data, dek)) is not None]
     channel = {record[0] for record in records} & _CHANNEL_CODES
     if len(records) < len(sent) or channel not in (set(), _CHANNEL_CODES):
         return StatusWord.DATA_WRONG
     changes: dict[int, bytes] = {}
-    for record in records:
-        if not _put(card, file, record, changes):
-            return StatusWord.NO_SPACE
+    if not _put(card, file, records, changes):
+        return StatusWord.NO_SPACE
     return Reply(changes=changes)
 
 
-def _put(card: Context, file: ElementaryFile, record: bytes, changes: dict[int, bytes]) -> bool:
-    """A secret in place of the one with its usage and index, or behind the last one."""
-    for number in range(1, card.files.count(file, changes) + 1):
-        old = card.files.record(file, number, changes)
-        if old is not None and old[:2] == record[:2]:
+def _put(
+    card: Context, file: ElementaryFile, records: Sequence[bytes], changes: dict[int, bytes]
+) -> bool:
+    """Each secret in place of the one with its usage and index, or behind the last one."""
+    places = {old[:2]: number for number, old in enumerate(card.files.records(file), start=1)}
+    for record in records:
+        number = places.get(record[:2])
+        if number is not None:
             card.files.replace_record(file, number, record, changes)
-            return True
-    if card.files.count(file, changes) >= file.records_max:
-        return False
-    card.files.append(file, record, changes)
+            continue
+        count = card.files.count(file, changes)
+        if count >= file.records_max:
+            return False
+        card.files.append(file, record, changes)
+        places[record[:2]] = count + 1
     return True
 
 
@@ -251,7 +256,10 @@ def _opened(data: bytes, dek: Key) -> bytes | None:
         key = CardKey.decode(head + value)
     except (DecodeError, ValueError):
         return None
-    return key.with_tries(key.tries_max).encode() if key.check_value() == data[-3:] else None
+    if key.check_value() != wrapped[_VALUE_BYTES:]:
+        return None
+    tries = head[_TRIES_AT : _TRIES_AT + 1]  # all of them are left
+    return head[:_TRIES_AT] + tries + tries + value
 
 
 def remove(card: Context, apdu: CommandApdu) -> Decision:

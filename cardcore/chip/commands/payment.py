@@ -6,7 +6,6 @@ book, which asks for the PIN, 02 the electronic purse, which does not.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 from cardcore.apdu import CommandApdu, StatusWord
@@ -133,7 +132,7 @@ def initialize(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
     decision = _initialized(found[1], kind, request, (key, tac_key), card.random(4))
     if isinstance(decision, StatusWord):
         return decision
-    session = replace(card.session.idle(), pending=decision.pending)
+    session = card.session.idle()._replace(pending=decision.pending)
     return Reply(decision.response, session=session)
 
 
@@ -171,7 +170,7 @@ def update_capp(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
     if isinstance(number, StatusWord):
         return number
     cached = CachedRecord(file, number, apdu.data)
-    return Reply(session=replace(card.session, cached=(*card.session.cached, cached)))
+    return Reply(session=card.session._replace(cached=(*card.session.cached, cached)))
 
 
 def _place(card: Context, file: ElementaryFile, apdu: CommandApdu) -> StatusWord | int:

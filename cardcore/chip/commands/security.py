@@ -10,7 +10,7 @@ it, and so does the loss of power. A wrong try is written down before the compar
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.chip import messaging
@@ -43,19 +43,24 @@ class Place:
 
 def look_up(card: Context, directory: DedicatedFile, prefix: bytes) -> Place | None:
     """The record of the key file that starts so, in the directory or the nearest one above."""
-    for above in card.files.upwards(directory):
-        file = card.files.child(above, FID_KEYS)
+    files = card.files
+    while True:
+        file = files.child(directory, FID_KEYS)
         if isinstance(file, ElementaryFile):
-            for number, record in enumerate(card.files.records(file), start=1):
+            for number, record in enumerate(files.records(file), start=1):
                 if record.startswith(prefix):
-                    return Place(above.number, file, number, record)
-    return None
+                    return Place(directory.number, file, number, record)
+        if directory is files.root:
+            return None
+        directory = files.parent(directory)
 
 
 def holds(card: Context, condition: Condition) -> bool:
     """Whether a condition other than those of secure messaging is true now."""
     if condition.kind is ConditionKind.CHANNEL:
-        return card.in_channel
+        return card.channel is not None
+    if not card.session.granted:
+        return False
     prefix = PIN_PREFIX
     if condition.kind is not ConditionKind.PIN:
         usage = _PREFIX_OF.get(condition.kind)
@@ -99,7 +104,7 @@ def compare(
         sw = 0x63C0 | left if secret.tries_max else StatusWord.SECURITY_NOT_SATISFIED
         idle = card.session.idle()
         granted = idle.granted - {(place.directory, condition)}
-        return Reply(sw=sw if wrong is None else wrong, session=replace(idle, granted=granted))
+        return Reply(sw=sw if wrong is None else wrong, session=idle._replace(granted=granted))
 
     return Attempt(spend, decide)
 
@@ -108,7 +113,7 @@ def grant(card: Context, place: Place, condition: Condition, changes: dict[int, 
     """The condition is true from now on."""
     idle = card.session.idle()
     granted = idle.granted | {(place.directory, condition)}
-    return Reply(session=replace(idle, granted=granted), changes=changes)
+    return Reply(session=idle._replace(granted=granted), changes=changes)
 
 
 def messaged(
@@ -161,7 +166,7 @@ def get_challenge(card: Context, apdu: CommandApdu) -> Decision:
     if apdu.data:
         return StatusWord.WRONG_LENGTH
     challenge = card.random(apdu.le if apdu.le in _CHALLENGE_BYTES else _CHALLENGE_BYTES[0])
-    return Reply(challenge, session=replace(card.session.idle(), challenge=challenge))
+    return Reply(challenge, session=card.session.idle()._replace(challenge=challenge))
 
 
 def internal_authenticate(card: Context, apdu: CommandApdu) -> Decision:
@@ -182,7 +187,7 @@ def internal_authenticate(card: Context, apdu: CommandApdu) -> Decision:
         return StatusWord.WRONG_LENGTH
     factor, challenge = apdu.data[:-_PART_BYTES], apdu.data[-_PART_BYTES:]
     granted = grant(card, place, Condition(ConditionKind.INTERNAL, apdu.p2), {})
-    return replace(granted, data=_answer(CardKey.decode(place.record), factor, challenge))
+    return granted._replace(data=_answer(CardKey.decode(place.record), factor, challenge))
 
 
 def _sign_digest(card: Context, apdu: CommandApdu) -> StatusWord | Reply:

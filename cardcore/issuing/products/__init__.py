@@ -11,15 +11,18 @@ ship::
 """
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from importlib import resources
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from cardcore.applets import health, library, purse, social_security, transit
+from cardcore import applets
+from cardcore.applets import health, library, social_security, transit
 from cardcore.applets.catalogue import application_named
+from cardcore.catalogues import gather
 from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.scp03 import LEVELS
+from cardcore.chip.section import Section
 from cardcore.concession import Concession
 from cardcore.crypto import SUITES
 from cardcore.key_labels import application_label, chip_label
@@ -111,34 +114,37 @@ class LibrarySettings:
         _among("deposit", self.deposit.upper(), DepositState.__members__)
 
 
-@dataclass(frozen=True, slots=True)
-class PurseSettings:
-    """The micropayment application: limits in fen."""
-
-    balance_max_fen: int
-    purchase_max_fen: int
-    day_max_fen: int
-
-
-Settings = (
-    TransitSettings | SocialSecuritySettings | HealthSettings | LibrarySettings | PurseSettings
-)
+#: What applets offer by themselves: a new application is one file there, and nothing here.
+_OFFERED: tuple[Section, ...] = tuple(gather(applets, "SECTIONS"))
+SECTIONS = {each.name: each for each in _OFFERED}
 #: Name of an application in a product file to its settings and its keys, in the order in which
 #: they come onto the card.
-APPLICATIONS: Mapping[str, tuple[type[Settings], tuple[KeySlot, ...]]] = {
+APPLICATIONS: Mapping[str, tuple[type[Any], tuple[KeySlot, ...]]] = {
     "transit": (TransitSettings, transit.KEYS),
     "social_security": (SocialSecuritySettings, social_security.KEYS),
     "health": (HealthSettings, health.KEYS),
     "library": (LibrarySettings, library.KEYS),
-    **dict.fromkeys(purse.PURSES, (PurseSettings, purse.KEYS)),
+    **{each.name: (each.settings, each.keys) for each in _OFFERED},
 }
+assert len(APPLICATIONS) == 4 + len(_OFFERED), _OFFERED
 #: Applications that are worth nothing without a name.
 _NAMED_ONLY = frozenset({"social_security", "health", "library"})
 
 
+class KeyChoice(NamedTuple):
+    """Version of a master key, and the algorithm that the card shows of the key made from it."""
+
+    version: int
+    algorithm: int
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One card product, checked."""
+    """One card product, checked.
+
+    `chosen` says which keys cards are made from where they are not those of the file
+    (`cardcore.issuing.key_choices`), by use and label.
+    """
 
     name: str
     title: str
@@ -146,7 +152,16 @@ class Product:
     card_kind: int
     channel_level: int
     keys: KeySettings
-    applications: Mapping[str, Settings]
+    applications: Mapping[str, object]  # its settings, by the name of the application
+    chosen: Mapping[tuple[KeyUsage, str], KeyChoice] = field(default_factory=dict)
+
+    def key(self, slot: KeySlot, key_label: str) -> tuple[KeyRef, int]:
+        """The master key of a slot under a label, and the algorithm shown of the card's key."""
+        ref = slot.ref(key_label, self.keys.version)
+        choice = self.chosen.get((ref.usage, ref.label))
+        if choice is None:
+            return ref, self.keys.algorithm
+        return KeyRef(ref.usage, ref.label, choice.version), choice.algorithm
 
 
 def parse(text: str) -> Product:
@@ -190,18 +205,30 @@ def parse(text: str) -> Product:
     )
 
 
+def key_slots(product: Product, label: str) -> Iterator[tuple[str, KeySlot]]:
+    """Every key that cards of this product get, the chip's first, each with the label of the
+    application or chip in a city of this label.
+    """
+    for slot in CHIP_KEYS:
+        yield chip_label(label), slot
+    for name in product.applications:
+        yield from application_slots(name, label)
+
+
+def application_slots(name: str, label: str) -> Iterator[tuple[str, KeySlot]]:
+    """The same for one application, whichever product has it."""
+    own = application_label(label, application_named(name).key_ending)
+    for slot in APPLICATIONS[name][1]:
+        yield own, slot
+
+
 def key_refs(product: Product, label: str) -> tuple[KeyRef, ...]:
     """The names of every master key that cards of this product need, the chip's first.
 
     >>> [str(ref) for ref in key_refs(shipped("anonymous"), "demo")][:2]
     ['channel-enc/demo-chip/v1', 'channel-mac/demo-chip/v1']
     """
-    version = product.keys.version
-    refs = [slot.ref(chip_label(label), version) for slot in CHIP_KEYS]
-    for name in product.applications:
-        _, slots = APPLICATIONS[name]
-        own = application_label(label, application_named(name).key_ending)
-        refs += [slot.ref(own, version) for slot in slots]
+    refs = [product.key(slot, key_label)[0] for key_label, slot in key_slots(product, label)]
     return tuple(dict.fromkeys(refs))
 
 

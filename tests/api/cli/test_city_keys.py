@@ -8,13 +8,15 @@ import pytest
 from api import cli
 from api.cli import session
 from api.composition import CityKeys, LocalPsams
+from api.composition import open_city_keys as open_settings
+from api.settings import Settings
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import KeyService
 from hsm_sim.keys.vault import KeyVault
 from settlement.city import open_city
 from settlement.store.registry import register
 from tests.api.cli.test_command_line import run, run_json
-from tests.settlement.device_files import ACTION, Street, key_service, public_registry
+from tests.settlement.device_files import ACTION, SCHEME, Street, key_service, public_registry
 
 
 class Counter:
@@ -69,22 +71,42 @@ def test_a_closed_day_stays_and_what_was_held_follows(folder: Path, counter: Cou
     assert run_json("verify", "--data", folder)["days"] == 2
 
 
+def shown(folder: Path, *options: str) -> dict[str, dict[str, str]]:
+    """What `city keys` says of each key, in its order."""
+    return {row["key"]: row for row in run_json("city", "keys", *options, "--data", folder)["keys"]}
+
+
 def test_the_keys_of_a_city_are_shown_beside_those_that_are_held(
     folder: Path, counter: Counter
 ) -> None:
-    (row,) = run_json("city", "keys", "--data", folder)["keys"]
-    assert (row["key"], row["standing"]) == ("tac/shenzhen/v1", "as registered 相符")
+    rows = shown(folder)
+    assert list(rows) == ["tac/shenzhen/v1", "record-mac/shenzhen/v1"]
+    row = rows["tac/shenzhen/v1"]
+    assert row["standing"] == "as registered 相符"
     assert row["registered"] == row["held"] == "82676E"  # docs/keys.md
     counter.service = key_service(1, 2)
-    assert run_json("city", "keys", "--data", folder)["keys"][1]["standing"].startswith("not reg")
-    registered = run_json("city", "keys", "--register", "--data", folder)["keys"]
-    assert [each["standing"] for each in registered] == ["as registered 相符"] * 2
+    assert shown(folder)["tac/shenzhen/v2"]["standing"].startswith("not registered")
+    registered = shown(folder, "--register")
+    assert [each["standing"] for each in registered.values()] == ["as registered 相符"] * 4
     counter.service = key_service(1)
     assert "not held 未装载" in run("city", "keys", "--data", folder, exit_code=1)
     counter.service = key_service(1, 2, misheld=(2,))
     assert "other bytes 密钥不符" in run("city", "keys", "--data", folder, exit_code=1)
     text = run("city", "keys", "--register", "--data", folder, exit_code=1)
     assert "Nothing was registered" in text
+
+
+def test_the_keys_of_every_purse_and_of_the_psams_are_the_citys_too(
+    folder: Path, counter: Counter
+) -> None:
+    """One that showed itself in a file of a canteen is held like any other."""
+    counter.service = open_settings(Settings(), SCHEME).service
+    registered = shown(folder, "--register")
+    assert {"tac/shenzhen-purse/v1", "record-mac/shenzhen/v1"} < registered.keys()
+    assert "internal-authentication/shenzhen-library-02/v1" in registered
+    assert {each["standing"] for each in registered.values()} == {"as registered 相符"}
+    counter.service = key_service(1)
+    assert "not held 未装载" in run("city", "keys", "--data", folder, exit_code=1)
 
 
 class Dead:

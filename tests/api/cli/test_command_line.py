@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import _sentence, app
+from tests.support.shared import SHARED, needs_shared
 
 RUNNER = CliRunner()
 HEADER = (
@@ -82,6 +83,10 @@ def test_a_close_says_who_closed_and_takes_the_name_from_the_environment(
     monkeypatch.setenv("ONECARD_BY", "韩梅梅")
     closed = run_json("close", "--data", tmp_path / "city")
     assert closed["closed_by"] == "person:韩梅梅"
+    (day,) = run_json("days", "list", "--data", tmp_path / "city")["days"]
+    shown = run_json("days", "show", day["settlement_day"], "--data", tmp_path / "city")
+    assert day["closed_by"] == shown["closed_by"] == "person:韩梅梅"
+    assert "韩梅梅" in run("days", "show", day["settlement_day"], "--data", tmp_path / "city")
 
 
 def test_another_plan_is_refused_in_a_folder_that_holds_one(demo_folder: Path) -> None:
@@ -189,6 +194,37 @@ def test_a_torn_tap_is_explained_from_its_apdus_to_the_position(demo_folder: Pat
     run("explain", "000000000000-00000001", "--data", demo_folder, exit_code=1)
 
 
+def test_explain_writes_no_journal_and_goes_on_without_a_damaged_one(
+    demo_folder: Path, tmp_path: Path
+) -> None:
+    """It opened the journal as its terminals do: made an older one today's under their hands, and
+    ended with a traceback where it was damaged.
+    """
+    suggested = run("demo", "--cards", "40", "--days", "2", "--data", demo_folder)
+    record = suggested.split("explain ")[1].split()[0]
+    city = tmp_path / "city"
+    shutil.copytree(demo_folder, city)
+    journals = [each for each in (city / "terminals").glob("*.sqlite") if each.stem.isdigit()]
+    for path in journals:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA user_version = 2")
+    before = {path: path.read_bytes() for path in journals}
+    assert "SELECT" in run("explain", record, "--data", city)
+    assert {path: path.read_bytes() for path in journals} == before
+    for path in journals:
+        path.write_bytes(b"no journal" + before[path][10:])
+    text = RUNNER.invoke(app, ["explain", record, "--data", str(city)]).output
+    assert "cannot be read" in text
+    assert "operator/" in text
+
+
+@pytest.mark.parametrize("serial", ["9" * 20, "4294967296", "0000000\uff11", "-1", ""])
+def test_what_is_no_record_id_is_named(demo_folder: Path, serial: str) -> None:
+    assert "is no record id" in run(
+        "explain", f"000000000001-{serial}", "--data", demo_folder, exit_code=2
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -208,7 +244,7 @@ def test_usage_errors_end_with_2_and_a_sentence(
 
 
 @pytest.mark.parametrize(
-    "row", [BUS_ROW.replace("巴士集团", "火星公交"), BUS_ROW.replace(",160,", ",1 60,")]
+    "row", [BUS_ROW.replace("巴士,", "轮渡,"), BUS_ROW.replace(",160,", ",1 60,")]
 )
 def test_a_wrong_tap_file_ends_with_2_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str
@@ -264,9 +300,36 @@ def test_an_error_that_only_speaks_of_interruptions_is_none() -> None:
     assert _sentence(RuntimeError("the door was interrupted")) is None
 
 
+@needs_shared
+def test_a_file_of_an_operator_that_no_scheme_lists_is_replayed_to_the_fen(tmp_path: Path) -> None:
+    taps, folder = SHARED / "cases" / "csv_operator.csv", tmp_path / "city"
+    first = run_json("replay", taps, "--data", folder)
+    assert first["operators"] == {"金华南巴士": {"taps": 1, "tariff_fen": 800, "charged_fen": 595}}
+    assert (first["suspended"], first["rejected"]) == (0, 0)
+    assert all(run_json("verify", "--data", folder)["invariants"].values())
+    assert run_json("replay", taps, "--data", folder) == first
+
+
 def test_nothing_ready_is_a_refusal_not_a_fault(tmp_path: Path) -> None:
     run("city", "init", "--data", tmp_path / "city")
     assert "NOTHING_READY" in run("close", "--data", tmp_path / "city", exit_code=1)
+    refused = run_json("clear", "--data", tmp_path / "city", exit_code=1)
+    assert refused["refusal"] == "NOTHING_READY"
+
+
+def test_a_record_that_nobody_sent_is_said_to_be_nowhere(demo_folder: Path) -> None:
+    said = run("explain", "0" * 12 + "-00000001", "--data", demo_folder, exit_code=1)
+    assert str(demo_folder) in said
+    assert "onecard files list" in said
+
+
+def test_a_registry_file_that_is_none_is_named_and_nothing_is_made(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.registry"
+    wrong.write_text("no registry", "utf-8")
+    for path in (wrong, tmp_path / "absent"):
+        said = run("city", "init", "--registry", path, "--data", tmp_path / "city", exit_code=2)
+        assert said.startswith(f"{path}: ")
+        assert not (tmp_path / "city").exists()
 
 
 def test_production_refuses_public_test_keys(monkeypatch: pytest.MonkeyPatch) -> None:

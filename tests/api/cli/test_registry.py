@@ -63,6 +63,7 @@ def test_a_half_good_file_is_refused_with_line_and_column(folder: Path, tmp_path
     ("arguments", "exit_code", "said"),
     [
         (["list", "tram"], 2, "未知种类"),
+        (["list", "terminal", T], 1, "从未登记"),
         (["add", "terminal", f"terminal={T}", "participant=101", "--why", "x"], 2,
          "role is missing"),
         (["add", "terminal", "terminal=d1", "--why", "x"], 2, "terminal: 应为12 位十六进制"),

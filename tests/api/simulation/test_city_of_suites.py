@@ -11,7 +11,11 @@ import pytest
 from api.composition import CityKeys, LocalPsams, city_key_refs
 from api.simulation.drive import drive
 from api.simulation.virtual_city import VirtualCity
+from cardcore.chip.keyfile import KeySlot
 from cardcore.errors import KeyStateError
+from cardcore.issuing.key_choices import with_newest_keys
+from cardcore.issuing.products import shipped
+from cardcore.key_labels import application_label
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
 from cardcore.records.batch import decode_batch
 from cardcore.records.record import RECORD_BYTES, TransactionRecord, decode_record
@@ -32,13 +36,13 @@ SUITES = (Algorithm.SM4, Algorithm.AES)
 PURSE = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
 
 
-def purse_keys(version: int) -> list[KeyRef]:
-    return [KeyRef(usage, SCHEME.name, version) for usage in PURSE]
+def purse_keys(version: int, label: str = SCHEME.name) -> list[KeyRef]:
+    return [KeyRef(usage, label, version) for usage in PURSE]
 
 
 def a_vault(algorithm: Algorithm) -> KeyVault:
     """The keys of the demonstration, those of its purses of another algorithm."""
-    purses = purse_keys(1)
+    purses = [*purse_keys(1), *purse_keys(1, application_label(SCHEME.name, "-purse"))]
     vault = published_vault(ref for ref in city_key_refs(SCHEME) if ref not in purses)
     for ref in purses:
         vault.install(ref, published_key(ref), algorithm)
@@ -82,19 +86,28 @@ def test_the_cards_follow_the_algorithm_of_the_keys_and_every_fen_settles(
     assert {each.algorithm for each in sent_records(city, keys)} == {algorithm}
 
 
+def keys_of_new_cards(vault: KeyVault) -> tuple[int, int]:
+    """Version and algorithm of the purse's keys on a card made now."""
+    described = a_room(vault).service.describe_keys()
+    product = with_newest_keys(shipped("citizen"), SCHEME.name, described)
+    keys = {product.key(KeySlot(usage), SCHEME.name) for usage in PURSE}
+    ((version, algorithm),) = {(ref.version, algorithm) for ref, algorithm in keys}
+    return version, algorithm
+
+
 def test_new_cards_are_made_from_the_newest_version_that_is_whole_and_active(city: City) -> None:
     vault = a_vault(Algorithm.PBOC_3DES)
     with VirtualCity(city, a_room(vault), PLAN) as world:
-        assert world._keys_of_new_cards() == (1, Algorithm.PBOC_3DES)
+        assert keys_of_new_cards(vault) == (1, Algorithm.PBOC_3DES)
         for ref in purse_keys(2):
             vault.install(ref, published_key(ref), Algorithm.SM4, state=KeyState.PREPARED)
         for ref in purse_keys(2)[:2]:
             vault.move(ref, KeyState.ACTIVE)
-            assert world._keys_of_new_cards() == (1, Algorithm.PBOC_3DES)
+            assert keys_of_new_cards(vault) == (1, Algorithm.PBOC_3DES)
         vault.move(purse_keys(2)[2], KeyState.ACTIVE)
-        assert world._keys_of_new_cards() == (2, Algorithm.SM4)
+        assert keys_of_new_cards(vault) == (2, Algorithm.SM4)
         vault.move(purse_keys(1)[0], KeyState.RETIRING)
-        assert world._keys_of_new_cards() == (2, Algorithm.SM4)
+        assert keys_of_new_cards(vault) == (2, Algorithm.SM4)
         vault.move(purse_keys(2)[0], KeyState.RETIRING)
         with pytest.raises(KeyStateError, match="rotate the three together"):
             world.prepare()

@@ -34,6 +34,9 @@ from tests.hsm_sim.token.softhsm import PIN, SoftHsm, needs_softhsm, softhsm
 from tests.hsm_sim.wire.key_server import a_key_server
 from tests.hsm_sim.wire.serving import KeyServiceProcess
 
+#: The city's own keys, those of its chips and of each application of a whole card, its senders'.
+LABELS = ["demo", "demo-*", "sender-*"]
+
 
 def run(folder: Path, keys: CityKeys, on_step: OnStep = pass_by) -> dict[str, Any]:
     """Drive the plan in a folder, from wherever it stands, prove it, and give what people see."""
@@ -143,7 +146,7 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
 ) -> None:
     """A missing right is nobody's forged TAC: once given, the folder ends as it should."""
     others = ("acceptance", "issuing", "file-signing", "data")
-    duties = {each: ["demo", "sender-*"] for each in others}
+    duties = dict.fromkeys(others, LABELS)
 
     def rights(given: dict[str, list[str]]) -> Rights:
         return read_rights(
@@ -156,10 +159,10 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
     folder = tmp_path / "city"
     with a_key_server(tmp_path, city_vault(), rights=rights(duties)) as served:
         service = served.service()
-        with pytest.raises(KeyRightError, match="may not do prove_tacs, the duty settlement"):
+        with pytest.raises(KeyRightError, match=r"may not do prove_\w+, the duty settlement"):
             run(folder, CityKeys(service, service))
         service.close()
-    allowed = rights({**duties, "settlement": ["demo", "sender-*"]})
+    allowed = rights({**duties, "settlement": LABELS})
     with a_key_server(tmp_path, city_vault(), rights=allowed) as served:
         service = served.service()
         assert run(folder, CityKeys(service, service)) == expected
@@ -169,7 +172,7 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
         open_city(folder) as city,
     ):
         service = served.service()
-        with pytest.raises(KeyRightError, match="prove_tacs"):
+        with pytest.raises(KeyRightError, match="prove_"):
             verify(city, service, LocalEngine(1))
         service.close()
 

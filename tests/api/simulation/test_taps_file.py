@@ -1,6 +1,7 @@
 """Published tap files: what is refused, with line and column, and what must not matter."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from api.simulation.published import plan_published
 from api.simulation.taps import COLUMNS, TapsFile, TapsFileError, read_taps_file
 from cardcore.schemes.catalogue import SCHEMES
 from terminals.roles.load_kiosk import KIOSK
+from tests.support.shared import SHARED, needs_shared
 
 SCHEME = SCHEMES["shenzhen"]
 
@@ -53,7 +55,9 @@ def read(path: Path) -> TapsFile:
         ({"deal_money": "٣"}, "deal_money", "٣"),
         ({"deal_value": ""}, "deal_value", "''"),
         ({"deal_value": "99999999"}, "deal_value", "99999999"),
-        ({"company_name": "火星公交"}, "company_name", "火星公交"),
+        ({"company_name": ""}, "company_name", "''"),
+        ({"company_name": "公" * 41}, "company_name", "公公"),
+        ({"company_name": "\u202e交公"}, "company_name", "202e"),
         ({"deal_type": "轮渡"}, "deal_type", "轮渡"),
         ({"deal_date": "2018-13-01 00:00:00"}, "deal_date", "2018-13-01"),
         ({"close_date": "soon"}, "close_date", "soon"),
@@ -148,6 +152,97 @@ def test_the_order_of_columns_does_not_matter(
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
 def test_exports_in_any_of_the_platforms_encodings_are_read(tmp_path: Path, encoding: str) -> None:
     assert read(write(tmp_path, {}, encoding=encoding)).taps[0].operator.name == "巴士集团"
+
+
+OTHER_FORM = (
+    "deal_date", "close_date", "card_no", "deal_value", "deal_type", "company_name", "car_no",
+    "station", "conn_mark", "deal_money", "equ_no",
+)  # fmt: skip
+
+
+def case(name: str) -> Path:
+    return SHARED / "cases" / name
+
+
+@needs_shared
+def test_the_other_published_form_is_read_and_its_operator_taken_up() -> None:
+    file = read(case("csv_operator.csv"))
+    (tap,) = file.taps
+    assert (tap.tariff_fen, tap.charged_fen, tap.place) == (800, 595, "332(观澜)")
+    assert tap.operator.name == "金华南巴士"
+    plan = plan_published(file, SCHEME)
+    assert plan.scheme.participants[:-1] == SCHEME.participants
+    assert plan.scheme.participants[-1] == tap.operator
+    assert plan.taps[-1].participant == tap.operator.code
+    assert {plan.taps[-1].participant, 900} == {each.participant for each in plan.terminals}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("quote", ['"', ""])
+def test_both_forms_give_the_same_taps(
+    tmp_path: Path, encoding: str, line_end: str, quote: str
+) -> None:
+    rows = [{}, {"company_name": "金华南巴士"}, {"deal_type": "地铁入站", "station": ""}]
+    usual = read(write(tmp_path, *rows))
+    lines = [",".join(OTHER_FORM)] + [
+        ",".join(f"{quote}{(GOOD | row)[column]}{quote}" for column in OTHER_FORM) for row in rows
+    ]
+    path = tmp_path / "other.csv"
+    path.write_bytes((line_end.join(lines) + line_end).encode(encoding))
+    assert read(path).taps == usual.taps
+
+
+def test_an_operator_taken_up_has_one_code_in_every_file_and_none_of_the_scheme(
+    tmp_path: Path,
+) -> None:
+    new = {"company_name": "金华南巴士"}
+    codes = {
+        tap.operator.code
+        for rows in ([new], [{}, new], [new | {"card_no": "AAAAAAAAA"}, new])
+        for tap in read(write(tmp_path, *rows)).taps
+        if tap.operator.name == "金华南巴士"
+    }
+    assert len(codes) == 1
+    assert codes.isdisjoint(each.code for each in SCHEME.participants)
+
+
+@needs_shared
+def test_a_time_with_an_offset_is_the_time_of_the_city() -> None:
+    (tap,) = read(case("csv_offset.csv")).taps
+    assert tap.time == datetime(2018, 9, 1, 0, 10)  # noqa: DTZ001 - wall clock of the city
+
+
+@needs_shared
+def test_a_line_is_counted_in_the_text_not_in_rows() -> None:
+    with pytest.raises(TapsFileError, match="line 4, column deal_money") as caught:
+        read(case("csv_line_number.csv"))
+    assert caught.value.line == 4
+
+
+@needs_shared
+def test_control_characters_are_refused_and_never_thrown_back_raw() -> None:
+    with pytest.raises(TapsFileError, match="line 2, column station") as caught:
+        read(case("csv_control_bytes.csv"))
+    assert str(caught.value).isprintable()
+
+
+@needs_shared
+def test_another_kind_of_file_is_refused_in_one_short_sentence() -> None:
+    with pytest.raises(TapsFileError, match="JSON") as caught:
+        read(case("csv_jsonlines.jsons"))
+    assert len(str(caught.value)) < 100
+
+
+def test_a_long_line_is_not_thrown_back(tmp_path: Path) -> None:
+    path = tmp_path / "taps.csv"
+    path.write_text("x" * 100_000 + "\n", encoding="utf-8")
+    with pytest.raises(TapsFileError) as caught:
+        read(path)
+    assert len(str(caught.value)) < 200
+    with pytest.raises(TapsFileError, match="line 2") as caught:
+        read(write(tmp_path, {"deal_date": "9" * 90_000}))
+    assert len(str(caught.value)) < 200
 
 
 def test_an_exact_copy_is_one_tap_uploaded_twice(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore.chip.memory import Memory
+from cardcore.chip.memory import Memory, decode_cells, encode_cells
 from cardcore.errors import DecodeError, PowerLossError
 
 CELLS = st.dictionaries(st.integers(1, 0xFFFF), st.binary(max_size=40), max_size=6)
@@ -137,3 +137,46 @@ def test_any_bytes_are_no_image(data: bytes) -> None:
 
 def test_zeros_cost_nothing_in_an_image() -> None:
     assert len(Memory({1: bytes(1_000)}).image()) < 40
+
+
+@given(CELLS, st.lists(CHANGES, max_size=4))
+def test_what_was_written_behind_an_earlier_state_is_the_later_one(
+    cells: dict[int, bytes], commits: list[dict[int, bytes]]
+) -> None:
+    memory = Memory(cells)
+    kept = memory.cells()
+    for changes in commits:
+        memory.commit(changes)
+        written = decode_cells(encode_cells(memory.take_written()))
+        assert set(written) == {0, *changes}
+        kept |= written
+    assert existing(kept) == memory.cells()
+    assert memory.take_written() == {}
+
+
+def test_what_a_repair_writes_counts_as_written() -> None:
+    memory = Memory({5: b"old", 6: b"old"})
+    writes = 0
+
+    def fail_at_the_second_cell(length: int) -> int | None:
+        nonlocal writes
+        writes += 1
+        return None if writes < 6 else length // 2
+
+    memory.power = fail_at_the_second_cell
+    with pytest.raises(PowerLossError):
+        memory.commit({5: b"new", 6: b"new"})
+    memory.power = None
+    memory.power_up()
+    assert memory.take_written() == {0: (1).to_bytes(4, "big"), 5: b"new", 6: b"new"}
+
+
+@given(st.dictionaries(st.integers(0, 0xFFFF), st.binary(max_size=30), max_size=5))
+def test_kept_cells_come_back_and_every_cut_is_seen(cells: dict[int, bytes]) -> None:
+    data = encode_cells(cells)
+    assert decode_cells(data) == cells
+    for length in range(len(data)):
+        with pytest.raises(DecodeError):
+            decode_cells(data[:length])
+    with pytest.raises(DecodeError):
+        decode_cells(data + b"\x00")

@@ -1,5 +1,6 @@
 """A scheme's file is refused with the line of its fault, and lines are found in any TOML."""
 
+import time
 import tomllib
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -40,9 +41,12 @@ FAULTS = [
     ("senders = [101, 101]", "senders = [101]", "taken"),
     ('kind = "bank"\nsector = "transit"\nsenders = [101]',
      'kind = "operator"\nsector = "transit"\nsenders = [101]', "'bank' is none of operator"),
+    ('sector = "trade"', 'sector = "merchant"', "'trade' is none of transit"),
+    ("sector = 256", 'sector = "merchant"', "256 is not from 0 to 255"),
+    ("sector = true", 'sector = "merchant"', "a whole number is needed"),
     ('application = "tram"', 'application = "transit"', "'tram' is none of transit"),
     ('prefix = "031x"', 'prefix = "03103310"', "is not of the form"),
-    ('shop = ["library"]', 'shop = ["transit"]', "'library' is none of transit"),
+    ('shop = ["library"]', 'shop = ["purse"]', "'library' is none of transit"),
     ('[life]\nfirst_day = "2010-01-01"\nlast_day = 2099-12-31\n[tariff]', "[tariff]", "a day is"),
     ("[life]\nfirst_day = 2010-01-01\nlast_day = 2009-12-31\n[tariff]", "[tariff]",
      "lies before 2010-01-01"),
@@ -69,6 +73,69 @@ def test_a_fault_is_named_with_its_line(written: str, instead: str, fault: str) 
     assert str(error).startswith(f"city.toml:{error.line}: ")
 
 
+@pytest.mark.parametrize(
+    "bomb",
+    ["a = " + "[" * 50_000, "a = " + "{a=" * 50_000, "\n\n" + ".".join("a" * 40_000) + " = 1",
+     "[" + ".".join(["'a'"] * 40_000) + "]", DEMO + "# " + "x" * 2_000_000],
+    ids=["lists", "tables", "dots", "quoted dots", "size"],
+)  # fmt: skip
+def test_a_bomb_is_refused_and_not_read(bomb: str) -> None:
+    error = fault_of(bomb)
+    assert error.line == (3 if bomb.startswith("\n") else 1)
+    assert "too deep" in error.fault.en or "at most" in error.fault.en
+
+
+def test_a_number_of_thousands_of_digits_is_no_crash() -> None:
+    text = DEMO.replace("cutover_hour = 2", "cutover_hour = " + "9" * 5_000)
+    assert "is no TOML" in fault_of(text).fault.en
+
+
+@pytest.mark.parametrize(
+    "name", ["demo-purse", "demo-library", "demo-chip", "a-psam", "a-load-host", "demo-0a"]
+)
+def test_no_city_is_called_like_a_part_of_another(name: str) -> None:
+    error = fault_of(DEMO.replace('name = "demo"', f'name = "{name}"'))
+    assert "another city's keys" in error.fault.en
+
+
+@pytest.mark.parametrize("name", ["x" * 129, " 示例公交", "示例公交 "])
+def test_a_name_that_the_registry_would_refuse_is_refused_with_its_line(name: str) -> None:
+    text = DEMO.replace('name = "示例公交"', f'name = "{name}"')
+    error = fault_of(text)
+    assert name in text.splitlines()[error.line - 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# " + "x" * 900_000,
+        "# " + "x." * 15 + "\n" * 900_000,
+        "# " + '"' * 900_001,
+        "# " + "' ." * 9,
+    ],
+    ids=["one word", "lines", "quotes", "dots"],
+)
+def test_a_long_text_is_read_in_linear_time(text: str) -> None:
+    start = time.process_time()
+    assert read_scheme((DEMO + text).encode(), "x") == SCHEMES["demo"]
+    assert time.process_time() - start < 5
+
+
+def test_many_card_numbers_are_read_in_linear_time() -> None:
+    more = "".join(
+        f"[[card_numbers]]\napplication='transit'\nprefix='1{number:07}'\n"
+        "issuer='02153310FFFFFFFF'\n"
+        for number in range(8_000)
+    )
+    start = time.process_time()
+    assert len(read_scheme((DEMO + more).encode(), "x").card_numbers) > 8_000
+    assert time.process_time() - start < 5
+    longer = (
+        "[[card_numbers]]\napplication='transit'\nprefix='100000012'\nissuer='02153310FFFFFFFF'\n"
+    )
+    assert "overlaps 10000001" in fault_of(DEMO + more + longer).fault.en
+
+
 def test_bands_that_overlap_are_named_by_their_own_line() -> None:
     text = SHENZHEN.replace("{ to_fen = 600,", "{ to_fen = 300,")
     error = fault_of(text)
@@ -88,7 +155,7 @@ def test_prefixes_of_one_application_do_not_contain_each_other() -> None:
     more = '\n[[card_numbers]]\napplication = "{}"\nprefix = "0310"\nissuer = "02153310FFFFFFFF"\n'
     error = fault_of(DEMO + more.format("transit"))
     assert (error.line, error.fault.en) == (DEMO.count("\n") + 4, "prefix: overlaps 03103310")
-    assert len(read_scheme((DEMO + more.format("purse")).encode(), "x").card_numbers) == 2
+    assert len(read_scheme((DEMO + more.format("benefit")).encode(), "x").card_numbers) == 3
 
 
 def test_what_is_no_text_is_named_with_its_line() -> None:
@@ -104,8 +171,8 @@ def test_what_an_editor_puts_in_front_and_at_line_ends_is_no_fault() -> None:
 
 
 def test_a_purse_is_taken_by_the_roles_that_name_it() -> None:
-    text = DEMO.replace('shop = ["transit"]', 'shop = ["purse", "transit"]')
-    assert read_scheme(text.encode(), "x").purses == {"shop": ("purse", "transit")}
+    text = DEMO.replace('shop = ["purse"]', 'shop = ["purse", "transit"]')
+    assert read_scheme(text.encode(), "x").purses["shop"] == ("purse", "transit")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,13 @@ import re
 
 import pytest
 
-from cardcore.issuing.products import SHIPPED, key_refs, shipped
+from cardcore.issuing.products import (
+    APPLICATIONS,
+    SHIPPED,
+    application_slots,
+    key_refs,
+    shipped,
+)
 from cardcore.keys import Key, KeyRef, KeyUsage, ProofReason
 from hsm_sim.keys.published_keys import RULE_TEXT, issuer_key_refs, published_key
 from hsm_sim.keys.vault import check_value
@@ -38,6 +44,12 @@ def test_the_keys_of_the_demonstrated_cities_are_documented(label: str) -> None:
 def test_the_keys_of_every_shipped_product_are_documented() -> None:
     for name in SHIPPED:
         assert set(key_refs(shipped(name), "demo")) <= documented().keys()
+
+
+def test_the_keys_of_every_application_are_documented_whatever_product_has_it() -> None:
+    for name in APPLICATIONS:
+        refs = {slot.ref(label, 1) for label, slot in application_slots(name, "demo")}
+        assert refs <= documented().keys(), name
 
 
 def test_the_rule_is_quoted_word_for_word() -> None:

@@ -16,7 +16,8 @@ from cardcore.records.tac import authentication_challenge, record_digest, tac_me
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import published_key, published_vault
 from settlement.dispositions import RecordMac
-from settlement.facts.columns import FORMAT_FAULTS, record_columns
+from settlement.facts.columns import record_columns
+from settlement.facts.faults import FORMAT_FAULTS
 from settlement.facts.proof import Proof, prove_records
 from tests.settlement.reconciliation.run_inputs import DAY, debit, load
 

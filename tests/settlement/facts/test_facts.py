@@ -17,13 +17,9 @@ from cardcore.records import record as layout
 from cardcore.records.kinds import RecordKind
 from cardcore.records.record import FIELD, RECORD_BYTES, decode_record, encode_record
 from cardcore.records.tac import tac_message
-from settlement.facts.columns import (
-    FORMAT_FAULTS,
-    bucket_of,
-    cryptograms,
-    record_columns,
-    write_facts,
-)
+from settlement.facts.columns import bucket_of, record_columns, write_facts
+from settlement.facts.faults import FORMAT_FAULTS
+from settlement.facts.signed import cryptograms
 from tests.settlement.reconciliation.run_inputs import debit, load
 
 SOUND = encode_record(debit())

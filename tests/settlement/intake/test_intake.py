@@ -46,9 +46,14 @@ def small_file(street: Street | None = None, **changes: object) -> bytes:
 
 def disk(city: City) -> dict[str, str]:
     """Every file of the city but the database, by content."""
+    return disk_of(city.folder)
+
+
+def disk_of(folder: Path) -> dict[str, str]:
+    """The same of a city that is not open."""
     return {
-        str(path.relative_to(city.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(city.folder.rglob("*"))
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.name.startswith("control.sqlite") and path.suffix != ".lock"
     }
 

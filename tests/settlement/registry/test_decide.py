@@ -100,6 +100,17 @@ def test_days_of_a_participant_have_no_hole() -> None:
     assert refusal(change) is RegistryRefusal.HOLE
 
 
+def test_a_participant_that_a_later_row_keeps_does_not_end_before_it() -> None:
+    held = book()
+    change = decide_change(held, ("participant", str(BUS)), {"name": "新"}, day(9), None, None)
+    assert isinstance(change, Decided)
+    held.enter(change.changes[0])
+    for last in (day(7), day(8)):
+        answer = decide_end(held, ("participant", str(BUS)), last, None)
+        assert refusal(answer) is RegistryRefusal.HOLE
+    assert isinstance(decide_end(held, ("participant", str(BUS)), day(9), None), Decided)
+
+
 def test_nobody_is_named_who_is_not_registered_on_every_day() -> None:
     for owner, first in ((999, day(1)), (LATE, day(9)), (LATE, BEGINNING)):
         answer = decide_add(book(), terminal(owner, first), None)

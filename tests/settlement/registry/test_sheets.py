@@ -1,6 +1,7 @@
 """Rows as a CSV file: whole or not at all, every fault with its line and column."""
 
-from datetime import date
+import time
+from datetime import date, timedelta
 
 import pytest
 
@@ -127,3 +128,24 @@ def test_names_with_commas_and_quotes_travel() -> None:
 def test_what_is_no_text_is_named() -> None:
     lines, faults = read_sheet(TERMINAL, HEAD.encode() + b"\xff\n")
     assert (lines, [each.line for each in faults]) == ([], [2])
+
+
+def test_a_fault_in_a_row_of_several_lines_is_named_by_the_first_of_them() -> None:
+    text = HEAD + '0000000000b3,101,"b\nus",,,,\n\n0000000000b4,x,bus,,,,\n'
+    faults = take(text)
+    assert isinstance(faults, list)
+    assert [(each.line, each.column) for each in faults] == [(2, "role"), (5, "participant")]
+
+
+def test_thousands_of_rows_of_one_subject_are_decided_in_linear_time() -> None:
+    """Every row went through all the rows before it, under the write lock."""
+    rows = "".join(
+        f"line,1,T{number},{day},{day}\n"
+        for number in range(6_000)
+        for day in (JULY + timedelta(days=number),)
+    )
+    start = time.process_time()
+    decided = take("kind,code,text,valid_from,valid_to\n" + rows, "name")
+    assert isinstance(decided, Decided)
+    assert len(decided.changes) == 6_000
+    assert time.process_time() - start < 3

@@ -23,6 +23,7 @@ from settlement.registry.rows import KINDS
 from settlement.reports.days import read_balances, read_closed_days, read_day
 from settlement.reports.files import FileStanding, read_files
 from settlement.reports.history import explain
+from settlement.reports.loads import read_load, read_loads, read_log_reach
 from settlement.reports.registry import read_history, read_registry, read_rows
 from settlement.reports.statement import read_statement
 from settlement.service.clear import run_clearing
@@ -36,6 +37,7 @@ from tests.settlement.device_files import (
     key_service,
     make_office,
 )
+from tests.settlement.load_logs import Host, register_host
 from tests.settlement.service.test_service import close, receive
 
 INSERT = text(
@@ -53,6 +55,9 @@ REPORTS: dict[str, Callable[[City], object]] = {
     "read_files": lambda city: [read_files(city), read_files(city, "a")],
     "read_registry": read_registry,
     "read_rows": lambda city: [read_rows(city, kind, DAY) for kind in KINDS.values()],
+    "read_loads": lambda city: read_loads(city, DAY - timedelta(days=9)).lines,
+    "read_load": lambda city: [read_load(city, number) for number in (1, 2)],
+    "read_log_reach": read_log_reach,
     "read_history": lambda city: read_history(city, KINDS["participant"], "101"),
 }
 
@@ -64,7 +69,10 @@ def lively(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card, early = street.card(1), street.card(2, key_version=2)
     with make_office(folder) as city:
         rides = [card.load(5000), early.load(5000), card.bus(), early.bus()]
-        receive(city, street.file(rides))
+        register_host(city)
+        host = Host()
+        host.allow_record(rides[0])
+        receive(city, street.file(rides), host.file())
         close(city)
         street.now += timedelta(days=1)
         receive(city, street.file([card.bus()]), street.file([card.bus()], sequence=4))
@@ -108,8 +116,8 @@ def test_every_report_there_is_is_run_here() -> None:
         and not name.startswith("_")
         and next(iter(inspect.signature(function).parameters), None) == "city"
     }
-    # Parts of a history; they are run by `explain`.
-    assert found - {"read_record"} == set(REPORTS)
+    # Parts of a history and of the loads; they are run by `explain` and `read_loads`.
+    assert found - {"read_record", "read_recorded_loads"} == set(REPORTS)
 
 
 def test_a_city_opened_for_reading_refuses_to_be_written(reading: City) -> None:

@@ -26,7 +26,7 @@ from settlement.service.registering import (
     register_rows,
 )
 from settlement.store.days import load_balances
-from settlement.store.registry import load_changes
+from settlement.store.registry import load_changes, load_tac_keys
 from settlement.verification.findings import Invariant
 from settlement.verification.verify import verify
 from tests.settlement.device_files import (
@@ -220,3 +220,41 @@ def test_who_closes_registers_the_keys_that_show_themselves_in_a_review(office: 
     run_clearing(office, None, key_service(1, 2), ENGINE, NOW, CLERK)
     shown = read_history(office, KINDS["tac_key"], "shenzhen/2")
     assert [each.action.by for each in shown] == [CLERK]
+
+
+def test_a_key_that_people_ended_does_not_come_back_by_the_records_it_proves(
+    office: City,
+) -> None:
+    """Whoever holds a key that got out would prove most of a file with it. What it proves waits,
+    neither paid nor rejected, until people register the key again.
+    """
+    street = Street()
+    card = street.card(1)
+    receive(office, street.file([card.load(5_000), card.bus()]))
+    (key,) = load_tac_keys(office.database)
+    name, today = ("tac_key", f"{key.label}/{key.version}"), civil_day(NOW)
+    assert isinstance(end_row(office, name, today - timedelta(days=1), ACTION), Decided)
+    receive(office, street.file([card.bus()]))
+    assert load_tac_keys(office.database) == ()
+    close(office, DAY)
+    assert load_balances(office.database)[f"operator/{BUS}"] == -160
+    assert verify(office, KEYS, ENGINE).is_sound
+    assert isinstance(add_row(office, Dated(key, today), ACTION), Decided)
+    street.now += timedelta(days=1)
+    close(office, DAY + timedelta(days=1))
+    assert load_balances(office.database)[f"operator/{BUS}"] == -320
+    assert verify(office, KEYS, ENGINE).is_sound
+
+
+def test_a_key_ended_and_known_otherwise_before_stops_no_file(office: City) -> None:
+    """The intake offered the row again, which the registry refused: no file could come in."""
+    street = Street()
+    card = street.card(1)
+    receive(office, street.file([card.load(5_000)]))
+    (key,) = load_tac_keys(office.database)
+    name, today = ("tac_key", f"{key.label}/{key.version}"), civil_day(NOW)
+    other = {"check_value": "ABCDEF"}
+    assert isinstance(change_row(office, name, other, today, None, ACTION), Decided)
+    assert isinstance(end_row(office, name, today, ACTION), Decided)
+    receive(office, street.file([card.bus()]))
+    assert load_tac_keys(office.database) == ()

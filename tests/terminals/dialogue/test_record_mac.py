@@ -13,7 +13,9 @@ from cardcore.keys import Algorithm, KeyRef, KeyUsage, ProofReason, RecordMacCol
 from cardcore.records.kinds import Mac2Check, MacProfile
 from cardcore.records.record import DIGEST_END, TransactionRecord, decode_record, encode_record
 from cardcore.records.tac import record_digest
+from hsm_sim.keys.published_keys import published_vault
 from hsm_sim.psam import KeySlot, Psam, PsamKeyType, PsamProfile, make_psam
+from hsm_sim.psam.image import decode_image
 from terminals.device import PbocKey
 from terminals.errors import CardRemovedError
 from terminals.journal.journal import Journal
@@ -25,6 +27,7 @@ from tests.terminals.equipment import (
     KEYS,
     LABEL,
     NOON,
+    REFS,
     ROLES,
     SCHEME,
     VAULT,
@@ -274,3 +277,38 @@ def test_signing_between_a_tear_and_the_second_try_does_not_disturb_the_psam(
         assert result.record is not None
         assert result.record.mac2_check is Mac2Check.HELD
         check_money(journal, card)
+
+
+def test_a_psam_that_was_renewed_signs_under_the_key_the_record_names(tmp_path: Path) -> None:
+    """The terminal remembered version 1, the PSAM signed under its newest: every MAC was wrong."""
+    wire = Wired(make_psam(decode_image(a_psam(BUS).image()).profile, published_vault(REFS)))
+    with an_open_journal(tmp_path) as journal:
+        bus = Terminal(ROLES["bus"], a_device("bus", wire), journal, wire)
+        ride(journal, bus, "one")
+        assert bus.sign_records() == 1
+        assert newest(journal).mac_key_version == 1
+        wire.psam = a_psam(BUS)
+        a_device("bus", wire)  # power came back: its application is selected again
+        ride(journal, bus, "two")
+        assert bus.sign_records() == 1
+        assert newest(journal).mac_key_version == 5
+        assert proof_of_mac(newest(journal)) is ProofReason.PROVEN
+
+
+@dataclass
+class Odd(Wired):
+    """A PSAM whose record MAC key is of an algorithm that nobody knows."""
+
+    def transmit(self, command: bytes) -> bytes:
+        if command[1] == 0x7C:
+            return bytes.fromhex("09019000")
+        return self.psam.transmit(command)
+
+
+def test_a_psam_of_an_unknown_algorithm_signs_nothing_and_stops_nothing(tmp_path: Path) -> None:
+    wire = Odd(a_psam(BUS))
+    with an_open_journal(tmp_path) as journal:
+        bus = Terminal(ROLES["bus"], a_device("bus", wire), journal, wire)
+        ride(journal, bus, "one")
+        assert bus.sign_records() == 0
+        assert newest(journal).mac_profile is MacProfile.NONE

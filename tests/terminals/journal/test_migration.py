@@ -21,7 +21,7 @@ from cardcore.records.kinds import RecordFlag
 from cardcore.records.record import RECORD_BYTES, V1_RECORD_BYTES, decode_record
 from terminals.errors import JournalError
 from terminals.journal.journal import Journal
-from terminals.journal.migration import FORMAT_VERSION
+from terminals.journal.migration import FORMAT_VERSION, migrate
 from terminals.journal.salvage import salvage
 from terminals.journal.upload import build_batch, plan_batch
 from terminals.link.connection import InProcessConnection
@@ -144,3 +144,12 @@ def test_salvage_of_an_older_journal_makes_one_of_today(tmp_path: Path) -> None:
         result = terminal.tap(InProcessConnection(card), a_request("torn", "bus"), TORN)
         assert result.outcome is TapOutcome.RECOVERED
         assert [plan_batch(journal, key_version=1, now=TORN) for _ in range(3)] == [2, 3, None]
+
+
+def test_two_programs_that_open_an_older_journal_at_once_both_get_it(tmp_path: Path) -> None:
+    path = an_old_journal(tmp_path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as late:
+        seen = int(late.execute("PRAGMA user_version").fetchone()[0])
+        Journal.open(path, sender=SENDER).close()
+        migrate(late, seen, path)  # what it saw is not true any more
+    assert format_of(path) == FORMAT_VERSION

@@ -4,6 +4,7 @@ fault of it is named by its entry.
 
 import hashlib
 import sqlite3
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore.crypto import signatures
-from cardcore.keys import Algorithm
+from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
 from cardcore.records import load_log as layout
 from cardcore.records.kinds import Funding
 from cardcore.records.load_log import (
@@ -30,17 +31,22 @@ from cardcore.records.load_log import (
 )
 from cardcore.records.payloads import LoadPayload
 from cardcore.records.record import decode_record
+from hsm_sim.keys.in_process import InProcessKeyService
+from hsm_sim.keys.published_keys import published_vault
 from terminals.errors import JournalDamagedError, JournalFullError
 from terminals.journal import load_log as shell
 from terminals.journal.journal import Journal
 from terminals.journal.load_log import LoadLog
 from terminals.link.connection import InProcessConnection
+from terminals.partners.load_host import LoadHost
 from terminals.tap.terminal import Terminal
 from terminals.taps import Fare, TapOutcome, TapResult
 from tests.terminals.citizen_cards import a_citizen
 from tests.terminals.equipment import (
     KEYS,
+    LABEL,
     NOON,
+    REFS,
     ROLES,
     SCHEME,
     a_card,
@@ -343,3 +349,39 @@ def test_the_log_of_a_remote_key_service_is_signed_by_its_key(tmp_path: Path) ->
         assert first == 1
         data = log.build_file(first, lambda message: KEYS.sign(SIGNING, message))
     assert decode_load_log(data, KEYS.public_key(SIGNING)).header.key_version == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "previous", "kind"),
+    [(0, bytes(32), "not_a_load_log"), (2**32 - 1, bytes(32), "not_a_load_log"),
+     (1, bytes(32), "altered")],
+)  # fmt: skip
+def test_a_log_begins_with_its_issuer_and_counts_from_one(
+    first: int, previous: bytes, kind: str
+) -> None:
+    """Signed by the host all the same: a second log beside the first, or numbers that are none."""
+    entry = encode_entry(a_load(first), previous)
+    header = layout.LoadLogHeader(SCHEME.issuer, 1, first, 1, previous, NOON)
+    if first > 1:
+        header = replace(header, entry_count=2)
+    entries = [entry] * header.entry_count
+    with pytest.raises(LoadLogFaultError) as raised:
+        decode_load_log(layout.encode_load_log(header, entries, sign), PUBLIC)
+    assert raised.value.kind == kind
+
+
+def test_a_load_key_out_of_use_loads_nothing_and_stops_no_kiosk(tmp_path: Path) -> None:
+    vault = published_vault(REFS)
+    for state in (KeyState.RETIRING, KeyState.DESTROYED):
+        vault.move(KeyRef(KeyUsage.LOAD, LABEL, 1), state)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InsecureKeyServiceWarning)
+        service = InProcessKeyService(vault)
+    with an_open_journal(tmp_path) as journal, a_log(tmp_path) as log:
+        host = LoadHost(service, LABEL, log)
+        kiosk = Terminal(ROLES["kiosk"], a_device("kiosk"), journal, host)
+        card = a_card()
+        result = pay_in(kiosk, InProcessConnection(card), "one")
+        assert result.outcome is TapOutcome.CARD_KEY_UNKNOWN
+        assert (balance(card), records_of(journal)) == (0, [])
+        assert log.plan_file(key_version=1, now=NOON) is None

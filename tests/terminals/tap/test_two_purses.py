@@ -11,7 +11,7 @@ import pytest
 from cardcore.chip.card import Card
 from cardcore.keys import ProofReason
 from cardcore.records.batch import total_records
-from cardcore.records.kinds import RecordFlag, RecordKind
+from cardcore.records.kinds import MacProfile, RecordFlag, RecordKind
 from cardcore.records.record import decode_record
 from terminals.journal.journal import Journal
 from terminals.journal.salvage import salvage
@@ -27,6 +27,7 @@ from tests.terminals.citizen_cards import (
     balance_of,
     proof_under,
 )
+from tests.terminals.dialogue.test_record_mac import proof_of_mac
 from tests.terminals.equipment import (
     NOON,
     SENDER,
@@ -150,6 +151,17 @@ def test_a_purse_says_a_command_less_because_it_has_no_properties(tmp_path: Path
     assert ours == [0xA4, 0xB2, 0x50, 0x54]
 
 
+def test_the_psam_of_a_purse_signs_records_under_the_citys_own_key(tmp_path: Path) -> None:
+    with an_open_journal(tmp_path) as journal:
+        card = loaded(journal)
+        canteen = a_canteen(journal)
+        canteen.tap(InProcessConnection(card), a_request("m", "shop", MEAL), NOON)
+        assert canteen.sign_records() == 1
+        record = decode_record(records_of(journal)[-1])
+    assert record.mac_profile is MacProfile.FIXED
+    assert proof_of_mac(record) is ProofReason.PROVEN
+
+
 def test_a_card_without_the_purse_is_refused_by_name_and_untouched(tmp_path: Path) -> None:
     card = a_card()
     with an_open_journal(tmp_path) as journal:
@@ -227,3 +239,22 @@ def test_salvage_keeps_a_torn_tap_of_each_purse_of_one_card(tmp_path: Path) -> N
         for terminal, request in ((a_terminal("bus", journal), ride), (a_canteen(journal), meal)):
             result = terminal.tap(InProcessConnection(card), request, SOON)
             assert result.outcome is TapOutcome.RECOVERED
+
+
+def test_a_torn_request_goes_on_with_its_purse_when_the_device_asks_for_another_first(
+    tmp_path: Path,
+) -> None:
+    """The city turned the order of purses round between tear and second try: the money that left
+    the first purse was never asked for, and the request had no way to end.
+    """
+    with an_open_journal(tmp_path) as journal:
+        card = loaded(journal)
+        canteen, meal = a_canteen(journal), a_request("meal", "shop", MEAL)
+        canteen.tap(TornConnection(card, DEBIT_OF_MEAL, after=True), meal, NOON)
+        canteen.device = replace(canteen.device, purses={"canteen": ("transit", "purse")})
+        again = canteen.tap(InProcessConnection(card), meal, SOON)
+        assert again.outcome is TapOutcome.RECOVERED
+        assert again.record is not None
+        assert again.record.application == 1
+        assert (balance_of(card, "transit"), balance_of(card, "purse")) == (10_000, 8_500)
+        assert journal.unresolved(canteen.device.terminal).records == 0

@@ -1,0 +1,91 @@
+"""What records say of loads: those of closed days as they were decided, those of open files as they
+were proven when they came.
+
+Decides which columns speak, and when a record counts as proven: when the reason it was given is one
+that is asked only after its TAC held. Of the decisions of a day only loads are read; no raw file is
+opened.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+
+from cardcore.keys import ProofReason
+from cardcore.records.kinds import RecordKind
+from settlement.city import City
+from settlement.dispositions import Reason
+from settlement.facts import columnar
+from settlement.intake.answers import FileRow
+from settlement.loads.decide import RecordedLoad
+from settlement.registry.book import civil_day
+from settlement.reports.chain import PROVEN
+from settlement.service.computation import decisions_path
+from settlement.service.runs import fact_path
+from settlement.store.days import load_closed_days
+from settlement.store.files import load_open_files
+
+_DECIDED = """
+SELECT application, card_number, counter, amount_fen, terminal, time,
+    list_contains($proven, reason), terminal_serial
+FROM read_parquet($paths) WHERE kind = $load AND reason <> $damaged
+"""
+_RECEIVED = """
+SELECT application, card_number, online_counter, amount_fen, terminal, time,
+    proof = $proven, terminal_serial
+FROM read_parquet($paths) WHERE kind = $load AND format_fault = 0
+"""
+_Row = tuple[int, int, int, int, int, datetime, bool, int]
+
+
+def read_recorded_loads(city: City, first: date, last: date) -> Iterator[RecordedLoad]:
+    """Every load in the decisions of the days closed from one settlement day to another, and in the
+    files that no day has settled.
+    """
+    with columnar.connect(city.folder) as connection:
+        for day in load_closed_days(city.database):
+            if not first <= day.settlement_day <= last:
+                continue
+            folder = city.run_folder(day.settlement_day, day.run_id)
+            paths = [decisions_path(folder, bucket) for bucket in range(city.bucket_count)]
+            asked = {"proven": PROVEN, "damaged": int(Reason.FORMAT_WRONG)}
+            for row in _rows(connection, _DECIDED, paths, asked):
+                yield _recorded(row, day.settlement_day)
+        for file in load_open_files(city.database):
+            asked = {"proven": int(ProofReason.PROVEN)}
+            for row in _rows(connection, _RECEIVED, _fact_paths(city, file), asked):
+                yield _recorded(row, civil_day(file.file.received_at))
+
+
+def _fact_paths(city: City, file: FileRow) -> list[Path]:
+    return [fact_path(city, file.file.content_hash, each.bucket) for each in file.facts]
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    paths: Sequence[Path],
+    asked: dict[str, object],
+) -> Iterable[_Row]:
+    if not paths:
+        return ()
+    named = {"paths": [str(each) for each in paths], "load": int(RecordKind.LOAD)}
+    rows: list[_Row] = connection.execute(query, named | asked).fetchall()
+    return rows
+
+
+def _recorded(row: _Row, known_on: date) -> RecordedLoad:
+    application, card_number, counter, amount_fen, terminal, time, is_proven, serial = row
+    number = f"{terminal:012x}"
+    return RecordedLoad(
+        application,
+        f"{card_number:020}",
+        counter,
+        amount_fen,
+        number,
+        time,
+        is_proven,
+        known_on,
+        (f"{number}-{serial:08d}",),
+    )

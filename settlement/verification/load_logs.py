@@ -1,0 +1,126 @@
+"""The load host's log again, from its raw files: whole, signed, in one chain, and its rows.
+
+Decides what is wrong with kept files and their rows, both ways: a row that follows from no raw
+file, and a raw file, or an entry in one, that has no row.
+"""
+
+import hashlib
+from dataclasses import fields
+from typing import Any
+
+from cardcore.records.load_log import LoadLogFile, chain_start
+from settlement.city import City
+from settlement.intake.answers import Acknowledgement
+from settlement.intake.load_log import (
+    LoadLogHistory,
+    StoredLoadLog,
+    place_log,
+    prove_log,
+    read_log_claim,
+)
+from settlement.store.load_logs import entry_rows, load_entry_rows, load_load_logs
+from settlement.store.registry import load_host_keys_ever
+from settlement.verification.findings import Findings, Invariant
+
+
+def verify_load_logs(city: City, findings: Findings) -> int:
+    """Check every kept file of a load log against its raw bytes; returns how many there are."""
+    rows = load_load_logs(city.database)
+    expected: dict[tuple[str, int], dict[str, Any]] = {}
+    is_whole = True
+    for stored, row_hash in rows:
+        file = _verify_raw(city, stored, findings)
+        if row_hash != stored.row_hash:
+            text = "a column was changed: the row does not hash to row_hash"
+            findings.add(Invariant.I8, f"load_logs row {stored.content_hash}", text)
+        if file is None:
+            is_whole = False
+            continue
+        _verify_row(city, stored, file, findings)
+        for row in entry_rows(stored.issuer, stored.content_hash, file.loads):
+            expected[stored.issuer, row["number"]] = row
+    _verify_entries(city, expected, findings, is_whole=is_whole)
+    _verify_chain([stored for stored, _ in rows], findings)
+    _verify_folder(city, {stored.content_hash for stored, _ in rows}, findings)
+    return len(rows)
+
+
+def _verify_raw(city: City, stored: StoredLoadLog, findings: Findings) -> LoadLogFile | None:
+    path = city.load_log_path(stored.content_hash)
+    where = f"raw file {path.relative_to(city.folder)}"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        findings.add(Invariant.I10, where, f"cannot be read: {error.strerror}")
+        return None
+    found_hash = hashlib.sha256(data).hexdigest()
+    if found_hash != stored.content_hash:
+        findings.add(Invariant.I10, where, f"its bytes hash to {found_hash}, not to its name")
+    moment = stored.received_at
+    claim = read_log_claim(data, moment)
+    if isinstance(claim, Acknowledgement):
+        findings.add(Invariant.I10, where, f"{claim.answer.text.en}: {claim.detail}")
+        return None
+    issuer = claim.issuer.hex().upper()
+    keys = load_host_keys_ever(city.database, issuer, claim.key_version)
+    proven = [prove_log(data, claim, public_key, moment) for public_key in keys or (None,)]
+    for file in proven:
+        if not isinstance(file, Acknowledgement):
+            return file
+        refused = file
+    findings.add(Invariant.I10, where, f"{refused.answer.text.en}: {refused.detail}")
+    return None
+
+
+def _verify_row(city: City, stored: StoredLoadLog, file: LoadLogFile, findings: Findings) -> None:
+    where = f"load_logs row {stored.content_hash}"
+    size_bytes = city.load_log_path(stored.content_hash).stat().st_size
+    history = LoadLogHistory(missing=stored.missing)
+    expected = place_log(file, size_bytes, history, stored.received_at)
+    if isinstance(expected, Acknowledgement):
+        findings.add(Invariant.I10, where, f"{expected.answer.text.en}: {expected.detail}")
+        return
+    for each in fields(stored):
+        found, right = getattr(stored, each.name), getattr(expected, each.name)
+        findings.expect_equal(Invariant.I10, where, each.name, found, right)
+
+
+def _verify_entries(
+    city: City,
+    expected: dict[tuple[str, int], dict[str, Any]],
+    findings: Findings,
+    *,
+    is_whole: bool,
+) -> None:
+    stored = load_entry_rows(city.database)
+    for key in sorted(stored.keys() | expected.keys()):
+        where = f"allowed_loads row {key[0]}/{key[1]}"
+        if key not in stored:
+            findings.add(Invariant.I10, where, "is gone: it stands in the raw file")
+        elif key in expected:
+            for name, right in expected[key].items():
+                findings.expect_equal(Invariant.I10, where, name, stored[key][name], right)
+        elif is_whole:
+            findings.add(Invariant.I10, where, "follows from no file")
+
+
+def _verify_chain(files: list[StoredLoadLog], findings: Findings) -> None:
+    """Files that lie one behind the other are one log."""
+    ends: dict[str, tuple[int, str]] = {}
+    for each in files:
+        start = (1, chain_start(bytes.fromhex(each.issuer)).hex())
+        number, digest = ends.get(each.issuer, start)
+        where = f"load_logs row {each.content_hash}"
+        if each.first_number < number:
+            text = f"entries from {each.first_number} on stand in an earlier file too"
+            findings.add(Invariant.I10, where, text)
+        elif each.first_number == number and each.previous != digest:
+            findings.add(Invariant.I10, where, f"follows {each.previous}, not {digest}")
+        ends[each.issuer] = (each.last_number + 1, each.digest)
+
+
+def _verify_folder(city: City, kept: set[str], findings: Findings) -> None:
+    for path in sorted((city.folder / "raw").rglob("*.ocl")):
+        if path.stem not in kept:
+            text = "has no row: its intake was cut short, or the row was removed; send it again"
+            findings.add(Invariant.I8, f"raw file {path.relative_to(city.folder)}", text)
