@@ -224,6 +224,9 @@ def decode_load_log(data: bytes, public_key: bytes) -> LoadLogFile:
     entries = data[HEADER.size : entries_end]
     if (count, total) != (header.entry_count, _total_fen(entries)):
         raise LoadLogFaultError("totals_wrong", 0, entries_end, "trailer is not the entries'")
+    if header.first_number == 1 and header.previous != chain_start(header.issuer):
+        reason = "the log of this issuer begins otherwise"
+        raise LoadLogFaultError("altered", header.first_number, 28, reason)
     loads, last = read_entries(entries, header.first_number, header.previous)
     return LoadLogFile(header, loads, last, hashlib.sha256(data).hexdigest())
 
@@ -245,8 +248,6 @@ def decode_header(data: bytes) -> LoadLogHeader:
         raise LoadLogFaultError("too_large", 0, 24, f"more than {ENTRIES_MAX} entries")
     if first < 1 or first + count > 2**32:
         raise LoadLogFaultError("not_a_load_log", 0, 20, "numbers count from 1, in four bytes")
-    if first == 1 and previous != chain_start(issuer):
-        raise LoadLogFaultError("altered", 0, 28, "the log of this issuer begins otherwise")
     try:
         created_at = digits.decode_time(created)
     except DecodeError as error:
