@@ -11,7 +11,7 @@ import hashlib
 import sys
 import tempfile
 import time
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -30,6 +30,7 @@ from settlement.registry.rows import TerminalRow
 from settlement.service.computation import ComputationTask, decisions_path, reconcile_run
 
 DAY = date(2018, 9, 1)
+RECEIVED = datetime(2018, 9, 1, 23, tzinfo=UTC)
 STEPS = 10
 TERMINALS = 4_000
 KIOSKS = 100
@@ -124,7 +125,7 @@ def main(count: int, workers: int, bucket_count: int) -> None:
             name = hashlib.sha256(data).hexdigest()
             proof = bytes(len(data) // RECORD_BYTES)
             written = write_facts(data, proof, name, bucket_count, folder / "facts" / name)
-            facts += [(each.bucket, FactInput(name, str(each.path))) for each in written]
+            facts += [(each.bucket, FactInput(name, str(each.path), RECEIVED)) for each in written]
         _tell("facts", len(rows), started)
         rows_of_always = tuple(Dated(each) for each in terminals)
         request = ComputationTask(

@@ -57,7 +57,9 @@ class Reason(IntEnum):
 
     @property
     def retry_may_help(self) -> bool:
-        """Whether the cause may go away by itself: a key or a registry entry that comes late."""
+        """Whether the cause may go away by itself: a key, a registry entry or a day that comes
+        late.
+        """
         return _RULES[self].retry_may_help
 
     @property
@@ -150,7 +152,11 @@ _RULES = {
         _HELD, False, Text("卡计数器倒退", "the card counter lies behind and fills no open gap")
     ),
     Reason.CLOCK_AHEAD: _Rule(
-        _HELD, False, Text("终端时钟超前", "the transaction time lies after the settlement day")
+        _HELD,
+        True,
+        Text(
+            "终端时钟超前", "the transaction time lies after the receipt, and its day has not come"
+        ),
     ),
     Reason.HOTLISTED: _Rule(_HELD, False, Text("黑名单卡", "the terminal's list named the card")),
     Reason.OVERCHARGED: _Rule(_HELD, False, Text("超票价扣款", "charged above the full tariff")),

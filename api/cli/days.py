@@ -3,6 +3,7 @@
 Decides how they are shown; every figure is settlement's.
 """
 
+from dataclasses import asdict
 from datetime import date
 from typing import Annotated
 
@@ -82,8 +83,12 @@ def show(
 
 def day_document(day: ClosedDay) -> dict[str, object]:
     """A closed day as a JSON object."""
-    document = {name: getattr(day, name) for name in day.__slots__}
-    return document | {"closed_by": None if day.closed_by is None else day.closed_by.code}
+    actors = {"closed_by": day.closed_by, "confirmed_by": day.confirmed_by}
+    return {
+        **{name: getattr(day, name) for name in day.__slots__},
+        **{name: None if each is None else each.code for name, each in actors.items()},
+        "set_aside": [asdict(each) for each in day.set_aside],
+    }
 
 
 def _document(report: DayReport) -> dict[str, object]:

@@ -70,6 +70,25 @@ class CardNumbers:
 
 
 @dataclass(frozen=True, slots=True)
+class Life:
+    """The days on which there is the scheme at all, both included. A day outside is a broken clock
+    or a mistake.
+    """
+
+    first_day: date
+    last_day: date
+
+    def __contains__(self, day: date) -> bool:
+        """Whether the scheme lives on a day."""
+        return self.first_day <= day <= self.last_day
+
+
+#: Where a scheme says nothing: no card of these formats is older than 2000, where a clock without a
+#: battery begins to count long before that; and nobody plans beyond the century.
+LIFE_DEFAULT = Life(date(2000, 1, 1), date(2099, 12, 31))
+
+
+@dataclass(frozen=True, slots=True)
 class Scheme:
     """The rules of one city. Plain data: a task carries it to another process whole."""
 
@@ -83,6 +102,7 @@ class Scheme:
     #: Classes in the order in which they are tried to explain a fare, by transfer mark.
     classes: Mapping[bool, tuple[FareClass, ...]]
     card_numbers: tuple[CardNumbers, ...]
+    life: Life = LIFE_DEFAULT
     #: Which purses a device role takes, by the names of their applications, in the order in which
     #: it asks a card for them. A role that is not named takes what it takes everywhere.
     purses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -95,8 +115,12 @@ class Scheme:
         return self.city_code[:2] + "00"
 
     def business_day(self, moment: datetime) -> date:
-        """The business day a moment belongs to."""
-        return (moment - timedelta(hours=self.cutover_hour)).date()
+        """The business day a moment belongs to. The first hours there are belong to the first day:
+        a terminal's clock can say anything.
+        """
+        day = moment.date()
+        is_of_day_before = moment.hour < self.cutover_hour and day > date.min
+        return day - timedelta(days=1) if is_of_day_before else day
 
     def fare_fen(self, kind: RecordKind, tariff_fen: int, fare_class: FareClass) -> int:
         """Fare for the full tariff: kind EXIT is a metro ride, PURCHASE a bus ride."""

@@ -8,6 +8,7 @@ out of its range, an unknown word, the same code twice, prices that overlap or l
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from typing import Any, NoReturn, TypeVar
 
 from cardcore.applets.catalogue import APPLICATIONS
@@ -15,7 +16,15 @@ from cardcore.concession import Concession
 from cardcore.errors import CardcoreError
 from cardcore.key_labels import chip_label, load_host_label, maintenance_label
 from cardcore.records.kinds import RecordKind, Sector
-from cardcore.schemes import CardNumbers, FareClass, Participant, ParticipantKind, Scheme
+from cardcore.schemes import (
+    LIFE_DEFAULT,
+    CardNumbers,
+    FareClass,
+    Life,
+    Participant,
+    ParticipantKind,
+    Scheme,
+)
 from cardcore.schemes.lines import Way, entry_lines
 from cardcore.schemes.pricing import RIDES, Band, Prices
 from cardcore.text import Text
@@ -78,7 +87,7 @@ def read_scheme(data: bytes, file: str) -> Scheme:
     top.only(
         ("name", "issuer", "city_code", "cutover_hour", "tariff", "price", "card_numbers",
          "participant"),
-        optional=("purses",),
+        optional=("life", "purses"),
     )  # fmt: skip
     tariff = top.table("tariff")
     tariff.only(
@@ -98,6 +107,7 @@ def read_scheme(data: bytes, file: str) -> Scheme:
         ),
         classes={False: _classes(tariff, "unmarked"), True: _classes(tariff, "marked")},
         card_numbers=_card_numbers(top),
+        life=_life(top),
         purses=_purses(top),
     )
 
@@ -177,6 +187,10 @@ class _Table:
             )
             self.fail(name, zh, en)
         return value
+
+    def day(self, name: str) -> date:
+        """A day, written without quotes."""
+        return self._of(name, date, "日期", "a day")
 
     def word(self, name: str, words: Mapping[str, _ValueT]) -> _ValueT:
         """What one of these words means."""
@@ -366,3 +380,15 @@ def _purses(top: _Table) -> dict[str, tuple[str, ...]]:
     table = top.table("purses")
     names = {each.name: each.name for each in APPLICATIONS.values() if each.has_purse}
     return {role: tuple(table.words(role, names)) for role in table.content}
+
+
+def _life(top: _Table) -> Life:
+    if "life" not in top.content:
+        return LIFE_DEFAULT
+    table = top.table("life")
+    table.only(("first_day", "last_day"))
+    life = Life(table.day("first_day"), table.day("last_day"))
+    if life.last_day < life.first_day:
+        zh, en = f"早于 {life.first_day}", f"lies before {life.first_day}"
+        table.fail("last_day", zh, en)
+    return life

@@ -2,7 +2,8 @@
 
 Read it in this order::
 
-    opening.py  which day is open, and why none is
+    opening.py  which day is open and which files belong to it, and why none is
+    aside.py    which files a run goes on without
     run.py      what a run is made of, what is stored of it, what it reports
     closing.py  what a closed day is, and everything that closing stores
 """

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from settlement.clearing.tally import DiscountRow
+from settlement.days.aside import Faults, SetAside, aside_content, leave_out
+from settlement.days.opening import files_until
 from settlement.days.run import GapRow, RunInputs, RunReport
 from settlement.intake.answers import FileRow
 from settlement.ledger.entries import ChainEnd, Entry, chain_end, post_day
@@ -34,7 +36,9 @@ class ClosedDay:
     closed_at: datetime
     # None for a day that was closed before anybody was asked.
     closed_by: Actor | None
+    confirmed_by: Actor | None  # the second of two, where two closed the day together
     registry_changes: int | None  # so many changes the registry's chain had then
+    set_aside: tuple[SetAside, ...]  # files that were ready, and could not be judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +70,11 @@ def plan_close(
     state: ClearingState,
     closed_at: datetime,
     closed_by: Actor | None,
+    confirmed_by: Actor | None = None,
+    set_aside: tuple[SetAside, ...] = (),
 ) -> ClosePlan:
     """The closed day: entries, positions and the document under its seal. `closed_by` is None only
-    where a day of format 1 is made again.
+    where a day of format 1 is made again; `confirmed_by` where one closed it alone.
     """
     previous, ledger_end = state.last_closed, state.ledger_end
     run = report.run
@@ -78,7 +84,8 @@ def plan_close(
     root = chain_end(entries, ledger_end).hash
     previous_seal = GENESIS if previous is None else previous.seal
     document: Sealable = {
-        **_who(closed_by, state.registry_end),
+        **_who(closed_by, confirmed_by, state.registry_end),
+        **_without(set_aside),
         "settlement_day": run.settlement_day,
         "closed_at": closed_at,
         "previous_seal": previous_seal,
@@ -108,7 +115,9 @@ def plan_close(
         seal=digest(document),
         closed_at=closed_at,
         closed_by=closed_by,
+        confirmed_by=confirmed_by,
         registry_changes=None if closed_by is None else state.registry_end.changes,
+        set_aside=set_aside,
     )
     return ClosePlan(day, document, inputs.files, entries, positions, report.gaps, report.discounts)
 
@@ -118,24 +127,37 @@ def encode_seal(plan: ClosePlan) -> bytes:
     return canonical_json({"document": plan.document, "seal": plan.day.seal}) + b"\n"
 
 
-def is_current(inputs: RunInputs, state: ClearingState) -> bool:
-    """Whether a run still stands on the last closed day and exactly the files ready now."""
+def is_current(inputs: RunInputs, state: ClearingState, faults: Faults) -> bool:
+    """Whether a run still stands on the last closed day and exactly the files of its day ready
+    now, without those that were set aside for their faults.
+    """
     last_run = None if state.last_closed is None else state.last_closed.run_id
-    ready = tuple(row.file.content_hash for row in state.ready)
+    files = files_until(leave_out(state.ready, faults)[0], inputs.settlement_day)
+    ready = tuple(row.file.content_hash for row in files)
     return (last_run, ready) == (inputs.previous_run, inputs.file_hashes)
 
 
-def _who(closed_by: Actor | None, registry_end: RegistryEnd) -> dict[str, Sealable]:
+def _who(
+    closed_by: Actor | None, confirmed_by: Actor | None, registry_end: RegistryEnd
+) -> dict[str, Sealable]:
     """What a document says since format 2. The registry's last link stands under the seal, so its
     chain cannot be written anew behind a closed day.
     """
     if closed_by is None:
         return {"format": 1}
-    return {
+    second: dict[str, Sealable] = (
+        {} if confirmed_by is None else {"confirmed_by": confirmed_by.code}
+    )
+    return second | {
         "format": FORMAT,
         "closed_by": closed_by.code,
         "registry": [registry_end.changes, registry_end.hash],
     }
+
+
+def _without(set_aside: tuple[SetAside, ...]) -> dict[str, Sealable]:
+    """What a document says of files the day went on without, if there were any."""
+    return {"set_aside": [aside_content(each) for each in set_aside]} if set_aside else {}
 
 
 def _gap_content(gap: GapRow) -> Sealable:

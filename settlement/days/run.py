@@ -14,12 +14,13 @@ from settlement.intake.answers import FileRow
 from settlement.ledger.movements import Sums
 from settlement.seal import Sealable, digest
 
-FORMAT = 1
+#: Since 2 the moments of receipt are part of a run: clocks are held against them.
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """Everything a run's result follows from, with no time and no order in it.
+    """Everything a run's result follows from, with no time of its own and no order in it.
 
     `previous_run` chains back to every run before it. Files stand by content hash. The review
     (复核), when there is one, names what can be judged now and could not before.
@@ -51,7 +52,11 @@ class RunInputs:
                 "previous_output_hash": self.previous_output_hash,
                 "registry_sha256": self.registry_sha256,
                 "files": [
-                    [row.file.content_hash, [[each.bucket, each.sha256] for each in row.facts]]
+                    [
+                        row.file.content_hash,
+                        row.file.received_at,
+                        [[each.bucket, each.sha256] for each in row.facts],
+                    ]
                     for row in self.files
                 ],
             }

@@ -6,12 +6,15 @@ Leaves choosing the answer to `settlement.intake.decide`.
 
 import json
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 
 from cardcore.text import Text
 from settlement.seal import Sealable, canonical_json, digest
 
+#: A clock outside may run ahead of the office's by so much: the zone of the city, and hours of
+#: drift.
+CLOCK_AHEAD_MAX = timedelta(days=1)
 #: First and last sequence of a hole, both missing.
 SequenceRange = tuple[int, int]
 
@@ -34,6 +37,7 @@ class FileAnswer(IntEnum):
     SEQUENCE_CONFLICT = 11
     LOG_FORKED = 23
     VERSION_WENT_BACK = 14
+    BEYOND_BOUNDS = 15
     WAITING_FOR_GAP = 12
     ACCEPTED = 13
 
@@ -98,6 +102,9 @@ _TEXTS = {
         "终端记录版本倒退",
         "records of an older version, of a terminal that has sent newer ones before them",
     ),
+    FileAnswer.BEYOND_BOUNDS: Text(
+        "超出可处理范围", "a register or the business day lies beyond what any run can hold"
+    ),
     FileAnswer.WAITING_FOR_GAP: Text("已收妥, 等待缺号文件", "kept, but earlier files are missing"),
     FileAnswer.ACCEPTED: Text("已收妥", "received and complete"),
 }
@@ -109,7 +116,8 @@ class Acknowledgement:
     """What the sender is told. `missing` names the sequences to send again, as ranges.
 
     For a repeated file everything is as the first time, except `answer`; `first_answer` is what
-    was answered then. Sums are fen; a refused file has none.
+    was answered then. Sums are fen; a refused file has none. `detail` says why it was refused, or
+    what is worth a look in one that was kept.
     """
 
     answer: FileAnswer
@@ -160,7 +168,15 @@ class StoredFile:
             debit_fen=self.debit_fen,
             load_fen=self.load_fen,
             missing=self.missing,
+            detail=self._clock_note(),
         )
+
+    def _clock_note(self) -> str:
+        # Nothing follows from the sender's clock, so a file is not refused for it.
+        received = self.received_at.astimezone(UTC).replace(tzinfo=None)
+        if self.created_at <= received + CLOCK_AHEAD_MAX:
+            return ""
+        return f"made at {self.created_at} by a clock more than a day ahead 文件生成时间超前"
 
     @property
     def row_hash(self) -> str:

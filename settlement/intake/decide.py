@@ -22,7 +22,9 @@ from cardcore.records.batch import (
     decode_header,
 )
 from cardcore.records.record import VERSION
+from cardcore.schemes import Life
 from settlement.intake.answers import Acknowledgement, FileAnswer, SequenceRange, StoredFile
+from settlement.intake.bounds import beyond_bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,16 @@ def place_file(
         version=header.version,
         answer=FileAnswer.WAITING_FOR_GAP if history.missing else FileAnswer.ACCEPTED,
         missing=history.missing,
+    )
+
+
+def judge_bounds(batch: Batch, life: Life, now: datetime) -> Acknowledgement | None:
+    """A refusal of a proven file that no run could hold; None for one that any run can."""
+    fault = beyond_bounds(batch.header.business_day, batch.registers, life)
+    if fault is None:
+        return None
+    return _refusal(
+        FileAnswer.BEYOND_BOUNDS, batch.content_hash, now, f"{fault}. Mend it there", batch.header
     )
 
 

@@ -61,6 +61,31 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
+class Actors:
+    """One who acts alone, or two who act together: the first does it, the second says so too."""
+
+    first: Actor
+    second: Actor | None = None
+
+    @property
+    def are_two(self) -> bool:
+        """Whether they are two different people: nobody is the second of their own act.
+
+        >>> Actors(Actor("李雷"), Actor("韩梅梅")).are_two
+        True
+        >>> Actors(Actor("李雷"), Actor("李雷")).are_two
+        False
+        """
+        actors = {each for each in (self.first, self.second) if each is not None}
+        return len(actors) == 2 and all(each.kind is ActorKind.PERSON for each in actors)
+
+    @property
+    def confirming(self) -> Actor | None:
+        """The second of two."""
+        return self.second if self.are_two else None
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """An act: by whom, at which moment (with its zone), why in a sentence."""
 

@@ -8,6 +8,7 @@ how their TAC is judged now. Leaves judging to `bucket` and `terminals`, what st
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,7 @@ import numpy as np
 
 from settlement.facts import columnar
 from settlement.facts.columns import fact_columns
+from settlement.intake.answers import CLOCK_AHEAD_MAX
 from settlement.registry.book import Dated
 from settlement.registry.rows import HotlistRow, TerminalRow
 
@@ -25,11 +27,17 @@ class FactInput:
 
     content_hash: str  # SHA-256 of the batch file, hexadecimal
     path: str
+    received_at: datetime  # with its zone
 
     @property
     def file(self) -> int:
         """How decisions name the batch file."""
         return file_number(self.content_hash)
+
+    @property
+    def time_max(self) -> datetime:
+        """The latest time that a true clock can have written into a record of the file."""
+        return self.received_at.astimezone(UTC).replace(tzinfo=None) + CLOCK_AHEAD_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +113,16 @@ def load_facts(
     ordered = sorted(facts, key=lambda each: (each.content_hash, each.path))
     settled = () if review is None else review.facts
     ordered += sorted(settled, key=lambda each: (each.content_hash, each.path))
-    connection.execute("CREATE TABLE input (number UBIGINT, file UBIGINT, is_settled BOOLEAN)")
+    connection.execute(
+        "CREATE TABLE input (number UBIGINT, file UBIGINT, is_settled BOOLEAN, time_max TIMESTAMP)"
+    )
     if not ordered:
         reviewed = {"file_index": np.zeros(0, np.uint64), "reviewed": np.zeros(0, np.bool_)}
         columnar.register(connection, "fact", {**reviewed, **fact_columns(b"", b"")})
         return
     connection.executemany(
-        "INSERT INTO input VALUES (?, ?, ?)",
-        [[i, each.file, i >= len(facts)] for i, each in enumerate(ordered)],
+        "INSERT INTO input VALUES (?, ?, ?, ?)",
+        [[i, each.file, i >= len(facts), each.time_max] for i, each in enumerate(ordered)],
     )
     columnar.set_variables(connection, facts=[each.path for each in ordered])
     if review is None:

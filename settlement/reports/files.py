@@ -9,8 +9,10 @@ from enum import Enum
 
 from cardcore.text import Text
 from settlement.city import City
+from settlement.days.aside import SetAside, leave_out
 from settlement.intake.answers import FileLine, StoredFile
-from settlement.store.files import load_file_lines
+from settlement.service.keeping import raw_fault
+from settlement.store.files import load_file_lines, load_files
 
 
 class FileStanding(Enum):
@@ -38,6 +40,13 @@ class FileReport:
 def read_files(city: City, prefix: str = "") -> tuple[FileReport, ...]:
     """Every kept file whose content hash begins so, by sender and sequence."""
     return tuple(_report(line) for line in load_file_lines(city.database, [prefix.lower()]))
+
+
+def read_set_aside(city: City) -> tuple[SetAside, ...]:
+    """The ready files that a run would go on without now, by sender and sequence."""
+    ready = [row for row in load_files(city.database) if row.is_ready and not row.settlement_day]
+    faults = {row.file.content_hash: raw_fault(city, row) for row in ready}
+    return leave_out(ready, {each: why for each, why in faults.items() if why is not None})[1]
 
 
 def _report(line: FileLine) -> FileReport:

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 
 from cardcore.keys import KeyService
 from settlement.city import City
+from settlement.days.aside import SetAside
 from settlement.days.closing import (
     ClosedDay,
 )
@@ -17,8 +18,9 @@ from settlement.days.opening import DayAnswer
 from settlement.days.run import RunInputs, RunReport, StoredRun
 from settlement.engine import Engine
 from settlement.errors import RunDiffersError
-from settlement.people.actions import Actor
+from settlement.people.actions import Actor, Actors
 from settlement.service.gathering import closed_inputs, gather_inputs
+from settlement.service.keeping import KeptFiles
 from settlement.service.runs import compute_run, damaged_outputs, read_report
 from settlement.store import days as day_store
 from settlement.watching import OnProgress, OnStep, be_silent, pass_by
@@ -31,6 +33,7 @@ class RunResult:
     run: StoredRun
     is_closed: bool
     file_count: int
+    set_aside: tuple[SetAside, ...]
 
 
 def run_clearing(
@@ -43,7 +46,8 @@ def run_clearing(
     on_step: OnStep = pass_by,
     on_progress: OnProgress = be_silent,
 ) -> RunResult | DayAnswer:
-    """Clear every ready file into the open day, or the stated one; nothing is posted yet.
+    """Clear the open day, or the stated one, over its ready files; nothing is posted yet. A file
+    that cannot be judged is set aside, by name.
 
     Records that could not be judged before are asked about again, in the name of `by`, which may
     raise `KeyServiceUnavailableError` with nothing changed. The same inputs give the stored result,
@@ -54,12 +58,15 @@ def run_clearing(
         for day in day_store.load_closed_days(city.database):
             if day.settlement_day == settlement_day:
                 return _clear_again(city, day, engine, on_progress)
-        inputs = gather_inputs(city, settlement_day, key_service, by, now.astimezone(UTC))
-        if isinstance(inputs, DayAnswer):
-            return inputs
+        now = now.astimezone(UTC)
+        kept = KeptFiles(city, key_service)
+        found = gather_inputs(city, settlement_day, key_service, kept, Actors(by), now)
+        if isinstance(found, DayAnswer):
+            return found
         on_step("inputs_kept")
-        run = provide_run(city, inputs, engine, on_step, on_progress).run
-    return RunResult(run, is_closed=False, file_count=len(inputs.files))
+        run = provide_run(city, found.inputs, engine, on_step, on_progress).run
+    files = len(found.inputs.files)
+    return RunResult(run, is_closed=False, file_count=files, set_aside=found.set_aside)
 
 
 def provide_run(
@@ -87,4 +94,5 @@ def _clear_again(city: City, day: ClosedDay, engine: Engine, on_progress: OnProg
         again = compute_run(city, inputs, scratch, engine, on_progress).run
     if again != stored:
         raise RunDiffersError(day.run_id, stored.output_hash, again.output_hash)
-    return RunResult(stored, is_closed=True, file_count=len(inputs.files))
+    files = len(inputs.files)
+    return RunResult(stored, is_closed=True, file_count=files, set_aside=day.set_aside)

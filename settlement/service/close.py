@@ -18,12 +18,13 @@ from settlement.days.closing import (
     plan_close,
 )
 from settlement.days.opening import DayAnswer
-from settlement.days.run import RunInputs, RunReport
+from settlement.days.run import RunReport
 from settlement.durable import write_durable
 from settlement.engine import Engine
-from settlement.people.actions import Actor
+from settlement.people.actions import Actor, Actors
 from settlement.service.clear import provide_run
-from settlement.service.gathering import choose_day, gather_inputs
+from settlement.service.gathering import Gathered, choose_day, gather_inputs
+from settlement.service.keeping import KeptFiles
 from settlement.store import days as day_store
 from settlement.watching import OnProgress, OnStep, be_silent, pass_by
 
@@ -37,32 +38,38 @@ def close_day(
     by: Actor,
     on_step: OnStep = pass_by,
     on_progress: OnProgress = be_silent,
+    *,
+    second: Actor | None = None,
 ) -> ClosedDay | DayAnswer:
-    """Close the open day, or the stated one, over exactly the files that are ready; `by` stands
-    under the seal.
+    """Close the oldest ready day, or the stated one, over exactly its files that are ready; `by`
+    stands under the seal. A day that is out of bounds is closed only with a `second` person, who
+    then stands there, too. Files that cannot be judged are set aside, and named under the seal.
 
     Two who close at once get the same closed day; so does whoever closes a closed day again. The
     key service is asked as by `run_clearing`.
     """
-    now = now.astimezone(UTC)
+    now, actors, kept = now.astimezone(UTC), Actors(by, second), KeptFiles(city, key_service)
     if settlement_day is None:
         # Chosen once: whoever presses at the same moment means this day and not the next one.
         state = day_store.load_clearing_state(city.database)
-        chosen = choose_day(city, state, None, key_service, by, now)
+        chosen = choose_day(city, state, None, key_service, kept, actors, now)
         if isinstance(chosen, DayAnswer):
             return chosen
         settlement_day = chosen
     with city.clearing():
-        return _close(city, settlement_day, key_service, engine, now, by, on_step, on_progress)
+        return _close(
+            city, settlement_day, key_service, kept, engine, now, actors, on_step, on_progress
+        )
 
 
 def _close(
     city: City,
     settlement_day: date,
     key_service: KeyService,
+    kept: KeptFiles,
     engine: Engine,
     now: datetime,
-    by: Actor,
+    by: Actors,
     on_step: OnStep,
     on_progress: OnProgress,
 ) -> ClosedDay | DayAnswer:
@@ -70,12 +77,12 @@ def _close(
         for day in day_store.load_closed_days(city.database):
             if day.settlement_day == settlement_day:
                 return day
-        inputs = gather_inputs(city, settlement_day, key_service, by, now)
-        if isinstance(inputs, DayAnswer):
-            return inputs
+        found = gather_inputs(city, settlement_day, key_service, kept, by, now)
+        if isinstance(found, DayAnswer):
+            return found
         on_step("inputs_kept")
-        report = provide_run(city, inputs, engine, on_step, on_progress)
-        plan = _store_day(city, inputs, report, now, by, on_step)
+        report = provide_run(city, found.inputs, engine, on_step, on_progress)
+        plan = _store_day(city, found, report, now, by, on_step)
         if plan is not None:
             _sweep(city, plan.day)
             return plan.day
@@ -83,16 +90,18 @@ def _close(
 
 def _store_day(
     city: City,
-    inputs: RunInputs,
+    found: Gathered,
     report: RunReport,
     now: datetime,
-    by: Actor,
+    by: Actors,
     on_step: OnStep,
 ) -> ClosePlan | None:
     def plan(state: ClearingState) -> ClosePlan | None:
-        if not is_current(inputs, state):
+        if not is_current(found.inputs, state, found.faults):
             return None
-        decided = plan_close(report, inputs, state, now, by)
+        decided = plan_close(
+            report, found.inputs, state, now, by.first, by.confirming, found.set_aside
+        )
         # Under the write lock, before the commit: a closed day always has its document, and a
         # close that is repeated after a crash writes its own over a leftover one.
         write_durable(city.seal_path(decided.day.settlement_day), encode_seal(decided))

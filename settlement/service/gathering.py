@@ -1,47 +1,73 @@
-"""What a run is made of, gathered: ready files, the registry as it stands, what can be judged by
-now.
+"""What a run is made of, gathered: the ready files of its day, the registry as it stands, what can
+be judged by now.
 
 Decides nothing itself. Registry and review are kept under their bytes before a run reads them.
 """
 
 import hashlib
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from cardcore.keys import KeyService
 from settlement.city import City
+from settlement.days.aside import Faults, SetAside, leave_out
 from settlement.days.closing import (
     ClearingState,
     ClosedDay,
 )
-from settlement.days.opening import DayAnswer, open_day
+from settlement.days.opening import DayAnswer, DayBounds, files_until, open_day
 from settlement.days.run import RunInputs, StoredRun
 from settlement.durable import write_durable
 from settlement.intake.answers import FileRow
-from settlement.people.actions import Actor
+from settlement.people.actions import Actors
 from settlement.registry.documents import encode_registry, read_by_runs
+from settlement.service.keeping import KeptFiles
 from settlement.service.review import keep_review
 from settlement.store import days as day_store
 from settlement.store.files import load_day_files
 from settlement.store.registry import load_registry
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a run is made of, and what it goes on without."""
+
+    inputs: RunInputs
+    faults: Faults
+    set_aside: tuple[SetAside, ...]
+
+
 def gather_inputs(
-    city: City, stated: date | None, key_service: KeyService, by: Actor, now: datetime
-) -> RunInputs | DayAnswer:
-    """What a run over the files ready now, and over what can be judged by now, is made of."""
+    city: City,
+    stated: date | None,
+    key_service: KeyService,
+    kept: KeptFiles,
+    by: Actors,
+    now: datetime,
+) -> Gathered | DayAnswer:
+    """What a run over the files of a day that are ready and whole now, and over what can be judged
+    by now, is made of.
+    """
     state = day_store.load_clearing_state(city.database)
-    settlement_day = choose_day(city, state, stated, key_service, by, now)
+    settlement_day = choose_day(city, state, stated, key_service, kept, by, now)
     if isinstance(settlement_day, DayAnswer):
         return settlement_day
+    of_day = {row.file.content_hash for row in files_until(state.ready, settlement_day)}
+    ready, aside = leave_out(state.ready, kept.faults)
+    state = replace(state, ready=kept.prove(files_until(ready, settlement_day)))
     # First the review: a key that shows itself is registered, and the registry is an input too.
-    review = keep_review(city, state, key_service, by, now)
-    return _inputs(
+    review = keep_review(city, state, settlement_day, key_service, kept, by.first, now)
+    inputs = _inputs(
         city, settlement_day, state.last_closed, _keep_registry(city), review, state.ready
     )
+    aside = tuple(each for each in aside if each.content_hash in of_day)
+    return Gathered(inputs, kept.faults, (*aside, *kept.closed_aside))
 
 
 def still_made_of(city: City, run: StoredRun) -> bool:
-    """Whether a provisional run is over exactly the files ready now and the registry as it is."""
+    """Whether a provisional run is over exactly the files of its day ready now and the registry as
+    it is.
+    """
     state = day_store.load_clearing_state(city.database)
     inputs = _inputs(
         city,
@@ -49,7 +75,7 @@ def still_made_of(city: City, run: StoredRun) -> bool:
         state.last_closed,
         hashlib.sha256(_registry(city)).hexdigest(),
         run.review_sha256,
-        state.ready,
+        files_until(state.ready, run.settlement_day),
     )
     return inputs.run_id == run.run_id
 
@@ -94,15 +120,29 @@ def choose_day(
     state: ClearingState,
     stated: date | None,
     key_service: KeyService,
-    by: Actor,
+    kept: KeptFiles,
+    by: Actors,
     now: datetime,
 ) -> date | DayAnswer:
-    """The stated day, or the one that is open by what is ready or can be judged now."""
+    """The stated day, or the one that is open by what is ready and whole, or can be judged now."""
     last = None if state.last_closed is None else state.last_closed.settlement_day
-    ready = [row.file for row in state.ready]
-    may_review = stated is None and not ready
-    has_review = may_review and keep_review(city, state, key_service, by, now) is not None
-    return open_day(last, ready, stated, has_review=has_review)
+    bounds = DayBounds(city.scheme.life, now, by_two=by.are_two)
+    while True:
+        ready, aside = leave_out(state.ready, kept.faults)
+        chosen = open_day(last, [row.file for row in ready], stated, bounds)
+        if isinstance(chosen, DayAnswer):
+            break
+        of_day = files_until(ready, chosen)
+        if len(kept.prove(of_day)) == len(of_day):
+            return chosen
+    if chosen is not DayAnswer.NOTHING_READY:
+        return chosen
+    following = open_day(last, (), None, bounds, has_review=True)
+    if not isinstance(following, DayAnswer):  # else its day has not come
+        state = replace(state, ready=())
+        if keep_review(city, state, following, key_service, kept, by.first, now) is not None:
+            return following
+    return DayAnswer.FILES_SET_ASIDE if aside else DayAnswer.NOTHING_READY
 
 
 def _keep_registry(city: City) -> str:

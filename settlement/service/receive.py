@@ -6,27 +6,29 @@ process killed at any of them leaves only what a repeat uses again. Leaves a fil
 log, which its first bytes tell, to `receive_load_log`.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from cardcore.keys import KeyService
 from cardcore.records import load_log
-from cardcore.records.batch import Batch
 from settlement.city import City
-from settlement.durable import make_folder, sync_folder, write_durable
-from settlement.facts.columns import write_facts
+from settlement.durable import write_durable
 from settlement.facts.serials import serial_runs
-from settlement.intake.answers import Acknowledgement, FactFileRow, StoredFile
-from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
+from settlement.intake.answers import Acknowledgement, FileAnswer, StoredFile
+from settlement.intake.decide import FileHistory, judge_bounds, place_file, prove_file, read_claim
 from settlement.people.actions import Action, Actor, ActorKind
 from settlement.registry.book import civil_day
+from settlement.service.keeping import give_back, keep_facts
+from settlement.service.proving import SHOWN, prove_in_city
 from settlement.service.receive_load_log import receive_load_log
-from settlement.service.review import SHOWN, prove_in_city
 from settlement.store.files import add_file, load_history, remember_refusal
 from settlement.store.registry import load_public_key
 from settlement.watching import OnStep, pass_by
 
 #: Registers the keys that show themselves in a file.
 INTAKE = Actor("intake", ActorKind.SYSTEM)
+#: Told to a sender who gave us back what we had lost.
+GIVEN_BACK = "its bytes here were damaged and are whole again 已恢复"
 
 
 def receive_file(
@@ -34,7 +36,8 @@ def receive_file(
 ) -> Acknowledgement:
     """Take in one batch file, or one of the load host's log, and answer it. `now` carries its zone.
 
-    A refused file changes nothing and is remembered in the audit. Raises
+    A refused file changes nothing and is remembered in the audit; one that is kept already mends
+    its raw bytes here, should they be damaged. Raises
     `KeyServiceUnavailableError`, with nothing changed, when its TACs cannot be proven now, and
     `UnknownKeyError` when the key service holds no TAC key of this city.
     """
@@ -62,12 +65,18 @@ def _receive(
     known = load_history(city.database, batch, serials)
     candidate = place_file(batch, len(data), known, now)
     if isinstance(candidate, Acknowledgement):
+        is_kept = candidate.answer is FileAnswer.ALREADY_RECEIVED
+        if is_kept and give_back(city, batch.content_hash, data):
+            return replace(candidate, detail=GIVEN_BACK)
         return candidate
+    beyond = judge_bounds(batch, city.scheme.life, now)
+    if beyond is not None:
+        return beyond
     proof = prove_in_city(city, batch.records, key_service, Action(INTAKE, now, SHOWN))
     on_step("tacs_proven")
     write_durable(city.raw_path(batch.content_hash), data)
     on_step("raw_kept")
-    facts = keep_facts(city, batch, proof.packed)
+    facts = keep_facts(city, batch.content_hash, batch.records, proof.packed)
     on_step("facts_kept")
 
     def place(history: FileHistory) -> StoredFile | Acknowledgement:
@@ -79,14 +88,3 @@ def _receive(
     answer = add_file(city.database, place, batch, facts, serials)
     on_step("row_kept")
     return answer
-
-
-def keep_facts(city: City, batch: Batch, proof: bytes) -> tuple[FactFileRow, ...]:
-    """Write a file's facts, on the disk before this returns."""
-    folder = city.facts_folder(batch.content_hash)
-    make_folder(folder)
-    written = write_facts(batch.records, proof, batch.content_hash, city.bucket_count, folder)
-    sync_folder(folder)
-    return tuple(
-        FactFileRow(each.bucket, each.rows, each.sha256, each.unjudged) for each in written
-    )

@@ -1,9 +1,10 @@
 """The review (复核): records that could not be judged when they came, and can be now.
 
 Decides which records are taken up again before a run: those whose TAC named a key the key service
-did not hold, once it gives an answer, and those of a terminal nobody had registered, once somebody
-has. Records of open files are simply judged anew. Records of closed days are decided again in the
-open day: nothing is corrected, only followed. Leaves deciding to reconciliation.
+did not hold, once it gives an answer; those of a terminal nobody had registered, once somebody has;
+those of a clock that ran ahead, once their day has come. Records of open files are simply judged
+anew. Records of closed days are decided again in the open day: nothing is corrected, only followed.
+Leaves deciding to reconciliation.
 
 A review is kept under its hash before the run that reads it, as rows of (file, row, proof), so a
 run stays a function of its inputs and a killed one leaves nothing behind. On a day without such
@@ -28,26 +29,20 @@ from settlement.errors import StoredBytesError
 from settlement.facts import columnar
 from settlement.facts.cells import record_rows
 from settlement.facts.columns import UNJUDGED
-from settlement.facts.proof import Proof, prove_records
 from settlement.intake.answers import FileRow
 from settlement.people.actions import Action, Actor
 from settlement.reconciliation.bucket import WAITING
 from settlement.reconciliation.inputs import file_number, file_prefix
-from settlement.registry.book import Dated, since_ever
+from settlement.registry.book import Dated
 from settlement.registry.rows import TerminalRow
+from settlement.service.keeping import KeptFiles
+from settlement.service.proving import SHOWN, prove_in_city
 from settlement.service.runs import hash_of, proven_bytes, proven_facts
 from settlement.store.days import load_run
 from settlement.store.files import load_files
-from settlement.store.registry import (
-    load_ended_keys,
-    load_registry,
-    load_tac_keys,
-    register,
-)
+from settlement.store.registry import load_registry, load_tac_keys
 
 Rows = NDArray[np.int64]
-#: Why a key is registered that nobody registered by hand.
-SHOWN = "it proved the records of a file that name it"
 
 _UNJUDGED = """
 SELECT row FROM read_parquet($paths)
@@ -69,15 +64,25 @@ class _Question:
 
 
 def keep_review(
-    city: City, state: ClearingState, key_service: KeyService, by: Actor, now: datetime
+    city: City,
+    state: ClearingState,
+    settlement_day: date,
+    key_service: KeyService,
+    kept: KeptFiles,
+    by: Actor,
+    now: datetime,
 ) -> str | None:
-    """Ask again about everything that waits, and keep what can be judged now. Keys that show
-    themselves are registered by whoever asks.
+    """Ask again about everything that waits, and keep what can be judged on a settlement day. Keys
+    that show themselves are registered by whoever asks. What waits in a file that is not whole
+    goes on waiting.
 
     Returns the SHA-256 of the kept review, None when there is nothing in it. Raises what the port
     raises, with nothing changed, and `StoredBytesError` when something kept is damaged.
     """
-    questions, action = tuple(_questions(city, state)), Action(by, now, SHOWN)
+    questions = tuple(
+        each for each in _questions(city, state, settlement_day) if kept.prove([each.file])
+    )
+    action = Action(by, now, SHOWN)
     while True:
         known = load_tac_keys(city.database)
         answered = [(each, _answers(city, each, key_service, action)) for each in questions]
@@ -100,25 +105,6 @@ def keep_review(
             "proof": np.concatenate([answers for _, _, answers in columns]),
         },
     )
-
-
-def prove_in_city(city: City, records: bytes, key_service: KeyService, action: Action) -> Proof:
-    """What cards and PSAMs signed, proven; keys that show themselves are registered.
-
-    Raises what the port raises, and `RegistryConflictError` when another process registered
-    another key under the same version meanwhile.
-    """
-    known, ended = load_tac_keys(city.database), load_ended_keys(city.database)
-    found = prove_records(records, key_service, city.scheme.name, known, ended)
-    if found.shown:
-        register(city.database, since_ever(*found.shown), action)
-    return found
-
-
-def prove_for_city(city: City, records: bytes, key_service: KeyService) -> Proof:
-    """What they were worth when they came in, whatever was ended since; nothing is registered."""
-    known = load_tac_keys(city.database)
-    return prove_records(records, key_service, city.scheme.name, known)
 
 
 def review_size(city: City, sha256: str | None) -> int:
@@ -157,7 +143,7 @@ def _answers(
     return np.frombuffer(prove_in_city(city, records, key_service, action).answers, np.uint8)
 
 
-def _questions(city: City, state: ClearingState) -> Iterator[_Question]:
+def _questions(city: City, state: ClearingState, settlement_day: date) -> Iterator[_Question]:
     for row in state.ready:
         if any(fact.unjudged_count for fact in row.facts):
             paths = [
@@ -166,7 +152,7 @@ def _questions(city: City, state: ClearingState) -> Iterator[_Question]:
                 if kept.unjudged_count
             ]
             yield _Question(row, _unjudged_rows(city, paths))
-    yield from _waiting(city, state)
+    yield from _waiting(city, state, settlement_day)
 
 
 def _unjudged_rows(city: City, paths: Sequence[str]) -> Rows:
@@ -177,7 +163,7 @@ def _unjudged_rows(city: City, paths: Sequence[str]) -> Rows:
         return found.fetchnumpy()["row"].astype(np.int64)
 
 
-def _waiting(city: City, state: ClearingState) -> Iterator[_Question]:
+def _waiting(city: City, state: ClearingState, settlement_day: date) -> Iterator[_Question]:
     """Suspended records of closed days, by file."""
     paths = _waiting_paths(city, state)
     if not paths:
@@ -193,16 +179,21 @@ def _waiting(city: City, state: ClearingState) -> Iterator[_Question]:
         for row in load_files(city.database, [file_prefix(file) for file in named])
     }
     asked: dict[int, list[int]] = {}
-    registered: dict[int, list[int]] = {}
+    proven: dict[int, list[int]] = {}
     for file, row, reason, terminal, operator, time in waiting:
-        if reason != Reason.TERMINAL_UNKNOWN:
+        # Only what was proven comes as far as the questions whose terminal it is, and when it was.
+        day = city.scheme.business_day(time)
+        if reason == Reason.TERMINAL_UNKNOWN:
+            if _owner(terminals.get(terminal, []), day) == operator:
+                proven.setdefault(file, []).append(row)
+        elif reason == Reason.CLOCK_AHEAD:
+            if day <= settlement_day:
+                proven.setdefault(file, []).append(row)
+        else:
             asked.setdefault(file, []).append(row)
-        elif _owner(terminals.get(terminal, []), city.scheme.business_day(time)) == operator:
-            # Only what was proven comes as far as the question whose terminal it is.
-            registered.setdefault(file, []).append(row)
     for file, rows in asked.items():
         yield _Question(files[file], np.array(rows))
-    for file, rows in registered.items():
+    for file, rows in proven.items():
         yield _Question(files[file], np.array(rows), ProofReason.PROVEN)
 
 

@@ -2,7 +2,8 @@
 
 Decides which bytes a run may start from and how its result is kept on the disk. Leaves computing
 to `settlement.service.computation` and the rows to the store. A run never starts from bytes that
-are not what their hash says: a damaged fact file stops it, by name, instead of changing a sum.
+are not what their hash says: what is damaged although it was proven before the run stops it, by
+name, instead of changing a sum.
 """
 
 import hashlib
@@ -119,7 +120,7 @@ def proven_facts(city: City, row: FileRow) -> list[tuple[int, FactInput]]:
         path = fact_path(city, content_hash, fact.bucket)
         if hash_of(path) != fact.sha256:
             raise StoredBytesError(path, f"is not {fact.sha256}")
-        found.append((fact.bucket, FactInput(content_hash, str(path))))
+        found.append((fact.bucket, FactInput(content_hash, str(path), row.file.received_at)))
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select, Table, delete, func, select
 
 from settlement.clearing.tally import DiscountRow
+from settlement.days.aside import decode_aside, encode_aside
 from settlement.days.closing import ClearingState, ClosedDay, ClosePlan
 from settlement.days.run import GapRow, StoredRun
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Posting
@@ -31,6 +32,9 @@ from settlement.store.tables import (
     POSTINGS,
     RUNS,
 )
+
+#: The columns of a closed day that name somebody.
+_ACTORS = ("closed_by", "confirmed_by")
 
 
 def load_clearing_state(database: Database) -> ClearingState:
@@ -211,8 +215,9 @@ def load_balances(database: Database) -> dict[str, int]:
 
 def _keep_day(connection: Connection, plan: ClosePlan) -> None:
     day = plan.day.settlement_day
-    closed_by = None if plan.day.closed_by is None else plan.day.closed_by.code
-    connection.execute(DAYS.insert(), {**asdict(plan.day), "closed_by": closed_by})
+    actors = {name: _code(getattr(plan.day, name)) for name in _ACTORS}
+    set_aside = encode_aside(plan.day.set_aside) if plan.day.set_aside else None
+    connection.execute(DAYS.insert(), {**asdict(plan.day), **actors, "set_aside": set_aside})
     settle_files(connection, [row.file.content_hash for row in plan.files], day)
     _insert(connection, ENTRIES, [_entry_row(entry) for entry in plan.entries])
     postings = [_posting_row(entry, each) for entry in plan.entries for each in entry.postings]
@@ -247,8 +252,16 @@ def _days(connection: Connection, query: Select[Any]) -> tuple[ClosedDay, ...]:
 
 
 def _closed_day(row: RowMapping) -> ClosedDay:
-    by = row["closed_by"]
-    return ClosedDay(**{**row, "closed_by": None if by is None else Actor.from_code(by)})
+    actors = {name: _actor(row[name]) for name in _ACTORS}
+    return ClosedDay(**{**row, **actors, "set_aside": decode_aside(row["set_aside"])})
+
+
+def _actor(code: str | None) -> Actor | None:
+    return None if code is None else Actor.from_code(code)
+
+
+def _code(actor: Actor | None) -> str | None:
+    return None if actor is None else actor.code
 
 
 def _ledger_end(connection: Connection) -> ChainEnd:

@@ -215,6 +215,22 @@ def settle_files(
         assert changed.rowcount == 1, content_hash
 
 
+def replace_facts(database: Database, content_hash: str, facts: Sequence[FactFileRow]) -> None:
+    """Keep what the facts of a file that no day has settled are now, made again from its raw
+    bytes.
+    """
+
+    def keep(connection: Connection) -> None:
+        for each in facts:
+            connection.execute(
+                update(FACTS)
+                .where(FACTS.c.content_hash == content_hash, FACTS.c.bucket == each.bucket)
+                .values(sha256=each.sha256, unjudged_count=each.unjudged_count)
+            )
+
+    database.write(keep)
+
+
 def _keep_file(
     connection: Connection,
     file: StoredFile,

@@ -205,7 +205,9 @@ DAYS = Table(
     Column("closed_at", Moment, nullable=False),
     # Null for days that were closed before anybody was asked.
     Column("closed_by", String(80)),
+    Column("confirmed_by", String(80)),  # null where one closed the day alone
     Column("registry_changes", BigInteger),  # so many changes the registry's chain had then
+    Column("set_aside", Text),  # files the day went on without, as JSON; null where there were none
 )
 
 ENTRIES = Table(

@@ -97,7 +97,9 @@ def _plan_again(
         return None
     _compare_run(run, report.run, findings)
     verify_records(city, folder, inputs, posted, findings)
-    return plan_close(report, inputs, state, day.closed_at, day.closed_by)
+    return plan_close(
+        report, inputs, state, day.closed_at, day.closed_by, day.confirmed_by, day.set_aside
+    )
 
 
 def _compare_inputs(city: City, day: ClosedDay, inputs: RunInputs, findings: Findings) -> None:

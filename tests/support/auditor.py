@@ -7,7 +7,7 @@ know nothing of order: the float is loads less debits, whatever came first.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from cardcore.errors import RecordFormatError
 from cardcore.keys import ProofReason
@@ -16,6 +16,7 @@ from cardcore.records.record import TransactionRecord, decode_record
 from cardcore.schemes import Scheme
 from settlement.dispositions import Disposition, Note, Reason
 
+END_OF_DAY = time(23, 59, 59)
 PROOF_REASONS = {
     ProofReason.UNKNOWN_ALGORITHM: Reason.ALGORITHM_UNKNOWN,
     ProofReason.UNKNOWN_VERSION: Reason.KEY_VERSION_UNKNOWN,
@@ -31,6 +32,7 @@ class Entry:
     proof: ProofReason
     file: int
     row: int
+    received: datetime
     record: TransactionRecord | None = None
     #: Of a closed day, taken up again; and whether it was in the card's chain then.
     reviewed: bool = False
@@ -74,10 +76,14 @@ class Auditor:
         day: date,
         files: Mapping[int, Sequence[tuple[bytes, ProofReason]]],
         again: Mapping[tuple[int, int], ProofReason] | None = None,
+        received: datetime | None = None,
     ) -> dict[tuple[int, int], Entry]:
-        """Judge a day's records, and anew those of earlier days in `again`."""
+        """Judge a day's records, and anew those of earlier days in `again`. The day's files came in
+        at its end, unless `received` says when.
+        """
+        received = received or datetime.combine(day, END_OF_DAY)
         entries = [
-            Entry(data, proof, file, row)
+            Entry(data, proof, file, row, received)
             for file in sorted(files)
             for row, (data, proof) in enumerate(files[file])
         ]
@@ -87,7 +93,7 @@ class Auditor:
             self.past.remove(old)
             self.float_fen -= self.worth_fen(old)
             entries.append(
-                Entry(old.data, proof, *key, None, reviewed=True, linked=old.chained),
+                Entry(old.data, proof, *key, old.received, None, reviewed=True, linked=old.chained),
             )
         for entry in entries:
             try:
@@ -217,7 +223,8 @@ class Auditor:
     def _judge_last(self, entry: Entry, day: date) -> None:
         record = entry.sound
         listed = self.hotlist.get(record.card_number)
-        if record.time >= datetime.combine(day + timedelta(days=2), datetime.min.time()):
+        is_ahead = record.time > entry.received + timedelta(days=1)
+        if is_ahead and self.scheme.business_day(record.time) > day:
             entry.reason = Reason.CLOCK_AHEAD
         elif listed is not None and listed <= record.hotlist_version:
             entry.reason = Reason.HOTLISTED

@@ -8,7 +8,9 @@ WITH judged AS (
         CASE
             WHEN record.reason <> reason_none() THEN record.reason
             WHEN unplaced.id IS NOT NULL THEN reason_card_counter_regressed()
-            WHEN record.time >= getvariable('settlement_day') + INTERVAL 2 DAY
+            -- A clock is held against the moment of receipt, until its day comes.
+            WHEN record.time > input.time_max
+                AND business_day_of(record.time) > getvariable('settlement_day')
                 THEN reason_clock_ahead()
             WHEN hotlist.version <= record.hotlist_version THEN reason_hotlisted()
             WHEN fare.is_overcharged THEN reason_overcharged()
@@ -18,6 +20,7 @@ WITH judged AS (
         coalesce(fare.fare_class, 0) AS fare_class,
         coalesce(fare.notes, 0) AS notes
     FROM record
+    JOIN input ON input.number = record.file_index
     LEFT JOIN unplaced ON unplaced.id = record.id
     LEFT JOIN hotlist ON hotlist.card_number = record.card_number
         AND business_day_of(record.time) BETWEEN hotlist.valid_from AND hotlist.valid_to

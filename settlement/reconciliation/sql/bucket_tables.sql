@@ -22,7 +22,8 @@ CREATE TABLE loose_before (
     is_load BOOLEAN, position BIGINT, reason UTINYINT,
     record_hash_high UBIGINT, record_hash_low UBIGINT
 );
--- Suspended records that a key or a registry entry may still clear up, as they were last decided.
+-- Suspended records that a key, a registry entry or their own day may still clear up, as they were
+-- last decided.
 CREATE TABLE waiting_before (
     file UBIGINT, row UINTEGER, record_hash_high UBIGINT, record_hash_low UBIGINT,
     issuer UBIGINT, card_number UBIGINT, application UTINYINT, terminal UBIGINT, kind UTINYINT,

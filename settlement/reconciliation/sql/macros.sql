@@ -31,7 +31,8 @@ CREATE MACRO is_suspended(word) AS
 
 CREATE MACRO retry_may_help(word) AS
     word IN (
-        reason_algorithm_unknown(), reason_key_version_unknown(), reason_terminal_unknown()
+        reason_algorithm_unknown(), reason_key_version_unknown(), reason_terminal_unknown(),
+        reason_clock_ahead()
     );
 
 CREATE MACRO disposition(word) AS

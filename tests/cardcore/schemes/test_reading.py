@@ -3,6 +3,7 @@
 import time
 import tomllib
 from collections.abc import Iterator
+from datetime import date, datetime
 from importlib import resources
 
 import pytest
@@ -46,6 +47,10 @@ FAULTS = [
     ('application = "tram"', 'application = "transit"', "'tram' is none of transit"),
     ('prefix = "031x"', 'prefix = "03103310"', "is not of the form"),
     ('shop = ["library"]', 'shop = ["purse"]', "'library' is none of transit"),
+    ('[life]\nfirst_day = "2010-01-01"\nlast_day = 2099-12-31\n[tariff]', "[tariff]", "a day is"),
+    ("[life]\nfirst_day = 2010-01-01\nlast_day = 2009-12-31\n[tariff]", "[tariff]",
+     "lies before 2010-01-01"),
+    ("[life]\nfirst_day = 2010-01-01\n[tariff]", "[tariff]", "last_day is missing"),
     ("[tariff]\n[tariff]", "[tariff]", "is no TOML"),
 ]  # fmt: skip
 
@@ -227,3 +232,18 @@ def test_every_entry_of_a_text_has_its_line(text: str) -> None:
     for way, number in found.items():
         if way and isinstance(way[-1], str):
             assert way[-1] in lines[number - 1]
+
+
+def test_a_scheme_says_on_which_days_it_lives_or_lives_this_century() -> None:
+    shenzhen, demo = SCHEMES["shenzhen"].life, SCHEMES["demo"].life
+    assert (shenzhen.first_day, shenzhen.last_day) == (date(2004, 12, 28), date(2099, 12, 31))
+    assert date(2004, 12, 28) in shenzhen
+    assert date(2004, 12, 27) not in shenzhen
+    assert (demo.first_day, demo.last_day) == (date(2000, 1, 1), date(2099, 12, 31))
+
+
+def test_any_moment_has_a_business_day() -> None:
+    demo = SCHEMES["demo"]
+    assert demo.cutover_hour == 2
+    assert demo.business_day(datetime.fromisoformat("0001-01-01T00:30")) == date(1, 1, 1)
+    assert demo.business_day(datetime.fromisoformat("0001-01-02T01:59")) == date(1, 1, 1)

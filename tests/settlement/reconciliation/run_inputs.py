@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from settlement.service.computation import (
     gaps_path,
     reconcile_run,
 )
+from tests.support.auditor import END_OF_DAY
 from tests.support.records import a_bus_ride, a_load
 
 DAY = date(2018, 9, 1)
@@ -143,7 +144,8 @@ class Desk:
         name: str | None = None,
         review: Mapping[tuple[int, int], ProofReason] | None = None,
     ) -> ComputationOutcome:
-        """Reconcile files on a day and close it. Intake never takes one content twice. `review`
+        """Reconcile files that came in at the end of a day and close it. Intake never takes one
+        content twice. `review`
         says by (file, row) how TACs are judged now, of these files and of earlier ones.
         """
         facts: list[tuple[int, FactInput]] = []
@@ -153,7 +155,11 @@ class Desk:
             written = write_facts(
                 records, bytes(proof for _, proof in rows), content_hash, self._buckets, folder
             )
-            facts += [(each.bucket, FactInput(content_hash, str(each.path))) for each in written]
+            received_at = datetime.combine(day, END_OF_DAY, UTC)
+            facts += [
+                (each.bucket, FactInput(content_hash, str(each.path), received_at))
+                for each in written
+            ]
         request = ComputationTask(
             settlement_day=day,
             scheme=SCHEMES[self._scheme],

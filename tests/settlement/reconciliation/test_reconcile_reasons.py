@@ -197,6 +197,26 @@ def test_clock_ahead(tmp_path: Path, moment: datetime, reason: Reason) -> None:
     assert judge(tmp_path, with_proof(ProofReason.PROVEN, time=moment)) == [reason]
 
 
+def test_a_clock_is_held_against_the_receipt_and_again_when_its_day_comes(tmp_path: Path) -> None:
+    """R9: not against the settlement day, whichever it is; and what waits for its day is released
+    by itself, once.
+    """
+    ahead = with_proof(ProofReason.PROVEN, time=datetime.fromisoformat("2018-09-04T09:00"))
+    desk = Desk(tmp_path)
+    desk.run([*FIRST, ahead])
+    key = (int(desk.hash_of([*FIRST, ahead])[:16], 16), len(FIRST))
+    assert desk.verdicts()[key].reason == Reason.CLOCK_AHEAD
+    found = []
+    for offset in range(1, 4):
+        day = DAY + timedelta(days=offset)
+        outcome = desk.run(day=day, review={key: ProofReason.PROVEN})
+        totals = outcome.clearing.totals
+        found.append((desk.verdicts()[key].reason, totals.accepted, totals.suspended))
+    assert found == [
+        (Reason.CLOCK_AHEAD, 0, 0), (Reason.CLOCK_AHEAD, 0, 0), (Reason.NONE, 1, -1),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("version", "reason", "notes"),
     [

@@ -77,6 +77,7 @@ FAULTS: dict[str, Callable[[TransactionRecord], list[Proven]]] = {
     "stranger": lambda r: [_row(replace(r, terminal=STRANGER))],
     "unbalanced": lambda r: [_row(replace(r, balance_after_fen=r.balance_after_fen + 7))],
     "clock ahead": lambda r: [_row(replace(r, time=r.time + timedelta(days=400)))],
+    "clock two days ahead": lambda r: [_row(replace(r, time=r.time + timedelta(days=2)))],
     "clock behind": lambda r: [_row(replace(r, time=r.time - timedelta(days=9000)))],
     "overcharged": lambda r: [_row(replace(r, tariff_fen=_half(r)))],
     "recovered": lambda r: [_row(replace(r, flags=RecordFlag.RECOVERED, station=0))],

@@ -30,6 +30,7 @@ from tests.support.auditor import Auditor
 LATE_FAULTS = (
     "key lost and serial reused", "key lost and cloned", "badly copied", "unknown algorithm",
     "stranger", "cloned by a stranger", "serial reused", "cloned", "lost", "none",
+    "clock two days ahead", "clock ahead",
 )  # fmt: skip
 verdicts_of_a_key = st.sampled_from(
     [ProofReason.PROVEN] * 4 + [ProofReason.WRONG, ProofReason.WRONG_VERSION]
@@ -68,7 +69,7 @@ def test_records_judged_later_end_as_the_auditor_says_and_the_float_is_exact(
             received |= named
             taken_up = {
                 key: data.draw(verdicts_of_a_key)
-                if entry.reason is not Reason.TERMINAL_UNKNOWN
+                if entry.reason not in {Reason.TERMINAL_UNKNOWN, Reason.CLOCK_AHEAD}
                 else ProofReason.PROVEN
                 for key, entry in sorted(auditor.waiting().items())
                 if may_be_taken_up(

@@ -89,7 +89,8 @@ def test_the_story_grows_with_the_day(office: City, stated: date | None) -> None
     assert "earlier files" in step(the_copy(office, FIRST_RIDE), "decision").text.en
     receive(office, street.file([], sequence=1))
     assert "next clearing run" in step(the_copy(office, FIRST_RIDE), "decision").text.en
-    run_clearing(office, stated, key_service(), LocalEngine(1), NOW, CLERK)
+    now = NOW + timedelta(days=3)
+    run_clearing(office, stated, key_service(), LocalEngine(1), now, CLERK)
     told = the_copy(office, FIRST_RIDE)
     assert told.decision is not None
     assert told.decision.disposition is Disposition.ACCEPTED

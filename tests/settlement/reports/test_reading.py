@@ -21,7 +21,7 @@ from settlement.engine.local import LocalEngine
 from settlement.errors import CityError
 from settlement.registry.rows import KINDS
 from settlement.reports.days import read_balances, read_closed_days, read_day
-from settlement.reports.files import FileStanding, read_files
+from settlement.reports.files import FileStanding, read_files, read_set_aside
 from settlement.reports.history import explain
 from settlement.reports.loads import read_load, read_loads, read_log_reach
 from settlement.reports.registry import read_history, read_registry, read_rows
@@ -53,6 +53,7 @@ REPORTS: dict[str, Callable[[City], object]] = {
     "read_day": lambda city: read_day(city, DAY),
     "read_balances": read_balances,
     "read_files": lambda city: [read_files(city), read_files(city, "a")],
+    "read_set_aside": read_set_aside,
     "read_registry": read_registry,
     "read_rows": lambda city: [read_rows(city, kind, DAY) for kind in KINDS.values()],
     "read_loads": lambda city: read_loads(city, DAY - timedelta(days=9)).lines,

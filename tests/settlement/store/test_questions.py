@@ -1,7 +1,7 @@
 """The store's narrow questions give the same rows as the wide ones, and fewer."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -27,7 +27,6 @@ from tests.settlement.device_files import (
     BUS_TERMINAL,
     CLERK,
     DAY,
-    NOW,
     Street,
     key_service,
     make_office,
@@ -48,7 +47,8 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
             street.now = street.now.replace(day=day.day, hour=12)
             receive(city, street.file([card.bus()]))
             keys = key_service(1, 2) if day == DAYS[2] else key_service()
-            assert isinstance(close_day(city, day, keys, ENGINE, NOW, CLERK), ClosedDay)
+            now = datetime.combine(day, time(23), UTC)
+            assert isinstance(close_day(city, day, keys, ENGINE, now, CLERK), ClosedDay)
         receive(city, street.file([card.bus()], sequence=9))
         yield city
 
