@@ -34,7 +34,7 @@ from tests.support.records import a_bus_ride, a_load
 
 DAY = date(2018, 9, 1)
 #: When the files of a day come in.
-END_OF_DAY = time(23, 59)
+END_OF_DAY = time(23, 59, 59)
 BUS, GATE, KIOSK, STRANGER = "0000000000b1", "0000000000e1", "0000000000c1", "0000000000ff"
 BUS_OPERATOR, METRO_OPERATOR, LOAD_AGENT = 101, 201, 900
 #: Sends for everybody, where a test says nothing else.
