@@ -75,7 +75,7 @@ class Part:
     records: tuple[bytes, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class City:
     """What worlds of one scheme have in common."""
 

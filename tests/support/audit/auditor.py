@@ -41,9 +41,9 @@ class Auditor:
         fresh = [Entry.of(sent, n) for sent in files for n in range(len(sent.records))]
         entries = fresh + [self.decided.pop(key).again() for key in sorted(again)]
         left = [entry for entry in entries if _may_come_in(entry, known)]
-        left = self._without_copies(left)
+        left = self._without_copies(left, known)
         left = [entry for entry in left if _is_proven(entry, known)]
-        left = self._without_variants(left)
+        left = self._without_variants(left, known)
         times = self._effective_times(left)
         for entry in left:
             entry.reason = _judge(entry, known, day, times[entry.key])
@@ -62,22 +62,34 @@ class Auditor:
             if entry.record is not None and _has_news(entry, known, day)
         }
 
-    def _without_copies(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The same 256 bytes stand once: those that stood already, else the first by name of file."""
-        standing = {entry.data for entry in self.kept}
+    def _without_copies(self, entries: Sequence[Entry], known: Known) -> list[Entry]:
+        """The same bytes stand once, whatever MAC is behind them: those that stood already, else
+        those whose MAC holds, else the first by name of file.
+        """
+        standing = {entry.digest for entry in self.kept}
         first: dict[bytes, Entry] = {}
-        for entry in sorted(entries, key=lambda each: (not each.is_again, each.key)):
-            if entry.data in standing or entry.data in first:
+
+        def rank(entry: Entry) -> tuple[bool, int, tuple[int, int]]:
+            return not entry.is_again, _mac_rank(entry, known), entry.key
+
+        for entry in sorted(entries, key=rank):
+            if entry.digest in standing or entry.digest in first:
                 entry.reason = Reason.DUPLICATE
             else:
-                first[entry.data] = entry
+                first[entry.digest] = entry
         return list(first.values())
 
-    def _without_variants(self, entries: Sequence[Entry]) -> list[Entry]:
-        """R1: what a card signed once is booked once, for ever, whatever else differs."""
+    def _without_variants(self, entries: Sequence[Entry], known: Known) -> list[Entry]:
+        """R1: what a card signed once is booked once, for ever, whatever else differs. Of several
+        stands the one booked before, else one whose MAC holds, else the smallest digest.
+        """
         booked = {entry.identity for entry in self.decided.values() if entry.is_booked}
         first: dict[Identity | None, Entry] = {}
-        for entry in sorted(entries, key=_claim_to_stand):
+
+        def rank(entry: Entry) -> tuple[bool, int, bytes]:
+            return not entry.was_booked, _mac_rank(entry, known), entry.digest
+
+        for entry in sorted(entries, key=rank):
             if entry.identity in booked or entry.identity in first:
                 entry.reason = Reason.VARIANT
             else:
@@ -125,7 +137,6 @@ def _is_proven(entry: Entry, known: Known) -> bool:
     if entry.tac in {TacProof.HOLDS, TacProof.HOLDS_UNDER_ANOTHER}:
         message = message_of(record, entry.data)
         entry.identity = (entry.purse, entry.is_load, message, record.tac)
-        entry.mac = prove_mac(known, record, entry.data)
         return True
     is_told_missing = RecordFlag.TAC_MISSING in record.flags or not any(record.tac)
     missing = Reason.TAC_MISSING if is_told_missing else Reason.TAC_WRONG
@@ -133,10 +144,9 @@ def _is_proven(entry: Entry, known: Known) -> bool:
     return False
 
 
-def _claim_to_stand(entry: Entry) -> tuple[bool, MacProof, bytes]:
-    """R1: the one settled already, else one whose record MAC holds, else the smallest digest."""
-    rank = min(entry.mac, MacProof.NOTHING)
-    return not entry.was_booked, rank, entry.digest
+def _mac_rank(entry: Entry, known: Known) -> int:
+    """Held before held weakly before everything else."""
+    return min(prove_mac(known, entry.sound, entry.data), MacProof.NOTHING)
 
 
 def _judge(entry: Entry, known: Known, day: date, effective: datetime) -> Reason:
@@ -147,7 +157,7 @@ def _judge(entry: Entry, known: Known, day: date, effective: datetime) -> Reason
     entry.terminal = row
     if row is None:
         # Nobody is registered as its owner: held under whoever sent it.
-        entry.payee, entry.sector = entry.participant, known.sectors[entry.participant]
+        entry.payee = entry.participant
         return Reason.TERMINAL_UNKNOWN
     entry.payee = row.owner
     entry.sector = known.sectors[row.owner] if row.sector is None else row.sector
@@ -165,7 +175,7 @@ def _note(entry: Entry, known: Known) -> None:
         entry.notes.add(Note.BALANCE_BROKEN)
     if entry.tac is TacProof.HOLDS_UNDER_ANOTHER:
         entry.notes.add(Note.KEY_VERSION_MISNAMED)
-    if entry.mac is MacProof.WRONG:
+    if prove_mac(known, record, entry.data) is MacProof.WRONG:
         entry.notes.add(Note.RECORD_MAC_WRONG)
     if entry.terminal and (record.operator, record.sector) != (entry.payee, entry.sector):
         entry.notes.add(Note.CLAIMS_DIFFER)

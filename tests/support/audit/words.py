@@ -12,7 +12,7 @@ from cardcore.errors import RecordFormatError
 from cardcore.records.kinds import RecordKind
 from cardcore.records.record import TransactionRecord, decode_record
 from tests.support.audit.known import CITY_CLOCK, TerminalDays
-from tests.support.audit.proof import MacProof, TacProof, digest_of
+from tests.support.audit.proof import TacProof, digest_of
 
 #: Codes of applications that exist.
 APPLICATIONS = range(7)
@@ -121,11 +121,10 @@ class Entry:
     record: TransactionRecord | None
     reason: Reason = Reason.NONE
     tac: TacProof = TacProof.HOLDS_NOT
-    mac: MacProof = MacProof.NOTHING
     identity: Identity | None = None
-    #: Who is paid or held for, in which sector; set once the record moves money.
+    #: Who is paid or held for, in which sector; a terminal that nobody knows is of none.
     payee: int = 0
-    sector: int = 0
+    sector: int | None = None
     terminal: TerminalDays | None = None
     notes: set[Note] = field(default_factory=set)
     #: Taken up again on a later day; and whether money stood for it before.
