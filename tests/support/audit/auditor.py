@@ -9,7 +9,7 @@ from datetime import date, datetime
 
 from cardcore.records.kinds import RecordFlag
 from tests.support.audit.known import Known
-from tests.support.audit.proof import MacProof, TacProof, message_of, prove_mac, prove_tac
+from tests.support.audit.proof import MacProof, TacProof, prove_mac, prove_tac
 from tests.support.audit.words import Entry, Identity, Note, Reason, Sent
 
 _UNPROVEN = {
@@ -42,8 +42,9 @@ class Auditor:
         entries = fresh + [self.decided.pop(key).again() for key in sorted(again)]
         left = [entry for entry in entries if _may_come_in(entry, known)]
         left = self._without_copies(left, known)
-        left = [entry for entry in left if _is_proven(entry, known)]
-        left = self._without_variants(left, known)
+        proven = [entry for entry in left if _is_proven(entry, known)]
+        self._without_claims_on_what_is_proven(left)
+        left = self._without_variants(proven, known)
         times = self._effective_times(left)
         for entry in left:
             entry.reason = _judge(entry, known, day, times[entry.key])
@@ -96,6 +97,17 @@ class Auditor:
                 first[entry.identity] = entry
         return list(first.values())
 
+    def _without_claims_on_what_is_proven(self, entries: Sequence[Entry]) -> None:
+        """R1: a torn record without TAC of what a card proved is that movement, and no claim."""
+        proven = {
+            each.identity[:3]
+            for each in [*self.decided.values(), *entries]
+            if each.identity and (each in entries or each.is_booked)
+        }
+        for entry in entries:
+            if entry.reason is Reason.TAC_MISSING and entry.movement in proven:
+                entry.reason = Reason.VARIANT
+
     def _effective_times(self, entries: Sequence[Entry]) -> dict[tuple[int, int], datetime]:
         """R9: within one PSAM the signed sequence orders debits. One that is dated before another of
         a lower sequence is judged as of that later time. A clock that is ahead says nothing.
@@ -121,7 +133,8 @@ def _may_come_in(entry: Entry, known: Known) -> bool:
         entry.reason = Reason.FORMAT_WRONG
         return False
     day = known.business_day(entry.record.time)
-    if not known.may_deliver(entry.participant, entry.record.terminal, day):
+    # What stands in suspense was taken when nobody was its collector: it stays taken.
+    if not entry.was_booked and not known.may_deliver(entry.participant, entry.record.terminal, day):
         entry.reason = Reason.NOT_YOUR_TERMINAL
         return False
     return True
@@ -135,8 +148,7 @@ def _is_proven(entry: Entry, known: Known) -> bool:
         return False
     entry.tac = prove_tac(known, record, entry.data)
     if entry.tac in {TacProof.HOLDS, TacProof.HOLDS_UNDER_ANOTHER}:
-        message = message_of(record, entry.data)
-        entry.identity = (entry.purse, entry.is_load, message, record.tac)
+        entry.identity = (*entry.movement, record.tac)
         return True
     is_told_missing = RecordFlag.TAC_MISSING in record.flags or not any(record.tac)
     missing = Reason.TAC_MISSING if is_told_missing else Reason.TAC_WRONG

@@ -12,7 +12,7 @@ from cardcore.errors import RecordFormatError
 from cardcore.records.kinds import RecordKind
 from cardcore.records.record import TransactionRecord, decode_record
 from tests.support.audit.known import CITY_CLOCK, TerminalDays
-from tests.support.audit.proof import TacProof, digest_of
+from tests.support.audit.proof import TacProof, digest_of, message_of
 
 #: Codes of applications that exist.
 APPLICATIONS = range(7)
@@ -174,6 +174,11 @@ class Entry:
     def purse(self) -> Purse:
         """The purse it moves."""
         return Purse(self.sound.application, self.sound.card_number[-16:])
+
+    @property
+    def movement(self) -> tuple[Purse, bool, bytes]:
+        """What it says a card signed: purse, load or debit, message."""
+        return self.purse, self.is_load, message_of(self.sound, self.data)
 
     @property
     def digest(self) -> bytes:
