@@ -64,10 +64,9 @@ def new_world(seed: int, dice: Random) -> World:
     world = World(
         seed,
         city,
-        cards=dice.randint(2, 4),
+        cards=dice.randint(2, 3),
         keys_from=dice.choice((0, 0, 0, 1, 2, DAYS)),
         is_announced=dice.random() < 0.5,
-        is_closed_late=dice.random() < 0.25,
     )
     day = settlement_day(dice.randint(1, DAYS - 1))
     before = day - timedelta(days=1)
@@ -131,7 +130,7 @@ def _moments(dice: Random) -> list[datetime]:
     """When a card is used."""
     found = []
     moment = datetime.combine(settlement_day(dice.randint(0, 1)), time(6))
-    for _ in range(dice.randint(2, 6)):
+    for _ in range(dice.randint(1, 4)):
         moment += timedelta(seconds=dice.randint(60, 9 * 3600))
         if moment.date() < settlement_day(DAYS):
             found.append(moment)

@@ -94,11 +94,13 @@ class Product:
     def settle(self, day: int, again: Sequence[tuple[int, int]]) -> ComputationOutcome:
         """Reconcile a day's files, and what `again` names of earlier ones."""
         facts: list[tuple[int, FactInput]] = []
-        for file in self._files(day):
+        files = self._files(day)
+        packed = self._proofs(day, [row for file in files for row in file.rows])
+        for file in files:
             number = int(file.content_hash[:16], 16)
             self._records |= {(number, row): each for row, each in enumerate(file.rows)}
             folder = self._folder / "facts" / file.content_hash
-            proofs = self._proofs(day, file.rows)
+            proofs, packed = packed[: len(file.rows)], packed[len(file.rows) :]
             records = b"".join(data for _, data in file.rows)
             written = write_facts(records, proofs, file.content_hash, self._buckets, folder)
             facts += [

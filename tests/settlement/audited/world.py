@@ -38,7 +38,7 @@ SECTORS: dict[int, int] = {
     LIAR: Sector.TRANSIT,
 }
 #: So many seeds lie between two that are settled in one run.
-BLOCK = 256
+BLOCK = 1024
 _END_OF_DAY = time(23, 59, 59)
 
 
@@ -128,7 +128,6 @@ class World:
     #: Day from which version 2 of the keys is held, and whether it is registered before that.
     keys_from: int
     is_announced: bool
-    is_closed_late: bool
     sites: list[Site] = field(default_factory=list)
     hotlist: list[ListedDays] = field(default_factory=list)
     parts: list[list[Part]] = field(default_factory=list)
@@ -136,6 +135,11 @@ class World:
     lies: Counter[str] = field(default_factory=Counter)
     #: Bytes of what truly happened.
     truth: list[bytes] = field(default_factory=list)
+
+    @property
+    def is_closed_late(self) -> bool:
+        """Whether all files came before the first day was closed: so in every fourth block."""
+        return self.seed // BLOCK % 4 == 3
 
     def card_number(self, card: int, start: str = OWN_START) -> str:
         """20 digits of a card."""

@@ -164,8 +164,8 @@ def _mac_rank(entry: Entry, known: Known) -> int:
 def _judge(entry: Entry, known: Known, day: date, effective: datetime) -> Reason:
     """What a proven movement that stands may do, and for whom."""
     record = entry.sound
-    business_day = known.business_day(record.time)
-    row = known.row_on(record.terminal, business_day)
+    business_day, effective_day = known.business_day(record.time), known.business_day(effective)
+    row = known.row_on(record.terminal, effective_day)
     entry.terminal = row
     if row is None:
         # Nobody is registered as its owner: held under whoever sent it.
@@ -175,7 +175,7 @@ def _judge(entry: Entry, known: Known, day: date, effective: datetime) -> Reason
     entry.sector = known.sectors[row.owner] if row.sector is None else row.sector
     if entry.is_clock_ahead and business_day > day:
         return Reason.CLOCK_AHEAD
-    if known.is_listed(entry.purse.factor, known.business_day(effective)):
+    if known.is_listed(entry.purse.factor, effective_day):
         return Reason.HOTLISTED
     return Reason.NONE
 
