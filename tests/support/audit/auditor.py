@@ -41,10 +41,12 @@ class Auditor:
         fresh = [Entry.of(sent, n) for sent in files for n in range(len(sent.records))]
         entries = fresh + [self.decided.pop(key).again() for key in sorted(again)]
         left = [entry for entry in entries if _may_come_in(entry, known)]
-        left = self._without_copies(left, known)
+        for entry in left:
+            entry.mac = prove_mac(known, entry.sound, entry.data)
+        left = self._without_copies(left)
         proven = [entry for entry in left if _is_proven(entry, known)]
         self._without_claims_on_what_is_proven(left)
-        left = self._without_variants(proven, known)
+        left = self._without_variants(proven)
         times = self._effective_times(left)
         for entry in left:
             entry.reason = _judge(entry, known, day, times[entry.key])
@@ -63,7 +65,7 @@ class Auditor:
             if entry.record is not None and _has_news(entry, known, day)
         }
 
-    def _without_copies(self, entries: Sequence[Entry], known: Known) -> list[Entry]:
+    def _without_copies(self, entries: Sequence[Entry]) -> list[Entry]:
         """The same bytes stand once, whatever MAC is behind them: those that stood already, else
         those whose MAC holds, else the first by name of file.
         """
@@ -71,7 +73,7 @@ class Auditor:
         first: dict[bytes, Entry] = {}
 
         def rank(entry: Entry) -> tuple[bool, int, tuple[int, int]]:
-            return not entry.is_again, _mac_rank(entry, known), entry.key
+            return not entry.is_again, entry.mac_rank, entry.key
 
         for entry in sorted(entries, key=rank):
             if entry.digest in standing or entry.digest in first:
@@ -80,7 +82,7 @@ class Auditor:
                 first[entry.digest] = entry
         return list(first.values())
 
-    def _without_variants(self, entries: Sequence[Entry], known: Known) -> list[Entry]:
+    def _without_variants(self, entries: Sequence[Entry]) -> list[Entry]:
         """R1: what a card signed once is booked once, for ever, whatever else differs. Of several
         stands the one booked before, else one whose MAC holds, else the smallest digest.
         """
@@ -88,7 +90,7 @@ class Auditor:
         first: dict[Identity | None, Entry] = {}
 
         def rank(entry: Entry) -> tuple[bool, int, bytes]:
-            return not entry.was_booked, _mac_rank(entry, known), entry.digest
+            return not entry.was_booked, entry.mac_rank, entry.digest
 
         for entry in sorted(entries, key=rank):
             if entry.identity in booked or entry.identity in first:
@@ -156,11 +158,6 @@ def _is_proven(entry: Entry, known: Known) -> bool:
     return False
 
 
-def _mac_rank(entry: Entry, known: Known) -> int:
-    """Held before held weakly before everything else."""
-    return min(prove_mac(known, entry.sound, entry.data), MacProof.NOTHING)
-
-
 def _judge(entry: Entry, known: Known, day: date, effective: datetime) -> Reason:
     """What a proven movement that stands may do, and for whom."""
     record = entry.sound
@@ -187,7 +184,7 @@ def _note(entry: Entry, known: Known) -> None:
         entry.notes.add(Note.BALANCE_BROKEN)
     if entry.tac is TacProof.HOLDS_UNDER_ANOTHER:
         entry.notes.add(Note.KEY_VERSION_MISNAMED)
-    if prove_mac(known, record, entry.data) is MacProof.WRONG:
+    if entry.mac is MacProof.WRONG:
         entry.notes.add(Note.RECORD_MAC_WRONG)
     if entry.terminal and (record.operator, record.sector) != (entry.payee, entry.sector):
         entry.notes.add(Note.CLAIMS_DIFFER)

@@ -12,7 +12,7 @@ from cardcore.errors import RecordFormatError
 from cardcore.records.kinds import RecordKind
 from cardcore.records.record import TransactionRecord, decode_record
 from tests.support.audit.known import CITY_CLOCK, TerminalDays
-from tests.support.audit.proof import TacProof, digest_of, message_of
+from tests.support.audit.proof import MacProof, TacProof, digest_of, message_of
 
 #: Codes of applications that exist.
 APPLICATIONS = range(7)
@@ -121,6 +121,7 @@ class Entry:
     record: TransactionRecord | None
     reason: Reason = Reason.NONE
     tac: TacProof = TacProof.HOLDS_NOT
+    mac: MacProof = MacProof.NOTHING
     identity: Identity | None = None
     #: Who is paid or held for, in which sector; a terminal that nobody knows is of none.
     payee: int = 0
@@ -184,6 +185,11 @@ class Entry:
     def digest(self) -> bytes:
         """The digest of its bytes."""
         return digest_of(self.data)
+
+    @property
+    def mac_rank(self) -> MacProof:
+        """Held before held weakly before everything else."""
+        return min(self.mac, MacProof.NOTHING)
 
     @property
     def is_clock_ahead(self) -> bool:
