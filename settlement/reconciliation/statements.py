@@ -9,21 +9,25 @@ posted to `bucket`, what the figures prove to `settlement.clearing.proof`.
     statements_place.sql    which statements there are, and where they belong
     statements_past.sql     debits of closed days on both sides of a new statement
     statements_price.sql    the price of every segment, and every purse afterwards
+    statements_figures.sql  what that comes to
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
 
 import duckdb
 
 from cardcore.limits import BALANCE_MAX_REGISTERED_FEN
+from settlement.clearing.proof import AGE_CLASSES, AgeLine, FloatFigures
 from settlement.facts import columnar
 
 #: The output files of a bucket, each in its own order.
 STATEMENT_OUTPUTS = {
     "statements": "FROM statement_after ORDER BY issuer, card_number, application",
     "segments": "FROM segment_after ORDER BY ALL",
+    "claims": "FROM claim_after ORDER BY ALL",
 }
 
 
@@ -33,9 +37,9 @@ def begin_statements(connection: duckdb.DuckDBPyConnection, previous: Path | Non
     columnar.run_script(connection, "statements_begin")
     if previous is None:
         return
-    for table, name in (("statement_before", "statements"), ("segment_before", "segments")):
+    for name in STATEMENT_OUTPUTS:
         connection.execute(
-            f"INSERT INTO {table} FROM read_parquet($path)",
+            f"INSERT INTO {name[:-1]}_before FROM read_parquet($path)",
             {"path": str(previous / f"{name}.parquet")},
         )
 
@@ -45,6 +49,7 @@ def follow_statements(connection: duckdb.DuckDBPyConnection, history: Mapping[da
     folders of all closed days; only those are opened that settled something dated where a slot is
     cut.
     """
+    columnar.run_script(connection, "statements_posted")
     columnar.run_script(connection, "statements_place")
     days = connection.execute("FROM looked_up_day ORDER BY ALL").fetchall()
     if days:
@@ -54,3 +59,17 @@ def follow_statements(connection: duckdb.DuckDBPyConnection, history: Mapping[da
     columnar.run_script(connection, "statements_price")
     uneven = connection.execute("FROM uneven_purse LIMIT 3").fetchall()
     assert not uneven, uneven
+
+
+def figure_statements(connection: duckdb.DuckDBPyConnection) -> FloatFigures:
+    """What the bucket comes to, claims among it (`claim_after`)."""
+    columnar.run_script(connection, "statements_figures")
+    names = [each.name for each in fields(FloatFigures) if not each.name.endswith("_by_age")]
+    (figures,) = connection.execute(f"SELECT {', '.join(names)} FROM float_figure").fetchall()  # noqa: S608 - names of ours
+    ages = {name: [AgeLine()] * len(AGE_CLASSES) for name in ("stated_by_age", "claims_by_age")}
+    for name, days, count, amount_fen in connection.execute("FROM age_figure").fetchall():
+        index = next(
+            index for index, most in enumerate(AGE_CLASSES) if most is None or days <= most
+        )
+        ages[name][index] += AgeLine(count, amount_fen)
+    return FloatFigures(*figures, **{name: tuple(lines) for name, lines in ages.items()})

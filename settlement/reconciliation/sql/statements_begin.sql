@@ -15,6 +15,8 @@ CREATE TABLE segment_before (
     right_online BIGINT, right_balance_fen BIGINT, right_time TIMESTAMP,
     opened_day DATE, missing_loads BIGINT, price_fen BIGINT, kind UTINYINT
 );
+-- Claims that stand, by the day that judged them so.
+CREATE TABLE claim_before (reason UTINYINT, day DATE, count BIGINT, amount_fen BIGINT);
 -- The load host's log, as far as it is new to the bucket.
 CREATE TABLE load_log (
     issuer UBIGINT, card_number UBIGINT, application UTINYINT, online_counter USMALLINT,

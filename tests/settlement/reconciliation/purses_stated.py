@@ -85,7 +85,6 @@ class Purses:
         output.mkdir()
         with columnar.connect(output) as connection:
             columnar.define_words(connection)
-            connection.execute("CREATE OR REPLACE MACRO is_posted(word) AS word IN (8, 99)")
             columnar.set_variables(connection, settlement_day=day, cutover_hour=0)
             self._decisions(connection, moved, taken_back)
             begin_statements(connection, self._previous)
@@ -98,11 +97,11 @@ class Purses:
                     for each in asked
                 ],
             )  # fmt: skip
-            columnar.run_script(connection, "statements_posted")
             follow_statements(connection, self._history)
             days = connection.execute("FROM looked_up_day ORDER BY ALL").fetchall()
             self.opened = [found for (found,) in days]
-            columnar.write_tables(connection, STATEMENT_OUTPUTS, output)
+            state = {name: STATEMENT_OUTPUTS[name] for name in ("statements", "segments")}
+            columnar.write_tables(connection, {**state, "claims": "FROM claim_before"}, output)
             columnar.write_tables(
                 connection,
                 {
