@@ -12,6 +12,7 @@ Every line is gross. Beside it stands what claims say of the time since, which n
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import date, datetime
 from typing import Any
 
 from cardcore.text import Text
@@ -61,6 +62,7 @@ class FloatFigures:
     claimed_loads_fen: int = 0
     claims: int = 0  # records that nobody's card has proven
     claims_fen: int = 0
+    #: By `AGE_CLASSES`.
     stated_by_age: tuple[AgeLine, ...] = _NO_AGES
     claims_by_age: tuple[AgeLine, ...] = _NO_AGES
 
@@ -114,6 +116,24 @@ def _add(mine: Any, other: Any) -> Any:  # noqa: ANN401 - a number, or a number 
     if isinstance(mine, tuple):
         return tuple(one + two for one, two in zip(mine, other, strict=True))
     return mine + other
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A segment that cannot be, of a card that has a name: from one statement to the next. Without
+    balances it stands alone: a movement at a moment that is accounted for already.
+    """
+
+    issuer: str
+    card_number: str
+    application: int
+    left_time: datetime | None
+    left_balance_fen: int | None
+    right_time: datetime
+    right_balance_fen: int | None
+    missing_loads: int
+    price_fen: int
+    opened_day: date
 
 
 @dataclass(frozen=True, slots=True)

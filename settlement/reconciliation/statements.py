@@ -13,9 +13,9 @@ posted to `bucket`, what the figures prove to `settlement.clearing.proof`.
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -64,12 +64,14 @@ def follow_statements(connection: duckdb.DuckDBPyConnection, history: Mapping[da
 def figure_statements(connection: duckdb.DuckDBPyConnection) -> FloatFigures:
     """What the bucket comes to, claims among it (`claim_after`)."""
     columnar.run_script(connection, "statements_figures")
-    names = [each.name for each in fields(FloatFigures) if not each.name.endswith("_by_age")]
-    (figures,) = connection.execute(f"SELECT {', '.join(names)} FROM float_figure").fetchall()  # noqa: S608 - names of ours
+    found = connection.execute("FROM float_figure")
+    names = [name for name, *_ in found.description]
+    (row,) = found.fetchall()
+    figures: dict[str, Any] = dict(zip(names, row, strict=True))
     ages = {name: [AgeLine()] * len(AGE_CLASSES) for name in ("stated_by_age", "claims_by_age")}
     for name, days, count, amount_fen in connection.execute("FROM age_figure").fetchall():
         index = next(
             index for index, most in enumerate(AGE_CLASSES) if most is None or days <= most
         )
         ages[name][index] += AgeLine(count, amount_fen)
-    return FloatFigures(*figures, **{name: tuple(lines) for name, lines in ages.items()})
+    return FloatFigures(**figures, **{name: tuple(lines) for name, lines in ages.items()})

@@ -112,14 +112,19 @@ def read_outcome(folder: Path, outputs: tuple[tuple[str, str], ...]) -> Computat
     return _outcome(outputs, results)
 
 
+def bucket_path(folder: Path, bucket: int) -> Path:
+    """Where what a run left of a bucket stands in its folder."""
+    return folder / _bucket_folder(bucket)
+
+
 def decisions_path(folder: Path, bucket: int) -> Path:
     """Where the decisions of a bucket stand in a run's folder."""
-    return folder / _bucket_folder(bucket) / "decisions.parquet"
+    return bucket_path(folder, bucket) / "decisions.parquet"
 
 
 def gaps_path(folder: Path, bucket: int) -> Path:
     """Where the gaps of a bucket stand in a run's folder: open ones, and those just filled."""
-    return folder / _bucket_folder(bucket) / "gaps.parquet"
+    return bucket_path(folder, bucket) / "gaps.parquet"
 
 
 def _outcome(
