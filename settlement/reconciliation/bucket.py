@@ -195,7 +195,7 @@ def _result(
         for row in connection.execute("FROM tally ORDER BY ALL").fetchall()
     )
     (worth,) = connection.execute("FROM worth").fetchall()
-    result = BucketResult(bucket, outputs, tallies, *worth, *(figures,))
+    result = BucketResult(bucket, outputs, tallies, *[*worth, figures])
     # I3: cards are worth what they were, and what the records moved.
     moved_fen = sum(tally.float_fen for tally in tallies)
     assert result.balance_fen + result.gap_fen == result.worth_before_fen + moved_fen, result

@@ -157,11 +157,11 @@ def _recount(connection: duckdb.DuckDBPyConnection) -> Recount:
         *purses,
         *(_whole(each) for query in (_SEGMENTS, _CLAIMED, _CLAIMS) for each in ask(query)[0]),
     ]
-    ages = (_ages(ask(_STATED_AGES)), _ages(ask(_CLAIM_AGES)))
+    counted += [_ages(ask(query)) for query in (_STATED_AGES, _CLAIM_AGES)]
     ((worth_fen,),) = ask(_WORTH)
     ((oldest_statement, oldest_claim),) = ask(_OLDEST)
     return Recount(
-        FloatFigures(*counted, *ages),
+        FloatFigures(*counted),
         posted_fen,
         int(worth_fen),
         tuple(

@@ -74,4 +74,5 @@ def figure_statements(connection: duckdb.DuckDBPyConnection) -> FloatFigures:
             index for index, most in enumerate(AGE_CLASSES) if most is None or days <= most
         )
         ages[name][index] += AgeLine(count, amount_fen)
-    return FloatFigures(**figures, **{name: tuple(lines) for name, lines in ages.items()})
+    figures |= {name: tuple(lines) for name, lines in ages.items()}
+    return FloatFigures(**figures)
