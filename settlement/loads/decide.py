@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from settlement.counters import COUNTER_CYCLE, unwrap
 from settlement.intake.load_log import LoggedLoad
 from settlement.loads.standings import LoadEvidence, LoadStanding
-from settlement.reconciliation.chain import COUNTER_CYCLE, unwrap
 
 #: The last digits of a card number are the factor of its keys: what a TAC binds of it. The digits
 #: before are the record's word.

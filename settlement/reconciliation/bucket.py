@@ -32,7 +32,8 @@ class BucketTask:
 
     `previous` is the bucket's own output folder of the last closed day, `history` those of all
     closed days; they are read only for counters that look old. `registry` and `conflicts` are
-    what `terminals` wrote for the run.
+    what `terminals` wrote for the run; `load_log` is what load hosts allowed the bucket's cards,
+    None where that is nothing.
     """
 
     bucket: int
@@ -45,6 +46,7 @@ class BucketTask:
     conflicts: str
     output: str
     review: Review | None = None
+    load_log: str | None = None
 
 
 #: The output files of a bucket and what stands in them, each in its own order.

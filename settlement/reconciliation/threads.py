@@ -14,9 +14,10 @@ from typing import Any
 import duckdb
 
 from cardcore.records.kinds import TransactionType
+from settlement.counters import unwrap
 from settlement.dispositions import GapState
 from settlement.facts import columnar
-from settlement.reconciliation.chain import Card, CardMove, Claim, CounterKind, Gap, Point, unwrap
+from settlement.reconciliation.chain import Card, CardMove, Claim, CounterKind, Gap, Point
 from settlement.reconciliation.continuity import continue_card
 
 #: A row of SQL; the tables say its columns.

@@ -22,7 +22,7 @@ from settlement.loads.decide import RecordedLoad
 from settlement.registry.book import civil_day
 from settlement.reports.chain import PROVEN
 from settlement.service.computation import decisions_path
-from settlement.service.runs import fact_path
+from settlement.service.proven import fact_path
 from settlement.store.days import load_closed_days
 from settlement.store.files import load_open_files
 

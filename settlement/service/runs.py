@@ -6,7 +6,6 @@ are not what their hash says: what is damaged although it was proven before the 
 name, instead of changing a sum.
 """
 
-import hashlib
 from pathlib import Path
 
 from cardcore.records.batch import DeviceRegister, read_registers
@@ -18,7 +17,7 @@ from settlement.engine import Engine
 from settlement.errors import StoredBytesError
 from settlement.facts import columnar
 from settlement.intake.answers import FileRow
-from settlement.reconciliation.inputs import FactInput, file_number, file_prefix
+from settlement.reconciliation.inputs import file_number, file_prefix
 from settlement.registry.documents import decode_registry
 from settlement.service.computation import (
     ComputationOutcome,
@@ -28,14 +27,10 @@ from settlement.service.computation import (
     read_outcome,
     reconcile_run,
 )
+from settlement.service.proven import entries_between, hash_of, proven_bytes, proven_facts
 from settlement.store.days import load_closed_days, load_run
 from settlement.store.files import load_files
 from settlement.watching import OnProgress
-
-
-def fact_path(city: City, content_hash: str, bucket: int) -> Path:
-    """Where the facts of a batch file for one bucket are kept."""
-    return city.facts_folder(content_hash) / f"{bucket:04}.parquet"
 
 
 def compute_run(
@@ -54,8 +49,7 @@ def compute_run(
     registry = decode_registry(proven_bytes(city.input_path(sha256), sha256))
     closed = _days_behind(city, inputs)
     runs = [city.run_folder(day.settlement_day, day.run_id) for day in closed]
-    if closed:
-        _prove_previous(city, closed[-1], runs[-1])
+    before = _prove_previous(city, closed[-1], runs[-1]) if closed else None
     request = ComputationTask(
         settlement_day=inputs.settlement_day,
         scheme=city.scheme,
@@ -67,6 +61,7 @@ def compute_run(
         previous=runs[-1] if runs else None,
         history=tuple(runs),
         review=_review(city, inputs),
+        load_log=entries_between(city, before.load_logs if before else (), inputs.load_logs),
     )
     make_folder(folder)
     outcome = reconcile_run(request, folder, engine, on_progress)
@@ -84,44 +79,11 @@ def damaged_outputs(folder: Path, run: StoredRun) -> tuple[Path, ...]:
     return tuple(folder / name for name, sha256 in run.outputs if hash_of(folder / name) != sha256)
 
 
-def hash_of(path: Path) -> str | None:
-    """SHA-256 of a file, hexadecimal; None when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
-
-
 def _days_behind(city: City, inputs: RunInputs) -> tuple[ClosedDay, ...]:
     """The closed days up to the one that the inputs stand on."""
     closed = load_closed_days(city.database)
     names = [day.run_id for day in closed]
     return () if inputs.previous_run is None else closed[: names.index(inputs.previous_run) + 1]
-
-
-def proven_bytes(path: Path, sha256: str) -> bytes:
-    """A kept file whole. Raises `StoredBytesError` when it is not what its hash says."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StoredBytesError(path, error.strerror or "cannot be read") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise StoredBytesError(path, f"is {found}, must be {sha256}")
-    return data
-
-
-def proven_facts(city: City, row: FileRow) -> list[tuple[int, FactInput]]:
-    """(bucket, facts) of a batch file. Raises `StoredBytesError` when they are damaged."""
-    content_hash = row.file.content_hash
-    found = []
-    for fact in row.facts:
-        path = fact_path(city, content_hash, fact.bucket)
-        if hash_of(path) != fact.sha256:
-            raise StoredBytesError(path, f"is not {fact.sha256}")
-        found.append((fact.bucket, FactInput(content_hash, str(path), row.file.received_at)))
-    return found
 
 
 def _review(city: City, inputs: RunInputs) -> ReviewRequest | None:
@@ -149,7 +111,7 @@ def _registers(city: City, row: FileRow) -> tuple[DeviceRegister, ...]:
     return read_registers(data)
 
 
-def _prove_previous(city: City, day: ClosedDay, folder: Path) -> None:
+def _prove_previous(city: City, day: ClosedDay, folder: Path) -> StoredRun:
     """Prove what the next day reads whole of the last closed one. Decisions of all closed days
     are read too, for the few keys that come again; `verify` proves those.
     """
@@ -158,6 +120,7 @@ def _prove_previous(city: City, day: ClosedDay, folder: Path) -> None:
     for name, sha256 in run.outputs:
         if not name.endswith("decisions.parquet") and hash_of(folder / name) != sha256:
             raise StoredBytesError(folder / name, f"is not {sha256}")
+    return run
 
 
 def _make_durable(folder: Path, outcome: ComputationOutcome) -> None:
@@ -178,6 +141,7 @@ def _report(inputs: RunInputs, folder: Path, outcome: ComputationOutcome) -> Run
         outputs=outcome.outputs,
         totals=clearing.totals.document(),
         output_hash=outcome.output_hash,
+        load_logs=inputs.load_logs,
     )
     return RunReport(
         run=run,
