@@ -18,6 +18,8 @@ from settlement.facts.load_log import LogEntries
 from settlement.intake.answers import FileRow
 from settlement.intake.load_log import StoredLoadLog
 from settlement.reconciliation.inputs import FactInput
+from settlement.registry.book import Registry, civil_day
+from settlement.registry.placing import participant_of
 from settlement.store.load_logs import load_load_logs
 
 
@@ -47,15 +49,31 @@ def fact_path(city: City, content_hash: str, bucket: int) -> Path:
     return city.facts_folder(content_hash) / f"{bucket:04}.parquet"
 
 
-def proven_facts(city: City, row: FileRow) -> list[tuple[int, FactInput]]:
+def participant_of_file(row: FileRow, registry: Registry) -> int:
+    """For whom a file was sent, when it was taken in."""
+    day = civil_day(row.file.received_at)
+    return participant_of(registry.senders, row.file.sender, day)
+
+
+def proven_facts(city: City, row: FileRow, registry: Registry) -> list[tuple[int, FactInput]]:
     """(bucket, facts) of a batch file. Raises `StoredBytesError` when they are damaged."""
-    content_hash = row.file.content_hash
+    file, participant = row.file, participant_of_file(row, registry)
+    return [
+        (bucket, FactInput(file.content_hash, path, file.received_at, participant))
+        for bucket, path in proven_paths(city, row)
+    ]
+
+
+def proven_paths(city: City, row: FileRow) -> list[tuple[int, str]]:
+    """(bucket, where its facts are) of a batch file. Raises `StoredBytesError` when they are
+    damaged.
+    """
     found = []
     for fact in row.facts:
-        path = fact_path(city, content_hash, fact.bucket)
+        path = fact_path(city, row.file.content_hash, fact.bucket)
         if hash_of(path) != fact.sha256:
             raise StoredBytesError(path, f"is not {fact.sha256}")
-        found.append((fact.bucket, FactInput(content_hash, str(path), row.file.received_at)))
+        found.append((fact.bucket, str(path)))
     return found
 
 

@@ -18,7 +18,9 @@ from settlement.errors import StoredBytesError
 from settlement.facts import columnar
 from settlement.intake.answers import FileRow
 from settlement.reconciliation.inputs import file_number, file_prefix
+from settlement.registry.book import Registry
 from settlement.registry.documents import decode_registry
+from settlement.registry.placing import place
 from settlement.service.computation import (
     ComputationOutcome,
     ComputationTask,
@@ -27,7 +29,13 @@ from settlement.service.computation import (
     read_outcome,
     reconcile_run,
 )
-from settlement.service.proven import entries_between, hash_of, proven_bytes, proven_facts
+from settlement.service.proven import (
+    entries_between,
+    hash_of,
+    participant_of_file,
+    proven_bytes,
+    proven_facts,
+)
 from settlement.store.days import load_closed_days, load_run
 from settlement.store.files import load_files
 from settlement.watching import OnProgress
@@ -48,19 +56,22 @@ def compute_run(
     sha256 = inputs.registry_sha256
     registry = decode_registry(proven_bytes(city.input_path(sha256), sha256))
     closed = _days_behind(city, inputs)
-    runs = [city.run_folder(day.settlement_day, day.run_id) for day in closed]
-    before = _prove_previous(city, closed[-1], runs[-1]) if closed else None
+    runs = [(day.settlement_day, city.run_folder(day.settlement_day, day.run_id)) for day in closed]
+    before = _prove_previous(city, closed[-1], runs[-1][1]) if closed else None
     request = ComputationTask(
         settlement_day=inputs.settlement_day,
         scheme=city.scheme,
         bucket_count=inputs.bucket_count,
-        facts=tuple(fact for row in inputs.files for fact in proven_facts(city, row)),
-        registers=tuple(each for row in inputs.files for each in _registers(city, row)),
-        terminals=registry.terminals,
-        hotlist=registry.hotlist,
-        previous=runs[-1] if runs else None,
+        facts=tuple(fact for row in inputs.files for fact in proven_facts(city, row, registry)),
+        registers=tuple(
+            (participant_of_file(row, registry), each)
+            for row in inputs.files
+            for each in _registers(city, row)
+        ),
+        registry=place(registry, city.scheme.name),
+        previous=runs[-1][1] if runs else None,
         history=tuple(runs),
-        review=_review(city, inputs),
+        review=_review(city, inputs, registry),
         load_log=entries_between(city, before.load_logs if before else (), inputs.load_logs),
     )
     make_folder(folder)
@@ -86,7 +97,7 @@ def _days_behind(city: City, inputs: RunInputs) -> tuple[ClosedDay, ...]:
     return () if inputs.previous_run is None else closed[: names.index(inputs.previous_run) + 1]
 
 
-def _review(city: City, inputs: RunInputs) -> ReviewRequest | None:
+def _review(city: City, inputs: RunInputs, registry: Registry) -> ReviewRequest | None:
     """The review of a run, and the facts of the closed days' files it names."""
     if inputs.review_sha256 is None:
         return None
@@ -99,7 +110,7 @@ def _review(city: City, inputs: RunInputs) -> ReviewRequest | None:
         ).fetchall()
     settled = {file for (file,) in named} - {file_number(each) for each in inputs.file_hashes}
     rows = load_files(city.database, [file_prefix(file) for file in sorted(settled)])
-    facts = [fact for row in rows for fact in proven_facts(city, row)]
+    facts = [fact for row in rows for fact in proven_facts(city, row, registry)]
     return ReviewRequest(str(path), tuple(facts))
 
 
