@@ -29,7 +29,7 @@ from settlement.store.files import load_open_files
 _DECIDED = """
 SELECT application, card_number, counter, amount_fen, terminal, time,
     list_contains($proven, reason), terminal_serial
-FROM read_parquet($paths) WHERE kind = $load AND reason <> $damaged
+FROM read_parquet($paths) WHERE kind = $load AND reason <> $damaged AND NOT by_log
 """
 _RECEIVED = """
 SELECT application, card_number, online_counter, amount_fen, terminal, time,
