@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardcore.keys import ProofReason
-from cardcore.records.kinds import Evidence, RecordFlag, RecordKind
+from cardcore.records.kinds import Evidence, RecordFlag, RecordKind, TransactionType
 from settlement.dispositions import Disposition, GapState, Note, Reason, RecordMac, SegmentKind
 
 #: Memory of one task. Two run beside each other on a small machine and must leave room there.
@@ -33,6 +33,7 @@ _WORDS = {
     "segment": SegmentKind,
     "proof": ProofReason,
     "kind": RecordKind,
+    "transaction_type": TransactionType,
     "flag": RecordFlag,
     "record_mac": RecordMac,
 }
