@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardcore.keys import ProofReason
-from cardcore.records.kinds import Evidence, RecordFlag, RecordKind
-from settlement.dispositions import Disposition, GapState, Note, Reason, RecordMac
+from cardcore.records.kinds import Evidence, RecordFlag, RecordKind, TransactionType
+from settlement.dispositions import Disposition, GapState, Note, Reason, RecordMac, SegmentKind
 
 #: Memory of one task. Two run beside each other on a small machine and must leave room there.
 TASK_MEMORY = "700MB"
@@ -30,8 +30,10 @@ _WORDS = {
     "disposition": Disposition,
     "note": Note,
     "gap": GapState,
+    "segment": SegmentKind,
     "proof": ProofReason,
     "kind": RecordKind,
+    "transaction_type": TransactionType,
     "flag": RecordFlag,
     "record_mac": RecordMac,
 }

@@ -11,9 +11,10 @@ from typing import Any
 import duckdb
 
 from cardcore.records.kinds import TransactionType
+from settlement.counters import unwrap
 from settlement.dispositions import GapState
 from settlement.facts import columnar
-from settlement.reconciliation.chain import Card, CardMove, CounterKind, Gap, Loose, Point, unwrap
+from settlement.reconciliation.chain import Card, CardMove, CounterKind, Gap, Loose, Point
 from settlement.reconciliation.continuity import continue_card
 
 #: A row of SQL; the tables say its columns.
