@@ -4,23 +4,26 @@ A difference names the seed, the day and the record, so that one world can be se
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from cardcore.records.record import FIELD
 from cardcore.records.tac import tac_message
 from settlement.dispositions import Disposition as ProductDisposition
 from settlement.dispositions import Note as ProductNote
 from settlement.dispositions import Reason as ProductReason
+from settlement.ledger.accounts import AccountKind
 from settlement.service.computation import ComputationOutcome
 from tests.settlement.audited.making import make_world
-from tests.settlement.audited.product import Decided, Product
+from tests.settlement.audited.product import Decided, Product, StatedPurse
 from tests.settlement.audited.world import DAYS, World, settlement_day
 from tests.support.audit.auditor import Auditor
 from tests.support.audit.books import books_of, purses_of
-from tests.support.audit.words import Disposition, Entry, Note
+from tests.support.audit.words import Disposition, Entry, Note, Purse
 
+K = TypeVar("K")
 _NOTES = {ProductNote[each.name]: each for each in Note}
 
 
@@ -50,12 +53,21 @@ class Compared:
         self.reasons += other.reasons
         self.lies += other.lies
 
+    def shares(self) -> str:
+        """What the worlds held, as people read it."""
+        lines = [f"{self.worlds} worlds, {self.records} records"]
+        for title, counts in (("reasons", self.reasons), ("lies", self.lies)):
+            lines.append(title)
+            lines += [f"  {count:8}  {name}" for name, count in counts.most_common()]
+        return "\n".join(lines) + "\n"
+
 
 def compare_block(seeds: Sequence[int], folder: Path, *, buckets: int = 1) -> Compared:
     """Settle the worlds of some seeds of one scheme twice. Raises `DisagreementError`."""
     worlds = [make_world(seed) for seed in seeds]
     product = Product(folder, worlds, buckets=buckets)
     auditors = {world.seed: Auditor() for world in worlds}
+    sums = _Sums()
     for day in range(DAYS):
         files = product.files(day)
         again = {
@@ -72,9 +84,11 @@ def compare_block(seeds: Sequence[int], folder: Path, *, buckets: int = 1) -> Co
             )
             _compare_records(world, day, entries, decisions)
         assert not decisions, f"{len(decisions)} decisions about no record of these worlds"
-        _compare_sums(outcome, list(auditors.values()))
+        sums.compare(outcome, list(auditors.values()))
+    purses = product.purses()
     for world in worlds:
         _compare_with_truth(world, auditors[world.seed])
+        _compare_purses(world, auditors[world.seed], purses)
     return _counted(worlds, auditors)
 
 
@@ -137,12 +151,44 @@ def _about(entry: Entry) -> str:
     )
 
 
-def _compare_sums(outcome: ComputationOutcome, auditors: Sequence[Auditor]) -> None:
-    """I3 and I9, over all worlds of the run."""
-    totals = outcome.clearing.totals
-    books = books_of(entry for each in auditors for entry in each.decided.values())
-    assert totals.float_fen == books.float_fen, (totals.float_fen, books.float_fen)
-    assert totals.net_sum_fen == 0
+class _Sums:
+    """What the days of a product add up to."""
+
+    def __init__(self) -> None:
+        self._net_fen: Counter[tuple[str, int | None]] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._claims_fen = 0
+
+    def compare(self, outcome: ComputationOutcome, auditors: Sequence[Auditor]) -> None:
+        """I3, I9 and every position, over all worlds of the run so far."""
+        totals = outcome.clearing.totals
+        entries = [entry for each in auditors for entry in each.decided.values()]
+        books = books_of(entries)
+        for accounts in outcome.clearing.participants.values():
+            for account, gross in accounts.items():
+                side = "held" if account.kind is AccountKind.SUSPENSE else "paid"
+                self._net_fen[side, account.participant] += gross.credit_fen - gross.debit_fen
+        positions = {("paid", code): fen for code, fen in books.paid_fen.items()}
+        positions |= {("held", code): fen for code, fen in books.held_fen.items()}
+        _same("positions", +Counter(positions), +self._net_fen)
+        _same("owed by", +Counter(_negated(positions)), +Counter(_negated(self._net_fen)))
+        for each in Disposition:
+            self._counts[each.value] += getattr(totals, each.value)
+        counted = Counter(entry.reason.disposition.value for entry in entries)
+        _same("dispositions", counted, +self._counts)
+        self._claims_fen += totals.claims_fen
+        _same("claims", books.claims_fen, self._claims_fen)
+        _same("float", books.float_fen, totals.float_fen)
+        _same("float in cards and gaps", books.float_fen, totals.card_balance_fen + totals.open_gap_fen)
+        _same("sum of postings", 0, totals.net_sum_fen)
+
+
+def _same(what: str, ours: object, theirs: object) -> None:
+    assert ours == theirs, f"{what}: {ours} / {theirs}"
+
+
+def _negated(amounts: Mapping[K, int]) -> dict[K, int]:
+    return {key: -fen for key, fen in amounts.items()}
 
 
 def _compare_with_truth(world: World, auditor: Auditor) -> None:
@@ -154,6 +200,28 @@ def _compare_with_truth(world: World, auditor: Auditor) -> None:
     assert set(found) <= true, f"seed {world.seed}: a movement is booked that never was"
     for purse, statement in purses_of(booked).items():
         assert not statement.difference_fen, f"seed {world.seed}: {purse} does not add up"
+
+
+def _compare_purses(
+    world: World, auditor: Auditor, stated: Mapping[Purse, Sequence[StatedPurse]]
+) -> None:
+    """R5 of every purse. One that was told under two numbers or issuers is two to the product."""
+    booked = [entry for entry in auditor.decided.values() if entry.is_booked]
+    told: dict[Purse, set[tuple[str, bytes]]] = {}
+    for entry in booked:
+        told.setdefault(entry.purse, set()).add((entry.sound.card_number, entry.sound.issuer))
+    lines = []
+    for purse, statement in purses_of(booked).items():
+        segments = sorted(
+            (each.kind, each.price_fen, each.loads_missing)
+            for each in statement.segments
+            if each.kind != "none"
+        )
+        ours = StatedPurse(statement.stated_fen, statement.tail_fen, tuple(segments))
+        if len(told[purse]) == 1 and [ours] != stated.get(purse):
+            lines.append(f"{purse}: {ours} / {stated.get(purse)}")
+    if lines:
+        raise DisagreementError(world.seed, DAYS - 1, lines)
 
 
 def _signed_part(data: bytes) -> tuple[bytes, ...]:

@@ -141,6 +141,9 @@ FORGERIES: dict[str, Bytes] = {
     "time": lambda s, d: changed(d, time=datetime(2018, 9, 1, 12, s.dice.randint(0, 59))),  # noqa: DTZ001
     "PSAM sequence": _moved("psam_sequence", 32),
     "TAC of nobody": lambda s, d: changed(d, tac=s.dice.randbytes(4) + bytes(4)),
+    "TAC and algorithm of nobody": lambda s, d: changed(
+        d, tac=s.dice.randbytes(4) + bytes(4), algorithm=9
+    ),
     "TAC missing": lambda _, d: changed(d, tac=bytes(8), flags=RecordFlag.TAC_MISSING),
     "TAC of zeros": lambda _, d: changed(d, tac=bytes(8)),
     "another card": lambda s, d: changed(d, card_number=s.world.card_number(9)),

@@ -18,6 +18,7 @@ from cardcore.keys import InsecureKeyServiceWarning, KeyRef, KeyService
 from cardcore.records.record import RECORD_BYTES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_vault
+from settlement.dispositions import SegmentKind
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
 from settlement.facts.proof import Proof, prove_records, signing_keys
@@ -40,7 +41,7 @@ from tests.settlement.audited.world import (
     World,
     settlement_day,
 )
-from tests.support.audit.words import Sent
+from tests.support.audit.words import Purse, Sent
 
 #: Versions of the keys that exist.
 _VERSIONS = (1, 2)
@@ -56,6 +57,24 @@ class Decided:
     sector: int
     amount_fen: int
     notes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatedPurse:
+    """R5 of a purse: the balance its card stated last, debits after that, and what lies between
+    statements: (kind, fen, counters of loads that are missing).
+    """
+
+    stated_fen: int
+    tail_fen: int
+    segments: tuple[tuple[str, int, int], ...]
+
+
+_SEGMENTS = {
+    SegmentKind.MISSING_DEBITS: "debits",
+    SegmentKind.MISSING_LOADS: "loads",
+    SegmentKind.CONTRADICTION: "contradiction",
+}
 
 
 @dataclass
@@ -140,6 +159,31 @@ class Product:
         found = {(file, row): Decided(*rest) for file, row, *rest in rows}
         assert len(found) == len(rows), "a record is decided twice"
         return found
+
+    def purses(self) -> dict[Purse, list[StatedPurse]]:
+        """What the last day leaves stated of every purse, by issuer and number it was told under."""
+        segments: dict[tuple[int, int, int], list[tuple[str, int, int]]] = {}
+        for *key, kind, price_fen, missing in self._table(
+            "segments", "issuer, card_number, application, kind, price_fen, missing_loads"
+        ):
+            name = _SEGMENTS[SegmentKind(kind)]
+            segments.setdefault((key[0], key[1], key[2]), []).append((name, price_fen, missing))
+        found: dict[Purse, list[StatedPurse]] = {}
+        for issuer, number, application, balance_fen, tail_fen in self._table(
+            "statements", "issuer, card_number, application, balance_fen, tail_fen"
+        ):
+            opened = sorted(segments.get((issuer, number, application), []))
+            purse = Purse(application, f"{number:020}"[-16:])
+            found.setdefault(purse, []).append(StatedPurse(balance_fen, tail_fen, tuple(opened)))
+        return found
+
+    def _table(self, name: str, columns: str) -> list[tuple[int, ...]]:
+        folder = decisions_path(self._closed[-1][1], 0).parent.parent
+        with duckdb.connect() as connection:
+            return connection.execute(
+                f"SELECT {columns} FROM read_parquet($path)",
+                {"path": f"{folder}/*/{name}.parquet"},
+            ).fetchall()
 
     def _files(self, day: int) -> list[_File]:
         files: dict[tuple[object, ...], _File] = {}

@@ -51,9 +51,11 @@ class Segment:
     @property
     def kind(self) -> str:
         """R5: missing debits, missing loads, or what cannot be."""
-        if self.price_fen >= 0:
-            return "debits" if self.price_fen else "none"
-        return "loads" if self.loads_missing else "contradiction"
+        if self.price_fen > 0:
+            return "debits"
+        if self.loads_missing:
+            return "loads"
+        return "contradiction" if self.price_fen else "none"
 
 
 @dataclass(frozen=True, slots=True)
