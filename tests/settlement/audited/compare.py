@@ -179,7 +179,11 @@ class _Sums:
         self._claims_fen += totals.claims_fen
         _same("claims", books.claims_fen, self._claims_fen)
         _same("float", books.float_fen, totals.float_fen)
-        _same("float in cards and gaps", books.float_fen, totals.card_balance_fen + totals.open_gap_fen)
+        _same(
+            "float in cards and gaps",
+            books.float_fen,
+            totals.card_balance_fen + totals.open_gap_fen,
+        )
         _same("sum of postings", 0, totals.net_sum_fen)
 
 
@@ -226,7 +230,9 @@ def _compare_purses(
 
 def _signed_part(data: bytes) -> tuple[bytes, ...]:
     """Which purse, what its card signed, and how."""
-    number, tac, application = (FIELD[name].offset for name in ("card_number", "tac", "application"))
+    number, tac, application = (
+        FIELD[name].offset for name in ("card_number", "tac", "application")
+    )
     factor = data[number + 2 : number + 10]
     return factor, data[application : application + 1], tac_message(data), data[tac : tac + 4]
 

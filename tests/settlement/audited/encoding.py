@@ -47,9 +47,7 @@ def signed_by_card(data: bytes, label: str, key_version: int) -> bytes:
 def signed_by_psam(data: bytes, city: str, profile: MacProfile) -> bytes:
     """The record with the MAC its PSAM makes, in that profile."""
     algorithm = Algorithm.PBOC_3DES
-    named = changed(
-        data, mac_profile=profile, mac_algorithm=algorithm, mac_key_version=MAC_VERSION
-    )
+    named = changed(data, mac_profile=profile, mac_algorithm=algorithm, mac_key_version=MAC_VERSION)
     psam = FIELD["psam"]
     key = _psam_key(city, named[psam.offset + 2 : psam.offset + 10])
     mac = SUITES[algorithm].record_mac(key, record_digest(named))

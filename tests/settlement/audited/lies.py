@@ -69,7 +69,7 @@ def _moved(name: str, bits: int) -> Bytes:
 
 
 def _start(start: str) -> Bytes:
-    def change(scene: Scene, data: bytes) -> bytes:
+    def change(_: Scene, data: bytes) -> bytes:
         card = FIELD["card_number"]
         number = data[card.offset : card.offset + card.length].hex()
         return changed(data, card_number=start + number[4:])
@@ -154,7 +154,7 @@ FORGERIES: dict[str, Bytes] = {
     "prefix of another city": _start(FOREIGN_START),
     "application": _field("application", 0, 1, 2),
     "application of nobody": _field("application", 99),
-    "damaged": lambda s, d: d[:40] + b"\xff" + d[41:],
+    "damaged": lambda _, d: d[:40] + b"\xff" + d[41:],
 }
 
 
@@ -235,8 +235,9 @@ def _twisted_time(scene: Scene) -> tuple[str, list[Delivery]]:
     return "hole filled without TAC", [scene.honest(), replace(scene.honest(), data=torn)]
 
 
+Fate = Callable[[Scene], tuple[str, list[Delivery]]]
 #: What may happen to a true record, and how often beside the others.
-FATES: tuple[tuple[Callable[[Scene], tuple[str, list[Delivery]]], int], ...] = (
+FATES: tuple[tuple[Fate, int], ...] = (
     (_altered_alone, 5),
     (_altered_beside, 4),
     (_altered_before, 4),
@@ -261,8 +262,7 @@ def deliver(scene: Scene) -> list[Delivery]:
     """What arrives of a true record; the lie is counted in the world."""
     if scene.dice.random() < 0.45:
         return [scene.honest()]
-    fates, weights = zip(*FATES, strict=True)
-    (fate,) = scene.dice.choices(fates, weights)
+    (fate,) = scene.dice.choices([each for each, _ in FATES], [often for _, often in FATES])
     name, deliveries = fate(scene)
     scene.world.lies[name] += 1
     return deliveries

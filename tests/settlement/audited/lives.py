@@ -11,7 +11,18 @@ from cardcore.records.kinds import MacProfile, RecordKind, TransactionType
 from cardcore.records.record import COUNTER_NOT_READ, encode_record
 from tests.settlement.audited.encoding import signed_by_card, signed_by_psam, without_mac
 from tests.settlement.audited.world import (
-    AGENT, CARRIER, CITIES, COLLECTOR, DAYS, OTHER_CARRIER, SCHEME_NAMES, SECTORS, SHOP, Site, World, settlement_day,
+    AGENT,
+    CARRIER,
+    CITIES,
+    COLLECTOR,
+    DAYS,
+    OTHER_CARRIER,
+    SCHEME_NAMES,
+    SECTORS,
+    SHOP,
+    Site,
+    World,
+    settlement_day,
 )
 from tests.support.audit.known import ListedDays, TerminalDays
 from tests.support.records import a_bus_ride, a_load
@@ -71,7 +82,9 @@ def new_world(seed: int, dice: Random) -> World:
     day = settlement_day(dice.randint(1, DAYS - 1))
     before = day - timedelta(days=1)
 
-    def add(rows: list[tuple[int, int, int | None]], *, kiosk: bool = False, known: int = 0) -> None:
+    def add(
+        rows: list[tuple[int, int, int | None]], *, kiosk: bool = False, known: int = 0
+    ) -> None:
         terminal = f"{seed:08x}{len(world.sites) + 1:04x}"
         days = [(settlement_day(-4000), before), (day, settlement_day(4000))]
         dated = [

@@ -161,7 +161,7 @@ class Product:
         return found
 
     def purses(self) -> dict[Purse, list[StatedPurse]]:
-        """What the last day leaves stated of every purse, by issuer and number it was told under."""
+        """What the last day leaves stated of every purse, once a number it was told under."""
         segments: dict[tuple[int, int, int], list[tuple[str, int, int]]] = {}
         for *key, kind, price_fen, missing in self._table(
             "segments", "issuer, card_number, application, kind, price_fen, missing_loads"
@@ -277,13 +277,9 @@ def _rows(city: City, registered: tuple[int, ...]) -> Sequence[TacKeyRow]:
     """The registered keys of a city, of cards and of PSAMs."""
     rows = signing_keys(_keys(city, _VERSIONS), city.name)
     return tuple(
-        row
-        for row in rows
-        if row.version in ((MAC_VERSION,) if "/" in row.label else registered)
+        row for row in rows if row.version in ((MAC_VERSION,) if "/" in row.label else registered)
     )
 
 
-def _prove(
-    city: City, records: bytes, held: tuple[int, ...], registered: tuple[int, ...]
-) -> Proof:
+def _prove(city: City, records: bytes, held: tuple[int, ...], registered: tuple[int, ...]) -> Proof:
     return prove_records(records, _keys(city, held), city.name, _rows(city, registered))

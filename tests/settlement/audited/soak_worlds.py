@@ -1,7 +1,7 @@
 """Settle many seeds of small worlds twice, or one seed again.
 
-    python -m tests.settlement.audited.soak_worlds --worlds 10000
-    python -m tests.settlement.audited.soak_worlds --seed 4711
+python -m tests.settlement.audited.soak_worlds --worlds 10000
+python -m tests.settlement.audited.soak_worlds --seed 4711
 """
 
 import argparse
@@ -25,7 +25,7 @@ def blocks(first: int, worlds: int) -> Iterator[list[int]]:
 
 
 def settle(first: int, worlds: int, *, is_loud: bool = False) -> Compared:
-    """Settle so many worlds from a seed on. Raises `DisagreementError` at the first that differs."""
+    """Settle so many worlds from a seed on. Raises `DisagreementError` at the first difference."""
     compared = Compared()
     for number, seeds in enumerate(blocks(first, worlds)):
         with tempfile.TemporaryDirectory() as folder:

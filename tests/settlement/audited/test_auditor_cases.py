@@ -11,7 +11,7 @@ import pytest
 
 from cardcore.keys import KeyRef, KeyUsage
 from cardcore.records.kinds import MacProfile, RecordFlag, RecordKind
-from cardcore.records.record import encode_record
+from cardcore.records.record import TransactionRecord, encode_record
 from hsm_sim.keys.published_keys import published_key
 from tests.settlement.audited.encoding import (
     changed,
@@ -89,14 +89,14 @@ class Card:
             **values,
         )
 
-    def _signed(self, begun: object, **values: object) -> bytes:
+    def _signed(self, begun: TransactionRecord, **values: object) -> bytes:
         self.now += timedelta(minutes=1)
         self.sequence += 1
         stamped: dict[str, object] = {
             "card_number": CARD, "time": self.now, "psam_sequence": self.sequence,
             "terminal_serial": self.sequence, "key_version": self.version,
         }  # fmt: skip
-        data = encode_record(replace(begun, **(stamped | values)))  # type: ignore[type-var]
+        data = encode_record(replace(begun, **(stamped | values)))  # type: ignore[arg-type]
         return signed_by_card(data, CITY, self.version)
 
 
@@ -220,7 +220,9 @@ def test_what_no_key_proves_moves_nothing(change: dict[str, object], reason: Rea
     assert hall.books == Books(claims=1, claims_fen=4_290_000_000)
 
 
-def test_records_of_anothers_terminal_have_no_effect_and_may_come_again_from_the_right_one() -> None:
+def test_records_of_anothers_terminal_have_no_effect_and_may_come_again_from_the_right_one() -> (
+    None
+):
     hall, ride = Hall(), Card().ride()
     copies = (ride, ride, changed(ride, line=5), changed(ride, tac=bytes(8)))
     assert set(hall.reasons(*copies, sender=METRO)) == {Reason.NOT_YOUR_TERMINAL}

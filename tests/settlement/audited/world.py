@@ -49,7 +49,7 @@ def settlement_day(index: int) -> date:
 
 @dataclass(frozen=True)
 class Site:
-    """A terminal, the rows that say whose it is, and on which of the settled days they are known."""
+    """A terminal, the rows that say whose it is, and from which settled day they are known."""
 
     terminal: str
     psam: str

@@ -51,7 +51,7 @@ class Auditor:
         for entry in left:
             entry.reason = _judge(entry, known, day, times[entry.key])
             if entry.is_booked:
-                _note(entry, known)
+                _note(entry)
         self.decided |= {entry.key: entry for entry in entries}
         return {entry.key: entry for entry in entries}
 
@@ -111,8 +111,8 @@ class Auditor:
                 entry.reason = Reason.VARIANT
 
     def _effective_times(self, entries: Sequence[Entry]) -> dict[tuple[int, int], datetime]:
-        """R9: within one PSAM the signed sequence orders debits. One that is dated before another of
-        a lower sequence is judged as of that later time. A clock that is ahead says nothing.
+        """R9: within one PSAM the signed sequence orders debits. One that is dated before another
+        of a lower sequence is judged as of that later time. A clock that is ahead says nothing.
         """
         seen = [each for each in self.decided.values() if each.is_booked] + list(entries)
         seen = [each for each in seen if not each.is_load and not each.is_clock_ahead]
@@ -136,7 +136,9 @@ def _may_come_in(entry: Entry, known: Known) -> bool:
         return False
     day = known.business_day(entry.record.time)
     # What stands in suspense was taken when nobody was its collector: it stays taken.
-    if not entry.was_booked and not known.may_deliver(entry.participant, entry.record.terminal, day):
+    if not entry.was_booked and not known.may_deliver(
+        entry.participant, entry.record.terminal, day
+    ):
         entry.reason = Reason.NOT_YOUR_TERMINAL
         return False
     return True
@@ -177,7 +179,7 @@ def _judge(entry: Entry, known: Known, day: date, effective: datetime) -> Reason
     return Reason.NONE
 
 
-def _note(entry: Entry, known: Known) -> None:
+def _note(entry: Entry) -> None:
     record = entry.sound
     change_fen = record.amount_fen if entry.is_load else -record.amount_fen
     if record.balance_before_fen + change_fen != record.balance_after_fen:

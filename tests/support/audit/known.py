@@ -43,7 +43,7 @@ class CardRange:
 
 @dataclass(frozen=True, slots=True)
 class TacKey:
-    """A registered version of the key under the TACs of an application; None while it is not held."""
+    """A registered version of the key under an application's TACs; None while it is not held."""
 
     application: int
     version: int
@@ -103,7 +103,7 @@ class Known:
         )
 
     def is_listed(self, factor: str, day: date) -> bool:
-        """R10: an entry binds after its publication. A card is known by the digits it signs with."""
+        """R10: an entry binds after its publication. A card is known by what it signs with."""
         grace = timedelta(days=self.grace_days)
         return any(
             each.card_number[-16:] == factor

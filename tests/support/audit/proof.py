@@ -94,7 +94,9 @@ def mac_of(key: MacKey, psam: str, profile: MacProfile, data: bytes) -> bytes:
     """The 16 bytes that a PSAM's MAC takes in a record."""
     own = _diversified(key.value, bytes.fromhex(psam)[-8:], key.algorithm)
     digest = digest_of(data)
-    full = _retail(own, digest) if key.algorithm == TRIPLE_DES else _cmac(own, digest, key.algorithm)
+    full = (
+        _retail(own, digest) if key.algorithm == TRIPLE_DES else _cmac(own, digest, key.algorithm)
+    )
     size = 4 if profile is MacProfile.PBOC else len(full)
     return full[:size].ljust(16, b"\x00")
 
