@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cardcore.records.kinds import RecordKind
+from settlement.clearing.proof import FloatFigures
 from settlement.dispositions import Reason
 from settlement.ledger.accounts import CARD_FLOAT
 from settlement.ledger.movements import Movement, decide_movements, sum_up
@@ -81,8 +82,9 @@ def read_tally(row: Sequence[Any]) -> Tally:
 class BucketResult:
     """What became of a bucket: its output files with their SHA-256, its tallies, its cards.
 
-    `balance_fen` is the sum of the latest proven balances, `gap_fen` that of the open gaps, and
-    `worth_before_fen` both together before the run.
+    `balance_fen` is the sum of the latest balances that proven records claim, `gap_fen` that of the
+    open gaps between them, and `worth_before_fen` both together before the run. `figures` say the
+    same by what cards stated.
     """
 
     bucket: int
@@ -93,6 +95,7 @@ class BucketResult:
     gap_count: int
     gap_fen: int
     worth_before_fen: int
+    figures: FloatFigures
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 from cardcore.records.kinds import RecordKind
+from settlement.clearing.proof import FloatFigures, sum_figures
 from settlement.clearing.tally import BucketResult, DiscountRow, Tally
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.ledger.accounts import Account
@@ -71,10 +72,12 @@ class RunTotals:
     loads_by_log: int
     loads_by_log_fen: int
     notes: Mapping[str, int]
+    float_proof: FloatFigures
 
     def document(self) -> dict[str, Sealable]:
         """The totals as they go into JSON and under the output hash."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        document = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return document | {"float_proof": self.float_proof.document()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,4 +214,5 @@ def _totals(
             for note in Note
             if note.name is not None
         },
+        float_proof=sum_figures(each.figures for each in results),
     )

@@ -17,10 +17,17 @@ import duckdb
 from cardcore.concession import Concession
 from cardcore.records.kinds import RecordKind
 from cardcore.schemes import Scheme
+from settlement.clearing.proof import FloatFigures
 from settlement.clearing.tally import KEY_FIELDS, BucketResult, Tally
 from settlement.facts import columnar
 from settlement.reconciliation.inputs import FactInput, Review, load_facts, load_registry
 from settlement.reconciliation.loads import match_loads
+from settlement.reconciliation.statements import (
+    STATEMENT_OUTPUTS,
+    begin_statements,
+    figure_statements,
+    follow_statements,
+)
 from settlement.reconciliation.threads import thread_odd_cards
 from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import Fare
@@ -56,6 +63,7 @@ _OUTPUTS = {
     "cards": "FROM card_after ORDER BY issuer, card_number, application",
     "gaps": "FROM gap_after ORDER BY issuer, card_number, application, gap",
     "settled_days": "FROM settled_day_after ORDER BY ALL",
+    **STATEMENT_OUTPUTS,
 }
 #: Written only where a record waits: most buckets of most days have none.
 WAITING = "waiting.parquet"
@@ -68,8 +76,8 @@ _PASSED_ON = "FROM passed_on_tally ORDER BY ALL"
 
 def reconcile_bucket(task: BucketTask) -> BucketResult:
     """Judge every record of a bucket and write
-    `<output>/{decisions,cards,gaps,settled_days}.parquet`, and `waiting.parquet` when what comes
-    later may clear up a record.
+    `<output>/{decisions,cards,gaps,settled_days,statements,segments,claims}.parquet`, and
+    `waiting.parquet` when what comes later may clear up a record.
 
     Raises `duckdb.Error` or `OSError` when a file cannot be read or written.
     """
@@ -91,6 +99,8 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         _explain_fares(connection, task.scheme, rules)
         columnar.run_script(connection, "bucket_decide")
         _share_out(connection, rules)
+        follow_statements(connection, dict(task.history))
+        figures = figure_statements(connection)
         outputs = columnar.write_tables(connection, _OUTPUTS, output)
         for table, queries in (
             ("waiting_after", _WAITING_OUTPUT),
@@ -98,7 +108,7 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         ):
             if connection.table(table).limit(1).fetchall():
                 outputs += columnar.write_tables(connection, queries, output)
-        return _result(connection, task.bucket, outputs)
+        return _result(connection, task.bucket, outputs, figures)
 
 
 def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
@@ -110,6 +120,7 @@ def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
         )
     load_registry(connection, Path(task.registry), task.scheme)
     columnar.set_variables(connection, settlement_day=task.settlement_day)
+    begin_statements(connection, None if task.previous is None else Path(task.previous))
     if task.load_log is not None:
         _read(connection, "load_log", Path(task.load_log))
     if task.previous is None:
@@ -199,7 +210,10 @@ def _share_out(connection: duckdb.DuckDBPyConnection, rules: Mapping[int, Sector
 
 
 def _result(
-    connection: duckdb.DuckDBPyConnection, bucket: int, outputs: tuple[tuple[str, str], ...]
+    connection: duckdb.DuckDBPyConnection,
+    bucket: int,
+    outputs: tuple[tuple[str, str], ...],
+    figures: FloatFigures,
 ) -> BucketResult:
     passed_on: dict[tuple[object, ...], list[tuple[int, int]]] = {}
     for *key, payee, share_fen in connection.execute(_PASSED_ON).fetchall():
@@ -209,8 +223,10 @@ def _result(
         for row in connection.execute("FROM tally ORDER BY ALL").fetchall()
     )
     (worth,) = connection.execute("FROM worth").fetchall()
-    result = BucketResult(bucket, outputs, tallies, *worth)
+    result = BucketResult(bucket, outputs, tallies, *[*worth, figures])
     # I3: cards are worth what they were, and what the records moved.
     moved_fen = sum(tally.float_fen for tally in tallies)
     assert result.balance_fen + result.gap_fen == result.worth_before_fen + moved_fen, result
+    # So it is by what cards stated, without a byte that nobody signed.
+    assert result.figures.explained_fen == result.balance_fen + result.gap_fen, result
     return result

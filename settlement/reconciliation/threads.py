@@ -36,7 +36,7 @@ def thread_odd_cards(connection: duckdb.DuckDBPyConnection, day: date) -> None:
     gaps = _by_purse(
         connection,
         f"FROM gap_before SEMI JOIN odd_card USING ({_PURSE}) "
-        f"ORDER BY {_PURSE}, left_offline, left_online, gap",
+        f"ORDER BY {_PURSE}, left_offline, left_online, right_offline, right_online, gap",
     )
     records = _by_purse(connection, f"FROM odd_record ORDER BY {_PURSE}, id")
     unplaced: list[Row] = []

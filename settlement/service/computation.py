@@ -6,7 +6,8 @@ the run's folder. Leaves which files are ready, and what a result is stored for,
     registry/{terminal,number,hotlist}.parquet
     load_log/<bucket>.parquet    what load hosts allowed its cards, where that is anything
     terminals/{conflicts,psam_times,psams,terminals,terminal_gaps,register_differences}.parquet
-    buckets/<bucket>/{decisions,cards,gaps,settled_days}.parquet, waiting.parquet if any
+    buckets/<bucket>/{decisions,cards,gaps,settled_days,statements,segments,claims}.parquet,
+        waiting.parquet if any
     results.json    the tallies, from which everything else can be summed again
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from cardcore.records.batch import DeviceRegister
 from cardcore.schemes import Scheme
+from settlement.clearing.proof import read_figures
 from settlement.clearing.tally import BucketResult, read_tally
 from settlement.clearing.totals import Clearing, clear, output_hash
 from settlement.engine import Engine
@@ -107,6 +109,7 @@ def read_outcome(folder: Path, outputs: tuple[tuple[str, str], ...]) -> Computat
                 **each,
                 "outputs": tuple((name, sha256) for name, sha256 in each["outputs"]),
                 "tallies": tuple(read_tally(row) for row in each["tallies"]),
+                "figures": read_figures(each["figures"]),
             }
         )
         for each in document
@@ -114,14 +117,19 @@ def read_outcome(folder: Path, outputs: tuple[tuple[str, str], ...]) -> Computat
     return _outcome(outputs, results)
 
 
+def bucket_path(folder: Path, bucket: int) -> Path:
+    """Where what a run left of a bucket stands in its folder."""
+    return folder / _bucket_folder(bucket)
+
+
 def decisions_path(folder: Path, bucket: int) -> Path:
     """Where the decisions of a bucket stand in a run's folder."""
-    return folder / _bucket_folder(bucket) / "decisions.parquet"
+    return bucket_path(folder, bucket) / "decisions.parquet"
 
 
 def gaps_path(folder: Path, bucket: int) -> Path:
     """Where the gaps of a bucket stand in a run's folder: open ones, and those just filled."""
-    return folder / _bucket_folder(bucket) / "gaps.parquet"
+    return bucket_path(folder, bucket) / "gaps.parquet"
 
 
 def _outcome(

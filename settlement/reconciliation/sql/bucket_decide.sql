@@ -41,6 +41,8 @@ SELECT
     judged.terminal_serial, judged.kind, judged.sector, judged.is_load,
     if(judged.is_load, judged.online_counter, judged.offline_counter) AS counter,
     judged.position, judged.operator, judged.day AS business_day, judged.time,
+    -- What was signed by a clock that ran ahead is dated back to its receipt.
+    least(judged.time, judged.time_max) AS dated,
     judged.amount_fen, judged.tariff_fen,
     judged.transaction_type, judged.sequence, judged.signed_balance_fen, judged.tac,
     if(is_posted(judged.reason), judged.fare_class, 0)::UTINYINT AS fare_class,
