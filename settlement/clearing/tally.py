@@ -15,13 +15,14 @@ from settlement.ledger.accounts import CARD_FLOAT
 from settlement.ledger.movements import Movement, decide_movements, sum_up
 
 #: The fields, from the first, in which records of a tally are alike.
-KEY_FIELDS = 10
+KEY_FIELDS = 11
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tally:
     """How many records of a bucket ended alike, and their sums in fen. What a closed day suspended
-    and the run decides again is taken back: a tally of its own, with a minus.
+    and the run decides again is taken back: a tally of its own, with a minus. `by_log` are loads of
+    which there is no record: the load host's log lists them, and the card has confirmed them.
 
     `passed_on` is what others than the operator get of it, as (participant, fen), summed up record
     by record: shares are rounded, and a share of a sum is not the sum of shares.
@@ -37,6 +38,7 @@ class Tally:
     fare_class: int
     notes: int
     late: bool
+    by_log: bool
     records: int
     amount_fen: int
     tariff_fen: int

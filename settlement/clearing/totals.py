@@ -50,7 +50,8 @@ class RunTotals:
     after it. `charged_fen` and `tariff_fen` are those of accepted debits, `late` counts accepted
     records of an earlier business day, `notes` accepted records by note. A record of a closed day
     that is decided again is no new record: it counts where it is now and, with a minus, where it
-    was, so that days add up.
+    was, so that days add up. `loads_by_log` are loads that were posted and of which there is no
+    record: they are no records, and their money is in the float.
     """
 
     records: int
@@ -68,6 +69,8 @@ class RunTotals:
     card_balance_fen: int
     open_gap_fen: int
     net_sum_fen: int
+    loads_by_log: int
+    loads_by_log_fen: int
     notes: Mapping[str, int]
     float_proof: FloatFigures
 
@@ -161,11 +164,15 @@ def _classes(tallies: Iterable[Tally]) -> tuple[DiscountRow, ...]:
 
 def _reasons(tallies: Iterable[Tally]) -> tuple[ReasonTotals, ...]:
     sums: dict[int, list[int]] = {}
-    for tally in tallies:
+    for tally in _of_records(tallies):
         row = sums.setdefault(tally.reason, [0, 0])
         row[0] += tally.records
         row[1] += tally.amount_fen
     return tuple(ReasonTotals(Reason(reason), *sums[reason]) for reason in sorted(sums))
+
+
+def _of_records(tallies: Iterable[Tally]) -> list[Tally]:
+    return [each for each in tallies if not each.by_log]
 
 
 def _totals(
@@ -175,9 +182,10 @@ def _totals(
     participants: Mapping[int, Sums],
 ) -> RunTotals:
     counts = dict.fromkeys(Disposition, 0)
-    for tally in tallies:
+    for tally in _of_records(tallies):
         counts[Disposition(tally.disposition)] += tally.records
-    accepted = [each for each in tallies if each.disposition == Disposition.ACCEPTED]
+    accepted = [each for each in _of_records(tallies) if each.disposition == Disposition.ACCEPTED]
+    by_log = [each for each in tallies if each.by_log]
     debits = [each for each in accepted if not each.is_load]
     sides = (*buckets.values(), *participants.values())
     return RunTotals(
@@ -199,6 +207,8 @@ def _totals(
         card_balance_fen=sum(each.balance_fen for each in results),
         open_gap_fen=sum(each.gap_fen for each in results),
         net_sum_fen=sum(gross.net_fen for sums in sides for gross in sums.values()),
+        loads_by_log=sum(each.records for each in by_log),
+        loads_by_log_fen=sum(each.amount_fen for each in by_log),
         notes={
             note.name.lower(): sum(each.records for each in accepted if each.notes & note)
             for note in Note

@@ -23,6 +23,7 @@ from settlement.store.registry import load_participants
 SUMMED = (
     "records", "accepted", "duplicates", "suspended", "claims", "rejected", "late",
     "charged_fen", "tariff_fen", "claims_fen", "net_sum_fen",
+    "loads_by_log", "loads_by_log_fen",
 )  # fmt: skip
 STANDING = ("gaps_open", "float_fen", "card_balance_fen", "open_gap_fen")
 _NOTHING = FloatFigures().document()

@@ -4,6 +4,7 @@ Decides the order (terminals first: every bucket asks them which serials clash) 
 the run's folder. Leaves which files are ready, and what a result is stored for, to the service::
 
     registry/{terminal,number,hotlist}.parquet
+    load_log/<bucket>.parquet    what load hosts allowed its cards, where that is anything
     terminals/{conflicts,psam_times,psams,terminals,terminal_gaps,register_differences}.parquet
     buckets/<bucket>/{decisions,cards,gaps,settled_days,statements,segments,claims}.parquet,
         waiting.parquet if any
@@ -23,6 +24,7 @@ from settlement.clearing.proof import read_figures
 from settlement.clearing.tally import BucketResult, read_tally
 from settlement.clearing.totals import Clearing, clear, output_hash
 from settlement.engine import Engine
+from settlement.facts.load_log import LogEntries, write_load_log
 from settlement.reconciliation.bucket import BucketTask, reconcile_bucket
 from settlement.reconciliation.inputs import FactInput, Review, write_registry
 from settlement.reconciliation.terminals import TerminalResult, TerminalTask, reconcile_terminals
@@ -56,6 +58,7 @@ class ComputationTask:
     previous: Path | None
     history: tuple[tuple[date, Path], ...]
     review: ReviewRequest | None = None
+    load_log: tuple[LogEntries, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,11 @@ def reconcile_run(
     )
     assert isinstance(terminals, TerminalResult)
     outputs += _inside("terminals", terminals.outputs)
+    logs = write_load_log(task.load_log, task.bucket_count, folder / "load_log")
+    outputs += _inside("load_log", tuple(logs.values()))
     results = engine.map(
         reconcile_bucket,
-        [_bucket_task(task, folder, bucket) for bucket in range(task.bucket_count)],
+        [_bucket_task(task, folder, bucket, logs) for bucket in range(task.bucket_count)],
         lambda done: on_progress(1 + done, total),
     )
     for result in results:
@@ -155,7 +160,9 @@ def _terminal_task(task: ComputationTask, folder: Path) -> TerminalTask:
     )
 
 
-def _bucket_task(task: ComputationTask, folder: Path, bucket: int) -> BucketTask:
+def _bucket_task(
+    task: ComputationTask, folder: Path, bucket: int, logs: Container[int]
+) -> BucketTask:
     name = _bucket_folder(bucket)
     return BucketTask(
         bucket=bucket,
@@ -168,6 +175,7 @@ def _bucket_task(task: ComputationTask, folder: Path, bucket: int) -> BucketTask
         terminals=str(folder / "terminals"),
         output=str(folder / name),
         review=_review(task, (bucket,)),
+        load_log=str(folder / "load_log" / f"{bucket:04}.parquet") if bucket in logs else None,
     )
 
 

@@ -25,7 +25,7 @@ from settlement.verification.findings import Findings, Invariant
 
 _BY_FILE = """
 SELECT file, count(*), count(DISTINCT row), coalesce(max(row) + 1, 0), sum(amount_fen)::BIGINT
-FROM decision WHERE NOT is_review GROUP BY file
+FROM decision WHERE NOT is_review AND NOT by_log GROUP BY file
 """
 _SUMS = """
 SELECT
@@ -37,7 +37,7 @@ SELECT
 #: What the day decided, and what it took back of earlier days; both with the bucket they stand in.
 _DECISIONS = """
 CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT);
-CREATE TABLE settled (file UBIGINT);
+CREATE TABLE own (file UBIGINT);
 CREATE VIEW decided AS
 SELECT
     *, disposition = disposition_accepted() AS accepted,
@@ -45,7 +45,7 @@ SELECT
     parse_filename(parse_dirpath(filename))::INTEGER AS bucket
 FROM read_parquet(getvariable('decisions'), filename = true);
 CREATE VIEW decision AS
-SELECT *, file IN (FROM settled) AS is_review FROM decided;
+SELECT *, NOT by_log AND file NOT IN (FROM own) AS is_review FROM decided;
 """
 _TAKEN_BACK = """
 CREATE TABLE taken_back AS
@@ -56,7 +56,7 @@ SELECT
 FROM (
     SELECT *, list_position(getvariable('earlier'), filename) AS number
     FROM read_parquet(getvariable('earlier'), filename = true)
-    SEMI JOIN (FROM review SEMI JOIN settled USING (file)) USING (file, row)
+    SEMI JOIN (FROM decision WHERE is_review) AS again USING (file, row)
 )
 QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number DESC) = 1
 """
@@ -127,38 +127,41 @@ def _read_decisions(
         connection, decisions=[str(decisions_path(folder, bucket)) for bucket in buckets]
     )
     connection.execute(_DECISIONS)
+    own = [(file_number(each),) for each in inputs.file_hashes]
+    columnar.insert(connection, "own", own)
     if inputs.review_sha256 is not None:
-        earlier = [
-            str(decisions_path(city.run_folder(day.settlement_day, day.run_id), bucket))
-            for day in load_closed_days(city.database)
-            if day.settlement_day < inputs.settlement_day
-            for bucket in buckets
-        ]
         path = {"path": str(city.review_path(inputs.review_sha256))}
         connection.execute("INSERT INTO review FROM read_parquet($path)", path)
-        own = [file_number(each) for each in inputs.file_hashes]
-        connection.execute(
-            "INSERT INTO settled "
-            "SELECT DISTINCT file FROM review WHERE NOT list_contains($own, file)",
-            {"own": own},
-        )
-        columnar.set_variables(connection, earlier=earlier)
-    if connection.execute("SELECT count(*) FROM settled").fetchall() == [(0,)]:
+    again = connection.execute("SELECT count(*) FROM decision WHERE is_review").fetchall()
+    earlier = [
+        str(decisions_path(city.run_folder(day.settlement_day, day.run_id), bucket))
+        for day in load_closed_days(city.database)
+        if day.settlement_day < inputs.settlement_day
+        for bucket in buckets
+    ]
+    if again == [(0,)] or not earlier:
         connection.execute("CREATE VIEW taken_back AS SELECT * FROM decision WHERE false")
     else:
+        columnar.set_variables(connection, earlier=earlier)
         connection.execute(_TAKEN_BACK)
     connection.execute(_MOVED)
 
 
 def _verify_reviewed(connection: duckdb.DuckDBPyConnection, findings: Findings) -> None:
-    """I9: what a day decided again is what its review named, each record once."""
+    """I9: what a day decided again waited, each record once, and is what its review named, or a
+    torn load that the card has confirmed.
+    """
     ((named, decided, rows, before),) = connection.execute(
-        "SELECT (SELECT count(*) FROM review SEMI JOIN settled USING (file)), "
+        "SELECT (SELECT count(*) FROM review WHERE file NOT IN (FROM own)), "
         "(SELECT count(*) FROM decision WHERE is_review), "
         "(SELECT count(DISTINCT (file, row)) FROM decision WHERE is_review), "
         "(SELECT count(*) FROM taken_back)"
     ).fetchall()
-    if not named == decided == rows == before:
+    ((unnamed,),) = connection.execute(
+        "SELECT count(*) FROM decision ANTI JOIN review USING (file, row) "
+        "WHERE is_review AND is_load AND notes & note_statement_proven() <> 0"
+    ).fetchall()
+    if not named + unnamed == decided == rows == before:
         text = f"{decided} decisions on {rows} records; it names {named}, of which {before} waited"
         findings.add(Invariant.I9, "review", text)
 

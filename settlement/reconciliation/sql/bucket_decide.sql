@@ -61,10 +61,12 @@ SELECT
             | if(judged.counter_reused, note_card_counter_reused(), 0)
             | if(judged.is_unplaced, note_card_counter_regressed(), 0)
             | if(judged.claims_differ, note_claims_differ(), 0)
+            | if(judged.statement_proven, note_statement_proven(), 0)
         ELSE 0
     END::USMALLINT AS notes,
     coalesce(judged.day < getvariable('settlement_day'), false) AS late,
-    judged.chained
+    judged.chained,
+    judged.by_log
 FROM judged;
 
 -- What is paid, once for payments that are alike.
@@ -128,7 +130,7 @@ FROM decision WHERE is_posted(reason);
 CREATE VIEW tally AS
 SELECT
     disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
-    count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
+    by_log, count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
     sum(tariff_fen)::BIGINT AS tariff_fen
 FROM decision
 GROUP BY ALL
@@ -136,7 +138,7 @@ UNION ALL
 -- What closed days decided of records that are decided again is taken back.
 SELECT
     disposition(reason), reason, application, sector, issuer, kind, operator, fare_class, notes,
-    late, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT
+    late, false, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT
 FROM taken_up
 GROUP BY ALL;
 
@@ -144,7 +146,7 @@ GROUP BY ALL;
 CREATE VIEW passed_on_tally AS
 SELECT
     disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
-    payee, sum(share_fen)::BIGINT AS share_fen
+    by_log, payee, sum(share_fen)::BIGINT AS share_fen
 FROM payment JOIN passed_on USING (sector, application, operator, amount_fen)
 GROUP BY ALL;
 

@@ -87,7 +87,7 @@ def test_a_gap_in_one_purse_is_none_in_the_other(tmp_path: Path) -> None:
     late = replace(micropayment[1], application=0, terminal_serial=900)
     desk.run(proven(late), day=NEXT_DAY)
     assert desk.reasons(proven(late)) == [Reason.NONE]
-    assert [each.notes for each in desk.verdicts().values()] == [Note.CARD_COUNTER_REGRESSED]
+    assert all(Note.CARD_COUNTER_REGRESSED in Note(e.notes) for e in desk.verdicts().values())
     third = desk.run(proven(micropayment[1]), day=NEXT_DAY + timedelta(days=1)).clearing.totals
     assert desk.reasons(proven(micropayment[1])) == [Reason.NONE]
     assert third.gaps_open == 1  # what the other purse signed, and has no place for

@@ -282,9 +282,7 @@ def test_of_variants_the_one_whose_record_mac_holds_stands_else_the_smallest_dig
     rows = [*FIRST, *proven(*variants)]
     desk = Desk(tmp_path / "bare")
     desk.run(rows)
-    (standing,) = [
-        i for i, reason in enumerate(reasons_of(desk, rows)[1:]) if reason is Reason.NONE
-    ]
+    standing = reasons_of(desk, rows)[1:].index(Reason.NONE)
     assert record_digest(encode_record(variants[standing])) == min(
         record_digest(encode_record(each)) for each in variants
     )
@@ -299,6 +297,15 @@ def test_of_variants_the_one_whose_record_mac_holds_stands_else_the_smallest_dig
         assert list(reasons.values()).count(Reason.VARIANT) == len(variants) - 1
 
 
+@pytest.mark.parametrize(
+    ("moment", "reason"),
+    [
+        # Received at 23:59:59 UTC, a minute before eight in the city: a day ahead of that.
+        (datetime.fromisoformat("2018-09-03T07:59:59"), Reason.NONE),
+        (datetime.fromisoformat("2018-09-03T08:00:00"), Reason.CLOCK_AHEAD),
+        (datetime.fromisoformat("1990-01-06"), Reason.NONE),
+    ],
+)
 def test_clock_ahead(tmp_path: Path, moment: datetime, reason: Reason) -> None:
     assert judge(tmp_path, with_proof(ProofReason.PROVEN, time=moment)) == [reason]
 
