@@ -3,7 +3,7 @@
 Everything is added up from the first record on, every time: nothing is carried.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tests.support.audit.words import Disposition, Entry, Purse
@@ -79,23 +79,22 @@ def statement_of(entries: Iterable[Entry]) -> PurseStatement:
     booked = [entry for entry in entries if entry.is_booked]
     loads = _in_order([entry for entry in booked if entry.is_load])
     debits = [entry for entry in booked if not entry.is_load]
+    before_load: dict[int, list[Entry]] = {}
+    for debit in debits:
+        before_load.setdefault(_load_behind(debit, loads), []).append(debit)
     segments = []
     stated_fen, before = 0, -1
-    left = list(debits)
-    for position, load in loads:
+    for number, (position, load) in enumerate(loads):
         record = load.sound
-        between = [each for each in left if each.sound.time < record.time]
-        left = [each for each in left if each.sound.time >= record.time]
         opened_fen = record.balance_after_fen - record.amount_fen
-        spent_fen = sum(each.sound.amount_fen for each in between)
-        price_fen = stated_fen - opened_fen - spent_fen
+        price_fen = stated_fen - opened_fen - _sum_fen(before_load.get(number, []))
         segments.append(Segment(record.online_counter, position - before - 1, price_fen))
         stated_fen, before = record.balance_after_fen, position
     return PurseStatement(
-        loads_fen=sum(load.sound.amount_fen for _, load in loads),
-        debits_fen=sum(each.sound.amount_fen for each in debits),
+        loads_fen=_sum_fen([load for _, load in loads]),
+        debits_fen=_sum_fen(debits),
         stated_fen=stated_fen,
-        tail_fen=sum(each.sound.amount_fen for each in left),
+        tail_fen=_sum_fen(before_load.get(len(loads), [])),
         segments=tuple(segments),
     )
 
@@ -107,6 +106,16 @@ def purses_of(entries: Iterable[Entry]) -> dict[Purse, PurseStatement]:
         if entry.is_booked:
             by_purse.setdefault(entry.purse, []).append(entry)
     return {purse: statement_of(each) for purse, each in sorted(by_purse.items())}
+
+
+def _load_behind(debit: Entry, loads: Sequence[tuple[int, Entry]]) -> int:
+    """The first load, in order of counters, that is dated after a debit; behind all when none is."""
+    later = (n for n, (_, load) in enumerate(loads) if load.sound.time > debit.sound.time)
+    return next(later, len(loads))
+
+
+def _sum_fen(entries: Iterable[Entry]) -> int:
+    return sum(entry.sound.amount_fen for entry in entries)
 
 
 def _in_order(loads: list[Entry]) -> list[tuple[int, Entry]]:
