@@ -108,7 +108,8 @@ def decision_of(verdict: Verdict) -> Decision:
         Note(verdict.notes),
         verdict.late,
         verdict.fare_class,
-        verdict.chained,
+        verdict.operator,
+        verdict.sector,
     )
 
 
