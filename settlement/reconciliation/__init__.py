@@ -6,6 +6,8 @@ either. Read it in this order::
     inputs.py      facts and registry as tables
     terminals.py   serials used twice, holes in them, device registers
     bucket.py      one bucket of cards: copies, reused counters, seams, dispositions
+    statements.py  what cards stated of their balance, and the exact price of what lies between
+    recount.py     the same figures once more, added up anew from the files of a run
     sql/           the scripts both run, each named after who runs it and at which step
     threads.py     the few cards whose movements do not join, handed to plain functions
     chain.py       points, movements and gaps of one card, and what a gap costs

@@ -22,14 +22,14 @@ from settlement.loads.decide import RecordedLoad
 from settlement.registry.book import civil_day
 from settlement.reports.chain import PROVEN
 from settlement.service.computation import decisions_path
-from settlement.service.runs import fact_path
+from settlement.service.proven import fact_path
 from settlement.store.days import load_closed_days
 from settlement.store.files import load_open_files
 
 _DECIDED = """
 SELECT application, card_number, counter, amount_fen, terminal, time,
     list_contains($proven, reason), terminal_serial
-FROM read_parquet($paths) WHERE kind = $load AND reason <> $damaged
+FROM read_parquet($paths) WHERE kind = $load AND reason <> $damaged AND NOT by_log
 """
 _RECEIVED = """
 SELECT application, card_number, online_counter, amount_fen, terminal, time,
