@@ -104,7 +104,7 @@ def _made_of(report: FloatReport) -> Table:
     """Line by line to the float."""
     figures = report.figures
     table = amount_table(
-        f"Float, proven 备付金证明 {report.day}", "", "how many 笔数", "yuan 元"
+        f"Float, proven 备付金证明 {report.day}", "", "how many 笔数", "amount 金额"
     )  # fmt: skip
     table.columns[0].overflow = "fold"
     table.add_row(
@@ -139,7 +139,9 @@ def _made_of(report: FloatReport) -> Table:
 def _since(report: FloatReport) -> Table:
     """What nobody signed: it is in no sum above."""
     figures = report.figures
-    table = amount_table("Not signed by any card 无卡签名，不计入", "", "how many 笔数", "yuan 元")
+    table = amount_table(
+        "Not signed by any card 无卡签名，不计入", "", "how many 笔数", "amount 金额"
+    )
     table.columns[0].overflow = "fold"
     table.add_row("claimed gaps since 此后所称缺口", f"{figures.claimed_gaps:,}", "")
     table.add_row("  debits 扣款", "", fen(figures.claimed_debits_fen))
@@ -163,13 +165,13 @@ def _since(report: FloatReport) -> Table:
 def _ages(lines: Sequence[AgeLine]) -> Iterator[tuple[str, AgeLine]]:
     """Every age that there is."""
     for days, line in zip(AGE_CLASSES, lines, strict=True):
-        text = "older 更早" if days is None else f"up to {days} days 天内"
+        text = "older 更早" if days is None else f"days ≤ {days} 天数"
         if line.count:
             yield text, line
 
 
 def _named(contradictions: Sequence[Contradiction]) -> Table:
-    table = amount_table("Contradictions by card 矛盾卡片", "card 卡号", "since 起", "yuan 元")
+    table = amount_table("Contradictions by card 矛盾卡片", "card 卡号", "since 起", "amount 金额")
     for each in islice(contradictions, _SHOWN_MAX):
         table.add_row(
             f"{each.card_number} / {each.application}", str(each.opened_day), fen(each.price_fen)

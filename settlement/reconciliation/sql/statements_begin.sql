@@ -17,12 +17,6 @@ CREATE TABLE segment_before (
 );
 -- Claims that stand, by the day that judged them so.
 CREATE TABLE claim_before (reason UTINYINT, day DATE, count BIGINT, amount_fen BIGINT);
--- The load host's log, as far as it is new to the bucket.
-CREATE TABLE load_log (
-    issuer UBIGINT, card_number UBIGINT, application UTINYINT, online_counter USMALLINT,
-    balance_before_fen UINTEGER, amount_fen UINTEGER, terminal UBIGINT, time TIMESTAMP
-);
-
 -- What a segment says. What has no sides, or goes back in counters, cannot be; nor can money that
 -- came onto a card without a load, or more of it than the missing loads can have brought.
 CREATE MACRO segment_kind(left_online, right_online, missing_loads, price_fen) AS

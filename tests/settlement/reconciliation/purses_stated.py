@@ -43,7 +43,6 @@ class Asked:
     dated: datetime
     counter: int
     balance_fen: int
-    amount_fen: int = 1000
     card: int = CARD
     application: int = TRANSIT
 
@@ -92,11 +91,17 @@ class Purses:
                 connection,
                 "load_log",
                 [
-                    (ISSUER, each.card, each.application, each.counter, each.balance_fen,
-                     each.amount_fen, 0, each.dated)
+                    (
+                        ISSUER,
+                        each.card,
+                        each.application,
+                        each.counter,
+                        each.balance_fen,
+                        each.dated,
+                    )
                     for each in asked
                 ],
-            )  # fmt: skip
+            )
             follow_statements(connection, self._history)
             days = connection.execute("FROM looked_up_day ORDER BY ALL").fetchall()
             self.opened = [found for (found,) in days]
@@ -127,7 +132,11 @@ class Purses:
             "counter UINTEGER, amount_fen UINTEGER, signed_balance_fen UINTEGER, "
             "dated TIMESTAMP, reason UTINYINT);"
             "CREATE TABLE taken_up AS FROM decision;"
-            "CREATE TABLE settled_day_before (signed_day DATE, settlement_day DATE)"
+            "CREATE TABLE settled_day_before (signed_day DATE, settlement_day DATE);"
+            "CREATE TABLE load_log (issuer UBIGINT, card_number UBIGINT, application UTINYINT, "
+            "online_counter USMALLINT, balance_before_fen UINTEGER, time TIMESTAMP);"
+            "CREATE TABLE number (application UTINYINT, issuer UBIGINT, first_number UBIGINT, "
+            "last_number UBIGINT, valid_from DATE, valid_to DATE)"
         )
         rows = [_row(each, _ACCEPTED) for each in moved]
         rows += [_row(each, 2) for each in taken_back]
