@@ -130,11 +130,16 @@ def load_days_around(
 
 
 def load_reviewing_days(database: Database, after: date) -> tuple[ClosedDay, ...]:
-    """The closed days after this one that decided records of earlier days again, in order."""
+    """The closed days after this one that may have decided records of earlier days again, in order:
+    those with a review, and those that read what load hosts allowed.
+    """
     query = (
         select(DAYS)
         .join(RUNS, RUNS.c.run_id == DAYS.c.run_id)
-        .where(DAYS.c.settlement_day > after, RUNS.c.review_sha256.is_not(None))
+        .where(
+            DAYS.c.settlement_day > after,
+            RUNS.c.review_sha256.is_not(None) | RUNS.c.load_logs.is_not(None),
+        )
     )
     with database.read() as connection:
         return _days(connection, query.order_by(DAYS.c.settlement_day))

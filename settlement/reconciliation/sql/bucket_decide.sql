@@ -113,8 +113,8 @@ WHERE NOT (
 )
 UNION ALL
 SELECT
-    file, row, record_hash_high, record_hash_low, issuer, card_number, application, terminal, kind,
-    sector, is_load, position, operator, time, amount_fen, tariff_fen, transaction_type, sequence,
+    file, row, record_hash_high, record_hash_low, issuer, card_number, application, terminal,
+    terminal_serial, kind, sector, is_load, position, operator, time, amount_fen, tariff_fen, transaction_type, sequence,
     signed_balance_fen, fare_class, reason, notes, late, chained,
     getvariable('settlement_day') AS settlement_day
 FROM decision

@@ -39,7 +39,7 @@ SELECT
     factor, application,
     bool_and(entry.is_settled OR coalesce(proven.is_proven, false) OR load_past.time IS NOT NULL)
         AS is_done,
-    any_value(told.factor) IS NULL AND NOT bool_or(is_confirmed AND owner IS NOT NULL)
+    any_value(told.factor) IS NULL AND NOT bool_or(is_confirmed AND NOT entry.is_settled AND owner IS NOT NULL)
         AND (NOT bool_or(is_new) OR count(*) = 1) AS is_quiet
 FROM entry
 LEFT JOIN load_told AS proven

@@ -22,8 +22,8 @@ CREATE TABLE settled_day_before (signed_day DATE, settlement_day DATE);
 -- as they were last decided.
 CREATE TABLE waiting_before (
     file UBIGINT, row UINTEGER, record_hash_high UBIGINT, record_hash_low UBIGINT,
-    issuer UBIGINT, card_number UBIGINT, application UTINYINT, terminal UBIGINT, kind UTINYINT,
-    sector UTINYINT, is_load BOOLEAN, position BIGINT, operator UINTEGER, time TIMESTAMP,
+    issuer UBIGINT, card_number UBIGINT, application UTINYINT, terminal UBIGINT,
+    terminal_serial UINTEGER, kind UTINYINT, sector UTINYINT, is_load BOOLEAN, position BIGINT, operator UINTEGER, time TIMESTAMP,
     amount_fen UINTEGER, tariff_fen UINTEGER, transaction_type UTINYINT, sequence UINTEGER,
     signed_balance_fen UINTEGER, fare_class UTINYINT, reason UTINYINT,
     notes USMALLINT, late BOOLEAN, chained BOOLEAN, settlement_day DATE
