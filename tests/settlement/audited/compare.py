@@ -216,12 +216,12 @@ def _compare_purses(
         told.setdefault(entry.purse, set()).add((entry.sound.card_number, entry.sound.issuer))
     lines = []
     for purse, statement in purses_of(booked).items():
-        segments = sorted(
+        segments = (
             (each.kind, each.price_fen, each.loads_missing)
             for each in statement.segments
             if each.kind != "none"
         )
-        ours = StatedPurse(statement.stated_fen, statement.tail_fen, tuple(segments))
+        ours = StatedPurse.of(statement.stated_fen, statement.tail_fen, segments)
         if len(told[purse]) == 1 and [ours] != stated.get(purse):
             lines.append(f"{purse}: {ours} / {stated.get(purse)}")
     if lines:

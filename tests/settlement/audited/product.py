@@ -6,7 +6,7 @@ of one world side by side. Keys, proofs and runs are the product's own; nothing 
 
 import hashlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
@@ -68,6 +68,20 @@ class StatedPurse:
     stated_fen: int
     tail_fen: int
     segments: tuple[tuple[str, int, int], ...]
+    contradictions_fen: int
+
+    @classmethod
+    def of(
+        cls, stated_fen: int, tail_fen: int, segments: Iterable[tuple[str, int, int]]
+    ) -> "StatedPurse":
+        """Contradictions are told as a sum: what has no place stands alone, each on its day."""
+        told = list(segments)
+        return cls(
+            stated_fen,
+            tail_fen,
+            tuple(sorted(each for each in told if each[0] != "contradiction")),
+            sum(price_fen for kind, price_fen, _ in told if kind == "contradiction"),
+        )
 
 
 _SEGMENTS = {
@@ -172,9 +186,9 @@ class Product:
         for issuer, number, application, balance_fen, tail_fen in self._table(
             "statements", "issuer, card_number, application, balance_fen, tail_fen"
         ):
-            opened = sorted(segments.get((issuer, number, application), []))
+            opened = segments.get((issuer, number, application), [])
             purse = Purse(application, f"{number:020}"[-16:])
-            found.setdefault(purse, []).append(StatedPurse(balance_fen, tail_fen, tuple(opened)))
+            found.setdefault(purse, []).append(StatedPurse.of(balance_fen, tail_fen, opened))
         return found
 
     def _table(self, name: str, columns: str) -> list[tuple[int, ...]]:
@@ -253,7 +267,7 @@ class Product:
                 for each in self._city.ranges
             ),
             hotlist=tuple(
-                Dated(HotlistRow(each.card_number, 1), each.first, each.last)
+                Dated(HotlistRow(each.card_number, each.version), each.first, each.last)
                 for world in self._worlds
                 for each in world.hotlist
             ),

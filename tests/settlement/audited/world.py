@@ -178,6 +178,7 @@ class World:
             mac_keys=(MacKey(MAC_VERSION, 1, self._mac_key()),),
             hotlist=tuple(self.hotlist),
             cutover_hour=self.city.scheme.cutover_hour,
+            grace_days=self.city.scheme.hotlist_grace_days,
         )
 
     def _rows(self, day: int) -> Iterator[TerminalDays]:

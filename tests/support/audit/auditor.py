@@ -174,7 +174,7 @@ def _judge(entry: Entry, known: Known, day: date, effective: datetime) -> Reason
     entry.sector = known.sectors[row.owner] if row.sector is None else row.sector
     if entry.is_clock_ahead and business_day > day:
         return Reason.CLOCK_AHEAD
-    if known.is_listed(entry.purse.factor, effective_day):
+    if known.is_listed(entry.purse.factor, effective_day, record.hotlist_version):
         return Reason.HOTLISTED
     return Reason.NONE
 

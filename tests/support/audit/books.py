@@ -3,8 +3,10 @@
 Everything is added up from the first record on, every time: nothing is carried.
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from tests.support.audit.words import Disposition, Entry, Purse
 
@@ -75,13 +77,18 @@ class PurseStatement:
 
 
 def statement_of(entries: Iterable[Entry]) -> PurseStatement:
-    """The statement of a purse from everything booked of it. The card began empty, at counter 0."""
+    """The statement of a purse from everything booked of it. The card began empty, at counter 0.
+
+    A clock is no witness: what is dated far after its receipt is not, and a load is not dated
+    before the one whose counter it follows.
+    """
     booked = [entry for entry in entries if entry.is_booked]
     loads = _in_order([entry for entry in booked if entry.is_load])
+    dates = list(accumulate((load.witnessed for _, load in loads), max))
     debits = [entry for entry in booked if not entry.is_load]
     before_load: dict[int, list[Entry]] = {}
     for debit in debits:
-        before_load.setdefault(_load_behind(debit, loads), []).append(debit)
+        before_load.setdefault(bisect_right(dates, debit.witnessed), []).append(debit)
     segments = []
     stated_fen, before = 0, -1
     for number, (position, load) in enumerate(loads):
@@ -91,7 +98,7 @@ def statement_of(entries: Iterable[Entry]) -> PurseStatement:
         segments.append(Segment(record.online_counter, position - before - 1, price_fen))
         stated_fen, before = record.balance_after_fen, position
     return PurseStatement(
-        loads_fen=_sum_fen([load for _, load in loads]),
+        loads_fen=_sum_fen(load for _, load in loads),
         debits_fen=_sum_fen(debits),
         stated_fen=stated_fen,
         tail_fen=_sum_fen(before_load.get(len(loads), [])),
@@ -106,12 +113,6 @@ def purses_of(entries: Iterable[Entry]) -> dict[Purse, PurseStatement]:
         if entry.is_booked:
             by_purse.setdefault(entry.purse, []).append(entry)
     return {purse: statement_of(each) for purse, each in sorted(by_purse.items())}
-
-
-def _load_behind(debit: Entry, loads: Sequence[tuple[int, Entry]]) -> int:
-    """The first load, in order of counters, that is dated after a debit; behind all when none is."""
-    later = (n for n, (_, load) in enumerate(loads) if load.sound.time > debit.sound.time)
-    return next(later, len(loads))
 
 
 def _sum_fen(entries: Iterable[Entry]) -> int:

@@ -25,11 +25,12 @@ class TerminalDays:
 
 @dataclass(frozen=True, slots=True)
 class ListedDays:
-    """A card on the hotlist on some days."""
+    """A card on the hotlist on some days, and the version of the list that names it first."""
 
     card_number: str
     first: date = date.min
     last: date = date.max
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Known:
     mac_keys: tuple[MacKey, ...] = ()
     hotlist: tuple[ListedDays, ...] = ()
     cutover_hour: int = 0
-    #: Days after its publication on which an entry of the hotlist does not bind yet.
+    #: Days after its publication on which an entry of the hotlist binds only who has it.
     grace_days: int = 0
 
     def business_day(self, time: datetime) -> date:
@@ -102,12 +103,14 @@ class Known:
             for each in self.ranges
         )
 
-    def is_listed(self, factor: str, day: date) -> bool:
-        """R10: an entry binds after its publication. A card is known by what it signs with."""
+    def is_listed(self, factor: str, day: date, version: int) -> bool:
+        """R10: an entry binds once the grace is over, before that whoever says to have the list.
+        A card is known by what it signs with.
+        """
         grace = timedelta(days=self.grace_days)
         return any(
             each.card_number[-16:] == factor
-            and (each.first == date.min or each.first + grace <= day)
-            and day <= each.last
+            and each.first <= day <= each.last
+            and (version >= each.version or each.first == date.min or each.first + grace <= day)
             for each in self.hotlist
         )

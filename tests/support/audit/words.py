@@ -192,10 +192,19 @@ class Entry:
         return min(self.mac, MacProof.NOTHING)
 
     @property
+    def received_in_city(self) -> datetime:
+        """When it came in, on the city's clock."""
+        return self.received.astimezone(CITY_CLOCK).replace(tzinfo=None)
+
+    @property
     def is_clock_ahead(self) -> bool:
-        """R9: whether its time is more than a day after it came in, on the city's clock."""
-        received = self.received.astimezone(CITY_CLOCK).replace(tzinfo=None)
-        return self.sound.time > received + timedelta(days=1)
+        """R9: whether its time is more than a day after it came in."""
+        return self.sound.time > self.witnessed
+
+    @property
+    def witnessed(self) -> datetime:
+        """Its time, but no later than a clock can be that is a day ahead of its receipt."""
+        return min(self.sound.time, self.received_in_city + timedelta(days=1))
 
 
 def _decoded(data: bytes) -> TransactionRecord | None:
