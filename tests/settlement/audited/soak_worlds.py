@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 from tests.settlement.audited.compare import Compared, DisagreementError, compare_block
 from tests.settlement.audited.world import BLOCK, SCHEME_NAMES
@@ -38,7 +39,8 @@ def settle(first: int, worlds: int, *, is_loud: bool = False) -> Compared:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--first", type=int, default=1_000_000)
+    fresh = BLOCK * Random().randrange(1_000, 1_000_000)
+    parser.add_argument("--first", type=int, default=fresh)
     parser.add_argument("--worlds", type=int, default=10_000)
     parser.add_argument("--seed", type=int)
     asked = parser.parse_args()
