@@ -120,9 +120,10 @@ def load_facts(
         reviewed = {"file_index": np.zeros(0, np.uint64), "reviewed": np.zeros(0, np.bool_)}
         columnar.register(connection, "fact", {**reviewed, **fact_columns(b"", b"")})
         return
-    connection.executemany(
-        "INSERT INTO input VALUES (?, ?, ?, ?)",
-        [[i, each.file, i >= len(facts), each.time_max] for i, each in enumerate(ordered)],
+    columnar.insert(
+        connection,
+        "input",
+        [(i, each.file, i >= len(facts), each.time_max) for i, each in enumerate(ordered)],
     )
     columnar.set_variables(connection, facts=[each.path for each in ordered])
     if review is None:
