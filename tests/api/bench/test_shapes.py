@@ -58,6 +58,7 @@ def test_every_shape_is_measured_at_both_sizes() -> None:
         assert min(figures["baseline_seconds"], figures["growth"]) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["card_gaps", "serial_gaps"])
 def test_a_thousand_gaps_and_four_thousand_are_far_from_each_against_each(name: str) -> None:
     figures = run_json("bench", "shapes", "--size", "1000", "--shape", name)["shapes"][name]
