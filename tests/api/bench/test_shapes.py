@@ -50,6 +50,7 @@ def test_four_times_the_gaps_are_about_four_times_the_steps(name: str) -> None:
     assert 60 < small < large < GROWTH_MAX * small
 
 
+@pytest.mark.slow
 def test_every_shape_is_measured_at_both_sizes() -> None:
     document = run_json("bench", "shapes", "--size", "40")
     assert list(document["shapes"]) == list(SHAPES)
