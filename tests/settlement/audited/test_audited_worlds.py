@@ -29,7 +29,7 @@ def test_a_world_that_once_made_a_difference_makes_none(seed: int, tmp_path: Pat
 
 
 def test_a_world_is_settled_alike_alone_and_among_others(tmp_path: Path) -> None:
-    for number, seeds in enumerate(blocks(40, 40)):
+    for number, seeds in enumerate(blocks(40, 12)):
         together = compare_block(seeds, tmp_path / f"together-{number}", buckets=2)
         alone = Compared()
         for seed in seeds:

@@ -7,7 +7,7 @@ Decides disposition and reason of every record, who is paid, and what is remembe
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 
-from cardcore.records.kinds import RecordFlag
+from cardcore.records.kinds import RecordFlag, Sector
 from tests.support.audit.known import Known
 from tests.support.audit.proof import MacProof, TacProof, prove_mac, prove_tac
 from tests.support.audit.words import Entry, Identity, Note, Reason, Sent
@@ -186,6 +186,12 @@ def _note(entry: Entry) -> None:
         entry.notes.add(Note.BALANCE_BROKEN)
     if entry.tac is TacProof.HOLDS_UNDER_ANOTHER:
         entry.notes.add(Note.KEY_VERSION_MISNAMED)
+    if (
+        entry.sector == Sector.TRANSIT
+        and not entry.is_load
+        and record.amount_fen > record.tariff_fen
+    ):
+        entry.notes.add(Note.OVERCHARGED)
     if entry.mac is MacProof.WRONG:
         entry.notes.add(Note.RECORD_MAC_WRONG)
     if entry.terminal and (record.operator, record.sector) != (entry.payee, entry.sector):

@@ -82,6 +82,7 @@ class Note(StrEnum):
     BALANCE_BROKEN = "BALANCE_BROKEN"
     CLAIMS_DIFFER = "CLAIMS_DIFFER"
     RECORD_MAC_WRONG = "RECORD_MAC_WRONG"
+    OVERCHARGED = "OVERCHARGED"
 
 
 @dataclass(frozen=True, slots=True)
