@@ -277,6 +277,10 @@ def faulty_lives(dice: Random) -> Iterator[TransactionRecord]:
                 case 4:
                     moved = replace(moved, time=moved.time + timedelta(days=30))
                 case 5:
-                    again = {"terminal_serial": serial + 500, "psam_sequence": serial + 500}
-                    yield replace(moved, balance_after_fen=moved.balance_after_fen + 3, **again)
+                    yield replace(
+                        moved,
+                        balance_after_fen=moved.balance_after_fen + 3,
+                        terminal_serial=serial + 500,
+                        psam_sequence=serial + 500,
+                    )
             yield moved
