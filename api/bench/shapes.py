@@ -50,7 +50,7 @@ from settlement.registry.book import since_ever
 from settlement.registry.rows import SenderRow, TerminalRow
 from settlement.service.close import close_day
 from settlement.service.receive import receive_file
-from settlement.store.registry import register
+from settlement.service.registering import register_rows
 
 #: How many times the first size the second one is.
 TIMES = 4
@@ -294,7 +294,7 @@ def _city(folder: Path, keys: KeyService) -> City:
     terminals = [
         TerminalRow(f"{terminal:012x}", owner, role) for owner, (terminal, role) in _OWNERS.items()
     ]
-    register(city.database, since_ever(*senders, *terminals), action)
+    register_rows(city, since_ever(*senders, *terminals), action)
     return city
 
 

@@ -111,6 +111,8 @@ class Verdict:
     notes: int
     late: bool
     chained: bool
+    operator: int
+    sector: int
 
 
 _RowT = TypeVar("_RowT", HotlistRow, TerminalRow)
@@ -231,7 +233,8 @@ class Desk:
         """Decisions of the last run by (file, row)."""
         rows = self._query(
             decisions_path,
-            "SELECT file, row, reason, disposition, fare_class, notes, late, chained",
+            "SELECT file, row, reason, disposition, fare_class, notes, late, chained, operator, "
+            "sector",
         )
         return {(file, row): Verdict(*rest) for file, row, *rest in rows}
 
