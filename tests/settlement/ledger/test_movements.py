@@ -124,7 +124,7 @@ def tallies(decided: Sequence[tuple[TransactionRecord, Decision, int]]) -> tuple
         passed_on = rule_of(read_rules(), each.sector).passed_on(payment)
         one = Tally(
             each.disposition, each.reason, record.application, each.sector, 7, record.kind,
-            each.operator, each.fare_class, each.notes, each.late, sign, amount_fen,
+            each.operator, each.fare_class, each.notes, each.late, False, sign, amount_fen,
             0, tuple(passed_on.items()),
         )  # fmt: skip
         key = (*astuple(one)[:KEY_FIELDS], sign)
