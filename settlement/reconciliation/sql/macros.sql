@@ -46,7 +46,7 @@ CREATE MACRO disposition(word) AS
     END::UTINYINT;
 
 -- The position in a card's life of a 16-bit counter, the one nearest to `near`: after 65535 comes
--- 1, and 0 is a fresh card's only (settlement.reconciliation.chain.unwrap).
+-- 1, and 0 is a fresh card's only (settlement.counters.unwrap).
 CREATE MACRO at_least_one(position) AS if(position > 0, position, position + 65535);
 CREATE MACRO unwrap(counter, near) AS
     if(
