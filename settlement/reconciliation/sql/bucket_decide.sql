@@ -120,12 +120,15 @@ SELECT
 FROM decision
 WHERE retry_may_help(reason);
 
--- Which days the movements settled by this run were signed on.
+-- Which days the movements that this run settled, or took back, were signed on.
 CREATE VIEW settled_day_after AS
 FROM settled_day_before
 UNION
 SELECT DISTINCT business_day_of(time), getvariable('settlement_day')
-FROM decision WHERE is_posted(reason);
+FROM decision WHERE is_posted(reason)
+UNION
+SELECT DISTINCT business_day_of(time), getvariable('settlement_day')
+FROM taken_up WHERE is_posted(reason);
 
 CREATE VIEW tally AS
 SELECT

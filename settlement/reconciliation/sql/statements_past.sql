@@ -1,5 +1,5 @@
--- Debits of closed days that lie on both sides of a new statement. A record that was decided twice
--- counts as it was decided last.
+-- Debits of closed days dated behind a new statement. A record that was decided twice counts as it
+-- was decided last.
 
 INSERT INTO past_debit
 WITH settled AS (
@@ -11,7 +11,9 @@ WITH settled AS (
     WHERE moves_purse(kind) AND NOT is_load
     QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number DESC) = 1
 )
-SELECT settled.issuer, settled.card_number, settled.application, settled.dated, amount_fen
+SELECT
+    settled.issuer, settled.card_number, settled.application, looked_up.slot, settled.dated,
+    amount_fen
 FROM settled ASOF JOIN looked_up
     ON looked_up.issuer = settled.issuer AND looked_up.card_number = settled.card_number
     AND looked_up.application = settled.application AND settled.dated >= looked_up.starts

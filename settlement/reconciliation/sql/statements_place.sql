@@ -142,11 +142,11 @@ SELECT
 FROM slotted JOIN slot_side USING (issuer, card_number, application, slot)
 WHERE slot >= 0;
 
--- Debits of closed days that lie on both sides of a new statement have to be looked up one by one.
+-- What was paid in a slot before lies on both sides of a new statement: debits of closed days dated
+-- from it on are looked up one by one, and what is left of the slot came before it.
 CREATE TABLE looked_up AS
 SELECT
-    issuer, card_number, application, slot,
-    coalesce(left_time, '-infinity'::TIMESTAMP) AS starts,
+    issuer, card_number, application, slot, first_time AS starts,
     coalesce(right_time, 'infinity'::TIMESTAMP) AS ends
 FROM slot_side
 JOIN (
@@ -154,7 +154,8 @@ JOIN (
 ) USING (issuer, card_number, application, slot)
 WHERE if(slot = 0, paid_count > 0 AND paid_time >= first_time, paid_fen <> 0);
 CREATE TABLE past_debit (
-    issuer UBIGINT, card_number UBIGINT, application UTINYINT, dated TIMESTAMP, amount_fen BIGINT
+    issuer UBIGINT, card_number UBIGINT, application UTINYINT, slot BIGINT, dated TIMESTAMP,
+    amount_fen BIGINT
 );
 
 -- Days that settled something dated there. What a clock that ran ahead signed is dated back to its
@@ -165,7 +166,7 @@ FROM settled_day_before JOIN (
     SELECT first_day, max(last_day) AS last_day
     FROM (
         SELECT
-            if(isfinite(starts), business_day_of(starts), '0001-01-01'::DATE) AS first_day,
+            business_day_of(starts) AS first_day,
             if(isfinite(ends), business_day_of(ends), '9999-12-31'::DATE) AS last_day
         FROM looked_up
     )

@@ -11,7 +11,7 @@ SELECT
 FROM (
     SELECT
         issuer, card_number, application, slot, side, online, is_load, told, before_fen, after_fen,
-        lag(next_online) OVER slot_order AS left_online,
+        lag(side) OVER slot_order = 0 AS is_first, lag(next_online) OVER slot_order AS left_online,
         lag(after_fen) OVER slot_order AS left_balance_fen,
         lag(time) OVER slot_order AS left_time, opened_day,
         online AS right_online, before_fen AS right_balance_fen, time AS right_time
@@ -47,12 +47,14 @@ SELECT issuer, card_number, application, dated, sign * amount_fen AS paid_fen, s
 FROM posted
 WHERE NOT is_load
 UNION ALL
-SELECT issuer, card_number, application, dated, amount_fen, 1 FROM past_debit
-UNION ALL
--- A tail that lies before every new statement goes into the first segment as it is.
-SELECT issuer, card_number, application, paid_time, paid_fen, paid_count
-FROM slot_side ANTI JOIN looked_up USING (issuer, card_number, application, slot)
-WHERE slot = 0 AND paid_count > 0;
+SELECT issuer, card_number, application, dated, amount_fen, 1 FROM past_debit;
+-- What is left of a slot that was cut lies before the first new statement.
+CREATE TABLE rest AS
+SELECT
+    issuer, card_number, application, slot,
+    any_value(paid_fen) - coalesce(sum(past_debit.amount_fen), 0)::BIGINT AS rest_fen
+FROM slot_side LEFT JOIN past_debit USING (issuer, card_number, application, slot)
+GROUP BY ALL;
 
 CREATE TABLE statement_new AS
 SELECT
@@ -134,8 +136,10 @@ FROM (
         piece.issuer, piece.card_number, piece.application, left_online, left_balance_fen,
         left_time, right_online, right_balance_fen, right_time, opened_day,
         greatest(right_online - left_online, 0) AS missing_loads,
-        left_balance_fen - right_balance_fen - coalesce(placed.paid_fen, 0) AS price_fen
+        left_balance_fen - right_balance_fen - coalesce(placed.paid_fen, 0)
+            - if(is_first, rest.rest_fen, 0) AS price_fen
     FROM piece
+    JOIN rest USING (issuer, card_number, application, slot)
     LEFT JOIN placed
         ON placed.issuer = piece.issuer AND placed.card_number = piece.card_number
         AND placed.application = piece.application AND placed.number = piece.number

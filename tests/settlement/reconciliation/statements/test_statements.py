@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from settlement.dispositions import SegmentKind
-from tests.settlement.reconciliation.purses_stated import (
+from tests.settlement.reconciliation.statements.purses_stated import (
     DAY,
     Asked,
     Life,
