@@ -12,9 +12,11 @@ from cardcore.records.kinds import RecordFlag
 from cardcore.records.record import decode_record, encode_record
 from settlement.city import City
 from settlement.engine.local import LocalEngine
+from settlement.loads.standings import LoadStanding
 from settlement.registry.book import since_ever
 from settlement.registry.decide import Decided
 from settlement.registry.rows import TerminalRow
+from settlement.reports.loads import read_loads
 from settlement.service.registering import change_row
 from settlement.store.days import load_balances, load_closed_days, load_run
 from settlement.store.registry import register
@@ -123,6 +125,11 @@ def test_an_agent_that_never_sends_its_file_is_billed(town: Town) -> None:
     assert totals["card_balance_fen"] == totals["float_fen"] == 10_000 - 160
     town.close()
     assert town.agent_fen == 10_000  # once, and the newest load still waits
+    lines = read_loads(town.city).lines
+    assert [(each.judged.standing, each.billed_on, each.agent) for each in lines] == [
+        (LoadStanding.CONFIRMED, DAY + timedelta(days=1), AGENT),
+        (LoadStanding.ALLOWED_ONLY, None, AGENT),
+    ]
     town.expect_verified()
 
 
