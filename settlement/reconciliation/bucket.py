@@ -136,6 +136,11 @@ def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
     for table, name in (("waiting_before", WAITING), ("log_waiting_before", OPEN_LOADS)):
         if (folder / name).exists():
             _read(connection, table, folder / name)
+    if task.review is not None:
+        connection.execute(
+            "INSERT INTO standing SELECT file, row FROM waiting_before "
+            "SEMI JOIN review USING (file, row) WHERE is_posted(reason)"
+        )
 
 
 def _read(connection: duckdb.DuckDBPyConnection, table: str, path: Path) -> None:
