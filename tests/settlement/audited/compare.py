@@ -18,7 +18,7 @@ from settlement.ledger.accounts import AccountKind
 from settlement.service.computation import ComputationOutcome
 from tests.settlement.audited.making import make_world
 from tests.settlement.audited.product import Decided, Product, StatedPurse
-from tests.settlement.audited.world import DAYS, World, settlement_day
+from tests.settlement.audited.world import SETTLED, World, settlement_day
 from tests.support.audit.auditor import Auditor
 from tests.support.audit.books import books_of, purses_of
 from tests.support.audit.words import Disposition, Entry, Note, Purse
@@ -45,6 +45,7 @@ class Compared:
     records: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     lies: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Compared") -> None:
         """Both together."""
@@ -52,11 +53,14 @@ class Compared:
         self.records += other.records
         self.reasons += other.reasons
         self.lies += other.lies
+        self.notes += other.notes
 
     def shares(self) -> str:
         """What the worlds held, as people read it."""
         lines = [f"{self.worlds} worlds, {self.records} records"]
-        for title, counts in (("reasons", self.reasons), ("lies", self.lies)):
+        for title, counts in (
+            ("reasons", self.reasons), ("notes", self.notes), ("lies", self.lies),
+        ):  # fmt: skip
             lines.append(title)
             lines += [f"  {count:8}  {name}" for name, count in counts.most_common()]
         return "\n".join(lines) + "\n"
@@ -68,7 +72,7 @@ def compare_block(seeds: Sequence[int], folder: Path, *, buckets: int = 1) -> Co
     product = Product(folder, worlds, buckets=buckets)
     auditors = {world.seed: Auditor() for world in worlds}
     sums = _Sums()
-    for day in range(DAYS):
+    for day in SETTLED:
         files = product.files(day)
         again = {
             world.seed: auditors[world.seed].may_be_judged_otherwise(
@@ -225,7 +229,7 @@ def _compare_purses(
         if len(told[purse]) == 1 and [ours] != stated.get(purse):
             lines.append(f"{purse}: {ours} / {stated.get(purse)}")
     if lines:
-        raise DisagreementError(world.seed, DAYS - 1, lines)
+        raise DisagreementError(world.seed, SETTLED[-1], lines)
 
 
 def _signed_part(data: bytes) -> tuple[bytes, ...]:
@@ -244,4 +248,5 @@ def _counted(worlds: Sequence[World], auditors: dict[int, Auditor]) -> Compared:
         found.records += len(decided)
         found.reasons.update(entry.reason.name for entry in decided)
         found.lies += world.lies
+        found.notes.update(note.name for entry in decided for note in entry.notes)
     return found

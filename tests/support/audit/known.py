@@ -74,6 +74,8 @@ class Known:
     cutover_hour: int = 0
     #: Days after its publication on which an entry of the hotlist binds only who has it.
     grace_days: int = 0
+    #: Days after which no file is expected any more.
+    late_days: int = 30
 
     def business_day(self, time: datetime) -> date:
         """The day begins at the cutover hour."""

@@ -83,6 +83,7 @@ class Note(StrEnum):
     CLAIMS_DIFFER = "CLAIMS_DIFFER"
     RECORD_MAC_WRONG = "RECORD_MAC_WRONG"
     OVERCHARGED = "OVERCHARGED"
+    STATEMENT_PROVEN = "STATEMENT_PROVEN"
 
 
 @dataclass(frozen=True, slots=True)
