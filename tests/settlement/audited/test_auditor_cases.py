@@ -427,6 +427,27 @@ def test_money_that_no_load_brought_is_a_contradiction() -> None:
     assert statement([first, second]) == ([("none", 0, 0), ("contradiction", -300, 0)], 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("days", "claims", "reason"),
+    [(31, 1, Reason.NONE), (30, 1, Reason.TAC_MISSING), (31, 2, Reason.TAC_MISSING)],
+)
+def test_a_torn_debit_stands_when_two_statements_fall_short_by_it_and_nothing_else_claims(
+    days: int, claims: int, reason: Reason
+) -> None:
+    card, hall = Card(0), Hall()
+    loads, ride = [card.load()], card.ride(170)
+    known_ride = card.ride(180)
+    loads.append(card.load(5000))
+    torn = changed(ride, tac=bytes(8), flags=RecordFlag.TAC_MISSING)
+    hall.settle(*loads, sender=AGENT)
+    hall.settle(known_ride)
+    hall.settle(*(changed(torn, psam_sequence=n) for n in range(2, 2 + claims)))
+    hall.settle(day=DAY + timedelta(days=days))
+    assert hall.auditor.decided[3, 0].reason is reason
+    paid_fen = 180 + 170 * (reason is Reason.NONE)
+    assert hall.books.paid_fen == {AGENT: -15_000, BUS: paid_fen}
+
+
 def test_loads_go_on_past_the_last_counter() -> None:
     card = Card(0, online=65_534)
     loads = [card.load(100), card.load(200)]

@@ -211,11 +211,10 @@ def _note(entry: Entry) -> None:
         entry.notes.add(Note.BALANCE_BROKEN)
     if entry.tac is TacProof.HOLDS_UNDER_ANOTHER:
         entry.notes.add(Note.KEY_VERSION_MISNAMED)
-    if (
-        entry.sector == Sector.TRANSIT
-        and not entry.is_load
-        and record.amount_fen > record.tariff_fen
-    ):
+    # Of a terminal that nobody knows there is only the record's word.
+    sector = record.sector if entry.sector is None else entry.sector
+    is_ride = sector == Sector.TRANSIT and not entry.is_load
+    if is_ride and record.amount_fen > record.tariff_fen:
         entry.notes.add(Note.OVERCHARGED)
     if entry.mac is MacProof.WRONG:
         entry.notes.add(Note.RECORD_MAC_WRONG)
