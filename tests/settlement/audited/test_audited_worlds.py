@@ -16,11 +16,9 @@ from tests.settlement.audited.world import BLOCK, SCHEME_NAMES
 from tests.support.audit.words import Note, Reason
 
 WORLDS, RECORDS = 10 * BLOCK, 100_000
-#: Seeds on which product and auditor once differed, each settled again alone.
-KEPT_SEEDS = (
-    2971, 1_000_008, 1_000_036, 1_000_062, 1_000_097, 1_000_136, 1_000_195, 1_000_196, 1_000_208,
-    1_000_211, 1_000_226, 1_000_234, 1_000_365,
-)  # fmt: skip
+#: Seeds on which product and auditor once differed, each settled again alone: copies with another
+#: MAC, claims taken up beside their variants, keys misnamed while another is lost, the wrap.
+KEPT_SEEDS = (9, 33, 52, 92, 187, 202, 24_770, 24_906)
 
 
 @pytest.mark.parametrize("seed", KEPT_SEEDS)
