@@ -154,6 +154,8 @@ def _show(plan: Plan, driven: Driven, statement: Statement) -> None:
     records.add_row("in all 合计", f"{totals['records']:,}", style="bold")
     for name, count in totals["notes"].items():
         records.add_row(f"note: {name.replace('_', ' ')}", f"{count:,}", style="dim")
+    if totals["loads_by_log"]:
+        records.add_row("loads by the log alone 按日志计费", f"{totals['loads_by_log']:,}")
     if totals["claims"]:
         records.add_row("claimed, not posted 主张金额", fen(totals["claims_fen"]))
     positions = amount_table(
