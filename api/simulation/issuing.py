@@ -1,17 +1,20 @@
 """Cards of a virtual city made as at a desk: whole products, over SCP03, in process.
 
 Decides whose cards they are: people nobody is, by numbers that say so. Leaves every command to
-`cardcore.issuing.personalisation`; the chips are real ones of `cardcore.chip.card`.
+`cardcore.issuing.personalisation`; the chips are real ones of `cardcore.chip.card`, delivered with
+the image of their product (`cardcore.issuing.initialisation`).
 """
 
 from collections.abc import Callable
 from datetime import date, datetime
 
 from cardcore.chip.card import Card
+from cardcore.chip.scp03 import CHALLENGE_BYTES
+from cardcore.issuing.dialogue import Result, drive
+from cardcore.issuing.initialisation import Completion, initialised_chip
 from cardcore.issuing.orders import CardOrder
-from cardcore.issuing.personalisation import Result, drive, make_plan, personalise
+from cardcore.issuing.personalisation import make_plan, personalise
 from cardcore.issuing.products import Product
-from cardcore.issuing.stock import stock_chip
 from cardcore.keys import KeyService
 from cardcore.layouts.transit import CardProperties, HolderInformation, PublicInformation
 from cardcore.schemes import Scheme
@@ -21,7 +24,6 @@ SAMPLE_PIN = bytes.fromhex("123456")
 #: Identity numbers of a region there is not, so that they are nobody's.
 _NOBODY = "000000"
 _PURSE_ONLY = 2  # EF15: 电子钱包
-_HOST_CHALLENGE_BYTES = 8
 
 
 class IssuingError(Exception):
@@ -64,11 +66,13 @@ def make_card(
     scheme: Scheme,
     keys: KeyService,
     random: Callable[[int], bytes],
+    image: Completion,
 ) -> tuple[Card, int]:
-    """One card from stock to its check, and how many commands it took. `random` are the dice of
-    card and desk. Raises `IssuingError`.
+    """One card, from a chip initialised with the image of its product to its check, and how many
+    commands it took. `random` are the dice of card and desk. Raises `IssuingError`.
     """
-    card = Card.from_image(stock_chip(order.public, product, keys, scheme.name), random)
+    memory = initialised_chip(order.public, product, keys, scheme.name, image)
+    card = Card(memory, random, image.files)
     plan = make_plan(product, order, scheme.name)
     commands = 0
 
@@ -77,8 +81,7 @@ def make_card(
         commands += 1
         return card.transmit(command)
 
-    challenge = random(_HOST_CHALLENGE_BYTES)
-    finished = drive(personalise(plan, keys, challenge), transmit)
+    finished = drive(personalise(plan, keys, random(CHALLENGE_BYTES)), transmit)
     if finished.result is not Result.DONE:
         raise IssuingError(f"card {order.public.card_number}: {finished}")
     return card, commands

@@ -30,6 +30,7 @@ from api.simulation.chips import (
 from api.simulation.issuing import make_card, order_card
 from api.simulation.plan import Plan, PlannedCard, PlannedTap
 from cardcore.apdu import CommandApdu
+from cardcore.issuing.initialisation import Completion, complete
 from cardcore.issuing.key_choices import with_newest_keys
 from cardcore.issuing.products import Product, shipped
 from cardcore.key_labels import load_host_label
@@ -197,15 +198,14 @@ class VirtualCity:
         if not orders:
             return
         label, described = self._plan.scheme.name, self._keys.service.describe_keys()
-        products = {
-            name: with_newest_keys(shipped(name), label, described)
-            for name in {order.product for order in orders}
-        }
+        made: dict[str, tuple[Product, Completion]] = {}
+        for name in sorted({order.product for order in orders}):
+            product = with_newest_keys(shipped(name), label, described)
+            random = repeatable_random(self._plan.fingerprint, f"sample/{name}", 0)
+            made[name] = product, complete(product, self._keys.service, label, random)
         for start in range(0, len(orders), CARDS_AT_ONCE):
             batch = orders[start : start + CARDS_AT_ONCE]
-            self._drawer.add_cards(
-                [self._new_card(order, products[order.product]) for order in batch]
-            )
+            self._drawer.add_cards([self._new_card(order, *made[order.product]) for order in batch])
             on_cards(len(batch))
 
     def tap(self, tap: PlannedTap) -> TapResult:
@@ -302,7 +302,7 @@ class VirtualCity:
             self._drawer.put(chip_id, psam.image())
         return InProcessConnection(ChipAtRest(self._drawer, chip_id, psam))
 
-    def _new_card(self, planned: PlannedCard, product: Product) -> NewCard:
+    def _new_card(self, planned: PlannedCard, product: Product, image: Completion) -> NewCard:
         """A whole card, personalised over the secure channel as at a desk."""
         scheme, chip_id = self._plan.scheme, f"card/{planned.number}"
         order = order_card(
@@ -314,5 +314,5 @@ class VirtualCity:
             planned.inside_since,
         )
         random = repeatable_random(self._plan.fingerprint, chip_id, 0)
-        card, _ = make_card(order, product, scheme, self._keys.service, random)
+        card, _ = make_card(order, product, scheme, self._keys.service, random, image)
         return NewCard(chip_id, product.name, card.memory.cells())

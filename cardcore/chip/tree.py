@@ -35,6 +35,8 @@ _ELEMENTARY = struct.Struct(">BBHBHBB")
 class Structure(IntEnum):
     """What a file is made of."""
 
+    __hash__ = int.__hash__  # files are looked up by it: as quick as the number it is
+
     DEDICATED = 0  # 目录: MF or DF: a directory
     TRANSPARENT = 1  # 透明文件
     LINEAR_FIXED = 2  # 定长记录
@@ -82,6 +84,7 @@ class ElementaryFile:
     read: Access = Access.ALWAYS
     update: Access = Access.NEVER
 
+    @lru_cache(maxsize=_HEADERS_KEPT)  # noqa: B019 - files are values, and hold nothing
     def encode(self) -> bytes:
         """Header cell of the file."""
         head = _ELEMENTARY.pack(
@@ -196,6 +199,10 @@ def _check_contents(file: ElementaryFile, cells: Mapping[int, bytes]) -> set[int
     return slots
 
 
+#: Cards of one product have the same files.
+_elementary = lru_cache(maxsize=_HEADERS_KEPT)(ElementaryFile)
+
+
 class TreeBuilder:
     """Makes the tree of a new card, file by file, and collects its cells.
 
@@ -245,7 +252,7 @@ class TreeBuilder:
             assert len(contents) == 1, "a transparent file has one body"
             records_max = 0
         file = self._keep(
-            ElementaryFile(
+            _elementary(
                 self._take_number(),
                 parent.number,
                 fid,

@@ -8,8 +8,9 @@ No key is in a package made here: keys go into the card one by one, enciphered b
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import partial
+from datetime import date, datetime
+from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cardcore.applets import health, library, social_security, transit
@@ -17,6 +18,7 @@ from cardcore.applets.catalogue import application_named
 from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.package import Package
 from cardcore.chip.section import Section
+from cardcore.chip.tree import HEADER_SLOT
 from cardcore.concession import Concession
 from cardcore.crypto import suite_algorithm
 from cardcore.issuing.products import (
@@ -30,6 +32,7 @@ from cardcore.issuing.products import (
     TransitSettings,
 )
 from cardcore.key_labels import application_label
+from cardcore.keys import KeyRef
 from cardcore.layouts.city_transit import (
     RECORD_BICYCLE,
     RECORD_CONCESSION,
@@ -49,6 +52,10 @@ from cardcore.layouts.transit import (
     TransitRecord,
     TransitStatus,
 )
+
+#: Products of a city, under the labels it has keys of.
+_PRODUCTS_KEPT = 64
+_NO_DAY = date(2000, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +90,32 @@ class CardOrder:
             raise ValueError(f"product {product.name} needs a reader number")
 
 
+class PlannedKey(NamedTuple):
+    """One key of an application: its master, and the head of its record in the key file."""
+
+    slot: KeySlot
+    ref: KeyRef
+    head: bytes
+
+
 class PlannedApplication(NamedTuple):
-    """One application of one card: its package without keys, the keys and the PIN it will get."""
+    """One application of one card: the package of its product, and what this card writes over it.
+
+    The package has neither keys nor anything of a holder, so it is the same on every card.
+    """
 
     name: str
     package: Package
     aid: bytes
-    slots: tuple[KeySlot, ...]
-    key_label: str
+    listing: bytes  # as the directory for readers lists it
+    keys: tuple[PlannedKey, ...]
     pin_tries: int  # 0: it has no PIN
+    own: Mapping[int, bytes] = MappingProxyType({})  # cells of the package that are this card's own
+
+    @property
+    def cells(self) -> Mapping[int, bytes]:
+        """Everything the application consists of on this card, but keys and PIN."""
+        return {**self.package.cells, **self.own}
 
 
 def plan_applications(
@@ -103,21 +127,63 @@ def plan_applications(
     """
     order.check(product)
     planned = []
+    for blank in product_applications(product, label):
+        settings = product.applications[blank.name]
+        key_label = application_label(label, application_named(blank.name).key_ending)
+        package = _MAKERS[blank.name](product, settings, order, key_label)
+        planned.append(blank._replace(own=_beside(blank.package, package)))
+    return tuple(planned)
+
+
+@lru_cache(maxsize=_PRODUCTS_KEPT)
+def product_applications(product: Product, label: str) -> tuple[PlannedApplication, ...]:
+    """The applications of a product as every card of it has them: nothing of a card is in them."""
+    blank, planned = blank_order(product), []
     for name, settings in product.applications.items():
         key_label = application_label(label, application_named(name).key_ending)
-        package = _MAKERS[name](product, settings, order, key_label)
-        assert package.entry is not None, "every application is in the directory"
+        package = _MAKERS[name](product, settings, blank, key_label)
+        entry = package.entry
+        assert entry is not None, "every application is in the directory"
+        keys = []
+        for slot in APPLICATIONS[name][1]:
+            ref, algorithm = product.key(slot, key_label)
+            keys.append(PlannedKey(slot, ref, slot.head(ref.version, algorithm)))
         planned.append(
             PlannedApplication(
                 name,
                 package,
-                package.entry.aid,
-                APPLICATIONS[name][1],
-                key_label,
+                entry.aid,
+                entry.encode().encode(),
+                tuple(keys),
                 getattr(settings, "pin_tries", 0),
             )
         )
     return tuple(planned)
+
+
+def blank_order(product: Product) -> CardOrder:
+    """A card of the product that is nobody's: number, dates and holder say nothing. A named one
+    has an identity number all the same, since the limits of its purse go by that.
+    """
+    public = PublicInformation(
+        issuer=bytes(8),
+        application_type=0,
+        application_version=0,
+        card_number="0" * 20,
+        valid_from=_NO_DAY,
+        valid_to=_NO_DAY,
+    )
+    holder = HolderInformation(id_number="0" * 18 if product.is_named else "")
+    return CardOrder(public, holder=holder)
+
+
+def _beside(blank: Package, ordered: Package) -> dict[int, bytes]:
+    """The cells that an order writes over those of its product."""
+    common = blank.cells
+    assert common.keys() == ordered.cells.keys(), "an order decides contents, and no files"
+    own = {cell: data for cell, data in ordered.cells.items() if common[cell] != data}
+    assert all(cell & 0xFF > HEADER_SLOT for cell in own), "an order decides contents, and no files"
+    return own
 
 
 def _transit(product: Product, settings: TransitSettings, order: CardOrder, _: str) -> Package:

@@ -108,8 +108,7 @@ class KeyOperations:
 
     def derive_card_key(self, ref: KeyRef, factor: bytes) -> Key:
         """See the port. The key has 16 bytes."""
-        handle = self._card_key(ref, factor, CARD_USAGES, _Act.MAKE, "be put into a card")
-        return Key(ref.usage, handle.value())
+        return Key(ref.usage, self._new_card_key(ref, factor).value())
 
     def open_channel(
         self, label: str, version: int, factor: bytes, context: bytes
@@ -119,7 +118,7 @@ class KeyOperations:
             Key(usage, self._channel_key(KeyRef(usage, label, version), factor).value())
             for usage in (KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK)
         )
-        return _IssuerChannel(enc, mac, dek, context, self)
+        return _IssuerChannel(enc, mac, dek, context, self._new_card_key)
 
     def check_value(self, ref: KeyRef, factor: bytes) -> bytes:
         """See the port."""
@@ -232,6 +231,9 @@ class KeyOperations:
         nonce, sealed = data[:NONCE_BYTES], data[NONCE_BYTES:]
         return self._masters.decipher_data(ref, nonce, sealed, context)
 
+    def _new_card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
+        return self._card_key(ref, factor, CARD_USAGES, _Act.MAKE, "be put into a card")
+
     def _channel_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         return self._card_key(ref, factor, CHANNEL_USAGES, _Act.GO_ON, "open a channel")
 
@@ -257,15 +259,21 @@ class KeyOperations:
 class _IssuerChannel(scp03.SessionKeys):
     """Session keys that stay in the service, and the DEK that keys travel under."""
 
-    __slots__ = ("_dek", "_service")
+    __slots__ = ("_new_card_key", "_wrap")
 
     def __init__(
-        self, enc: Key, mac: Key, dek: Key, context: bytes, service: KeyOperations
+        self,
+        enc: Key,
+        mac: Key,
+        dek: Key,
+        context: bytes,
+        new_card_key: Callable[[KeyRef, bytes], CardKeyHandle],
     ) -> None:
         super().__init__(enc, mac, context)
-        self._dek = dek
-        self._service = service
+        self._wrap = scp03.key_wrapper(dek)
+        self._new_card_key = new_card_key
 
     def wrapped_card_key(self, ref: KeyRef, factor: bytes) -> bytes:
         """See `cardcore.keys.IssuerChannelKeys`."""
-        return scp03.wrap_key(self._dek, self._service.derive_card_key(ref, factor).value)
+        handle = self._new_card_key(ref, factor)
+        return self._wrap(handle.value()) + handle.check_value()

@@ -97,7 +97,7 @@ def check_value(key: Key, algorithm: Algorithm | None = None) -> str:
 def card_check_value(key: Key, algorithm: Algorithm) -> bytes:
     """The three bytes of a key that cards have, as the cards show them."""
     if key.usage in CHANNEL_USAGES:
-        return scp03.check_value(key)
+        return scp03.check_value(key.value)
     return SUITES[algorithm].check_value(key.value)
 
 

@@ -158,7 +158,7 @@ CHANNEL_COMMAND_MAC = Operation("channel_command_mac", (CHANNEL, ("data", DATA))
 CHANNEL_RESPONSE_MAC = Operation("channel_response_mac", (CHANNEL, ("data", DATA)), Octets((16,)))
 CHANNEL_ENCIPHER = Operation("channel_encipher", _CRYPTED, AES_BLOCKS)
 CHANNEL_DECIPHER = Operation("channel_decipher", _CRYPTED, AES_BLOCKS)
-CHANNEL_WRAPPED_CARD_KEY = Operation("channel_wrapped_card_key", (CHANNEL, *_CARD), Octets((16,)))
+CHANNEL_WRAPPED_CARD_KEY = Operation("channel_wrapped_card_key", (CHANNEL, *_CARD), Octets((19,)))
 
 #: Operations of a PSAM that lives in the server. `generation` is that of the image the client has.
 PSAM_MAKE = Operation("psam_make", (("profile", Profile()), ("further", Slots())), PsamAnswers())

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore.chip.scp03 import SessionKeys, static_key, unwrap_key
+from cardcore.chip.scp03 import SessionKeys, key_unwrapper, static_key
 from cardcore.crypto import SUITES
 from cardcore.errors import (
     CryptogramError,
@@ -187,7 +187,8 @@ def test_a_key_leaves_in_a_channel_only_under_the_dek_of_the_chip(issuer: KeySer
     wrapped = issuer.open_channel("citizen", 1, CHIP, CONTEXT).wrapped_card_key(ref, FACTOR)
     key = issuer.derive_card_key(ref, FACTOR)
     assert key.value not in wrapped
-    assert unwrap_key(channel_key(KeyUsage.CHANNEL_DEK), wrapped) == key.value
+    assert key_unwrapper(channel_key(KeyUsage.CHANNEL_DEK))(wrapped[:16]) == key.value
+    assert wrapped[16:] == issuer.check_value(ref, FACTOR)
     assert issuer.check_value(ref, FACTOR).hex().upper() == check_value(key)
 
 

@@ -24,7 +24,7 @@ from cardcore.errors import (
     UnknownKeyVersionError,
 )
 from cardcore.issuing import personalisation
-from cardcore.issuing.personalisation import Finished, Result, drive
+from cardcore.issuing.dialogue import Finished, Result, drive
 from cardcore.issuing.products import shipped
 from cardcore.issuing.stock import stock_chip
 from cardcore.keys import (

@@ -312,7 +312,7 @@ def test_a_channel_opened_by_right_wraps_no_key_of_another_label(tmp_path: Path)
         service = served.service()
         channel = service.open_channel(LABEL, 1, FACTOR, bytes(16))
         assert len(channel.cryptogram(0)) == 8
-        assert len(channel.wrapped_card_key(TAC, FACTOR)) == 16
+        assert len(channel.wrapped_card_key(TAC, FACTOR)) == 19
         with pytest.raises(KeyRightError, match="'elsewhere'"):
             channel.wrapped_card_key(ELSEWHERE, FACTOR)
         service.close()

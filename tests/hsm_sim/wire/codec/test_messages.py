@@ -46,6 +46,7 @@ VALUES: dict[str, object] = {
     "image": b"image", "psam": bytes(16), "command": b"\x00\xa4", "generation": 4,
 }  # fmt: skip
 RESULTS: dict[str, object] = {
+    "channel_wrapped_card_key": bytes(19),
     "describe_keys": a_vault().descriptions(), "open_channel": 3, "public_key": bytes(65),
     "verify_session_mac": None, "prove_tacs": bytes(5), "sign": bytes(64), "check_value": b"abc",
     "authenticate": bytes(8), "message_mac": bytes(4), "session_mac": bytes(4),
