@@ -76,6 +76,8 @@ class Algorithm(IntEnum):
     (JT/T 978 upload code).
     """
 
+    __hash__ = int.__hash__  # suites are looked up by it: as quick as the number it is
+
     PBOC_3DES = 1  # 三重 DES
     SM2 = 2  # 国密 SM2: signs files
     SM4 = 4  # 国密 SM4
@@ -85,6 +87,8 @@ class Algorithm(IntEnum):
 
 class KeyState(StrEnum):
     """Where a key stands in its life; it only ever moves down this list."""
+
+    __hash__ = str.__hash__  # asked at every use of a key
 
     PREPARED = "prepared"  # 待启用: held and shown, for nothing yet
     ACTIVE = "active"  # 启用: makes cards, signs, enciphers, and everything below

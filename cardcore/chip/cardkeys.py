@@ -12,8 +12,9 @@ master file serves every application that has none of its own with that usage an
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from cardcore.chip import scp03
 from cardcore.crypto import SUITES, Suite, suite_algorithm
@@ -145,11 +146,17 @@ def is_key_head(head: bytes) -> bool:
 
 def check_value(record: bytes) -> bytes:
     """That of the key in a record of the key file, without taking the record apart."""
-    if record[0] in _CHANNEL_CODES:
-        return scp03.check_value(record[HEAD_BYTES:])
-    algorithm = suite_algorithm(record[_ALGORITHM_AT])
+    return _check_of(record[0], record[_ALGORITHM_AT])(record[HEAD_BYTES:])
+
+
+@cache
+def _check_of(code: int, shown: int) -> Callable[[bytes], bytes]:
+    """How the check value of a key with that usage and algorithm is made."""
+    if code in _CHANNEL_CODES:
+        return scp03.check_value
+    algorithm = suite_algorithm(shown)
     assert algorithm is not None, "no such key comes into a key file"
-    return SUITES[algorithm].check_value(record[HEAD_BYTES:])
+    return SUITES[algorithm].check_value
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -51,7 +51,8 @@ FID_PPSE = 0x1000
 FID_DIRECTORY = 0x0001
 #: Applications of one chip.
 APPLICATIONS_MAX = 8
-_ENTRY_BYTES_MAX = 48
+#: A record of the directory file.
+ENTRY_BYTES_MAX = 48
 _PURSES = frozenset(PurseKind)
 #: What an answer of `CHANNEL_RESPONSE_BYTES_MAX` leaves beside the PPSE's name and the templates.
 _LIST_BYTES_MAX = CHANNEL_RESPONSE_BYTES_MAX - 24
@@ -301,7 +302,7 @@ def new_chip(serial: bytes, keys: Iterable[CardKey]) -> dict[int, bytes]:
         Structure.LINEAR_VARIABLE,
         [],
         sfi=FID_DIRECTORY,
-        size=_ENTRY_BYTES_MAX,
+        size=ENTRY_BYTES_MAX,
         records_max=APPLICATIONS_MAX,
     )
     for sfi, content, read in (

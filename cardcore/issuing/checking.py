@@ -10,9 +10,11 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
 from cardcore.chip.content import TAG_CONTENT
+from cardcore.chip.package import ENTRY_BYTES_MAX, FID_DIRECTORY
 from cardcore.chip.tree import BODY_SLOT, ElementaryFile, Structure
 from cardcore.issuing.dialogue import (
     MASTER,
+    OTHER,
     Desk,
     Dialogue,
     EndError,
@@ -26,6 +28,7 @@ from cardcore.issuing.dialogue import (
 from cardcore.issuing.orders import PlannedApplication
 from cardcore.layouts.transit import PPSE_NAME, Sfi
 from cardcore.limits import CHANNEL_RESPONSE_BYTES_MAX
+from cardcore.tlv import decode_all
 
 _SHOWN_BYTES = 3  # of a key in GET DATA 00E0, before its check value: usage, index, version
 _KEY_ROW_BYTES = 6
@@ -48,9 +51,9 @@ def check_card(plan: Plan, desk: Desk) -> Dialogue:
 
 def check_applications(applications: Sequence[PlannedApplication], desk: Desk) -> Dialogue:
     """Each is listed for readers, has its keys and is what was planned, byte by byte."""
-    yield from check_listed(applications)
+    yield from check_listed(applications, desk)
     for planned in applications:
-        accept((yield select_name(planned.aid)))
+        yield from desk.enter(planned.aid)
         rows = accept((yield _KEYS))
         shown = {rows[at : at + _KEY_ROW_BYTES] for at in range(0, len(rows), _KEY_ROW_BYTES)}
         for key in planned.keys:
@@ -58,14 +61,28 @@ def check_applications(applications: Sequence[PlannedApplication], desk: Desk) -
                 raise EndError(Result.CHECK_FAILED, detail=f"{planned.name}: key {key.ref}")
         yield from check_digest(planned)
         yield from check_files(planned, {cell >> 8 for cell in planned.own})
+        desk.left(OTHER)
 
 
-def check_listed(applications: Sequence[PlannedApplication]) -> Dialogue:
-    """The directory that readers look at."""
+def check_listed(applications: Sequence[PlannedApplication], desk: Desk) -> Dialogue:
+    """The two directories that readers look at: DIR in the master file, and the PPSE."""
+    yield from desk.enter(MASTER)
+    number, ended, records = 1, False, b""
+    while not ended:
+        response = yield CommandApdu(0x00, 0xB2, number, FID_DIRECTORY << 3 | 0x05, le=256)
+        if response.sw == StatusWord.RECORD_NOT_FOUND:
+            break
+        read = accept(response)
+        number += len(decode_all(read))
+        records += read
+        # An answer with room for one more was the last.
+        ended = len(read) + ENTRY_BYTES_MAX <= CHANNEL_RESPONSE_BYTES_MAX
     listed = accept((yield select_name(PPSE_NAME)))
+    desk.left(PPSE_NAME)
     for planned in applications:
-        if planned.listing not in listed:
-            raise EndError(Result.CHECK_FAILED, detail=f"{planned.name} is not in the PPSE")
+        for place, entries in (("DIR", records), ("the PPSE", listed)):
+            if planned.listing not in entries:
+                raise EndError(Result.CHECK_FAILED, detail=f"{planned.name} is not in {place}")
 
 
 def check_digest(planned: PlannedApplication) -> Dialogue:
@@ -77,11 +94,12 @@ def check_digest(planned: PlannedApplication) -> Dialogue:
         raise EndError(Result.CHECK_FAILED, detail=f"{planned.name}: digest of its files")
 
 
-def check_installed(planned: PlannedApplication, _: Desk) -> Dialogue:
+def check_installed(planned: PlannedApplication, desk: Desk) -> Dialogue:
     """An application that has no key yet: every readable file, and the digest of all."""
-    accept((yield select_name(planned.aid)))
+    yield from desk.enter(planned.aid)
     yield from check_digest(planned)
     yield from check_files(planned, {file.number for file in planned.package.tree})
+    desk.left(OTHER)
 
 
 def check_files(planned: PlannedApplication, numbers: Collection[int]) -> Dialogue:

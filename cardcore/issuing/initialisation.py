@@ -8,7 +8,8 @@ A maker of chips does not install applications on each of them. He installs them
 secure channel, on a sample of number 0; the sample is read back, every readable file byte by byte
 and the rest by its digest; and what installing added to the blank chip is the image that he copies
 into all others. Each of those has its own number and its own keys of the channel, and no key of an
-application, which is the desk's to bring.
+application, which is the desk's to bring. An application whose own files are closed once it is
+there cannot come so: it stays a package of each card.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,11 +45,11 @@ def initialise(sample: Plan, keys: KeyService, host_challenge: bytes, done: int 
 
     Parameters, answers and errors as those of `personalise`.
     """
-    applications = sample.applications
+    applications = [each for each in sample.applications if each.is_common]
     steps = [
         Step("look", partial(look, sample)),
         *(Step(f"install {each.name}", partial(install, each)) for each in applications),
-        Step("listed", lambda _: check_listed(applications)),
+        Step("listed", partial(check_listed, applications)),
         *(Step(f"read {each.name}", partial(check_installed, each)) for each in applications),
     ]
     return run(sample, keys, host_challenge, steps, done)

@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from cardcore.applets import health, library, social_security, transit
 from cardcore.applets.catalogue import application_named
+from cardcore.chip.access import Condition, ConditionKind
 from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.package import Package
 from cardcore.chip.section import Section
-from cardcore.chip.tree import HEADER_SLOT
+from cardcore.chip.tree import HEADER_SLOT, ElementaryFile
 from cardcore.concession import Concession
 from cardcore.crypto import suite_algorithm
 from cardcore.issuing.products import (
@@ -55,7 +56,6 @@ from cardcore.layouts.transit import (
 
 #: Products of a city, under the labels it has keys of.
 _PRODUCTS_KEPT = 64
-_NO_DAY = date(2000, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,11 @@ class PlannedKey(NamedTuple):
 
 
 class PlannedApplication(NamedTuple):
-    """One application of one card: the package of its product, and what this card writes over it.
+    """One application of one card: its package without keys, the keys and the PIN it will get.
 
-    The package has neither keys nor anything of a holder, so it is the same on every card.
+    The package is that of the product, with nothing of a holder in it, and this card writes its
+    `own` over that. Only where a file that an order decides is closed to the desk (no way through
+    the channel), the package itself is this card's.
     """
 
     name: str
@@ -110,6 +112,7 @@ class PlannedApplication(NamedTuple):
     listing: bytes  # as the directory for readers lists it
     keys: tuple[PlannedKey, ...]
     pin_tries: int  # 0: it has no PIN
+    is_common: bool  # whether its package is the same on every card
     own: Mapping[int, bytes] = MappingProxyType({})  # cells of the package that are this card's own
 
     @property
@@ -131,17 +134,22 @@ def plan_applications(
         settings = product.applications[blank.name]
         key_label = application_label(label, application_named(blank.name).key_ending)
         package = _MAKERS[blank.name](product, settings, order, key_label)
-        planned.append(blank._replace(own=_beside(blank.package, package)))
+        if blank.is_common:
+            planned.append(blank._replace(own=_beside(blank.package, package)))
+        else:
+            planned.append(blank._replace(package=package))
     return tuple(planned)
 
 
 @lru_cache(maxsize=_PRODUCTS_KEPT)
 def product_applications(product: Product, label: str) -> tuple[PlannedApplication, ...]:
     """The applications of a product as every card of it has them: nothing of a card is in them."""
-    blank, planned = blank_order(product), []
+    blank, other = blank_order(product), blank_order(product, "1")
+    planned = []
     for name, settings in product.applications.items():
         key_label = application_label(label, application_named(name).key_ending)
         package = _MAKERS[name](product, settings, blank, key_label)
+        own = _beside(package, _MAKERS[name](product, settings, other, key_label))
         entry = package.entry
         assert entry is not None, "every application is in the directory"
         keys = []
@@ -156,25 +164,34 @@ def product_applications(product: Product, label: str) -> tuple[PlannedApplicati
                 entry.encode().encode(),
                 tuple(keys),
                 getattr(settings, "pin_tries", 0),
+                is_common=all(_is_open(package, cell >> 8) for cell in own),
             )
         )
     return tuple(planned)
 
 
-def blank_order(product: Product) -> CardOrder:
-    """A card of the product that is nobody's: number, dates and holder say nothing. A named one
-    has an identity number all the same, since the limits of its purse go by that.
+def blank_order(product: Product, digit: str = "0") -> CardOrder:
+    """A card of the product that is nobody's: what stands in it is nothing but that digit. A named
+    one has an identity number all the same, since the limits of its purse go by that.
     """
+    day = date(2000 + int(digit), 1, 1)
     public = PublicInformation(
-        issuer=bytes(8),
-        application_type=0,
-        application_version=0,
-        card_number="0" * 20,
-        valid_from=_NO_DAY,
-        valid_to=_NO_DAY,
+        issuer=bytes.fromhex(8 * ("0" + digit)),
+        application_type=int(digit),
+        application_version=int(digit),
+        card_number=20 * digit,
+        valid_from=day,
+        valid_to=day,
     )
-    holder = HolderInformation(id_number="0" * 18 if product.is_named else "")
-    return CardOrder(public, holder=holder)
+    holder = HolderInformation(id_number=18 * digit if product.is_named else "")
+    return CardOrder(public, CardProperties(city=4 * digit), holder, reader_number=12 * digit)
+
+
+def _is_open(package: Package, number: int) -> bool:
+    """Whether the desk may write a file of the package when it is on the card."""
+    file = next(each for each in package.tree if each.number == number)
+    only_channel = Condition(ConditionKind.CHANNEL)
+    return isinstance(file, ElementaryFile) and file.update.open_to(only_channel.__eq__)
 
 
 def _beside(blank: Package, ordered: Package) -> dict[int, bytes]:

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from enum import Enum
 
 from cardcore.chip import scp03
 from cardcore.crypto import SUITES
@@ -54,11 +53,13 @@ _BLOCK = 8
 Prove = Callable[[Mapping[int, ProofKey], TacColumn], bytes]
 
 
-class _Act(Enum):
-    """What an operation does to the world, and so in which states a key may do it."""
-
-    MAKE = frozenset({KeyState.ACTIVE})  # something new: a card, a signature, enciphered data
-    GO_ON = frozenset({KeyState.ACTIVE, KeyState.RETIRING})  # with what was made before
+_Usages = frozenset[KeyUsage]
+_States = frozenset[KeyState]
+#: What an operation does to the world, and so in which states a key may do it. Something new: a
+#: card, a signature, enciphered data.
+_MAKE = frozenset({KeyState.ACTIVE})
+#: To go on with what was made before.
+_GO_ON = frozenset({KeyState.ACTIVE, KeyState.RETIRING})
 
 
 def today_here() -> date:
@@ -123,26 +124,26 @@ class KeyOperations:
     def check_value(self, ref: KeyRef, factor: bytes) -> bytes:
         """See the port."""
         usages, operation = CARD_USAGES, "be recognised in a card"
-        return self._card_key(ref, factor, usages, _Act.GO_ON, operation).check_value()
+        return self._card_key(ref, factor, usages, _GO_ON, operation).check_value()
 
     def authenticate(self, ref: KeyRef, factor: bytes, challenge: bytes) -> bytes:
         """See the port."""
         assert len(challenge) == _BLOCK, len(challenge)
         usages = _AUTHENTICATION_USAGES
-        key = self._card_key(ref, factor, usages, _Act.GO_ON, "authenticate")
+        key = self._card_key(ref, factor, usages, _GO_ON, "authenticate")
         return key.authenticate(challenge)
 
     def message_mac(self, ref: KeyRef, factor: bytes, challenge: bytes, data: bytes) -> bytes:
         """See the port. The challenge has 4 or 8 bytes."""
         assert len(challenge) in (4, _BLOCK), len(challenge)
-        key = self._card_key(ref, factor, _MESSAGE_USAGES, _Act.GO_ON, "protect a message")
+        key = self._card_key(ref, factor, _MESSAGE_USAGES, _GO_ON, "protect a message")
         return key.message_mac(challenge, data)
 
     def encipher_message(self, ref: KeyRef, factor: bytes, blocks: bytes) -> bytes:
         """See the port. `KeyServiceError` for blocks that are not whole: only the key tells how
         long one is, so no caller in another process could have known.
         """
-        key = self._card_key(ref, factor, _MESSAGE_USAGES, _Act.GO_ON, "protect a message")
+        key = self._card_key(ref, factor, _MESSAGE_USAGES, _GO_ON, "protect a message")
         block_bytes = SUITES[self._masters.describe(ref).algorithm].block_bytes
         if len(blocks) % block_bytes:
             raise KeyServiceError(f"{ref}: {len(blocks)} bytes, not whole blocks of {block_bytes}")
@@ -151,7 +152,7 @@ class KeyOperations:
     def session_mac(self, ref: KeyRef, factor: bytes, session_input: bytes, data: bytes) -> bytes:
         """See the port. The session input is 8 bytes, the MAC 4."""
         assert len(session_input) == _BLOCK, len(session_input)
-        key = self._card_key(ref, factor, _SESSION_USAGES, _Act.GO_ON, "open a session")
+        key = self._card_key(ref, factor, _SESSION_USAGES, _GO_ON, "open a session")
         return key.session_mac(session_input, data)
 
     def verify_session_mac(
@@ -205,46 +206,53 @@ class KeyOperations:
                 lambda factors, ref=each.ref: self._masters.card_key_column(ref, factors),  # type: ignore[misc]
             )
             for each in near
-            if each.state in _Act.GO_ON.value
+            if each.state in _GO_ON
         }
 
     def sign(self, ref: KeyRef, message: bytes) -> bytes:
         """See the port."""
         # A file planned under a version that has been rotated since is still signed with it.
-        self._permit(ref, _SIGNING_USAGES, _Act.GO_ON, "sign files")
+        self._permit(ref, _SIGNING_USAGES, _GO_ON, "sign files")
         return self._masters.sign(ref, message)
 
     def public_key(self, ref: KeyRef) -> bytes:
         """See the port."""
-        self._permit(ref, _SIGNING_USAGES, _Act.GO_ON, "prove files")
+        self._permit(ref, _SIGNING_USAGES, _GO_ON, "prove files")
         return self._masters.public_key(ref)
 
     def encipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:
         """See the port."""
-        self._permit(ref, _DATA_USAGES, _Act.MAKE, "encipher data")
+        self._permit(ref, _DATA_USAGES, _MAKE, "encipher data")
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._masters.encipher_data(ref, nonce, data, context)
 
     def decipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:
         """See the port."""
-        self._permit(ref, _DATA_USAGES, _Act.GO_ON, "decipher data")
+        self._permit(ref, _DATA_USAGES, _GO_ON, "decipher data")
         nonce, sealed = data[:NONCE_BYTES], data[NONCE_BYTES:]
         return self._masters.decipher_data(ref, nonce, sealed, context)
 
     def _new_card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
-        return self._card_key(ref, factor, CARD_USAGES, _Act.MAKE, "be put into a card")
+        return self._card_key(ref, factor, CARD_USAGES, _MAKE, "be put into a card")
 
     def _channel_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
-        return self._card_key(ref, factor, CHANNEL_USAGES, _Act.GO_ON, "open a channel")
+        return self._card_key(ref, factor, CHANNEL_USAGES, _GO_ON, "open a channel")
 
     def _card_key(
-        self, ref: KeyRef, factor: bytes, usages: frozenset[KeyUsage], act: _Act, operation: str
+        self,
+        ref: KeyRef,
+        factor: bytes,
+        usages: frozenset[KeyUsage],
+        states: frozenset[KeyState],
+        operation: str,
     ) -> CardKeyHandle:
-        self._permit(ref, usages, act, operation)
+        self._permit(ref, usages, states, operation)
         # Masters refuse a factor of another level than the key's themselves: a PSAM asks them too.
         return self._masters.card_key(ref, factor)
 
-    def _permit(self, ref: KeyRef, usages: frozenset[KeyUsage], act: _Act, operation: str) -> None:
+    def _permit(
+        self, ref: KeyRef, usages: frozenset[KeyUsage], states: frozenset[KeyState], operation: str
+    ) -> None:
         """Named and held, then of the right use, then in the right state."""
         described = self._masters.describe(ref)
         if ref.usage not in usages:
@@ -252,7 +260,7 @@ class KeyOperations:
         state = described.state
         if described.valid_from is not None or described.valid_to is not None:
             state = state_on(described, self._today())
-        if state not in act.value:
+        if state not in states:
             raise KeyStateError(f"{ref}: is {state} and may not {operation}")
 
 

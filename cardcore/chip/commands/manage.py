@@ -244,11 +244,11 @@ def _put(
         if number is not None:
             card.files.replace_record(file, number, record, changes)
             continue
-        count = card.files.count(file, changes)
-        if count >= file.records_max:
+        # No two secrets of a key file have the same usage and index, so these are all of them.
+        if len(places) >= file.records_max:
             return False
         card.files.append(file, record, changes)
-        places[record[:2]] = count + 1
+        places[record[:2]] = len(places) + 1
     return True
 
 
