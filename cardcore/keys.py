@@ -6,7 +6,7 @@ Master keys never cross this border; derived card keys cross it only to be put i
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import IntEnum, StrEnum
@@ -247,9 +247,9 @@ class ChannelKeys(Protocol):
 class IssuerChannelKeys(ChannelKeys, Protocol):
     """The issuer's end of a channel, which can also send keys into the card."""
 
-    def wrapped_card_key(self, ref: KeyRef, factor: bytes) -> bytes:
-        """A card's own key as PUT KEY carries it: 16 bytes, enciphered so that only this card can
-        read it, and 3 of its check value.
+    def wrapped_card_keys(self, refs: Sequence[KeyRef], factor: bytes) -> bytes:
+        """A card's own keys as PUT KEY carries them, one after another: of each 16 bytes,
+        enciphered so that only this card can read them, and 3 of its check value.
         """
         ...
 

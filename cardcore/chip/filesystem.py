@@ -147,12 +147,9 @@ class FileSystem:
 
     def state(self, directory: DedicatedFile) -> ApplicationState:
         """Whether a directory is blocked, itself or with one above it."""
-        read, worst = self._memory.read, 0
-        for cell in self.tree.states[directory.number]:
-            state = read(cell)
-            if state is not None:
-                worst = max(worst, state[0])
-        return ApplicationState(worst) if worst else ApplicationState.ACTIVE
+        read = self._memory.read
+        found = [state[0] for cell in self.tree.states[directory.number] if (state := read(cell))]
+        return ApplicationState(max(found)) if found else ApplicationState.ACTIVE
 
     def write_state(
         self,

@@ -73,10 +73,10 @@ def check_listed(applications: Sequence[PlannedApplication], desk: Desk) -> Dial
         if response.sw == StatusWord.RECORD_NOT_FOUND:
             break
         read = accept(response)
-        number += len(decode_all(read))
         records += read
         # An answer with room for one more was the last.
         ended = len(read) + ENTRY_BYTES_MAX <= CHANNEL_RESPONSE_BYTES_MAX
+        number += 0 if ended else len(decode_all(read))
     listed = accept((yield select_name(PPSE_NAME)))
     desk.left(PPSE_NAME)
     for planned in applications:

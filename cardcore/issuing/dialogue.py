@@ -9,7 +9,7 @@ Nothing here waits or sends: `run` is a generator that yields commands and is se
 chip it goes on, since every step may be repeated.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -103,11 +103,14 @@ class Desk:
         """A step has left this one selected."""
         self._entered = name
 
-    def wrapped(self, key: PlannedKey) -> bytes:
-        """A key as PUT KEY carries it: under the chip's DEK, with its check value."""
-        sent = self._channel.wrapped_card_key(key.ref, self._factor)
-        self._check_values[key.ref] = sent[-scp03.CHECK_VALUE_BYTES :]
-        return sent
+    def wrapped(self, keys: Sequence[PlannedKey]) -> Iterator[bytes]:
+        """Keys as PUT KEY carries them: under the chip's DEK, with their check values."""
+        sent = self._channel.wrapped_card_keys([key.ref for key in keys], self._factor)
+        size = len(sent) // len(keys)
+        for number, key in enumerate(keys):
+            end = size * (number + 1)
+            self._check_values[key.ref] = sent[end - scp03.CHECK_VALUE_BYTES : end]
+            yield sent[end - size : end]
 
     def check_value(self, key: PlannedKey) -> bytes:
         """3 bytes that the card must show of that key."""

@@ -188,9 +188,10 @@ def _put_keys(planned: PlannedApplication, desk: Desk) -> Dialogue:
     the chip's DEK, its check value.
     """
     yield from desk.enter(planned.aid)
+    wrapped = list(desk.wrapped(planned.keys))
     for first in range(0, len(planned.keys), KEYS_AT_ONCE):
         sent = planned.keys[first : first + KEYS_AT_ONCE]
-        data = b"".join([key.head + desk.wrapped(key) for key in sent])
+        data = b"".join([key.head + one for key, one in zip(sent, wrapped[first:], strict=False)])
         response = yield CommandApdu(0x80, 0xD8, 0x00, 0x00, data)
         if response.sw == StatusWord.DATA_WRONG:
             said = ", ".join(f"{key.ref} algorithm {key.head[3]:02X}" for key in sent)

@@ -7,7 +7,7 @@ provider refuses the same; leaves the bulk proof to `proof`, and every formula t
 
 import hmac
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -281,7 +281,10 @@ class _IssuerChannel(scp03.SessionKeys):
         self._wrap = scp03.key_wrapper(dek)
         self._new_card_key = new_card_key
 
-    def wrapped_card_key(self, ref: KeyRef, factor: bytes) -> bytes:
+    def wrapped_card_keys(self, refs: Sequence[KeyRef], factor: bytes) -> bytes:
         """See `cardcore.keys.IssuerChannelKeys`."""
-        handle = self._new_card_key(ref, factor)
-        return self._wrap(handle.value()) + handle.check_value()
+        handles = [self._new_card_key(ref, factor) for ref in refs]
+        values = [handle.value() for handle in handles]
+        checks = [handle.check_value() for handle in handles]
+        wrap = self._wrap
+        return b"".join([wrap(value) + check for value, check in zip(values, checks, strict=True)])

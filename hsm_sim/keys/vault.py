@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -337,8 +338,7 @@ def _diversified(key: KeyDescription, value: bytes, factor: bytes) -> bytes:
     return SUITES[key.algorithm].diversify(value, factor)
 
 
-@dataclass(frozen=True, slots=True)
-class CardKeyInMemory:
+class CardKeyInMemory(NamedTuple):
     """See `hsm_sim.keys.masters.CardKeyHandle`: the suite over key bytes."""
 
     key: Key
