@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any
 
 from cardcore.chip.access import Access
 from cardcore.errors import DecodeError
@@ -84,7 +84,6 @@ class ElementaryFile:
     read: Access = Access.ALWAYS
     update: Access = Access.NEVER
 
-    @lru_cache(maxsize=_HEADERS_KEPT)  # noqa: B019 - files are values, and hold nothing
     def encode(self) -> bytes:
         """Header cell of the file."""
         head = _ELEMENTARY.pack(
@@ -108,7 +107,6 @@ class ElementaryFile:
 
 
 File = DedicatedFile | ElementaryFile
-_FileT = TypeVar("_FileT", DedicatedFile, ElementaryFile)
 
 
 @lru_cache(maxsize=_HEADERS_KEPT)
@@ -199,8 +197,11 @@ def _check_contents(file: ElementaryFile, cells: Mapping[int, bytes]) -> set[int
     return slots
 
 
-#: Cards of one product have the same files.
-_elementary = lru_cache(maxsize=_HEADERS_KEPT)(ElementaryFile)
+@lru_cache(maxsize=_HEADERS_KEPT)
+def _elementary(number: int, *rest: Any) -> tuple[ElementaryFile, bytes]:  # noqa: ANN401 - fields
+    """A file and its header cell. Cards of one product have the same files."""
+    file = ElementaryFile(number, *rest)
+    return file, file.encode()
 
 
 class TreeBuilder:
@@ -229,7 +230,9 @@ class TreeBuilder:
         """MF (without a parent, first) or DF."""
         number = self._take_number()
         parent_number = number if parent is None else parent.number
-        return self._keep(DedicatedFile(number, parent_number, fid, name, proprietary, copied_sfi))
+        directory = DedicatedFile(number, parent_number, fid, name, proprietary, copied_sfi)
+        self.cells[number << 8 | HEADER_SLOT] = directory.encode()
+        return directory
 
     def add_file(
         self,
@@ -251,21 +254,20 @@ class TreeBuilder:
         if structure is Structure.TRANSPARENT:
             assert len(contents) == 1, "a transparent file has one body"
             records_max = 0
-        file = self._keep(
-            _elementary(
-                self._take_number(),
-                parent.number,
-                fid,
-                sfi,
-                structure,
-                max(map(len, contents)) if size is None else size,
-                len(contents) if records_max is None else records_max,
-                identifier_bytes,
-                read,
-                update,
-            )
+        file, header = _elementary(
+            self._take_number(),
+            parent.number,
+            fid,
+            sfi,
+            structure,
+            max(map(len, contents)) if size is None else size,
+            len(contents) if records_max is None else records_max,
+            identifier_bytes,
+            read,
+            update,
         )
         base = file.number << 8
+        self.cells[base | HEADER_SLOT] = header
         if structure is Structure.TRANSPARENT:
             self.cells[base | BODY_SLOT] = contents[0]
             return file
@@ -283,7 +285,3 @@ class TreeBuilder:
         assert number <= FILES_MAX, "a card has no more file numbers"
         self._next += 1
         return number
-
-    def _keep(self, file: _FileT) -> _FileT:
-        self.cells[file.number << 8 | HEADER_SLOT] = file.encode()
-        return file

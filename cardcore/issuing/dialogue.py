@@ -125,15 +125,32 @@ class Step(NamedTuple):
     run: Callable[[Desk], Dialogue]
 
 
-def drive(talk: Talk, transmit: Callable[[bytes], bytes]) -> Finished:
+Transmit = Callable[[bytes], bytes]
+
+
+def drive(talk: Talk, transmit: Transmit) -> Finished:
     """Carry a talk to its end over anything that transmits."""
-    try:
-        exchange = next(talk)
-        while True:
-            exchange = talk.send(transmit(exchange.command))
-    except StopIteration as end:
-        finished: Finished = end.value
-        return finished
+    return drive_together([(talk, transmit)])[0]
+
+
+def drive_together(stations: Sequence[tuple[Talk, Transmit]]) -> list[Finished]:
+    """Carry several talks to their ends in step, a command to each card by turns, as a machine
+    with many stations (多工位制卡机) does. What one card answers is nothing to another.
+    """
+    ended: dict[int, Finished] = {}
+    answers: dict[int, bytes | None] = dict.fromkeys(range(len(stations)))
+    while answers:
+        sent = {}
+        for number, answer in answers.items():
+            talk = stations[number][0]
+            try:
+                exchange = next(talk) if answer is None else talk.send(answer)
+            except StopIteration as end:
+                ended[number] = end.value
+                continue
+            sent[number] = exchange.command
+        answers = {number: stations[number][1](command) for number, command in sent.items()}
+    return [ended[number] for number in range(len(stations))]
 
 
 def run(

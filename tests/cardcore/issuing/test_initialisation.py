@@ -10,10 +10,10 @@ from cardcore.chip.cardkeys import FID_KEYS
 from cardcore.chip.filesystem import FileSystem
 from cardcore.chip.package import listed
 from cardcore.chip.tree import ElementaryFile, Structure
-from cardcore.issuing.dialogue import Finished, Plan, Result, drive
+from cardcore.issuing.dialogue import Finished, Plan, Result, drive, drive_together
 from cardcore.issuing.initialisation import Completion, complete, initialised_chip
 from cardcore.issuing.orders import product_applications
-from cardcore.issuing.personalisation import personalise, void
+from cardcore.issuing.personalisation import make_plan, personalise, void
 from cardcore.issuing.products import SHIPPED, shipped
 from cardcore.layouts.transit import PublicInformation
 from tests.cardcore.issuing.test_personalisation import (
@@ -179,3 +179,23 @@ def test_packages_are_the_same_for_every_card_of_a_product() -> None:
     blank = {each.name: each.package for each in product_applications(shipped("citizen"), LABEL)}
     assert {each.name: each.package for each in a_plan().applications} == blank
     assert all(each.is_common for each in a_plan().applications)
+
+
+def test_cards_made_side_by_side_are_those_made_alone_and_one_that_fails_stops_no_other() -> None:
+    numbers = [f"031058400000000000{number:02}" for number in range(4)]
+    orders = [replace(a_plan().order, public=replace(PUBLIC, card_number=n)) for n in numbers]
+    plans = [make_plan(shipped("citizen"), order, LABEL) for order in orders]
+    cards = [delivered("citizen", plan.order.public) for plan in plans]
+    cards[2] = delivered("citizen", PUBLIC)  # the wrong chip lies in this station
+    talks = [personalise(plan, KEYS, HOST_CHALLENGE) for plan in plans]
+    ends = drive_together([(talk, card.transmit) for talk, card in zip(talks, cards, strict=True)])
+    assert [end.result for end in ends] == [
+        Result.DONE,
+        Result.DONE,
+        Result.OTHER_CARD,
+        Result.DONE,
+    ]
+    for number in (0, 1, 3):
+        alone = delivered("citizen", plans[number].order.public)
+        make(alone, plans[number])
+        assert alone.memory.cells() == cards[number].memory.cells()
