@@ -38,6 +38,8 @@ from terminals.taps import TapOutcome
 
 #: The first business day of the demonstration city; fixed, so that the same seed is the same city.
 DEMO_FIRST_DAY = date(2026, 9, 1)
+#: Taps of which a process more is worth its start: fewer are computed before it has begun.
+TAPS_A_PROCESS = 20_000
 
 OptionalData = Annotated[
     Path | None,
@@ -116,7 +118,7 @@ def _drive(folder: Path, plan: Plan, workers: int) -> tuple[Driven, Statement]:
                 opened.city,
                 opened.keys,
                 plan,
-                open_engine(workers),
+                open_engine(min(workers, 1 + len(plan.taps) // TAPS_A_PROCESS)),
                 lambda stage, steps: advance(steps) if stage in {CARDS, TAPS} else None,
             )
             return driven, read_statement(opened.city, plan.settlement_days)
