@@ -92,6 +92,7 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
             _take_up(connection)
         _load_past(connection, task)
         _bill_by_log(connection)
+        columnar.run_script(connection, "bucket_torn")
         columnar.run_script(connection, "bucket_reuse")
         columnar.run_script(connection, "bucket_seams")
         thread_odd_cards(connection, task.settlement_day)

@@ -153,6 +153,7 @@ def load_registry(connection: duckdb.DuckDBPyConnection, folder: Path, scheme: S
         connection,
         cutover_hour=scheme.cutover_hour,
         hotlist_grace_days=scheme.hotlist_grace_days,
+        late_days=scheme.late_days,
     )
     for name in _REGISTRY:
         connection.execute(
