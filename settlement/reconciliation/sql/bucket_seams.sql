@@ -56,6 +56,6 @@ ORDER BY issuer, card_number, application, id;
 -- Every fare that occurs, once: what it is asked of is the rule of its sector.
 CREATE VIEW distinct_fare AS
 SELECT DISTINCT
-    sector, kind, tariff_fen, amount_fen, flags & flag_transfer() <> 0 AS transfer, concession
+    sector, operator, kind, tariff_fen, amount_fen, flags & flag_transfer() <> 0 AS transfer, concession
 FROM record
 WHERE is_posted(reason) AND moves_purse(kind);
