@@ -3,9 +3,8 @@
 Decides the order of precedence of reasons and what each means for the money; leaves finding them
 to `settlement.reconciliation`. Numbers are stored for ever and never used again.
 
-The one rule above all: a reason that sets two records against each other (a serial or counter
-used twice) counts only records that passed everything before it, so a forged record never
-suspends a true one.
+Two rules above all. What the card signed is paid once, whatever else a record says: a byte that
+nobody signed is worth a note, and never a reason. What no card signed moves nothing: it is a claim.
 """
 
 from enum import IntEnum, IntFlag
@@ -18,36 +17,40 @@ class Disposition(IntEnum):
     """What became of a record (处理结果). Every record has exactly one (I9)."""
 
     ACCEPTED = 1  # 正常: posted
-    DUPLICATE = 2  # 重复: the same bytes came before; no money
-    SUSPENDED = 3  # 可疑: a debit's money is held until somebody decides
-    REJECTED = 4  # 拒付: proven wrong; no money
+    DUPLICATE = 2  # 重复: the same movement stands already; no money
+    SUSPENDED = 3  # 可疑: the card has proven it; its money is held until somebody decides
+    REJECTED = 4  # 拒付: damaged, or not this sender's to deliver; no money
+    CLAIM = 5  # 主张: nobody's card has proven it; no money, but its amount and age are shown
 
     @property
     def text(self) -> Text:
         """For people."""
         return _DISPOSITION_TEXTS[self]
 
+    @property
+    def is_posted(self) -> bool:
+        """Whether the money of such a record stands in the ledger."""
+        return self in {Disposition.ACCEPTED, Disposition.SUSPENDED}
+
 
 class Reason(IntEnum):
-    """Why a record was not simply accepted. Order of precedence is the order of the numbers:
-    the first reason that holds is the record's only one; NONE stands last.
+    """Why a record was not simply accepted, in order of precedence: the first reason that holds is
+    the record's only one; NONE stands last. The numbers are kept for ever, and say nothing of the
+    order; those that are missing belong to reasons that hold nothing any more.
     """
 
     FORMAT_WRONG = 1
+    NOT_YOUR_TERMINAL = 16
     DUPLICATE = 2
+    FOREIGN_CARD = 17
     ALGORITHM_UNKNOWN = 3
     KEY_VERSION_UNKNOWN = 4
-    KEY_VERSION_WRONG = 5
     TAC_MISSING = 6
     TAC_WRONG = 7
+    VARIANT = 18
     TERMINAL_UNKNOWN = 8
-    BALANCE_BROKEN = 9
-    TERMINAL_SERIAL_REUSED = 10
-    CARD_COUNTER_REUSED = 11
-    CARD_COUNTER_REGRESSED = 12
     CLOCK_AHEAD = 13
     HOTLISTED = 14
-    OVERCHARGED = 15
     NONE = 99
 
     @property
@@ -57,8 +60,8 @@ class Reason(IntEnum):
 
     @property
     def retry_may_help(self) -> bool:
-        """Whether the cause may go away by itself: a key, a registry entry or a day that comes
-        late.
+        """Whether the cause may go away by itself: a key, a registry entry, a day or a statement
+        of the card that comes late.
         """
         return _RULES[self].retry_may_help
 
@@ -66,6 +69,11 @@ class Reason(IntEnum):
     def text(self) -> Text:
         """For people."""
         return _RULES[self].text
+
+    @property
+    def remedy(self) -> Text:
+        """What would clear it up, for people."""
+        return _RULES[self].remedy
 
 
 class GapState(IntEnum):
@@ -97,6 +105,14 @@ class Note(IntFlag):
     HOTLISTED_LATE = 16  # 挂失在后: the card is listed, but the terminal could not yet know
     RECOVERED = 32  # 补全: the tap was torn and proven at the card's next visit
     RECORD_MAC_WRONG = 64  # 记录鉴别不符: bytes nobody's card signed were changed on the way
+    KEY_VERSION_MISNAMED = 128  # 密钥版本不符: the TAC holds, but under another registered version
+    BALANCE_BROKEN = 256  # 余额不符: balances and amount of the record do not agree
+    TERMINAL_SERIAL_REUSED = 512  # 终端流水号重用: another movement carries this terminal serial
+    CARD_COUNTER_REUSED = 1024  # 卡计数器重用: another movement of the card carries this counter
+    CARD_COUNTER_REGRESSED = 2048  # 卡计数器倒退: the counter lies behind and fills no open gap
+    OVERCHARGED = 4096  # 超票价扣款: charged above the full tariff
+    CLAIMS_DIFFER = 8192  # 与登记不符: operator or sector of the record are not those registered
+    STATEMENT_PROVEN = 16384  # 余额证实: no TAC, but what the card stated later proves it
 
     @property
     def text(self) -> Text:
@@ -108,59 +124,89 @@ class _Rule(NamedTuple):
     disposition: Disposition
     retry_may_help: bool
     text: Text
+    remedy: Text
 
 
-_HELD, _REFUSED = Disposition.SUSPENDED, Disposition.REJECTED
+_HELD, _CLAIM = Disposition.SUSPENDED, Disposition.CLAIM
+_REFUSED, _AGAIN = Disposition.REJECTED, Disposition.DUPLICATE
+
+_NOTHING = Text("无", "nothing")
+_KEY = Text("密钥服务有了该密钥，自动复核", "once the key service holds the key it is judged again")
 
 _RULES = {
     Reason.FORMAT_WRONG: _Rule(
-        _REFUSED, False, Text("格式错误", "a field of the record is damaged")
+        _REFUSED,
+        False,
+        Text("格式错误", "a field of the record is damaged"),
+        Text("由终端重新上送原记录", "the terminal sends the record as it wrote it"),
+    ),
+    Reason.NOT_YOUR_TERMINAL: _Rule(
+        _REFUSED,
+        True,
+        Text("非本方终端", "the sender does not collect for that terminal"),
+        Text(
+            "由该终端的采集方上送，或登记该发送方为采集方",
+            "its collector sends it, or the registry names this sender as collector",
+        ),
     ),
     Reason.DUPLICATE: _Rule(
-        Disposition.DUPLICATE, False, Text("重复记录", "the same bytes were settled before")
+        _AGAIN, False, Text("重复记录", "the same bytes stand already"), _NOTHING
+    ),
+    Reason.FOREIGN_CARD: _Rule(
+        _CLAIM,
+        True,
+        Text("非本市卡号", "no card number of this city: it waits for its issuer's centre"),
+        Text(
+            "其发卡中心应答，或登记该号段",
+            "its issuer's centre answers, or the numbers are registered for keys of this city",
+        ),
     ),
     Reason.ALGORITHM_UNKNOWN: _Rule(
-        _HELD, True, Text("算法未知", "no suite is held for the record's algorithm")
+        _CLAIM, True, Text("算法未知", "no suite is held for the record's algorithm"), _KEY
     ),
     Reason.KEY_VERSION_UNKNOWN: _Rule(
-        _HELD, True, Text("密钥版本未知", "the key version the record names is not held")
-    ),
-    Reason.KEY_VERSION_WRONG: _Rule(
-        _HELD, False, Text("密钥版本不符", "the TAC holds, but under another key version")
+        _CLAIM, True, Text("密钥版本未知", "the key version the record names is not held"), _KEY
     ),
     Reason.TAC_MISSING: _Rule(
-        _HELD, False, Text("缺少交易认证码", "the tap was torn and the card could not prove it")
+        _CLAIM,
+        True,
+        Text("缺少交易认证码", "the tap was torn and the card could not prove it"),
+        Text(
+            "该卡下次刷卡时补证，或其后的余额陈述证实",
+            "the card proves it at its next visit, or what it states later does",
+        ),
     ),
     Reason.TAC_WRONG: _Rule(
-        _REFUSED, False, Text("交易认证码错误", "no key proves the record's TAC")
+        _CLAIM,
+        False,
+        Text("交易认证码错误", "no key proves the record's TAC"),
+        Text("上送卡片真正签过的记录", "a record that the card did sign"),
+    ),
+    Reason.VARIANT: _Rule(
+        _AGAIN,
+        False,
+        Text("同一交易的异本", "the card signed this movement once; another record of it stands"),
+        _NOTHING,
     ),
     Reason.TERMINAL_UNKNOWN: _Rule(
-        _HELD, True, Text("终端未登记", "the terminal is not registered for that operator")
-    ),
-    Reason.BALANCE_BROKEN: _Rule(
-        _HELD, False, Text("余额不符", "balance before, amount and balance after do not agree")
-    ),
-    Reason.TERMINAL_SERIAL_REUSED: _Rule(
-        _HELD, False, Text("终端流水号重用", "two different records carry one terminal serial")
-    ),
-    Reason.CARD_COUNTER_REUSED: _Rule(
         _HELD,
-        False,
-        Text("卡计数器重用（疑似伪卡）", "two different records carry one card counter"),
-    ),
-    Reason.CARD_COUNTER_REGRESSED: _Rule(
-        _HELD, False, Text("卡计数器倒退", "the card counter lies behind and fills no open gap")
+        True,
+        Text("终端未登记", "the terminal is not registered on that day"),
+        Text("登记该终端，自动复核", "once the terminal is registered it is judged again"),
     ),
     Reason.CLOCK_AHEAD: _Rule(
         _HELD,
         True,
-        Text(
-            "终端时钟超前", "the transaction time lies after the receipt, and its day has not come"
-        ),
+        Text("终端时钟超前", "the time lies after the receipt, and its day has not come"),
+        Text("到该日自动复核", "once its day comes it is judged again"),
     ),
-    Reason.HOTLISTED: _Rule(_HELD, False, Text("黑名单卡", "the terminal's list named the card")),
-    Reason.OVERCHARGED: _Rule(_HELD, False, Text("超票价扣款", "charged above the full tariff")),
-    Reason.NONE: _Rule(Disposition.ACCEPTED, False, Text("正常", "accepted")),
+    Reason.HOTLISTED: _Rule(
+        _HELD,
+        False,
+        Text("黑名单卡", "the card was on the list that the terminal had to have"),
+        Text("由专人裁定", "people decide"),
+    ),
+    Reason.NONE: _Rule(Disposition.ACCEPTED, False, Text("正常", "accepted"), _NOTHING),
 }
 
 _DISPOSITION_TEXTS = {
@@ -168,6 +214,7 @@ _DISPOSITION_TEXTS = {
     Disposition.DUPLICATE: Text("重复", "duplicate"),
     Disposition.SUSPENDED: Text("可疑", "suspended"),
     Disposition.REJECTED: Text("拒付", "rejected"),
+    Disposition.CLAIM: Text("主张", "claim"),
 }
 
 _NOTE_TEXTS = {
@@ -178,6 +225,24 @@ _NOTE_TEXTS = {
     Note.HOTLISTED_LATE: Text("挂失在后", "the card was listed after the terminal's list"),
     Note.RECOVERED: Text("补全", "torn tap, proven later"),
     Note.RECORD_MAC_WRONG: Text("记录鉴别不符", "the record MAC does not hold"),
+    Note.KEY_VERSION_MISNAMED: Text(
+        "密钥版本不符", "the TAC holds under another key version than the record names"
+    ),
+    Note.BALANCE_BROKEN: Text("余额不符", "balance before, amount and balance after do not agree"),
+    Note.TERMINAL_SERIAL_REUSED: Text(
+        "终端流水号重用", "another movement carries its terminal serial"
+    ),
+    Note.CARD_COUNTER_REUSED: Text(
+        "卡计数器重用（疑似伪卡）", "another movement of the card carries its counter"
+    ),
+    Note.CARD_COUNTER_REGRESSED: Text(
+        "卡计数器倒退", "the card counter lies behind and fills no open gap"
+    ),
+    Note.OVERCHARGED: Text("超票价扣款", "charged above the full tariff"),
+    Note.CLAIMS_DIFFER: Text(
+        "与登记不符", "operator or sector of the record are not those registered for the terminal"
+    ),
+    Note.STATEMENT_PROVEN: Text("余额证实", "proven by what the card stated later"),
 }
 assert set(_RULES) == set(Reason)
 assert set(_DISPOSITION_TEXTS) == set(Disposition)

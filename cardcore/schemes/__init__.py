@@ -88,6 +88,11 @@ class Life:
 LIFE_DEFAULT = Life(date(2000, 1, 1), date(2099, 12, 31))
 
 
+#: So many days after its first an entry of the hotlist binds every terminal, whatever list it says
+#: it had. Where a scheme says nothing, on the next business day.
+HOTLIST_GRACE_DAYS_DEFAULT = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Scheme:
     """The rules of one city. Plain data: a task carries it to another process whole."""
@@ -103,6 +108,7 @@ class Scheme:
     classes: Mapping[bool, tuple[FareClass, ...]]
     card_numbers: tuple[CardNumbers, ...]
     life: Life = LIFE_DEFAULT
+    hotlist_grace_days: int = HOTLIST_GRACE_DAYS_DEFAULT
     #: Which purses a device role takes, by the names of their applications, in the order in which
     #: it asks a card for them. A role that is not named takes what it takes everywhere.
     purses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

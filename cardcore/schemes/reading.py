@@ -17,6 +17,7 @@ from cardcore.errors import CardcoreError
 from cardcore.key_labels import chip_label, load_host_label, maintenance_label
 from cardcore.records.kinds import RecordKind, Sector
 from cardcore.schemes import (
+    HOTLIST_GRACE_DAYS_DEFAULT,
     LIFE_DEFAULT,
     CardNumbers,
     FareClass,
@@ -87,7 +88,7 @@ def read_scheme(data: bytes, file: str) -> Scheme:
     top.only(
         ("name", "issuer", "city_code", "cutover_hour", "tariff", "price", "card_numbers",
          "participant"),
-        optional=("life", "purses"),
+        optional=("life", "purses", "hotlist_grace_days"),
     )  # fmt: skip
     tariff = top.table("tariff")
     tariff.only(
@@ -108,6 +109,11 @@ def read_scheme(data: bytes, file: str) -> Scheme:
         classes={False: _classes(tariff, "unmarked"), True: _classes(tariff, "marked")},
         card_numbers=_card_numbers(top),
         life=_life(top),
+        hotlist_grace_days=(
+            top.number("hotlist_grace_days", 0, 366)
+            if "hotlist_grace_days" in top.content
+            else HOTLIST_GRACE_DAYS_DEFAULT
+        ),
         purses=_purses(top),
     )
 

@@ -14,7 +14,7 @@ from settlement.ledger.accounts import CARD_FLOAT
 from settlement.ledger.movements import Movement, decide_movements, sum_up
 
 #: The fields, from the first, in which records of a tally are alike.
-KEY_FIELDS = 11
+KEY_FIELDS = 10
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,7 +35,6 @@ class Tally:
     operator: int
     fare_class: int
     notes: int
-    chained: bool
     late: bool
     records: int
     amount_fen: int
@@ -58,7 +57,6 @@ class Tally:
         movements = decide_movements(
             Reason(self.reason),
             kind=self.kind,
-            is_chained=self.chained,
             operator=self.operator,
             amount_fen=abs(self.amount_fen),
             passed_on_fen=dict(self.passed_on),

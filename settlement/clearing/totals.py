@@ -56,11 +56,13 @@ class RunTotals:
     accepted: int
     duplicates: int
     suspended: int
+    claims: int
     rejected: int
     late: int
     gaps_open: int
     charged_fen: int
     tariff_fen: int
+    claims_fen: int
     float_fen: int
     card_balance_fen: int
     open_gap_fen: int
@@ -180,11 +182,15 @@ def _totals(
         accepted=counts[Disposition.ACCEPTED],
         duplicates=counts[Disposition.DUPLICATE],
         suspended=counts[Disposition.SUSPENDED],
+        claims=counts[Disposition.CLAIM],
         rejected=counts[Disposition.REJECTED],
         late=sum(each.records for each in accepted if each.late),
         gaps_open=sum(each.gap_count for each in results),
         charged_fen=sum(each.amount_fen for each in debits),
         tariff_fen=sum(each.tariff_fen for each in debits),
+        claims_fen=sum(
+            each.amount_fen for each in tallies if each.disposition == Disposition.CLAIM
+        ),
         float_fen=sum(each.worth_before_fen for each in results)
         + sum(each.float_fen for each in tallies),
         card_balance_fen=sum(each.balance_fen for each in results),

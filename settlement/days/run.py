@@ -14,8 +14,9 @@ from settlement.intake.answers import FileRow
 from settlement.ledger.movements import Sums
 from settlement.seal import Sealable, digest
 
-#: Since 2 the moments of receipt are part of a run: clocks are held against them.
-FORMAT = 2
+#: Since 2 the moments of receipt are part of a run: clocks are held against them. Since 3 only what
+#: cards signed is believed.
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)

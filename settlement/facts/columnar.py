@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardcore.keys import ProofReason
-from cardcore.records.kinds import RecordFlag, RecordKind
+from cardcore.records.kinds import Evidence, RecordFlag, RecordKind
 from settlement.dispositions import Disposition, GapState, Note, Reason, RecordMac
 
 #: Memory of one task. Two run beside each other on a small machine and must leave room there.
@@ -62,6 +62,9 @@ def define_words(connection: duckdb.DuckDBPyConnection) -> None:
     ]
     moving = ", ".join(str(kind.value) for kind in RecordKind if kind.moves_purse)
     statements.append(f"CREATE MACRO moves_purse(kind) AS kind IN ({moving});")
+    of_card = (Evidence.TAC, Evidence.AUTHENTICATION)
+    signing = ", ".join(str(kind.value) for kind in RecordKind if kind.evidence in of_card)
+    statements.append(f"CREATE MACRO signed_by_card(kind) AS kind IN ({signing});")
     connection.execute("".join(statements))
     run_script(connection, "macros")
 

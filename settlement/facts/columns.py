@@ -29,6 +29,8 @@ from settlement.facts.signed import digest_halves
 
 #: Odd, from the golden ratio: spreads consecutive card numbers evenly over the top bits.
 _BUCKET_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+#: The last sixteen digits of a card number are the factor of its keys: all that a TAC covers of it.
+_FACTOR_RANGE = np.uint64(10**16)
 
 
 #: Fields that become columns of their own name; the others are read from the raw file.
@@ -38,7 +40,7 @@ _COLUMNS = (
     "transaction_type", "terminal", "psam_sequence", "time", "offline_counter", "tariff_fen",
     "terminal_serial", "operator", "line", "station", "vehicle", "business_day",
     "previous_type", "previous_counter", "tariff_version", "hotlist_version", "application",
-    "mac2_check", "mac_profile",
+    "mac2_check", "mac_profile", "tac",
 )  # fmt: skip
 
 
@@ -106,7 +108,8 @@ def record_columns(records: bytes) -> RecordColumns:
 
 
 def bucket_of(card_numbers: NDArray[np.uint64], bucket_count: int) -> NDArray[np.uint64]:
-    """The bucket of each card: the top bits of a multiplicative hash.
+    """The bucket of each card: the top bits of a multiplicative hash of its keys' factor, so that
+    whatever one card can have signed lies in one bucket.
 
     >>> bucket_of(np.array([0, 1, 2, 3], np.uint64), 4).tolist()
     [0, 2, 0, 3]
@@ -115,7 +118,7 @@ def bucket_of(card_numbers: NDArray[np.uint64], bucket_count: int) -> NDArray[np
     assert bucket_count == 1 << bits, f"{bucket_count} buckets: not a power of two"
     if bits == 0:
         return np.zeros_like(card_numbers)
-    return (card_numbers * _BUCKET_FACTOR) >> np.uint64(64 - bits)
+    return (card_numbers % _FACTOR_RANGE * _BUCKET_FACTOR) >> np.uint64(64 - bits)
 
 
 def fact_columns(records: bytes, proof: bytes) -> dict[str, NDArray[np.generic]]:

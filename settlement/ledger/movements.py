@@ -57,7 +57,6 @@ def decide_movements(
     reason: Reason,
     *,
     kind: int,
-    is_chained: bool,
     operator: int,
     amount_fen: int,
     passed_on_fen: Mapping[int, int],
@@ -66,18 +65,14 @@ def decide_movements(
     what others than the operator get of an accepted debit, by participant; the rest is the
     operator's, so that shares sum to the amount (I5).
 
-    A suspended debit is held: the card has paid it. A suspended load is held only when it is proven
-    and in its card's chain: the card shows it. Another may never have happened (ADR 0007).
+    What the card has proven is posted, to suspense where somebody has still to decide. A claim
+    moves nothing (R3).
     """
     disposition = reason.disposition
-    if disposition not in {Disposition.ACCEPTED, Disposition.SUSPENDED}:
-        return ()
-    if not RecordKind(kind).moves_purse:
+    if not disposition.is_posted or not RecordKind(kind).moves_purse:
         return ()
     is_load = kind == RecordKind.LOAD
     if disposition is Disposition.SUSPENDED:
-        if is_load and not is_chained:
-            return ()
         shares_fen = {Account(AccountKind.SUSPENSE, operator): amount_fen}
     elif is_load:
         shares_fen = {Account(AccountKind.LOAD_AGENT, operator): amount_fen}

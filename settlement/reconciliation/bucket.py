@@ -31,8 +31,8 @@ class BucketTask:
     """What one bucket is reconciled from. Folders and files by path, so a task can travel.
 
     `previous` is the bucket's own output folder of the last closed day, `history` those of all
-    closed days; they are read only for counters that look old. `registry` and `conflicts` are
-    what `terminals` wrote for the run.
+    closed days by their day; of them only days are read whose signed dates come again. `registry`
+    and `terminals` are folders of the run.
     """
 
     bucket: int
@@ -40,9 +40,9 @@ class BucketTask:
     scheme: Scheme
     facts: tuple[FactInput, ...]
     previous: str | None
-    history: tuple[str, ...]
+    history: tuple[tuple[date, str], ...]
     registry: str
-    conflicts: str
+    terminals: str
     output: str
     review: Review | None = None
 
@@ -52,7 +52,7 @@ _OUTPUTS = {
     "decisions": "FROM decision ORDER BY file, row",
     "cards": "FROM card_after ORDER BY issuer, card_number, application",
     "gaps": "FROM gap_after ORDER BY issuer, card_number, application, gap",
-    "loose": "FROM loose_after ORDER BY ALL",
+    "settled_days": "FROM settled_day_after ORDER BY ALL",
 }
 #: Written only where a record waits: most buckets of most days have none.
 WAITING = "waiting.parquet"
@@ -61,8 +61,9 @@ _PASSED_ON = "FROM passed_on_tally ORDER BY ALL"
 
 
 def reconcile_bucket(task: BucketTask) -> BucketResult:
-    """Judge every record of a bucket and write `<output>/{decisions,cards,gaps,loose}.parquet`, and
-    `waiting.parquet` when a suspended record may be cleared up by what comes later.
+    """Judge every record of a bucket and write
+    `<output>/{decisions,cards,gaps,settled_days}.parquet`, and `waiting.parquet` when what comes
+    later may clear up a record.
 
     Raises `duckdb.Error` or `OSError` when a file cannot be read or written.
     """
@@ -91,11 +92,13 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
 
 def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
     load_facts(connection, task.facts, task.review)
-    load_registry(connection, Path(task.registry), task.scheme.cutover_hour)
+    for table, name in (("effective", "psam_times"), ("conflict", "conflicts")):
+        connection.execute(
+            f"CREATE TABLE {table} AS FROM read_parquet($path)",
+            {"path": str(Path(task.terminals) / f"{name}.parquet")},
+        )
+    load_registry(connection, Path(task.registry), task.scheme)
     columnar.set_variables(connection, settlement_day=task.settlement_day)
-    connection.execute(
-        "CREATE TABLE conflict AS FROM read_parquet($path)", {"path": task.conflicts}
-    )
     if task.previous is None:
         return
     folder = Path(task.previous)
@@ -103,7 +106,7 @@ def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
         connection,
         cards=str(folder / "cards.parquet"),
         gaps=str(folder / "gaps.parquet"),
-        loose=str(folder / "loose.parquet"),
+        settled_days=str(folder / "settled_days.parquet"),
     )
     columnar.run_script(connection, "bucket_resume")
     if (folder / WAITING).exists():
@@ -122,11 +125,17 @@ def _take_up(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _load_past(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
-    """Fetch settled records of closed days, but only those whose counter comes again."""
-    (old,) = connection.execute("SELECT count(*) FROM old_counter").fetchall()[0]
-    if old and task.history:
-        files = [str(Path(folder) / "decisions.parquet") for folder in task.history]
-        columnar.set_variables(connection, history=files)
+    """Fetch what closed days settled of the movements that come again. Only days are opened that
+    settled something of a date which a card signed in a record of today (R14).
+    """
+    days = connection.execute(
+        "SELECT DISTINCT settlement_day FROM settled_day_before "
+        "SEMI JOIN signed_day ON signed_day.day = signed_day"
+    ).fetchall()
+    folders = dict(task.history)
+    files = [str(Path(folders[day]) / "decisions.parquet") for (day,) in sorted(days)]
+    if files:
+        columnar.set_variables(connection, settled=files)
         columnar.run_script(connection, "bucket_past")
 
 
@@ -136,7 +145,7 @@ def _explain_fares(
     rows = []
     for sector, *columns in connection.execute("FROM distinct_fare").fetchall():
         found = rule_of(rules, sector).explain(_fare(*columns), scheme)
-        answer = (found.fare_class, int(found.notes), found.is_overcharged)
+        answer = (found.fare_class, int(found.notes))
         rows.append((sector, *columns, *answer))
     columnar.insert(connection, "fare", rows)
 

@@ -8,12 +8,15 @@ A card counts its debits (offline counter, 脱机交易序号) and its loads (on
 the other. A `Point` is what is known between two movements: the balance and both next counters. A
 `Gap` (缺口) is where the point after one movement is not the point before the next::
 
-    after(previous) - before(next) - suspended debits that lie in it  =  price of the gap
+    after(previous) - before(next) - loose movements that lie in it  =  price of the gap
 
 Summed over a card everything in between cancels, whatever order was chosen, and what remains is
 the proof of the float (I3)::
 
-    latest balance + sum of prices  =  loads - debits - suspended debits
+    latest balance + sum of prices  =  loads - debits
+
+where a movement is loose that is posted and no link: the card signed it, but its counter or its
+balances, which nobody signed, put it nowhere.
 """
 
 from dataclasses import dataclass
@@ -79,17 +82,22 @@ class CardMove:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Claim:
-    """A suspended debit outside the chain: the money is held, the card has not confirmed it."""
+class Loose:
+    """A posted movement outside the chain. `amount_fen` left the card: loads are negative."""
 
     counter: int
     amount_fen: int
     day: date
 
+    @property
+    def kind(self) -> CounterKind:
+        """Which counter it claims to have used up."""
+        return CounterKind.LOAD if self.amount_fen < 0 else CounterKind.DEBIT
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A hole in the chain, or claims that lie in none (then left and right are one point).
+    """A hole in the chain, or loose movements that lie in none (then left and right are one point).
 
     `number` names the gap among those of its card, from 0, for as long as any of it is open.
     """
@@ -99,18 +107,30 @@ class Gap:
     left: Point
     right: Point
     right_time: datetime | None
-    claims: tuple[Claim, ...] = ()
+    loose: tuple[Loose, ...] = ()
 
     @property
     def price_fen(self) -> int:
-        """Money that went missing here; negative when more is claimed than was debited."""
-        held = sum(claim.amount_fen for claim in self.claims)
-        return self.left.balance_fen - self.right.balance_fen - held
+        """Money that went missing here; negative when money came that nothing explains."""
+        moved_fen = sum(each.amount_fen for each in self.loose)
+        return self.left.balance_fen - self.right.balance_fen - moved_fen
 
     @property
     def is_hole(self) -> bool:
         """Whether the chain itself is broken here."""
         return self.left != self.right
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether loose movements stand at every counter that is missing, and for all the money."""
+        missing = sum(self.right.counter(kind) - self.left.counter(kind) for kind in CounterKind)
+        return self.price_fen == 0 and missing == len(
+            {
+                (each.kind, each.counter)
+                for each in self.loose
+                if self.left.counter(each.kind) <= each.counter < self.right.counter(each.kind)
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)

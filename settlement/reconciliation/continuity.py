@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from settlement.reconciliation.chain import FRESH, Card, CardMove, Claim, CounterKind, Gap, Point
+from settlement.reconciliation.chain import FRESH, Card, CardMove, CounterKind, Gap, Loose, Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class Continuation:
 
 
 def continue_card(
-    card: Card, movements: Sequence[CardMove], claims: Sequence[Claim], day: date
+    card: Card, movements: Sequence[CardMove], loose: Sequence[Loose], day: date
 ) -> Continuation:
-    """Put the movements and claims of a settlement day into a card's chain.
+    """Put the movements of a settlement day, links and loose ones, into a card's chain.
 
     No two movements may share kind and counter. A movement whose counter lies behind and in no
-    open gap has no place: the chain goes on without it, and its debit stands as a claim.
+    open gap has no place: the chain goes on without it, and it is loose.
     """
     slots = _slots(card, day)
     unplaced = [
@@ -53,12 +53,11 @@ def continue_card(
         if slot.right is None and last_time is not None:
             time = last_time
     lost = [
-        Claim(movement.counter, movement.before_fen - movement.after_fen, day)
+        Loose(movement.counter, movement.before_fen - movement.after_fen, day)
         for movement in unplaced
-        if movement.kind is CounterKind.DEBIT
     ]
-    held = [claim for gap in card.gaps for claim in gap.claims]
-    laid = _lay_claims(_cancel(_gather(holes)), sorted([*held, *claims, *lost]), card.gaps)
+    held = [each for gap in card.gaps for each in gap.loose]
+    laid = _lay_loose(_cancel(_gather(holes)), sorted([*held, *loose, *lost]), card.gaps)
     gaps, gap_count = _number(laid, card.gap_count)
     still_open = {gap.number for gap in gaps}
     return Continuation(
@@ -147,7 +146,7 @@ class _Slot:
             seams.append((point, right, self.right_time))
             point = right
         gaps = [
-            replace(self.gap, left=left, right=right, right_time=right_time, claims=())
+            replace(self.gap, left=left, right=right, right_time=right_time, loose=())
             for left, right, right_time in seams
             if left != right
         ]
@@ -362,25 +361,29 @@ def _owners(gaps: Sequence[Gap], empty: Gap, kind: CounterKind) -> list[int]:
     ]
 
 
-def _lay_claims(holes: Sequence[Gap], claims: Sequence[Claim], before: Sequence[Gap]) -> list[Gap]:
-    """Put every claim into the hole that misses its counter; the others stand by themselves."""
-    inside: dict[int, list[Claim]] = {}
-    alone: dict[int, list[Claim]] = {}
-    for claim in claims:
+def _lay_loose(holes: Sequence[Gap], loose: Sequence[Loose], before: Sequence[Gap]) -> list[Gap]:
+    """Put every loose movement into the hole that misses its counter; the others stand by
+    themselves. What they explain to the last counter and fen is no gap.
+    """
+    inside: dict[int, list[Loose]] = {}
+    alone: dict[tuple[CounterKind, int], list[Loose]] = {}
+    for each in loose:
         for index, hole in enumerate(holes):
-            if hole.left.offline <= claim.counter < hole.right.offline:
-                inside.setdefault(index, []).append(claim)
+            if hole.left.counter(each.kind) <= each.counter < hole.right.counter(each.kind):
+                inside.setdefault(index, []).append(each)
                 break
         else:
-            alone.setdefault(claim.counter, []).append(claim)
-    numbers = {gap.left.offline: gap.number for gap in before if not gap.is_hole}
-    laid = [replace(hole, claims=tuple(inside.get(index, ()))) for index, hole in enumerate(holes)]
-    for counter, group in alone.items():
-        place = Point(0, counter, 0)
-        opened = min(claim.day for claim in group)
-        number = numbers.get(counter, _NEW)
+            alone.setdefault((each.kind, each.counter), []).append(each)
+    numbers = {
+        (gap.loose[0].kind, gap.loose[0].counter): gap.number for gap in before if not gap.is_hole
+    }
+    laid = [replace(hole, loose=tuple(inside.get(index, ()))) for index, hole in enumerate(holes)]
+    for (kind, counter), group in alone.items():
+        place = FRESH.move(kind, counter, 0)
+        opened = min(each.day for each in group)
+        number = numbers.get((kind, counter), _NEW)
         laid.append(Gap(number, opened, place, place, None, tuple(group)))
-    return laid
+    return [gap for gap in laid if not gap.is_explained]
 
 
 def _number(gaps: Sequence[Gap], gap_count: int) -> tuple[tuple[Gap, ...], int]:

@@ -6,7 +6,6 @@ how their TAC is judged now. Leaves judging to `bucket` and `terminals`, what st
 `settlement.service.review`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +13,11 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
+from cardcore.schemes import Scheme
 from settlement.facts import columnar
 from settlement.facts.columns import fact_columns
 from settlement.intake.answers import CLOCK_AHEAD_MAX
-from settlement.registry.book import Dated
-from settlement.registry.rows import HotlistRow, TerminalRow
+from settlement.registry.placing import RunRegistry
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,7 @@ class FactInput:
     content_hash: str  # SHA-256 of the batch file, hexadecimal
     path: str
     received_at: datetime  # with its zone
+    participant: int  # for whom its sender sends
 
     @property
     def file(self) -> int:
@@ -68,38 +68,39 @@ def file_prefix(number: int) -> str:
     return f"{number:016x}"
 
 
-def write_registry(
-    terminals: Sequence[Dated[TerminalRow]], hotlist: Sequence[Dated[HotlistRow]], folder: Path
-) -> tuple[tuple[str, str], ...]:
-    """Write `folder/{terminal,hotlist}.parquet`: terminals with their operator, listed cards with
-    the version of the list that named them first, each with the days on which it holds. Returns
-    (file name, SHA-256).
+_REGISTRY = {
+    "terminal": "terminal UBIGINT, owner UINTEGER, collector UINTEGER, sector UTINYINT",
+    "number": "application UTINYINT, issuer UBIGINT, first_number UBIGINT, last_number UBIGINT",
+    "hotlist": "card_number UBIGINT, version UINTEGER",
+}
+
+
+def write_registry(registry: RunRegistry, folder: Path) -> tuple[tuple[str, str], ...]:
+    """Write `folder/{terminal,number,hotlist}.parquet`, every row with the days on which it holds.
+    Returns (file name, SHA-256).
     """
     folder.mkdir(parents=True, exist_ok=True)
+    rows: dict[str, list[tuple[object, ...]]] = {
+        "terminal": [
+            (int(each.terminal, 16), each.owner, each.collector, each.sector,
+             each.valid_from, each.valid_to)
+            for each in registry.terminals
+        ],
+        "number": [
+            (each.application, int(each.issuer, 16), each.first_number, each.last_number,
+             each.valid_from, each.valid_to)
+            for each in registry.numbers
+        ],
+        "hotlist": [
+            (int(each.row.card_number), each.row.version, each.valid_from, each.valid_to)
+            for each in registry.hotlist
+        ],
+    }  # fmt: skip
     with columnar.connect(folder) as connection:
-        connection.execute(
-            "CREATE TABLE terminal "
-            "(terminal UBIGINT, operator UINTEGER, valid_from DATE, valid_to DATE);"
-            "CREATE TABLE hotlist "
-            "(card_number UBIGINT, version UINTEGER, valid_from DATE, valid_to DATE)"
-        )
-        columnar.insert(
-            connection,
-            "terminal",
-            [
-                (int(each.row.terminal, 16), each.row.participant, each.valid_from, each.valid_to)
-                for each in terminals
-            ],
-        )
-        columnar.insert(
-            connection,
-            "hotlist",
-            [
-                (int(each.row.card_number), each.row.version, each.valid_from, each.valid_to)
-                for each in hotlist
-            ],
-        )
-        queries = {name: f"FROM {name} ORDER BY ALL" for name in ("terminal", "hotlist")}
+        for name, columns in _REGISTRY.items():
+            connection.execute(f"CREATE TABLE {name} ({columns}, valid_from DATE, valid_to DATE)")
+            columnar.insert(connection, name, rows[name])
+        queries = {name: f"FROM {name} ORDER BY ALL" for name in _REGISTRY}
         return columnar.write_tables(connection, queries, folder)
 
 
@@ -114,15 +115,19 @@ def load_facts(
     settled = () if review is None else review.facts
     ordered += sorted(settled, key=lambda each: (each.content_hash, each.path))
     connection.execute(
-        "CREATE TABLE input (number UBIGINT, file UBIGINT, is_settled BOOLEAN, time_max TIMESTAMP)"
+        "CREATE TABLE input (number UBIGINT, file UBIGINT, is_settled BOOLEAN, time_max TIMESTAMP, "
+        "participant UINTEGER)"
     )
     if not ordered:
         reviewed = {"file_index": np.zeros(0, np.uint64), "reviewed": np.zeros(0, np.bool_)}
         columnar.register(connection, "fact", {**reviewed, **fact_columns(b"", b"")})
         return
     connection.executemany(
-        "INSERT INTO input VALUES (?, ?, ?, ?)",
-        [[i, each.file, i >= len(facts), each.time_max] for i, each in enumerate(ordered)],
+        "INSERT INTO input VALUES (?, ?, ?, ?, ?)",
+        [
+            [i, each.file, i >= len(facts), each.time_max, each.participant]
+            for i, each in enumerate(ordered)
+        ],
     )
     columnar.set_variables(connection, facts=[each.path for each in ordered])
     if review is None:
@@ -135,13 +140,19 @@ def load_facts(
     columnar.run_script(connection, "review")
 
 
-def load_registry(connection: duckdb.DuckDBPyConnection, folder: Path, cutover_hour: int) -> None:
-    """Make the tables `terminal` and `hotlist` of a run. What holds for a record is asked on the
-    business day of its time, which begins at the scheme's hour.
+def load_registry(connection: duckdb.DuckDBPyConnection, folder: Path, scheme: Scheme) -> None:
+    """Make the tables `terminal`, `number` and `hotlist` of a run, and say of every record what
+    they say (view `told`). What holds for a record is asked on the business day of its time, which
+    begins at the scheme's hour.
     """
-    columnar.set_variables(connection, cutover_hour=cutover_hour)
-    for name in ("terminal", "hotlist"):
+    columnar.set_variables(
+        connection,
+        cutover_hour=scheme.cutover_hour,
+        hotlist_grace_days=scheme.hotlist_grace_days,
+    )
+    for name in _REGISTRY:
         connection.execute(
             f"CREATE TABLE {name} AS FROM read_parquet($path)",
             {"path": str(folder / f"{name}.parquet")},
         )
+    columnar.run_script(connection, "told")

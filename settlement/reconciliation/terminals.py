@@ -6,7 +6,7 @@ cards can suspend both, and what each terminal still owes. Leaves the records th
 has no price, because the card's chain prices what is missing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from cardcore.records.batch import DeviceRegister
+from cardcore.schemes import Scheme
 from settlement.dispositions import GapState
 from settlement.facts import columnar
 from settlement.reconciliation.inputs import FactInput, Review, load_facts, load_registry
@@ -23,17 +24,16 @@ from settlement.reconciliation.inputs import FactInput, Review, load_facts, load
 class TerminalTask:
     """What the terminals of a run are judged from; every path as in `BucketTask`.
 
-    `facts` are those of all buckets, `history` the output folders of all buckets on all closed
-    days, `previous` this task's own output folder on the last closed day.
+    `facts` are those of all buckets, `registers` each with the participant whose sender sent it,
+    `previous` this task's own output folder on the last closed day.
     """
 
     settlement_day: date
     facts: tuple[FactInput, ...]
-    registers: tuple[DeviceRegister, ...]
+    registers: tuple[tuple[int, DeviceRegister], ...]
     previous: str | None
-    history: tuple[str, ...]
     registry: str
-    cutover_hour: int
+    scheme: Scheme
     output: str
     review: Review | None = None
 
@@ -57,6 +57,8 @@ class SerialGap:
 #: The output files and what stands in them, each in its own order.
 _OUTPUTS = {
     "conflicts": "FROM conflict ORDER BY ALL",
+    "psam_times": "FROM psam_time ORDER BY ALL",
+    "psams": "FROM psam_after ORDER BY terminal",
     "terminals": "FROM terminal_after ORDER BY terminal",
     "terminal_gaps": "FROM terminal_gap_after ORDER BY ALL",
     "register_differences": "FROM register_difference ORDER BY terminal",
@@ -64,7 +66,8 @@ _OUTPUTS = {
 
 
 def reconcile_terminals(task: TerminalTask) -> TerminalResult:
-    """Write `<output>/{conflicts,terminals,terminal_gaps,register_differences}.parquet`.
+    """Write `<output>/{conflicts,psam_times,psams,terminals,terminal_gaps,register_differences}
+    .parquet`.
 
     Raises `duckdb.Error` or `OSError` when a file cannot be read or written.
     """
@@ -75,7 +78,6 @@ def reconcile_terminals(task: TerminalTask) -> TerminalResult:
         columnar.run_script(connection, "terminals_tables")
         _load(connection, task)
         columnar.run_script(connection, "terminals_seen")
-        _load_past(connection, task)
         columnar.insert(connection, "terminal_gap_after", _find_gaps(connection, task))
         columnar.run_script(connection, "terminals_decide")
         return TerminalResult(columnar.write_tables(connection, _OUTPUTS, output))
@@ -118,9 +120,9 @@ def _without(gap: SerialGap, late: set[int]) -> list[SerialGap]:
 
 def _load(connection: duckdb.DuckDBPyConnection, task: TerminalTask) -> None:
     load_facts(connection, task.facts, task.review)
-    load_registry(connection, Path(task.registry), task.cutover_hour)
+    load_registry(connection, Path(task.registry), task.scheme)
     last: dict[str, DeviceRegister] = {}
-    for register in task.registers:
+    for register in _of_collectors(connection, task.registers):
         known = last.get(register.terminal)
         # Totals only grow, so the fullest register is the latest, however files were ordered.
         if known is None or _fullness(register) > _fullness(known):
@@ -133,8 +135,26 @@ def _load(connection: duckdb.DuckDBPyConnection, task: TerminalTask) -> None:
             connection,
             terminals=str(folder / "terminals.parquet"),
             gaps=str(folder / "terminal_gaps.parquet"),
+            psams=str(folder / "psams.parquet"),
         )
         columnar.run_script(connection, "terminals_resume")
+
+
+def _of_collectors(
+    connection: duckdb.DuckDBPyConnection, registers: Iterable[tuple[int, DeviceRegister]]
+) -> Iterator[DeviceRegister]:
+    """Registers that came from whoever collects for the device, or from anybody where nobody does
+    (R7).
+    """
+    collectors: dict[int, set[int]] = {}
+    for terminal, collector in connection.execute(
+        "SELECT terminal, collector FROM collected"
+    ).fetchall():
+        collectors.setdefault(terminal, set()).add(collector)
+    for participant, register in registers:
+        known = collectors.get(int(register.terminal, 16))
+        if known is None or participant in known:
+            yield register
 
 
 def _fullness(register: DeviceRegister) -> tuple[int, int, int, int]:
@@ -144,15 +164,6 @@ def _fullness(register: DeviceRegister) -> tuple[int, int, int, int]:
         register.lifetime_debit_fen,
         register.lifetime_load_fen,
     )
-
-
-def _load_past(connection: duckdb.DuckDBPyConnection, task: TerminalTask) -> None:
-    """Fetch settled records of closed days, but only those whose serial comes again."""
-    ((old,),) = connection.execute("SELECT count(*) FROM old_serial").fetchall()
-    if old and task.history:
-        files = [str(Path(folder) / "decisions.parquet") for folder in task.history]
-        columnar.set_variables(connection, history=files)
-        columnar.run_script(connection, "terminals_past")
 
 
 def _find_gaps(
@@ -167,7 +178,7 @@ def _find_gaps(
     seen: dict[int, list[int]] = {}
     for terminal, serial in connection.execute(
         "SELECT terminal, terminal_serial FROM serial_seen SEMI JOIN odd_terminal USING (terminal) "
-        "ORDER BY ALL"
+        "WHERE proven > 0 ORDER BY ALL"
     ).fetchall():
         seen.setdefault(terminal, []).append(serial)
     rows = []

@@ -1,13 +1,10 @@
 """Between SQL and the chain of one card: rows in, `continue_card`, rows out.
 
 Decides nothing: it reads the odd purses of a bucket one by one, asks
-`continuity`, and hands back what changed. Tables: `sql/bucket_tables.sql`. The claim of a held
-debit that is decided again is gone before: its gap is what it was without it.
+`continuity`, and hands back what changed. Tables: `sql/bucket_tables.sql`.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -16,7 +13,7 @@ import duckdb
 from cardcore.records.kinds import TransactionType
 from settlement.dispositions import GapState
 from settlement.facts import columnar
-from settlement.reconciliation.chain import Card, CardMove, Claim, CounterKind, Gap, Point, unwrap
+from settlement.reconciliation.chain import Card, CardMove, CounterKind, Gap, Loose, Point, unwrap
 from settlement.reconciliation.continuity import continue_card
 
 #: A row of SQL; the tables say its columns.
@@ -40,16 +37,14 @@ def thread_odd_cards(connection: duckdb.DuckDBPyConnection, day: date) -> None:
         f"FROM gap_before SEMI JOIN odd_card USING ({_PURSE}) "
         f"ORDER BY {_PURSE}, left_offline, left_online, gap",
     )
-    released = _by_purse(connection, "FROM released_claim")
     records = _by_purse(connection, f"FROM odd_record ORDER BY {_PURSE}, id")
     unplaced: list[Row] = []
     card_rows: list[Row] = []
     gap_rows: list[Row] = []
-    for name in sorted(records.keys() | released.keys()):
-        movements, claims = _read_records(records.get(name, []), day)
+    for name, rows in records.items():
+        movements, loose = _read_records(rows, day)
         card = _read_card(cards.get(name), gaps.get(name, []))
-        card = _release(card, [Claim(*each) for each in released.get(name, [])])
-        after = continue_card(card, movements, claims, day)
+        after = continue_card(card, movements, loose, day)
         unplaced += [(each,) for each in after.unplaced]
         card_rows.append(_card_row(name, after.card))
         gap_rows += [_gap_row(name, gap, GapState.OPEN) for gap in after.card.gaps]
@@ -67,14 +62,14 @@ def _by_purse(connection: duckdb.DuckDBPyConnection, query: str) -> dict[Name, l
     return grouped
 
 
-def _read_records(rows: Iterable[Row], day: date) -> tuple[list[CardMove], list[Claim]]:
-    """Links of the chain, and held debits that are none."""
-    movements, claims = [], []
+def _read_records(rows: Iterable[Row], day: date) -> tuple[list[CardMove], list[Loose]]:
+    """Links of the chain, and posted movements that are none."""
+    movements, loose = [], []
     for row in rows:
         (number, is_load, position, chained, before_fen, after_fen, amount_fen, time,
          known_offline, known_online, previous_type, previous_counter) = row  # fmt: skip
         if not chained:
-            claims.append(Claim(position, amount_fen, day))
+            loose.append(Loose(position, -amount_fen if is_load else amount_fen, day))
             continue
         link = _LINKS.get(previous_type)
         near = known_online if link is CounterKind.LOAD else known_offline
@@ -83,7 +78,7 @@ def _read_records(rows: Iterable[Row], day: date) -> tuple[list[CardMove], list[
         movements.append(
             CardMove(number, kind, position, before_fen, after_fen, time, link, link_counter)
         )
-    return movements, claims
+    return movements, loose
 
 
 def _read_card(rows: list[Row] | None, gaps: list[Row]) -> Card:
@@ -98,33 +93,17 @@ def _read_card(rows: list[Row] | None, gaps: list[Row]) -> Card:
     )
 
 
-def _release(card: Card, claims: Sequence[Claim]) -> Card:
-    """The card without these claims. Equal claims are one as good as the other."""
-    left = Counter(claims)
-    gaps = []
-    for gap in card.gaps:
-        kept = []
-        for claim in gap.claims:
-            if left[claim]:
-                left[claim] -= 1
-            else:
-                kept.append(claim)
-        gaps.append(replace(gap, claims=tuple(kept)))
-    assert not left.total(), left
-    return replace(card, gaps=tuple(gaps))
-
-
 def _read_gap(row: Row) -> Gap:
     number, opened_day, *points = row[:8]
     right_time, counters, amounts_fen, days = row[8:12]
-    claims = zip(counters, amounts_fen, days, strict=True)
+    loose = zip(counters, amounts_fen, days, strict=True)
     return Gap(
         number,
         opened_day,
         Point(*points[:3]),
         Point(*points[3:]),
         right_time,
-        tuple(Claim(*each) for each in claims),
+        tuple(Loose(*each) for each in loose),
     )
 
 
@@ -134,7 +113,7 @@ def _card_row(name: Name, card: Card) -> Row:
 
 
 def _gap_row(name: Name, gap: Gap, state: GapState) -> Row:
-    left, right, claims = gap.left, gap.right, gap.claims
+    left, right, loose = gap.left, gap.right, gap.loose
     # Where both kinds are missing, people are shown the debits; the points tell both.
     is_load = left.offline == right.offline and left.online < right.online
     first, end = (left.online, right.online) if is_load else (left.offline, right.offline)
@@ -145,9 +124,9 @@ def _gap_row(name: Name, gap: Gap, state: GapState) -> Row:
         *(left.balance_fen, left.offline, left.online),
         *(right.balance_fen, right.offline, right.online),
         gap.right_time,
-        [claim.counter for claim in claims],
-        [claim.amount_fen for claim in claims],
-        [claim.day for claim in claims],
+        [each.counter for each in loose],
+        [each.amount_fen for each in loose],
+        [each.day for each in loose],
         int(CounterKind.LOAD if is_load else CounterKind.DEBIT),
         first,
         end - 1,

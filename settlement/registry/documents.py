@@ -48,8 +48,8 @@ def encode_registry(registry: Registry) -> bytes:
 
 
 def read_by_runs(registry: Registry) -> Registry:
-    """The part that a run may read: who sends, and what places are called, decides no record."""
-    return replace(registry, senders=(), names=(), load_hosts=())
+    """The part that a run may read: what places are called decides no record."""
+    return replace(registry, names=(), load_hosts=())
 
 
 def decode_registry(data: bytes) -> Registry:

@@ -30,8 +30,8 @@ from settlement.store.files import load_file_lines
 #: A month of settled days. Further apart two taps of a card say little about each other.
 DAYS_SEARCHED = 31
 _PURSE_KINDS = [int(each) for each in RecordKind if each.moves_purse]
-#: The reasons of records whose TAC held: the first that asks something else, and all behind it.
-PROVEN = [int(each) for each in Reason if each >= Reason.TERMINAL_UNKNOWN]
+#: The reasons of records whose TAC held and that stand.
+PROVEN = [int(each) for each in Reason if each.disposition.is_posted]
 _CARD = """
 SELECT time, terminal, terminal_serial, file, row FROM read_parquet($path)
 WHERE issuer = $issuer AND card_number = $card_number AND application = $application

@@ -44,7 +44,7 @@ from settlement.store import days as day_store
 from settlement.store.registry import load_names, load_participants
 
 _DECISION = """
-SELECT disposition, reason, notes, late, fare_class, chained
+SELECT disposition, reason, notes, late, fare_class, operator, sector
 FROM read_parquet($path) WHERE file = $file AND row = $row
 """
 _REVIEW = "SELECT proof FROM read_parquet($path) WHERE file = $file AND row = $row"
@@ -143,10 +143,8 @@ def _verdicts(
         found = connection.execute(_DECISION, values).fetchone()
         if found is None:
             continue
-        disposition, reason, notes, late, fare_class, chained = found
-        decision = Decision(
-            Disposition(disposition), Reason(reason), Note(notes), late, fare_class, chained
-        )
+        disposition, reason, notes, *rest = found
+        decision = Decision(Disposition(disposition), Reason(reason), Note(notes), *rest)
         proof = None
         if run.review_sha256 is not None:
             values["path"] = str(city.review_path(run.review_sha256))
@@ -216,7 +214,8 @@ def _entries(
 def _names(city: City, record: TransactionRecord, judgements: Sequence[Judgement]) -> Registry:
     """The part of the registry that the history of a record names."""
     paid = {entry.participant for each in judgements for entry in each.entries}
-    codes = {record.operator, *(each for each in paid if each is not None)}
+    payees = (each.decision.operator for each in judgements)
+    codes = {record.operator, *payees, *(each for each in paid if each is not None)}
     keys = [(kind, code) for kind in _PLACES if (code := getattr(record, kind))]
     return Registry(
         participants=tuple(Dated(each) for each in load_participants(city.database, codes)),

@@ -20,8 +20,8 @@ from settlement.store.registry import load_participants
 
 #: Counts and money that add up over days; the others are the city's as they stand at the end.
 SUMMED = (
-    "records", "accepted", "duplicates", "suspended", "rejected", "late",
-    "charged_fen", "tariff_fen", "net_sum_fen",
+    "records", "accepted", "duplicates", "suspended", "claims", "rejected", "late",
+    "charged_fen", "tariff_fen", "claims_fen", "net_sum_fen",
 )  # fmt: skip
 STANDING = ("gaps_open", "float_fen", "card_balance_fen", "open_gap_fen")
 

@@ -47,7 +47,8 @@ class Decision:
     notes: Note
     late: bool
     fare_class: int
-    chained: bool
+    operator: int  # whom the registry has paid
+    sector: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,8 +314,9 @@ def _review(
     """Why the record could be judged now: its key came, or its terminal was registered."""
     when_zh = "" if day is None else f"{day.settlement_day} "
     when_en = "" if day is None else f"on {day.settlement_day} "
-    if before is not None and before.reason is Reason.TERMINAL_UNKNOWN:
-        cause_zh, cause_en = "终端已登记", "its terminal is registered"
+    reason = None if before is None else before.reason
+    if reason in _AGAIN:
+        cause_zh, cause_en = _AGAIN[reason].zh, _AGAIN[reason].en
     else:
         cause_zh, cause_en = f"密钥已到位，{judged.zh}", f"the key is held: {judged.en}"
     data: dict[str, Sealable] = {
@@ -327,10 +329,21 @@ def _review(
     )
 
 
+#: Why what waited is judged again, where it is not its key that came.
+_AGAIN: Mapping[Reason | None, Text] = {
+    Reason.TERMINAL_UNKNOWN: Text("终端已登记", "its terminal is registered"),
+    Reason.NOT_YOUR_TERMINAL: Text("发送方已登记为采集方", "its sender is registered as collector"),
+    Reason.FOREIGN_CARD: Text("该号段已登记", "its card number is registered"),
+    Reason.CLOCK_AHEAD: Text("已到其日", "its day has come"),
+}
+
+
 def _decision(decision: Decision) -> Step:
     zh, en = decision.disposition.text.zh, decision.disposition.text.en
     if decision.reason is not Reason.NONE:
         zh, en = f"{zh}：{decision.reason.text.zh}", f"{en}: {decision.reason.text.en}"
+        remedy = decision.reason.remedy
+        zh, en = f"{zh}（可改变者：{remedy.zh}）", f"{en} (what would change that: {remedy.en})"
     notes = [note for note in Note if note in decision.notes]
     for note in notes:
         zh, en = f"{zh}；{note.text.zh}", f"{en}; {note.text.en}"
@@ -362,14 +375,13 @@ def record_postings(
 
 
 def _movements(record: TransactionRecord, decision: Decision) -> tuple[Movement, ...]:
-    payment = Payment(record.application, record.operator, record.amount_fen)
+    payment = Payment(record.application, decision.operator, record.amount_fen)
     return decide_movements(
         decision.reason,
         kind=record.kind,
-        is_chained=decision.chained,
-        operator=record.operator,
+        operator=decision.operator,
         amount_fen=record.amount_fen,
-        passed_on_fen=rule_of(read_rules(), record.sector).passed_on(payment),
+        passed_on_fen=rule_of(read_rules(), decision.sector).passed_on(payment),
     )
 
 

@@ -38,13 +38,10 @@ class Fare:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a rule says of a fare: the code of its class, notes for an auditor, and whether it was
-    charged above a known tariff, so that the money is held.
-    """
+    """What a rule says of a fare: the code of its class, and notes for an auditor."""
 
     fare_class: int = NOT_A_FARE
     notes: Note = NO_NOTE
-    is_overcharged: bool = False
 
 
 def class_name(code: int) -> str:
@@ -61,10 +58,10 @@ def class_name(code: int) -> str:
 def explain_by_tariff(fare: Fare, scheme: Scheme) -> Explanation:
     """What the scheme's tariff says of a fare.
 
-    Above the full tariff no class is looked for: that is a reason of its own, OVERCHARGED.
+    Above the full tariff no class is looked for: that is a note of its own, OVERCHARGED.
     """
     if fare.amount_fen > fare.tariff_fen:
-        return Explanation(UNEXPLAINED, is_overcharged=True)
+        return Explanation(UNEXPLAINED, Note.OVERCHARGED)
     fare_class = scheme.explain_fare(
         fare.kind, fare.tariff_fen, fare.amount_fen, transfer_mark=fare.transfer
     )

@@ -3,9 +3,9 @@
 Decides the order (terminals first: every bucket asks them which serials clash) and the layout of
 the run's folder. Leaves which files are ready, and what a result is stored for, to the service::
 
-    registry/{terminal,hotlist}.parquet
-    terminals/{conflicts,terminals,terminal_gaps,register_differences}.parquet
-    buckets/<bucket>/{decisions,cards,gaps,loose}.parquet, waiting.parquet where there is any
+    registry/{terminal,number,hotlist}.parquet
+    terminals/{conflicts,psam_times,psams,terminals,terminal_gaps,register_differences}.parquet
+    buckets/<bucket>/{decisions,cards,gaps,settled_days}.parquet, waiting.parquet if any
     results.json    the tallies, from which everything else can be summed again
 """
 
@@ -24,8 +24,7 @@ from settlement.engine import Engine
 from settlement.reconciliation.bucket import BucketTask, reconcile_bucket
 from settlement.reconciliation.inputs import FactInput, Review, write_registry
 from settlement.reconciliation.terminals import TerminalResult, TerminalTask, reconcile_terminals
-from settlement.registry.book import Dated
-from settlement.registry.rows import HotlistRow, TerminalRow
+from settlement.registry.placing import RunRegistry
 from settlement.seal import canonical_json
 
 
@@ -41,19 +40,19 @@ class ReviewRequest:
 class ComputationTask:
     """Everything a run is made from. The order in any of the tuples is of no consequence.
 
-    `facts` are (bucket, facts of one file in it); `previous` is the folder of the last closed
-    day's run, `history` those of all closed days. Most runs have no review.
+    `facts` are (bucket, facts of one file in it), `registers` each with the participant whose
+    sender sent it; `previous` is the folder of the last closed day's run, `history` those of all
+    closed days by their day. Most runs have no review.
     """
 
     settlement_day: date
     scheme: Scheme
     bucket_count: int
     facts: tuple[tuple[int, FactInput], ...]
-    registers: tuple[DeviceRegister, ...]
-    terminals: tuple[Dated[TerminalRow], ...]
-    hotlist: tuple[Dated[HotlistRow], ...]
+    registers: tuple[tuple[int, DeviceRegister], ...]
+    registry: RunRegistry
     previous: Path | None
-    history: tuple[Path, ...]
+    history: tuple[tuple[date, Path], ...]
     review: ReviewRequest | None = None
 
 
@@ -75,9 +74,7 @@ def reconcile_run(
     Raises what the engine and the tasks raise; a run that failed is simply computed again.
     """
     total = 1 + task.bucket_count
-    outputs = _inside("registry", write_registry(
-        task.terminals, task.hotlist, folder / "registry"
-    ))  # fmt: skip
+    outputs = _inside("registry", write_registry(task.registry, folder / "registry"))
     (terminals,) = engine.map(
         reconcile_terminals,
         [_terminal_task(task, folder)],
@@ -143,13 +140,8 @@ def _terminal_task(task: ComputationTask, folder: Path) -> TerminalTask:
         facts=tuple(fact for _, fact in task.facts),
         registers=task.registers,
         previous=None if task.previous is None else str(task.previous / "terminals"),
-        history=tuple(
-            str(run / _bucket_folder(bucket))
-            for run in task.history
-            for bucket in range(task.bucket_count)
-        ),
         registry=str(folder / "registry"),
-        cutover_hour=task.scheme.cutover_hour,
+        scheme=task.scheme,
         output=str(folder / "terminals"),
         review=_review(task, range(task.bucket_count)),
     )
@@ -163,9 +155,9 @@ def _bucket_task(task: ComputationTask, folder: Path, bucket: int) -> BucketTask
         scheme=task.scheme,
         facts=tuple(fact for each, fact in task.facts if each == bucket),
         previous=None if task.previous is None else str(task.previous / name),
-        history=tuple(str(run / name) for run in task.history),
+        history=tuple((day, str(run / name)) for day, run in task.history),
         registry=str(folder / "registry"),
-        conflicts=str(folder / "terminals" / "conflicts.parquet"),
+        terminals=str(folder / "terminals"),
         output=str(folder / name),
         review=_review(task, (bucket,)),
     )

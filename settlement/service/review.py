@@ -2,8 +2,10 @@
 
 Decides which records are taken up again before a run: those whose TAC named a key the key service
 did not hold, once it gives an answer; those of a terminal nobody had registered, once somebody has;
-those of a clock that ran ahead, once their day has come. Records of open files are simply judged
-anew. Records of closed days are decided again in the open day: nothing is corrected, only followed.
+those whose sender did not collect for the terminal, or whose card number was nobody's, once the
+registry says otherwise; those of a clock that ran ahead, once their day has come. A torn tap waits
+for no key: its card's statements are read by the run. Records of open files are simply judged anew.
+Records of closed days are decided again in the open day: nothing is corrected, only followed.
 Leaves deciding to reconciliation.
 
 A review is kept under its hash before the run that reads it, as rows of (file, row, proof), so a
@@ -33,11 +35,11 @@ from settlement.intake.answers import FileRow
 from settlement.people.actions import Action, Actor
 from settlement.reconciliation.bucket import WAITING
 from settlement.reconciliation.inputs import file_number, file_prefix
-from settlement.registry.book import Dated
-from settlement.registry.rows import TerminalRow
+from settlement.registry.book import Registry
+from settlement.registry.placing import PlacedTerminal, RunRegistry, place
 from settlement.service.keeping import KeptFiles
 from settlement.service.proving import SHOWN, prove_in_city
-from settlement.service.runs import hash_of, proven_bytes, proven_facts
+from settlement.service.runs import hash_of, participant_of_file, proven_bytes, proven_paths
 from settlement.store.days import load_run
 from settlement.store.files import load_files
 from settlement.store.registry import load_registry, load_tac_keys
@@ -49,7 +51,8 @@ SELECT row FROM read_parquet($paths)
 WHERE format_fault = 0 AND list_contains($unjudged, proof) ORDER BY row
 """
 _WAITING = (
-    "SELECT file, row, reason, terminal, operator, time FROM read_parquet($paths) ORDER BY ALL"
+    "SELECT file, row, reason, terminal, issuer, card_number, application, time "
+    "FROM read_parquet($paths) WHERE NOT list_contains($settled, reason) ORDER BY ALL"
 )
 _REVIEW = "SELECT * FROM review ORDER BY file, row"
 
@@ -147,8 +150,8 @@ def _questions(city: City, state: ClearingState, settlement_day: date) -> Iterat
     for row in state.ready:
         if any(fact.unjudged_count for fact in row.facts):
             paths = [
-                fact.path
-                for (_, fact), kept in zip(proven_facts(city, row), row.facts, strict=True)
+                path
+                for (_, path), kept in zip(proven_paths(city, row), row.facts, strict=True)
                 if kept.unjudged_count
             ]
             yield _Question(row, _unjudged_rows(city, paths))
@@ -164,15 +167,16 @@ def _unjudged_rows(city: City, paths: Sequence[str]) -> Rows:
 
 
 def _waiting(city: City, state: ClearingState, settlement_day: date) -> Iterator[_Question]:
-    """Suspended records of closed days, by file."""
+    """Records of closed days that wait, by file."""
     paths = _waiting_paths(city, state)
     if not paths:
         return
-    terminals: dict[int, list[Dated[TerminalRow]]] = {}
-    for each in load_registry(city.database).terminals:
-        terminals.setdefault(int(each.row.terminal, 16), []).append(each)
+    registry = load_registry(city.database)
+    places = _Places(registry, place(registry, city.scheme.name))
     with columnar.connect(city.folder) as connection:
-        waiting = connection.execute(_WAITING, {"paths": paths}).fetchall()
+        waiting = connection.execute(
+            _WAITING, {"paths": paths, "settled": [int(Reason.TAC_MISSING)]}
+        ).fetchall()
     named = sorted({file for file, *_ in waiting})
     files = {
         file_number(row.file.content_hash): row
@@ -180,26 +184,57 @@ def _waiting(city: City, state: ClearingState, settlement_day: date) -> Iterator
     }
     asked: dict[int, list[int]] = {}
     proven: dict[int, list[int]] = {}
-    for file, row, reason, terminal, operator, time in waiting:
-        # Only what was proven comes as far as the questions whose terminal it is, and when it was.
+    for file, row, reason, terminal, issuer, card_number, application, time in waiting:
         day = city.scheme.business_day(time)
-        if reason == Reason.TERMINAL_UNKNOWN:
-            if _owner(terminals.get(terminal, []), day) == operator:
+        match reason:
+            # Only what was proven comes as far as the questions where it was, and when.
+            case Reason.TERMINAL_UNKNOWN if places.stands(terminal, day):
                 proven.setdefault(file, []).append(row)
-        elif reason == Reason.CLOCK_AHEAD:
-            if day <= settlement_day:
+            case Reason.CLOCK_AHEAD if day <= settlement_day:
                 proven.setdefault(file, []).append(row)
-        else:
-            asked.setdefault(file, []).append(row)
+            case Reason.NOT_YOUR_TERMINAL if places.may_deliver(files[file], terminal, day):
+                asked.setdefault(file, []).append(row)
+            case Reason.FOREIGN_CARD if places.is_own(issuer, card_number, application, day):
+                asked.setdefault(file, []).append(row)
+            case Reason.KEY_VERSION_UNKNOWN | Reason.ALGORITHM_UNKNOWN:
+                asked.setdefault(file, []).append(row)
     for file, rows in asked.items():
         yield _Question(files[file], np.array(rows))
     for file, rows in proven.items():
         yield _Question(files[file], np.array(rows), ProofReason.PROVEN)
 
 
-def _owner(rows: Sequence[Dated[TerminalRow]], day: date) -> int | None:
-    """Whose a terminal was on a day."""
-    return next((each.row.participant for each in rows if each.holds_on(day)), None)
+class _Places:
+    """The registry as it is now, asked about records that wait."""
+
+    def __init__(self, registry: Registry, placed: RunRegistry) -> None:
+        self._registry = registry
+        self._numbers = placed.numbers
+        self._terminals: dict[int, list[PlacedTerminal]] = {}
+        for each in placed.terminals:
+            self._terminals.setdefault(int(each.terminal, 16), []).append(each)
+
+    def stands(self, terminal: int, day: date) -> bool:
+        """Whether a terminal is registered on a day."""
+        rows = self._terminals.get(terminal, [])
+        return any(each.valid_from <= day <= each.valid_to for each in rows)
+
+    def may_deliver(self, file: FileRow, terminal: int, day: date) -> bool:
+        """Whether the sender of a file collects for a terminal, then or later (R7)."""
+        rows = self._terminals.get(terminal, [])
+        participant = participant_of_file(file, self._registry)
+        return not rows or any(
+            each.collector == participant and each.valid_to >= day for each in rows
+        )
+
+    def is_own(self, issuer: int, card_number: int, application: int, day: date) -> bool:
+        """Whether a card number belongs to keys of ours."""
+        return any(
+            (each.application, int(each.issuer, 16)) == (application, issuer)
+            and each.first_number <= card_number <= each.last_number
+            and each.valid_from <= day <= each.valid_to
+            for each in self._numbers
+        )
 
 
 def _waiting_paths(city: City, state: ClearingState) -> list[str]:

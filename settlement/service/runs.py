@@ -19,7 +19,9 @@ from settlement.errors import StoredBytesError
 from settlement.facts import columnar
 from settlement.intake.answers import FileRow
 from settlement.reconciliation.inputs import FactInput, file_number, file_prefix
+from settlement.registry.book import Registry, civil_day
 from settlement.registry.documents import decode_registry
+from settlement.registry.placing import participant_of, place
 from settlement.service.computation import (
     ComputationOutcome,
     ComputationTask,
@@ -53,20 +55,23 @@ def compute_run(
     sha256 = inputs.registry_sha256
     registry = decode_registry(proven_bytes(city.input_path(sha256), sha256))
     closed = _days_behind(city, inputs)
-    runs = [city.run_folder(day.settlement_day, day.run_id) for day in closed]
+    runs = [(day.settlement_day, city.run_folder(day.settlement_day, day.run_id)) for day in closed]
     if closed:
-        _prove_previous(city, closed[-1], runs[-1])
+        _prove_previous(city, closed[-1], runs[-1][1])
     request = ComputationTask(
         settlement_day=inputs.settlement_day,
         scheme=city.scheme,
         bucket_count=inputs.bucket_count,
-        facts=tuple(fact for row in inputs.files for fact in proven_facts(city, row)),
-        registers=tuple(each for row in inputs.files for each in _registers(city, row)),
-        terminals=registry.terminals,
-        hotlist=registry.hotlist,
-        previous=runs[-1] if runs else None,
+        facts=tuple(fact for row in inputs.files for fact in proven_facts(city, row, registry)),
+        registers=tuple(
+            (participant_of_file(row, registry), each)
+            for row in inputs.files
+            for each in _registers(city, row)
+        ),
+        registry=place(registry, city.scheme.name),
+        previous=runs[-1][1] if runs else None,
         history=tuple(runs),
-        review=_review(city, inputs),
+        review=_review(city, inputs, registry),
     )
     make_folder(folder)
     outcome = reconcile_run(request, folder, engine, on_progress)
@@ -112,19 +117,35 @@ def proven_bytes(path: Path, sha256: str) -> bytes:
     return data
 
 
-def proven_facts(city: City, row: FileRow) -> list[tuple[int, FactInput]]:
+def participant_of_file(row: FileRow, registry: Registry) -> int:
+    """For whom a file was sent, when it was taken in."""
+    day = civil_day(row.file.received_at)
+    return participant_of(registry.senders, row.file.sender, day)
+
+
+def proven_facts(city: City, row: FileRow, registry: Registry) -> list[tuple[int, FactInput]]:
     """(bucket, facts) of a batch file. Raises `StoredBytesError` when they are damaged."""
-    content_hash = row.file.content_hash
+    file, participant = row.file, participant_of_file(row, registry)
+    return [
+        (bucket, FactInput(file.content_hash, path, file.received_at, participant))
+        for bucket, path in proven_paths(city, row)
+    ]
+
+
+def proven_paths(city: City, row: FileRow) -> list[tuple[int, str]]:
+    """(bucket, where its facts are) of a batch file. Raises `StoredBytesError` when they are
+    damaged.
+    """
     found = []
     for fact in row.facts:
-        path = fact_path(city, content_hash, fact.bucket)
+        path = fact_path(city, row.file.content_hash, fact.bucket)
         if hash_of(path) != fact.sha256:
             raise StoredBytesError(path, f"is not {fact.sha256}")
-        found.append((fact.bucket, FactInput(content_hash, str(path), row.file.received_at)))
+        found.append((fact.bucket, str(path)))
     return found
 
 
-def _review(city: City, inputs: RunInputs) -> ReviewRequest | None:
+def _review(city: City, inputs: RunInputs, registry: Registry) -> ReviewRequest | None:
     """The review of a run, and the facts of the closed days' files it names."""
     if inputs.review_sha256 is None:
         return None
@@ -137,7 +158,7 @@ def _review(city: City, inputs: RunInputs) -> ReviewRequest | None:
         ).fetchall()
     settled = {file for (file,) in named} - {file_number(each) for each in inputs.file_hashes}
     rows = load_files(city.database, [file_prefix(file) for file in sorted(settled)])
-    facts = [fact for row in rows for fact in proven_facts(city, row)]
+    facts = [fact for row in rows for fact in proven_facts(city, row, registry)]
     return ReviewRequest(str(path), tuple(facts))
 
 

@@ -32,7 +32,7 @@ SELECT
     coalesce(sum(sign * amount_fen) FILTER (accepted AND NOT is_load), 0)::BIGINT,
     coalesce(sum(sign * amount_fen) FILTER (accepted AND is_load), 0)::BIGINT,
     coalesce(sum(sign * amount_fen) FILTER (held AND NOT is_load), 0)::BIGINT,
-    coalesce(sum(sign * amount_fen) FILTER (held AND is_load AND chained), 0)::BIGINT
+    coalesce(sum(sign * amount_fen) FILTER (held AND is_load), 0)::BIGINT
 """
 #: What the day decided, and what it took back of earlier days; both with the bucket they stand in.
 _DECISIONS = """
@@ -50,7 +50,7 @@ SELECT *, file IN (FROM settled) AS is_review FROM decided;
 _TAKEN_BACK = """
 CREATE TABLE taken_back AS
 SELECT
-    file, row, amount_fen, operator, is_load, chained, false AS accepted,
+    file, row, amount_fen, operator, is_load, false AS accepted,
     disposition = disposition_suspended() AS held,
     parse_filename(parse_dirpath(filename))::INTEGER AS bucket
 FROM (
@@ -62,9 +62,9 @@ QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number DESC) = 1
 """
 _MOVED = """
 CREATE VIEW moved AS
-SELECT 1 AS sign, amount_fen, operator, is_load, chained, accepted, held, bucket FROM decision
+SELECT 1 AS sign, amount_fen, operator, is_load, accepted, held, bucket FROM decision
 UNION ALL
-SELECT -1, amount_fen, operator, is_load, chained, accepted, held, bucket FROM taken_back
+SELECT -1, amount_fen, operator, is_load, accepted, held, bucket FROM taken_back
 """
 _PAYMENTS = """
 SELECT application, operator, amount_fen, count(*) FROM decision

@@ -4,26 +4,31 @@ CREATE TABLE decision AS
 WITH judged AS (
     SELECT
         record.* EXCLUDE (reason, chained),
-        record.linked OR (record.chained AND unplaced.id IS NULL) AS chained,
+        record.chained AND unplaced.id IS NULL AS chained,
+        unplaced.id IS NOT NULL AS is_unplaced,
         CASE
             WHEN record.reason <> reason_none() THEN record.reason
-            WHEN unplaced.id IS NOT NULL THEN reason_card_counter_regressed()
             -- A clock is held against the moment of receipt, until its day comes.
-            WHEN record.time > input.time_max
+            WHEN record.time > record.time_max
                 AND business_day_of(record.time) > getvariable('settlement_day')
                 THEN reason_clock_ahead()
-            WHEN hotlist.version <= record.hotlist_version THEN reason_hotlisted()
-            WHEN fare.is_overcharged THEN reason_overcharged()
+            -- A list binds a terminal from the grace on, and from then on that it says it had it.
+            WHEN record.day - hotlist.valid_from >= getvariable('hotlist_grace_days')
+                OR hotlist.version <= record.hotlist_version
+                THEN reason_hotlisted()
             ELSE reason_none()
         END AS reason,
-        hotlist.version > record.hotlist_version AS is_hotlisted_late,
+        hotlist.card_number IS NOT NULL AS is_hotlisted,
+        conflict.terminal IS NOT NULL AND NOT record.reviewed AS serial_reused,
         coalesce(fare.fare_class, 0) AS fare_class,
-        coalesce(fare.notes, 0) AS notes
+        coalesce(fare.notes, 0) AS fare_notes
     FROM record
-    JOIN input ON input.number = record.file_index
     LEFT JOIN unplaced ON unplaced.id = record.id
-    LEFT JOIN hotlist ON hotlist.card_number = record.card_number
-        AND business_day_of(record.time) BETWEEN hotlist.valid_from AND hotlist.valid_to
+    LEFT JOIN conflict
+        ON conflict.terminal = record.terminal
+        AND conflict.terminal_serial = record.terminal_serial
+    LEFT JOIN hotlist ON signed_by_card(record.kind) AND hotlist.card_number = record.card_number
+        AND record.day BETWEEN hotlist.valid_from AND hotlist.valid_to
     LEFT JOIN fare
         ON fare.sector = record.sector AND fare.kind = record.kind
         AND fare.tariff_fen = record.tariff_fen AND fare.amount_fen = record.amount_fen
@@ -31,32 +36,38 @@ WITH judged AS (
         AND fare.concession = record.concession
 )
 SELECT
-    input.file, judged.row, judged.record_hash_high, judged.record_hash_low,
+    judged.file, judged.row, judged.record_hash_high, judged.record_hash_low,
     judged.issuer, judged.card_number, judged.application, judged.terminal,
     judged.terminal_serial, judged.kind, judged.sector, judged.is_load,
     if(judged.is_load, judged.online_counter, judged.offline_counter) AS counter,
-    judged.position, judged.operator, judged.business_day, judged.time,
+    judged.position, judged.operator, judged.day AS business_day, judged.time,
     judged.amount_fen, judged.tariff_fen,
-    if(takes_notes(judged.reason), judged.fare_class, 0)::UTINYINT AS fare_class,
+    judged.transaction_type, judged.sequence, judged.signed_balance_fen, judged.tac,
+    if(is_posted(judged.reason), judged.fare_class, 0)::UTINYINT AS fare_class,
     disposition(judged.reason) AS disposition,
     judged.reason,
-    CASE WHEN takes_notes(judged.reason)
-        THEN judged.notes
+    CASE WHEN is_posted(judged.reason)
+        THEN judged.fare_notes
             | if(judged.kind IN (kind_entry(), kind_exit()) AND judged.station = 0,
                 note_station_missing(), 0)
-            | if(coalesce(judged.is_hotlisted_late, false), note_hotlisted_late(), 0)
+            | if(judged.is_hotlisted AND judged.reason = reason_none(), note_hotlisted_late(), 0)
             | if(judged.flags & flag_recovered() <> 0, note_recovered(), 0)
             | if(judged.record_mac = record_mac_wrong(), note_record_mac_wrong(), 0)
+            | if(judged.proof = proof_wrong_version(), note_key_version_misnamed(), 0)
+            | if(NOT judged.is_balanced, note_balance_broken(), 0)
+            | if(judged.serial_reused, note_terminal_serial_reused(), 0)
+            | if(judged.counter_reused, note_card_counter_reused(), 0)
+            | if(judged.is_unplaced, note_card_counter_regressed(), 0)
+            | if(judged.claims_differ, note_claims_differ(), 0)
         ELSE 0
-    END::UTINYINT AS notes,
-    coalesce(judged.business_day < getvariable('settlement_day'), false) AS late,
+    END::USMALLINT AS notes,
+    coalesce(judged.day < getvariable('settlement_day'), false) AS late,
     judged.chained
-FROM judged
-JOIN input ON input.number = judged.file_index;
+FROM judged;
 
 -- What is paid, once for payments that are alike.
 CREATE VIEW payment AS
-FROM decision WHERE reason = reason_none() AND moves_purse(kind) AND NOT is_load;
+FROM decision WHERE is_accepted(reason) AND moves_purse(kind) AND NOT is_load;
 CREATE VIEW distinct_payment AS
 SELECT DISTINCT sector, application, operator, amount_fen FROM payment;
 
@@ -86,29 +97,36 @@ FROM gap_before
 WHERE (issuer, card_number, application) NOT IN (FROM odd_card);
 INSERT INTO gap_after FROM gap_threaded;
 
-CREATE TABLE loose_after AS
-FROM loose_before
-UNION ALL
-SELECT
-    issuer, card_number, application, is_load, position, reason, record_hash_high, record_hash_low
-FROM decision
-WHERE moves_purse(kind) AND NOT chained
-    AND reason NOT IN (reason_format_wrong(), reason_duplicate());
-
 CREATE TABLE waiting_after AS
-FROM waiting_before
+SELECT * FROM waiting_before
+-- A torn tap that was proven meanwhile waits for nothing.
+WHERE NOT (
+    reason = reason_tac_missing()
+    AND (
+        card_number % 10000000000000000, application, is_load, transaction_type, amount_fen,
+        terminal, sequence, signed_balance_fen, time
+    ) IN (FROM proven_message)
+)
 UNION ALL
 SELECT
     file, row, record_hash_high, record_hash_low, issuer, card_number, application, terminal, kind,
-    sector, is_load, position, operator, time, amount_fen, tariff_fen, fare_class, reason, notes,
-    late, chained, getvariable('settlement_day') AS settlement_day
+    sector, is_load, position, operator, time, amount_fen, tariff_fen, transaction_type, sequence,
+    signed_balance_fen, fare_class, reason, notes, late, chained,
+    getvariable('settlement_day') AS settlement_day
 FROM decision
 WHERE retry_may_help(reason);
 
+-- Which days the movements settled by this run were signed on.
+CREATE VIEW settled_day_after AS
+FROM settled_day_before
+UNION
+SELECT DISTINCT business_day_of(time), getvariable('settlement_day')
+FROM decision WHERE is_posted(reason);
+
 CREATE VIEW tally AS
 SELECT
-    disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, chained,
-    late, count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
+    disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
+    count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
     sum(tariff_fen)::BIGINT AS tariff_fen
 FROM decision
 GROUP BY ALL
@@ -116,15 +134,15 @@ UNION ALL
 -- What closed days decided of records that are decided again is taken back.
 SELECT
     disposition(reason), reason, application, sector, issuer, kind, operator, fare_class, notes,
-    chained, late, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT
+    late, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT
 FROM taken_up
 GROUP BY ALL;
 
 -- What others get of the payments of each tally.
 CREATE VIEW passed_on_tally AS
 SELECT
-    disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, chained,
-    late, payee, sum(share_fen)::BIGINT AS share_fen
+    disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
+    payee, sum(share_fen)::BIGINT AS share_fen
 FROM payment JOIN passed_on USING (sector, application, operator, amount_fen)
 GROUP BY ALL;
 

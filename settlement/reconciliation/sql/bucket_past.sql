@@ -1,8 +1,15 @@
--- Settled records of closed days whose counter a record of today carries again.
+-- Movements settled on closed days that records of today are about again.
 
 INSERT INTO past
-SELECT issuer, card_number, application, is_load, position, reason, record_hash_high, record_hash_low
-FROM read_parquet(getvariable('history')) SEMI JOIN old_counter
-    USING (issuer, card_number, application, is_load, position)
-ANTI JOIN taken_up USING (record_hash_high, record_hash_low)
-WHERE reason NOT IN (reason_format_wrong(), reason_duplicate());
+SELECT
+    factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
+    signed_balance_fen, time, tac, record_hash_high, record_hash_low
+FROM (
+    SELECT *, card_number % 10000000000000000 AS factor
+    FROM read_parquet(getvariable('settled')) WHERE is_posted(reason)
+) AS settled
+SEMI JOIN record USING (
+    factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
+    signed_balance_fen, time
+)
+ANTI JOIN taken_up USING (file, row);

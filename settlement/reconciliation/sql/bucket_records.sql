@@ -2,15 +2,31 @@
 
 CREATE TABLE record AS
 SELECT
-    fact.file_index::BIGINT << 20 | fact.row AS id,
-    fact.* EXCLUDE (card_kind, transaction_type, psam_sequence, line, vehicle, tariff_version,
-                    mac2_check, mac_profile)
+    told.file_index::BIGINT << 20 | told.row AS id,
+    told.* EXCLUDE (card_kind, line, vehicle, tariff_version, mac2_check, mac_profile, tac)
         REPLACE (
-            moved_fen(fact.kind, fact.amount_fen) AS amount_fen,
-            moved_fen(fact.kind, fact.tariff_fen) AS tariff_fen
+            moved_fen(told.kind, told.amount_fen) AS amount_fen,
+            moved_fen(told.kind, told.tariff_fen) AS tariff_fen,
+            -- A load's TAC covers the balance after it and the amount: the balance before follows.
+            if(
+                is_load(told.kind),
+                told.balance_after_fen::BIGINT - told.amount_fen, told.balance_before_fen
+            ) AS balance_before_fen
         ),
-    moves_purse(fact.kind) AS moves_purse,
-    is_load(fact.kind) AS is_load,
+    moves_purse(told.kind) AS moves_purse,
+    is_load(told.kind) AS is_load,
+    -- What the card signed, beside type, amount, terminal and time: a movement of a purse is the
+    -- same one whatever else a record says. The TAC stands for the key that made it. A card is known
+    -- to its keys by the last sixteen digits of its number.
+    told.card_number % 10000000000000000 AS factor,
+    if(is_load(told.kind), told.online_counter, told.psam_sequence)::UINTEGER AS sequence,
+    if(is_load(told.kind), told.balance_after_fen, 0)::UINTEGER AS signed_balance_fen,
+    -- Where no purse moves, all bytes are signed.
+    if(moves_purse(told.kind), told.tac, told.record_hash_low)::UBIGINT AS tac,
+    hash(
+        factor, told.application, told.transaction_type, told.amount_fen, told.terminal, sequence,
+        signed_balance_fen, told.time
+    ) AS message,
     coalesce(card.balance_fen, 0) AS known_balance_fen,
     coalesce(card.next_offline, 0) AS known_offline,
     coalesce(card.next_online, 0) AS known_online,
@@ -18,41 +34,33 @@ SELECT
     -- Where no purse moves no counter is used up: what the PSAM counted tells the events of a card
     -- apart, below every counter.
     if(
-        moves_purse(fact.kind),
+        moves_purse(told.kind),
         unwrap(
-            if(is_load(fact.kind), fact.online_counter, fact.offline_counter),
-            if(is_load(fact.kind), known_online, known_offline)
+            if(is_load(told.kind), told.online_counter, told.offline_counter),
+            if(is_load(told.kind), known_online, known_offline)
         ),
-        -1 - fact.psam_sequence::BIGINT
+        -1 - told.psam_sequence::BIGINT
     ) AS position,
-    own_reason(
-        fact.format_fault, fact.proof, fact.flags, terminal.terminal IS NOT NULL,
-        is_balanced(fact.kind, balance_before_fen, fact.amount_fen, balance_after_fen)
-    ) AS reason,
+    is_balanced(told.kind, told.balance_before_fen, told.amount_fen, told.balance_after_fen)
+        AS is_balanced,
     false AS linked,
-    -- The TAC holds and the balances agree with the amount: a link in the card's chain, unless
-    -- its counter is taken or lies where nothing is missing.
-    moves_purse(fact.kind) AND fact.format_fault = 0 AND fact.proof = proof_proven()
-        AND fact.flags & flag_tac_missing() = 0
-        AND is_balanced(fact.kind, balance_before_fen, fact.amount_fen, balance_after_fen)
-        AS chained
-FROM fact
-LEFT JOIN terminal ON terminal.terminal = fact.terminal AND terminal.operator = fact.operator
-    AND business_day_of(fact.time) BETWEEN terminal.valid_from AND terminal.valid_to
+    false AS counter_reused,
+    -- Posted, and balances and amount agree: a link in the card's chain, unless its counter is
+    -- taken or lies where nothing is missing. What is posted and no link is loose.
+    moves_purse(told.kind) AND is_posted(told.reason)
+        AND if(
+            is_load(told.kind), told.balance_after_fen >= told.amount_fen,
+            is_balanced(told.kind, told.balance_before_fen, told.amount_fen, told.balance_after_fen)
+        ) AS chained
+FROM told
 LEFT JOIN card_before AS card
-    ON card.issuer = fact.issuer AND card.card_number = fact.card_number
-    AND card.application = fact.application;
+    ON card.issuer = told.issuer AND card.card_number = told.card_number
+    AND card.application = told.application;
 
--- Records that share purse and counter with another one: copies, clones, or simply very old.
+-- Messages that occur more than once: copies, variants, and torn taps proven later.
 CREATE TABLE crowd AS
-SELECT issuer, card_number, application, is_load, position
-FROM record
-WHERE reason <> reason_format_wrong()
-GROUP BY ALL
-HAVING count(*) > 1;
+SELECT message FROM record WHERE NOT is_void(reason) GROUP BY message HAVING count(*) > 1;
 
--- Counters that the purse has used up already, as far as is known; and every event without one.
-CREATE TABLE old_counter AS
-SELECT DISTINCT issuer, card_number, application, is_load, position
-FROM record
-WHERE reason <> reason_format_wrong() AND position < if(is_load, known_online, known_offline);
+-- The dates whose settled movements are looked up: those that cards signed, and no other.
+CREATE TABLE signed_day AS
+SELECT DISTINCT business_day_of(time) AS day FROM record WHERE is_posted(reason);

@@ -1,76 +1,100 @@
--- V06, V07, V08: the same record again, one terminal serial twice, one card counter twice.
+-- R1: what the card signed once stands once, whatever else the records of it say.
 
+-- The same bytes again. Copies differ only in how well they could be proven when they came in.
 CREATE TABLE copy AS
 SELECT id
 FROM (
     SELECT
         id,
-        -- Copies of one record differ only in how well they could be proven when they came in. One
-        -- that was settled already is the first.
         row_number() OVER (
             PARTITION BY record_hash_high, record_hash_low ORDER BY NOT reviewed, proof, id
         ) AS number
-    FROM record SEMI JOIN crowd USING (issuer, card_number, application, is_load, position)
-    WHERE reason <> reason_format_wrong()
+    FROM record SEMI JOIN crowd USING (message)
+    WHERE NOT is_void(reason)
 )
 WHERE number > 1
 UNION
 SELECT id
-FROM record SEMI JOIN (FROM past UNION ALL FROM loose_before)
-    USING (record_hash_high, record_hash_low)
-WHERE reason <> reason_format_wrong();
+FROM record SEMI JOIN (
+    SELECT record_hash_high, record_hash_low FROM past
+    UNION ALL
+    -- What waits as one that was not this sender's to deliver is no first copy.
+    SELECT record_hash_high, record_hash_low FROM waiting_before WHERE NOT is_void(reason)
+) USING (record_hash_high, record_hash_low)
+WHERE NOT is_void(reason);
 
-UPDATE record
-SET reason = reason_duplicate(), chained = false
-FROM copy
-WHERE copy.id = record.id;
+UPDATE record SET reason = reason_duplicate(), chained = false FROM copy WHERE copy.id = record.id;
 
-UPDATE record
-SET reason = reason_terminal_serial_reused()
-FROM conflict
-WHERE record.reason = reason_none()
-    AND conflict.terminal = record.terminal
-    AND conflict.terminal_serial = record.terminal_serial;
+-- Of the records of one movement one stands: the one settled already; else one that its PSAM signed
+-- whole; else the smallest digest. Never the order of arrival.
+CREATE TABLE variant AS
+SELECT id
+FROM (
+    SELECT
+        id,
+        row_number() OVER (
+            PARTITION BY
+                factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
+                signed_balance_fen, time, tac
+            ORDER BY
+                NOT reviewed,
+                CASE record_mac
+                    WHEN record_mac_held() THEN 0 WHEN record_mac_held_weakly() THEN 1 ELSE 2
+                END,
+                record_hash_high, record_hash_low
+        ) AS number
+    FROM record SEMI JOIN crowd USING (message)
+    WHERE is_posted(reason)
+)
+WHERE number > 1
+UNION
+SELECT id
+FROM record SEMI JOIN past USING (
+    factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
+    signed_balance_fen, time, tac
+)
+WHERE is_posted(reason);
 
--- A record that failed before never stands against a sound one (`clean`), but may stand in the
--- chain where it is the only one of its counter.
-CREATE TABLE shared_counter AS
+UPDATE record SET reason = reason_variant(), chained = false
+FROM variant WHERE variant.id = record.id;
+
+-- A torn tap that the card proved after all: what was written down without a TAC is another record
+-- of the same movement.
+CREATE TABLE proven_message AS
 SELECT
-    issuer, card_number, application, is_load, position,
-    count(*) FILTER (reason = reason_none()) AS clean,
-    count(*) AS rivals
-FROM record SEMI JOIN crowd USING (issuer, card_number, application, is_load, position)
+    factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
+    signed_balance_fen, time
+FROM record WHERE is_posted(reason) AND moves_purse
+UNION
+SELECT * EXCLUDE (tac, record_hash_high, record_hash_low) FROM past;
+
+UPDATE record SET reason = reason_variant()
+FROM proven_message AS proven
+WHERE record.reason = reason_tac_missing() AND record.moves_purse
+    AND proven.factor = record.factor AND proven.application = record.application
+    AND proven.is_load = record.is_load AND proven.transaction_type = record.transaction_type
+    AND proven.amount_fen = record.amount_fen AND proven.terminal = record.terminal
+    AND proven.sequence = record.sequence
+    AND proven.signed_balance_fen = record.signed_balance_fen AND proven.time = record.time;
+
+-- Two movements of one card that claim one counter: neither is a link.
+CREATE TABLE shared_counter AS
+SELECT hash(issuer, card_number, application, is_load, position) AS place
+FROM record
 WHERE chained
-GROUP BY ALL
+GROUP BY place
 HAVING count(*) > 1;
 
-CREATE TABLE settled_counter AS
-SELECT DISTINCT issuer, card_number, application, is_load, position
-FROM (FROM past UNION ALL FROM loose_before)
-WHERE reason >= reason_card_counter_reused();
-
-UPDATE record
-SET chained = false,
-    reason = if(
-        reason = reason_none() AND shared_counter.clean > 1,
-        reason_card_counter_reused(), reason
+UPDATE record SET chained = false, counter_reused = true
+FROM (
+    SELECT unnest(ids) AS id
+    FROM (
+        SELECT list(id) AS ids
+        FROM record
+        WHERE chained
+            AND hash(issuer, card_number, application, is_load, position) IN (FROM shared_counter)
+        GROUP BY issuer, card_number, application, is_load, position
+        HAVING count(*) > 1
     )
-FROM shared_counter
-WHERE record.chained
-    AND shared_counter.issuer = record.issuer
-    AND shared_counter.card_number = record.card_number
-    AND shared_counter.application = record.application
-    AND shared_counter.is_load = record.is_load
-    AND shared_counter.position = record.position
-    AND NOT (record.reason = reason_none() AND shared_counter.clean = 1);
-
-UPDATE record
-SET chained = false, reason = reason_card_counter_reused()
-FROM settled_counter
-WHERE record.reason = reason_none()
-    AND record.moves_purse
-    AND settled_counter.issuer = record.issuer
-    AND settled_counter.card_number = record.card_number
-    AND settled_counter.application = record.application
-    AND settled_counter.is_load = record.is_load
-    AND settled_counter.position = record.position;
+) AS shared
+WHERE shared.id = record.id;

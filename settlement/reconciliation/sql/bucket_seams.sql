@@ -1,12 +1,5 @@
 -- V10, V11: which purses join without a seam, and what is left for a closer look.
 
--- Claims of held debits that are decided again.
-CREATE VIEW released_claim AS
-SELECT issuer, card_number, application, position, amount_fen, settlement_day
-FROM taken_up
-WHERE moves_purse(kind) AND NOT is_load AND NOT chained
-ORDER BY ALL;
-
 CREATE TABLE odd_card AS
 SELECT DISTINCT issuer, card_number, application
 FROM (
@@ -27,12 +20,10 @@ FROM (
 )
 WHERE NOT joins
 UNION
--- Held debits that are no link: the card has, perhaps, paid them.
+-- Posted, and no link: the card has moved all the same.
 SELECT issuer, card_number, application
 FROM record
-WHERE moves_purse AND NOT chained AND NOT linked AND NOT is_load AND is_suspended(reason)
-UNION
-SELECT issuer, card_number, application FROM released_claim
+WHERE moves_purse AND is_posted(reason) AND NOT chained AND NOT linked
 UNION
 SELECT issuer, card_number, application
 FROM gap_before
@@ -45,7 +36,7 @@ SELECT
     balance_after_fen, amount_fen, time, known_offline, known_online, previous_type,
     previous_counter
 FROM record SEMI JOIN odd_card USING (issuer, card_number, application)
-WHERE chained OR (moves_purse AND NOT linked AND NOT is_load AND is_suspended(reason))
+WHERE chained OR (moves_purse AND is_posted(reason) AND NOT linked)
 ORDER BY issuer, card_number, application, id;
 
 -- Every fare that occurs, once: what it is asked of is the rule of its sector.
@@ -53,4 +44,4 @@ CREATE VIEW distinct_fare AS
 SELECT DISTINCT
     sector, kind, tariff_fen, amount_fen, flags & flag_transfer() <> 0 AS transfer, concession
 FROM record
-WHERE moves_purse AND NOT is_load AND takes_notes(reason);
+WHERE is_posted(reason) AND moves_purse(kind);

@@ -11,33 +11,30 @@ CREATE TABLE gap_before (
     issuer UBIGINT, card_number UBIGINT, application UTINYINT, gap INTEGER, opened_day DATE,
     left_balance_fen BIGINT, left_offline BIGINT, left_online BIGINT,
     right_balance_fen BIGINT, right_offline BIGINT, right_online BIGINT, right_time TIMESTAMP,
-    claim_counters BIGINT[], claim_amounts_fen BIGINT[], claim_days DATE[],
+    loose_counters BIGINT[], loose_amounts_fen BIGINT[], loose_days DATE[],
     -- The same for people: which counters are missing (none when last < first), and the price.
     counter_kind UTINYINT, first_counter BIGINT, last_counter BIGINT, price_fen BIGINT,
     state UTINYINT
 );
--- Settled records that are no link of a card's chain: nothing but their bytes and claims is known.
-CREATE TABLE loose_before (
-    issuer UBIGINT, card_number UBIGINT, application UTINYINT,
-    is_load BOOLEAN, position BIGINT, reason UTINYINT,
-    record_hash_high UBIGINT, record_hash_low UBIGINT
-);
--- Suspended records that a key, a registry entry or their own day may still clear up, as they were
--- last decided.
+-- Which closed day settled movements that were signed on which day: where an old one is looked up.
+CREATE TABLE settled_day_before (signed_day DATE, settlement_day DATE);
+-- Records that a key, a registry entry, their own day or a statement of the card may still clear up,
+-- as they were last decided.
 CREATE TABLE waiting_before (
     file UBIGINT, row UINTEGER, record_hash_high UBIGINT, record_hash_low UBIGINT,
     issuer UBIGINT, card_number UBIGINT, application UTINYINT, terminal UBIGINT, kind UTINYINT,
     sector UTINYINT, is_load BOOLEAN, position BIGINT, operator UINTEGER, time TIMESTAMP,
-    amount_fen UINTEGER, tariff_fen UINTEGER, fare_class UTINYINT, reason UTINYINT,
-    notes UTINYINT, late BOOLEAN, chained BOOLEAN, settlement_day DATE
+    amount_fen UINTEGER, tariff_fen UINTEGER, transaction_type UTINYINT, sequence UINTEGER,
+    signed_balance_fen UINTEGER, fare_class UTINYINT, reason UTINYINT,
+    notes USMALLINT, late BOOLEAN, chained BOOLEAN, settlement_day DATE
 );
 -- Those of them that are decided again.
 CREATE TABLE taken_up AS FROM waiting_before;
--- Settled records whose counter is that of a record which looks old today.
+-- Movements of closed days that records of today are about again, by all that a card signs of one.
 CREATE TABLE past (
-    issuer UBIGINT, card_number UBIGINT, application UTINYINT,
-    is_load BOOLEAN, position BIGINT, reason UTINYINT,
-    record_hash_high UBIGINT, record_hash_low UBIGINT
+    factor UBIGINT, application UTINYINT, is_load BOOLEAN, transaction_type UTINYINT,
+    amount_fen UINTEGER, terminal UBIGINT, sequence UINTEGER, signed_balance_fen UINTEGER,
+    time TIMESTAMP, tac UBIGINT, record_hash_high UBIGINT, record_hash_low UBIGINT
 );
 -- What the continuity of single cards adds (settlement.reconciliation.continuity).
 CREATE TABLE unplaced (id BIGINT);
@@ -46,7 +43,7 @@ CREATE TABLE gap_threaded AS FROM gap_before;
 -- What the rule of its sector says of every fare that occurs (settlement.sectors).
 CREATE TABLE fare (
     sector UTINYINT, kind UTINYINT, tariff_fen UINTEGER, amount_fen UINTEGER, transfer BOOLEAN,
-    concession UTINYINT, fare_class UTINYINT, notes UTINYINT, is_overcharged BOOLEAN
+    concession UTINYINT, fare_class UTINYINT, notes USMALLINT
 );
 -- What others than the operator get of a payment, where its sector's rule shares out.
 CREATE TABLE passed_on (

@@ -12,39 +12,38 @@ CREATE MACRO is_balanced(kind, before_fen, amount_fen, after_fen) AS
     OR before_fen::BIGINT + if(kind = kind_load(), amount_fen::BIGINT, -amount_fen::BIGINT)
         = after_fen::BIGINT;
 
--- The first reason in the order of precedence that a record gives by itself (V01, V04, V02, V11).
-CREATE MACRO own_reason(format_fault, proof, flags, is_registered, balanced) AS
-    CASE
-        WHEN format_fault <> 0 THEN reason_format_wrong()
-        WHEN proof = proof_unknown_algorithm() THEN reason_algorithm_unknown()
-        WHEN proof = proof_unknown_version() THEN reason_key_version_unknown()
-        WHEN proof = proof_wrong_version() THEN reason_key_version_wrong()
-        WHEN flags & flag_tac_missing() <> 0 THEN reason_tac_missing()
-        WHEN proof = proof_wrong() THEN reason_tac_wrong()
-        WHEN NOT is_registered THEN reason_terminal_unknown()
-        WHEN NOT balanced THEN reason_balance_broken()
-        ELSE reason_none()
-    END::UTINYINT;
+-- The card signed it, under whatever registered version.
+CREATE MACRO is_proven(proof) AS proof IN (proof_proven(), proof_wrong_version());
 
+CREATE MACRO is_accepted(word) AS word = reason_none();
 CREATE MACRO is_suspended(word) AS
-    word NOT IN (reason_format_wrong(), reason_duplicate(), reason_tac_wrong(), reason_none());
+    word IN (reason_terminal_unknown(), reason_clock_ahead(), reason_hotlisted());
+-- Its money stands in the ledger.
+CREATE MACRO is_posted(word) AS is_accepted(word) OR is_suspended(word);
+CREATE MACRO is_claim(word) AS
+    word IN (
+        reason_foreign_card(), reason_algorithm_unknown(), reason_key_version_unknown(),
+        reason_tac_missing(), reason_tac_wrong()
+    );
+CREATE MACRO is_duplicate(word) AS word IN (reason_duplicate(), reason_variant());
+-- Nothing follows from such a record, not even that there is another one like it.
+CREATE MACRO is_void(word) AS word IN (reason_format_wrong(), reason_not_your_terminal());
 
 CREATE MACRO retry_may_help(word) AS
     word IN (
-        reason_algorithm_unknown(), reason_key_version_unknown(), reason_terminal_unknown(),
+        reason_not_your_terminal(), reason_foreign_card(), reason_algorithm_unknown(),
+        reason_key_version_unknown(), reason_tac_missing(), reason_terminal_unknown(),
         reason_clock_ahead()
     );
 
 CREATE MACRO disposition(word) AS
     CASE
-        WHEN word = reason_none() THEN disposition_accepted()
-        WHEN word = reason_duplicate() THEN disposition_duplicate()
+        WHEN is_accepted(word) THEN disposition_accepted()
+        WHEN is_duplicate(word) THEN disposition_duplicate()
         WHEN is_suspended(word) THEN disposition_suspended()
+        WHEN is_claim(word) THEN disposition_claim()
         ELSE disposition_rejected()
     END::UTINYINT;
-
-CREATE MACRO takes_notes(word) AS
-    word NOT IN (reason_format_wrong(), reason_duplicate(), reason_tac_wrong());
 
 -- The position in a card's life of a 16-bit counter, the one nearest to `near`: after 65535 comes
 -- 1, and 0 is a fresh card's only (settlement.reconciliation.chain.unwrap).

@@ -1,20 +1,9 @@
--- Which serials carry two different records, and the terminals as they stand afterwards.
+-- Which serials carry two different movements, and the terminals as they stand afterwards.
 
--- Only records that passed everything before may stand against each other: what was settled
--- already is a copy today.
 CREATE TABLE conflict AS
-SELECT terminal, terminal_serial
-FROM (
-    SELECT terminal, terminal_serial, record_hash_high, record_hash_low, true AS is_new
-    FROM rival ANTI JOIN past USING (record_hash_high, record_hash_low)
-    WHERE clean
-    UNION
-    SELECT terminal, terminal_serial, record_hash_high, record_hash_low, false AS is_new
-    FROM past
-    WHERE reason >= reason_terminal_serial_reused()
-)
-GROUP BY terminal, terminal_serial
-HAVING bool_or(is_new) AND count(*) > 1;
+SELECT terminal, terminal_serial FROM serial_seen WHERE proven > 1
+UNION
+FROM old_serial;
 
 CREATE TABLE register_increase AS
 SELECT

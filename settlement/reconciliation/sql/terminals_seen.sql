@@ -1,24 +1,23 @@
--- One row for each serial that a terminal used, copies of a record counted once.
-
-CREATE VIEW sound AS
-SELECT
-    fact.terminal, fact.terminal_serial, fact.record_hash_high, fact.record_hash_low,
-    moved_fen(fact.kind, fact.amount_fen) AS amount_fen, is_load(fact.kind) AS is_load, fact.reviewed,
-    own_reason(
-        fact.format_fault, fact.proof, fact.flags, terminal.terminal IS NOT NULL,
-        is_balanced(fact.kind, fact.balance_before_fen, fact.amount_fen, fact.balance_after_fen)
-    ) = reason_none() AS clean
-FROM fact
-LEFT JOIN terminal ON terminal.terminal = fact.terminal AND terminal.operator = fact.operator
-    AND business_day_of(fact.time) BETWEEN terminal.valid_from AND terminal.valid_to
-WHERE fact.format_fault = 0;
+-- One row for each serial that a terminal used, records of one movement counted once.
+--
+-- What was never proven proves no serial; it is told apart, for the registers, which count all that
+-- a terminal wrote.
 
 CREATE TABLE serial_seen AS
 SELECT
     terminal, terminal_serial, count(*) AS records,
     coalesce(sum(amount_fen) FILTER (NOT is_load), 0)::BIGINT AS debit_fen,
-    coalesce(sum(amount_fen) FILTER (is_load), 0)::BIGINT AS load_fen
-FROM (SELECT DISTINCT * EXCLUDE (clean, reviewed) FROM sound WHERE NOT reviewed)
+    coalesce(sum(amount_fen) FILTER (is_load), 0)::BIGINT AS load_fen,
+    count(*) FILTER (is_posted) AS proven
+FROM (
+    SELECT
+        terminal, terminal_serial, card_number, time, is_load(kind) AS is_load,
+        if(is_load(kind), online_counter, psam_sequence) AS sequence,
+        moved_fen(kind, amount_fen) AS amount_fen, bool_or(is_posted(reason)) AS is_posted
+    FROM told
+    WHERE NOT is_void(reason) AND NOT reviewed
+    GROUP BY ALL
+)
 GROUP BY terminal, terminal_serial;
 
 CREATE TABLE terminal_seen AS
@@ -28,24 +27,20 @@ SELECT
     coalesce(any_value(terminal_before.last_serial), 0) AS last_before
 FROM serial_seen LEFT JOIN (SELECT terminal, last_serial FROM terminal_before) AS terminal_before
     USING (terminal)
+WHERE proven > 0
 GROUP BY terminal;
 
--- Serials that the terminal has used up already, as far as is known.
+-- Serials that a terminal has used up already and that are not missing.
 CREATE TABLE old_serial AS
-SELECT serial_seen.terminal, terminal_serial
-FROM serial_seen JOIN terminal_seen USING (terminal)
-WHERE terminal_serial <= last_before
-UNION
-SELECT terminal, terminal_serial FROM sound WHERE reviewed;
-
--- The few records of which two may stand against each other.
-CREATE TABLE rival AS
-SELECT DISTINCT terminal, terminal_serial, record_hash_high, record_hash_low, clean
-FROM sound SEMI JOIN (
-    SELECT terminal, terminal_serial FROM serial_seen WHERE records > 1
-    UNION
-    FROM old_serial
-) USING (terminal, terminal_serial);
+SELECT seen.terminal, seen.terminal_serial
+FROM (
+    SELECT terminal, terminal_serial
+    FROM serial_seen JOIN terminal_seen USING (terminal)
+    WHERE proven > 0 AND terminal_serial <= last_before
+) AS seen
+ASOF LEFT JOIN terminal_gap_before AS gap
+    ON gap.terminal = seen.terminal AND gap.first_serial <= seen.terminal_serial
+WHERE NOT coalesce(seen.terminal_serial <= gap.last_serial, false);
 
 -- Terminals whose serials do not simply go on.
 CREATE TABLE odd_terminal AS
@@ -53,3 +48,31 @@ SELECT terminal, last_before
 FROM terminal_seen
 WHERE serials <> last_serial - last_before OR first_serial <= last_before
     OR terminal IN (SELECT terminal FROM terminal_gap_before);
+
+-- R9: a PSAM signs its sequence. A debit dated before one of a lower sequence is judged as of that
+-- later moment, as far as no clock was ahead of its receipt.
+CREATE TABLE signed_debit AS
+SELECT file, row, terminal, psam_sequence AS sequence, time
+FROM told
+WHERE is_posted(reason) AND NOT is_load(kind) AND signed_by_card(kind) AND time <= time_max;
+
+CREATE TABLE psam_time AS
+SELECT file, row, moment
+FROM (
+    SELECT
+        debit.file, debit.row, debit.time,
+        greatest(
+            max(debit.time) OVER (
+                PARTITION BY debit.terminal ORDER BY debit.sequence
+                RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+            ),
+            if(before.sequence < debit.sequence, before.time, debit.time)
+        ) AS moment
+    FROM signed_debit AS debit LEFT JOIN psam_before AS before USING (terminal)
+)
+WHERE moment > time;
+
+CREATE TABLE psam_after AS
+SELECT terminal, arg_max(sequence, {time: time, sequence: sequence})::UINTEGER AS sequence, max(time) AS time
+FROM (FROM psam_before UNION ALL SELECT terminal, sequence, time FROM signed_debit)
+GROUP BY terminal;

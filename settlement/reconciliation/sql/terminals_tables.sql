@@ -13,8 +13,7 @@ CREATE TABLE register (
     terminal UBIGINT, last_serial BIGINT,
     lifetime_records BIGINT, lifetime_debit_fen BIGINT, lifetime_load_fen BIGINT
 );
--- Settled records whose terminal serial comes again today.
-CREATE TABLE past (
-    terminal UBIGINT, terminal_serial UINTEGER,
-    record_hash_high UBIGINT, record_hash_low UBIGINT, reason UTINYINT
-);
+-- Where each terminal's PSAM stood when its latest debit was signed.
+CREATE TABLE psam_before (terminal UBIGINT, sequence UINTEGER, time TIMESTAMP);
+-- Nothing is dated otherwise before it is known how the PSAMs counted.
+CREATE TABLE effective (file UBIGINT, row UINTEGER, moment TIMESTAMP);

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ import duckdb
 
 from cardcore.keys import ProofReason
 from cardcore.records.batch import DeviceRegister
-from cardcore.records.kinds import RecordKind
+from cardcore.records.kinds import RecordKind, Sector
 from cardcore.records.record import TransactionRecord, encode_record
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine import Engine
@@ -19,6 +19,7 @@ from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
 from settlement.reconciliation.inputs import FactInput
 from settlement.registry.book import Dated
+from settlement.registry.placing import OwnNumbers, PlacedTerminal, RunRegistry
 from settlement.registry.rows import HotlistRow, TerminalRow
 from settlement.service.computation import (
     ComputationOutcome,
@@ -28,12 +29,17 @@ from settlement.service.computation import (
     gaps_path,
     reconcile_run,
 )
-from tests.support.auditor import END_OF_DAY
+
 from tests.support.records import a_bus_ride, a_load
 
 DAY = date(2018, 9, 1)
+#: When the files of a day come in.
+END_OF_DAY = time(23, 59, 59)
 BUS, GATE, KIOSK, STRANGER = "0000000000b1", "0000000000e1", "0000000000c1", "0000000000ff"
 BUS_OPERATOR, METRO_OPERATOR, LOAD_AGENT = 101, 201, 900
+#: Sends for everybody, where a test says nothing else.
+COLLECTOR = 999
+SECTORS = {BUS_OPERATOR: Sector.TRANSIT, METRO_OPERATOR: Sector.TRANSIT}
 TERMINALS = (
     TerminalRow(BUS, BUS_OPERATOR, "bus"),
     TerminalRow(GATE, METRO_OPERATOR, "gate"),
@@ -113,6 +119,20 @@ def _dated(row: _RowT | Dated[_RowT]) -> Dated[_RowT]:
     return row if isinstance(row, Dated) else Dated(row)
 
 
+def _placed(row: TerminalRow | Dated[TerminalRow]) -> PlacedTerminal:
+    """A terminal without a collector is collected by the one who sends for everybody."""
+    held = _dated(row)
+    owner, sector = held.row.participant, held.row.sector
+    return PlacedTerminal(
+        held.row.terminal,
+        owner,
+        COLLECTOR if held.row.collector is None else held.row.collector,
+        SECTORS.get(owner, Sector.CARD_SERVICE) if sector is None else sector,
+        held.valid_from,
+        held.valid_to,
+    )
+
+
 class Desk:
     """Runs settlement days one after the other in a folder; each is closed when the next begins."""
 
@@ -123,6 +143,7 @@ class Desk:
         buckets: int = 1,
         terminals: Sequence[TerminalRow | Dated[TerminalRow]] = TERMINALS,
         hotlist: Sequence[HotlistRow | Dated[HotlistRow]] = (),
+        numbers: Sequence[OwnNumbers] = (),
         scheme: str = "shenzhen",
         engine: Engine | None = None,
     ) -> None:
@@ -132,7 +153,8 @@ class Desk:
         self._engine = engine or LocalEngine()
         self.terminals = tuple(terminals)
         self.hotlist = tuple(hotlist)
-        self._closed: list[Path] = []
+        self.numbers = tuple(numbers)
+        self._closed: list[tuple[date, Path]] = []
         self._facts: list[tuple[int, FactInput]] = []
         self.hashes: dict[int, str] = {}
 
@@ -143,6 +165,7 @@ class Desk:
         registers: Sequence[DeviceRegister] = (),
         name: str | None = None,
         review: Mapping[tuple[int, int], ProofReason] | None = None,
+        sender: int = COLLECTOR,
     ) -> ComputationOutcome:
         """Reconcile files that came in at the end of a day and close it. Intake never takes one
         content twice. `review`
@@ -157,7 +180,7 @@ class Desk:
             )
             received_at = datetime.combine(day, END_OF_DAY, UTC)
             facts += [
-                (each.bucket, FactInput(content_hash, str(each.path), received_at))
+                (each.bucket, FactInput(content_hash, str(each.path), received_at, sender))
                 for each in written
             ]
         request = ComputationTask(
@@ -165,16 +188,19 @@ class Desk:
             scheme=SCHEMES[self._scheme],
             bucket_count=self._buckets,
             facts=tuple(facts),
-            registers=tuple(registers),
-            terminals=tuple(_dated(each) for each in self.terminals),
-            hotlist=tuple(_dated(each) for each in self.hotlist),
-            previous=self._closed[-1] if self._closed else None,
+            registers=tuple((sender, each) for each in registers),
+            registry=RunRegistry(
+                terminals=tuple(_placed(each) for each in self.terminals),
+                numbers=self.numbers,
+                hotlist=tuple(_dated(each) for each in self.hotlist),
+            ),
+            previous=self._closed[-1][1] if self._closed else None,
             history=tuple(self._closed),
             review=self._review(review or {}, [fact.file for _, fact in facts]),
         )
         self.folder = self._folder / (name or f"run-{len(self._closed)}")
         outcome = reconcile_run(request, self.folder, self._engine, lambda _done, _total: None)
-        self._closed.append(self.folder)
+        self._closed.append((day, self.folder))
         self._facts += facts
         return outcome
 

@@ -13,7 +13,7 @@ from settlement.reconciliation.chain import (
     FRESH,
     Card,
     CardMove,
-    Claim,
+    Loose,
     CounterKind,
     Gap,
     Point,
@@ -120,7 +120,7 @@ noise = st.builds(
     previous=st.sampled_from([None, *CounterKind]),
     previous_counter=st.integers(0, 12),
 )
-claims = st.builds(Claim, st.integers(0, 12), st.integers(0, 900), st.just(MONDAY))
+claims = st.builds(Loose, st.integers(0, 12), st.integers(0, 900), st.just(MONDAY))
 
 
 @given(
@@ -133,7 +133,7 @@ claims = st.builds(Claim, st.integers(0, 12), st.integers(0, 900), st.just(MONDA
     )
 )
 def test_whatever_a_card_is_said_to_have_done_no_fen_is_lost(
-    days: list[tuple[list[CardMove], list[Claim]]],
+    days: list[tuple[list[CardMove], list[Loose]]],
 ) -> None:
     card = Card()
     for number, (drawn, held) in enumerate(days):
@@ -213,21 +213,21 @@ def _tell(gap: Gap) -> str:
 
 def test_a_suspended_debit_inside_a_gap_takes_its_money_out_of_the_price() -> None:
     life = live([1000, -160, -160, -90, -160])
-    claim = Claim(counter=1, amount_fen=160, day=MONDAY)
+    claim = Loose(counter=1, amount_fen=160, day=MONDAY)
     (gap,) = continue_card(Card(), [*life[:2], life[4]], [claim], MONDAY).card.gaps
-    assert (gap.price_fen, gap.claims) == (90, (claim,))
+    assert (gap.price_fen, gap.loose) == (90, (claim,))
 
 
 def test_a_suspended_debit_outside_any_gap_is_a_gap_of_its_own_with_a_negative_price() -> None:
     life = live([1000, -160, -160])
-    claim = Claim(counter=0, amount_fen=200, day=MONDAY)
+    claim = Loose(counter=0, amount_fen=200, day=MONDAY)
     (gap,) = continue_card(Card(), life, [claim], MONDAY).card.gaps
     assert (gap.price_fen, gap.is_hole) == (-200, False)
 
 
 def test_a_suspended_last_debit_is_taken_into_the_gap_that_the_next_day_shows() -> None:
     life = live([1000, -160, -160, -160])
-    claim = Claim(counter=1, amount_fen=160, day=MONDAY)
+    claim = Loose(counter=1, amount_fen=160, day=MONDAY)
     tuesday = MONDAY + timedelta(days=1)
     first = continue_card(Card(), life[:2], [claim], MONDAY)
     assert [gap.price_fen for gap in first.card.gaps] == [-160]

@@ -1,0 +1,51 @@
+-- Every record with what the registry says of its terminal, and the first reason it gives by itself.
+--
+-- Who is paid and for which sector is the registry's word, on the business day of the signed time; a
+-- debit dated before one of a lower PSAM sequence is judged as of that later moment (`effective`).
+-- Whoever is not the terminal's collector, then or later, may not deliver.
+
+CREATE VIEW collected AS
+SELECT terminal, collector, max(valid_to) AS last_day FROM terminal GROUP BY ALL;
+CREATE VIEW known_terminal AS SELECT DISTINCT terminal FROM terminal;
+
+CREATE VIEW told AS
+SELECT
+    dated.* EXCLUDE (operator, sector),
+    coalesce(terminal.owner, dated.participant) AS operator,
+    coalesce(terminal.sector, dated.sector) AS sector,
+    coalesce(terminal.owner <> dated.operator OR terminal.sector <> dated.sector, false)
+        AS claims_differ,
+    CASE
+        WHEN format_fault <> 0 THEN reason_format_wrong()
+        -- What was posted before is true: only who is paid for it may be new.
+        WHEN NOT reviewed AND known_terminal.terminal IS NOT NULL
+            AND NOT coalesce(collected.last_day >= dated.day, false)
+            THEN reason_not_your_terminal()
+        WHEN signed_by_card(kind) AND number.application IS NULL
+            AND dated.application IN (SELECT application FROM number)
+            THEN reason_foreign_card()
+        WHEN proof = proof_unknown_algorithm() THEN reason_algorithm_unknown()
+        WHEN proof = proof_unknown_version() THEN reason_key_version_unknown()
+        -- The flag says nothing about a TAC that is there and holds.
+        WHEN NOT is_proven(proof) AND (flags & flag_tac_missing() <> 0 OR tac = 0)
+            THEN reason_tac_missing()
+        WHEN NOT is_proven(proof) THEN reason_tac_wrong()
+        WHEN terminal.terminal IS NULL THEN reason_terminal_unknown()
+        ELSE reason_none()
+    END::UTINYINT AS reason
+FROM (
+    SELECT
+        fact.*, input.file, input.participant, input.time_max,
+        business_day_of(coalesce(effective.moment, fact.time)) AS day
+    FROM fact
+    JOIN input ON input.number = fact.file_index
+    LEFT JOIN effective ON effective.file = input.file AND effective.row = fact.row
+) AS dated
+LEFT JOIN terminal ON terminal.terminal = dated.terminal
+    AND dated.day BETWEEN terminal.valid_from AND terminal.valid_to
+LEFT JOIN known_terminal ON known_terminal.terminal = dated.terminal
+LEFT JOIN collected
+    ON collected.terminal = dated.terminal AND collected.collector = dated.participant
+LEFT JOIN number ON number.application = dated.application AND number.issuer = dated.issuer
+    AND dated.card_number BETWEEN number.first_number AND number.last_number
+    AND dated.day BETWEEN number.valid_from AND number.valid_to;

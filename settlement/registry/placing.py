@@ -1,0 +1,131 @@
+"""What a run asks the registry, laid out so that every question has at most one answer.
+
+Decides who answers for a terminal on which days, and which card numbers belong to the keys of which
+application. Leaves asking to reconciliation.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+
+from cardcore.applets.catalogue import APPLICATIONS
+from cardcore.key_labels import application_label
+from settlement.registry.book import Dated, Registry
+from settlement.registry.rows import CardNumbersRow, HotlistRow, SenderRow, TerminalRow
+
+_DAY = timedelta(days=1)
+_DIGITS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTerminal:
+    """A terminal on days on which nothing about it changes: who is paid for it, who collects its
+    records, and for which sector it works.
+    """
+
+    terminal: str
+    owner: int
+    collector: int
+    sector: int
+    valid_from: date
+    valid_to: date
+
+
+@dataclass(frozen=True, slots=True)
+class OwnNumbers:
+    """Card numbers, both ends included, that belong to the keys of an application on some days. No
+    two overlap.
+    """
+
+    application: int
+    issuer: str  # 16 hexadecimal digits
+    first_number: int
+    last_number: int
+    valid_from: date
+    valid_to: date
+
+
+@dataclass(frozen=True, slots=True)
+class RunRegistry:
+    """What a run asks the registry."""
+
+    terminals: tuple[PlacedTerminal, ...] = ()
+    numbers: tuple[OwnNumbers, ...] = ()
+    hotlist: tuple[Dated[HotlistRow], ...] = ()
+
+
+def place(registry: Registry, city: str) -> RunRegistry:
+    """What runs of a city ask. `city` is the label of its keys."""
+    return RunRegistry(
+        tuple(place_terminals(registry)),
+        tuple(_own_numbers(registry.card_numbers, city)),
+        registry.hotlist,
+    )
+
+
+def place_terminals(registry: Registry) -> Iterator[PlacedTerminal]:
+    """A terminal that names no sector is of its owner's, which may change while it stands."""
+    owners: dict[int, list[tuple[int, date, date]]] = {}
+    for each in registry.participants:
+        days = (each.row.sector, each.valid_from, each.valid_to)
+        owners.setdefault(each.row.code, []).append(days)
+    for held in registry.terminals:
+        row = held.row
+        sectors = (
+            owners.get(row.participant, [])
+            if row.sector is None
+            else [(row.sector, held.valid_from, held.valid_to)]
+        )
+        for sector, since, until in sectors:
+            first, last = max(since, held.valid_from), min(until, held.valid_to)
+            if first <= last:
+                collector = collector_of(row)
+                yield PlacedTerminal(row.terminal, row.participant, collector, sector, first, last)
+
+
+def collector_of(row: TerminalRow) -> int:
+    """Who may deliver a terminal's records: its owner, where nobody else is named."""
+    return row.participant if row.collector is None else row.collector
+
+
+def participant_of(senders: Iterable[Dated[SenderRow]], sender: int, day: date) -> int:
+    """For whom a sender sent on a day. Files stay when the row behind them is taken back: then
+    whom it last stood for, and nobody (0) when nothing of it is left.
+    """
+    rows = [each for each in senders if each.row.sender == sender]
+    held = [each for each in rows if each.holds_on(day)] or rows
+    return max(held, key=lambda each: each.valid_to).row.participant if held else 0
+
+
+def _own_numbers(rows: Iterable[Dated[CardNumbersRow]], city: str) -> Iterator[OwnNumbers]:
+    """Prefixes as ranges. Where one prefix begins with another, each range is told once."""
+    labels = {application_label(city, each.key_ending): each.code for each in APPLICATIONS.values()}
+    ranges: dict[tuple[int, str], list[tuple[int, int, date, date]]] = {}
+    for each in rows:
+        if each.row.label in labels:
+            first = int(each.row.prefix.ljust(_DIGITS, "0"))
+            end = int(each.row.prefix.ljust(_DIGITS, "9")) + 1
+            key = (labels[each.row.label], each.row.issuer)
+            ranges.setdefault(key, []).append((first, end, each.valid_from, each.valid_to))
+    for (application, issuer), held in sorted(ranges.items()):
+        bounds = sorted({bound for first, end, _, _ in held for bound in (first, end)})
+        for first, end in pairwise(bounds):
+            days = [(a, b) for low, high, a, b in held if low <= first and end <= high]
+            for valid_from, valid_to in _joined(days):
+                yield OwnNumbers(application, issuer, first, end - 1, valid_from, valid_to)
+
+
+def _joined(days: list[tuple[date, date]]) -> Iterator[tuple[date, date]]:
+    """Stretches of days without overlap."""
+    held: tuple[date, date] | None = None
+    for first, last in sorted(days):
+        if held is None:
+            held = (first, last)
+        elif held[1] == date.max or first <= held[1] + _DAY:
+            held = (held[0], max(held[1], last))
+        else:
+            yield held
+            held = (first, last)
+    if held is not None:
+        yield held
