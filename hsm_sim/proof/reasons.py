@@ -4,8 +4,8 @@ Decides for every row in which of the documented ways it fails. Leaves whether a
 of a key to whoever hands in the check, and where master keys lie to whoever hands in `ProofKey`s.
 
 Rows are gathered by the version they name; the version says which suite proves them. What fails
-under the version it names is tried under every other version held, because a record that names
-the wrong version and a forged record are told apart by exactly that.
+under the version it names, or names one that is not held, is tried under every other version held,
+because a record that names the wrong version and a forged record are told apart by exactly that.
 """
 
 from collections.abc import Callable, Mapping
@@ -56,15 +56,20 @@ def reasons_of(
     """One `ProofReason` a row. `keys` are those in use, by version; `wrong` says which of some rows
     a key does not prove.
 
-    The reasons exclude each other in their own order: an algorithm not known is not looked at
-    further, a version not held is not tried under another one. A row that names a version held,
-    but not of the suite it names, cannot be proven under it; it is tried under all of them.
+    Version and algorithm of a row are signed by nobody. What does not hold as the row names it is
+    tried under every version held, once; only what holds under none is told apart by whether its
+    algorithm is known and its version held.
     """
     known = np.isin(algorithms, [int(algorithm) for algorithm in SUITES])
     held = np.isin(versions, list(keys))
     reasons = np.full(len(algorithms), ProofReason.UNKNOWN_ALGORITHM, dtype=np.uint8)
     reasons[known & ~held] = ProofReason.UNKNOWN_VERSION
     reasons[known & held] = ProofReason.PROVEN
+    unnamed = np.flatnonzero(~(known & held))
+    others = unnamed
+    for key in keys.values():
+        others = wrong(key, others)
+    reasons[np.setdiff1d(unnamed, others, assume_unique=True)] = ProofReason.WRONG_VERSION
     for version, key in keys.items():
         named = known & (versions == version)
         agreed = named & (algorithms == key.algorithm)

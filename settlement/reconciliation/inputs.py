@@ -7,7 +7,7 @@ how their TAC is judged now. Leaves judging to `bucket` and `terminals`, what st
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -17,6 +17,7 @@ from cardcore.schemes import Scheme
 from settlement.facts import columnar
 from settlement.facts.columns import fact_columns
 from settlement.intake.answers import CLOCK_AHEAD_MAX
+from settlement.registry.book import CITY_ZONE
 from settlement.registry.placing import RunRegistry
 
 
@@ -36,8 +37,10 @@ class FactInput:
 
     @property
     def time_max(self) -> datetime:
-        """The latest time that a true clock can have written into a record of the file."""
-        return self.received_at.astimezone(UTC).replace(tzinfo=None) + CLOCK_AHEAD_MAX
+        """The latest time that a true clock can have written into a record of the file: terminals
+        write the wall clock of the city.
+        """
+        return self.received_at.astimezone(CITY_ZONE).replace(tzinfo=None) + CLOCK_AHEAD_MAX
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ from settlement.service.computation import (
     gaps_path,
     reconcile_run,
 )
-
 from tests.support.records import a_bus_ride, a_load
 
 DAY = date(2018, 9, 1)
@@ -79,6 +78,8 @@ def chain(
             "balance_after_fen": balance_fen + amount_fen,
             "amount_fen": abs(amount_fen),
             "terminal_serial": next_serial[terminal],
+            # A PSAM counts what it lets through; two records of one count are one movement.
+            "psam_sequence": 1000 * card + number,
             "time": datetime.fromisoformat("2018-09-01T07:00") + timedelta(minutes=number),
         }
         if amount_fen > 0:

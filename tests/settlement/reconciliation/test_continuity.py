@@ -13,9 +13,9 @@ from settlement.reconciliation.chain import (
     FRESH,
     Card,
     CardMove,
-    Loose,
     CounterKind,
     Gap,
+    Loose,
     Point,
     unwrap,
 )
@@ -120,14 +120,14 @@ noise = st.builds(
     previous=st.sampled_from([None, *CounterKind]),
     previous_counter=st.integers(0, 12),
 )
-claims = st.builds(Loose, st.integers(0, 12), st.integers(0, 900), st.just(MONDAY))
+loose = st.builds(Loose, st.integers(0, 12), st.integers(-900, 900), st.just(MONDAY))
 
 
 @given(
     st.lists(
         st.tuples(
             st.lists(noise, unique_by=lambda each: (each.kind, each.counter), max_size=7),
-            st.lists(claims, max_size=3),
+            st.lists(loose, max_size=3),
         ),
         max_size=4,
     )
@@ -143,8 +143,8 @@ def test_whatever_a_card_is_said_to_have_done_no_fen_is_lost(
         lost = [each for each in movements if each.number in after.unplaced]
         moved_fen = (
             sum(each.after_fen - each.before_fen for each in placed)
-            + sum(e.after_fen - e.before_fen for e in lost if e.kind is CounterKind.DEBIT)
-            - sum(claim.amount_fen for claim in held)
+            + sum(each.after_fen - each.before_fen for each in lost)
+            - sum(each.amount_fen for each in held)
         )
         assert after.card.worth_fen == card.worth_fen + moved_fen
         numbers = [gap.number for gap in after.card.gaps]
@@ -211,32 +211,52 @@ def _tell(gap: Gap) -> str:
     return f"{kind.name.lower()} {first}-{end - 1} {gap.price_fen}"
 
 
-def test_a_suspended_debit_inside_a_gap_takes_its_money_out_of_the_price() -> None:
+def test_a_loose_debit_inside_a_gap_takes_its_money_out_of_the_price() -> None:
     life = live([1000, -160, -160, -90, -160])
-    claim = Loose(counter=1, amount_fen=160, day=MONDAY)
-    (gap,) = continue_card(Card(), [*life[:2], life[4]], [claim], MONDAY).card.gaps
-    assert (gap.price_fen, gap.loose) == (90, (claim,))
+    held = Loose(counter=1, amount_fen=160, day=MONDAY)
+    (gap,) = continue_card(Card(), [*life[:2], life[4]], [held], MONDAY).card.gaps
+    assert (gap.price_fen, gap.loose) == (90, (held,))
 
 
-def test_a_suspended_debit_outside_any_gap_is_a_gap_of_its_own_with_a_negative_price() -> None:
+def test_a_loose_debit_outside_any_gap_is_a_gap_of_its_own_with_a_negative_price() -> None:
     life = live([1000, -160, -160])
-    claim = Loose(counter=0, amount_fen=200, day=MONDAY)
-    (gap,) = continue_card(Card(), life, [claim], MONDAY).card.gaps
+    held = Loose(counter=0, amount_fen=200, day=MONDAY)
+    (gap,) = continue_card(Card(), life, [held], MONDAY).card.gaps
     assert (gap.price_fen, gap.is_hole) == (-200, False)
 
 
-def test_a_suspended_last_debit_is_taken_into_the_gap_that_the_next_day_shows() -> None:
+def test_a_loose_load_outside_any_gap_is_a_gap_of_its_own_with_its_price() -> None:
+    life = live([1000, -160, -160])
+    held = Loose(counter=0, amount_fen=-500, day=MONDAY)
+    card = continue_card(Card(), life, [held], MONDAY).card
+    (gap,) = card.gaps
+    assert (gap.price_fen, gap.is_hole, gap.loose[0].kind) == (500, False, CounterKind.LOAD)
+    again = continue_card(card, [], [], MONDAY + timedelta(days=1)).card
+    assert again.gaps == card.gaps
+
+
+def test_a_hole_that_loose_debits_explain_to_the_last_fen_and_counter_is_no_gap() -> None:
+    life = live([1000, -160, -160, -90, -160])
+    held = [Loose(1, 160, MONDAY), Loose(2, 90, MONDAY)]
+    assert continue_card(Card(), [*life[:2], life[4]], held, MONDAY).card.gaps == ()
+    for wrong in ([held[0]], [*held, held[1]], [replace(held[0], amount_fen=159), held[1]]):
+        (gap,) = continue_card(Card(), [*life[:2], life[4]], wrong, MONDAY).card.gaps
+        assert gap.loose == tuple(wrong)
+
+
+def test_a_loose_last_debit_is_taken_into_the_gap_that_the_next_day_shows() -> None:
     life = live([1000, -160, -160, -160])
-    claim = Loose(counter=1, amount_fen=160, day=MONDAY)
+    held = Loose(counter=1, amount_fen=160, day=MONDAY)
     tuesday = MONDAY + timedelta(days=1)
-    first = continue_card(Card(), life[:2], [claim], MONDAY)
+    first = continue_card(Card(), life[:2], [held], MONDAY)
     assert [gap.price_fen for gap in first.card.gaps] == [-160]
     second = continue_card(first.card, life[3:], [], tuesday)
-    assert [gap.price_fen for gap in second.card.gaps] == [0]
+    # The debit stands at the very counter that misses, and is all that is missing.
+    assert second.card.gaps == ()
     assert [gap.number for gap in second.filled] == [0]
 
 
-def test_a_counter_that_lies_behind_and_in_no_gap_has_no_place_and_its_debit_is_a_claim() -> None:
+def test_a_counter_that_lies_behind_and_in_no_gap_has_no_place_and_is_loose() -> None:
     life = live([1000, -160, -160])
     card = continue_card(Card(), life, [], MONDAY).card
     again = replace(life[1], number=77)

@@ -12,6 +12,7 @@ from settlement.ledger.movements import Gross
 from settlement.reconciliation.chain import CounterKind
 from tests.settlement.reconciliation.run_inputs import (
     BUS,
+    COLLECTOR,
     DAY,
     STRANGER,
     Desk,
@@ -70,24 +71,31 @@ def test_loads_that_come_a_day_late_close_the_gaps_they_left(tmp_path: Path) -> 
     assert (second.gaps_open, second.float_fen, second.card_balance_fen) == (0, 1020, 1020)
 
 
-def test_a_held_debit_stays_in_the_float_until_somebody_decides(tmp_path: Path) -> None:
+def test_a_held_debit_is_out_of_the_float_and_on_nobody_s_account_yet(tmp_path: Path) -> None:
     life = chain(1, 1000, -160, -160)
-    held = (encode_record(life[1]), ProofReason.UNKNOWN_VERSION)
+    held = replace(life[1], terminal=STRANGER)
     desk = Desk(tmp_path)
-    outcome = desk.run([*proven(life[0]), held, *proven(life[2])])
+    outcome = desk.run(proven(life[0], held, life[2]))
     totals = outcome.clearing.totals
     assert (totals.float_fen, totals.card_balance_fen) == (680, 680)
-    assert (totals.gaps_open, totals.open_gap_fen) == (1, 0)
-    account = Account(AccountKind.SUSPENSE, 101)
-    assert outcome.clearing.participants[101][account] == Gross(credit_fen=160)
+    assert (totals.gaps_open, totals.suspended) == (0, 1)
+    account = Account(AccountKind.SUSPENSE, COLLECTOR)
+    assert outcome.clearing.participants[COLLECTOR] == {account: Gross(credit_fen=160)}
 
 
-def test_a_held_last_debit_of_a_card_without_a_seam_is_a_gap_of_its_own(tmp_path: Path) -> None:
-    life = chain(1, 1000, -160, -80)
-    held = (encode_record(life[2]), ProofReason.UNKNOWN_VERSION)
-    totals = Desk(tmp_path).run([*proven(*life[:2]), held]).clearing.totals
-    assert (totals.float_fen, totals.card_balance_fen) == (760, 840)
-    assert (totals.gaps_open, totals.open_gap_fen) == (1, -80)
+def test_a_debit_that_nothing_proves_is_a_claim_and_the_chain_shows_what_is_missing(
+    tmp_path: Path,
+) -> None:
+    life = chain(1, 1000, -160, -160)
+    claim = (encode_record(life[1]), ProofReason.UNKNOWN_VERSION)
+    outcome = Desk(tmp_path).run([*proven(life[0]), claim, *proven(life[2])])
+    totals = outcome.clearing.totals
+    assert (totals.float_fen, totals.card_balance_fen) == (840, 680)
+    assert (totals.gaps_open, totals.open_gap_fen) == (1, 160)
+    assert (totals.claims, totals.claims_fen, totals.suspended) == (1, 160, 0)
+    assert AccountKind.SUSPENSE not in {
+        account.kind for sums in outcome.clearing.participants.values() for account in sums
+    }
 
 
 def test_a_load_that_nothing_proves_moves_no_money(tmp_path: Path) -> None:
@@ -95,7 +103,12 @@ def test_a_load_that_nothing_proves_moves_no_money(tmp_path: Path) -> None:
     unproven = (encode_record(load()), ProofReason.UNKNOWN_VERSION)
     desk = Desk(tmp_path)
     totals = desk.run([forged, unproven]).clearing.totals
-    assert (totals.rejected, totals.suspended) == (1, 1)
+    assert (totals.claims, totals.claims_fen, totals.rejected, totals.suspended) == (
+        2,
+        10_000,
+        0,
+        0,
+    )
     assert (totals.float_fen, totals.open_gap_fen) == (0, 0)
 
 
@@ -105,8 +118,8 @@ def test_a_proven_load_of_an_unknown_kiosk_is_held_but_on_the_card(tmp_path: Pat
     totals = outcome.clearing.totals
     assert (totals.accepted, totals.suspended, totals.gaps_open) == (1, 1, 0)
     assert totals.float_fen == totals.card_balance_fen == 840
-    held = Account(AccountKind.SUSPENSE, 900)
-    assert outcome.clearing.participants[900] == {held: Gross(debit_fen=1000)}
+    held = Account(AccountKind.SUSPENSE, COLLECTOR)
+    assert outcome.clearing.participants[COLLECTOR] == {held: Gross(debit_fen=1000)}
 
 
 def test_cards_of_one_run_do_not_touch_each_other(tmp_path: Path) -> None:

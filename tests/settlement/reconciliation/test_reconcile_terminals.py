@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 from cardcore.keys import ProofReason
 from cardcore.records.batch import DeviceRegister
 from cardcore.records.record import TransactionRecord, encode_record
-from settlement.dispositions import Reason
+from settlement.dispositions import Note, Reason
+from settlement.ledger.accounts import Account, AccountKind
+from settlement.ledger.movements import Gross
 from settlement.reconciliation.inputs import file_number
 from settlement.reconciliation.terminals import SerialGap, continue_serials
 from settlement.registry.rows import TerminalRow
 from tests.settlement.reconciliation.run_inputs import (
     BUS,
     BUS_OPERATOR,
+    COLLECTOR,
     DAY,
-    KIOSK,
     STRANGER,
-    TERMINALS,
     Desk,
     Proven,
     chain,
@@ -101,64 +102,70 @@ def test_a_lost_record_shows_in_the_register_without_any_serial(tmp_path: Path) 
     assert sums == [2, 320, 0, 1, 160, 0]
 
 
-def test_a_copy_of_a_settled_record_stands_against_nobody(tmp_path: Path) -> None:
-    """A record held for its unknown terminal comes again once the terminal is registered."""
+def test_a_serial_used_by_two_movements_is_noted_on_both_and_by_copies_on_none(
+    tmp_path: Path,
+) -> None:
     life = chain(1, 1000, -160, -160)
     rival = replace(life[2], terminal_serial=1)
-    desk = Desk(tmp_path, terminals=())
-    desk.run(proven(life[1]))
-    desk.terminals = TERMINALS
-    desk.run(proven(life[1], rival, life[0]), day=NEXT_DAY)
+    desk = Desk(tmp_path)
+    desk.run(proven(*life[:2], life[1]))
     assert desk.table("conflicts") == []
+    desk.run(proven(life[1], rival), day=NEXT_DAY)
+    assert desk.reasons(proven(life[1], rival)) == [Reason.DUPLICATE, Reason.NONE]
+    assert sorted(each.notes for each in desk.verdicts().values()) == [
+        0,
+        Note.TERMINAL_SERIAL_REUSED,
+    ]
+
+
+def test_what_was_never_proven_proves_no_serial(tmp_path: Path) -> None:
+    """R7: nobody fills or opens a hole with records that no card signed."""
+    life = chain(1, 1000, -160, -160, -160)
+    desk = Desk(tmp_path)
+    desk.run([*proven(life[0], life[1], life[3]), (encode_record(life[2]), ProofReason.WRONG)])
+    assert desk.table("terminal_gaps") == [(int(BUS, 16), 2, 2, DAY, 1)]
+    far = (encode_record(replace(life[3], terminal_serial=4_000_000)), ProofReason.WRONG)
+    desk.run([far], day=NEXT_DAY)
+    assert desk.table("terminal_gaps") == [(int(BUS, 16), 2, 2, DAY, 1)]
+
+
+def test_who_does_not_collect_for_a_terminal_touches_nothing_of_it(tmp_path: Path) -> None:
+    """R7: records, registers and serials of a bus, sent by the metro's collector."""
+    life = chain(1, 1000, -160, -160, -160)
+    desk = Desk(tmp_path)
+    desk.run(proven(*life[:2]), registers=[_register(1, 1, 160)])
+    theirs = proven(life[2], replace(life[3], terminal_serial=9))
+    outcome = desk.run(theirs, day=NEXT_DAY, registers=[_register(9, 9, 9999)], sender=201)
+    totals = outcome.clearing.totals
+    assert desk.reasons(theirs) == [Reason.NOT_YOUR_TERMINAL] * 2
+    assert (totals.rejected, totals.charged_fen, totals.float_fen) == (2, 0, 840)
+    assert desk.table("terminal_gaps") == []
+    assert desk.table("register_differences") == []
+    third = desk.run(proven(*life[2:]), day=NEXT_DAY + timedelta(days=1))
+    assert desk.reasons(proven(*life[2:])) == [Reason.NONE] * 2
+    assert third.clearing.totals.float_fen == 520
 
 
 def held(record: TransactionRecord) -> Proven:
     return encode_record(record), ProofReason.UNKNOWN_VERSION
 
 
-def test_a_record_judged_later_stands_against_one_of_its_serial_that_was_paid(
-    tmp_path: Path,
-) -> None:
-    life = chain(1, 1000, -160, -160)
-    first = [*proven(life[0]), held(life[1])]
-    desk = Desk(tmp_path)
-    desk.run(first)
-    rival = proven(replace(life[2], terminal_serial=1))
-    desk.run(rival, day=NEXT_DAY)
-    assert desk.reasons(rival) == [Reason.NONE]
-    key = (file_number(desk.hash_of(first)), 1)
-    desk.run(day=NEXT_DAY + timedelta(days=1), review={key: ProofReason.PROVEN})
-    assert desk.verdicts()[key].reason == Reason.TERMINAL_SERIAL_REUSED
-    assert desk.table("conflicts") == [(int(BUS, 16), 1)]
-
-
-def test_two_records_of_one_serial_judged_later_together_are_both_held(tmp_path: Path) -> None:
-    life = chain(1, 1000, -160, -160)
-    first = [*proven(life[0]), held(life[1]), held(replace(life[2], terminal_serial=1))]
-    desk = Desk(tmp_path)
-    desk.run(first)
-    keys = [(file_number(desk.hash_of(first)), row) for row in (1, 2)]
-    desk.run(day=NEXT_DAY, review=dict.fromkeys(keys, ProofReason.PROVEN))
-    reasons = {desk.verdicts()[key].reason for key in keys}
-    assert reasons == {Reason.TERMINAL_SERIAL_REUSED}
-
-
-def test_a_link_of_the_chain_that_is_held_again_claims_nothing(tmp_path: Path) -> None:
-    """A ride at a terminal registered late, whose serial turns out to be used twice."""
+def test_a_link_of_the_chain_that_is_judged_again_is_no_second_link(tmp_path: Path) -> None:
+    """A ride at a terminal registered late, whose card has a gap behind it."""
     life = chain(1, 1000, -160, -160, -160)
     first = proven(life[0], replace(life[1], terminal=STRANGER))
     desk = Desk(tmp_path)
     desk.run(first)
     desk.terminals += (TerminalRow(STRANGER, BUS_OPERATOR, "bus"),)
-    other = chain(2, 1000, -160, serials={BUS: 1, KIOSK: 2})
-    rival = proven(other[0], replace(other[1], terminal=STRANGER, terminal_serial=1))
     key = (file_number(desk.hash_of(first)), 1)
     # The card's next ride is missing, so its chain is looked at closely.
-    files = (proven(replace(life[3], terminal_serial=9)), rival)
-    desk.run(*files, day=NEXT_DAY, review={key: ProofReason.PROVEN})
-    verdict = desk.verdicts()[key]
-    assert (verdict.reason, verdict.chained) == (Reason.TERMINAL_SERIAL_REUSED, True)
+    files = (proven(replace(life[3], terminal_serial=9)),)
+    outcome = desk.run(*files, day=NEXT_DAY, review={key: ProofReason.PROVEN})
+    assert desk.verdicts()[key].reason == Reason.NONE
     assert [gap[4] for gap in desk.gaps()] == [160]
+    account = Account(AccountKind.SUSPENSE, COLLECTOR)
+    assert outcome.clearing.participants[COLLECTOR] == {account: Gross(debit_fen=160)}
+    assert outcome.clearing.totals.float_fen == 680
 
 
 def test_a_record_judged_later_is_no_second_record_of_its_terminal(tmp_path: Path) -> None:
