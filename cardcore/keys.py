@@ -110,11 +110,13 @@ class KeyDescription:
 
 
 class ProofReason(IntEnum):
-    """Answer for one row of a column of cryptograms. Order of precedence, highest number first."""
+    """Answer for one row of a column of cryptograms. What holds under any version held is one of
+    the first two; the others are told apart by what the row names, highest number first.
+    """
 
     PROVEN = 0  # 认证通过
+    WRONG_VERSION = 2  # 密钥版本不符: proven, but under another version than the row names
     WRONG = 1  # 认证不符: no version of the key proves it
-    WRONG_VERSION = 2  # 密钥版本不符: proven, but under another version than the record names
     UNKNOWN_VERSION = 3  # 密钥版本未知: the named version is not held
     UNKNOWN_ALGORITHM = 4  # 算法未知: or, of a record MAC, no such profile
 

@@ -5,6 +5,7 @@ Decisions are pure and stand in the middle, SQL at one edge (`store`), processes
 the pure rooms, the files of this folder. Read it in the order of one batch file::
 
     errors.py        faults of the back office, by what is broken
+    counters.py      where a counter of 16 bits stands in the life of its card (pure)
     seal.py          canonical bytes and hash chains (pure)
     durable.py       files that are whole or not there
     watching.py      how whoever waits is told, and where a kill may come

@@ -83,6 +83,19 @@ class GapState(IntEnum):
     FILLED = 2  # 已补
 
 
+class SegmentKind(IntEnum):
+    """What an open segment (陈述区间) between two statements of a purse says."""
+
+    MISSING_DEBITS = 1  # 缺失扣款: more left the card than was posted
+    MISSING_LOADS = 2  # 缺失充值: load counters are missing, and perhaps their money
+    CONTRADICTION = 3  # 矛盾: what cannot be, whatever is missing
+
+    @property
+    def text(self) -> Text:
+        """For people."""
+        return _SEGMENT_TEXTS[self]
+
+
 class RecordMac(IntEnum):
     """How the record MAC was judged. It binds whoever collected the record to one story; it never
     holds money that the card has proven.
@@ -217,6 +230,12 @@ _DISPOSITION_TEXTS = {
     Disposition.CLAIM: Text("主张", "claim"),
 }
 
+_SEGMENT_TEXTS = {
+    SegmentKind.MISSING_DEBITS: Text("缺失扣款", "missing debits"),
+    SegmentKind.MISSING_LOADS: Text("缺失充值", "missing loads"),
+    SegmentKind.CONTRADICTION: Text("矛盾", "contradiction"),
+}
+
 _NOTE_TEXTS = {
     Note.TRANSFER_MARK_MISSING: Text("无联程标记", "transfer discount without the mark"),
     Note.STATION_MISSING: Text("无站点", "metro record without a station"),
@@ -246,4 +265,5 @@ _NOTE_TEXTS = {
 }
 assert set(_RULES) == set(Reason)
 assert set(_DISPOSITION_TEXTS) == set(Disposition)
+assert set(_SEGMENT_TEXTS) == set(SegmentKind)
 assert set(_NOTE_TEXTS) == set(Note)

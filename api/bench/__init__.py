@@ -11,5 +11,7 @@ Read it in this order::
     issuing.py               what is measured of them, and when
     crypto_floor.py          their cryptography written down and done over again, bare
     replay.py                published taps on whole cards, beside the slim cards of before
+    shapes.py                days made dear on purpose, at a size and at four times it
+    made_records.py          their records, many at a time
     commands.py              gathers them
 """

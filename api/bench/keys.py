@@ -1,14 +1,16 @@
-"""The keys of `onecard bench tac`: public ones, one of each suite, and the service that holds them.
+"""The keys of measurements: public ones, of each suite and of a made-up city, and the services that
+hold them.
 
 Decides which keys a measurement runs on. Nothing here can reach the keys of a city.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from cardcore.keys import Algorithm, KeyRef, KeyService, KeyUsage
+from cardcore.key_labels import sender_label
+from cardcore.keys import Algorithm, KeyRef, KeyService, KeyUsage, TacColumn
 from hsm_sim.keys.in_process import InProcessKeyService
-from hsm_sim.keys.published_keys import published_key
+from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
 from hsm_sim.keys.vault import KeyVault
 from hsm_sim.proof.making import make_tacs
 from hsm_sim.proof.workers import ProofWorkers
@@ -40,3 +42,22 @@ def bench_key_service(processes: int) -> Iterator[KeyService]:
         vault.install(_bench_ref(algorithm), bench_tac_master(algorithm), algorithm)
     with ProofWorkers(processes) as workers:
         yield InProcessKeyService(vault, prove=workers.prove)
+
+
+def city_tacs(label: str, column: TacColumn) -> bytes:
+    """True TACs of a column, under the public test key of a city's transit application."""
+    master = published_key(KeyRef(KeyUsage.TAC, label, 1))
+    return make_tacs(
+        Algorithm.PBOC_3DES, master, column.factors, column.messages, column.message_bytes
+    )
+
+
+def sender_ref(sender: int) -> KeyRef:
+    """The name of the public signing key of a sender."""
+    return KeyRef(KeyUsage.FILE_SIGNING, sender_label(sender), 1)
+
+
+def city_key_service(label: str, senders: Iterable[int]) -> KeyService:
+    """A key service with the public keys of a city and of these senders."""
+    refs = (*issuer_key_refs(label, 1), *(sender_ref(each) for each in senders))
+    return InProcessKeyService(published_vault(refs))

@@ -9,6 +9,7 @@ Read it in this order::
     loads.py     `onecard loads`
     clearing.py  `onecard clear` and `onecard close`
     proof.py     `onecard verify`
+    float_proof.py  `onecard float`
     days.py      `onecard days`
     explain.py   `onecard explain`
     taps.py      `onecard replay` and `onecard demo`
@@ -27,7 +28,19 @@ import typer
 from duckdb import InterruptException
 
 from api.bench import commands as bench
-from api.cli import city, clearing, days, doctor, explain, files, loads, proof, registry, taps
+from api.cli import (
+    city,
+    clearing,
+    days,
+    doctor,
+    explain,
+    files,
+    float_proof,
+    loads,
+    proof,
+    registry,
+    taps,
+)
 from api.cli.card import commands as card
 from api.cli.hsm import commands as hsm
 from api.output import EXIT_REFUSED, EXIT_USAGE, console_error
@@ -48,6 +61,7 @@ app.add_typer(files.app, name="files")
 app.command()(clearing.clear)
 app.command()(clearing.close)
 app.add_typer(days.app, name="days")
+app.command("float")(float_proof.float_)
 app.add_typer(loads.app, name="loads")
 app.command()(explain.explain)
 app.command()(proof.verify)

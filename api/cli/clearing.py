@@ -91,7 +91,7 @@ def clear(
     console.print(
         figures_table(
             f"Clearing 清分 {result.run.settlement_day}",
-            document | {"set_aside": len(result.set_aside)},
+            document | {"set_aside": len(result.set_aside), "float_proof": "onecard float"},
         )
     )
     _name_aside(result.set_aside)

@@ -67,7 +67,8 @@ def show(
         return
     closed_by = day_document(report.day)["closed_by"]
     totals = figures_table(
-        f"Day 清算日 {settlement_day}", {**report.totals, "closed_by": closed_by or "–"}
+        f"Day 清算日 {settlement_day}",
+        {**report.totals, "float_proof": "onecard float", "closed_by": closed_by or "–"},
     )
     positions = amount_table(
         "Positions 轧差", "account 账户", "owner 参与方", "debit 借", "credit 贷", "net 净额"

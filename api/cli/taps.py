@@ -147,12 +147,15 @@ def _show(plan: Plan, driven: Driven, statement: Statement) -> None:
             taps.add_row(name, f"{approved:,}", f"{recovered:,}")
     records = amount_table("Records 交易记录", "disposition 处理结果", "count 笔数")
     for name, chinese in (
-        ("accepted", "正常"), ("duplicates", "重复"), ("suspended", "可疑"), ("rejected", "拒付"),
+        ("accepted", "正常"), ("duplicates", "重复"), ("suspended", "可疑"), ("claims", "主张"),
+        ("rejected", "拒付"),
     ):  # fmt: skip
         records.add_row(f"{name} {chinese}", f"{totals[name]:,}")
     records.add_row("in all 合计", f"{totals['records']:,}", style="bold")
     for name, count in totals["notes"].items():
         records.add_row(f"note: {name.replace('_', ' ')}", f"{count:,}", style="dim")
+    if totals["claims"]:
+        records.add_row("claimed, not posted 主张金额", fen(totals["claims_fen"]))
     positions = amount_table(
         "Positions 清分头寸", "participant 参与方", "taps 笔数", "tariff 票价", "charged 实收",
         "owed to it 应付",

@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from cardcore.records.kinds import RecordKind
+from settlement.clearing.proof import FloatFigures
 from settlement.dispositions import Reason
 from settlement.ledger.accounts import CARD_FLOAT
 from settlement.ledger.movements import Movement, decide_movements, sum_up
 
 #: The fields, from the first, in which records of a tally are alike.
-KEY_FIELDS = 10
+KEY_FIELDS = 11
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tally:
     """How many records of a bucket ended alike, and their sums in fen. What a closed day suspended
-    and the run decides again is taken back: a tally of its own, with a minus.
+    and the run decides again is taken back: a tally of its own, with a minus. `by_log` are loads of
+    which there is no record: the load host's log lists them, and the card has confirmed them.
 
     `passed_on` is what others than the operator get of it, as (participant, fen), summed up record
     by record: shares are rounded, and a share of a sum is not the sum of shares.
@@ -36,6 +38,7 @@ class Tally:
     fare_class: int
     notes: int
     late: bool
+    by_log: bool
     records: int
     amount_fen: int
     tariff_fen: int
@@ -79,8 +82,9 @@ def read_tally(row: Sequence[Any]) -> Tally:
 class BucketResult:
     """What became of a bucket: its output files with their SHA-256, its tallies, its cards.
 
-    `balance_fen` is the sum of the latest proven balances, `gap_fen` that of the open gaps, and
-    `worth_before_fen` both together before the run.
+    `balance_fen` is the sum of the latest balances that proven records claim, `gap_fen` that of the
+    open gaps between them, and `worth_before_fen` both together before the run. `figures` say the
+    same by what cards stated.
     """
 
     bucket: int
@@ -91,6 +95,7 @@ class BucketResult:
     gap_count: int
     gap_fen: int
     worth_before_fen: int
+    figures: FloatFigures
 
 
 @dataclass(frozen=True, slots=True)

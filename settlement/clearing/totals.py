@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 from cardcore.records.kinds import RecordKind
+from settlement.clearing.proof import FloatFigures, sum_figures
 from settlement.clearing.tally import BucketResult, DiscountRow, Tally
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.ledger.accounts import Account
@@ -49,7 +50,8 @@ class RunTotals:
     after it. `charged_fen` and `tariff_fen` are those of accepted debits, `late` counts accepted
     records of an earlier business day, `notes` accepted records by note. A record of a closed day
     that is decided again is no new record: it counts where it is now and, with a minus, where it
-    was, so that days add up.
+    was, so that days add up. `loads_by_log` are loads that were posted and of which there is no
+    record: they are no records, and their money is in the float.
     """
 
     records: int
@@ -67,11 +69,15 @@ class RunTotals:
     card_balance_fen: int
     open_gap_fen: int
     net_sum_fen: int
+    loads_by_log: int
+    loads_by_log_fen: int
     notes: Mapping[str, int]
+    float_proof: FloatFigures
 
     def document(self) -> dict[str, Sealable]:
         """The totals as they go into JSON and under the output hash."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        document = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return document | {"float_proof": self.float_proof.document()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +164,15 @@ def _classes(tallies: Iterable[Tally]) -> tuple[DiscountRow, ...]:
 
 def _reasons(tallies: Iterable[Tally]) -> tuple[ReasonTotals, ...]:
     sums: dict[int, list[int]] = {}
-    for tally in tallies:
+    for tally in _of_records(tallies):
         row = sums.setdefault(tally.reason, [0, 0])
         row[0] += tally.records
         row[1] += tally.amount_fen
     return tuple(ReasonTotals(Reason(reason), *sums[reason]) for reason in sorted(sums))
+
+
+def _of_records(tallies: Iterable[Tally]) -> list[Tally]:
+    return [each for each in tallies if not each.by_log]
 
 
 def _totals(
@@ -172,9 +182,10 @@ def _totals(
     participants: Mapping[int, Sums],
 ) -> RunTotals:
     counts = dict.fromkeys(Disposition, 0)
-    for tally in tallies:
+    for tally in _of_records(tallies):
         counts[Disposition(tally.disposition)] += tally.records
-    accepted = [each for each in tallies if each.disposition == Disposition.ACCEPTED]
+    accepted = [each for each in _of_records(tallies) if each.disposition == Disposition.ACCEPTED]
+    by_log = [each for each in tallies if each.by_log]
     debits = [each for each in accepted if not each.is_load]
     sides = (*buckets.values(), *participants.values())
     return RunTotals(
@@ -196,9 +207,12 @@ def _totals(
         card_balance_fen=sum(each.balance_fen for each in results),
         open_gap_fen=sum(each.gap_fen for each in results),
         net_sum_fen=sum(gross.net_fen for sums in sides for gross in sums.values()),
+        loads_by_log=sum(each.records for each in by_log),
+        loads_by_log_fen=sum(each.amount_fen for each in by_log),
         notes={
             note.name.lower(): sum(each.records for each in accepted if each.notes & note)
             for note in Note
             if note.name is not None
         },
+        float_proof=sum_figures(each.figures for each in results),
     )

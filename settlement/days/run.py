@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from settlement.clearing.tally import DiscountRow
+from settlement.days.load_log import LogEnd
 from settlement.intake.answers import FileRow
 from settlement.ledger.movements import Sums
 from settlement.seal import Sealable, digest
@@ -24,7 +25,8 @@ class RunInputs:
     """Everything a run's result follows from, with no time of its own and no order in it.
 
     `previous_run` chains back to every run before it. Files stand by content hash. The review
-    (复核), when there is one, names what can be judged now and could not before.
+    (复核), when there is one, names what can be judged now and could not before. Of the load hosts'
+    logs a run reads what lies between where the run before it stopped and `load_logs`.
     """
 
     settlement_day: date
@@ -36,14 +38,17 @@ class RunInputs:
     registry_sha256: str
     review_sha256: str | None
     files: tuple[FileRow, ...]
+    load_logs: tuple[LogEnd, ...] = ()
 
     def content(self) -> Sealable:
         """What the run id is the hash of."""
         review = {} if self.review_sha256 is None else {"review_sha256": self.review_sha256}
         own = {} if self.scheme_sha256 is None else {"scheme_sha256": self.scheme_sha256}
+        logs = {"load_logs": [each.content() for each in self.load_logs]} if self.load_logs else {}
         return (
             review
             | own
+            | logs
             | {
                 "format": FORMAT,
                 "settlement_day": self.settlement_day,
@@ -85,6 +90,7 @@ class StoredRun:
     outputs: tuple[tuple[str, str], ...]
     totals: Mapping[str, Sealable]
     output_hash: str
+    load_logs: tuple[LogEnd, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

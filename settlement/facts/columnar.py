@@ -17,19 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardcore.keys import ProofReason
-from cardcore.records.kinds import Evidence, RecordFlag, RecordKind
-from settlement.dispositions import Disposition, GapState, Note, Reason, RecordMac
+from cardcore.records.kinds import Evidence, RecordFlag, RecordKind, TransactionType
+from settlement.dispositions import Disposition, GapState, Note, Reason, RecordMac, SegmentKind
 
 #: Memory of one task. Two run beside each other on a small machine and must leave room there.
 TASK_MEMORY = "700MB"
+#: Rows handed to the database in one statement: each cell of it is an object outside that memory.
+_ROWS_AT_ONCE = 50_000
 
 _WORDS = {
     "reason": Reason,
     "disposition": Disposition,
     "note": Note,
     "gap": GapState,
+    "segment": SegmentKind,
     "proof": ProofReason,
     "kind": RecordKind,
+    "transaction_type": TransactionType,
     "flag": RecordFlag,
     "record_mac": RecordMac,
 }
@@ -112,15 +116,17 @@ def write_tables(
 def insert(
     connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]
 ) -> None:
-    """Append rows to a table of ours, all at once: one list a column."""
+    """Append rows to a table of ours, many at once: one list a column."""
     if not rows:
         return
     types = connection.execute(f"SELECT column_type FROM (DESCRIBE {table})").fetchall()  # noqa: S608 - the table's name is ours
     cells = ", ".join(f"unnest(${i}::{kind}[])" for i, (kind,) in enumerate(types, 1))
-    connection.execute(
-        f"INSERT INTO {table} SELECT {cells}",
-        [list(column) for column in zip(*rows, strict=True)],
-    )
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = rows[start : start + _ROWS_AT_ONCE]
+        connection.execute(
+            f"INSERT INTO {table} SELECT {cells}",
+            [list(column) for column in zip(*part, strict=True)],
+        )
 
 
 def register(

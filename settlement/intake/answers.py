@@ -15,6 +15,9 @@ from settlement.seal import Sealable, canonical_json, digest
 #: A clock outside may run ahead of the office's by so much: the zone of the city, and hours of
 #: drift.
 CLOCK_AHEAD_MAX = timedelta(days=1)
+#: So many holes are named in one answer, the first ones: whoever sends those is told the next. A
+#: sender that numbers its files with holes would otherwise have each file kept with all of them.
+MISSING_RANGES_MAX = 100
 #: First and last sequence of a hole, both missing.
 SequenceRange = tuple[int, int]
 

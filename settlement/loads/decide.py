@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from settlement.counters import COUNTER_CYCLE, unwrap
 from settlement.intake.load_log import LoggedLoad
 from settlement.loads.standings import LoadEvidence, LoadStanding
-from settlement.reconciliation.chain import COUNTER_CYCLE, unwrap
 
 #: The last digits of a card number are the factor of its keys: what a TAC binds of it. The digits
 #: before are the record's word.
@@ -34,7 +34,8 @@ _Signed = tuple[int, int, str, datetime]
 @dataclass(frozen=True, slots=True)
 class RecordedLoad:
     """A load as records tell it: what the card signed, or would have. `known_on` is the first day
-    on which the office had one of them.
+    on which the office had one of them, `balance_before_fen` what the card had before it, as far as
+    its TAC says so (0 says nothing).
     """
 
     application: int
@@ -46,6 +47,7 @@ class RecordedLoad:
     is_proven: bool
     known_on: date
     record_ids: tuple[str, ...]
+    balance_before_fen: int = 0
 
     @property
     def signed(self) -> _Signed:
@@ -109,6 +111,7 @@ def merge_records(records: Iterable[RecordedLoad]) -> tuple[RecordedLoad, ...]:
             held.is_proven or each.is_proven,
             min(held.known_on, each.known_on),
             tuple(sorted({*held.record_ids, *each.record_ids})),
+            better.balance_before_fen,
         )
     return tuple(found.values())
 
@@ -167,6 +170,13 @@ class _Place:
         return self.records.get(signed) if self.entries[signed] is entry else None
 
     @property
+    def least_fen(self) -> int:
+        """What the card had at least when it came here, by every MAC1 and TAC of this place."""
+        stated = [each.load.balance_before_fen for each in self.logged]
+        signed = [each.balance_before_fen for each in self.records.values() if each.is_proven]
+        return max((*stated, *signed), default=0)
+
+    @property
     def without_entry(self) -> Iterable[RecordedLoad]:
         """Records of loads that no entry allows."""
         return [each for signed, each in self.records.items() if signed not in self.entries]
@@ -220,8 +230,7 @@ def _of_moved_counter(
     """One of the loads allowed for this counter came about: a balance only falls until the next
     load, so those that leave less than the card then had are not the one.
     """
-    stated = [] if following is None else following.logged
-    least_fen = max((each.load.balance_before_fen for each in stated), default=0)
+    least_fen = 0 if following is None else following.least_fen
 
     def is_feasible(entry: LoggedLoad) -> bool:
         return entry.load.balance_before_fen + entry.load.amount_fen >= least_fen

@@ -69,7 +69,10 @@ _WORDS = {
     LoadStanding.CONFIRMED: _Words(
         Text("已确认", "confirmed"),
         Text("卡片已证明该笔圈存发生", "the card has proven it, by a TAC or by its next statement"),
-        Text("无记录者向代理索取文件", "without a record: ask the agent for the file"),
+        Text(
+            "无记录者照样计入代理, 并向其索取文件",
+            "without a record it is billed all the same: ask the agent for the file",
+        ),
     ),
     LoadStanding.VOID: _Words(
         Text("未发生", "void"),

@@ -6,8 +6,12 @@ either. Read it in this order::
     inputs.py      facts and registry as tables
     terminals.py   serials used twice, holes in them, device registers
     bucket.py      one bucket of cards: copies, reused counters, seams, dispositions
+    loads.py       the load host's log, matched purse by purse
+    statements.py  what cards stated of their balance, and the exact price of what lies between
+    recount.py     the same figures once more, added up anew from the files of a run
     sql/           the scripts both run, each named after who runs it and at which step
     threads.py     the few cards whose movements do not join, handed to plain functions
     chain.py       points, movements and gaps of one card, and what a gap costs
     continuity.py  which order the movements had, and what is missing between them
+    placing.py     where in a chain a late movement belongs
 """

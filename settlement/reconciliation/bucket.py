@@ -17,9 +17,17 @@ import duckdb
 from cardcore.concession import Concession
 from cardcore.records.kinds import RecordKind
 from cardcore.schemes import Scheme
+from settlement.clearing.proof import FloatFigures
 from settlement.clearing.tally import KEY_FIELDS, BucketResult, Tally
 from settlement.facts import columnar
 from settlement.reconciliation.inputs import FactInput, Review, load_facts, load_registry
+from settlement.reconciliation.loads import match_loads
+from settlement.reconciliation.statements import (
+    STATEMENT_OUTPUTS,
+    begin_statements,
+    figure_statements,
+    follow_statements,
+)
 from settlement.reconciliation.threads import thread_odd_cards
 from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import Fare
@@ -32,7 +40,8 @@ class BucketTask:
 
     `previous` is the bucket's own output folder of the last closed day, `history` those of all
     closed days by their day; of them only days are read whose signed dates come again. `registry`
-    and `terminals` are folders of the run.
+    and `terminals` are folders of the run; `load_log` is what load hosts allowed the bucket's
+    cards, None where that is nothing.
     """
 
     bucket: int
@@ -45,6 +54,7 @@ class BucketTask:
     terminals: str
     output: str
     review: Review | None = None
+    load_log: str | None = None
 
 
 #: The output files of a bucket and what stands in them, each in its own order.
@@ -53,17 +63,21 @@ _OUTPUTS = {
     "cards": "FROM card_after ORDER BY issuer, card_number, application",
     "gaps": "FROM gap_after ORDER BY issuer, card_number, application, gap",
     "settled_days": "FROM settled_day_after ORDER BY ALL",
+    **STATEMENT_OUTPUTS,
 }
 #: Written only where a record waits: most buckets of most days have none.
 WAITING = "waiting.parquet"
 _WAITING_OUTPUT = {"waiting": "FROM waiting_after ORDER BY file, row"}
+#: The same of entries of the load host's log that the card has neither confirmed nor voided.
+OPEN_LOADS = "open_loads.parquet"
+_OPEN_LOADS_OUTPUT = {"open_loads": "FROM log_waiting_after ORDER BY issuer, number"}
 _PASSED_ON = "FROM passed_on_tally ORDER BY ALL"
 
 
 def reconcile_bucket(task: BucketTask) -> BucketResult:
     """Judge every record of a bucket and write
-    `<output>/{decisions,cards,gaps,settled_days}.parquet`, and `waiting.parquet` when what comes
-    later may clear up a record.
+    `<output>/{decisions,cards,gaps,settled_days,statements,segments,claims}.parquet`, and
+    `waiting.parquet` when what comes later may clear up a record.
 
     Raises `duckdb.Error` or `OSError` when a file cannot be read or written.
     """
@@ -77,6 +91,7 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         if task.review is not None and task.review.facts:
             _take_up(connection)
         _load_past(connection, task)
+        _bill_by_log(connection)
         columnar.run_script(connection, "bucket_reuse")
         columnar.run_script(connection, "bucket_seams")
         thread_odd_cards(connection, task.settlement_day)
@@ -84,10 +99,16 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         _explain_fares(connection, task.scheme, rules)
         columnar.run_script(connection, "bucket_decide")
         _share_out(connection, rules)
+        follow_statements(connection, dict(task.history))
+        figures = figure_statements(connection)
         outputs = columnar.write_tables(connection, _OUTPUTS, output)
-        if connection.execute("SELECT count(*) FROM waiting_after").fetchall() != [(0,)]:
-            outputs += columnar.write_tables(connection, _WAITING_OUTPUT, output)
-        return _result(connection, task.bucket, outputs)
+        for table, queries in (
+            ("waiting_after", _WAITING_OUTPUT),
+            ("log_waiting_after", _OPEN_LOADS_OUTPUT),
+        ):
+            if connection.table(table).limit(1).fetchall():
+                outputs += columnar.write_tables(connection, queries, output)
+        return _result(connection, task.bucket, outputs, figures)
 
 
 def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
@@ -99,6 +120,9 @@ def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
         )
     load_registry(connection, Path(task.registry), task.scheme)
     columnar.set_variables(connection, settlement_day=task.settlement_day)
+    begin_statements(connection, None if task.previous is None else Path(task.previous))
+    if task.load_log is not None:
+        _read(connection, "load_log", Path(task.load_log))
     if task.previous is None:
         return
     folder = Path(task.previous)
@@ -109,10 +133,24 @@ def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
         settled_days=str(folder / "settled_days.parquet"),
     )
     columnar.run_script(connection, "bucket_resume")
-    if (folder / WAITING).exists():
-        connection.execute(
-            "INSERT INTO waiting_before FROM read_parquet($path)", {"path": str(folder / WAITING)}
-        )
+    for table, name in (("waiting_before", WAITING), ("log_waiting_before", OPEN_LOADS)):
+        if (folder / name).exists():
+            _read(connection, table, folder / name)
+
+
+def _read(connection: duckdb.DuckDBPyConnection, table: str, path: Path) -> None:
+    connection.execute(f"INSERT INTO {table} BY NAME FROM read_parquet($path)", {"path": str(path)})
+
+
+def _bill_by_log(connection: duckdb.DuckDBPyConnection) -> None:
+    """R6: loads that log and card confirm, though no record proves them, become records."""
+    ((entries,),) = connection.execute(
+        "SELECT (SELECT count(*) FROM load_log) + (SELECT count(*) FROM log_waiting_before)"
+    ).fetchall()
+    if entries:
+        columnar.run_script(connection, "bucket_log")
+        match_loads(connection)
+        columnar.run_script(connection, "bucket_log_bill")
 
 
 def _take_up(connection: duckdb.DuckDBPyConnection) -> None:
@@ -137,6 +175,7 @@ def _load_past(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
     if files:
         columnar.set_variables(connection, settled=files)
         columnar.run_script(connection, "bucket_past")
+        columnar.run_script(connection, "bucket_log_past")
 
 
 def _explain_fares(
@@ -171,7 +210,10 @@ def _share_out(connection: duckdb.DuckDBPyConnection, rules: Mapping[int, Sector
 
 
 def _result(
-    connection: duckdb.DuckDBPyConnection, bucket: int, outputs: tuple[tuple[str, str], ...]
+    connection: duckdb.DuckDBPyConnection,
+    bucket: int,
+    outputs: tuple[tuple[str, str], ...],
+    figures: FloatFigures,
 ) -> BucketResult:
     passed_on: dict[tuple[object, ...], list[tuple[int, int]]] = {}
     for *key, payee, share_fen in connection.execute(_PASSED_ON).fetchall():
@@ -181,8 +223,10 @@ def _result(
         for row in connection.execute("FROM tally ORDER BY ALL").fetchall()
     )
     (worth,) = connection.execute("FROM worth").fetchall()
-    result = BucketResult(bucket, outputs, tallies, *worth)
+    result = BucketResult(bucket, outputs, tallies, *[*worth, figures])
     # I3: cards are worth what they were, and what the records moved.
     moved_fen = sum(tally.float_fen for tally in tallies)
     assert result.balance_fen + result.gap_fen == result.worth_before_fen + moved_fen, result
+    # So it is by what cards stated, without a byte that nobody signed.
+    assert result.figures.explained_fen == result.balance_fen + result.gap_fen, result
     return result

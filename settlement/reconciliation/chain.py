@@ -1,7 +1,8 @@
 """The words for one card's chain: points, movements, gaps and their price (V10, V11).
 
-Decides what a gap costs and where a 16-bit counter stands in a card's life. Leaves putting
-movements in order to `settlement.reconciliation.continuity`.
+Decides what a gap costs. Leaves putting movements in order to
+`settlement.reconciliation.continuity`, where a 16-bit counter stands in a card's life to
+`settlement.counters`.
 
 A card counts its debits (offline counter, 脱机交易序号) and its loads (online counter,
 联机交易序号) apart, so a movement says how many of its own kind came before it, never how many of
@@ -22,9 +23,6 @@ balances, which nobody signed, put it nowhere.
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
-
-#: Counters have 16 bits and are 1 again after 65535; a fresh card starts at 0.
-COUNTER_CYCLE = 65_535
 
 
 class CounterKind(IntEnum):
@@ -148,16 +146,3 @@ class Card:
     def worth_fen(self) -> int:
         """Latest proven balance and open gaps: the card's part of the float (I3)."""
         return self.point.balance_fen + sum(gap.price_fen for gap in self.gaps)
-
-
-def unwrap(counter: int, near: int) -> int:
-    """The position in a card's life of a 16-bit counter: the one nearest to `near`.
-
-    >>> unwrap(7, 5), unwrap(1, 65_535), unwrap(65_535, 65_540), unwrap(65_000, 0)
-    (7, 65536, 65535, 65000)
-    """
-    if counter == 0:  # only a fresh card has it; after 65535 comes 1
-        return 0
-    half = COUNTER_CYCLE // 2
-    position = near + (counter - near + half) % COUNTER_CYCLE - half
-    return position if position > 0 else position + COUNTER_CYCLE

@@ -6,6 +6,7 @@ cards can suspend both, and what each terminal still owes. Leaves the records th
 has no price, because the card's chain prices what is missing.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -65,6 +66,20 @@ _OUTPUTS = {
 }
 
 
+#: Open gaps that a serial of today lies in, and the others of the same terminals as they were.
+_TOUCHED_GAPS = """
+CREATE TABLE touched_gap AS
+SELECT DISTINCT gap.terminal, gap.first_serial, gap.last_serial, gap.opened_day
+FROM (FROM serial_seen SEMI JOIN odd_terminal USING (terminal) WHERE proven > 0) AS seen
+ASOF JOIN terminal_gap_before AS gap
+    ON gap.terminal = seen.terminal AND gap.first_serial <= seen.terminal_serial
+WHERE seen.terminal_serial <= gap.last_serial;
+INSERT INTO terminal_gap_after
+FROM terminal_gap_before SEMI JOIN odd_terminal USING (terminal)
+ANTI JOIN touched_gap USING (terminal, first_serial);
+"""
+
+
 def reconcile_terminals(task: TerminalTask) -> TerminalResult:
     """Write `<output>/{conflicts,psam_times,psams,terminals,terminal_gaps,register_differences}
     .parquet`.
@@ -94,12 +109,11 @@ def continue_serials(
     >>> continue_serials(_, 8, [6, 7, 9], monday)
     ()
     """
-    late: set[int] = set()
-    opened = []
+    late, opened = [], []
     following = last_before + 1
     for serial in serials:
         if serial <= last_before:
-            late.add(serial)
+            late.append(serial)
             continue
         if serial > following:
             opened.append(SerialGap(following, serial - 1, day))
@@ -107,15 +121,15 @@ def continue_serials(
     return (*(piece for gap in gaps for piece in _without(gap, late)), *opened)
 
 
-def _without(gap: SerialGap, late: set[int]) -> list[SerialGap]:
-    pieces, first = [], gap.first_serial
-    for serial in sorted(each for each in late if gap.first_serial <= each <= gap.last_serial):
-        if serial > first:
-            pieces.append(SerialGap(first, serial - 1, gap.opened_day))
-        first = serial + 1
+def _without(gap: SerialGap, late: Sequence[int]) -> Iterator[SerialGap]:
+    """What is left of a gap: serials that lie elsewhere are not looked at."""
+    first = gap.first_serial
+    for place in range(bisect_left(late, first), bisect_right(late, gap.last_serial)):
+        if late[place] > first:
+            yield SerialGap(first, late[place] - 1, gap.opened_day)
+        first = late[place] + 1
     if first <= gap.last_serial:
-        pieces.append(SerialGap(first, gap.last_serial, gap.opened_day))
-    return pieces
+        yield SerialGap(first, gap.last_serial, gap.opened_day)
 
 
 def _load(connection: duckdb.DuckDBPyConnection, task: TerminalTask) -> None:
@@ -169,10 +183,13 @@ def _fullness(register: DeviceRegister) -> tuple[int, int, int, int]:
 def _find_gaps(
     connection: duckdb.DuckDBPyConnection, task: TerminalTask
 ) -> list[tuple[int, int, int, date, int]]:
-    """The gaps of terminals whose serials do not simply go on, open and just filled ones."""
+    """The gaps of terminals whose serials do not simply go on, open and just filled ones; but not
+    those that nothing of today lies in: they stay as they are.
+    """
+    connection.execute(_TOUCHED_GAPS)
     before: dict[int, list[SerialGap]] = {}
-    for terminal, first, last, opened, _ in connection.execute(
-        "FROM terminal_gap_before ORDER BY ALL"
+    for terminal, first, last, opened in connection.execute(
+        "FROM touched_gap ORDER BY ALL"
     ).fetchall():
         before.setdefault(terminal, []).append(SerialGap(first, last, opened))
     seen: dict[int, list[int]] = {}
@@ -186,10 +203,12 @@ def _find_gaps(
         gaps = before.get(terminal, [])
         after = continue_serials(gaps, last_before, seen[terminal], task.settlement_day)
         rows += [_row(terminal, gap, GapState.OPEN) for gap in after]
+        # What is left of a gap begins in it. Gaps stand in the order of their serials.
+        begins = [each.first_serial for each in after]
         rows += [
             _row(terminal, gap, GapState.FILLED)
             for gap in gaps
-            if not any(gap.first_serial <= each.first_serial <= gap.last_serial for each in after)
+            if bisect_left(begins, gap.first_serial) == bisect_right(begins, gap.last_serial)
         ]
     return rows
 

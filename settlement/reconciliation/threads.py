@@ -11,9 +11,10 @@ from typing import Any
 import duckdb
 
 from cardcore.records.kinds import TransactionType
+from settlement.counters import unwrap
 from settlement.dispositions import GapState
 from settlement.facts import columnar
-from settlement.reconciliation.chain import Card, CardMove, CounterKind, Gap, Loose, Point, unwrap
+from settlement.reconciliation.chain import Card, CardMove, CounterKind, Gap, Loose, Point
 from settlement.reconciliation.continuity import continue_card
 
 #: A row of SQL; the tables say its columns.
@@ -35,7 +36,7 @@ def thread_odd_cards(connection: duckdb.DuckDBPyConnection, day: date) -> None:
     gaps = _by_purse(
         connection,
         f"FROM gap_before SEMI JOIN odd_card USING ({_PURSE}) "
-        f"ORDER BY {_PURSE}, left_offline, left_online, gap",
+        f"ORDER BY {_PURSE}, left_offline, left_online, right_offline, right_online, gap",
     )
     records = _by_purse(connection, f"FROM odd_record ORDER BY {_PURSE}, id")
     unplaced: list[Row] = []

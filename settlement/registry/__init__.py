@@ -7,6 +7,7 @@ Pure; read it in this order::
     book.py       rows with their days; the chain of changes that makes them
     decide.py     whether a row may be added, changed, ended; why not
     sheets.py     rows as a CSV file, faults named by line and column
+    placing.py    the registry as runs ask it, every question with one answer at most
     documents.py  the registry as one JSON document
 
 Nothing is updated and nothing is deleted: a change is one more link of a chain, and says from which

@@ -1,8 +1,8 @@
 """What records say of loads: those of closed days as they were decided, those of open files as they
 were proven when they came.
 
-Decides which columns speak, and when a record counts as proven: when the reason it was given is one
-that is asked only after its TAC held. Of the decisions of a day only loads are read; no raw file is
+Decides which columns speak, and when a record counts as proven: when it stands, and not by the word
+of log and card alone. Of the decisions of a day only loads are read; no raw file is
 opened.
 """
 
@@ -22,14 +22,14 @@ from settlement.loads.decide import RecordedLoad
 from settlement.registry.book import civil_day
 from settlement.reports.chain import PROVEN
 from settlement.service.computation import decisions_path
-from settlement.service.runs import fact_path
+from settlement.service.proven import fact_path
 from settlement.store.days import load_closed_days
 from settlement.store.files import load_open_files
 
 _DECIDED = """
 SELECT application, card_number, counter, amount_fen, terminal, time,
-    list_contains($proven, reason), terminal_serial
-FROM read_parquet($paths) WHERE kind = $load AND reason <> $damaged
+    list_contains($proven, reason) AND tac <> 0, terminal_serial
+FROM read_parquet($paths) WHERE kind = $load AND reason <> $damaged AND NOT by_log
 """
 _RECEIVED = """
 SELECT application, card_number, online_counter, amount_fen, terminal, time,

@@ -20,7 +20,7 @@ from settlement.errors import StoredBytesError
 from settlement.facts.columns import bucket_of, record_columns
 from settlement.facts.serials import rows_of
 from settlement.intake.answers import FileLine
-from settlement.service.runs import fact_path, proven_bytes
+from settlement.service.proven import fact_path, proven_bytes
 from settlement.store.files import find_record, load_file_lines
 
 _PROOF = "SELECT proof FROM read_parquet($path) WHERE row = $row"

@@ -10,6 +10,7 @@ from typing import Any
 
 from cardcore.applets.catalogue import APPLICATIONS
 from settlement.city import City
+from settlement.clearing.proof import FloatFigures
 from settlement.clearing.totals import AcceptedTotals
 from settlement.dispositions import Disposition, Note
 from settlement.sectors.catalogue import read_rules, rule_of
@@ -22,8 +23,10 @@ from settlement.store.registry import load_participants
 SUMMED = (
     "records", "accepted", "duplicates", "suspended", "claims", "rejected", "late",
     "charged_fen", "tariff_fen", "claims_fen", "net_sum_fen",
+    "loads_by_log", "loads_by_log_fen",
 )  # fmt: skip
 STANDING = ("gaps_open", "float_fen", "card_balance_fen", "open_gap_fen")
+_NOTHING = FloatFigures().document()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ def _totals(outcomes: Sequence[ComputationOutcome], hashes: dict[date, str]) -> 
     }
     for name in STANDING:
         totals[name] = documents[-1][name] if documents else 0
+    totals["float_proof"] = documents[-1]["float_proof"] if documents else _NOTHING
     notes: Counter[str] = Counter()
     for outcome in outcomes:
         notes.update(outcome.clearing.totals.notes)

@@ -178,7 +178,7 @@ def describe_copy(
     for each in judgements:
         if each.proof is not None:
             steps.append(_review(_judged(each.proof, record), each.proof, decided, each.day))
-        steps.append(_decision(each.decision))
+        steps.append(_decision(each.decision, registry))
         if record is not None:
             money = record_postings(record, decided, each.decision)
             steps.append(_ledger(money, each.entries, each.day))
@@ -338,12 +338,15 @@ _AGAIN: Mapping[Reason | None, Text] = {
 }
 
 
-def _decision(decision: Decision) -> Step:
+def _decision(decision: Decision, registry: Registry) -> Step:
     zh, en = decision.disposition.text.zh, decision.disposition.text.en
     if decision.reason is not Reason.NONE:
         zh, en = f"{zh}：{decision.reason.text.zh}", f"{en}: {decision.reason.text.en}"
         remedy = decision.reason.remedy
         zh, en = f"{zh}（可改变者：{remedy.zh}）", f"{en} (what would change that: {remedy.en})"
+    if decision.disposition.is_posted:
+        who = _participant_name(decision.operator, registry)
+        zh, en = f"{zh}；按登记归 {who}", f"{en}; by the registry it is for {who}"
     notes = [note for note in Note if note in decision.notes]
     for note in notes:
         zh, en = f"{zh}；{note.text.zh}", f"{en}; {note.text.en}"
@@ -354,6 +357,8 @@ def _decision(decision: Decision) -> Step:
         "reason": decision.reason.name,
         "notes": [str(note.name) for note in notes],
         "late": decision.late,
+        "operator": decision.operator,
+        "sector": decision.sector,
         "fare_class": class_name(decision.fare_class),
     }
     return Step("decision", Text(f"处理结果：{zh}", f"disposition: {en}"), data)

@@ -4,8 +4,10 @@ Decides the order (terminals first: every bucket asks them which serials clash) 
 the run's folder. Leaves which files are ready, and what a result is stored for, to the service::
 
     registry/{terminal,number,hotlist}.parquet
+    load_log/<bucket>.parquet    what load hosts allowed its cards, where that is anything
     terminals/{conflicts,psam_times,psams,terminals,terminal_gaps,register_differences}.parquet
-    buckets/<bucket>/{decisions,cards,gaps,settled_days}.parquet, waiting.parquet if any
+    buckets/<bucket>/{decisions,cards,gaps,settled_days,statements,segments,claims}.parquet,
+        waiting.parquet if any
     results.json    the tallies, from which everything else can be summed again
 """
 
@@ -18,9 +20,11 @@ from pathlib import Path
 
 from cardcore.records.batch import DeviceRegister
 from cardcore.schemes import Scheme
+from settlement.clearing.proof import read_figures
 from settlement.clearing.tally import BucketResult, read_tally
 from settlement.clearing.totals import Clearing, clear, output_hash
 from settlement.engine import Engine
+from settlement.facts.load_log import LogEntries, write_load_log
 from settlement.reconciliation.bucket import BucketTask, reconcile_bucket
 from settlement.reconciliation.inputs import FactInput, Review, write_registry
 from settlement.reconciliation.terminals import TerminalResult, TerminalTask, reconcile_terminals
@@ -54,6 +58,7 @@ class ComputationTask:
     previous: Path | None
     history: tuple[tuple[date, Path], ...]
     review: ReviewRequest | None = None
+    load_log: tuple[LogEntries, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +87,11 @@ def reconcile_run(
     )
     assert isinstance(terminals, TerminalResult)
     outputs += _inside("terminals", terminals.outputs)
+    logs = write_load_log(task.load_log, task.bucket_count, folder / "load_log")
+    outputs += _inside("load_log", tuple(logs.values()))
     results = engine.map(
         reconcile_bucket,
-        [_bucket_task(task, folder, bucket) for bucket in range(task.bucket_count)],
+        [_bucket_task(task, folder, bucket, logs) for bucket in range(task.bucket_count)],
         lambda done: on_progress(1 + done, total),
     )
     for result in results:
@@ -102,6 +109,7 @@ def read_outcome(folder: Path, outputs: tuple[tuple[str, str], ...]) -> Computat
                 **each,
                 "outputs": tuple((name, sha256) for name, sha256 in each["outputs"]),
                 "tallies": tuple(read_tally(row) for row in each["tallies"]),
+                "figures": read_figures(each["figures"]),
             }
         )
         for each in document
@@ -109,14 +117,19 @@ def read_outcome(folder: Path, outputs: tuple[tuple[str, str], ...]) -> Computat
     return _outcome(outputs, results)
 
 
+def bucket_path(folder: Path, bucket: int) -> Path:
+    """Where what a run left of a bucket stands in its folder."""
+    return folder / _bucket_folder(bucket)
+
+
 def decisions_path(folder: Path, bucket: int) -> Path:
     """Where the decisions of a bucket stand in a run's folder."""
-    return folder / _bucket_folder(bucket) / "decisions.parquet"
+    return bucket_path(folder, bucket) / "decisions.parquet"
 
 
 def gaps_path(folder: Path, bucket: int) -> Path:
     """Where the gaps of a bucket stand in a run's folder: open ones, and those just filled."""
-    return folder / _bucket_folder(bucket) / "gaps.parquet"
+    return bucket_path(folder, bucket) / "gaps.parquet"
 
 
 def _outcome(
@@ -147,7 +160,9 @@ def _terminal_task(task: ComputationTask, folder: Path) -> TerminalTask:
     )
 
 
-def _bucket_task(task: ComputationTask, folder: Path, bucket: int) -> BucketTask:
+def _bucket_task(
+    task: ComputationTask, folder: Path, bucket: int, logs: Container[int]
+) -> BucketTask:
     name = _bucket_folder(bucket)
     return BucketTask(
         bucket=bucket,
@@ -160,6 +175,7 @@ def _bucket_task(task: ComputationTask, folder: Path, bucket: int) -> BucketTask
         terminals=str(folder / "terminals"),
         output=str(folder / name),
         review=_review(task, (bucket,)),
+        load_log=str(folder / "load_log" / f"{bucket:04}.parquet") if bucket in logs else None,
     )
 
 

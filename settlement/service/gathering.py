@@ -15,6 +15,7 @@ from settlement.days.closing import (
     ClearingState,
     ClosedDay,
 )
+from settlement.days.load_log import LogEnd
 from settlement.days.opening import DayAnswer, DayBounds, files_until, open_day
 from settlement.days.run import RunInputs, StoredRun
 from settlement.durable import write_durable
@@ -22,6 +23,7 @@ from settlement.intake.answers import FileRow
 from settlement.people.actions import Actors
 from settlement.registry.documents import encode_registry, read_by_runs
 from settlement.service.keeping import KeptFiles
+from settlement.service.proven import find_log_ends
 from settlement.service.review import keep_review
 from settlement.store import days as day_store
 from settlement.store.files import load_day_files
@@ -58,7 +60,13 @@ def gather_inputs(
     # First the review: a key that shows itself is registered, and the registry is an input too.
     review = keep_review(city, state, settlement_day, key_service, kept, by.first, now)
     inputs = _inputs(
-        city, settlement_day, state.last_closed, _keep_registry(city), review, state.ready
+        city,
+        settlement_day,
+        state.last_closed,
+        _keep_registry(city),
+        review,
+        state.ready,
+        _log_ends(city, settlement_day, state.last_closed),
     )
     aside = tuple(each for each in aside if each.content_hash in of_day)
     return Gathered(inputs, kept.faults, (*aside, *kept.closed_aside))
@@ -76,6 +84,7 @@ def still_made_of(city: City, run: StoredRun) -> bool:
         hashlib.sha256(_registry(city)).hexdigest(),
         run.review_sha256,
         files_until(state.ready, run.settlement_day),
+        _log_ends(city, run.settlement_day, state.last_closed),
     )
     return inputs.run_id == run.run_id
 
@@ -91,7 +100,14 @@ def closed_inputs(city: City, day: ClosedDay, run: StoredRun) -> RunInputs:
         run.registry_sha256,
         run.review_sha256,
         load_day_files(city.database, day.settlement_day),
+        run.load_logs,
     )
+
+
+def _log_ends(city: City, settlement_day: date, previous: ClosedDay | None) -> tuple[LogEnd, ...]:
+    """Up to where a run over a day reads the logs of load hosts as they are kept now."""
+    run = None if previous is None else day_store.load_run(city.database, previous.run_id)
+    return find_log_ends(city, settlement_day, () if run is None else run.load_logs)
 
 
 def _inputs(
@@ -101,6 +117,7 @@ def _inputs(
     registry_sha256: str,
     review_sha256: str | None,
     files: tuple[FileRow, ...],
+    load_logs: tuple[LogEnd, ...],
 ) -> RunInputs:
     return RunInputs(
         settlement_day=settlement_day,
@@ -112,6 +129,7 @@ def _inputs(
         registry_sha256=registry_sha256,
         review_sha256=review_sha256,
         files=files,
+        load_logs=load_logs,
     )
 
 

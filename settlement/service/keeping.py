@@ -17,9 +17,12 @@ from settlement.errors import StoredBytesError
 from settlement.facts.columns import write_facts
 from settlement.intake.answers import FactFileRow, FileRow
 from settlement.intake.bounds import beyond_bounds
+from settlement.service.proven import fact_path, hash_of, proven_bytes
 from settlement.service.proving import prove_for_city
-from settlement.service.runs import fact_path, hash_of, proven_bytes
 from settlement.store.files import replace_facts
+
+#: Told to whoever gave us back what we had lost.
+GIVEN_BACK = "its bytes here were damaged and are whole again 已恢复"
 
 
 class KeptFiles:

@@ -18,7 +18,7 @@ from settlement.intake.answers import Acknowledgement, FileAnswer, StoredFile
 from settlement.intake.decide import FileHistory, judge_bounds, place_file, prove_file, read_claim
 from settlement.people.actions import Action, Actor, ActorKind
 from settlement.registry.book import civil_day
-from settlement.service.keeping import give_back, keep_facts
+from settlement.service.keeping import GIVEN_BACK, give_back, keep_facts
 from settlement.service.proving import SHOWN, prove_in_city
 from settlement.service.receive_load_log import receive_load_log
 from settlement.store.files import add_file, load_history, remember_refusal
@@ -27,8 +27,6 @@ from settlement.watching import OnStep, pass_by
 
 #: Registers the keys that show themselves in a file.
 INTAKE = Actor("intake", ActorKind.SYSTEM)
-#: Told to a sender who gave us back what we had lost.
-GIVEN_BACK = "its bytes here were damaged and are whole again 已恢复"
 
 
 def receive_file(

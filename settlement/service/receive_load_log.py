@@ -1,14 +1,16 @@
 """Receive a file of the load host's log: prove it, keep it, answer it.
 
 Owns the order of its two commit points: raw bytes on the disk under their hash; one SQL transaction
-that makes the file and its entries visible. Leaves the answer to `settlement.intake.load_log`.
+that makes the file and its entries visible. A file that is kept already mends its raw bytes here,
+should they be damaged. Leaves the answer to `settlement.intake.load_log`.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from settlement.city import City
 from settlement.durable import write_durable
-from settlement.intake.answers import Acknowledgement
+from settlement.intake.answers import Acknowledgement, FileAnswer
 from settlement.intake.load_log import (
     LoadLogHistory,
     StoredLoadLog,
@@ -18,6 +20,8 @@ from settlement.intake.load_log import (
     read_log_claim,
 )
 from settlement.registry.book import civil_day
+from settlement.service.keeping import GIVEN_BACK
+from settlement.service.proven import hash_of
 from settlement.store.load_logs import add_load_log, load_log_history
 from settlement.store.registry import load_host_key
 from settlement.watching import OnStep
@@ -34,6 +38,11 @@ def receive_load_log(city: City, data: bytes, now: datetime, on_step: OnStep) ->
         return file
     candidate = place_log(file, len(data), load_log_history(city.database, file), now)
     if isinstance(candidate, Acknowledgement):
+        path = city.load_log_path(file.content_hash)
+        is_kept = candidate.answer is FileAnswer.ALREADY_RECEIVED
+        if is_kept and hash_of(path) != file.content_hash:
+            write_durable(path, data)
+            return replace(candidate, detail=GIVEN_BACK)
         return candidate
     write_durable(city.load_log_path(file.content_hash), data)
     on_step("raw_kept")

@@ -38,8 +38,8 @@ from settlement.reconciliation.inputs import file_number, file_prefix
 from settlement.registry.book import Registry
 from settlement.registry.placing import PlacedTerminal, RunRegistry, place
 from settlement.service.keeping import KeptFiles
+from settlement.service.proven import hash_of, participant_of_file, proven_bytes, proven_paths
 from settlement.service.proving import SHOWN, prove_in_city
-from settlement.service.runs import hash_of, participant_of_file, proven_bytes, proven_paths
 from settlement.store.days import load_run
 from settlement.store.files import load_files
 from settlement.store.registry import load_registry, load_tac_keys

@@ -6,7 +6,6 @@ are not what their hash says: what is damaged although it was proven before the 
 name, instead of changing a sum.
 """
 
-import hashlib
 from pathlib import Path
 
 from cardcore.records.batch import DeviceRegister, read_registers
@@ -18,10 +17,10 @@ from settlement.engine import Engine
 from settlement.errors import StoredBytesError
 from settlement.facts import columnar
 from settlement.intake.answers import FileRow
-from settlement.reconciliation.inputs import FactInput, file_number, file_prefix
-from settlement.registry.book import Registry, civil_day
+from settlement.reconciliation.inputs import file_number, file_prefix
+from settlement.registry.book import Registry
 from settlement.registry.documents import decode_registry
-from settlement.registry.placing import participant_of, place
+from settlement.registry.placing import place
 from settlement.service.computation import (
     ComputationOutcome,
     ComputationTask,
@@ -30,14 +29,16 @@ from settlement.service.computation import (
     read_outcome,
     reconcile_run,
 )
+from settlement.service.proven import (
+    entries_between,
+    hash_of,
+    participant_of_file,
+    proven_bytes,
+    proven_facts,
+)
 from settlement.store.days import load_closed_days, load_run
 from settlement.store.files import load_files
 from settlement.watching import OnProgress
-
-
-def fact_path(city: City, content_hash: str, bucket: int) -> Path:
-    """Where the facts of a batch file for one bucket are kept."""
-    return city.facts_folder(content_hash) / f"{bucket:04}.parquet"
 
 
 def compute_run(
@@ -56,8 +57,7 @@ def compute_run(
     registry = decode_registry(proven_bytes(city.input_path(sha256), sha256))
     closed = _days_behind(city, inputs)
     runs = [(day.settlement_day, city.run_folder(day.settlement_day, day.run_id)) for day in closed]
-    if closed:
-        _prove_previous(city, closed[-1], runs[-1][1])
+    before = _prove_previous(city, closed[-1], runs[-1][1]) if closed else None
     request = ComputationTask(
         settlement_day=inputs.settlement_day,
         scheme=city.scheme,
@@ -72,6 +72,7 @@ def compute_run(
         previous=runs[-1][1] if runs else None,
         history=tuple(runs),
         review=_review(city, inputs, registry),
+        load_log=entries_between(city, before.load_logs if before else (), inputs.load_logs),
     )
     make_folder(folder)
     outcome = reconcile_run(request, folder, engine, on_progress)
@@ -89,60 +90,11 @@ def damaged_outputs(folder: Path, run: StoredRun) -> tuple[Path, ...]:
     return tuple(folder / name for name, sha256 in run.outputs if hash_of(folder / name) != sha256)
 
 
-def hash_of(path: Path) -> str | None:
-    """SHA-256 of a file, hexadecimal; None when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
-
-
 def _days_behind(city: City, inputs: RunInputs) -> tuple[ClosedDay, ...]:
     """The closed days up to the one that the inputs stand on."""
     closed = load_closed_days(city.database)
     names = [day.run_id for day in closed]
     return () if inputs.previous_run is None else closed[: names.index(inputs.previous_run) + 1]
-
-
-def proven_bytes(path: Path, sha256: str) -> bytes:
-    """A kept file whole. Raises `StoredBytesError` when it is not what its hash says."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StoredBytesError(path, error.strerror or "cannot be read") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise StoredBytesError(path, f"is {found}, must be {sha256}")
-    return data
-
-
-def participant_of_file(row: FileRow, registry: Registry) -> int:
-    """For whom a file was sent, when it was taken in."""
-    day = civil_day(row.file.received_at)
-    return participant_of(registry.senders, row.file.sender, day)
-
-
-def proven_facts(city: City, row: FileRow, registry: Registry) -> list[tuple[int, FactInput]]:
-    """(bucket, facts) of a batch file. Raises `StoredBytesError` when they are damaged."""
-    file, participant = row.file, participant_of_file(row, registry)
-    return [
-        (bucket, FactInput(file.content_hash, path, file.received_at, participant))
-        for bucket, path in proven_paths(city, row)
-    ]
-
-
-def proven_paths(city: City, row: FileRow) -> list[tuple[int, str]]:
-    """(bucket, where its facts are) of a batch file. Raises `StoredBytesError` when they are
-    damaged.
-    """
-    found = []
-    for fact in row.facts:
-        path = fact_path(city, row.file.content_hash, fact.bucket)
-        if hash_of(path) != fact.sha256:
-            raise StoredBytesError(path, f"is not {fact.sha256}")
-        found.append((fact.bucket, str(path)))
-    return found
 
 
 def _review(city: City, inputs: RunInputs, registry: Registry) -> ReviewRequest | None:
@@ -170,7 +122,7 @@ def _registers(city: City, row: FileRow) -> tuple[DeviceRegister, ...]:
     return read_registers(data)
 
 
-def _prove_previous(city: City, day: ClosedDay, folder: Path) -> None:
+def _prove_previous(city: City, day: ClosedDay, folder: Path) -> StoredRun:
     """Prove what the next day reads whole of the last closed one. Decisions of all closed days
     are read too, for the few keys that come again; `verify` proves those.
     """
@@ -179,6 +131,7 @@ def _prove_previous(city: City, day: ClosedDay, folder: Path) -> None:
     for name, sha256 in run.outputs:
         if not name.endswith("decisions.parquet") and hash_of(folder / name) != sha256:
             raise StoredBytesError(folder / name, f"is not {sha256}")
+    return run
 
 
 def _make_durable(folder: Path, outcome: ComputationOutcome) -> None:
@@ -199,6 +152,7 @@ def _report(inputs: RunInputs, folder: Path, outcome: ComputationOutcome) -> Run
         outputs=outcome.outputs,
         totals=clearing.totals.document(),
         output_hash=outcome.output_hash,
+        load_logs=inputs.load_logs,
     )
     return RunReport(
         run=run,

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, Select, Table, delete, func, sele
 from settlement.clearing.tally import DiscountRow
 from settlement.days.aside import decode_aside, encode_aside
 from settlement.days.closing import ClearingState, ClosedDay, ClosePlan
+from settlement.days.load_log import LogEnd
 from settlement.days.run import GapRow, StoredRun
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Posting
 from settlement.ledger.positions import Position
@@ -75,6 +76,7 @@ def save_run(database: Database, run: StoredRun) -> None:
                     "outputs": canonical_json([list(each) for each in run.outputs]).decode(),
                     "totals": canonical_json(run.totals).decode(),
                     "output_hash": run.output_hash,
+                    "load_logs": _encode_ends(run.load_logs),
                 },
             )
 
@@ -128,11 +130,16 @@ def load_days_around(
 
 
 def load_reviewing_days(database: Database, after: date) -> tuple[ClosedDay, ...]:
-    """The closed days after this one that decided records of earlier days again, in order."""
+    """The closed days after this one that may have decided records of earlier days again, in order:
+    those with a review, and those that read what load hosts allowed.
+    """
     query = (
         select(DAYS)
         .join(RUNS, RUNS.c.run_id == DAYS.c.run_id)
-        .where(DAYS.c.settlement_day > after, RUNS.c.review_sha256.is_not(None))
+        .where(
+            DAYS.c.settlement_day > after,
+            RUNS.c.review_sha256.is_not(None) | RUNS.c.load_logs.is_not(None),
+        )
     )
     with database.read() as connection:
         return _days(connection, query.order_by(DAYS.c.settlement_day))
@@ -287,7 +294,12 @@ def _stored_run(row: RowMapping) -> StoredRun:
         outputs=tuple((path, sha256) for path, sha256 in json.loads(row["outputs"])),
         totals=json.loads(row["totals"]),
         output_hash=row["output_hash"],
+        load_logs=tuple(LogEnd(*each) for each in json.loads(row["load_logs"] or "[]")),
     )
+
+
+def _encode_ends(ends: Sequence[LogEnd]) -> str | None:
+    return canonical_json([each.content() for each in ends]).decode() if ends else None
 
 
 def _value(kind: type[Any], row: RowMapping) -> Any:  # noqa: ANN401 - the caller names the kind

@@ -1,7 +1,7 @@
 """Batch files: what was received, what was answered, which are ready.
 
-Loads what intake and clearing decide from, and keeps what they decided. Readiness is a query:
-a file is ready when as many files of its sender stand before it as its sequence says.
+Loads what intake and clearing decide from, and keeps what they decided. Readiness is a question:
+a file is ready when every sequence of its sender before its own is there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,11 +15,9 @@ from sqlalchemy import (
     RowMapping,
     Select,
     and_,
-    case,
     func,
     or_,
     select,
-    true,
     tuple_,
     update,
 )
@@ -27,11 +25,13 @@ from sqlalchemy import (
 from cardcore.records.batch import Batch, BatchHeader
 from cardcore.records.record import VERSION
 from settlement.intake.answers import (
+    MISSING_RANGES_MAX,
     Acknowledgement,
     FactFileRow,
     FileAnswer,
     FileLine,
     FileRow,
+    SequenceRange,
     SerialRun,
     StoredFile,
     decode_ranges,
@@ -134,9 +134,12 @@ def load_file_lines(database: Database, prefixes: Sequence[str] = ("",)) -> tupl
     found: dict[str, FileLine] = {}
     with database.read() as connection:
         for asked in _portions(prefixes):
-            for row in connection.execute(_file_query().where(_begins_with(asked))).mappings():
-                line = FileLine(_stored_file(row), row["settlement_day"], bool(row["is_ready"]))
-                found[line.file.content_hash] = line
+            rows = connection.execute(_file_query().where(_begins_with(asked))).mappings().all()
+            ready = _ready_hashes(connection, rows)
+            for row in rows:
+                file = _stored_file(row)
+                is_ready = file.content_hash in ready
+                found[file.content_hash] = FileLine(file, row["settlement_day"], is_ready)
     return tuple(sorted(found.values(), key=lambda line: (line.file.sender, line.file.sequence)))
 
 
@@ -252,20 +255,36 @@ def _keep_file(
 
 
 def _file_query() -> Select[Any]:
-    # Sequences are unique for a sender and count from 1: the n-th file with sequence n has all
-    # its predecessors beside it. What a day settled was ready, and need not be counted again.
-    before = FILES.alias()
-    rank = (
-        select(func.count())
-        .where(before.c.sender == FILES.c.sender, before.c.sequence <= FILES.c.sequence)
-        .scalar_subquery()
-    )
-    is_ready = case(
-        (FILES.c.settlement_day.is_not(None), true()), else_=rank == FILES.c.sequence
-    ).label("is_ready")
-    return select(*_STORED, FILES.c.row_hash, FILES.c.settlement_day, is_ready).order_by(
+    return select(*_STORED, FILES.c.row_hash, FILES.c.settlement_day).order_by(
         FILES.c.sender, FILES.c.sequence
     )
+
+
+def _ready_hashes(connection: Connection, rows: Sequence[RowMapping]) -> set[str]:
+    """Which of these files are ready: settled ones were, and need not be looked at again."""
+    waiting = {row["sender"] for row in rows if row["settlement_day"] is None}
+    ends = {sender: _whole_until(connection, sender) for sender in waiting}
+    return {
+        row["content_hash"]
+        for row in rows
+        if row["settlement_day"] is not None or row["sequence"] <= ends[row["sender"]]
+    }
+
+
+def _whole_until(connection: Connection, sender: int) -> int:
+    """How far a sender's sequences are all there. No file is ever removed, so what was in sequence
+    when it came, or was settled, still is: only what came early since is looked at.
+    """
+    of_sender = select(FILES.c.sequence).where(FILES.c.sender == sender)
+    was_ready = or_(FILES.c.answer == FileAnswer.ACCEPTED, FILES.c.settlement_day.is_not(None))
+    newest = of_sender.where(was_ready).order_by(FILES.c.sequence.desc()).limit(1)
+    whole = connection.execute(newest).scalar_one_or_none() or 0
+    early = of_sender.where(FILES.c.sequence > whole).order_by(FILES.c.sequence)
+    for sequence in connection.execute(early).scalars():
+        if sequence != whole + 1:
+            break
+        whole = sequence
+    return whole
 
 
 def _begins_with(prefixes: Sequence[str]) -> ColumnElement[bool]:
@@ -285,6 +304,7 @@ def _load(connection: Connection, query: Select[Any]) -> tuple[FileRow, ...]:
     facts: dict[str, list[FactFileRow]] = {row["content_hash"]: [] for row in rows}
     # Of these files alone: the facts of closed days are by far the most, and seldom asked for.
     asked = query.with_only_columns(FILES.c.content_hash).order_by(None)
+    ready = _ready_hashes(connection, rows)
     held = connection.execute(
         select(FACTS)
         .where(FACTS.c.content_hash.in_(asked))
@@ -299,7 +319,7 @@ def _load(connection: Connection, query: Select[Any]) -> tuple[FileRow, ...]:
             row_hash=row["row_hash"],
             facts=tuple(facts[row["content_hash"]]),
             settlement_day=row["settlement_day"],
-            is_ready=bool(row["is_ready"]),
+            is_ready=row["content_hash"] in ready,
         )
         for row in rows
     )
@@ -360,25 +380,47 @@ def _went_back(
     return None
 
 
-def _missing_below(
-    connection: Connection, sender: int, sequence: int
-) -> tuple[tuple[int, int], ...]:
-    """Holes in a sender's sequence below one: only the files beside a hole are read."""
+def _missing_below(connection: Connection, sender: int, sequence: int) -> tuple[SequenceRange, ...]:
+    """Holes in a sender's sequence below one, the first of them.
+
+    The file before it has been told its own; unless one of those has come since, they are what is
+    missing still, and no other file is read.
+    """
+    before = connection.execute(
+        select(FILES.c.sequence, FILES.c.missing)
+        .where(FILES.c.sender == sender, FILES.c.sequence < sequence)
+        .order_by(FILES.c.sequence.desc())
+        .limit(1)
+    ).one_or_none()
+    highest, told = (0, ()) if before is None else (before[0], decode_ranges(before[1]))
+    if told and _has_come(connection, sender, told):
+        told = _holes(connection, sender, highest)
+    if highest + 1 < sequence:
+        told = (*told, (highest + 1, sequence - 1))
+    return told[:MISSING_RANGES_MAX]
+
+
+def _has_come(connection: Connection, sender: int, ranges: Sequence[SequenceRange]) -> bool:
+    """Whether a file of the sender lies in one of these."""
+    inside = or_(*(FILES.c.sequence.between(first, last) for first, last in ranges))
+    found = connection.execute(
+        select(FILES.c.sequence).where(FILES.c.sender == sender, inside).limit(1)
+    )
+    return found.first() is not None
+
+
+def _holes(connection: Connection, sender: int, highest: int) -> tuple[SequenceRange, ...]:
+    """Holes in a sender's sequence up to a file that is there, by looking at all of them."""
     before = func.coalesce(func.lag(FILES.c.sequence).over(order_by=FILES.c.sequence), 0)
     present = (
         select(FILES.c.sequence, before.label("before"))
-        .where(FILES.c.sender == sender, FILES.c.sequence < sequence)
+        .where(FILES.c.sender == sender, FILES.c.sequence <= highest)
         .subquery()
     )
     holes = connection.execute(
         select(present.c.before, present.c.sequence)
         .where(present.c.sequence > present.c.before + 1)
         .order_by(present.c.sequence)
+        .limit(MISSING_RANGES_MAX)
     )
-    ranges = [(low + 1, high - 1) for low, high in holes]
-    highest = connection.execute(
-        select(func.coalesce(func.max(present.c.sequence), 0))
-    ).scalar_one()
-    if highest + 1 < sequence:
-        ranges.append((highest + 1, sequence - 1))
-    return tuple(ranges)
+    return tuple((low + 1, high - 1) for low, high in holes)

@@ -191,6 +191,8 @@ RUNS = Table(
     Column("outputs", Text, nullable=False),  # canonical JSON: [path in the run's folder, sha256]
     Column("totals", Text, nullable=False),  # canonical JSON
     Column("output_hash", HASH, nullable=False),
+    # Up to where it read the logs of load hosts, as canonical JSON; null where there was none.
+    Column("load_logs", Text),
 )
 
 DAYS = Table(

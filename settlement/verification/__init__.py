@@ -8,6 +8,7 @@ Decides nothing here; read in this order::
     load_logs.py  files of the load host's log, and the loads they list
     reviews.py   what was judged later than it came
     records.py   records of a run against its decisions
+    float_proof.py  the proof of the float against purses and ledger
     days.py      runs, ledger, positions, seals
     registry.py  the registry's chain of changes, and what closed days read of it
 """

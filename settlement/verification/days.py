@@ -28,6 +28,7 @@ from settlement.service.runs import compute_run, damaged_outputs
 from settlement.store import days as day_store
 from settlement.store.registry import load_changes
 from settlement.verification.findings import Findings, Invariant, OnProgress
+from settlement.verification.float_proof import verify_float
 from settlement.verification.records import verify_records
 from settlement.watching import be_silent
 
@@ -97,6 +98,7 @@ def _plan_again(
         return None
     _compare_run(run, report.run, findings)
     verify_records(city, folder, inputs, posted, findings)
+    verify_float(city, folder, inputs, report.run, posted, findings)
     return plan_close(
         report, inputs, state, day.closed_at, day.closed_by, day.confirmed_by, day.set_aside
     )

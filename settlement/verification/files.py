@@ -21,8 +21,8 @@ from settlement.facts.proof import Proof
 from settlement.facts.serials import serial_runs
 from settlement.intake.answers import Acknowledgement, FactFileRow, FileRow
 from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
+from settlement.service.proven import fact_path, hash_of
 from settlement.service.proving import prove_for_city
-from settlement.service.runs import fact_path, hash_of
 from settlement.store.files import count_kept_serials, count_serials
 from settlement.store.registry import load_public_keys_ever
 from settlement.verification.findings import Findings, Invariant, OnProgress

@@ -33,7 +33,10 @@ class Invariant(StrEnum):
 _TEXTS = {
     Invariant.I1: Text("每笔分录借贷平衡", "every posting balances"),
     Invariant.I2: Text("全部账户合计为零", "all accounts sum to zero"),
-    Invariant.I3: Text("备付金等于卡余额加缺口", "float = latest proven balances + open gaps"),
+    Invariant.I3: Text(
+        "备付金等于卡签余额减此后扣款加缺口",
+        "float = balances signed by cards - debits since + gaps",
+    ),
     Invariant.I4: Text("每条正常记录恰好入账一次", "every accepted record is posted exactly once"),
     Invariant.I5: Text("分成之和等于金额", "shares sum to the amount"),
     Invariant.I6: Text("净额合计为零", "nets sum to zero"),

@@ -1,7 +1,7 @@
 """One closed day, counted again record by record from its decisions.
 
 Decides whether every record of every file has exactly one disposition, whether exactly the
-accepted ones were posted, and whether the cards hold what the float says. The sums here are made
+accepted ones were posted, and whether every purse moved as they say. The sums here are made
 by SQL over single decisions; the ledger was posted from tallies. They agree or something is wrong.
 A record of an earlier day that the day decided again counts with a minus as it was decided then.
 """
@@ -14,18 +14,18 @@ import duckdb
 from settlement.city import City
 from settlement.days.run import RunInputs
 from settlement.facts import columnar
-from settlement.ledger.accounts import CARD_FLOAT, AccountKind, AccountTextError, parse_account
+from settlement.ledger.accounts import AccountKind, AccountTextError, parse_account
 from settlement.ledger.entries import Entry, EntryKind
 from settlement.reconciliation.inputs import file_number
 from settlement.sectors.catalogue import read_rules
 from settlement.sectors.rules import Payment, whole
-from settlement.service.computation import decisions_path
+from settlement.service.computation import bucket_path, decisions_path
 from settlement.store.days import load_closed_days
 from settlement.verification.findings import Findings, Invariant
 
 _BY_FILE = """
 SELECT file, count(*), count(DISTINCT row), coalesce(max(row) + 1, 0), sum(amount_fen)::BIGINT
-FROM decision WHERE NOT is_review GROUP BY file
+FROM decision WHERE NOT is_review AND NOT by_log GROUP BY file
 """
 _SUMS = """
 SELECT
@@ -37,7 +37,7 @@ SELECT
 #: What the day decided, and what it took back of earlier days; both with the bucket they stand in.
 _DECISIONS = """
 CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT);
-CREATE TABLE settled (file UBIGINT);
+CREATE TABLE own (file UBIGINT);
 CREATE VIEW decided AS
 SELECT
     *, disposition = disposition_accepted() AS accepted,
@@ -45,35 +45,60 @@ SELECT
     parse_filename(parse_dirpath(filename))::INTEGER AS bucket
 FROM read_parquet(getvariable('decisions'), filename = true);
 CREATE VIEW decision AS
-SELECT *, file IN (FROM settled) AS is_review FROM decided;
+SELECT *, NOT by_log AND file NOT IN (FROM own) AS is_review FROM decided;
 """
 _TAKEN_BACK = """
 CREATE TABLE taken_back AS
 SELECT
     file, row, amount_fen, operator, is_load, false AS accepted,
     disposition = disposition_suspended() AS held,
-    parse_filename(parse_dirpath(filename))::INTEGER AS bucket
+    parse_filename(parse_dirpath(filename))::INTEGER AS bucket, issuer, card_number, application
 FROM (
     SELECT *, list_position(getvariable('earlier'), filename) AS number
     FROM read_parquet(getvariable('earlier'), filename = true)
-    SEMI JOIN (FROM review SEMI JOIN settled USING (file)) USING (file, row)
+    SEMI JOIN (FROM decision WHERE is_review) AS again USING (file, row)
 )
 QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number DESC) = 1
 """
 _MOVED = """
 CREATE VIEW moved AS
-SELECT 1 AS sign, amount_fen, operator, is_load, accepted, held, bucket FROM decision
+SELECT
+    1 AS sign, amount_fen, operator, is_load, accepted, held, bucket, issuer, card_number,
+    application
+FROM decision
 UNION ALL
-SELECT -1, amount_fen, operator, is_load, accepted, held, bucket FROM taken_back
+SELECT
+    -1, amount_fen, operator, is_load, accepted, held, bucket, issuer, card_number, application
+FROM taken_back
 """
 _PAYMENTS = """
 SELECT application, operator, amount_fen, count(*) FROM decision
 WHERE sector = $sector AND accepted AND moves_purse(kind) AND NOT is_load GROUP BY ALL
 """
-_CARDS = """
-SELECT
-    (SELECT coalesce(sum(balance_fen), 0)::BIGINT FROM read_parquet($cards)),
-    (SELECT coalesce(sum(price_fen), 0)::BIGINT FROM read_parquet($gaps) WHERE state = gap_open())
+_STOOD = """
+CREATE TABLE stood (
+    sign INTEGER, issuer UBIGINT, card_number UBIGINT, application UTINYINT, posted_fen BIGINT
+)
+"""
+_STANDS = """
+INSERT INTO stood
+SELECT $sign, issuer, card_number, application, posted_fen FROM read_parquet($statements)
+"""
+#: Purses on which something else was posted than what the day decided.
+_UNEVEN = """
+SELECT card_number, application, sum(fen) FILTER (is_posted), sum(fen) FILTER (NOT is_posted)
+FROM (
+    SELECT issuer, card_number, application, sign * posted_fen AS fen, true AS is_posted FROM stood
+    UNION ALL
+    SELECT
+        issuer, card_number, application,
+        sign * if(is_load, amount_fen::BIGINT, -amount_fen::BIGINT), false
+    FROM moved WHERE accepted OR held
+)
+GROUP BY issuer, card_number, application
+HAVING coalesce(sum(fen) FILTER (is_posted), 0) <> coalesce(sum(fen) FILTER (NOT is_posted), 0)
+ORDER BY card_number, application
+LIMIT 100
 """
 
 
@@ -89,7 +114,7 @@ def verify_records(
         _verify_reviewed(connection, findings)
         of_day = [each for each in posted if each.settlement_day == inputs.settlement_day]
         _verify_posted(connection, inputs, of_day, findings)
-        _verify_float(connection, folder, inputs, posted, findings)
+        _verify_purses(connection, city, folder, inputs, findings)
 
 
 def _read_decisions(
@@ -102,38 +127,41 @@ def _read_decisions(
         connection, decisions=[str(decisions_path(folder, bucket)) for bucket in buckets]
     )
     connection.execute(_DECISIONS)
+    own = [(file_number(each),) for each in inputs.file_hashes]
+    columnar.insert(connection, "own", own)
     if inputs.review_sha256 is not None:
-        earlier = [
-            str(decisions_path(city.run_folder(day.settlement_day, day.run_id), bucket))
-            for day in load_closed_days(city.database)
-            if day.settlement_day < inputs.settlement_day
-            for bucket in buckets
-        ]
         path = {"path": str(city.review_path(inputs.review_sha256))}
         connection.execute("INSERT INTO review FROM read_parquet($path)", path)
-        own = [file_number(each) for each in inputs.file_hashes]
-        connection.execute(
-            "INSERT INTO settled "
-            "SELECT DISTINCT file FROM review WHERE NOT list_contains($own, file)",
-            {"own": own},
-        )
-        columnar.set_variables(connection, earlier=earlier)
-    if connection.execute("SELECT count(*) FROM settled").fetchall() == [(0,)]:
+    again = connection.execute("SELECT count(*) FROM decision WHERE is_review").fetchall()
+    earlier = [
+        str(decisions_path(city.run_folder(day.settlement_day, day.run_id), bucket))
+        for day in load_closed_days(city.database)
+        if day.settlement_day < inputs.settlement_day
+        for bucket in buckets
+    ]
+    if again == [(0,)] or not earlier:
         connection.execute("CREATE VIEW taken_back AS SELECT * FROM decision WHERE false")
     else:
+        columnar.set_variables(connection, earlier=earlier)
         connection.execute(_TAKEN_BACK)
     connection.execute(_MOVED)
 
 
 def _verify_reviewed(connection: duckdb.DuckDBPyConnection, findings: Findings) -> None:
-    """I9: what a day decided again is what its review named, each record once."""
+    """I9: what a day decided again waited, each record once, and is what its review named, or a
+    torn load that the card has confirmed.
+    """
     ((named, decided, rows, before),) = connection.execute(
-        "SELECT (SELECT count(*) FROM review SEMI JOIN settled USING (file)), "
+        "SELECT (SELECT count(*) FROM review WHERE file NOT IN (FROM own)), "
         "(SELECT count(*) FROM decision WHERE is_review), "
         "(SELECT count(DISTINCT (file, row)) FROM decision WHERE is_review), "
         "(SELECT count(*) FROM taken_back)"
     ).fetchall()
-    if not named == decided == rows == before:
+    ((unnamed,),) = connection.execute(
+        "SELECT count(*) FROM decision ANTI JOIN review USING (file, row) "
+        "WHERE is_review AND is_load AND notes & note_statement_proven() <> 0"
+    ).fetchall()
+    if not named + unnamed == decided == rows == before:
         text = f"{decided} decisions on {rows} records; it names {named}, of which {before} waited"
         findings.add(Invariant.I9, "review", text)
 
@@ -236,28 +264,27 @@ def _expected(
     }
 
 
-def _verify_float(
+def _verify_purses(
     connection: duckdb.DuckDBPyConnection,
+    city: City,
     folder: Path,
     inputs: RunInputs,
-    posted: Sequence[Entry],
     findings: Findings,
 ) -> None:
-    """I3: the float in the ledger is on the cards, or in a gap that has a price."""
-    buckets = [decisions_path(folder, bucket).parent for bucket in range(inputs.bucket_count)]
-    (balance_fen, gap_fen) = connection.execute(
-        _CARDS,
-        {
-            "cards": [str(each / "cards.parquet") for each in buckets],
-            "gaps": [str(each / "gaps.parquet") for each in buckets],
-        },
-    ).fetchall()[0]
-    float_fen = -sum(
-        posting.amount_fen
-        for entry in posted
-        for posting in entry.postings
-        if posting.account == CARD_FLOAT.text
-    )
-    if float_fen != balance_fen + gap_fen:
-        text = f"is {float_fen} fen; cards hold {balance_fen} fen and open gaps {gap_fen} fen"
-        findings.add(Invariant.I3, f"float after {inputs.settlement_day}", text)
+    """I3: what stands as posted on every purse is what stood there before, and what was decided."""
+    before = [
+        city.run_folder(day.settlement_day, day.run_id)
+        for day in load_closed_days(city.database)
+        if day.settlement_day < inputs.settlement_day
+    ][-1:]
+    connection.execute(_STOOD)
+    for sign, run in ((1, folder), *((-1, each) for each in before)):
+        paths = [
+            str(bucket_path(run, bucket) / "statements.parquet")
+            for bucket in range(inputs.bucket_count)
+        ]
+        connection.execute(_STANDS, {"sign": sign, "statements": paths})
+    for card, application, posted_fen, decided_fen in connection.execute(_UNEVEN).fetchall():
+        where = f"purse {card:020}/{application} on {inputs.settlement_day}"
+        text = f"{posted_fen or 0} fen stand there as posted, the records move {decided_fen or 0}"
+        findings.add(Invariant.I3, where, text)

@@ -13,7 +13,7 @@ from settlement.days.closing import ClosedDay
 from settlement.errors import RegistryRowError, StoredBytesError
 from settlement.registry.book import Book, Change, Registry, broken_link, registry_of
 from settlement.registry.documents import decode_registry, read_by_runs
-from settlement.service.runs import proven_bytes
+from settlement.service.proven import proven_bytes
 from settlement.store import days as day_store
 from settlement.store.registry import load_changes
 from settlement.verification.findings import Findings, Invariant

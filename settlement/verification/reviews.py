@@ -20,9 +20,9 @@ from settlement.facts.columns import UNJUDGED
 from settlement.intake.answers import FileRow
 from settlement.reconciliation.inputs import file_number
 from settlement.service.computation import decisions_path
+from settlement.service.proven import hash_of
 from settlement.service.proving import prove_for_city
 from settlement.service.review import read_review, records_of
-from settlement.service.runs import hash_of
 from settlement.store import days as day_store
 from settlement.verification.findings import Findings, Invariant
 

@@ -15,6 +15,7 @@ from cardcore.records.record import FIELDS, PAYLOAD_AT, PAYLOAD_BYTES_MAX, RECOR
 from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
+from settlement.registry.placing import RunRegistry
 from settlement.service.computation import ComputationTask, reconcile_run
 from settlement.store.tables import METADATA
 from tests.support.tree import document, section, table_rows
@@ -168,7 +169,9 @@ def test_the_control_tables_are_the_schema() -> None:
 
 
 def test_the_columns_of_a_run_are_those_of_its_files(tmp_path: Path) -> None:
-    request = ComputationTask(date(2018, 9, 1), SCHEMES["shenzhen"], 1, (), (), (), (), None, ())
+    request = ComputationTask(
+        date(2018, 9, 1), SCHEMES["shenzhen"], 1, (), (), RunRegistry(), None, ()
+    )
     outcome = reconcile_run(request, tmp_path, LocalEngine(1), lambda _, __: None)
     columns = {
         name.replace("buckets/0000", "buckets/<bucket>"): parquet_columns(tmp_path / name)

@@ -25,7 +25,7 @@ from settlement.city import City, create_city
 from settlement.facts.proof import tac_keys
 from settlement.people.actions import Action, Actor
 from settlement.registry.book import AnyDated, since_ever
-from settlement.registry.rows import NameRow, SenderRow, TerminalRow
+from settlement.registry.rows import CardNumbersRow, NameRow, SenderRow, TerminalRow
 from settlement.store.registry import register
 from tests.support.records import a_bus_ride, a_load
 
@@ -83,18 +83,21 @@ def make_office(folder: Path, bucket_count: int = 2) -> City:
 
 
 def public_registry() -> tuple[AnyDated, ...]:
-    """What the test city registers beside the scheme's participants."""
+    """What the test city registers beside the scheme's participants: the buses collect for all
+    terminals, and `Street.card` makes the numbers of its cards.
+    """
     keys = key_service()
     senders = (
-        SenderRow(sender, 1, participant, keys.public_key(signing_ref(sender)).hex())
-        for sender, participant in ((SENDER, BUS), (OTHER_SENDER, METRO))
+        SenderRow(sender, 1, BUS, keys.public_key(signing_ref(sender)).hex())
+        for sender in (SENDER, OTHER_SENDER)
     )
     return since_ever(
         *senders,
         TerminalRow(BUS_TERMINAL, BUS, "bus"),
-        TerminalRow(METRO_TERMINAL, METRO, "metro_gate"),
-        TerminalRow(KIOSK, AGENT, "load_kiosk"),
+        TerminalRow(METRO_TERMINAL, METRO, "metro_gate", BUS),
+        TerminalRow(KIOSK, AGENT, "load_kiosk", BUS),
         NameRow("line", 1, "一号线"),
+        CardNumbersRow(SCHEME.name, "0" * 8, SCHEME.issuer.hex().upper()),
         *tac_keys(keys, SCHEME.name),
     )
 

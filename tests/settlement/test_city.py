@@ -31,9 +31,12 @@ from tests.settlement.device_files import (
 )
 
 SHENZHEN = resources.files("cardcore.schemes").joinpath("shenzhen.toml").read_text("utf-8")
-#: Adults pay 80 fen of 2 yuan here, where Shenzhen charges 160: its records stay unexplained.
-OWN = SHENZHEN.replace('name = "shenzhen"', 'name = "pengcheng"').replace(
-    "to_fen = 300, percent = 80", "to_fen = 300, percent = 40"
+#: Adults pay 80 fen of 2 yuan here, where Shenzhen charges 160: its records stay unexplained. The
+#: cards of the street are this city's.
+OWN = (
+    SHENZHEN.replace('name = "shenzhen"', 'name = "pengcheng"')
+    .replace("to_fen = 300, percent = 80", "to_fen = 300, percent = 40")
+    .replace('prefix = "03105840"', 'prefix = "00000000"')
 )
 
 

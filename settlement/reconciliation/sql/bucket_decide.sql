@@ -41,6 +41,8 @@ SELECT
     judged.terminal_serial, judged.kind, judged.sector, judged.is_load,
     if(judged.is_load, judged.online_counter, judged.offline_counter) AS counter,
     judged.position, judged.operator, judged.day AS business_day, judged.time,
+    -- What was signed by a clock that ran ahead is dated back to its receipt.
+    least(judged.time, judged.time_max) AS dated,
     judged.amount_fen, judged.tariff_fen,
     judged.transaction_type, judged.sequence, judged.signed_balance_fen, judged.tac,
     if(is_posted(judged.reason), judged.fare_class, 0)::UTINYINT AS fare_class,
@@ -59,10 +61,12 @@ SELECT
             | if(judged.counter_reused, note_card_counter_reused(), 0)
             | if(judged.is_unplaced, note_card_counter_regressed(), 0)
             | if(judged.claims_differ, note_claims_differ(), 0)
+            | if(judged.statement_proven, note_statement_proven(), 0)
         ELSE 0
     END::USMALLINT AS notes,
     coalesce(judged.day < getvariable('settlement_day'), false) AS late,
-    judged.chained
+    judged.chained,
+    judged.by_log
 FROM judged;
 
 -- What is paid, once for payments that are alike.
@@ -109,24 +113,27 @@ WHERE NOT (
 )
 UNION ALL
 SELECT
-    file, row, record_hash_high, record_hash_low, issuer, card_number, application, terminal, kind,
-    sector, is_load, position, operator, time, amount_fen, tariff_fen, transaction_type, sequence,
+    file, row, record_hash_high, record_hash_low, issuer, card_number, application, terminal,
+    terminal_serial, kind, sector, is_load, position, operator, time, amount_fen, tariff_fen, transaction_type, sequence,
     signed_balance_fen, fare_class, reason, notes, late, chained,
     getvariable('settlement_day') AS settlement_day
 FROM decision
 WHERE retry_may_help(reason);
 
--- Which days the movements settled by this run were signed on.
+-- Which days the movements that this run settled, or took back, were signed on.
 CREATE VIEW settled_day_after AS
 FROM settled_day_before
 UNION
 SELECT DISTINCT business_day_of(time), getvariable('settlement_day')
-FROM decision WHERE is_posted(reason);
+FROM decision WHERE is_posted(reason)
+UNION
+SELECT DISTINCT business_day_of(time), getvariable('settlement_day')
+FROM taken_up WHERE is_posted(reason);
 
 CREATE VIEW tally AS
 SELECT
     disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
-    count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
+    by_log, count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
     sum(tariff_fen)::BIGINT AS tariff_fen
 FROM decision
 GROUP BY ALL
@@ -134,7 +141,7 @@ UNION ALL
 -- What closed days decided of records that are decided again is taken back.
 SELECT
     disposition(reason), reason, application, sector, issuer, kind, operator, fare_class, notes,
-    late, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT
+    late, false, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT
 FROM taken_up
 GROUP BY ALL;
 
@@ -142,7 +149,7 @@ GROUP BY ALL;
 CREATE VIEW passed_on_tally AS
 SELECT
     disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
-    payee, sum(share_fen)::BIGINT AS share_fen
+    by_log, payee, sum(share_fen)::BIGINT AS share_fen
 FROM payment JOIN passed_on USING (sector, application, operator, amount_fen)
 GROUP BY ALL;
 

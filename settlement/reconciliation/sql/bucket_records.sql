@@ -45,6 +45,8 @@ SELECT
         AS is_balanced,
     false AS linked,
     false AS counter_reused,
+    false AS statement_proven,
+    false AS by_log,
     -- Posted, and balances and amount agree: a link in the card's chain, unless its counter is
     -- taken or lies where nothing is missing. What is posted and no link is loose.
     moves_purse(told.kind) AND is_posted(told.reason)
@@ -61,6 +63,9 @@ LEFT JOIN card_before AS card
 CREATE TABLE crowd AS
 SELECT message FROM record WHERE NOT is_void(reason) GROUP BY message HAVING count(*) > 1;
 
--- The dates whose settled movements are looked up: those that cards signed, and no other.
+-- The dates whose settled movements are looked up: those that cards or load hosts signed, and no
+-- other.
 CREATE TABLE signed_day AS
-SELECT DISTINCT business_day_of(time) AS day FROM record WHERE is_posted(reason);
+SELECT DISTINCT business_day_of(time) AS day FROM record WHERE is_posted(reason)
+UNION
+SELECT DISTINCT business_day_of(time) FROM load_log;

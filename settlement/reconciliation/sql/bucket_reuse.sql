@@ -53,7 +53,12 @@ FROM record SEMI JOIN past USING (
     factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
     signed_balance_fen, time, tac
 )
-WHERE is_posted(reason);
+WHERE is_posted(reason)
+UNION
+-- One of two tries that are alike may have been settled by the log, before this record of it came.
+SELECT id
+FROM record SEMI JOIN load_unsigned USING (factor, application, sequence, amount_fen, terminal)
+WHERE is_load AND is_posted(reason);
 
 UPDATE record SET reason = reason_variant(), chained = false
 FROM variant WHERE variant.id = record.id;

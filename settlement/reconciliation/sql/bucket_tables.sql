@@ -22,8 +22,8 @@ CREATE TABLE settled_day_before (signed_day DATE, settlement_day DATE);
 -- as they were last decided.
 CREATE TABLE waiting_before (
     file UBIGINT, row UINTEGER, record_hash_high UBIGINT, record_hash_low UBIGINT,
-    issuer UBIGINT, card_number UBIGINT, application UTINYINT, terminal UBIGINT, kind UTINYINT,
-    sector UTINYINT, is_load BOOLEAN, position BIGINT, operator UINTEGER, time TIMESTAMP,
+    issuer UBIGINT, card_number UBIGINT, application UTINYINT, terminal UBIGINT,
+    terminal_serial UINTEGER, kind UTINYINT, sector UTINYINT, is_load BOOLEAN, position BIGINT, operator UINTEGER, time TIMESTAMP,
     amount_fen UINTEGER, tariff_fen UINTEGER, transaction_type UTINYINT, sequence UINTEGER,
     signed_balance_fen UINTEGER, fare_class UTINYINT, reason UTINYINT,
     notes USMALLINT, late BOOLEAN, chained BOOLEAN, settlement_day DATE
@@ -49,4 +49,32 @@ CREATE TABLE fare (
 CREATE TABLE passed_on (
     sector UTINYINT, application UTINYINT, operator UINTEGER, amount_fen UINTEGER,
     payee UINTEGER, share_fen UINTEGER
+);
+-- What load hosts allowed the cards of the bucket, new since the last closed day; and entries that
+-- earlier runs left open. The money of a settled one is posted; a confirmed one is owed by whoever
+-- answers for its terminal.
+CREATE TABLE load_log (
+    issuer UBIGINT, card_number UBIGINT, number UINTEGER, application UTINYINT,
+    online_counter USMALLINT, balance_before_fen UINTEGER, amount_fen UINTEGER, terminal UBIGINT,
+    time TIMESTAMP, funding UTINYINT
+);
+CREATE TABLE log_waiting_before (
+    issuer UBIGINT, card_number UBIGINT, number UINTEGER, application UTINYINT,
+    online_counter USMALLINT, balance_before_fen UINTEGER, amount_fen UINTEGER, terminal UBIGINT,
+    time TIMESTAMP, funding UTINYINT, is_settled BOOLEAN, is_confirmed BOOLEAN
+);
+CREATE TABLE log_waiting_after AS FROM log_waiting_before;
+-- What the match of loads says of every entry that is not done (settlement.loads.billing).
+CREATE TABLE log_verdict (
+    issuer UBIGINT, number UINTEGER, is_settled BOOLEAN, is_confirmed BOOLEAN, is_due BOOLEAN,
+    waits BOOLEAN
+);
+-- Loads of closed days: those that new entries are about, and those without a TAC that records of
+-- today may be about.
+CREATE TABLE load_past (
+    factor UBIGINT, application UTINYINT, online_counter USMALLINT, amount_fen UINTEGER,
+    terminal UBIGINT, time TIMESTAMP, balance_before_fen BIGINT
+);
+CREATE TABLE load_unsigned (
+    factor UBIGINT, application UTINYINT, sequence UINTEGER, amount_fen UINTEGER, terminal UBIGINT
 );

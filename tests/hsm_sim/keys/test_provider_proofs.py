@@ -35,8 +35,10 @@ ROWS = [
     (1, 2, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
     (5, 1, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
     (1, 1, Algorithm.AES, False, ProofReason.WRONG_VERSION),
-    (1, 9, Algorithm.PBOC_3DES, False, ProofReason.UNKNOWN_VERSION),
-    (1, 1, 77, False, ProofReason.UNKNOWN_ALGORITHM),
+    (1, 9, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
+    (1, 1, 77, False, ProofReason.WRONG_VERSION),
+    (1, 9, Algorithm.PBOC_3DES, True, ProofReason.UNKNOWN_VERSION),
+    (1, 1, 77, True, ProofReason.UNKNOWN_ALGORITHM),
 ]
 SM4_ROWS = [
     (4, 4, Algorithm.SM4, False, ProofReason.PROVEN),

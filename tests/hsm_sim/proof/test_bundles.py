@@ -128,13 +128,13 @@ def test_the_reasons_are_those_of_tacs() -> None:
         ProofReason.PROVEN,
         ProofReason.WRONG_VERSION,  # another algorithm than the version's
         ProofReason.WRONG_VERSION,  # made under another version than it names
-        ProofReason.UNKNOWN_VERSION,
-        ProofReason.UNKNOWN_ALGORITHM,
-        ProofReason.UNKNOWN_ALGORITHM,
-        ProofReason.UNKNOWN_ALGORITHM,  # a profile that is none
+        ProofReason.WRONG_VERSION,  # a version that nobody holds
+        ProofReason.WRONG_VERSION,  # algorithms that nobody knows
+        ProofReason.WRONG_VERSION,
+        ProofReason.WRONG_VERSION,  # a profile that is none: not proven as it is named
     ]
     nothing = replace(column, profiles=bytes(7))
-    assert set(proven(nothing)) == {ProofReason.UNKNOWN_ALGORITHM}
+    assert set(proven(nothing)) == {ProofReason.WRONG_VERSION}
 
 
 def test_the_keys_of_a_columns_psams_are_derived_once_each() -> None:
@@ -210,11 +210,19 @@ def test_an_answer_under_another_version_is_told_from_a_forged_one(version: int)
     for algorithms, versions, reason in (
         (algorithm, version, ProofReason.PROVEN),
         (ALGORITHMS[other], other, ProofReason.WRONG_VERSION),
+        (algorithm, 9, ProofReason.WRONG_VERSION),
+        (2, version, ProofReason.WRONG_VERSION),
+    ):
+        column = AuthenticationColumn(
+            bytes((algorithms,)), bytes((versions,)), PSAMS[0], bytes(8), answer
+        )
+        assert list(prove_authentications(KEYS, column)) == [reason]
+    for algorithms, versions, reason in (
         (algorithm, 9, ProofReason.UNKNOWN_VERSION),
         (2, version, ProofReason.UNKNOWN_ALGORITHM),
     ):
         column = AuthenticationColumn(
-            bytes((algorithms,)), bytes((versions,)), PSAMS[0], bytes(8), answer
+            bytes((algorithms,)), bytes((versions,)), PSAMS[0], b"\xff" * 8, answer
         )
         assert list(prove_authentications(KEYS, column)) == [reason]
 

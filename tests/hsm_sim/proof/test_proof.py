@@ -88,14 +88,17 @@ def row_by_row(versions: set[int], rows: list[Row]) -> list[ProofReason]:
     reasons = []
     for row in rows:
         proving = {each for each in versions if tac(each, row.factor, row.message) == row.tac}
-        if row.algorithm not in {Algorithm.PBOC_3DES, Algorithm.SM4, Algorithm.AES}:
+        is_known = row.algorithm in {Algorithm.PBOC_3DES, Algorithm.SM4, Algorithm.AES}
+        if row.version in proving and row.algorithm == ALGORITHMS[row.version]:
+            reasons.append(ProofReason.PROVEN)
+        elif proving:
+            reasons.append(ProofReason.WRONG_VERSION)
+        elif not is_known:
             reasons.append(ProofReason.UNKNOWN_ALGORITHM)
         elif row.version not in versions:
             reasons.append(ProofReason.UNKNOWN_VERSION)
-        elif row.version in proving and row.algorithm == ALGORITHMS[row.version]:
-            reasons.append(ProofReason.PROVEN)
         else:
-            reasons.append(ProofReason.WRONG_VERSION if proving else ProofReason.WRONG)
+            reasons.append(ProofReason.WRONG)
     return reasons
 
 
@@ -144,18 +147,22 @@ def test_the_order_of_precedence_is_the_one_the_port_documents() -> None:
         Row(factor, message, good[7], algorithm=Algorithm.SM4),
         Row(factor, message, good[7], version=7, algorithm=Algorithm.SM4),
         Row(factor, message, good[1], algorithm=Algorithm.SM2),
+        Row(factor, message, forged, algorithm=Algorithm.SM2),
+        Row(factor, message, good[7], version=9, algorithm=0),
         Row(factor, message, forged, version=9, algorithm=0),
     ]
     assert [ProofReason(reason).name for reason in prove_column(MASTERS, column(rows))] == [
         "PROVEN",
         "WRONG",
         "WRONG_VERSION",
-        "UNKNOWN_VERSION",
+        "WRONG_VERSION",
         "UNKNOWN_VERSION",
         "WRONG_VERSION",
         "WRONG_VERSION",
         "PROVEN",
+        "WRONG_VERSION",
         "UNKNOWN_ALGORITHM",
+        "WRONG_VERSION",
         "UNKNOWN_ALGORITHM",
     ]
 
@@ -258,7 +265,9 @@ def test_a_whole_column_that_names_another_version_is_wrong_version_not_forged()
     assert set(prove_column(MASTERS, renamed)) == {ProofReason.WRONG_VERSION}
     # Loading only the version it names leaves nothing that could tell it from a forgery.
     assert set(prove_column([2], renamed)) == {ProofReason.WRONG}
-    assert set(prove_column([1], renamed)) == {ProofReason.UNKNOWN_VERSION}
+    # A version that nobody holds is tried under what is held.
+    assert set(prove_column([1], renamed)) == {ProofReason.WRONG_VERSION}
+    assert set(prove_column([7], renamed)) == {ProofReason.UNKNOWN_VERSION}
 
 
 @pytest.mark.parametrize("version", [1, 7, 200])

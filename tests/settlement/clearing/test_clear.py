@@ -33,7 +33,6 @@ def tallies(draw: st.DrawFn) -> Tally:
         if kind in {RecordKind.LOAD, RecordKind.ENTRY} or not kind.moves_purse
         else draw(st.sampled_from([NOT_A_FARE, UNEXPLAINED, *FARE_CLASSES])),
         notes=draw(st.integers(0, 63)),
-        chained=reason is Reason.NONE or draw(st.booleans()),
         late=draw(st.booleans()),
         records=draw(st.integers(1, 9)),
         amount_fen=amount_fen,
@@ -63,7 +62,7 @@ def test_both_sides_of_the_money_agree_and_nets_sum_to_zero(results: list[Bucket
 
 
 @given(buckets)
-def test_records_in_are_accepted_duplicate_suspended_or_rejected(
+def test_records_in_are_accepted_duplicate_suspended_claims_or_rejected(
     results: list[BucketResult],
 ) -> None:
     clearing = clear(results)
@@ -71,10 +70,12 @@ def test_records_in_are_accepted_duplicate_suspended_or_rejected(
     rows = [row for result in results for row in result.tallies]
     assert totals.records == sum(row.records for row in rows)
     assert totals.records == (
-        totals.accepted + totals.duplicates + totals.suspended + totals.rejected
+        totals.accepted + totals.duplicates + totals.suspended + totals.claims + totals.rejected
     )
     assert sum(each.records for each in clearing.reasons) == totals.records
     assert sum(each.amount_fen for each in clearing.reasons) == sum(row.amount_fen for row in rows)
+    claims = [row for row in rows if row.disposition == Disposition.CLAIM]
+    assert totals.claims_fen == sum(row.amount_fen for row in claims)
 
 
 @given(buckets)
@@ -116,7 +117,7 @@ def test_only_accepted_debits_are_charged_and_only_fares_have_a_class() -> None:
         money = (300, 400) if kind.moves_purse else (0, 0)
         return Tally(
             int(reason.disposition), int(reason), 1, 5, 7, kind, 101, fare_class,
-            int(Note.STATION_MISSING), True, False, 2, *money, (),
+            int(Note.STATION_MISSING), False, 2, *money, (),
         )  # fmt: skip
 
     clearing = clear(
@@ -145,8 +146,9 @@ def test_only_accepted_debits_are_charged_and_only_fares_have_a_class() -> None:
     assert clearing.sectors == {5: operator}
     held = Account(AccountKind.SUSPENSE, 101)
     assert clearing.participants[101][held] == Gross(credit_fen=300)
-    rejected = [e for e in clearing.reasons if e.reason.disposition is Disposition.REJECTED]
-    assert [(each.records, each.amount_fen) for each in rejected] == [(2, 300)]
+    claims = [e for e in clearing.reasons if e.reason.disposition is Disposition.CLAIM]
+    assert [(each.records, each.amount_fen) for each in claims] == [(2, 300)]
+    assert (totals.claims, totals.claims_fen, totals.rejected) == (2, 300, 0)
 
 
 def test_the_output_hash_covers_names_hashes_and_totals_but_not_their_order() -> None:

@@ -33,15 +33,25 @@ from settlement.dispositions import Disposition, Note, Reason
 from settlement.engine.local import LocalEngine
 from settlement.ledger.accounts import AccountKind, parse_account
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, post_day
-from settlement.registry.rows import HotlistRow
+from settlement.registry.rows import HotlistRow, TerminalRow
 from settlement.reports.wording import Decision, record_postings
 from settlement.service.computation import ComputationOutcome
-from tests.settlement.reconciliation.run_inputs import DAY, Desk, Proven, Verdict, debit
+from tests.settlement.reconciliation.run_inputs import (
+    BUS,
+    BUS_OPERATOR,
+    DAY,
+    TERMINALS,
+    Desk,
+    Proven,
+    Verdict,
+    debit,
+)
 from tests.settlement.reconciliation.test_reconcile_worlds import HOTLIST, worlds
 from tests.settlement.sectors.skating import NUMBER, one_sector_more
 
-#: Which sector a debit is in, by its serial: one that shares out, one that keeps, one nobody knows.
+#: Which sector a bus works for: one that shares out, one that keeps, one nobody knows.
 SECTORS = (Sector.TRANSIT, NUMBER, Sector.MERCHANT, 99)
+BUSES = tuple(f"0000000000b{number}" for number in range(2, 6))
 PAYLOADS = {
     RecordKind.VISIT: VisitPayload("S1", 777, 500, 200, 77),
     RecordKind.LOAN: LoanPayload("B1", DAY),
@@ -76,17 +86,16 @@ def event(kind: RecordKind, serial: int, amount_fen: int) -> TransactionRecord:
 
 
 def elsewhere(row: Proven) -> Proven:
-    """The same record in another sector and purse, always the same ones."""
+    """The same record of another purse and of a bus of another sector, always the same ones."""
     data, proof = row
     try:
         record = decode_record(data)
     except RecordFormatError:
         return row
-    application = int(record.card_number) % 2
-    if record.is_load:
-        return encode_record(replace(record, application=application)), proof
-    sector = SECTORS[record.terminal_serial % len(SECTORS)]
-    return encode_record(replace(record, application=application, sector=sector)), proof
+    record = replace(record, application=int(record.card_number) % 2)
+    if record.terminal == BUS:
+        record = replace(record, terminal=BUSES[record.terminal_serial % len(BUSES)])
+    return encode_record(record), proof
 
 
 @st.composite
@@ -108,7 +117,8 @@ def decision_of(verdict: Verdict) -> Decision:
         Note(verdict.notes),
         verdict.late,
         verdict.fare_class,
-        verdict.chained,
+        verdict.operator,
+        verdict.sector,
     )
 
 
@@ -176,7 +186,15 @@ def test_the_entries_of_random_days_are_what_is_told_of_their_records(
     records: dict[Key, TransactionRecord] = {}
     decided: dict[Key, Decision] = {}
     with tempfile.TemporaryDirectory() as name, one_sector_more(Path(name) / "sectors"):
-        desk = Desk(Path(name), buckets=buckets, hotlist=hotlist, engine=LocalEngine(1))
+        sectors = zip(BUSES, SECTORS, strict=True)
+        buses = [TerminalRow(bus, BUS_OPERATOR, "bus", None, sector) for bus, sector in sectors]
+        desk = Desk(
+            Path(name),
+            buckets=buckets,
+            terminals=[*TERMINALS, *buses],
+            hotlist=hotlist,
+            engine=LocalEngine(1),
+        )
         for number, files in enumerate([*found, []]):
             # On the last day every key has come: what waits is decided again.
             waiting = [key for key, each in decided.items() if each.reason.retry_may_help]

@@ -17,6 +17,7 @@ from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine import Engine
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
+from settlement.facts.load_log import LogEntries
 from settlement.reconciliation.inputs import FactInput
 from settlement.registry.book import Dated
 from settlement.registry.placing import OwnNumbers, PlacedTerminal, RunRegistry
@@ -110,6 +111,8 @@ class Verdict:
     notes: int
     late: bool
     chained: bool
+    operator: int
+    sector: int
 
 
 _RowT = TypeVar("_RowT", HotlistRow, TerminalRow)
@@ -167,6 +170,7 @@ class Desk:
         name: str | None = None,
         review: Mapping[tuple[int, int], ProofReason] | None = None,
         sender: int = COLLECTOR,
+        load_log: Sequence[LogEntries] = (),
     ) -> ComputationOutcome:
         """Reconcile files that came in at the end of a day and close it. Intake never takes one
         content twice. `review`
@@ -198,6 +202,7 @@ class Desk:
             previous=self._closed[-1][1] if self._closed else None,
             history=tuple(self._closed),
             review=self._review(review or {}, [fact.file for _, fact in facts]),
+            load_log=tuple(load_log),
         )
         self.folder = self._folder / (name or f"run-{len(self._closed)}")
         outcome = reconcile_run(request, self.folder, self._engine, lambda _done, _total: None)
@@ -228,7 +233,8 @@ class Desk:
         """Decisions of the last run by (file, row)."""
         rows = self._query(
             decisions_path,
-            "SELECT file, row, reason, disposition, fare_class, notes, late, chained",
+            "SELECT file, row, reason, disposition, fare_class, notes, late, chained, operator, "
+            "sector",
         )
         return {(file, row): Verdict(*rest) for file, row, *rest in rows}
 

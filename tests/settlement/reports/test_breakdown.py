@@ -3,18 +3,28 @@
 from pathlib import Path
 
 from settlement.clearing.totals import AcceptedTotals
+from settlement.registry.book import since_ever
+from settlement.registry.rows import TerminalRow
 from settlement.reports.statement import read_statement
-from tests.settlement.device_files import DAY, Street, make_office
+from settlement.store.registry import register
+from tests.settlement.device_files import ACTION, BUS, DAY, Street, make_office
 from tests.settlement.service.test_service import close, receive
+
+SHOP, RINK = "0000000000d1", "0000000000d2"
 
 
 def test_days_add_up_by_application_and_by_sector(tmp_path: Path) -> None:
     street = Street()
     card = street.card(1)
     with make_office(tmp_path / "city") as city:
-        receive(city, street.file([card.load(5000), card.bus(), card.bus(sector=5)]))
+        tills = since_ever(
+            TerminalRow(SHOP, BUS, "shop", None, 5), TerminalRow(RINK, BUS, "x", None, 99)
+        )
+        register(city.database, tills, ACTION)
+        receive(city, street.file([card.load(5000), card.bus(), card.bus(terminal=SHOP, sector=5)]))
         first = close(city)
-        receive(city, street.file([card.bus(), card.bus(sector=99)]))
+        # The registered sector is the one that counts.
+        receive(city, street.file([card.bus(), card.bus(terminal=RINK, sector=5)]))
         second = close(city)
         told = read_statement(city, [first.settlement_day, second.settlement_day])
         assert first.settlement_day == DAY

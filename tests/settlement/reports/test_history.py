@@ -17,6 +17,7 @@ from settlement.reports.history import explain
 from settlement.reports.wording import CopyHistory, Step
 from settlement.service.clear import run_clearing
 from tests.settlement.device_files import (
+    BUS,
     BUS_TERMINAL,
     CLERK,
     DAY,
@@ -30,6 +31,7 @@ from tests.settlement.device_files import (
 )
 from tests.settlement.service.test_service import close, receive
 
+UNKNOWN = "0000000000ff"
 FIRST_RIDE, SECOND_RIDE = f"{BUS_TERMINAL}-00000001", f"{BUS_TERMINAL}-00000002"
 
 
@@ -115,14 +117,30 @@ def test_a_record_sent_in_two_files_has_two_copies_the_accepted_one_first(office
 def test_a_suspended_debit_is_held_for_its_operator_and_the_reason_named(office: City) -> None:
     street = Street()
     card = street.card(1)
-    # The bus terminal is not the metro's.
+    # Whatever a record says of its operator, money of a terminal that nobody registered is held for
+    # whoever sent it.
+    receive(office, street.file([card.load(5000), card.bus(terminal=UNKNOWN, operator=METRO)]))
+    close(office)
+    told = the_copy(office, f"{UNKNOWN}-00000001")
+    assert told.decision is not None
+    assert told.decision.reason is Reason.TERMINAL_UNKNOWN
+    assert Reason.TERMINAL_UNKNOWN.remedy.en in step(told, "decision").text.en
+    assert step(told, "ledger").data["postings"] == {"card_float": 160, "suspense/101": -160}
+    assert step(told, "position").data["account"] == "suspense/101"
+
+
+def test_the_registered_owner_is_paid_and_named_whatever_the_record_says(office: City) -> None:
+    street = Street()
+    card = street.card(1)
     receive(office, street.file([card.load(5000), card.bus(operator=METRO)]))
     close(office)
     told = the_copy(office, FIRST_RIDE)
-    assert told.decision is not None
-    assert told.decision.reason is Reason.TERMINAL_UNKNOWN
-    assert step(told, "ledger").data["postings"] == {"card_float": 160, "suspense/201": -160}
-    assert step(told, "position").data["account"] == "suspense/201"
+    assert "地铁" in step(told, "tap").text.zh
+    decision = step(told, "decision")
+    assert decision.data["notes"] == ["CLAIMS_DIFFER"]
+    assert decision.data["operator"] == BUS
+    assert ("巴士集团" in decision.text.zh, "巴士集团" in decision.text.en) == (True, True)
+    assert step(told, "ledger").data["postings"] == {"card_float": 160, "operator/101": -160}
 
 
 def test_a_forged_record_moves_no_money(office: City) -> None:
@@ -134,7 +152,11 @@ def test_a_forged_record_moves_no_money(office: City) -> None:
     close(office)
     told = the_copy(office, FIRST_RIDE)
     assert step(told, "tac").data["proof"] == "WRONG"
-    assert step(told, "decision").data["disposition"] == "REJECTED"
+    decision = step(told, "decision")
+    assert decision.data["disposition"] == "CLAIM"
+    assert decision.data["reason"] == "TAC_MISSING"
+    assert Reason.TAC_MISSING.remedy.en in decision.text.en
+    assert "巴士集团" not in decision.text.en
     assert step(told, "ledger").data == {}
 
 

@@ -13,7 +13,7 @@ from settlement.registry.book import since_ever
 from settlement.registry.rows import ParticipantRow, TerminalRow
 from settlement.reports.statement import OperatorLine, read_statement
 from settlement.store.registry import register
-from tests.settlement.device_files import ACTION, DAY, Street, make_office
+from tests.settlement.device_files import ACTION, BUS, DAY, Street, make_office
 from tests.settlement.service.test_service import close, receive
 
 LATECOMER, NAMESAKE = 155, 156
@@ -31,7 +31,7 @@ def admit(city: City, code: int, name: str) -> None:
         city.database,
         since_ever(
             ParticipantRow(code, name, ParticipantKind.OPERATOR, Sector.TRANSIT),
-            TerminalRow(TERMINALS[code], code, "bus"),
+            TerminalRow(TERMINALS[code], code, "bus", BUS),
         ),
         ACTION,
     )

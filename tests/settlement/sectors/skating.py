@@ -10,17 +10,19 @@ from settlement import sectors
 
 NUMBER, CITY = 77, 7
 SOURCE = '''
-"""Ice rinks (滑冰): three tenths are the city's; more than the tariff is held."""
+"""Ice rinks (滑冰): three tenths are the city's; more than the tariff is told."""
 
 from cardcore.money import split_fen
 from cardcore.schemes import Scheme
 from cardcore.text import Text
+from settlement.dispositions import Note
 from settlement.sectors.fares import Explanation, Fare
 from settlement.sectors.rules import Payment, SectorRule
 
 
 def explain(fare: Fare, _scheme: Scheme) -> Explanation:
-    return Explanation(is_overcharged=fare.amount_fen > fare.tariff_fen)
+    too_much = fare.amount_fen > fare.tariff_fen
+    return Explanation(notes=Note.OVERCHARGED if too_much else Note(0))
 
 
 def share(payment: Payment) -> dict[int, int]:

@@ -66,7 +66,7 @@ def test_a_bus_that_moves_to_another_operator_is_paid_by_the_day_of_each_ride(
     moved = change_row(
         office,
         ("terminal", BUS_TERMINAL),
-        {"participant": METRO},
+        {"participant": METRO, "collector": BUS},
         DAY + timedelta(days=1),
         None,
         ACTION,

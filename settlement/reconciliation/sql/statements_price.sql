@@ -1,0 +1,215 @@
+-- R5: the exact price of every segment, and what each purse stands at afterwards.
+--
+-- Everything between cancels, whatever is dated where, so for every purse and always
+--     loads - debits  =  last statement - tail + sum of prices
+
+CREATE TABLE piece AS
+SELECT
+    row_number() OVER (ORDER BY issuer, card_number, application, slot, side, online, is_load,
+        told, before_fen, after_fen) AS number,
+    *
+FROM (
+    SELECT
+        issuer, card_number, application, slot, side, online, is_load, told, before_fen, after_fen,
+        lag(side) OVER slot_order = 0 AS is_first, lag(next_online) OVER slot_order AS left_online,
+        lag(after_fen) OVER slot_order AS left_balance_fen,
+        lag(time) OVER slot_order AS left_time, opened_day,
+        online AS right_online, before_fen AS right_balance_fen, time AS right_time
+    FROM (
+        SELECT
+            issuer, card_number, application, slot, 0 AS side, NULL::TIMESTAMP AS told,
+            false AS is_load, left_online AS online, left_balance_fen AS before_fen,
+            left_balance_fen AS after_fen, left_online AS next_online, left_time AS time,
+            opened_day
+        FROM slot_side
+        UNION ALL
+        SELECT
+            issuer, card_number, application, slot, 1, told, step.is_load, step.online, before_fen,
+            after_fen, next_online, time, opened_day
+        FROM step JOIN slot_side USING (issuer, card_number, application, slot)
+        UNION ALL
+        SELECT
+            issuer, card_number, application, slot, 2, NULL, false, right_online,
+            right_balance_fen, right_balance_fen, right_online, right_time, opened_day
+        FROM slot_side
+        WHERE slot > 0
+    )
+    WINDOW slot_order AS (
+        PARTITION BY issuer, card_number, application, slot
+        ORDER BY side, online, is_load, told, before_fen, after_fen
+    )
+)
+WHERE side > 0;
+
+-- Debits to be put where they are dated: those of the run, and those whose slot was cut.
+CREATE TABLE paid AS
+SELECT issuer, card_number, application, dated, sign * amount_fen AS paid_fen, sign::BIGINT AS paid_count
+FROM posted
+WHERE NOT is_load
+UNION ALL
+SELECT issuer, card_number, application, dated, amount_fen, 1 FROM past_debit;
+-- What is left of a slot that was cut lies before the first new statement.
+CREATE TABLE rest AS
+SELECT
+    issuer, card_number, application, slot,
+    any_value(paid_fen) - coalesce(sum(past_debit.amount_fen), 0)::BIGINT AS rest_fen
+FROM slot_side LEFT JOIN past_debit USING (issuer, card_number, application, slot)
+GROUP BY ALL;
+
+CREATE TABLE statement_new AS
+SELECT
+    issuer, card_number, application,
+    last(next_online ORDER BY online, is_load, told, before_fen, after_fen) AS online,
+    last(after_fen ORDER BY online, is_load, told, before_fen, after_fen) AS balance_fen,
+    max(time) AS time,
+    last(is_load ORDER BY online, is_load, told, before_fen, after_fen) AS after_load
+FROM step
+WHERE slot = 0
+GROUP BY ALL;
+
+-- Where a debit can be dated: number 0 is the tail, then pieces, then segments left whole.
+CREATE TABLE span AS
+WITH concerned AS (SELECT DISTINCT issuer, card_number, application FROM paid)
+SELECT
+    issuer, card_number, application, 0 AS number, NULL::BIGINT AS whole,
+    coalesce(statement_new.time, known.time, '-infinity'::TIMESTAMP) AS starts,
+    'infinity'::TIMESTAMP AS ends
+FROM concerned
+LEFT JOIN statement_new USING (issuer, card_number, application)
+LEFT JOIN statement_before AS known USING (issuer, card_number, application)
+UNION ALL
+SELECT
+    issuer, card_number, application, number, NULL,
+    coalesce(left_time, '-infinity'::TIMESTAMP) AS starts, right_time
+FROM piece SEMI JOIN concerned USING (issuer, card_number, application)
+WHERE starts < right_time
+UNION ALL
+SELECT
+    issuer, card_number, application, NULL, id,
+    coalesce(left_time, '-infinity'::TIMESTAMP) AS starts, right_time
+FROM open_segment SEMI JOIN concerned USING (issuer, card_number, application)
+WHERE id NOT IN (SELECT slot FROM slotted) AND starts < right_time;
+
+CREATE TABLE placed AS
+SELECT
+    issuer, card_number, application, number, whole, alone, sum(paid_fen)::BIGINT AS paid_fen,
+    sum(paid_count)::BIGINT AS paid_count, max(dated) AS paid_time
+FROM (
+    SELECT
+        paid.*, coalesce(paid.dated < span.ends, false) AS is_inside,
+        if(is_inside, span.number, NULL) AS number, if(is_inside, span.whole, NULL) AS whole,
+        -- In no open segment: all that was paid then is accounted for.
+        if(is_inside, NULL, paid.dated) AS alone
+    FROM paid ASOF LEFT JOIN span
+        ON span.issuer = paid.issuer AND span.card_number = paid.card_number
+        AND span.application = paid.application AND paid.dated >= span.starts
+)
+GROUP BY issuer, card_number, application, number, whole, alone;
+
+-- What stands alone has no sides, only a moment: a debit that no statement leaves room for, a load
+-- whose counter is taken.
+CREATE TABLE lone AS
+SELECT issuer, card_number, application, moment, min(opened_day) AS opened_day,
+    sum(price_fen)::BIGINT AS price_fen
+FROM (
+    SELECT issuer, card_number, application, right_time AS moment, opened_day, price_fen
+    FROM segment_before WHERE left_online IS NULL
+    UNION ALL
+    SELECT issuer, card_number, application, alone, getvariable('settlement_day'), -paid_fen
+    FROM placed WHERE alone IS NOT NULL
+    UNION ALL
+    SELECT
+        issuer, card_number, application, dated, getvariable('settlement_day'),
+        after_fen - before_fen
+    FROM slotted WHERE slot = -1 AND is_load
+    UNION ALL
+    SELECT
+        issuer, card_number, application, dated, getvariable('settlement_day'), -amount_fen
+    FROM posted WHERE is_load AND sign < 0
+)
+GROUP BY issuer, card_number, application, moment;
+
+CREATE TABLE segment_after AS
+SELECT *, segment_kind(left_online, right_online, missing_loads, price_fen) AS kind
+FROM (
+    SELECT
+        piece.issuer, piece.card_number, piece.application, left_online, left_balance_fen,
+        left_time, right_online, right_balance_fen, right_time, opened_day,
+        greatest(right_online - left_online, 0) AS missing_loads,
+        left_balance_fen - right_balance_fen - coalesce(placed.paid_fen, 0)
+            - if(is_first, rest.rest_fen, 0) AS price_fen
+    FROM piece
+    JOIN rest USING (issuer, card_number, application, slot)
+    LEFT JOIN placed
+        ON placed.issuer = piece.issuer AND placed.card_number = piece.card_number
+        AND placed.application = piece.application AND placed.number = piece.number
+    UNION ALL
+    SELECT
+        each.issuer, each.card_number, each.application, left_online, left_balance_fen,
+        left_time, right_online, right_balance_fen, right_time, opened_day, missing_loads,
+        price_fen - coalesce(placed.paid_fen, 0)
+    FROM open_segment AS each
+    LEFT JOIN placed
+        ON placed.issuer = each.issuer AND placed.card_number = each.card_number
+        AND placed.application = each.application AND placed.whole = each.id
+    WHERE each.id NOT IN (SELECT slot FROM slotted)
+    UNION ALL
+    SELECT
+        issuer, card_number, application, NULL, NULL, moment, NULL, NULL, moment, opened_day, 0,
+        price_fen
+    FROM lone
+)
+WHERE price_fen <> 0 OR missing_loads > 0;
+
+CREATE TABLE statement_after AS
+WITH purse AS (
+    SELECT issuer, card_number, application FROM statement_before
+    UNION
+    SELECT issuer, card_number, application FROM posted
+    UNION
+    SELECT issuer, card_number, application FROM statement_new
+),
+booked AS (
+    SELECT
+        issuer, card_number, application,
+        sum(sign * if(is_load, amount_fen, -amount_fen))::BIGINT AS moved_fen
+    FROM posted
+    GROUP BY ALL
+),
+tail AS (FROM placed WHERE number = 0)
+SELECT
+    issuer, card_number, application,
+    coalesce(stated.online, known.online, 0) AS online,
+    coalesce(stated.balance_fen, known.balance_fen, 0) AS balance_fen,
+    coalesce(stated.time, known.time) AS time,
+    coalesce(stated.after_load, known.after_load, false) AS after_load,
+    if(stated.time IS NULL, coalesce(known.tail_fen, 0), 0) + coalesce(tail.paid_fen, 0)
+        AS tail_fen,
+    if(stated.time IS NULL, coalesce(known.tail_count, 0), 0) + coalesce(tail.paid_count, 0)
+        AS tail_count,
+    greatest(if(stated.time IS NULL, known.tail_time, NULL), tail.paid_time) AS tail_time,
+    coalesce(known.posted_fen, 0) + coalesce(booked.moved_fen, 0) AS posted_fen
+FROM purse
+LEFT JOIN statement_before AS known USING (issuer, card_number, application)
+LEFT JOIN statement_new AS stated USING (issuer, card_number, application)
+LEFT JOIN tail USING (issuer, card_number, application)
+LEFT JOIN booked USING (issuer, card_number, application);
+
+-- The equation, purse by purse.
+CREATE VIEW uneven_purse AS
+SELECT issuer, card_number, application, posted_fen, balance_fen, tail_fen, price_fen
+FROM (
+    SELECT
+        coalesce(purse.issuer, open.issuer) AS issuer,
+        coalesce(purse.card_number, open.card_number) AS card_number,
+        coalesce(purse.application, open.application) AS application,
+        coalesce(posted_fen, 0) AS posted_fen, coalesce(balance_fen, 0) AS balance_fen,
+        coalesce(tail_fen, 0) AS tail_fen, coalesce(open.price_fen, 0) AS price_fen
+    FROM statement_after AS purse
+    FULL JOIN (
+        SELECT issuer, card_number, application, sum(price_fen)::BIGINT AS price_fen
+        FROM segment_after
+        GROUP BY ALL
+    ) AS open USING (issuer, card_number, application)
+)
+WHERE posted_fen <> balance_fen - tail_fen + price_fen;

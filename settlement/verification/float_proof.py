@@ -1,0 +1,57 @@
+"""The proof of the float of a closed day, from the files of its run computed again (I3).
+
+Decides whether the figures are what the purses add up to, and whether they explain the ledger, what
+was posted, and what records claim. Leaves the sums to `settlement.reconciliation.recount`, and
+whether every purse moved as its records say to `records`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from settlement.city import City
+from settlement.clearing.proof import check_proof, read_figures
+from settlement.days.run import RunInputs, StoredRun
+from settlement.ledger.accounts import CARD_FLOAT
+from settlement.ledger.entries import Entry
+from settlement.reconciliation.recount import recount
+from settlement.service.computation import bucket_path
+from settlement.verification.findings import Findings, Invariant
+
+
+def verify_float(
+    city: City,
+    folder: Path,
+    inputs: RunInputs,
+    run: StoredRun,
+    posted: Sequence[Entry],
+    findings: Findings,
+) -> None:
+    """Check the day of a run that stands in `folder`. `posted` are the entries up to and with that
+    day, as stored.
+    """
+    again = recount(
+        [bucket_path(folder, bucket) for bucket in range(inputs.bucket_count)],
+        inputs.settlement_day,
+        city.scheme.cutover_hour,
+        folder,
+    )
+    ledger_fen = -sum(
+        posting.amount_fen
+        for entry in posted
+        for posting in entry.postings
+        if posting.account == CARD_FLOAT.text
+    )
+    float_fen = run.totals["float_fen"]
+    assert isinstance(float_fen, int), run
+    for fault in check_proof(
+        read_figures(run.totals["float_proof"]),
+        again.figures,
+        float_fen=float_fen,
+        ledger_fen=ledger_fen,
+        posted_fen=again.posted_fen,
+        claimed_worth_fen=again.claimed_worth_fen,
+        uneven=again.uneven,
+    ):
+        where = f"float after {inputs.settlement_day}, {fault.where}"
+        text = f"{fault.stated_fen} and {fault.found_fen} fen: {fault.text.en}"
+        findings.add(Invariant.I3, where, text)
