@@ -1,6 +1,6 @@
 """An attacker as a machine: it owns a collector with its buses, clocks and PSAMs, a load agent and
-a stolen card. It changes, copies, withholds, reorders and invents records and files, and tries to be
-paid more than the cards signed, or to bill less.
+a stolen card. It changes, copies, withholds, reorders and invents records and files, and tries to
+be paid more than the cards signed, or to be billed less.
 
 After every close the books are held against `truth`; at the end everything that is true is sent as
 it was written, and must have moved, once.
@@ -8,8 +8,9 @@ it was written, and must have moved, once.
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from settlement.days.closing import ClosedDay
 from settlement.ledger.accounts import AccountKind, parse_account
 from settlement.registry.book import Dated
 from settlement.registry.rows import HotlistRow, TerminalRow
+from settlement.service.receive import receive_file
 from settlement.service.registering import change_row, register_rows
 from tests.settlement.attacks.town import (
     AGENT,
@@ -40,6 +42,7 @@ from tests.settlement.attacks.town import (
 )
 from tests.settlement.attacks.truth import Movement, Truth
 from tests.settlement.device_files import ACTION, BUS_TERMINAL, DAY, KIOSK, METRO_TERMINAL
+from tests.settlement.load_logs import Host, register_host
 
 #: A bus that is sold one day, and a terminal that nobody registered at first.
 SOLD_BUS, STRAY = "0000000000b2", "0000000000d1"
@@ -103,6 +106,7 @@ class Piece:
 def changed(piece: Piece, name: str, value: int | bytes) -> Piece:
     """The record with something else in one field, and what is left of its truth."""
     if name == "mac":
+        assert isinstance(value, int)
         return Piece(vouched(piece.record, f"{value}" * 20), piece.origin, piece.is_judgeable)
     if name == "card_number":  # the first digits, which choose no key
         assert isinstance(value, bytes)
@@ -119,7 +123,7 @@ def _is_unsigned_of_a_load(piece: Piece, name: str) -> bool:
 
 
 class Attacker(RuleBasedStateMachine):
-    """See above."""
+    """What it can do, and what must hold whatever it does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,6 +155,11 @@ class Attacker(RuleBasedStateMachine):
         self.sent: dict[tuple[int, int], list[Piece]] = {}
         self.complete = dict.fromkeys(SENDERS, 0)
 
+        self.ticks = 0
+        self.host = Host()
+        register_host(self.town.city)
+        #: Loads in the order of the host's log.
+        self.logged: list[Movement] = []
         for card in range(CARDS):
             self.load(card, 20_000)
             self.ride_the_attacker_s_bus(card, 160, 0)
@@ -162,25 +171,34 @@ class Attacker(RuleBasedStateMachine):
 
     # What truly happens.
 
-    def _happens(self, record: bytes, terminal: str, amount_fen: int, day: date) -> Movement:
+    def _moment(self, day: int) -> datetime:
+        """Later than whatever happened before on the same day."""
+        self.ticks += 1
+        return at("06:00", day) + timedelta(seconds=self.ticks)
+
+    def _happens(
+        self, record: bytes, card: int, terminal: str, amount_fen: int, day: date
+    ) -> Movement:
         is_load = terminal == KIOSK
-        movement = Movement(record, is_load, amount_fen, terminal, day)
+        movement = Movement(record, card, is_load, amount_fen, terminal, day)
         self.truth.movements.append(movement)
         self.pool.append(Piece(record, movement))
         return movement
 
     def _pays(self, card: int, terminal: Terminal, amount_fen: int, day: int) -> Movement:
-        moment = at("08:00", day) + timedelta(seconds=terminal.sequence)
+        moment = self._moment(day)
+        self.truth.has_true_clocks &= day == self.today
         record = self.cards[card].pay(terminal, amount_fen, moment)
-        return self._happens(record, terminal.number, amount_fen, moment.date())
+        return self._happens(record, card, terminal.number, amount_fen, moment.date())
 
     @rule(card=st.integers(0, CARDS - 1), amount_fen=st.sampled_from([1_000, 20_000]))
     def load(self, card: int, amount_fen: int) -> None:
         if card in self.stolen:
             return
-        moment = at("07:00", self.today) + timedelta(seconds=self.town.kiosk.sequence)
+        moment = self._moment(self.today)
         record = self.cards[card].load(self.town.kiosk, amount_fen, moment)
-        self._happens(record, KIOSK, amount_fen, moment.date())
+        self.host.allow_record(record)
+        self.logged.append(self._happens(record, card, KIOSK, amount_fen, moment.date()))
 
     def _spends(self, card: int, amount_fen: int) -> Card | None:
         return self.cards[card] if self.cards[card].balance_fen >= amount_fen else None
@@ -271,6 +289,20 @@ class Attacker(RuleBasedStateMachine):
     def send_what_was_held(self, index: int) -> None:
         self._send(*self.held.pop(index % len(self.held)))
 
+    @precondition(lambda self: self.host.filed < len(self.host.entries))
+    @rule()
+    def the_load_host_sends_its_log(self) -> None:
+        """What a card says at its next load confirms the one before, whatever its agent sends."""
+        file = self.host.file(self.town.now.replace(tzinfo=None))
+        answer = receive_file(self.town.city, file, self.town.keys, self.town.now)
+        assert answer.answer.is_kept, answer
+        newest: dict[int, Movement] = {}
+        for each in self.logged:
+            each.is_logged = True
+            if (before := newest.get(each.card)) is not None:
+                before.is_known = before.is_due = True
+            newest[each.card] = each
+
     @precondition(lambda self: self.honest)
     @rule()
     def the_metro_sends_what_it_has(self) -> None:
@@ -305,12 +337,13 @@ class Attacker(RuleBasedStateMachine):
     @rule()
     def close(self) -> None:
         """Everything that is ready is closed, and the next day comes."""
-        while isinstance(self.town.close_next(), ClosedDay):
-            pass
+        last = None
+        while isinstance(closed := self.town.close_next(), ClosedDay):
+            last = closed
         self.town.now += timedelta(days=1)
-        self._check()
+        self._check(last)
 
-    def _check(self) -> None:
+    def _check(self, closed: ClosedDay | None) -> None:
         self.is_sound = False
         known = [each for each in self.truth.movements if each.is_known]
         due = [each for each in self.truth.movements if each.is_due]
@@ -334,11 +367,23 @@ class Attacker(RuleBasedStateMachine):
                 held -= amount_fen
             else:
                 assert account.kind is AccountKind.CARD_FLOAT, account
-        # No holder's money moves twice, and none that moved stays behind.
-        assert sum(m.amount_fen for m in due if not m.is_load) <= paid + held
+        # No holder's money moves twice.
         assert paid + held <= sum(m.amount_fen for m in known if not m.is_load)
-        assert sum(m.amount_fen for m in due if m.is_load) <= billed
+        # Nothing that is true and came stays behind, once a day is closed.
+        if closed is not None:
+            assert sum(m.amount_fen for m in due if not m.is_load) <= paid + held
+            assert sum(m.amount_fen for m in due if m.is_load) <= billed
+            totals = self.town.totals(closed)
+            assert totals["float_fen"] == billed - paid - held
+            if known == due and self.truth.has_true_clocks:
+                self._check_proof(totals["float_proof"])
         self.is_sound = True
+
+    def _check_proof(self, proof: Mapping[str, int]) -> None:
+        """The exact part of the proof of the float stands on signed bytes alone."""
+        missing = proof["missing_debits_fen"], proof["missing_loads_fen"]
+        assert missing == self.truth.missing_fen(), proof
+        assert proof["contradictions"] == 0, proof
 
     def teardown(self) -> None:
         try:
@@ -353,6 +398,8 @@ class Attacker(RuleBasedStateMachine):
         """All that is true is sent by whoever may, and its days come: everybody is paid."""
         while self.held:
             self._send(*self.held.pop())
+        if self.host.filed < len(self.host.entries):
+            self.the_load_host_sends_its_log()
         if STRAY not in self.truth.owners:
             self.register_the_stray()
         for sender, participant in SENDERS.items():
@@ -363,13 +410,10 @@ class Attacker(RuleBasedStateMachine):
             ]
             self._send_true(sender, own)
         self.town.now += timedelta(days=max(SKEWS) + 1)
-        self.town.close(self.town.now.date())
-        self._check()
+        self._check(self.town.close(self.town.now.date()))
         money = self.town.money()
         for participant in SENDERS.values():
-            mine = [
-                money.get(f"{kind}/{participant}", 0) for kind in ("operator", "suspense")
-            ]
+            mine = [money.get(f"{kind}/{participant}", 0) for kind in ("operator", "suspense")]
             assert -sum(mine) == self.truth.debits_fen(participant, self.truth.movements), money
         assert money.get(f"load_agent/{AGENT}", 0) == self.truth.loads_fen(
             AGENT, self.truth.movements

@@ -97,6 +97,28 @@ MUTATIONS = (
         "WHEN flags & flag_tac_missing() <> 0 OR tac = 0",
     ),
     Mutation(
+        "R5",
+        "missing debits and missing loads are netted",
+        "statements_figures",
+        "in_all(if(kind = segment_missing_debits(), price_fen, 0)) AS missing_debits_fen",
+        "greatest(in_all(if(kind = segment_contradiction(), 0, price_fen)), 0) AS "
+        "missing_debits_fen",
+    ),
+    Mutation(
+        "R5",
+        "what a debit claims of its balance is a statement",
+        "statements_posted",
+        "WHERE is_posted(reason) AND moves_purse(kind)\nUNION ALL",
+        "WHERE is_posted(reason) AND moves_purse(kind) AND sector = 1\nUNION ALL",
+    ),
+    Mutation(
+        "R6",
+        "a load is billed when its agent sends it",
+        "bucket_log_bill",
+        "WHERE log_verdict.is_due",
+        "WHERE false",
+    ),
+    Mutation(
         "R7",
         "whoever comes may deliver",
         "told",

@@ -14,18 +14,19 @@ STEPS = 40
 SEARCH_SECONDS = 60.0
 #: Rules of which nothing stands in the product yet, and what of them would be switched off.
 NOT_YET = {
-    "R4": "statements prove torn taps",
-    "R5": "gaps are gross and contradictions named",
-    "R6": "loads are billed by the load host's log",
+    "R4": "a torn debit is proven by two statements",
 }
 
 
-class AttackerTest(Attacker.TestCase):  # type: ignore[misc, name-defined] # made by hypothesis
-    settings = settings(
-        stateful_step_count=STEPS,
-        max_examples=max(8, settings.default.max_examples // 6),
-        suppress_health_check=list(HealthCheck),
-    )
+#: An example is some forty steps with days that close: dearer by far than those of other machines.
+EXAMPLES_PER_DEFAULT = 6
+DEFAULT = settings()
+TestAttacker = Attacker.TestCase
+TestAttacker.settings = settings(
+    stateful_step_count=STEPS,
+    max_examples=max(8, DEFAULT.max_examples // EXAMPLES_PER_DEFAULT),
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def is_found(seconds: float) -> bool:

@@ -54,9 +54,7 @@ def test_true_debit_11_rewritten_as_counter_12_and_hole_11_filled_without_tac(to
     filler = altered(true, "amount_fen", stolen_fen)
     filler = altered(filler, "balance_after_fen", card.balance_fen + FARE_FEN - stolen_fen)
     filler = altered(altered(filler, "terminal_serial", 77), "psam_sequence", 77)
-    filler, rewritten = (
-        vouched(each, town.bus.psam) for each in (without_tac(filler), rewritten)
-    )
+    filler, rewritten = (vouched(each, town.bus.psam) for each in (without_tac(filler), rewritten))
     closed = town.settle((BUS_COLLECTOR, [filler, rewritten]))
     assert (town.fate(rewritten), town.fate(filler)) == (ACCEPTED, TAC_MISSING)
     assert town.told(rewritten)[f"operator/{BUS}"] == -FARE_FEN
@@ -107,9 +105,7 @@ def test_an_invented_tac_moves_nothing(town: Town, tac: str) -> None:
 
 def test_flag_tac_missing_set_on_ten_loads_with_true_tacs(town: Town) -> None:
     cards = [town.card(number) for number in range(10)]
-    loads = [
-        card.load(town.kiosk, LOAD_FEN, at(), flags=RecordFlag.TAC_MISSING) for card in cards
-    ]
+    loads = [card.load(town.kiosk, LOAD_FEN, at(), flags=RecordFlag.TAC_MISSING) for card in cards]
     closed = town.settle((AGENT_HOST, loads))
     assert {town.fate(load) for load in loads} == {ACCEPTED}
     assert (town.totals(closed)["claims"], town.totals(closed)["accepted"]) == (0, 10)

@@ -1,6 +1,5 @@
 """R9, R10: whose clock is believed how far, and what a hotlist entry binds."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -57,9 +56,7 @@ def test_stolen_card_ride_dated_before_the_hotlist_s_publication_psam_sequence_a
     assert town.fate(honest) == ACCEPTED
     assert town.fate(ride) == HOTLISTED
     assert town.told(ride) == {"card_float": FARE_FEN, f"suspense/{BUS}": -FARE_FEN}
-    town.expect(
-        paid={BUS: FARE_FEN}, held={BUS: FARE_FEN}, billed={AGENT: 2 * LOAD_FEN}
-    )
+    town.expect(paid={BUS: FARE_FEN}, held={BUS: FARE_FEN}, billed={AGENT: 2 * LOAD_FEN})
 
 
 def test_the_lower_sequence_may_have_been_settled_on_an_earlier_day(town: Town) -> None:
@@ -166,7 +163,7 @@ def test_a_clock_years_wrong_pays_nobody_twice_and_stops_no_close(
         card, load = loaded(town)
         wrong = card.pay(town.bus, FARE_FEN, datetime.fromisoformat(moment))
         right = card.pay(town.bus, FARE_FEN, at("09:00"))
-        sent: Sequence[bytes] = [wrong, right]
+        sent = [wrong, right]
         town.settle((AGENT_HOST, [load]), (BUS_COLLECTOR, sent))
         town.settle((BUS_COLLECTOR, sent))
         assert town.fate(right).disposition == "DUPLICATE"

@@ -1,6 +1,5 @@
 """R1: what a card signed once is booked once, whatever is written around it."""
 
-from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
 
@@ -230,7 +229,9 @@ def test_of_variants_the_settled_one_stands_then_the_one_with_a_record_mac_then_
             sent = [*plain, weak, vouched(altered(ride, "line", 5), town.bus.psam)]
             if number % 2:
                 # Only what carries no MAC comes in first: it is settled, and stays.
-                town.settle((AGENT_HOST, [load]), (BUS_COLLECTOR, [sent[n] for n in order if n < 2]))
+                town.settle(
+                    (AGENT_HOST, [load]), (BUS_COLLECTOR, [sent[n] for n in order if n < 2])
+                )
                 town.settle((BUS_COLLECTOR, [sent[n] for n in order if n >= 2]))
                 stands = plain[0]
             else:
@@ -308,4 +309,3 @@ def test_a_file_sent_again_under_another_sequence_is_copies(town: Town) -> None:
         FileAnswer.ALREADY_RECEIVED,
     }
     town.expect(paid={BUS: 4 * FARE_FEN}, billed={AGENT: LOAD_FEN})
-

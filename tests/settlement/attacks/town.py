@@ -26,6 +26,7 @@ from settlement.days.closing import ClosedDay
 from settlement.days.opening import DayAnswer
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.engine.local import LocalEngine
+from settlement.facts.proof import signing_keys
 from settlement.intake.answers import Acknowledgement
 from settlement.reconciliation.inputs import file_number
 from settlement.registry.book import AnyDated, since_ever
@@ -33,20 +34,16 @@ from settlement.registry.rows import SenderRow, TerminalRow
 from settlement.reports.history import explain
 from settlement.service.close import close_day
 from settlement.service.computation import decisions_path
-from settlement.facts.proof import signing_keys
 from settlement.service.receive import receive_file
 from settlement.store.days import load_balances, load_run
 from settlement.store.registry import register
 from settlement.verification.verify import verify
 from tests.settlement.device_files import (
     ACTION,
-    AGENT,
-    BUS,
     BUS_TERMINAL,
     CLERK,
     DAY,
     KIOSK,
-    METRO,
     METRO_TERMINAL,
     SCHEME,
     Street,
@@ -55,6 +52,8 @@ from tests.settlement.device_files import (
 )
 from tests.support.records import a_bus_ride, a_load
 
+#: Participants of the scheme.
+BUS, METRO, AGENT = 101, 201, 900
 #: Senders of files: whose collector each is.
 BUS_COLLECTOR, METRO_COLLECTOR, AGENT_HOST = 7, 8, 9
 SENDERS = {BUS_COLLECTOR: BUS, METRO_COLLECTOR: METRO, AGENT_HOST: AGENT}
@@ -161,7 +160,7 @@ class Card:
             "time": moment,
             "business_day": moment.date(),
         }
-        return signed(replace(begun, **(values | claims)))  # type: ignore[arg-type] # any field
+        return signed(replace(begun, **{**values, **claims}))  # type: ignore[arg-type] # any field
 
 
 @dataclass(frozen=True)
@@ -254,9 +253,7 @@ class Town:
         wanted = duckdb.read_parquet(paths).select("file", "row", "disposition", "reason", "notes")
         for file, row, disposition, reason, notes in wanted.fetchall():
             names = frozenset(str(note.name) for note in Note if note & notes)
-            self.fates[file, row] = Fate(
-                Disposition(disposition).name, Reason(reason).name, names
-            )
+            self.fates[file, row] = Fate(Disposition(disposition).name, Reason(reason).name, names)
 
     def fate(self, record: bytes) -> Fate:
         """What became of the record, of the last of its copies that was taken in; notes apart."""
