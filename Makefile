@@ -56,10 +56,11 @@ bench: setup ## Measure one tap beside its fsyncs, and TACs beside one call a re
 	$(BIN)/onecard bench tap
 	$(BIN)/onecard bench tac
 
-soak: dev-setup ## Many more examples, random APDUs, a key service that keeps dying, the fuzzers (an hour or so)
+soak: dev-setup ## Many more examples, random APDUs, a key service that keeps dying, an attacker, the fuzzers (hours)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --hypothesis-profile=soak
 	$(BIN)/python -m tests.cardcore.chip.walks.soak_apdus --seconds 300
 	$(BIN)/python -m tests.hsm_sim.wire.soak_wire --seconds 300
+	$(BIN)/python -m tests.settlement.attacks.soak_attacker --seconds 3600
 	$(BIN)/python -m tests.fuzz.fuzz_codecs --seconds 300
 
 values: dev-setup ## Write docs/values.md, every closed enumeration, from the code

@@ -63,13 +63,6 @@ MUTATIONS = (
     ),
     Mutation(
         "R2",
-        "whoever delivers is paid",
-        "told",
-        "coalesce(terminal.owner, dated.participant) AS operator",
-        "dated.participant AS operator",
-    ),
-    Mutation(
-        "R2",
         "the day a record claims says whose the terminal is",
         "told",
         "business_day_of(coalesce(effective.moment, fact.time)) AS day",
@@ -106,10 +99,10 @@ MUTATIONS = (
     ),
     Mutation(
         "R5",
-        "what a debit claims of its balance is a statement",
-        "statements_posted",
-        "WHERE is_posted(reason) AND moves_purse(kind)\nUNION ALL",
-        "WHERE is_posted(reason) AND moves_purse(kind) AND sector = 1\nUNION ALL",
+        "a debit is dated by its day alone",
+        "bucket_decide",
+        "least(judged.time, judged.time_max) AS dated",
+        "judged.day::TIMESTAMP AS dated",
     ),
     Mutation(
         "R6",

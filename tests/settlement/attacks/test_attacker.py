@@ -4,13 +4,13 @@ from importlib import resources
 from time import process_time
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.settlement.attacks.attacker import Attacker
 from tests.settlement.attacks.mutations import MUTATIONS, Mutation, switched_off
+from tests.settlement.attacks.soak_attacker import SEARCH, STEPS
 
-STEPS = 40
 SEARCH_SECONDS = 60.0
 #: Rules of which nothing stands in the product yet, and what of them would be switched off.
 NOT_YET = {
@@ -18,14 +18,9 @@ NOT_YET = {
 }
 
 
-#: An example is some forty steps with days that close: dearer by far than those of other machines.
-EXAMPLES_PER_DEFAULT = 6
-DEFAULT = settings()
 TestAttacker = Attacker.TestCase
 TestAttacker.settings = settings(
-    stateful_step_count=STEPS,
-    max_examples=max(8, DEFAULT.max_examples // EXAMPLES_PER_DEFAULT),
-    suppress_health_check=list(HealthCheck),
+    stateful_step_count=STEPS, max_examples=10, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -33,19 +28,10 @@ def is_found(seconds: float) -> bool:
     """Whether the attacker is paid too much, or somebody else too little, within so many seconds
     of this process: other work on the machine takes nothing away from the search.
     """
-    search = settings(
-        stateful_step_count=STEPS,
-        max_examples=12,
-        derandomize=False,
-        phases=[Phase.generate],
-        database=None,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
     deadline = process_time() + seconds
     while process_time() < deadline:
         try:
-            run_state_machine_as_test(Attacker, settings=search)
+            run_state_machine_as_test(Attacker, settings=SEARCH)
         except AssertionError:
             return True
     return False

@@ -140,7 +140,8 @@ class Card:
         """A debit, which the card signs."""
         before, self.balance_fen = self.balance_fen, self.balance_fen - amount_fen
         counter, self.debits = self.debits, self.debits + 1
-        values = {"offline_counter": counter, "tariff_fen": min(amount_fen * 5 // 4, 2**32 - 1)}
+        tariff_fen = min(amount_fen * 5 // 4, 2**32 - 1)
+        values: dict[str, object] = {"offline_counter": counter, "tariff_fen": tariff_fen}
         values |= terminal.step() | claims
         return self._signed(a_bus_ride(**values), before, amount_fen, moment, claims)
 
