@@ -181,10 +181,11 @@ def _totals(
     buckets: Mapping[int, Sums],
     participants: Mapping[int, Sums],
 ) -> RunTotals:
+    of_records = _of_records(tallies)
     counts = dict.fromkeys(Disposition, 0)
-    for tally in _of_records(tallies):
+    for tally in of_records:
         counts[Disposition(tally.disposition)] += tally.records
-    accepted = [each for each in _of_records(tallies) if each.disposition == Disposition.ACCEPTED]
+    accepted = [each for each in of_records if each.disposition == Disposition.ACCEPTED]
     by_log = [each for each in tallies if each.by_log]
     debits = [each for each in accepted if not each.is_load]
     sides = (*buckets.values(), *participants.values())
@@ -200,7 +201,7 @@ def _totals(
         charged_fen=sum(each.amount_fen for each in debits),
         tariff_fen=sum(each.tariff_fen for each in debits),
         claims_fen=sum(
-            each.amount_fen for each in tallies if each.disposition == Disposition.CLAIM
+            each.amount_fen for each in of_records if each.disposition == Disposition.CLAIM
         ),
         float_fen=sum(each.worth_before_fen for each in results)
         + sum(each.float_fen for each in tallies),

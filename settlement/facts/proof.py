@@ -9,8 +9,9 @@ other bytes, or lacks a version, must never make a record look forged, so
 
 * no answer is believed under a version that is held with another check value than registered,
 * that a TAC is wrong is believed only when the named version is registered and every registered
-  version that was not destroyed is held as registered; that it holds under another version than the
-  named one only when, besides, no version is held that is not registered,
+  version that was not destroyed is held as registered,
+* that it holds under another version than the named one is believed only when every version that is
+  held is registered, and held as registered,
 * that it holds is believed also under a version not registered yet; a key that proves most of the
   records of a file that name it has shown that it is the cards' key, and is registered so,
 * nothing is believed of a version whose registration people ended, and it does not show itself:
@@ -281,13 +282,13 @@ def _believe(
     )
     shown_versions = [row.version for row in shown]
     believed = holds & ~np.isin(versions, [*other, *ended])
+    misnamed = answers == ProofReason.WRONG_VERSION
+    trusted = [*known, *shown_versions]
     if is_whole:
-        misnamed = answers == ProofReason.WRONG_VERSION
-        trusted = [*known, *shown_versions]
         believed |= np.isin(versions, trusted) & ~misnamed
-        # It holds under a version that nobody named: one of the city's, where there is no other.
-        if all(version in trusted for version in there):
-            believed |= misnamed
+    # It holds under a version that nobody named: one of the city's, where no other is held.
+    if not other and all(version in trusted for version in there):
+        believed |= misnamed
     answers = np.where(judged & ~believed, np.uint8(ProofReason.UNKNOWN_VERSION), answers)
     return _Believed(answers.astype(np.uint8), shown)
 

@@ -7,7 +7,8 @@ FROM (
     SELECT
         id,
         row_number() OVER (
-            PARTITION BY record_hash_high, record_hash_low ORDER BY NOT reviewed, proof, id
+            PARTITION BY record_hash_high, record_hash_low
+            ORDER BY NOT reviewed, mac_rank(record_mac), proof, id
         ) AS number
     FROM record SEMI JOIN crowd USING (message)
     WHERE NOT is_void(reason)
@@ -36,12 +37,7 @@ FROM (
             PARTITION BY
                 factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
                 signed_balance_fen, time, tac
-            ORDER BY
-                NOT reviewed,
-                CASE record_mac
-                    WHEN record_mac_held() THEN 0 WHEN record_mac_held_weakly() THEN 1 ELSE 2
-                END,
-                record_hash_high, record_hash_low
+            ORDER BY NOT stands, mac_rank(record_mac), record_hash_high, record_hash_low
         ) AS number
     FROM record SEMI JOIN crowd USING (message)
     WHERE is_posted(reason)

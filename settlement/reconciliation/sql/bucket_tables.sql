@@ -28,6 +28,8 @@ CREATE TABLE waiting_before (
     signed_balance_fen UINTEGER, fare_class UTINYINT, reason UTINYINT,
     notes USMALLINT, late BOOLEAN, chained BOOLEAN, settlement_day DATE
 );
+-- Those of them that are decided again, and stand with their money in the ledger already.
+CREATE TABLE standing (file UBIGINT, row UINTEGER);
 -- Those of them that are decided again.
 CREATE TABLE taken_up AS FROM waiting_before;
 -- Movements of closed days that records of today are about again, by all that a card signs of one.

@@ -17,3 +17,5 @@ CREATE TABLE register (
 CREATE TABLE psam_before (terminal UBIGINT, sequence UINTEGER, time TIMESTAMP);
 -- Nothing is dated otherwise before it is known how the PSAMs counted.
 CREATE TABLE effective (file UBIGINT, row UINTEGER, moment TIMESTAMP);
+-- What is judged again counts for no terminal: it did so when it came.
+CREATE TABLE standing (file UBIGINT, row UINTEGER);

@@ -18,8 +18,8 @@ SELECT
     CASE
         WHEN format_fault <> 0 THEN reason_format_wrong()
         -- What was posted before is true: only who is paid for it may be new.
-        WHEN NOT reviewed AND known_terminal.terminal IS NOT NULL
-            AND NOT coalesce(collected.last_day >= dated.day, false)
+        WHEN NOT stands AND known_terminal.terminal IS NOT NULL
+            AND NOT coalesce(collected.last_day >= business_day_of(dated.time), false)
             THEN reason_not_your_terminal()
         WHEN signed_by_card(kind) AND number.application IS NULL
             AND dated.application IN (SELECT application FROM number)
@@ -35,11 +35,12 @@ SELECT
     END::UTINYINT AS reason
 FROM (
     SELECT
-        fact.*, input.file, input.participant, input.time_max,
+        fact.*, input.file, input.participant, input.time_max, standing.row IS NOT NULL AS stands,
         business_day_of(coalesce(effective.moment, fact.time)) AS day
     FROM fact
     JOIN input ON input.number = fact.file_index
     LEFT JOIN effective ON effective.file = input.file AND effective.row = fact.row
+    LEFT JOIN standing ON standing.file = input.file AND standing.row = fact.row
 ) AS dated
 LEFT JOIN terminal ON terminal.terminal = dated.terminal
     AND dated.day BETWEEN terminal.valid_from AND terminal.valid_to

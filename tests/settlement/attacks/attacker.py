@@ -284,6 +284,15 @@ class Attacker(RuleBasedStateMachine):
         pieces = [changed(piece, name, value) for name, value in changes]
         self._send(sender, self.sequences[sender], pieces)
 
+    @precondition(lambda self: self.pool)
+    @rule(index=st.integers(0, 12))
+    def claim_a_torn_tap(self, index: int) -> None:
+        """As if the card had been torn away before it gave its TAC."""
+        piece = self.pool[-1 - index % len(self.pool)]
+        bare = altered(altered(piece.record, "tac", bytes(8)), "flags", RecordFlag.TAC_MISSING)
+        self.sequences[BUS_COLLECTOR] += 1
+        self._send(BUS_COLLECTOR, self.sequences[BUS_COLLECTOR], [Piece(bare, None)])
+
     @precondition(lambda self: self.held)
     @rule(index=st.integers(0, 5))
     def send_what_was_held(self, index: int) -> None:

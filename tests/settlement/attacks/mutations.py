@@ -90,6 +90,13 @@ MUTATIONS = (
         "WHEN flags & flag_tac_missing() <> 0 OR tac = 0",
     ),
     Mutation(
+        "R4",
+        "nobody waits for late files",
+        "bucket_torn",
+        "> getvariable('late_days')",
+        "> -1",
+    ),
+    Mutation(
         "R5",
         "missing debits and missing loads are netted",
         "statements_figures",

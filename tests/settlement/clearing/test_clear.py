@@ -1,5 +1,6 @@
 """Clearing: tallies of buckets become shares and totals, whatever buckets they came from."""
 
+import json
 from dataclasses import astuple
 from random import Random
 
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore.records.kinds import RecordKind
+from settlement.clearing.proof import FloatFigures, read_figures
 from settlement.clearing.tally import BucketResult, Tally
 from settlement.clearing.totals import clear, output_hash
 from settlement.dispositions import Disposition, Note, Reason
@@ -34,6 +36,7 @@ def tallies(draw: st.DrawFn) -> Tally:
         else draw(st.sampled_from([NOT_A_FARE, UNEXPLAINED, *FARE_CLASSES])),
         notes=draw(st.integers(0, 63)),
         late=draw(st.booleans()),
+        by_log=kind is RecordKind.LOAD and draw(st.booleans()),
         records=draw(st.integers(1, 9)),
         amount_fen=amount_fen,
         tariff_fen=draw(st.integers(0, 10_000)) if kind.moves_purse else 0,
@@ -43,7 +46,8 @@ def tallies(draw: st.DrawFn) -> Tally:
 
 def bucket(number: int, rows: list[Tally]) -> BucketResult:
     moved_fen = sum(row.float_fen for row in rows)
-    return BucketResult(number, (), tuple(rows), 1, 700 + moved_fen, 2, -200, 500)
+    figures = FloatFigures(stated_purses=1, stated_fen=500 + moved_fen, missing_loads=number)
+    return BucketResult(number, (), tuple(rows), 1, 700 + moved_fen, 2, -200, 500, figures)
 
 
 buckets = st.lists(st.lists(tallies(), max_size=6), max_size=4).map(
@@ -67,7 +71,8 @@ def test_records_in_are_accepted_duplicate_suspended_claims_or_rejected(
 ) -> None:
     clearing = clear(results)
     totals = clearing.totals
-    rows = [row for result in results for row in result.tallies]
+    found = [row for result in results for row in result.tallies]
+    rows = [row for row in found if not row.by_log]
     assert totals.records == sum(row.records for row in rows)
     assert totals.records == (
         totals.accepted + totals.duplicates + totals.suspended + totals.claims + totals.rejected
@@ -76,12 +81,21 @@ def test_records_in_are_accepted_duplicate_suspended_claims_or_rejected(
     assert sum(each.amount_fen for each in clearing.reasons) == sum(row.amount_fen for row in rows)
     claims = [row for row in rows if row.disposition == Disposition.CLAIM]
     assert totals.claims_fen == sum(row.amount_fen for row in claims)
+    assert totals.loads_by_log == sum(row.records for row in found) - totals.records
 
 
 @given(buckets)
 def test_the_float_is_balances_and_gaps(results: list[BucketResult]) -> None:
     totals = clear(results).totals
     assert totals.float_fen == totals.card_balance_fen + totals.open_gap_fen
+
+
+@given(buckets)
+def test_the_proof_of_the_float_is_that_of_all_buckets(results: list[BucketResult]) -> None:
+    totals = clear(results).totals
+    assert totals.float_proof.explained_fen == totals.float_fen
+    assert totals.float_proof.stated_purses == len(results)
+    assert read_figures(json.loads(json.dumps(totals.float_proof.document()))) == totals.float_proof
 
 
 @given(buckets, st.randoms())
@@ -117,7 +131,7 @@ def test_only_accepted_debits_are_charged_and_only_fares_have_a_class() -> None:
         money = (300, 400) if kind.moves_purse else (0, 0)
         return Tally(
             int(reason.disposition), int(reason), 1, 5, 7, kind, 101, fare_class,
-            int(Note.STATION_MISSING), False, 2, *money, (),
+            int(Note.STATION_MISSING), False, False, 2, *money, (),
         )  # fmt: skip
 
     clearing = clear(

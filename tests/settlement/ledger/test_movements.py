@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cardcore.records.kinds import RecordKind, Sector
 from cardcore.records.record import TransactionRecord
+from settlement.clearing.proof import FloatFigures
 from settlement.clearing.tally import KEY_FIELDS, BucketResult, Tally
 from settlement.clearing.totals import clear
 from settlement.dispositions import Note, Reason
@@ -123,7 +124,7 @@ def tallies(decided: Sequence[tuple[TransactionRecord, Decision, int]]) -> tuple
         passed_on = rule_of(read_rules(), each.sector).passed_on(payment)
         one = Tally(
             each.disposition, each.reason, record.application, each.sector, 7, record.kind,
-            each.operator, each.fare_class, each.notes, each.late, sign, amount_fen,
+            each.operator, each.fare_class, each.notes, each.late, False, sign, amount_fen,
             0, tuple(passed_on.items()),
         )  # fmt: skip
         key = (*astuple(one)[:KEY_FIELDS], sign)
@@ -148,7 +149,7 @@ def post(found: Sequence[Case]) -> tuple[Entry, ...]:
             + [(each.record, each.before, -1) for each in mine if each.before is not None]
         )
         moved_fen = sum(row.float_fen for row in rows)
-        results.append(BucketResult(bucket, (), rows, 1, moved_fen, 0, 0, 0))
+        results.append(BucketResult(bucket, (), rows, 1, moved_fen, 0, 0, 0, FloatFigures()))
     clearing = clear(results)
     assert clearing.totals.net_sum_fen == 0
     return post_day(DAY, clearing.buckets, clearing.participants, ChainEnd())
