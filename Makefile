@@ -56,11 +56,12 @@ bench: setup ## Measure one tap beside its fsyncs, and TACs beside one call a re
 	$(BIN)/onecard bench tap
 	$(BIN)/onecard bench tac
 
-soak: dev-setup ## Many more examples, random APDUs, a key service that keeps dying, the fuzzers (an hour or so)
+soak: dev-setup ## Many more examples, random APDUs, a key service that keeps dying, fuzzers, worlds of lies (two hours or so)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --hypothesis-profile=soak
 	$(BIN)/python -m tests.cardcore.chip.walks.soak_apdus --seconds 300
 	$(BIN)/python -m tests.hsm_sim.wire.soak_wire --seconds 300
 	$(BIN)/python -m tests.fuzz.fuzz_codecs --seconds 300
+	$(BIN)/python -m tests.settlement.audited.soak_worlds --worlds 100000
 
 values: dev-setup ## Write docs/values.md, every closed enumeration, from the code
 	$(BIN)/python -m tests.support.values

@@ -11,14 +11,16 @@ from random import Random
 
 import duckdb
 
-from cardcore.keys import KeyService, ProofReason
+from cardcore.keys import Algorithm, KeyService
 from cardcore.records.batch import HEADER
 from cardcore.records.record import FIELD, RECORD_BYTES
 from cardcore.schemes.catalogue import SCHEMES
+from hsm_sim.keys.published_keys import published_key
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Reason
 from settlement.engine.local import LocalEngine
+from settlement.intake.answers import FileRow
 from settlement.reconciliation.inputs import file_number
 from settlement.service.clear import RunResult, run_clearing
 from settlement.service.close import close_day
@@ -26,13 +28,29 @@ from settlement.service.computation import decisions_path
 from settlement.service.receive import receive_file
 from settlement.store.files import load_files
 from settlement.store.registry import load_registry
-from tests.settlement.device_files import CLERK, DAY, NOW, OTHER_SENDER, Street, StreetCard
-from tests.support.auditor import Auditor, Entry
+from tests.settlement.device_files import (
+    BUS,
+    CLERK,
+    DAY,
+    METRO,
+    NOW,
+    OTHER_SENDER,
+    SENDER,
+    Street,
+    StreetCard,
+    tac_ref,
+)
+from tests.support.audit.auditor import Auditor
+from tests.support.audit.books import books_of
+from tests.support.audit.known import CardRange, Known, TacKey, TerminalDays
+from tests.support.audit.words import Sent
 
 SCHEME = SCHEMES["shenzhen"]
 
 ROTATED = 3  # the first day of version 2, counted from 0
 DAYS = 7
+#: For whom the senders of the test city send.
+_PARTICIPANTS = {SENDER: BUS, OTHER_SENDER: METRO}
 
 
 @dataclass(frozen=True)
@@ -84,10 +102,10 @@ def records(*files: bytes) -> list[bytes]:
 
 @dataclass
 class Audited:
-    """An office and an auditor beside it, who knows only which key versions are held."""
+    """An office and an auditor beside it, who is told which key versions are held."""
 
     city: City
-    auditor: Auditor = field(default_factory=lambda: Auditor(SCHEME, {}, {}))
+    auditor: Auditor = field(default_factory=Auditor)
     totals: dict[str, int] = field(default_factory=dict)
     days: int = 0
 
@@ -109,54 +127,74 @@ class Audited:
         """Close the day and compare it with the auditor's, who believes in `versions`."""
         found = self.clear(keys)
         now = datetime.combine(self.day, datetime.max.time(), UTC)
-        ready = {
-            file_number(row.file.content_hash): self.city.raw_path(row.file.content_hash)
+        ready = [
+            row
             for row in load_files(self.city.database)
             if row.is_ready and row.settlement_day is None
-        }
+        ]
         day = close_day(self.city, self.day, keys, LocalEngine(1), now, CLERK)
         assert isinstance(day, ClosedDay)
         assert day.output_hash == found.run.output_hash
-        held = load_registry(self.city.database).terminals
-        self.auditor.terminals = {each.row.terminal: each.row.participant for each in held}
+        known = self._known(versions)
         entries = self.auditor.settle(
             self.day,
-            {
-                file: [(record, _proof(record, versions)) for record in records(path.read_bytes())]
-                for file, path in ready.items()
-            },
-            {
-                key: ProofReason.PROVEN
-                for key, entry in self.auditor.waiting().items()
-                if self._may_be_judged(entry, versions)
-            },
+            known,
+            [self._sent(row) for row in ready],
+            self.auditor.may_be_judged_otherwise(self.day, known),
         )
-        assert decisions(self.city, day) == {
-            key: (entry.reason, entry.chained) for key, entry in entries.items()
+        assert {key: Reason(reason).name for key, reason in decisions(self.city, day).items()} == {
+            key: entry.reason.name for key, entry in entries.items()
         }
         totals = found.run.totals
-        assert totals["float_fen"] == self.auditor.float_fen
-        for name in ("records", "accepted", "duplicates", "suspended", "rejected"):
+        assert totals["float_fen"] == books_of(self.auditor.decided.values()).float_fen
+        for name in ("records", "accepted", "duplicates", "suspended", "claims", "rejected"):
             value = totals[name]
             assert isinstance(value, int)
             self.totals[name] = self.totals.get(name, 0) + value
         self.days += 1
         return day
 
-    def _may_be_judged(self, entry: Entry, versions: Sequence[int]) -> bool:
-        if entry.reason is Reason.TERMINAL_UNKNOWN:
-            return self.auditor.terminals.get(entry.sound.terminal) == entry.sound.operator
-        return entry.sound.key_version in versions
+    def _sent(self, row: FileRow) -> Sent:
+        content_hash = row.file.content_hash
+        return Sent(
+            file_number(content_hash),
+            _PARTICIPANTS[row.file.sender],
+            row.file.received_at,
+            tuple(records(self.city.raw_path(content_hash).read_bytes())),
+        )
+
+    def _known(self, versions: Sequence[int]) -> Known:
+        """What the registry says, and the keys of these versions."""
+        registry = load_registry(self.city.database)
+        return Known(
+            sectors={each.row.code: each.row.sector for each in registry.participants},
+            terminals=tuple(
+                TerminalDays(
+                    each.row.terminal,
+                    each.row.participant,
+                    each.row.collector or each.row.participant,
+                    each.row.sector,
+                    each.valid_from,
+                    each.valid_to,
+                )
+                for each in registry.terminals
+            ),
+            ranges=tuple(
+                CardRange(0, each.row.prefix, bytes.fromhex(each.row.issuer))
+                for each in registry.card_numbers
+                if each.row.label == SCHEME.name
+            ),
+            tac_keys=tuple(
+                TacKey(0, version, Algorithm.PBOC_3DES, published_key(tac_ref(version)))
+                for version in versions
+            ),
+            cutover_hour=SCHEME.cutover_hour,
+        )
 
 
-def decisions(city: City, day: ClosedDay) -> dict[tuple[int, int], tuple[int, bool]]:
-    """Reason and chained of every decision of a closed day, by (file, row)."""
+def decisions(city: City, day: ClosedDay) -> dict[tuple[int, int], int]:
+    """The reason of every decision of a closed day, by (file, row)."""
     folder = city.run_folder(day.settlement_day, day.run_id)
     paths = [str(decisions_path(folder, bucket)) for bucket in range(city.bucket_count)]
-    rows = duckdb.read_parquet(paths).select("file", "row", "reason", "chained").fetchall()
-    return {(file, row): (reason, chained) for file, row, reason, chained in rows}
-
-
-def _proof(record: bytes, versions: Sequence[int]) -> ProofReason:
-    held = record[FIELD["key_version"].offset] in versions
-    return ProofReason.PROVEN if held else ProofReason.UNKNOWN_VERSION
+    rows = duckdb.read_parquet(paths).select("file", "row", "reason").fetchall()
+    return {(file, row): reason for file, row, reason in rows}

@@ -1,0 +1,438 @@
+"""The attacks on records, one by one, and what the auditor says: an auditor must be right itself.
+
+Every case is a row of the table of attacks, or a rule's own words, with one card and a few sites.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from cardcore.keys import KeyRef, KeyUsage
+from cardcore.records.kinds import MacProfile, RecordFlag, RecordKind
+from cardcore.records.record import TransactionRecord, encode_record
+from hsm_sim.keys.published_keys import published_key
+from tests.settlement.audited.encoding import (
+    changed,
+    signed_by_card,
+    signed_by_psam,
+    without_mac,
+)
+from tests.support.audit.auditor import Auditor
+from tests.support.audit.books import Books, books_of, statement_of
+from tests.support.audit.known import CardRange, Known, ListedDays, MacKey, TacKey, TerminalDays
+from tests.support.audit.words import Entry, Note, Reason, Sent
+from tests.support.records import a_bus_ride, a_load
+
+DAY = date(2018, 9, 1)
+BUS, METRO, AGENT = 101, 201, 900
+BUS_SITE, GATE, KIOSK, NEW_SITE = "0000000000b1", "0000000000e1", "0000000000c1", "0000000000f1"
+CARD, ISSUER, SIBLING = "03105840000000000001", bytes.fromhex("05845840FFFFFFFF"), bytes(8)
+CITY = "shenzhen"
+
+
+def tac_key(version: int, *, is_held: bool = True) -> TacKey:
+    value = published_key(KeyRef(KeyUsage.TAC, CITY, version))
+    return TacKey(0, version, 1, value if is_held else None)
+
+
+KNOWN = Known(
+    sectors={BUS: 1, METRO: 1, AGENT: 6},
+    terminals=(
+        TerminalDays(BUS_SITE, BUS, BUS),
+        TerminalDays(GATE, METRO, METRO),
+        TerminalDays(KIOSK, AGENT, AGENT),
+    ),
+    ranges=(CardRange(0, "03105840", ISSUER), CardRange(0, "07775840", SIBLING)),
+    tac_keys=(tac_key(1),),
+    mac_keys=(MacKey(1, 1, published_key(KeyRef(KeyUsage.RECORD_MAC, CITY, 1))),),
+)
+COLLECTORS = {BUS_SITE: BUS, GATE: METRO, KIOSK: AGENT, NEW_SITE: BUS}
+
+
+@dataclass
+class Card:
+    """A card as it truly is; every tap is a minute after the last."""
+
+    balance_fen: int = 100_000
+    online: int = 0
+    offline: int = 0
+    now: datetime = datetime(2018, 9, 1, 8)  # noqa: DTZ001 - wall clock of the city
+    sequence: int = 0
+    version: int = 1
+
+    def load(self, amount_fen: int = 10_000) -> bytes:
+        self.balance_fen += amount_fen
+        self.online += 1
+        return self._signed(
+            a_load(
+                balance_before_fen=self.balance_fen - amount_fen,
+                balance_after_fen=self.balance_fen,
+                amount_fen=amount_fen,
+                online_counter=self.online - 1,
+            )
+        )
+
+    def ride(self, amount_fen: int = 160, terminal: str = BUS_SITE, **values: object) -> bytes:
+        self.balance_fen -= amount_fen
+        self.offline += 1
+        return self._signed(
+            a_bus_ride(
+                balance_before_fen=self.balance_fen + amount_fen,
+                balance_after_fen=self.balance_fen,
+                amount_fen=amount_fen,
+                offline_counter=self.offline - 1,
+                terminal=terminal,
+                operator=COLLECTORS[terminal],
+            ),
+            **values,
+        )
+
+    def _signed(self, begun: TransactionRecord, **values: object) -> bytes:
+        self.now += timedelta(minutes=1)
+        self.sequence += 1
+        stamped: dict[str, object] = {
+            "card_number": CARD, "time": self.now, "psam_sequence": self.sequence,
+            "terminal_serial": self.sequence, "key_version": self.version,
+        }  # fmt: skip
+        data = encode_record(replace(begun, **(stamped | values)))  # type: ignore[arg-type]
+        return signed_by_card(data, CITY, self.version)
+
+
+@dataclass
+class Hall:
+    """The auditor at work, day after day."""
+
+    known: Known = KNOWN
+    auditor: Auditor = field(default_factory=Auditor)
+    files: int = 0
+
+    def settle(
+        self,
+        *records: bytes,
+        sender: int = BUS,
+        day: date = DAY,
+        received: date | None = None,
+        again: bool = False,
+    ) -> list[Entry]:
+        """One file's entries; with `again` what earlier days left waiting is judged anew."""
+        self.files += 1
+        at = datetime.combine(received or day, datetime.max.time(), UTC)
+        keys = self.auditor.may_be_judged_otherwise(day, self.known) if again else set()
+        sent = Sent(self.files, sender, at, records)
+        found = self.auditor.settle(day, self.known, [sent] if records else [], keys)
+        return [found[self.files, row] for row in range(len(records))]
+
+    def reasons(self, *records: bytes, **values: object) -> list[Reason]:
+        return [entry.reason for entry in self.settle(*records, **values)]  # type: ignore[arg-type]
+
+    @property
+    def books(self) -> Books:
+        return books_of(self.auditor.decided.values())
+
+
+def variants(data: bytes, count: int) -> list[bytes]:
+    return [
+        changed(
+            data, terminal_serial=1000 + n, offline_counter=2000 + n, balance_before_fen=n,
+            balance_after_fen=0, line=n,
+        )
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def test_one_ride_sent_twenty_times_with_other_claims_is_paid_once() -> None:
+    card, hall = Card(0), Hall()
+    load, ride, other = card.load(), card.ride(), card.ride(300, GATE)
+    hall.settle(load, sender=AGENT)
+    found = hall.reasons(ride, *variants(ride, 20))
+    assert sorted(found) == [Reason.NONE, *[Reason.VARIANT] * 20]
+    assert hall.reasons(other, sender=METRO) == [Reason.NONE]
+    assert hall.books.paid_fen == {AGENT: -10_000, BUS: 160, METRO: 300}
+    assert hall.books.float_fen == 10_000 - 160 - 300 == card.balance_fen
+
+
+def test_five_hundred_altered_copies_of_a_settled_ride_leave_the_float() -> None:
+    card, hall = Card(), Hall()
+    hall.settle(card.load(), sender=AGENT)
+    ride = card.ride()
+    hall.settle(ride)
+    before = hall.books
+    assert set(hall.reasons(*variants(ride, 500), day=DAY + timedelta(days=1))) == {Reason.VARIANT}
+    assert hall.books == before
+
+
+def test_one_ride_under_many_prefixes_and_issuers_is_accepted_once() -> None:
+    card, hall = Card(), Hall()
+    ride = card.ride()
+    issuers = [changed(ride, issuer=bytes(7) + bytes((n,))) for n in range(1, 100)]
+    prefixes = [changed(ride, card_number=f"0{n:03}{CARD[4:]}") for n in range(1, 310)]
+    own = changed(ride, card_number="0777" + CARD[4:], issuer=SIBLING)
+    found = hall.reasons(*issuers, *prefixes, own, ride)
+    assert sorted(found[-2:]) == [Reason.NONE, Reason.VARIANT]
+    assert set(found[:-2]) == {Reason.FOREIGN_CARD}
+    assert hall.books.paid_fen == {BUS: 160}
+
+
+def test_a_debit_rewritten_to_leave_a_hole_is_paid_and_what_fills_the_hole_is_a_claim() -> None:
+    card, hall = Card(offline=11), Hall()
+    ride = card.ride(200)
+    rewritten = changed(ride, offline_counter=12, balance_before_fen=9000, balance_after_fen=8800)
+    filler = changed(
+        ride, offline_counter=11, amount_fen=1000, tac=bytes(8), flags=RecordFlag.TAC_MISSING
+    )
+    filler = signed_by_psam(filler, CITY, MacProfile.FIXED)
+    assert hall.reasons(rewritten, filler) == [Reason.NONE, Reason.TAC_MISSING]
+    assert (hall.books.paid_fen, hall.books.claims_fen) == ({BUS: 200}, 1000)
+
+
+def test_a_load_sent_twice_with_an_unsigned_byte_changed_is_billed_once() -> None:
+    card, hall = Card(), Hall()
+    load = card.load()
+    found = hall.reasons(load, changed(load, station=9), sender=AGENT)
+    assert sorted(found) == [Reason.NONE, Reason.VARIANT]
+    assert hall.books.paid_fen == {AGENT: -10_000}
+
+
+def test_the_flag_that_a_tac_is_missing_counts_for_nothing_when_it_holds() -> None:
+    card, hall = Card(), Hall()
+    loads = [changed(card.load(), flags=RecordFlag.TAC_MISSING) for _ in range(10)]
+    assert set(hall.reasons(*loads, sender=AGENT)) == {Reason.NONE}
+    assert hall.books.paid_fen == {AGENT: -100_000}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"tac": bytes(8), "flags": RecordFlag.TAC_MISSING}, Reason.TAC_MISSING),
+        ({"tac": bytes(8)}, Reason.TAC_MISSING),
+        ({"tac": b"\x01\x02\x03\x04" + bytes(4)}, Reason.TAC_WRONG),
+        ({"tac": b"\x01\x02\x03\x04" + bytes(4), "key_version": 9}, Reason.KEY_VERSION_UNKNOWN),
+        ({"tac": b"\x01\x02\x03\x04" + bytes(4), "algorithm": 9}, Reason.ALGORITHM_UNKNOWN),
+        ({"psam_sequence": 77}, Reason.TAC_WRONG),
+    ],
+)
+def test_what_no_key_proves_moves_nothing(change: dict[str, object], reason: Reason) -> None:
+    hall = Hall()
+    huge = changed(Card().ride(), amount_fen=4_290_000_000, **change)
+    assert hall.reasons(huge) == [reason]
+    assert hall.books == Books(claims=1, claims_fen=4_290_000_000)
+
+
+def test_records_of_anothers_terminal_have_no_effect_and_may_come_again_from_the_right_one() -> (
+    None
+):
+    hall, ride = Hall(), Card().ride()
+    copies = (ride, ride, changed(ride, line=5), changed(ride, tac=bytes(8)))
+    assert set(hall.reasons(*copies, sender=METRO)) == {Reason.NOT_YOUR_TERMINAL}
+    assert hall.books == Books()
+    assert hall.reasons(ride) == [Reason.NONE]
+    assert hall.books.paid_fen == {BUS: 160}
+
+
+def test_a_moved_bus_pays_last_weeks_owner_whoever_of_its_collectors_brings_it() -> None:
+    moved = DAY + timedelta(days=7)
+    before = TerminalDays(BUS_SITE, BUS, BUS, last=moved - timedelta(days=1))
+    after = TerminalDays(BUS_SITE, METRO, METRO, first=moved)
+    known = replace(KNOWN, terminals=(before, after))
+    old, new = Card(), Card(now=datetime(2018, 9, 8, 8))  # noqa: DTZ001 - wall clock
+    hall = Hall(known)
+    assert hall.reasons(old.ride(), sender=BUS, day=moved) == [Reason.NONE]
+    assert hall.reasons(old.ride(), sender=METRO, day=moved) == [Reason.NONE]
+    assert hall.books.paid_fen == {BUS: 320}
+    ride = new.ride()
+    assert hall.reasons(ride, sender=BUS, day=moved) == [Reason.NOT_YOUR_TERMINAL]
+    assert hall.reasons(ride, sender=METRO, day=moved) == [Reason.NONE]
+    assert hall.books.paid_fen == {BUS: 320, METRO: 160}
+
+
+def test_days_closed_oldest_first_after_all_files_came_accept_every_true_record() -> None:
+    hall, last = Hall(), DAY + timedelta(days=4)
+    card = Card()
+    for number in range(5):
+        card.now = datetime(2018, 9, 1 + number, 8)  # noqa: DTZ001 - wall clock
+        ride, day = card.ride(), DAY + timedelta(days=number)
+        assert hall.reasons(ride, day=day, received=last) == [Reason.NONE]
+
+
+def test_a_clock_ahead_waits_for_its_day_and_is_paid_then() -> None:
+    hall, card = Hall(), Card(now=datetime(2018, 9, 4, 12))  # noqa: DTZ001 - wall clock
+    ride = card.ride()
+    assert hall.reasons(ride, ride) == [Reason.CLOCK_AHEAD, Reason.DUPLICATE]
+    assert hall.books.held_fen == {BUS: 160}
+    hall.settle(day=DAY + timedelta(days=2), again=True)
+    assert hall.books.held_fen == {BUS: 160}
+    hall.settle(day=DAY + timedelta(days=3), again=True)
+    assert (hall.books.paid_fen, hall.books.held_fen) == ({BUS: 160}, {})
+
+
+@pytest.mark.parametrize(("hour", "reason"), [(7, Reason.NONE), (9, Reason.CLOCK_AHEAD)])
+def test_clocks_are_read_on_the_citys_clock(hour: int, reason: Reason) -> None:
+    # The file comes in at the last moment of 1 September UTC: 07:59:59 of the next day in the city.
+    hall = Hall()
+    card = Card(now=datetime(2018, 9, 3, hour))  # noqa: DTZ001 - wall clock
+    assert hall.reasons(card.ride()) == [reason]
+
+
+def test_a_stolen_cards_ride_is_judged_by_the_order_its_psam_signed() -> None:
+    listed = ListedDays(CARD, first=DAY + timedelta(days=1))
+    hall = Hall(replace(KNOWN, hotlist=(listed,)))
+    tomorrow = DAY + timedelta(days=1)
+    other = Card(now=datetime(2018, 9, 2, 8), sequence=6)  # noqa: DTZ001 - wall clock
+    between = changed(other.ride(), card_number="03105840000000000002")
+    between = signed_by_card(between, CITY, 1)
+    stolen = Card(sequence=9)
+    assert hall.reasons(between, stolen.ride(), day=tomorrow) == [Reason.NONE, Reason.HOTLISTED]
+    assert hall.books.held_fen == {BUS: 160}
+    # Before that sequence the ride is as old as it says.
+    assert hall.reasons(Card(sequence=2).ride(170), day=tomorrow) == [Reason.NONE]
+
+
+def test_a_card_may_leave_the_hotlist() -> None:
+    listed = ListedDays(CARD, first=DAY, last=DAY)
+    hall = Hall(replace(KNOWN, hotlist=(listed,)))
+    assert hall.reasons(Card().ride()) == [Reason.HOTLISTED]
+    tomorrow = Card(now=datetime(2018, 9, 2, 8), sequence=7)  # noqa: DTZ001 - wall clock
+    assert hall.reasons(tomorrow.ride(), day=DAY + timedelta(days=1)) == [Reason.NONE]
+
+
+def test_what_a_record_says_of_operator_and_sector_pays_nobody() -> None:
+    hall = Hall()
+    ride = changed(Card().ride(50_000), operator=77_777, sector=5, tariff_fen=200)
+    (entry,) = hall.settle(ride)
+    assert (entry.reason, entry.payee, entry.sector) == (Reason.NONE, BUS, 1)
+    assert Note.CLAIMS_DIFFER in entry.notes
+    assert hall.books.paid_fen == {BUS: 50_000}
+
+
+def test_a_spoilt_balance_and_a_misnamed_key_are_paid_with_a_note() -> None:
+    hall = Hall(replace(KNOWN, tac_keys=(tac_key(1), tac_key(2))))
+    broken = changed(Card().ride(), balance_before_fen=5)
+    misnamed = changed(Card().ride(170), key_version=2)
+    nobodys = changed(Card().ride(180), key_version=99)
+    entries = hall.settle(broken, misnamed, nobodys)
+    assert [entry.reason for entry in entries] == [Reason.NONE] * 3
+    notes = [entry.notes & {Note.BALANCE_BROKEN, Note.KEY_VERSION_MISNAMED} for entry in entries]
+    assert notes == [{Note.BALANCE_BROKEN}, *[{Note.KEY_VERSION_MISNAMED}] * 2]
+
+
+def test_a_foreign_card_waits_for_its_issuer() -> None:
+    hall = Hall()
+    ride = changed(Card().ride(), card_number="0999" + CARD[4:])
+    assert hall.reasons(ride, ride) == [Reason.FOREIGN_CARD, Reason.DUPLICATE]
+    assert hall.reasons(ride, day=DAY + timedelta(days=1)) == [Reason.DUPLICATE]
+    assert hall.books.claims == 1
+
+
+def test_a_claim_waits_for_its_key_and_is_proven_by_it() -> None:
+    hall, card = Hall(), Card(version=2)
+    ride = card.ride()
+    assert hall.reasons(ride) == [Reason.KEY_VERSION_UNKNOWN]
+    hall.known = replace(KNOWN, tac_keys=(tac_key(1), tac_key(2)))
+    changed_one = changed(ride, line=8)
+    found = hall.reasons(changed_one, day=DAY + timedelta(days=1), again=True)
+    assert sorted([*found, hall.auditor.decided[1, 0].reason]) == [Reason.NONE, Reason.VARIANT]
+    assert (hall.books.paid_fen, hall.books.claims) == ({BUS: 160}, 0)
+
+
+def test_nothing_is_wrong_while_a_registered_key_is_not_held() -> None:
+    hall = Hall(replace(KNOWN, tac_keys=(tac_key(1), tac_key(2, is_held=False))))
+    assert hall.reasons(changed(Card(version=2).ride(), key_version=1)) == [
+        Reason.KEY_VERSION_UNKNOWN
+    ]
+
+
+def test_money_of_an_unknown_terminal_is_held_under_its_sender_until_it_is_registered() -> None:
+    hall, card = Hall(), Card()
+    load, ride = changed(card.load(), terminal=NEW_SITE), card.ride(terminal=NEW_SITE)
+    load = signed_by_card(load, CITY, 1)
+    assert set(hall.reasons(load, ride, sender=METRO)) == {Reason.TERMINAL_UNKNOWN}
+    assert hall.books.held_fen == {METRO: 160 - 10_000}
+    assert hall.books.float_fen == 10_000 - 160
+    # What stands in suspense stands: a changed copy is its variant, also while it is taken up.
+    row = TerminalDays(NEW_SITE, BUS, METRO)
+    hall.known = replace(KNOWN, terminals=(*KNOWN.terminals, row))
+    again = hall.reasons(
+        changed(ride, line=1234), sender=METRO, day=DAY + timedelta(days=1), again=True
+    )
+    assert again == [Reason.VARIANT]
+    assert (hall.books.held_fen, hall.books.paid_fen) == ({}, {BUS: 160 - 10_000})
+
+
+def test_of_variants_the_one_stands_whose_record_mac_holds_else_the_smallest_digest() -> None:
+    ride = without_mac(Card().ride())
+    held = signed_by_psam(changed(ride, line=3), CITY, MacProfile.FIXED)
+    weak = signed_by_psam(changed(ride, line=4), CITY, MacProfile.PBOC)
+    wrong = changed(held, line=5)
+    bare = [changed(ride, line=n) for n in range(6, 20)]
+
+    def standing(records: Sequence[bytes]) -> bytes:
+        (found,) = (each for each in Hall().settle(*records) if each.reason is Reason.NONE)
+        return found.data
+
+    assert standing([wrong, ride, weak, held, *bare]) == held
+    assert standing([wrong, *bare, weak, ride]) == weak
+    smallest = standing([*bare, wrong])
+    assert smallest == standing([wrong, *reversed(bare)])
+    assert Hall().reasons(smallest, *bare).count(Reason.VARIANT) == len(bare) - (smallest in bare)
+
+
+def test_a_record_of_the_first_version_is_the_same_movement() -> None:
+    ride = without_mac(Card().ride())
+    assert sorted(Hall().reasons(ride, changed(ride, version=1))) == [
+        Reason.NONE,
+        Reason.VARIANT,
+    ]
+
+
+@pytest.mark.parametrize("kind", [RecordKind.EXIT, RecordKind.ENTRY])
+def test_the_kind_of_a_debit_is_a_claim(kind: RecordKind) -> None:
+    ride = Card().ride()
+    assert sorted(Hall().reasons(ride, changed(ride, kind=kind))) == [Reason.NONE, Reason.VARIANT]
+
+
+def statement(records: Sequence[bytes]) -> tuple[list[tuple[str, int, int]], int, int]:
+    """Segments (kind, price, loads missing), tail and difference of what arrives."""
+    hall = Hall()
+    for record in records:
+        sender = AGENT if record[1] == RecordKind.LOAD else BUS
+        assert hall.reasons(record, sender=sender) == [Reason.NONE]
+    found = statement_of(hall.auditor.decided.values())
+    segments = [(each.kind, each.price_fen, each.loads_missing) for each in found.segments]
+    return segments, found.tail_fen, found.difference_fen
+
+
+def test_a_gap_between_two_statements_has_an_exact_price() -> None:
+    card = Card(0)
+    first, _, third, second_load, tail = (
+        card.load(), card.ride(170), card.ride(180), card.load(5000), card.ride(190),
+    )  # fmt: skip
+    assert statement([first, third, second_load, tail]) == (
+        [("none", 0, 0), ("debits", 170, 0)], 190, 0,
+    )  # fmt: skip
+
+
+def test_missing_loads_and_missing_debits_are_told_apart() -> None:
+    card = Card(0)
+    first, _, ride, third = card.load(), card.load(5000), card.ride(180), card.load(700)
+    assert statement([first, ride, third]) == ([("none", 0, 0), ("loads", -5000, 1)], 0, 0)
+
+
+def test_money_that_no_load_brought_is_a_contradiction() -> None:
+    card = Card(0)
+    first = card.load()
+    card.balance_fen += 300
+    second = card.load(700)
+    assert statement([first, second]) == ([("none", 0, 0), ("contradiction", -300, 0)], 0, 0)
+
+
+def test_loads_go_on_past_the_last_counter() -> None:
+    card = Card(0, online=65_534)
+    loads = [card.load(100), card.load(200)]
+    card.online = 1
+    loads += [card.load(300), card.load(400)]
+    segments, _, difference_fen = statement(loads[::-1])
+    assert [price for _, price, _ in segments] == [0, 0, 0, 0]
+    assert [missing for *_, missing in segments] == [65_534, 0, 0, 0]
+    assert difference_fen == 0

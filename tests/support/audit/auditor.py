@@ -1,0 +1,211 @@
+"""The decision over every record, day after day, by the words of the rules and one at a time.
+
+Decides disposition and reason of every record, who is paid, and what is remembered. Leaves sums to
+`books`. R1 to R3, R7 and R9 stand where they are applied.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, datetime
+
+from cardcore.records.kinds import RecordFlag
+from tests.support.audit.known import Known
+from tests.support.audit.proof import MacProof, TacProof, prove_mac, prove_tac
+from tests.support.audit.words import Entry, Identity, Note, Reason, Sent
+
+_UNPROVEN = {
+    TacProof.ALGORITHM_UNKNOWN: Reason.ALGORITHM_UNKNOWN,
+    TacProof.VERSION_UNKNOWN: Reason.KEY_VERSION_UNKNOWN,
+}
+
+
+class Auditor:
+    """Settles day after day and remembers everything that stands."""
+
+    def __init__(self) -> None:
+        #: What was decided, the last word on each record: (file, row) to entry.
+        self.decided: dict[tuple[int, int], Entry] = {}
+
+    @property
+    def kept(self) -> list[Entry]:
+        """What stands: paid, held, or a claim that waits."""
+        return [entry for entry in self.decided.values() if entry.is_kept]
+
+    def settle(
+        self,
+        day: date,
+        known: Known,
+        files: Iterable[Sent],
+        again: Collection[tuple[int, int]] = (),
+    ) -> dict[tuple[int, int], Entry]:
+        """Judge a day's files, and anew the records of earlier days that `again` names."""
+        fresh = [Entry.of(sent, n) for sent in files for n in range(len(sent.records))]
+        entries = fresh + [self.decided.pop(key).again() for key in sorted(again)]
+        left = [entry for entry in entries if _may_come_in(entry, known)]
+        for entry in left:
+            entry.mac = prove_mac(known, entry.sound, entry.data)
+        left = self._without_copies(left)
+        proven = [entry for entry in left if _is_proven(entry, known)]
+        self._without_claims_on_what_is_proven(left)
+        left = self._without_variants(proven)
+        times = self._effective_times(left)
+        for entry in left:
+            entry.reason = _judge(entry, known, day, times[entry.key])
+            if entry.is_booked:
+                _note(entry)
+        self.decided |= {entry.key: entry for entry in entries}
+        return {entry.key: entry for entry in entries}
+
+    def may_be_judged_otherwise(self, day: date, known: Known) -> set[tuple[int, int]]:
+        """Records of earlier days for which something came that they wait for: a key, a
+        registration, their day.
+        """
+        return {
+            key
+            for key, entry in self.decided.items()
+            if entry.record is not None and _has_news(entry, known, day)
+        }
+
+    def _without_copies(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The same bytes stand once, whatever MAC is behind them: those that stood already, else
+        those whose MAC holds, else the first by name of file.
+        """
+        standing = {entry.digest for entry in self.kept}
+        first: dict[bytes, Entry] = {}
+
+        def rank(entry: Entry) -> tuple[bool, int, tuple[int, int]]:
+            return not entry.is_again, entry.mac_rank, entry.key
+
+        for entry in sorted(entries, key=rank):
+            if entry.digest in standing or entry.digest in first:
+                entry.reason = Reason.DUPLICATE
+            else:
+                first[entry.digest] = entry
+        return list(first.values())
+
+    def _without_variants(self, entries: Sequence[Entry]) -> list[Entry]:
+        """R1: what a card signed once is booked once, for ever, whatever else differs. Of several
+        stands the one booked before, else one whose MAC holds, else the smallest digest.
+        """
+        booked = {entry.identity for entry in self.decided.values() if entry.is_booked}
+        first: dict[Identity | None, Entry] = {}
+
+        def rank(entry: Entry) -> tuple[bool, int, bytes]:
+            return not entry.was_booked, entry.mac_rank, entry.digest
+
+        for entry in sorted(entries, key=rank):
+            if entry.identity in booked or entry.identity in first:
+                entry.reason = Reason.VARIANT
+            else:
+                first[entry.identity] = entry
+        return list(first.values())
+
+    def _without_claims_on_what_is_proven(self, entries: Sequence[Entry]) -> None:
+        """R1: a torn record without TAC of what a card proved is that movement, and no claim."""
+        proven = {
+            each.identity[:3]
+            for each in [*self.decided.values(), *entries]
+            if each.identity and (each in entries or each.is_booked)
+        }
+        for entry in entries:
+            if entry.reason is Reason.TAC_MISSING and entry.movement in proven:
+                entry.reason = Reason.VARIANT
+
+    def _effective_times(self, entries: Sequence[Entry]) -> dict[tuple[int, int], datetime]:
+        """R9: within one PSAM the signed sequence orders debits. One that is dated before another
+        of a lower sequence is judged as of that later time. A clock that is ahead says nothing.
+        """
+        seen = [each for each in self.decided.values() if each.is_booked] + list(entries)
+        seen = [each for each in seen if not each.is_load and not each.is_clock_ahead]
+        times = {}
+        for entry in entries:
+            record = entry.sound
+            earlier = [
+                each.sound.time
+                for each in seen
+                if each.sound.terminal == record.terminal
+                and each.sound.psam_sequence < record.psam_sequence
+            ]
+            times[entry.key] = record.time if entry.is_load else max([record.time, *earlier])
+        return times
+
+
+def _may_come_in(entry: Entry, known: Known) -> bool:
+    """A record that is none, and one that is not its sender's to deliver (R7), have no effect."""
+    if entry.record is None:
+        entry.reason = Reason.FORMAT_WRONG
+        return False
+    day = known.business_day(entry.record.time)
+    # What stands in suspense was taken when nobody was its collector: it stays taken.
+    if not entry.was_booked and not known.may_deliver(
+        entry.participant, entry.record.terminal, day
+    ):
+        entry.reason = Reason.NOT_YOUR_TERMINAL
+        return False
+    return True
+
+
+def _is_proven(entry: Entry, known: Known) -> bool:
+    """R3: what no key of this city proves is a claim."""
+    record = entry.sound
+    if not known.is_own(record.application, record.issuer, record.card_number):
+        entry.reason = Reason.FOREIGN_CARD
+        return False
+    entry.tac = prove_tac(known, record, entry.data)
+    if entry.tac in {TacProof.HOLDS, TacProof.HOLDS_UNDER_ANOTHER}:
+        entry.identity = (*entry.movement, record.tac)
+        return True
+    is_told_missing = RecordFlag.TAC_MISSING in record.flags or not any(record.tac)
+    missing = Reason.TAC_MISSING if is_told_missing else Reason.TAC_WRONG
+    entry.reason = _UNPROVEN.get(entry.tac, missing)
+    return False
+
+
+def _judge(entry: Entry, known: Known, day: date, effective: datetime) -> Reason:
+    """What a proven movement that stands may do, and for whom."""
+    record = entry.sound
+    business_day, effective_day = known.business_day(record.time), known.business_day(effective)
+    row = known.row_on(record.terminal, effective_day)
+    entry.terminal = row
+    if row is None:
+        # Nobody is registered as its owner: held under whoever sent it.
+        entry.payee = entry.participant
+        return Reason.TERMINAL_UNKNOWN
+    entry.payee = row.owner
+    entry.sector = known.sectors[row.owner] if row.sector is None else row.sector
+    if entry.is_clock_ahead and business_day > day:
+        return Reason.CLOCK_AHEAD
+    if known.is_listed(entry.purse.factor, effective_day, record.hotlist_version):
+        return Reason.HOTLISTED
+    return Reason.NONE
+
+
+def _note(entry: Entry) -> None:
+    record = entry.sound
+    change_fen = record.amount_fen if entry.is_load else -record.amount_fen
+    if record.balance_before_fen + change_fen != record.balance_after_fen:
+        entry.notes.add(Note.BALANCE_BROKEN)
+    if entry.tac is TacProof.HOLDS_UNDER_ANOTHER:
+        entry.notes.add(Note.KEY_VERSION_MISNAMED)
+    if entry.mac is MacProof.WRONG:
+        entry.notes.add(Note.RECORD_MAC_WRONG)
+    if entry.terminal and (record.operator, record.sector) != (entry.payee, entry.sector):
+        entry.notes.add(Note.CLAIMS_DIFFER)
+
+
+def _has_news(entry: Entry, known: Known, day: date) -> bool:
+    """Whether what a record waits for has come."""
+    record = entry.sound
+    business_day = known.business_day(record.time)
+    match entry.reason:
+        case Reason.NOT_YOUR_TERMINAL:
+            return known.may_deliver(entry.participant, record.terminal, business_day)
+        case Reason.FOREIGN_CARD:
+            return known.is_own(record.application, record.issuer, record.card_number)
+        case Reason.ALGORITHM_UNKNOWN | Reason.KEY_VERSION_UNKNOWN:
+            return prove_tac(known, record, entry.data) not in _UNPROVEN
+        case Reason.TERMINAL_UNKNOWN:
+            return known.row_on(record.terminal, business_day) is not None
+        case Reason.CLOCK_AHEAD:
+            return business_day <= day
+        case _:
+            return False
