@@ -286,16 +286,19 @@ def _run(connection: Connection, run_id: str) -> StoredRun | None:
 
 
 def _stored_run(row: RowMapping) -> StoredRun:
-    return StoredRun(
-        run_id=row["run_id"],
-        settlement_day=row["settlement_day"],
-        registry_sha256=row["registry_sha256"],
-        review_sha256=row["review_sha256"],
-        outputs=tuple((path, sha256) for path, sha256 in json.loads(row["outputs"])),
-        totals=json.loads(row["totals"]),
-        output_hash=row["output_hash"],
-        load_logs=tuple(LogEnd(*each) for each in json.loads(row["load_logs"] or "[]")),
-    )
+    try:
+        return StoredRun(
+            run_id=row["run_id"],
+            settlement_day=row["settlement_day"],
+            registry_sha256=row["registry_sha256"],
+            review_sha256=row["review_sha256"],
+            outputs=tuple((path, sha256) for path, sha256 in json.loads(row["outputs"])),
+            totals=json.loads(row["totals"]),
+            output_hash=row["output_hash"],
+            load_logs=tuple(LogEnd(*each) for each in json.loads(row["load_logs"] or "[]")),
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"runs row {row['run_id']} was changed: {error}") from error
 
 
 def _encode_ends(ends: Sequence[LogEnd]) -> str | None:
