@@ -18,6 +18,8 @@ PACKAGES := cardcore terminals settlement api hsm_sim
 APT_PACKAGES := gcc libc6-dev python3-dev libpcsclite-dev pkg-config \
 	pcscd vsmartcard-vpcd opensc pcsc-tools softhsm2
 WORKERS ?= 2
+# A file stays with one worker, and files in the order of tests/conftest.py: slow ones first.
+SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 SCHEME ?= shenzhen
 
 .DEFAULT_GOAL := help
@@ -37,7 +39,7 @@ replay: setup ## Replay a file of real taps: make replay TAPS=taps.csv [SCHEME=s
 	$(BIN)/onecard replay "$(TAPS)" --scheme "$(SCHEME)"
 
 test: apt-packages lint pcsc-setup ## Set up what the tests need, then lint, type check and run every test
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -q $(SPREAD)
 
 test-fast: dev-setup ## Run the tests that are not marked slow, stopping at the first failure
 	$(BIN)/python -m pytest -q -x -n $(WORKERS) -m "not slow"
@@ -50,14 +52,14 @@ lint: dev-setup ## Check form, types and the direction of imports
 	$(BIN)/lint-imports --no-cache
 
 coverage: dev-setup ## Run every test and print the lines and branches that none of them reached
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -q $(SPREAD) --cov --cov-report=term-missing:skip-covered
 
 bench: setup ## Measure one tap beside its fsyncs, and TACs beside one call a record and a loop in C
 	$(BIN)/onecard bench tap
 	$(BIN)/onecard bench tac
 
 soak: dev-setup ## Many more examples, random APDUs, a key service that keeps dying, fuzzers, worlds of lies (two hours or so)
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --hypothesis-profile=soak
+	$(BIN)/python -m pytest -q $(SPREAD) --hypothesis-profile=soak
 	$(BIN)/python -m tests.cardcore.chip.walks.soak_apdus --seconds 300
 	$(BIN)/python -m tests.hsm_sim.wire.soak_wire --seconds 300
 	$(BIN)/python -m tests.fuzz.fuzz_codecs --seconds 300

@@ -43,6 +43,17 @@ class RecordFormatError(DecodeError):
         self.field = field
 
 
+class FileFaultError(DecodeError):
+    """A signed file that proves itself wrong. `kind` is the short name of the fault, `entry` the
+    number of the entry that shows it, 0 where it is the file.
+    """
+
+    def __init__(self, what: str, kind: str, offset: int, reason: str, *, entry: int = 0) -> None:
+        super().__init__(what, offset, reason)
+        self.kind = kind
+        self.entry = entry
+
+
 class CryptogramError(CardcoreError):
     """A cryptogram does not hold. Carries no secret and no expected value."""
 

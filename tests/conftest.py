@@ -1,8 +1,11 @@
-"""What holds for every test: three hypothesis profiles, and no word to another machine."""
+"""What holds for every test: three hypothesis profiles, no word to another machine, slow files
+first.
+"""
 
 import os
 import sys
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Cores are shared and disks are slow on machines that test, so time never decides a property.
@@ -28,3 +31,9 @@ def _refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_the_network)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a slow test come first, so that no worker is left alone with one in the end."""
+    slow = {each.path for each in items if each.get_closest_marker("slow")}
+    items.sort(key=lambda each: each.path not in slow)

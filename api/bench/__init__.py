@@ -12,6 +12,6 @@ Read it in this order::
     crypto_floor.py          their cryptography written down and done over again, bare
     replay.py                published taps on whole cards, beside the slim cards of before
     shapes.py                days made dear on purpose, at a size and at four times it
-    made_records.py          their records, many at a time
+    made_records.py          the records of it: columns of numbers in, signed bytes out
     commands.py              gathers them
 """

@@ -98,12 +98,12 @@ def _card_gaps(count: int) -> Days:
 
 
 def _loads_into_gaps(count: int) -> Days:
-    """The same card, and as many loads come that may have been in any of the gaps."""
+    """The same card, and late as many loads of that day, each perhaps in any of the gaps."""
     whole, number = 2 * count + 1, np.arange(count)
     yield [_load(whole), (BUS_OPERATOR, _life(DAY, np.arange(0, whole, 2), whole))]
     made = loads(
-        _day(1), count, counter=number + 1, amount_fen=1,
-        balance_before_fen=number, balance_after_fen=number + 1,
+        DAY, count, counter=number + 1, amount_fen=1,
+        balance_before_fen=2 * whole, balance_after_fen=2 * whole + 1,
     )  # fmt: skip
     yield [(LOAD_AGENT, sign(made))]
 

@@ -131,6 +131,12 @@ def _made_of(report: FloatReport) -> Table:
     for text, count, amount_fen in rows:
         table.add_row(text, "" if count is None else f"{count:,}", fen(amount_fen))
     table.add_row(
+        "  of these before first statements 其中首次陈述之前",
+        f"{figures.openings:,}",
+        fen(figures.openings_fen),
+        style="dim",
+    )
+    table.add_row(
         "= float, as in the ledger 备付金（总账）", "", fen(report.float_fen), style="bold"
     )
     return table
@@ -151,12 +157,6 @@ def _since(report: FloatReport) -> Table:
     )
     for text, line in _ages(figures.claims_by_age):
         table.add_row(f"  {text}", f"{line.count:,}", fen(line.amount_fen), style="dim")
-    table.add_row(
-        "before first statements, within the above 首次陈述之前（已含于上）",
-        f"{figures.openings:,}",
-        fen(figures.openings_fen),
-        style="dim",
-    )
     table.add_row("oldest statement 最早陈述", "", _day(report.oldest_statement), style="dim")
     table.add_row("oldest claim 最早主张", "", _day(report.oldest_claim), style="dim")
     return table

@@ -143,11 +143,16 @@ def _tables(lines: Sequence[LoadLine], agents: Mapping[int, str]) -> Iterator[Ta
         for each in by_agent[agent]:
             judged = each.judged
             table.add_row(
-                str(judged.standing.text), str(each.age_days), judged.card_number, _amount(each),
+                _standing(each), str(each.age_days), judged.card_number, _amount(each),
                 "" if judged.logged is None else str(judged.logged.load.number),
                 style="red" if judged.standing.is_alarm else None,
             )  # fmt: skip
         yield table
+
+
+def _standing(line: LoadLine) -> str:
+    text = str(line.judged.standing.text)
+    return text if line.billed_on is None else f"{text}\n按日志计费 by the log {line.billed_on}"
 
 
 def _amount(line: LoadLine) -> str:
@@ -219,6 +224,7 @@ def _line(line: LoadLine, agents: Mapping[int, str]) -> dict[str, Any]:
         "funding": None if load is None else load.funding.name.lower(),
         "records": [] if judged.recorded is None else list(judged.recorded.record_ids),
         "is_proven": judged.recorded is not None and judged.recorded.is_proven,
+        "billed_by_log_on": line.billed_on,
     }
 
 

@@ -181,12 +181,13 @@ def _show(plan: Plan, driven: Driven, statement: Statement) -> None:
 
 
 def _suggest(record: str, folder: Path) -> None:
-    """Two or three commands to go on with."""
+    """A few commands to go on with."""
     option = "" if folder == DEFAULT_DATA else f" --data {folder}"
     program = "onecard" if shutil.which("onecard") else sys.argv[0]
     console.print("Try next 接下来可以试:", style="bold")
     for command, meaning in (
         ("verify", "recompute every invariant from the raw bytes 从原始字节重新验证"),
+        ("float", "how strong the float is, purse by purse 备付金证明"),
         (f"explain {record}", "one tap, card to ledger 一笔交易的来龙去脉"),
         ("files list", "the signed batch files 批次文件一览"),
     ):

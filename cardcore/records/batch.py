@@ -16,7 +16,7 @@ from datetime import date, datetime
 from cardcore import digits
 from cardcore.crypto import signatures
 from cardcore.crypto.signatures import SIGNATURE_BYTES
-from cardcore.errors import CryptogramError, DecodeError
+from cardcore.errors import CryptogramError, DecodeError, FileFaultError
 from cardcore.keys import Algorithm
 from cardcore.records.kinds import RecordKind
 from cardcore.records.record import BYTES_OF_VERSION, FIELD, RECORD_BYTES, VERSION, lift_record
@@ -86,12 +86,11 @@ class BatchTotals:
     hash_total: int
 
 
-class BatchFaultError(DecodeError):
-    """A batch file that proves itself wrong; `kind` is the short name of the fault."""
+class BatchFaultError(FileFaultError):
+    """A batch file that proves itself wrong."""
 
     def __init__(self, kind: str, offset: int, reason: str) -> None:
-        super().__init__("batch file", offset, reason)
-        self.kind = kind
+        super().__init__("batch file", kind, offset, reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import ClassVar
 from cardcore import digits
 from cardcore.crypto import signatures
 from cardcore.crypto.signatures import SIGNATURE_BYTES
-from cardcore.errors import CryptogramError, DecodeError
+from cardcore.errors import CryptogramError, DecodeError, FileFaultError
 from cardcore.keys import Algorithm
 from cardcore.layouts.fixed import BYTES, HEX, UINT, FixedLayout, table
 from cardcore.records.kinds import Funding
@@ -102,16 +102,12 @@ def encode_entry(load: AllowedLoad, previous: bytes) -> bytes:
     return data + hashlib.sha256(TAG + previous + data).digest()
 
 
-class LoadLogFaultError(DecodeError):
-    """A load log that proves itself wrong. `kind` is the short name of the fault, `entry` the
-    number of the entry that shows it, 0 where it is the file.
-    """
+class LoadLogFaultError(FileFaultError):
+    """A load log that proves itself wrong."""
 
     def __init__(self, kind: str, entry: int, offset: int, reason: str) -> None:
         at = f"entry {entry}: " if entry else ""
-        super().__init__("load log", offset, at + reason)
-        self.kind = kind
-        self.entry = entry
+        super().__init__("load log", kind, offset, at + reason, entry=entry)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from cardcore.key_labels import chip_label, load_host_label, maintenance_label
 from cardcore.records.kinds import RecordKind, Sector
 from cardcore.schemes import (
     HOTLIST_GRACE_DAYS_DEFAULT,
+    LATE_DAYS_DEFAULT,
     LIFE_DEFAULT,
     CardNumbers,
     FareClass,
@@ -88,7 +89,7 @@ def read_scheme(data: bytes, file: str) -> Scheme:
     top.only(
         ("name", "issuer", "city_code", "cutover_hour", "tariff", "price", "card_numbers",
          "participant"),
-        optional=("life", "purses", "hotlist_grace_days"),
+        optional=("life", "purses", "hotlist_grace_days", "late_days"),
     )  # fmt: skip
     tariff = top.table("tariff")
     tariff.only(
@@ -109,11 +110,8 @@ def read_scheme(data: bytes, file: str) -> Scheme:
         classes={False: _classes(tariff, "unmarked"), True: _classes(tariff, "marked")},
         card_numbers=_card_numbers(top),
         life=_life(top),
-        hotlist_grace_days=(
-            top.number("hotlist_grace_days", 0, 366)
-            if "hotlist_grace_days" in top.content
-            else HOTLIST_GRACE_DAYS_DEFAULT
-        ),
+        hotlist_grace_days=_days(top, "hotlist_grace_days", HOTLIST_GRACE_DAYS_DEFAULT),
+        late_days=_days(top, "late_days", LATE_DAYS_DEFAULT),
         purses=_purses(top),
     )
 
@@ -386,6 +384,11 @@ def _purses(top: _Table) -> dict[str, tuple[str, ...]]:
     table = top.table("purses")
     names = {each.name: each.name for each in APPLICATIONS.values() if each.has_purse}
     return {role: tuple(table.words(role, names)) for role in table.content}
+
+
+def _days(top: _Table, name: str, default: int) -> int:
+    """A number of days that a scheme need not state."""
+    return top.number(name, 0, 366) if name in top.content else default
 
 
 def _life(top: _Table) -> Life:

@@ -23,6 +23,7 @@ class AsideReason(StrEnum):
     FACTS_DAMAGED = "facts_damaged"  # of a closed day, and cannot be made again as they were
     BEYOND_BOUNDS = "beyond_bounds"  # taken in before such files were refused
     EARLIER_SET_ASIDE = "earlier_set_aside"  # waits for one of those, of the same sender
+    LOG_DAMAGED = "log_damaged"  # of a load host's log, whose bytes here are not what was signed
 
     @property
     def text(self) -> Text:
@@ -45,6 +46,11 @@ _TEXTS = {
     AsideReason.EARLIER_SET_ASIDE: Text(
         "等待同一发送方的前一文件", "waits for an earlier file of its sender that was set aside"
     ),
+    AsideReason.LOG_DAMAGED: Text(
+        "圈存授权日志文件已损坏，其后的条目暂不读取，请圈存主机重传同一文件",
+        "its bytes here are damaged and nothing behind it is read; have the load host send this "
+        "very file of its log again",
+    ),
 }
 assert set(_TEXTS) == set(AsideReason)
 
@@ -54,7 +60,9 @@ Faults = Mapping[str, AsideReason]
 
 @dataclass(frozen=True, slots=True, order=True)
 class SetAside:
-    """A file that a run went on without."""
+    """A file that a run went on without. A file of a load host's log has no sender (0), and its
+    sequence is the number of its first entry.
+    """
 
     sender: int
     sequence: int

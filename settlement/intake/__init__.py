@@ -2,8 +2,9 @@
 
 Read it in this order::
 
-    answers.py  the closed list of answers, the acknowledgement, a stored file
-    bounds.py   what no run can hold, whoever signed it
-    decide.py   whole, signed, new, in sequence? One answer in the order of precedence
-    load_log.py  the same of a file of the load host's log
+    answers.py      the closed list of answers, the acknowledgement, a stored file
+    bounds.py       what no run can hold, whoever signed it
+    signed_file.py  whole, signed? The same for every kind of file
+    decide.py       a batch file: new, in sequence? One answer in the order of precedence
+    load_log.py     the same of a file of the load host's log
 """

@@ -17,7 +17,7 @@ from settlement.seal import Sealable, canonical_json, digest
 CLOCK_AHEAD_MAX = timedelta(days=1)
 #: So many holes are named in one answer, the first ones: whoever sends those is told the next. A
 #: sender that numbers its files with holes would otherwise have each file kept with all of them.
-MISSING_RANGES_MAX = 100
+MISSING_RANGES_MAX = 20
 #: First and last sequence of a hole, both missing.
 SequenceRange = tuple[int, int]
 

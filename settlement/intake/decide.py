@@ -1,30 +1,23 @@
-"""What the office answers to a file: proven, new, in sequence?
+"""What the office answers to a batch file: new, in sequence, within bounds?
 
-Decides the answer from the file's bytes and what is known of its sender. Leaves loading, keeping
-and TAC proof to `settlement.service.receive`. Whether a kept file is ready, i.e. every earlier file
-of its sender is there, is never stored: it is asked of the files present, so the order of arrival
-cannot matter.
+Decides the answer to a proven file from what is known of its sender. Leaves the proof to
+`settlement.intake.signed_file`; loading, keeping and TAC proof to `settlement.service.receive`.
+Whether a kept file is ready, i.e. every earlier file of its sender is there, is never stored: it is
+asked of the files present, so the order of arrival cannot matter.
 
 A file copied under another sender or sequence needs no answer of its own: both stand under the
 signature, so such a copy has another content hash and fails as altered.
 """
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cardcore.records.batch import (
-    FILE_BYTES_MAX,
-    Batch,
-    BatchFaultError,
-    BatchHeader,
-    decode_batch,
-    decode_header,
-)
+from cardcore.records.batch import FILE_BYTES_MAX, Batch, BatchHeader, decode_header
 from cardcore.records.record import VERSION
 from cardcore.schemes import Life
 from settlement.intake.answers import Acknowledgement, FileAnswer, SequenceRange, StoredFile
 from settlement.intake.bounds import beyond_bounds
+from settlement.intake.signed_file import read_head, refuse, refuse_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +33,15 @@ class FileHistory:
 
 def read_claim(data: bytes, now: datetime) -> BatchHeader | Acknowledgement:
     """What the first 64 bytes claim, not yet proven, or a refusal."""
-    try:
-        header = decode_header(data)
-    except BatchFaultError as error:
-        return refuse(FileAnswer[error.kind.upper()], data, now, error.reason, None)
+    header = read_head(data, decode_header, now)
+    if isinstance(header, Acknowledgement):
+        return header
     if header.sequence < 1:
-        return refuse(FileAnswer.NOT_A_BATCH, data, now, "sequences count from 1", header)
+        return refuse_bytes(FileAnswer.NOT_A_BATCH, data, now, "sequences count from 1", header)
     if len(data) > FILE_BYTES_MAX:
         reason = f"{len(data)} bytes, at most {FILE_BYTES_MAX}"
-        return refuse(FileAnswer.TOO_LARGE, data, now, reason, header)
+        return refuse_bytes(FileAnswer.TOO_LARGE, data, now, reason, header)
     return header
-
-
-def prove_file(
-    data: bytes, claim: BatchHeader, public_key: bytes | None, now: datetime
-) -> Batch | Acknowledgement:
-    """The file taken apart, proven by itself and by its sender's key, or a refusal.
-
-    `public_key` is None when the sender, or its key version, is not registered.
-    """
-    if public_key is None:
-        reason = f"sender {claim.sender}, key version {claim.key_version}"
-        return refuse(FileAnswer.SENDER_UNKNOWN, data, now, reason, claim)
-    try:
-        return decode_batch(data, public_key)
-    except BatchFaultError as error:
-        return refuse(FileAnswer[error.kind.upper()], data, now, error.reason, claim)
 
 
 def place_file(
@@ -77,7 +53,7 @@ def place_file(
         first = history.same_content.acknowledgement()
         return replace(first, answer=FileAnswer.ALREADY_RECEIVED, first_answer=first.answer)
     if history.same_sequence is not None:
-        return _refusal(
+        return refuse(
             FileAnswer.SEQUENCE_CONFLICT,
             batch.content_hash,
             now,
@@ -86,7 +62,7 @@ def place_file(
         )
     if history.went_back is not None:
         terminal, serial = history.went_back
-        return _refusal(
+        return refuse(
             FileAnswer.VERSION_WENT_BACK,
             batch.content_hash,
             now,
@@ -119,28 +95,6 @@ def judge_bounds(batch: Batch, life: Life, now: datetime) -> Acknowledgement | N
     fault = beyond_bounds(batch.header.business_day, batch.registers, life)
     if fault is None:
         return None
-    return _refusal(
+    return refuse(
         FileAnswer.BEYOND_BOUNDS, batch.content_hash, now, f"{fault}. Mend it there", batch.header
-    )
-
-
-def refuse(
-    answer: FileAnswer, data: bytes, now: datetime, detail: str, claim: BatchHeader | None
-) -> Acknowledgement:
-    """A refusal of these bytes. What the claim says of sender and sequence is not proven."""
-    return _refusal(answer, hashlib.sha256(data).hexdigest(), now, detail, claim)
-
-
-def _refusal(
-    answer: FileAnswer, content_hash: str, now: datetime, detail: str, claim: BatchHeader | None
-) -> Acknowledgement:
-    assert not answer.is_kept, answer
-    return Acknowledgement(
-        answer=answer,
-        content_hash=content_hash,
-        received_at=now,
-        sender=claim.sender if claim else None,
-        sequence=claim.sequence if claim else None,
-        business_day=claim.business_day if claim else None,
-        detail=detail,
     )

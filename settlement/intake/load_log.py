@@ -1,26 +1,25 @@
-"""What the office answers to a file of the load host's log: proven, new, in its place?
+"""What the office answers to a file of the load host's log: new, in its place?
 
-Decides the answer from the file's bytes and what is kept of its issuer's log. Leaves loading and
-keeping to `settlement.service.receive_load_log`, and what an allowed load means to
-`settlement.loads`. Numbers begin at 1: a file behind a hole is kept and waits, and nothing is read
-of it until the hole is filled. Which files wait is never stored, as with batch files.
+Decides the answer to a proven file from what is kept of its issuer's log. Leaves the proof to
+`settlement.intake.signed_file`, loading and keeping to `settlement.service.receive_load_log`, and
+what an allowed load means to `settlement.loads`. Numbers begin at 1: a file behind a hole is kept
+and waits, and nothing is read of it until the hole is filled. Which files wait is never stored, as
+with batch files.
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from cardcore.records.load_log import (
     AllowedLoad,
-    LoadLogFaultError,
     LoadLogFile,
     LoadLogHeader,
     chain_start,
     decode_header,
-    decode_load_log,
 )
 from settlement.intake.answers import Acknowledgement, FileAnswer, SequenceRange, encode_ranges
+from settlement.intake.signed_file import issuer_of, read_head, refuse, refuse_bytes
 from settlement.seal import Sealable, digest
 
 
@@ -125,30 +124,13 @@ def read_reach(files: Iterable[StoredLoadLog]) -> tuple[LogReach, ...]:
 
 def read_log_claim(data: bytes, now: datetime) -> LoadLogHeader | Acknowledgement:
     """What the header claims, not yet proven, or a refusal."""
-    try:
-        header = decode_header(data)
-    except LoadLogFaultError as error:
-        return _refuse(_answer(error), data, now, error.reason, None)
-    if header.first_number < 1 or header.entry_count < 1:
-        reason = "numbers count from 1, and a file has at least one entry"
-        return _refuse(FileAnswer.NOT_A_LOAD_LOG, data, now, reason, header)
+    header = read_head(data, decode_header, now)
+    if isinstance(header, Acknowledgement):
+        return header
+    if header.entry_count < 1:
+        reason = "a file has at least one entry"
+        return refuse_bytes(FileAnswer.NOT_A_LOAD_LOG, data, now, reason, header)
     return header
-
-
-def prove_log(
-    data: bytes, claim: LoadLogHeader, public_key: bytes | None, now: datetime
-) -> LoadLogFile | Acknowledgement:
-    """The file taken apart, proven by itself and by its host's key, or a refusal.
-
-    `public_key` is None when the host, or its key version, is not registered.
-    """
-    if public_key is None:
-        reason = f"load host of issuer {issuer_of(claim)}, key version {claim.key_version}"
-        return _refuse(FileAnswer.SENDER_UNKNOWN, data, now, reason, claim)
-    try:
-        return decode_load_log(data, public_key)
-    except LoadLogFaultError as error:
-        return _refuse(_answer(error), data, now, error.reason, claim)
 
 
 def place_log(
@@ -161,15 +143,15 @@ def place_log(
         return replace(first, answer=FileAnswer.ALREADY_RECEIVED, first_answer=first.answer)
     if history.same_numbers is not None:
         reason = f"file {history.same_numbers} has entries of the same numbers"
-        return _refusal(FileAnswer.SEQUENCE_CONFLICT, file.content_hash, now, reason, header)
+        return refuse(FileAnswer.SEQUENCE_CONFLICT, file.content_hash, now, reason, header)
     before = chain_start(header.issuer).hex() if header.first_number == 1 else history.before
     if before is not None and before != header.previous.hex():
         reason = f"the log up to entry {header.first_number - 1} is {before}"
-        return _refusal(FileAnswer.LOG_FORKED, file.content_hash, now, reason, header)
+        return refuse(FileAnswer.LOG_FORKED, file.content_hash, now, reason, header)
     if history.after is not None and history.after != file.digest.hex():
         last = header.first_number + header.entry_count - 1
         reason = f"what is kept behind entry {last} follows {history.after}"
-        return _refusal(FileAnswer.LOG_FORKED, file.content_hash, now, reason, header)
+        return refuse(FileAnswer.LOG_FORKED, file.content_hash, now, reason, header)
     return StoredLoadLog(
         content_hash=file.content_hash,
         issuer=issuer_of(header),
@@ -184,34 +166,4 @@ def place_log(
         amount_fen=sum(each.amount_fen for each in file.loads),
         answer=FileAnswer.WAITING_FOR_GAP if history.missing else FileAnswer.ACCEPTED,
         missing=history.missing,
-    )
-
-
-def issuer_of(header: LoadLogHeader) -> str:
-    """The issuer as rows name it."""
-    return header.issuer.hex().upper()
-
-
-def _answer(error: LoadLogFaultError) -> FileAnswer:
-    return FileAnswer.ENTRY_WRONG if error.entry else FileAnswer[error.kind.upper()]
-
-
-def _refuse(
-    answer: FileAnswer, data: bytes, now: datetime, detail: str, claim: LoadLogHeader | None
-) -> Acknowledgement:
-    return _refusal(answer, hashlib.sha256(data).hexdigest(), now, detail, claim)
-
-
-def _refusal(
-    answer: FileAnswer, content_hash: str, now: datetime, detail: str, claim: LoadLogHeader | None
-) -> Acknowledgement:
-    """What the claim says is not proven."""
-    assert not answer.is_kept, answer
-    return Acknowledgement(
-        answer=answer,
-        content_hash=content_hash,
-        received_at=now,
-        sequence=claim.first_number if claim else None,
-        business_day=claim.created_at.date() if claim else None,
-        detail=detail,
     )

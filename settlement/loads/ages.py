@@ -6,6 +6,7 @@ together. Leaves how it stands to `settlement.loads.decide`, whose a terminal wa
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 
 from settlement.loads.decide import JudgedLoad
 from settlement.loads.standings import LoadStanding
@@ -14,12 +15,14 @@ from settlement.loads.standings import LoadStanding
 @dataclass(frozen=True, slots=True)
 class LoadLine:
     """A load, its agent (the owner of the terminal on that day; None where nobody owned it, or no
-    terminal is known) and its age in days.
+    terminal is known) and its age in days. `billed_on` is the settlement day that billed it by the
+    log alone, for want of a record.
     """
 
     judged: JudgedLoad
     agent: int | None
     age_days: int
+    billed_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

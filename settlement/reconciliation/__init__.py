@@ -12,6 +12,7 @@ either. Read it in this order::
     sql/           the scripts both run, each named after who runs it and at which step
     threads.py     the few cards whose movements do not join, handed to plain functions
     chain.py       points, movements and gaps of one card, and what a gap costs
+    placing.py     where in a chain a late movement belongs
     continuity.py  which order the movements had, and what is missing between them
     placing.py     where in a chain a late movement belongs
 """

@@ -92,6 +92,7 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
             _take_up(connection)
         _load_past(connection, task)
         _bill_by_log(connection)
+        columnar.run_script(connection, "bucket_torn")
         columnar.run_script(connection, "bucket_reuse")
         columnar.run_script(connection, "bucket_seams")
         thread_odd_cards(connection, task.settlement_day)
@@ -136,7 +137,7 @@ def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
     for table, name in (("waiting_before", WAITING), ("log_waiting_before", OPEN_LOADS)):
         if (folder / name).exists():
             _read(connection, table, folder / name)
-    if task.review is not None:
+    if task.review is not None and task.review.facts:
         connection.execute(
             "INSERT INTO standing SELECT file, row FROM waiting_before "
             "SEMI JOIN review USING (file, row) WHERE is_posted(reason)"

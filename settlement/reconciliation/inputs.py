@@ -125,10 +125,11 @@ def load_facts(
         reviewed = {"file_index": np.zeros(0, np.uint64), "reviewed": np.zeros(0, np.bool_)}
         columnar.register(connection, "fact", {**reviewed, **fact_columns(b"", b"")})
         return
-    connection.executemany(
-        "INSERT INTO input VALUES (?, ?, ?, ?, ?)",
+    columnar.insert(
+        connection,
+        "input",
         [
-            [i, each.file, i >= len(facts), each.time_max, each.participant]
+            (i, each.file, i >= len(facts), each.time_max, each.participant)
             for i, each in enumerate(ordered)
         ],
     )
@@ -152,6 +153,7 @@ def load_registry(connection: duckdb.DuckDBPyConnection, folder: Path, scheme: S
         connection,
         cutover_hour=scheme.cutover_hour,
         hotlist_grace_days=scheme.hotlist_grace_days,
+        late_days=scheme.late_days,
     )
     for name in _REGISTRY:
         connection.execute(

@@ -75,6 +75,9 @@ def assign(
     slots: Sequence[Slot], kind: CounterKind, movements: Iterable[CardMove]
 ) -> list[CardMove]:
     """Give every movement of one kind its slot, in the order of its counter; return the rest."""
+    ordered = sorted(movements, key=by_counter)
+    if not ordered:
+        return []
     end = len(slots) - 1
     following = slots[end].left.counter(kind)  # no movement of that kind stands from here on
     firsts, lasts = _stretches(slots, kind)
@@ -82,7 +85,7 @@ def assign(
     unplaced: list[CardMove] = []
     own_fen: int | None = None  # what the last movement placed left, in the slot `leftmost`
     missing = leftmost = 0
-    for movement in sorted(movements, key=by_counter):
+    for movement in ordered:
         counter, known = movement.counter, end
         if counter < following:
             # Counters only rise, here and along the chain: one walk finds what misses each.

@@ -2,8 +2,7 @@
 were proven when they came.
 
 Decides which columns speak, and when a record counts as proven: when it stands, and not by the word
-of log and card alone. Of the decisions of a day only loads are read; no raw file is
-opened.
+of log and card alone. Of the decisions of a day only loads are read; no raw file is opened.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ import duckdb
 from cardcore.keys import ProofReason
 from cardcore.records.kinds import RecordKind
 from settlement.city import City
+from settlement.days.closing import ClosedDay
 from settlement.dispositions import Reason
 from settlement.facts import columnar
 from settlement.intake.answers import FileRow
@@ -36,6 +36,7 @@ SELECT application, card_number, online_counter, amount_fen, terminal, time,
     proof = $proven, terminal_serial
 FROM read_parquet($paths) WHERE kind = $load AND format_fault = 0
 """
+_BY_LOG = "SELECT file, row FROM read_parquet($paths) WHERE by_log"
 _Row = tuple[int, int, int, int, int, datetime, bool, int]
 
 
@@ -47,15 +48,32 @@ def read_recorded_loads(city: City, first: date, last: date) -> Iterator[Recorde
         for day in load_closed_days(city.database):
             if not first <= day.settlement_day <= last:
                 continue
-            folder = city.run_folder(day.settlement_day, day.run_id)
-            paths = [decisions_path(folder, bucket) for bucket in range(city.bucket_count)]
             asked = {"proven": PROVEN, "damaged": int(Reason.FORMAT_WRONG)}
-            for row in _rows(connection, _DECIDED, paths, asked):
+            for row in _rows(connection, _DECIDED, _decisions(city, day), asked):
                 yield _recorded(row, day.settlement_day)
         for file in load_open_files(city.database):
             asked = {"proven": int(ProofReason.PROVEN)}
             for row in _rows(connection, _RECEIVED, _fact_paths(city, file), asked):
                 yield _recorded(row, civil_day(file.file.received_at))
+
+
+def read_billed_by_log(city: City, first: date, last: date) -> dict[tuple[str, int], date]:
+    """The entries of logs, by issuer and number, whose loads were billed without a record by the
+    days closed from one settlement day to another.
+    """
+    found: dict[tuple[str, int], date] = {}
+    with columnar.connect(city.folder) as connection:
+        for day in load_closed_days(city.database):
+            if first <= day.settlement_day <= last:
+                asked = {"paths": [str(each) for each in _decisions(city, day)]}
+                for issuer, number in connection.execute(_BY_LOG, asked).fetchall():
+                    found[f"{issuer:016X}", number] = day.settlement_day
+    return found
+
+
+def _decisions(city: City, day: ClosedDay) -> list[Path]:
+    folder = city.run_folder(day.settlement_day, day.run_id)
+    return [decisions_path(folder, bucket) for bucket in range(city.bucket_count)]
 
 
 def _fact_paths(city: City, file: FileRow) -> list[Path]:

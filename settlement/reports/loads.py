@@ -24,7 +24,7 @@ from settlement.loads.decide import (
 from settlement.loads.standings import LoadStanding
 from settlement.registry.book import Dated, civil_day
 from settlement.registry.rows import TerminalRow
-from settlement.reports.load_records import read_recorded_loads
+from settlement.reports.load_records import read_billed_by_log, read_recorded_loads
 from settlement.store.days import load_clearing_state
 from settlement.store.files import load_open_files
 from settlement.store.load_logs import (
@@ -98,7 +98,11 @@ def read_loads(city: City, first: date | None = None, last: date | None = None) 
     last = as_of if last is None else last
     first = _moved(last, 1 - DAYS_SHOWN) if first is None else first
     owners = _owners(city)
-    lines = [_line(city, owners, each, as_of) for each in _judge(city, first, last, reaches)]
+    # What is billed by the log is billed by a day that comes after the load was allowed.
+    billed = read_billed_by_log(city, _moved(first, -DAYS_SEARCHED), date.max)
+    lines = [
+        _line(city, owners, each, as_of, billed) for each in _judge(city, first, last, reaches)
+    ]
     codes = {each.agent for each in lines if each.agent is not None}
     names = {each.code: each.name for each in load_participants(city.database, codes)}
     older = count_allowed_before(city.database, first)
@@ -191,7 +195,11 @@ def _owners(city: City) -> Mapping[str, Sequence[Dated[TerminalRow]]]:
 
 
 def _line(
-    city: City, owners: Mapping[str, Sequence[Dated[TerminalRow]]], judged: JudgedLoad, as_of: date
+    city: City,
+    owners: Mapping[str, Sequence[Dated[TerminalRow]]],
+    judged: JudgedLoad,
+    as_of: date,
+    billed: Mapping[tuple[str, int], date],
 ) -> LoadLine:
     told = judged.recorded if judged.logged is None else judged.logged.load
     agent = None
@@ -199,7 +207,9 @@ def _line(
         day = city.scheme.business_day(told.time)
         held = (each for each in owners.get(told.terminal, ()) if each.holds_on(day))
         agent = next((each.row.participant for each in held), None)
-    return LoadLine(judged, agent, max((as_of - judged.known_on).days, 0))
+    logged = judged.logged
+    billed_on = None if logged is None else billed.get((logged.issuer, logged.load.number))
+    return LoadLine(judged, agent, max((as_of - judged.known_on).days, 0), billed_on)
 
 
 def _oldest_first(line: LoadLine) -> tuple[int, int, str, int]:

@@ -23,7 +23,7 @@ from settlement.intake.answers import FileRow
 from settlement.people.actions import Actors
 from settlement.registry.documents import encode_registry, read_by_runs
 from settlement.service.keeping import KeptFiles
-from settlement.service.proven import find_log_ends
+from settlement.service.proven import damaged_logs, find_log_ends
 from settlement.service.review import keep_review
 from settlement.store import days as day_store
 from settlement.store.files import load_day_files
@@ -59,6 +59,7 @@ def gather_inputs(
     state = replace(state, ready=kept.prove(files_until(ready, settlement_day)))
     # First the review: a key that shows itself is registered, and the registry is an input too.
     review = keep_review(city, state, settlement_day, key_service, kept, by.first, now)
+    before = _log_ends(city, state.last_closed)
     inputs = _inputs(
         city,
         settlement_day,
@@ -66,10 +67,11 @@ def gather_inputs(
         _keep_registry(city),
         review,
         state.ready,
-        _log_ends(city, settlement_day, state.last_closed),
+        find_log_ends(city, settlement_day, before),
     )
     aside = tuple(each for each in aside if each.content_hash in of_day)
-    return Gathered(inputs, kept.faults, (*aside, *kept.closed_aside))
+    logs = damaged_logs(city, before)
+    return Gathered(inputs, kept.faults, (*aside, *kept.closed_aside, *logs))
 
 
 def still_made_of(city: City, run: StoredRun) -> bool:
@@ -84,7 +86,7 @@ def still_made_of(city: City, run: StoredRun) -> bool:
         hashlib.sha256(_registry(city)).hexdigest(),
         run.review_sha256,
         files_until(state.ready, run.settlement_day),
-        _log_ends(city, run.settlement_day, state.last_closed),
+        find_log_ends(city, run.settlement_day, _log_ends(city, state.last_closed)),
     )
     return inputs.run_id == run.run_id
 
@@ -104,10 +106,10 @@ def closed_inputs(city: City, day: ClosedDay, run: StoredRun) -> RunInputs:
     )
 
 
-def _log_ends(city: City, settlement_day: date, previous: ClosedDay | None) -> tuple[LogEnd, ...]:
-    """Up to where a run over a day reads the logs of load hosts as they are kept now."""
-    run = None if previous is None else day_store.load_run(city.database, previous.run_id)
-    return find_log_ends(city, settlement_day, () if run is None else run.load_logs)
+def _log_ends(city: City, day: ClosedDay | None) -> tuple[LogEnd, ...]:
+    """Up to where a closed day read the logs of load hosts."""
+    run = None if day is None else day_store.load_run(city.database, day.run_id)
+    return () if run is None else run.load_logs
 
 
 def _inputs(

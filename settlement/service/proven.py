@@ -12,11 +12,11 @@ from pathlib import Path
 
 from cardcore.records.load_log import ENTRY_BYTES, HASH_BYTES, HEADER
 from settlement.city import City
+from settlement.days.aside import AsideReason, SetAside
 from settlement.days.load_log import LogEnd, log_ends, read_between
 from settlement.errors import StoredBytesError
 from settlement.facts.load_log import LogEntries
 from settlement.intake.answers import FileRow
-from settlement.intake.load_log import StoredLoadLog
 from settlement.reconciliation.inputs import FactInput
 from settlement.registry.book import Registry, civil_day
 from settlement.registry.placing import participant_of
@@ -81,15 +81,24 @@ def find_log_ends(city: City, settlement_day: date, before: Iterable[LogEnd]) ->
     """Up to where a run over a day reads each log. `before` is where the last closed day's run
     stopped: what lies before it was whole then, and `verify` looks whether it still is.
     """
+    damaged = {each.content_hash for each in damaged_logs(city, before)}
+    return log_ends(
+        [file for file, _ in load_load_logs(city.database)],
+        settlement_day,
+        city.scheme.business_day,
+        lambda file: file.content_hash not in damaged,
+    )
+
+
+def damaged_logs(city: City, before: Iterable[LogEnd]) -> tuple[SetAside, ...]:
+    """The files of load hosts' logs, behind where a run stopped, that are not what was signed."""
     read = {each.issuer: each.number for each in before}
-
-    def is_whole(file: StoredLoadLog) -> bool:
-        if file.last_number <= read.get(file.issuer, 0):
-            return True
-        return hash_of(city.load_log_path(file.content_hash)) == file.content_hash
-
-    files = [file for file, _ in load_load_logs(city.database)]
-    return log_ends(files, settlement_day, city.scheme.business_day, is_whole)
+    return tuple(
+        SetAside(0, file.first_number, file.content_hash, AsideReason.LOG_DAMAGED)
+        for file, _ in load_load_logs(city.database)
+        if file.first_number > read.get(file.issuer, 0)
+        and hash_of(city.load_log_path(file.content_hash)) != file.content_hash
+    )
 
 
 def entries_between(

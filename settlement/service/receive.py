@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 
 from cardcore.keys import KeyService
 from cardcore.records import load_log
+from cardcore.records.batch import decode_batch
 from settlement.city import City
 from settlement.durable import write_durable
 from settlement.facts.serials import serial_runs
 from settlement.intake.answers import Acknowledgement, FileAnswer, StoredFile
-from settlement.intake.decide import FileHistory, judge_bounds, place_file, prove_file, read_claim
+from settlement.intake.decide import FileHistory, judge_bounds, place_file, read_claim
+from settlement.intake.signed_file import prove_file
 from settlement.people.actions import Action, Actor, ActorKind
 from settlement.registry.book import civil_day
 from settlement.service.keeping import GIVEN_BACK, give_back, keep_facts
@@ -56,7 +58,7 @@ def _receive(
     if isinstance(claim, Acknowledgement):
         return claim
     public_key = load_public_key(city.database, claim.sender, claim.key_version, civil_day(now))
-    batch = prove_file(data, claim, public_key, now)
+    batch = prove_file(data, claim, decode_batch, public_key, now)
     if isinstance(batch, Acknowledgement):
         return batch
     serials = serial_runs(batch.records)

@@ -8,17 +8,17 @@ should they be damaged. Leaves the answer to `settlement.intake.load_log`.
 from dataclasses import replace
 from datetime import datetime
 
+from cardcore.records.load_log import decode_load_log
 from settlement.city import City
 from settlement.durable import write_durable
 from settlement.intake.answers import Acknowledgement, FileAnswer
 from settlement.intake.load_log import (
     LoadLogHistory,
     StoredLoadLog,
-    issuer_of,
     place_log,
-    prove_log,
     read_log_claim,
 )
+from settlement.intake.signed_file import issuer_of, prove_file
 from settlement.registry.book import civil_day
 from settlement.service.keeping import GIVEN_BACK
 from settlement.service.proven import hash_of
@@ -33,7 +33,7 @@ def receive_load_log(city: City, data: bytes, now: datetime, on_step: OnStep) ->
     if isinstance(claim, Acknowledgement):
         return claim
     public_key = load_host_key(city.database, issuer_of(claim), claim.key_version, civil_day(now))
-    file = prove_log(data, claim, public_key, now)
+    file = prove_file(data, claim, decode_load_log, public_key, now)
     if isinstance(file, Acknowledgement):
         return file
     candidate = place_log(file, len(data), load_log_history(city.database, file), now)

@@ -131,14 +131,17 @@ def load_days_around(
 
 def load_reviewing_days(database: Database, after: date) -> tuple[ClosedDay, ...]:
     """The closed days after this one that may have decided records of earlier days again, in order:
-    those with a review, and those that read what load hosts allowed.
+    those with a review, those that read what load hosts allowed, and those that believed what a card
+    stated.
     """
     query = (
         select(DAYS)
         .join(RUNS, RUNS.c.run_id == DAYS.c.run_id)
         .where(
             DAYS.c.settlement_day > after,
-            RUNS.c.review_sha256.is_not(None) | RUNS.c.load_logs.is_not(None),
+            RUNS.c.review_sha256.is_not(None)
+            | RUNS.c.load_logs.is_not(None)
+            | RUNS.c.totals.not_like('%"statement_proven":0%'),
         )
     )
     with database.read() as connection:

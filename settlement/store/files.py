@@ -402,11 +402,11 @@ def _missing_below(connection: Connection, sender: int, sequence: int) -> tuple[
 
 def _has_come(connection: Connection, sender: int, ranges: Sequence[SequenceRange]) -> bool:
     """Whether a file of the sender lies in one of these."""
-    inside = or_(*(FILES.c.sequence.between(first, last) for first, last in ranges))
-    found = connection.execute(
-        select(FILES.c.sequence).where(FILES.c.sender == sender, inside).limit(1)
+    of_sender = select(FILES.c.sequence).where(FILES.c.sender == sender).limit(1)
+    return any(
+        connection.execute(of_sender.where(FILES.c.sequence.between(first, last))).first()
+        for first, last in ranges
     )
-    return found.first() is not None
 
 
 def _holes(connection: Connection, sender: int, highest: int) -> tuple[SequenceRange, ...]:

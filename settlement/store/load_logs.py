@@ -25,9 +25,9 @@ from settlement.intake.load_log import (
     LoggedLoad,
     LogReach,
     StoredLoadLog,
-    issuer_of,
     read_reach,
 )
+from settlement.intake.signed_file import issuer_of
 from settlement.store.database import Database
 from settlement.store.tables import ALLOWED_LOADS, LOAD_LOGS
 

@@ -4,7 +4,8 @@ Decides nothing here; read in this order::
 
     findings.py  the ten invariants, and how a finding reads
     verify.py    the order of the checks
-    files.py     raw files, facts, TACs
+    raw_files.py  a kept file of either kind, proven again
+    files.py     batch files, facts, TACs
     load_logs.py  files of the load host's log, and the loads they list
     reviews.py   what was judged later than it came
     records.py   records of a run against its decisions

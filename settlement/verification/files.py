@@ -4,15 +4,14 @@ Decides what is wrong with a kept file, by comparing the raw bytes with the row 
 that were made of them. Leaves what the files add up to to `settlement.verification.days`.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 import duckdb
 
 from cardcore.keys import KeyService
-from cardcore.records.batch import Batch
+from cardcore.records.batch import Batch, BatchHeader, decode_batch
 from settlement.city import City
 from settlement.dispositions import RecordMac
 from settlement.facts import columnar
@@ -20,12 +19,13 @@ from settlement.facts.columns import UNJUDGED, write_facts
 from settlement.facts.proof import Proof
 from settlement.facts.serials import serial_runs
 from settlement.intake.answers import Acknowledgement, FactFileRow, FileRow
-from settlement.intake.decide import FileHistory, place_file, prove_file, read_claim
+from settlement.intake.decide import FileHistory, place_file, read_claim
 from settlement.service.proven import fact_path, hash_of
 from settlement.service.proving import prove_for_city
 from settlement.store.files import count_kept_serials, count_serials
 from settlement.store.registry import load_public_keys_ever
 from settlement.verification.findings import Findings, Invariant, OnProgress
+from settlement.verification.raw_files import prove_raw
 
 
 def verify_files(
@@ -40,7 +40,7 @@ def verify_files(
     kept, is_whole = 0, True
     for done, row in enumerate(rows):
         on_progress("files", done, len(rows))
-        batch = _verify_raw(city, row, findings)
+        batch = _prove_raw(city, row, findings)
         if batch is not None:
             _verify_row(row, batch, city.raw_path(row.file.content_hash), findings)
             _verify_facts(city, row, batch, key_service, scratch / "facts", findings)
@@ -54,32 +54,14 @@ def verify_files(
     return len(rows)
 
 
-def _verify_raw(city: City, row: FileRow, findings: Findings) -> Batch | None:
-    content_hash = row.file.content_hash
-    path = city.raw_path(content_hash)
-    where = f"raw file {path.relative_to(city.folder)}"
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        findings.add(Invariant.I10, where, f"cannot be read: {error.strerror}")
-        return None
-    found_hash = hashlib.sha256(data).hexdigest()
-    if found_hash != content_hash:
-        findings.add(Invariant.I10, where, f"its bytes hash to {found_hash}, not to its name")
-    moment = row.file.received_at
-    claim = read_claim(data, moment)
-    if isinstance(claim, Acknowledgement):
-        findings.add(Invariant.I10, where, f"{claim.answer.text.en}: {claim.detail}")
-        return None
-    # Revoked since, or registered anew: under one of its keys the file was right when it came.
-    keys = load_public_keys_ever(city.database, claim.sender, claim.key_version)
-    proven = [prove_file(data, claim, public_key, moment) for public_key in keys or (None,)]
-    for batch in proven:
-        if not isinstance(batch, Acknowledgement):
-            return batch
-        refused = batch
-    findings.add(Invariant.I10, where, f"{refused.answer.text.en}: {refused.detail}")
-    return None
+def _prove_raw(city: City, row: FileRow, findings: Findings) -> Batch | None:
+    def load_keys(claim: BatchHeader) -> Collection[bytes]:
+        return load_public_keys_ever(city.database, claim.sender, claim.key_version)
+
+    path = city.raw_path(row.file.content_hash)
+    return prove_raw(
+        city, path, row.file.received_at, findings, read_claim, decode_batch, load_keys
+    )
 
 
 def _verify_row(row: FileRow, batch: Batch, path: Path, findings: Findings) -> None:

@@ -4,23 +4,24 @@ Decides what is wrong with kept files and their rows, both ways: a row that foll
 file, and a raw file, or an entry in one, that has no row.
 """
 
-import hashlib
+from collections.abc import Collection
 from dataclasses import fields
 from typing import Any
 
-from cardcore.records.load_log import LoadLogFile, chain_start
+from cardcore.records.load_log import LoadLogFile, LoadLogHeader, chain_start, decode_load_log
 from settlement.city import City
 from settlement.intake.answers import Acknowledgement
 from settlement.intake.load_log import (
     LoadLogHistory,
     StoredLoadLog,
     place_log,
-    prove_log,
     read_log_claim,
 )
+from settlement.intake.signed_file import issuer_of
 from settlement.store.load_logs import entry_rows, load_entry_rows, load_load_logs
 from settlement.store.registry import load_host_keys_ever
 from settlement.verification.findings import Findings, Invariant
+from settlement.verification.raw_files import prove_raw
 
 
 def verify_load_logs(city: City, findings: Findings) -> int:
@@ -29,7 +30,7 @@ def verify_load_logs(city: City, findings: Findings) -> int:
     expected: dict[tuple[str, int], dict[str, Any]] = {}
     is_whole = True
     for stored, row_hash in rows:
-        file = _verify_raw(city, stored, findings)
+        file = _prove_raw(city, stored, findings)
         if row_hash != stored.row_hash:
             text = "a column was changed: the row does not hash to row_hash"
             findings.add(Invariant.I8, f"load_logs row {stored.content_hash}", text)
@@ -45,31 +46,14 @@ def verify_load_logs(city: City, findings: Findings) -> int:
     return len(rows)
 
 
-def _verify_raw(city: City, stored: StoredLoadLog, findings: Findings) -> LoadLogFile | None:
+def _prove_raw(city: City, stored: StoredLoadLog, findings: Findings) -> LoadLogFile | None:
+    def load_keys(claim: LoadLogHeader) -> Collection[bytes]:
+        return load_host_keys_ever(city.database, issuer_of(claim), claim.key_version)
+
     path = city.load_log_path(stored.content_hash)
-    where = f"raw file {path.relative_to(city.folder)}"
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        findings.add(Invariant.I10, where, f"cannot be read: {error.strerror}")
-        return None
-    found_hash = hashlib.sha256(data).hexdigest()
-    if found_hash != stored.content_hash:
-        findings.add(Invariant.I10, where, f"its bytes hash to {found_hash}, not to its name")
-    moment = stored.received_at
-    claim = read_log_claim(data, moment)
-    if isinstance(claim, Acknowledgement):
-        findings.add(Invariant.I10, where, f"{claim.answer.text.en}: {claim.detail}")
-        return None
-    issuer = claim.issuer.hex().upper()
-    keys = load_host_keys_ever(city.database, issuer, claim.key_version)
-    proven = [prove_log(data, claim, public_key, moment) for public_key in keys or (None,)]
-    for file in proven:
-        if not isinstance(file, Acknowledgement):
-            return file
-        refused = file
-    findings.add(Invariant.I10, where, f"{refused.answer.text.en}: {refused.detail}")
-    return None
+    return prove_raw(
+        city, path, stored.received_at, findings, read_log_claim, decode_load_log, load_keys
+    )
 
 
 def _verify_row(city: City, stored: StoredLoadLog, file: LoadLogFile, findings: Findings) -> None:

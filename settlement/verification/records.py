@@ -149,7 +149,7 @@ def _read_decisions(
 
 def _verify_reviewed(connection: duckdb.DuckDBPyConnection, findings: Findings) -> None:
     """I9: what a day decided again waited, each record once, and is what its review named, or a
-    torn load that the card has confirmed.
+    torn tap that the card has confirmed.
     """
     ((named, decided, rows, before),) = connection.execute(
         "SELECT (SELECT count(*) FROM review WHERE file NOT IN (FROM own)), "
@@ -159,7 +159,7 @@ def _verify_reviewed(connection: duckdb.DuckDBPyConnection, findings: Findings) 
     ).fetchall()
     ((unnamed,),) = connection.execute(
         "SELECT count(*) FROM decision ANTI JOIN review USING (file, row) "
-        "WHERE is_review AND is_load AND notes & note_statement_proven() <> 0"
+        "WHERE is_review AND notes & note_statement_proven() <> 0"
     ).fetchall()
     if not named + unnamed == decided == rows == before:
         text = f"{decided} decisions on {rows} records; it names {named}, of which {before} waited"

@@ -195,7 +195,9 @@ class TestWithACard:
 
 @pytest.fixture
 def served(slots: Slots) -> Iterator[subprocess.Popen[str]]:
-    program = "from api.cli import main; main()"
+    # As at a terminal: a shell that runs the tests in the background lets them ignore Ctrl-C.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heed}; from api.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", program, "card", "serve", "--vpcd", "--balance", "12345"],
         stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -204,6 +206,7 @@ def served(slots: Slots) -> Iterator[subprocess.Popen[str]]:
     yield process
     process.kill()
     process.communicate(timeout=SOON_S)
+    slots.wait_empty()
 
 
 @with_pcscd

@@ -50,7 +50,7 @@ CREATE MACRO mac_rank(mac) AS
     CASE mac WHEN record_mac_held() THEN 0 WHEN record_mac_held_weakly() THEN 1 ELSE 2 END;
 
 -- The position in a card's life of a 16-bit counter, the one nearest to `near`: after 65535 comes
--- 1, and 0 is a fresh card's only (settlement.reconciliation.chain.unwrap).
+-- 1, and 0 is a fresh card's only (settlement.counters.unwrap).
 CREATE MACRO at_least_one(position) AS if(position > 0, position, position + 65535);
 CREATE MACRO unwrap(counter, near) AS
     if(

@@ -41,21 +41,6 @@ FROM (
 )
 WHERE side > 0;
 
--- Debits to be put where they are dated: those of the run, and those whose slot was cut.
-CREATE TABLE paid AS
-SELECT issuer, card_number, application, dated, sign * amount_fen AS paid_fen, sign::BIGINT AS paid_count
-FROM posted
-WHERE NOT is_load
-UNION ALL
-SELECT issuer, card_number, application, dated, amount_fen, 1 FROM past_debit;
--- What is left of a slot that was cut lies before the first new statement.
-CREATE TABLE rest AS
-SELECT
-    issuer, card_number, application, slot,
-    any_value(paid_fen) - coalesce(sum(past_debit.amount_fen), 0)::BIGINT AS rest_fen
-FROM slot_side LEFT JOIN past_debit USING (issuer, card_number, application, slot)
-GROUP BY ALL;
-
 CREATE TABLE statement_new AS
 SELECT
     issuer, card_number, application,
@@ -67,20 +52,37 @@ FROM step
 WHERE slot = 0
 GROUP BY ALL;
 
--- Where a debit can be dated: number 0 is the tail, then pieces, then segments left whole.
-CREATE TABLE span AS
-WITH concerned AS (SELECT DISTINCT issuer, card_number, application FROM paid)
+-- Debits to be put where they are dated: those of the run, and those whose slot was cut. Most are
+-- dated behind the last statement.
+CREATE TABLE paid AS
 SELECT
-    issuer, card_number, application, 0 AS number, NULL::BIGINT AS whole,
-    coalesce(statement_new.time, known.time, '-infinity'::TIMESTAMP) AS starts,
-    'infinity'::TIMESTAMP AS ends
-FROM concerned
+    debit.*,
+    dated >= coalesce(statement_new.time, known.time, '-infinity'::TIMESTAMP) AS is_tail
+FROM (
+    SELECT
+        issuer, card_number, application, dated, sign * amount_fen AS paid_fen,
+        sign::BIGINT AS paid_count
+    FROM posted
+    WHERE NOT is_load
+    UNION ALL
+    SELECT issuer, card_number, application, dated, amount_fen, 1 FROM past_debit
+) AS debit
 LEFT JOIN statement_new USING (issuer, card_number, application)
-LEFT JOIN statement_before AS known USING (issuer, card_number, application)
-UNION ALL
+LEFT JOIN statement_before AS known USING (issuer, card_number, application);
+-- What is left of a slot that was cut lies before the first new statement.
+CREATE TABLE rest AS
 SELECT
-    issuer, card_number, application, number, NULL,
-    coalesce(left_time, '-infinity'::TIMESTAMP) AS starts, right_time
+    issuer, card_number, application, slot,
+    any_value(paid_fen) - coalesce(sum(past_debit.amount_fen), 0)::BIGINT AS rest_fen
+FROM slot_side LEFT JOIN past_debit USING (issuer, card_number, application, slot)
+GROUP BY ALL;
+
+-- Where the others can be dated: in a piece, or in a segment that is left whole.
+CREATE TABLE span AS
+WITH concerned AS (SELECT DISTINCT issuer, card_number, application FROM paid WHERE NOT is_tail)
+SELECT
+    issuer, card_number, application, number, NULL::BIGINT AS whole,
+    coalesce(left_time, '-infinity'::TIMESTAMP) AS starts, right_time AS ends
 FROM piece SEMI JOIN concerned USING (issuer, card_number, application)
 WHERE starts < right_time
 UNION ALL
@@ -92,15 +94,14 @@ WHERE id NOT IN (SELECT slot FROM slotted) AND starts < right_time;
 
 CREATE TABLE placed AS
 SELECT
-    issuer, card_number, application, number, whole, alone, sum(paid_fen)::BIGINT AS paid_fen,
-    sum(paid_count)::BIGINT AS paid_count, max(dated) AS paid_time
+    issuer, card_number, application, number, whole, alone, sum(paid_fen)::BIGINT AS paid_fen
 FROM (
     SELECT
         paid.*, coalesce(paid.dated < span.ends, false) AS is_inside,
         if(is_inside, span.number, NULL) AS number, if(is_inside, span.whole, NULL) AS whole,
         -- In no open segment: all that was paid then is accounted for.
         if(is_inside, NULL, paid.dated) AS alone
-    FROM paid ASOF LEFT JOIN span
+    FROM (FROM paid WHERE NOT is_tail) AS paid ASOF LEFT JOIN span
         ON span.issuer = paid.issuer AND span.card_number = paid.card_number
         AND span.application = paid.application AND paid.dated >= span.starts
 )
@@ -162,21 +163,28 @@ FROM (
 WHERE price_fen <> 0 OR missing_loads > 0;
 
 CREATE TABLE statement_after AS
-WITH purse AS (
-    SELECT issuer, card_number, application FROM statement_before
-    UNION
-    SELECT issuer, card_number, application FROM posted
-    UNION
-    SELECT issuer, card_number, application FROM statement_new
-),
-booked AS (
+WITH booked AS (
     SELECT
         issuer, card_number, application,
         sum(sign * if(is_load, amount_fen, -amount_fen))::BIGINT AS moved_fen
     FROM posted
     GROUP BY ALL
 ),
-tail AS (FROM placed WHERE number = 0)
+tail AS (
+    SELECT
+        issuer, card_number, application, sum(paid_fen)::BIGINT AS paid_fen,
+        sum(paid_count)::BIGINT AS paid_count, max(dated) AS paid_time
+    FROM paid
+    WHERE is_tail
+    GROUP BY ALL
+),
+purse AS (
+    SELECT issuer, card_number, application FROM statement_before
+    UNION
+    SELECT issuer, card_number, application FROM booked
+    UNION
+    SELECT issuer, card_number, application FROM statement_new
+)
 SELECT
     issuer, card_number, application,
     coalesce(stated.online, known.online, 0) AS online,

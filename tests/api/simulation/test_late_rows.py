@@ -2,6 +2,7 @@
 closes without them says what is missing, the day that brings them says nothing is.
 """
 
+import csv
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -37,11 +38,14 @@ from terminals.dialogue.commands import select
 from terminals.roles import ROLES
 from terminals.roles.load_kiosk import KIOSK
 from terminals.tap import commands
+from tests.api.cli.test_command_line import run_json
 from tests.api.simulation.test_killed_city import in_child
 from tests.api.simulation.test_taps_file import read, write
 from tests.settlement.device_files import ACTION
+from tests.support.shared import DATA, needs_shared
 
 SCHEME = SCHEMES["shenzhen"]
+TAPS = DATA / "shenzhen" / "taps.csv"
 
 CARD = "0310" + SCHEME.city_code + "001574587192"
 EVE, SATURDAY, SUNDAY = (date(2018, 8, 31) + timedelta(days=n) for n in range(3))
@@ -250,3 +254,37 @@ def kill_at(number: int) -> Callable[[str], None]:
         left -= 1
 
     return on_step
+
+
+@needs_shared
+@pytest.mark.slow
+def test_rows_settled_on_a_later_day_are_late_not_wrong(tmp_path: Path) -> None:
+    dice = Random(9)
+    with TAPS.open(encoding="utf-8-sig", newline="") as file:
+        rows = dice.sample(list(csv.DictReader(file)), 1_500)
+    late = 0
+    for row in rows:
+        moment, chance = datetime.fromisoformat(row["deal_date"]), dice.random()
+        if chance < 0.2:  # tapped the day before it was settled
+            row["deal_date"] = str(moment - timedelta(days=1))
+            late += 1
+        elif chance < 0.5:  # another, timely day
+            row["deal_date"] = str(moment + timedelta(days=1))
+            row["close_date"] = "2018-09-02 00:00:00"
+        elif chance < 0.6:  # settled two days after
+            row["close_date"] = "2018-09-03"
+            late += 1
+    columns = list(rows[0])
+    dice.shuffle(columns)
+    taps = tmp_path / "taps.csv"
+    with taps.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    city = tmp_path / "city"
+    result = run_json("replay", taps, "--data", city)
+    assert result["late"] == late
+    assert (result["suspended"], result["rejected"], result["gaps_open"]) == (0, 0, 0)
+    assert result["charged_fen"] == sum(int(row["deal_money"]) for row in rows)
+    assert set(result["days"]) >= {"2018-09-01", "2018-09-02", "2018-09-03"}
+    assert all(run_json("verify", "--data", city)["invariants"].values())

@@ -4,11 +4,9 @@ The expected figures are read from the description that stands beside the data, 
 reckoned independently of this engine.
 """
 
-import csv
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -109,35 +107,3 @@ def test_files_in_any_order_with_any_workers_give_the_replays_output_hash(
         assert run_json("clear", *arguments)["output_hash"] == result["days"][settlement_day]
         run("close", *arguments)
     shutil.rmtree(city)
-
-
-def test_rows_settled_on_a_later_day_are_late_not_wrong(tmp_path: Path) -> None:
-    dice = Random(9)
-    with TAPS.open(encoding="utf-8-sig", newline="") as file:
-        rows = dice.sample(list(csv.DictReader(file)), 1_500)
-    late = 0
-    for row in rows:
-        moment, chance = datetime.fromisoformat(row["deal_date"]), dice.random()
-        if chance < 0.2:  # tapped the day before it was settled
-            row["deal_date"] = str(moment - timedelta(days=1))
-            late += 1
-        elif chance < 0.5:  # another, timely day
-            row["deal_date"] = str(moment + timedelta(days=1))
-            row["close_date"] = "2018-09-02 00:00:00"
-        elif chance < 0.6:  # settled two days after
-            row["close_date"] = "2018-09-03"
-            late += 1
-    columns = list(rows[0])
-    dice.shuffle(columns)
-    taps = tmp_path / "taps.csv"
-    with taps.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-    city = tmp_path / "city"
-    result = run_json("replay", taps, "--data", city)
-    assert result["late"] == late
-    assert (result["suspended"], result["rejected"], result["gaps_open"]) == (0, 0, 0)
-    assert result["charged_fen"] == sum(int(row["deal_money"]) for row in rows)
-    assert set(result["days"]) >= {"2018-09-01", "2018-09-02", "2018-09-03"}
-    assert all(run_json("verify", "--data", city)["invariants"].values())

@@ -1,12 +1,15 @@
-"""The keys that every provider is tested with: each usage, suite, state and version once."""
+"""The keys that every provider is tested with: each usage, suite, state and version once; and the
+verdicts every column of proofs must get under them.
+"""
 
 from datetime import date
 
 from cardcore.issuing.products import key_refs, shipped
-from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
+from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage, ProofReason
 from hsm_sim.keys.published_keys import card_key_refs
 from hsm_sim.keys.vault import CHANNEL_USAGES
-from tests.hsm_sim.keys.providers import Given, Keys
+from hsm_sim.psam import PsamProfile
+from tests.hsm_sim.keys.providers import Given, Keys, Provider
 
 CITY, VECTOR, LIFE, PRODUCTS = "city", "vector", "life", "demo"
 #: Labels of a scheme's masters, and of a city where one of them stands among its own.
@@ -33,6 +36,42 @@ STATE_OF = {
     5: KeyState.PREPARED,
     6: KeyState.RETIRING,
 }
+#: Version that made a cryptogram, version and algorithm the record names, forged, and the verdict.
+Verdict = tuple[int, int, int, bool, ProofReason]
+_VERDICTS: list[Verdict] = [
+    (1, 1, Algorithm.PBOC_3DES, False, ProofReason.PROVEN),
+    (2, 2, Algorithm.PBOC_3DES, False, ProofReason.PROVEN),
+    (5, 5, Algorithm.AES, False, ProofReason.PROVEN),
+    (1, 1, Algorithm.PBOC_3DES, True, ProofReason.WRONG),
+    (5, 5, Algorithm.AES, True, ProofReason.WRONG),
+    (1, 2, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
+    (5, 1, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
+    (1, 1, Algorithm.AES, False, ProofReason.WRONG_VERSION),
+    (1, 9, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
+    (1, 1, 77, False, ProofReason.WRONG_VERSION),
+    (1, 9, Algorithm.PBOC_3DES, True, ProofReason.UNKNOWN_VERSION),
+    (1, 1, 77, True, ProofReason.UNKNOWN_ALGORITHM),
+]
+_SM4_VERDICTS: list[Verdict] = [
+    (4, 4, Algorithm.SM4, False, ProofReason.PROVEN),
+    (4, 4, Algorithm.SM4, True, ProofReason.WRONG),
+    (4, 2, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
+]
+PROFILE = PsamProfile(
+    terminal="040900010001",
+    number="00000000040900010001",
+    issuer=ISSUER,
+    valid_from=date(2018, 1, 1),
+    valid_to=date(2038, 12, 31),
+    key_index=1,
+    key_label=CITY,
+)
+
+
+def verdicts_of(provider: Provider, usage: KeyUsage) -> list[Verdict]:
+    """Every verdict a provider can be brought to: a token holds no key of SM4."""
+    holds_sm4 = KeyRef(usage, CITY, 4) in provider.keys
+    return [*_VERDICTS, *(_SM4_VERDICTS if holds_sm4 else [])]
 
 
 def suite_of(usage: KeyUsage, version: int) -> Algorithm | None:

@@ -7,7 +7,6 @@ card's key in the clear.
 
 import re
 from dataclasses import replace
-from datetime import date
 
 import pytest
 
@@ -16,7 +15,6 @@ from cardcore.crypto import SUITES
 from cardcore.errors import KeyUsageError, UnknownKeyError
 from cardcore.keys import Algorithm, KeyRef, KeyService, KeyUsage, ProofReason, TacColumn
 from hsm_sim.keys.published_keys import published_key
-from hsm_sim.psam import PsamProfile
 from tests.hsm_sim.keys.provider_keys import (
     CARD,
     CARD_OF_ISSUER,
@@ -24,6 +22,7 @@ from tests.hsm_sim.keys.provider_keys import (
     CONTEXT,
     ISSUER,
     MIXED,
+    PROFILE,
     SCHEME,
     SESSION,
     SUITE_OF,
@@ -154,15 +153,6 @@ def test_only_masters_one_level_above_cards_prove_a_column(service: KeyService) 
         service.prove_tacs(SCHEME, a_row(1, SCHEME))
 
 
-PROFILE = PsamProfile(
-    terminal="040900010001",
-    number="00000000040900010001",
-    issuer=ISSUER,
-    valid_from=date(2018, 1, 1),
-    valid_to=date(2038, 12, 31),
-    key_index=1,
-    key_label=SCHEME,
-)
 #: Types of DELIVERY KEY whose masters every PSAM of a label gets.
 DELIVERED = {3: KeyUsage.PIN_UNBLOCK, 4: KeyUsage.PIN_RELOAD, 5: KeyUsage.FILE_MAINTENANCE}
 

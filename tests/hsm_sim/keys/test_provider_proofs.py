@@ -1,7 +1,6 @@
 """Record MACs and answers of cards, proven by every provider of the key service alike."""
 
 from dataclasses import replace
-from datetime import date
 from itertools import product
 
 import pytest
@@ -21,39 +20,17 @@ from cardcore.keys import (
 )
 from cardcore.records.kinds import MacProfile
 from hsm_sim.keys.published_keys import published_key
-from hsm_sim.psam import PsamProfile
-from tests.hsm_sim.keys.provider_keys import CARD, CITY, LIFE, LIVES, STATE_OF, SUITE_OF
-from tests.hsm_sim.keys.providers import Provider
-
-#: Version that made it, version and algorithm the record names, forged, and the verdict.
-ROWS = [
-    (1, 1, Algorithm.PBOC_3DES, False, ProofReason.PROVEN),
-    (2, 2, Algorithm.PBOC_3DES, False, ProofReason.PROVEN),
-    (5, 5, Algorithm.AES, False, ProofReason.PROVEN),
-    (1, 1, Algorithm.PBOC_3DES, True, ProofReason.WRONG),
-    (5, 5, Algorithm.AES, True, ProofReason.WRONG),
-    (1, 2, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
-    (5, 1, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
-    (1, 1, Algorithm.AES, False, ProofReason.WRONG_VERSION),
-    (1, 9, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
-    (1, 1, 77, False, ProofReason.WRONG_VERSION),
-    (1, 9, Algorithm.PBOC_3DES, True, ProofReason.UNKNOWN_VERSION),
-    (1, 1, 77, True, ProofReason.UNKNOWN_ALGORITHM),
-]
-SM4_ROWS = [
-    (4, 4, Algorithm.SM4, False, ProofReason.PROVEN),
-    (4, 4, Algorithm.SM4, True, ProofReason.WRONG),
-    (4, 2, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
-]
-PROFILE = PsamProfile(
-    terminal="040900010001",
-    number="00000000040900010001",
-    issuer=bytes.fromhex("02215840FFFFFFFF"),
-    valid_from=date(2018, 1, 1),
-    valid_to=date(2038, 12, 31),
-    key_index=1,
-    key_label=CITY,
+from tests.hsm_sim.keys.provider_keys import (
+    CARD,
+    CITY,
+    LIFE,
+    LIVES,
+    PROFILE,
+    STATE_OF,
+    SUITE_OF,
+    verdicts_of,
 )
+from tests.hsm_sim.keys.providers import Provider
 
 
 def diversified(usage: KeyUsage, label: str, version: int, factor: bytes) -> bytes:
@@ -61,16 +38,11 @@ def diversified(usage: KeyUsage, label: str, version: int, factor: bytes) -> byt
     return suite.diversify(published_key(KeyRef(usage, label, version)), factor)
 
 
-def kinds_of(provider: Provider, usage: KeyUsage) -> list[tuple[int, int, int, bool, ProofReason]]:
-    holds_sm4 = KeyRef(usage, CITY, 4) in provider.keys
-    return [*ROWS, *(SM4_ROWS if holds_sm4 else [])]
-
-
 @pytest.mark.parametrize("profile", [MacProfile.FIXED, MacProfile.PBOC], ids=lambda p: p.name)
 def test_record_macs_of_mixed_versions_and_suites_get_their_reasons(
     provider: Provider, profile: MacProfile
 ) -> None:
-    kinds = kinds_of(provider, KeyUsage.RECORD_MAC)
+    kinds = verdicts_of(provider, KeyUsage.RECORD_MAC)
     psams = [(1 + number).to_bytes(8, "big") for number in range(20)]
     macs, expected = [], []
     for factor, (kind, (made, _, _, forged, reason)) in product(psams, enumerate(kinds)):
@@ -95,7 +67,7 @@ def test_record_macs_of_mixed_versions_and_suites_get_their_reasons(
 
 
 def test_answers_of_cards_get_their_reasons(provider: Provider) -> None:
-    kinds = kinds_of(provider, KeyUsage.INTERNAL_AUTHENTICATION)
+    kinds = verdicts_of(provider, KeyUsage.INTERNAL_AUTHENTICATION)
     answers, expected = [], []
     for kind, (made, _, _, forged, reason) in enumerate(kinds):
         ref = KeyRef(KeyUsage.INTERNAL_AUTHENTICATION, CITY, made)

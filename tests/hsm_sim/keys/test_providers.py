@@ -6,7 +6,6 @@ this process gives.
 
 import json
 from collections.abc import Callable
-from datetime import date
 from itertools import product
 
 import pytest
@@ -39,7 +38,6 @@ from cardcore.keys import (
 )
 from hsm_sim.keys.published_keys import card_key_refs, published_key
 from hsm_sim.keys.vault import CARD_USAGES, CHANNEL_USAGES
-from hsm_sim.psam import PsamProfile
 from tests.cardcore.issuing.test_personalisation import HOST_CHALLENGE, PUBLIC, a_plan
 from tests.cardcore.transit_cards import counting_random
 from tests.hsm_sim.keys.provider_keys import (
@@ -50,11 +48,13 @@ from tests.hsm_sim.keys.provider_keys import (
     LIFE,
     LIVES,
     PRODUCTS,
+    PROFILE,
     SESSION,
     STATE_OF,
     SUITE_OF,
     VECTOR,
     VECTOR_MASTER,
+    verdicts_of,
 )
 from tests.hsm_sim.keys.providers import Provider, in_process
 from tests.support.shared import VECTORS, needs_shared
@@ -217,33 +217,11 @@ def tac(version: int, factor: bytes, message: bytes) -> bytes:
     return suite.tac(suite.diversify(master, factor), message)
 
 
-#: Version that made the TAC, version and algorithm the record names, forged, and the verdict.
-ROWS = [
-    (1, 1, Algorithm.PBOC_3DES, False, ProofReason.PROVEN),
-    (2, 2, Algorithm.PBOC_3DES, False, ProofReason.PROVEN),
-    (5, 5, Algorithm.AES, False, ProofReason.PROVEN),
-    (1, 1, Algorithm.PBOC_3DES, True, ProofReason.WRONG),
-    (5, 5, Algorithm.AES, True, ProofReason.WRONG),
-    (1, 2, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
-    (5, 1, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
-    (1, 9, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
-    (1, 1, 77, False, ProofReason.WRONG_VERSION),
-    (1, 9, Algorithm.PBOC_3DES, True, ProofReason.UNKNOWN_VERSION),
-    (1, 1, 77, True, ProofReason.UNKNOWN_ALGORITHM),
-]
-SM4_ROWS = [
-    (4, 4, Algorithm.SM4, False, ProofReason.PROVEN),
-    (4, 4, Algorithm.SM4, True, ProofReason.WRONG),
-    (4, 2, Algorithm.PBOC_3DES, False, ProofReason.WRONG_VERSION),
-]
-
-
 @pytest.mark.parametrize("cards", [1, 150], ids=["a few rows", "enough for lanes"])
 def test_columns_of_mixed_versions_and_suites_get_their_reasons(
     provider: Provider, cards: int
 ) -> None:
-    holds_sm4 = KeyRef(KeyUsage.TAC, CITY, 4) in provider.keys
-    kinds = ROWS + (SM4_ROWS if holds_sm4 else [])
+    kinds = verdicts_of(provider, KeyUsage.TAC)
     factors = [(1 + card).to_bytes(8, "big") for card in range(cards)]
     messages = [bytes((kind,)) * 22 for kind in range(len(kinds))]
     tacs, expected = [], []
@@ -349,17 +327,6 @@ def test_signatures_hold_under_the_public_key(provider: Provider) -> None:
             for message in (b"", b"a file" * 10_000):
                 signature = provider.service.sign(ref, message)
                 signatures.verify(algorithm, public, signature, message)
-
-
-PROFILE = PsamProfile(
-    terminal="040900010001",
-    number="00000000040900010001",
-    issuer=bytes.fromhex("02215840FFFFFFFF"),
-    valid_from=date(2018, 1, 1),
-    valid_to=date(2038, 12, 31),
-    key_index=1,
-    key_label=CITY,
-)
 
 
 def test_a_psam_lives_on_the_providers_masters(provider: Provider) -> None:

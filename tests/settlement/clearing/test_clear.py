@@ -1,5 +1,6 @@
 """Clearing: tallies of buckets become shares and totals, whatever buckets they came from."""
 
+import json
 from dataclasses import astuple
 from random import Random
 
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore.records.kinds import RecordKind
-from settlement.clearing.proof import FloatFigures
+from settlement.clearing.proof import FloatFigures, read_figures
 from settlement.clearing.tally import BucketResult, Tally
 from settlement.clearing.totals import clear, output_hash
 from settlement.dispositions import Disposition, Note, Reason
@@ -45,7 +46,8 @@ def tallies(draw: st.DrawFn) -> Tally:
 
 def bucket(number: int, rows: list[Tally]) -> BucketResult:
     moved_fen = sum(row.float_fen for row in rows)
-    return BucketResult(number, (), tuple(rows), 1, 700 + moved_fen, 2, -200, 500, FloatFigures())
+    figures = FloatFigures(stated_purses=1, stated_fen=500 + moved_fen, missing_loads=number)
+    return BucketResult(number, (), tuple(rows), 1, 700 + moved_fen, 2, -200, 500, figures)
 
 
 buckets = st.lists(st.lists(tallies(), max_size=6), max_size=4).map(
@@ -86,6 +88,14 @@ def test_records_in_are_accepted_duplicate_suspended_claims_or_rejected(
 def test_the_float_is_balances_and_gaps(results: list[BucketResult]) -> None:
     totals = clear(results).totals
     assert totals.float_fen == totals.card_balance_fen + totals.open_gap_fen
+
+
+@given(buckets)
+def test_the_proof_of_the_float_is_that_of_all_buckets(results: list[BucketResult]) -> None:
+    totals = clear(results).totals
+    assert totals.float_proof.explained_fen == totals.float_fen
+    assert totals.float_proof.stated_purses == len(results)
+    assert read_figures(json.loads(json.dumps(totals.float_proof.document()))) == totals.float_proof
 
 
 @given(buckets, st.randoms())

@@ -12,9 +12,11 @@ from cardcore.records.kinds import RecordFlag
 from cardcore.records.record import decode_record, encode_record
 from settlement.city import City
 from settlement.engine.local import LocalEngine
+from settlement.loads.standings import LoadStanding
 from settlement.registry.book import since_ever
 from settlement.registry.decide import Decided
-from settlement.registry.rows import CardNumbersRow, SenderRow, TerminalRow
+from settlement.registry.rows import TerminalRow
+from settlement.reports.loads import read_loads
 from settlement.service.registering import change_row
 from settlement.store.days import load_balances, load_closed_days, load_run
 from settlement.store.registry import register
@@ -25,29 +27,24 @@ from tests.settlement.device_files import (
     BUS,
     DAY,
     KIOSK,
-    SCHEME,
+    OTHER_SENDER,
     SENDER,
-    STRANGER,
     Street,
     make_office,
-    signing_ref,
 )
-from tests.settlement.load_logs import ISSUER, Host, register_host
+from tests.settlement.load_logs import Host, register_host
 from tests.settlement.service.test_service import KEYS, clear, close, receive
 
-#: Sends for the load agent.
-AGENTS_SENDER = STRANGER
-OTHER_KIOSK = "0000000000c2"
+#: Sends what the load agent's kiosks recorded.
+AGENTS_SENDER = OTHER_SENDER
+OTHER_KIOSK, STRANGE_KIOSK = "0000000000c2", "0000000000c3"
 
 
 def make_city(folder: Path, bucket_count: int = 1) -> City:
-    """An office with a load host, and a sender of the load agent's own."""
+    """An office with a load host and a second kiosk."""
     city = make_office(folder, bucket_count)
     register_host(city)
-    key = KEYS.public_key(signing_ref(AGENTS_SENDER)).hex()
-    cards = CardNumbersRow(SCHEME.name, "0000", ISSUER)
-    agent = SenderRow(AGENTS_SENDER, 1, AGENT, key)
-    register(city.database, since_ever(agent, cards), ACTION)
+    register(city.database, since_ever(TerminalRow(OTHER_KIOSK, AGENT, "load_kiosk", BUS)), ACTION)
     return city
 
 
@@ -128,6 +125,11 @@ def test_an_agent_that_never_sends_its_file_is_billed(town: Town) -> None:
     assert totals["card_balance_fen"] == totals["float_fen"] == 10_000 - 160
     town.close()
     assert town.agent_fen == 10_000  # once, and the newest load still waits
+    lines = read_loads(town.city).lines
+    assert [(each.judged.standing, each.billed_on, each.agent) for each in lines] == [
+        (LoadStanding.CONFIRMED, DAY + timedelta(days=1), AGENT),
+        (LoadStanding.ALLOWED_ONLY, None, AGENT),
+    ]
     town.expect_verified()
 
 
@@ -201,7 +203,6 @@ def test_a_torn_load_that_proves_itself_later_is_billed_once(town: Town) -> None
 @pytest.mark.parametrize("is_recorded", [False, True])
 def test_a_voided_load_is_not_billed(town: Town, *, is_recorded: bool) -> None:
     """The card came again with the same counter and was loaded at another kiosk for less."""
-    register(town.city.database, since_ever(TerminalRow(OTHER_KIOSK, AGENT, "load_kiosk")), ACTION)
     card = town.street.card(1)
     record = card.load(10_000)
     town.host.allow_record(record, amount_fen=99_900, terminal=OTHER_KIOSK, time=town.street.now)
@@ -216,7 +217,6 @@ def test_a_voided_load_is_not_billed(town: Town, *, is_recorded: bool) -> None:
 
 
 def test_with_two_claimants_a_load_stays_a_claim_until_a_tac_decides(town: Town) -> None:
-    register(town.city.database, since_ever(TerminalRow(OTHER_KIOSK, AGENT, "load_kiosk")), ACTION)
     card = town.street.card(1)
     record = card.load(10_000)
     town.host.allow_record(record, amount_fen=9_900, terminal=OTHER_KIOSK)
@@ -271,7 +271,7 @@ def test_who_owned_the_kiosk_on_the_day_of_the_load_is_billed_and_an_unknown_one
 ) -> None:
     card, other = town.street.card(1), town.street.card(2)
     town.allow(card.load(10_000))
-    town.host.allow_record(other.load(700), terminal=OTHER_KIOSK)
+    town.host.allow_record(other.load(700), terminal=STRANGE_KIOSK)
     changed = change_row(
         town.city, ("terminal", KIOSK), {"participant": BUS}, DAY + timedelta(days=1), None, ACTION
     )
@@ -281,7 +281,9 @@ def test_who_owned_the_kiosk_on_the_day_of_the_load_is_billed_and_an_unknown_one
         town.allow(each.load(100))
     town.close()
     assert town.balances == {"card_float": -10_000, f"load_agent/{AGENT}": 10_000}
-    register(town.city.database, since_ever(TerminalRow(OTHER_KIOSK, AGENT, "load_kiosk")), ACTION)
+    register(
+        town.city.database, since_ever(TerminalRow(STRANGE_KIOSK, AGENT, "load_kiosk")), ACTION
+    )
     town.close()
     assert town.agent_fen == 10_700
     town.close()

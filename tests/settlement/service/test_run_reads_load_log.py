@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from settlement.city import City
+from settlement.days.aside import AsideReason
 from settlement.days.load_log import LogEnd
 from settlement.service.clear import RunResult
 from settlement.service.receive import receive_file
@@ -107,10 +108,15 @@ def test_nothing_behind_a_hole_or_a_damaged_file_is_read_until_it_is_mended(offi
     answer = receive_file(office, second, KEYS, NOW)
     path = office.load_log_path(answer.content_hash)
     path.write_bytes(second[:-1] + b"\0")
-    assert entries_read(office, clear(office)) == [1]
+    result = clear(office)
+    assert entries_read(office, result) == [1]
+    assert [(each.sequence, each.why) for each in result.set_aside] == [
+        (2, AsideReason.LOG_DAMAGED)
+    ]
     again = receive_file(office, second, KEYS, NOW)
     assert (path.read_bytes(), "whole again" in again.detail) == (second, True)
-    assert entries_read(office, clear(office)) == [1, 2, 3, 4]
+    result = clear(office)
+    assert (entries_read(office, result), result.set_aside) == ([1, 2, 3, 4], ())
 
 
 def test_any_order_of_arrival_and_any_number_of_workers_reads_the_same_bytes(

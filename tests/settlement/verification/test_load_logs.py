@@ -1,17 +1,23 @@
 """Change anything of a kept load log, its file or its rows, and the check names it."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from settlement.city import open_city
+from settlement.engine.local import LocalEngine
 from settlement.service.receive import receive_file
+from settlement.store.load_logs import load_load_logs
 from settlement.store.tables import ALLOWED_LOADS, LOAD_LOGS
-from settlement.verification.findings import Findings
+from settlement.verification.findings import Finding, Findings
 from settlement.verification.load_logs import verify_load_logs
-from tests.settlement.device_files import NOW, key_service, make_office
+from settlement.verification.verify import verify
+from tests.settlement.device_files import DAY, NOW, Street, key_service, make_office
 from tests.settlement.load_logs import Host, register_host
+from tests.settlement.service.test_service import close, receive
 from tests.settlement.verification.test_verify import changed, flip, tamper
 
 KEYS = key_service()
@@ -98,3 +104,57 @@ def test_a_log_whose_rows_were_removed_is_named_by_its_raw_file(folder: Path) ->
     )
     (finding,) = found(folder)
     assert "has no row" in finding
+
+
+@pytest.fixture(scope="module")
+def read_by_a_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A city with a day that read a log of two files and billed a load by it."""
+    folder = tmp_path_factory.mktemp("read") / "city"
+    host, street = Host(), Street()
+    card = street.card(1)
+    records = [card.load(1000), card.load(500)]
+    for record in records:
+        host.allow_record(record)
+    with make_office(folder, bucket_count=1) as city:
+        register_host(city)
+        receive(city, host.file_of(0, 1), host.file_of(1, 2), street.file(records[1:]))
+        close(city)
+    with closing(sqlite3.connect(folder / "control.sqlite")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return folder
+
+
+def verify_day(folder: Path) -> tuple[Finding, ...]:
+    with open_city(folder) as city:
+        return verify(city, KEYS, LocalEngine(1)).findings
+
+
+def test_a_log_cut_back_behind_the_day_that_read_it_is_found(
+    read_by_a_day: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "city"
+    shutil.copytree(read_by_a_day, folder)
+    assert verify_day(folder) == ()
+    with open_city(folder) as city:
+        last = load_load_logs(city.database)[-1][0].content_hash
+        city.load_log_path(last).unlink()
+    tamper(
+        folder,
+        f"DELETE FROM allowed_loads WHERE content_hash = '{last}'",
+        f"DELETE FROM load_logs WHERE content_hash = '{last}'",
+    )
+    # Rows and raw files agree; what the day says that it read is not there.
+    assert found(folder) == []
+    assert any("does not end as it was read" in each.text for each in verify_day(folder))
+
+
+@pytest.mark.parametrize(
+    "ends", ["NULL", "'[]'", "replace(load_logs, ',2,', ',1,')", "replace(load_logs, 'a', 'b')"]
+)
+def test_what_a_day_says_it_read_of_the_log_is_watched(
+    read_by_a_day: Path, tmp_path: Path, ends: str
+) -> None:
+    folder = tmp_path / "city"
+    shutil.copytree(read_by_a_day, folder)
+    tamper(folder, f"UPDATE runs SET load_logs = {ends}")
+    assert any(str(DAY) in each.where for each in verify_day(folder))

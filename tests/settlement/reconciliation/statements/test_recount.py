@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import duckdb
 import pytest
@@ -146,7 +147,7 @@ def test_every_figure_made_wrong_makes_the_proof_fail(
 ) -> None:
     folder, totals = run
     right = getattr(totals.float_proof, name)
-    wrong = (right[0] + AgeLine(0, 1), *right[1:]) if isinstance(right, tuple) else right + 1
+    wrong: Any = (right[0] + AgeLine(0, 1), *right[1:]) if isinstance(right, tuple) else right + 1
     forged = replace(totals, float_proof=replace(totals.float_proof, **{name: wrong}))
     assert name in {each.where for each in check(forged, count(folder))}
 
@@ -277,6 +278,10 @@ def faulty_lives(dice: Random) -> Iterator[TransactionRecord]:
                 case 4:
                     moved = replace(moved, time=moved.time + timedelta(days=30))
                 case 5:
-                    again = {"terminal_serial": serial + 500, "psam_sequence": serial + 500}
-                    yield replace(moved, balance_after_fen=moved.balance_after_fen + 3, **again)
+                    yield replace(
+                        moved,
+                        balance_after_fen=moved.balance_after_fen + 3,
+                        terminal_serial=serial + 500,
+                        psam_sequence=serial + 500,
+                    )
             yield moved

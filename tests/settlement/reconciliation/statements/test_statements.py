@@ -207,6 +207,17 @@ def test_what_is_taken_back_is_missing_again(tmp_path: Path) -> None:
     assert sum(each.price_fen for each in purses.segments()) == 160
 
 
+def test_a_load_that_is_taken_back_leaves_its_money_unexplained_and_its_statement_standing(
+    tmp_path: Path,
+) -> None:
+    card, purses = Life(), Purses(tmp_path)
+    first, load = card.load(5000), card.load(100)
+    purses.run(first, load)
+    purses.run(taken_back=[load], day=NEXT)
+    assert purses.statement()[:2] == (2, 5100)
+    assert purses.segments() == [Segment(-100, 0, CONTRADICTION, NEXT)]
+
+
 CARDS, DAYS = 120, 4
 
 

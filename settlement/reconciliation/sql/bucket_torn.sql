@@ -1,0 +1,60 @@
+-- R4: a torn debit without a TAC stands when what the card stated before and after it falls short by
+-- exactly its amount, nobody else claims that, and the scheme's late days are over: by then no file
+-- of another collector can still bring the debit that is missing there.
+
+CREATE TABLE torn_debit AS
+SELECT issuer, card_number, application, time, amount_fen, file, row
+FROM waiting_before
+WHERE reason = reason_tac_missing() AND moves_purse(kind) AND NOT is_load
+UNION ALL
+SELECT issuer, card_number, application, time, amount_fen, NULL, NULL
+FROM record
+WHERE reason = reason_tac_missing() AND moves_purse AND NOT is_load;
+
+CREATE TABLE stated_debit AS
+SELECT any_value(torn.file) AS file, any_value(torn.row) AS row
+FROM segment_before AS segment
+JOIN torn_debit AS torn
+    ON torn.issuer = segment.issuer AND torn.card_number = segment.card_number
+    AND torn.application = segment.application
+    AND torn.time > segment.left_time AND torn.time <= segment.right_time
+WHERE segment.kind = segment_missing_debits() AND segment.missing_loads = 0
+    -- What comes today may explain it yet.
+    AND NOT EXISTS (
+        FROM record
+        WHERE record.issuer = segment.issuer AND record.card_number = segment.card_number
+            AND record.application = segment.application AND is_posted(record.reason)
+            AND record.time <= segment.right_time
+    )
+GROUP BY segment.issuer, segment.card_number, segment.application, segment.left_online,
+    segment.left_time, segment.right_online, segment.right_time, segment.price_fen
+HAVING count(*) = 1 AND any_value(torn.amount_fen) = segment.price_fen
+    AND getvariable('settlement_day') - business_day_of(any_value(segment.right_time))
+        > getvariable('late_days')
+    AND any_value(torn.file) IS NOT NULL;
+
+CREATE TABLE stated_claim AS
+SELECT * FROM waiting_before SEMI JOIN stated_debit USING (file, row);
+INSERT INTO taken_up BY NAME FROM stated_claim;
+DELETE FROM waiting_before WHERE (file, row) IN (SELECT (file, row) FROM stated_claim);
+
+INSERT INTO record BY NAME
+SELECT
+    -- Below those of entries of the load log.
+    -1099511627776 - row_number() OVER (ORDER BY claim.file, claim.row) AS id,
+    claim.file, claim.row, claim.record_hash_high, claim.record_hash_low, true AS reviewed,
+    claim.issuer, claim.card_number, claim.application, claim.terminal, claim.terminal_serial,
+    claim.kind, coalesce(terminal.sector, claim.sector) AS sector,
+    coalesce(terminal.owner, claim.operator) AS operator, false AS claims_differ,
+    if(terminal.terminal IS NULL, reason_terminal_unknown(), reason_none()) AS reason,
+    0 AS flags, record_mac_none() AS record_mac, 0 AS concession, 0 AS station,
+    0 AS hotlist_version, claim.tariff_fen, 0 AS balance_before_fen, 0 AS balance_after_fen,
+    claim.amount_fen, claim.transaction_type, claim.time, business_day_of(claim.time) AS day,
+    0 AS previous_type, 0 AS previous_counter, true AS moves_purse, false AS is_load,
+    claim.card_number % 10000000000000000 AS factor, claim.sequence, claim.signed_balance_fen,
+    0 AS tac, 0 AS known_balance_fen, 0 AS known_offline, 0 AS known_online, 0 AS known_gap_count,
+    claim.position, true AS is_balanced, false AS linked, false AS counter_reused,
+    true AS statement_proven, false AS by_log, false AS chained
+FROM stated_claim AS claim
+LEFT JOIN terminal ON terminal.terminal = claim.terminal
+    AND business_day_of(claim.time) BETWEEN terminal.valid_from AND terminal.valid_to;

@@ -1,0 +1,79 @@
+"""R4: what a card states before and after a torn debit can prove it, when nothing else can."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cardcore.keys import ProofReason
+from cardcore.records.kinds import RecordFlag
+from cardcore.records.record import TransactionRecord, encode_record
+from cardcore.schemes import LATE_DAYS_DEFAULT
+from settlement.dispositions import Note, Reason
+from tests.settlement.reconciliation.run_inputs import DAY, Desk, Proven, chain, proven
+
+#: A load, three rides, a load: the rides lie between what the card stated twice.
+LIFE = chain(1, 1000, -160, -400, -160, 500)
+LATE = DAY + timedelta(days=LATE_DAYS_DEFAULT + 1)
+
+
+def torn(record: TransactionRecord) -> Proven:
+    bare = replace(record, tac=bytes(4), flags=RecordFlag.TAC_MISSING)
+    return encode_record(bare), ProofReason.WRONG
+
+
+def run_until_late(
+    folder: Path, rows: list[Proven], *later: list[Proven]
+) -> tuple[Desk, list[Reason], list[tuple[int, int]]]:
+    """The rows on the first day and some more on the next; then the day after the late days."""
+    desk = Desk(folder)
+    desk.run(rows)
+    for number, more in enumerate(later, 1):
+        desk.run(more, day=DAY + timedelta(days=number))
+    found, money = [], []
+    for day in (LATE - timedelta(days=1), LATE):
+        totals = desk.run(day=day).clearing.totals
+        found += [Reason(each.reason) for each in desk.verdicts().values()]
+        money.append((totals.float_fen, totals.claims))
+    return desk, found, money
+
+
+def test_a_torn_debit_that_two_statements_fall_short_by_stands_after_the_late_days(
+    tmp_path: Path,
+) -> None:
+    rows = [*proven(*LIFE[:2]), torn(LIFE[2]), *proven(*LIFE[3:])]
+    desk, found, money = run_until_late(tmp_path, rows)
+    assert found == [Reason.NONE]
+    (verdict,) = desk.verdicts().values()
+    assert Note.STATEMENT_PROVEN in Note(verdict.notes)
+    assert money == [(1180, 0), (780, -1)]
+    totals = desk.run(day=LATE + timedelta(days=1)).clearing.totals
+    assert (totals.float_fen, totals.card_balance_fen, totals.gaps_open) == (780, 780, 0)
+
+
+@pytest.mark.parametrize("lie", ["amount", "second claimant", "after the statement"])
+def test_a_torn_debit_that_does_not_explain_what_is_missing_stays_a_claim(
+    tmp_path: Path, lie: str
+) -> None:
+    claim = LIFE[2]
+    rows = [*proven(*LIFE[:2]), *proven(*LIFE[3:])]
+    if lie == "amount":
+        rows.append(torn(replace(claim, amount_fen=401)))
+    elif lie == "second claimant":
+        rows += [torn(claim), torn(replace(claim, terminal_serial=99, psam_sequence=99))]
+    else:
+        rows.append(torn(replace(claim, time=datetime.fromisoformat("2018-09-01T09:00"))))
+    _, found, money = run_until_late(tmp_path, rows)
+    assert found == []
+    assert money == [(1180, 0), (1180, 0)]
+
+
+def test_the_true_debit_that_comes_before_the_late_days_are_over_leaves_the_claim_nothing(
+    tmp_path: Path,
+) -> None:
+    other = replace(LIFE[2], terminal_serial=99, psam_sequence=99)
+    rows = [*proven(*LIFE[:2]), torn(other), *proven(*LIFE[3:])]
+    _, found, money = run_until_late(tmp_path, rows, proven(LIFE[2]))
+    assert found == []
+    assert money == [(780, 0), (780, 0)]
