@@ -26,6 +26,7 @@ from tests.settlement.reconciliation.run_inputs import (
     Desk,
     Proven,
     chain,
+    debit,
     proven,
 )
 
