@@ -131,8 +131,8 @@ def load_days_around(
 
 def load_reviewing_days(database: Database, after: date) -> tuple[ClosedDay, ...]:
     """The closed days after this one that may have decided records of earlier days again, in order:
-    those with a review, those that read what load hosts allowed, and those that believed what a card
-    stated.
+    those with a review, those that read what load hosts allowed, and those that believed what a
+    card stated.
     """
     query = (
         select(DAYS)
