@@ -37,8 +37,15 @@ from cardcore.key_labels import load_host_label
 from cardcore.keys import KeyUsage
 from settlement.city import City
 from settlement.people.actions import Action, Actor, ActorKind
-from settlement.registry.book import since_ever
-from settlement.registry.rows import LoadHostRow, NameRow, ParticipantRow, SenderRow, TerminalRow
+from settlement.registry.book import Dated, since_ever
+from settlement.registry.rows import (
+    HotlistRow,
+    LoadHostRow,
+    NameRow,
+    ParticipantRow,
+    SenderRow,
+    TerminalRow,
+)
 from settlement.service.registering import register_rows
 from settlement.watching import OnStep, pass_by
 from terminals.device import NO_PSAM
@@ -56,6 +63,8 @@ _DEBIT_FOR_PURCHASE = 0x54
 #: A passenger whose card left the field too early taps again after so long.
 SECOND_TRY = timedelta(seconds=4)
 CARD_LIFE = timedelta(days=365 * 10)
+#: The version of the hotlist on which lost cards stand; no terminal has fetched it yet.
+_HOTLIST = 1
 #: Cards are kept so many at a time as they are made.
 CARDS_AT_ONCE = 100
 #: Who registers what a plan names, and closes its days.
@@ -110,6 +119,8 @@ class VirtualCity:
         self._terminals: dict[tuple[str, str], Terminal] = {}
         self._partners: dict[str, Authoriser] = {}
         self._load_log: LoadLog | None = None
+        #: Records, by id, of which their collectors make up another one, and its amount.
+        self.forged_fen: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -183,9 +194,10 @@ class VirtualCity:
             )
             for key in self._keys.signing_keys(load_host_label(plan.scheme.name))
         )
+        lost = (Dated(HotlistRow(card, _HOTLIST), since) for card, since in plan.lost.items())
         register_rows(
             self.city,
-            since_ever(*participants, *senders, *terminals.values(), *names, *hosts),
+            (*since_ever(*participants, *senders, *terminals.values(), *names, *hosts), *lost),
             Action(SIMULATION, datetime.now(UTC), "a plan names them"),
         )
         issued = self._drawer.ids("card/")

@@ -137,7 +137,7 @@ def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
     for table, name in (("waiting_before", WAITING), ("log_waiting_before", OPEN_LOADS)):
         if (folder / name).exists():
             _read(connection, table, folder / name)
-    if task.review is not None:
+    if task.review is not None and task.review.facts:
         connection.execute(
             "INSERT INTO standing SELECT file, row FROM waiting_before "
             "SEMI JOIN review USING (file, row) WHERE is_posted(reason)"

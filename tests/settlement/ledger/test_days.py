@@ -36,6 +36,7 @@ from settlement.ledger.entries import ChainEnd, Entry, EntryKind, post_day
 from settlement.registry.rows import HotlistRow, TerminalRow
 from settlement.reports.wording import Decision, record_postings
 from settlement.service.computation import ComputationOutcome
+from tests.settlement.reconciliation.random_worlds import HOTLIST, worlds
 from tests.settlement.reconciliation.run_inputs import (
     BUS,
     BUS_OPERATOR,
@@ -46,7 +47,6 @@ from tests.settlement.reconciliation.run_inputs import (
     Verdict,
     debit,
 )
-from tests.settlement.reconciliation.test_reconcile_worlds import HOTLIST, worlds
 from tests.settlement.sectors.skating import NUMBER, one_sector_more
 
 #: Which sector a bus works for: one that shares out, one that keeps, one nobody knows.
