@@ -98,7 +98,11 @@ def synthesise(count: int) -> NDArray[np.uint8]:
     _put(rows, "tariff_fen", np.where(load, 0, TARIFF_FEN))
     _put(rows, "terminal", np.where(load, 1_000_000, 0) + machine)
     _put(rows, "terminal_serial", serial)
-    _put(rows, "psam_sequence", np.where(load, 0, (step * 60 + card % 60) * 10_000 + card // TERMINALS))
+    _put(
+        rows,
+        "psam_sequence",
+        np.where(load, 0, (step * 60 + card % 60) * 10_000 + card // TERMINALS),
+    )
     _put(rows, "tac", 1 << 32)
     _put(rows, "operator", np.where(load, 900, 101 + machine % 3))
     minute = step * 60 + card % 60
