@@ -43,7 +43,7 @@ def float_(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None
     if as_json:
         print_json(_document(report))
     else:
-        _print(report)
+        print_float_proof(report)
     if not report.holds:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -81,7 +81,8 @@ def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def _print(report: FloatReport) -> None:
+def print_float_proof(report: FloatReport) -> None:
+    """The proof as tables, with whatever does not agree."""
     console.print(_made_of(report))
     console.print(_since(report))
     if report.contradictions:

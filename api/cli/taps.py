@@ -3,13 +3,16 @@
 import hashlib
 import shutil
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
+from api.cli.float_proof import print_float_proof
 from api.cli.session import WorkersOption, open_or_create
 from api.composition import open_engine
 from api.output import (
@@ -26,18 +29,34 @@ from api.output import (
 from api.simulation.chips import noted
 from api.simulation.demonstration import plan_demonstration
 from api.simulation.drive import CARDS, TAPS, DriveError, Driven, drive
+from api.simulation.mishaps import Became, what_became
 from api.simulation.plan import Plan
 from api.simulation.published import plan_published
 from api.simulation.taps import TapsFileError, read_taps_file
 from api.simulation.virtual_city import PlanDiffersError, WorldBusyError, chips_path
 from cardcore.schemes.catalogue import SCHEMES
+from settlement.dispositions import Note, Reason
 from settlement.errors import SettlementError
+from settlement.reports.float_proof import FloatReport, read_float_proof
 from settlement.reports.statement import Statement, read_statement
 from terminals.roles import ROLES
 from terminals.taps import TapOutcome
 
 #: The first business day of the demonstration city; fixed, so that the same seed is the same city.
 DEMO_FIRST_DAY = date(2026, 9, 1)
+#: Taps of which a process more is worth its start: fewer are computed before it has begun.
+TAPS_A_PROCESS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Story:
+    """What a drive has come to: its days, the taps that went wrong, and the proof of the float."""
+
+    driven: Driven
+    statement: Statement
+    became: tuple[Became, ...]
+    proof: FloatReport | None
+
 
 OptionalData = Annotated[
     Path | None,
@@ -63,12 +82,12 @@ def replay(
     except TapsFileError as error:
         refuse(f"{taps}: {error}. Nothing was done.", EXIT_USAGE)
     folder = data or _free_folder(plan)
-    driven, statement = _drive(folder, plan, workers)
+    story = _drive(folder, plan, workers)
     if as_json:
-        print_json({"rows": file.rows, **_document(statement, folder)})
+        print_json({"rows": file.rows, **_document(story, folder)})
     else:
-        _show(plan, driven, statement)
-        _suggest(driven.record, folder)
+        _show(plan, story)
+        _suggest(story.driven.record, folder)
 
 
 def demo(
@@ -85,13 +104,13 @@ def demo(
     """Make a small city, drive every kind of terminal, close the days. 演示城市。"""
     plan = plan_demonstration(seed, cards, days, DEMO_FIRST_DAY)
     folder = data or _free_folder(plan)
-    driven, statement = _drive(folder, plan, workers)
+    story = _drive(folder, plan, workers)
     if as_json:
-        print_json(_document(statement, folder))
+        print_json(_document(story, folder))
     else:
-        _show(plan, driven, statement)
+        _show(plan, story)
         if not headless:
-            _suggest(driven.record, folder)
+            _suggest(story.driven.record, folder)
 
 
 def _free_folder(plan: Plan) -> Path:
@@ -106,7 +125,7 @@ def _holds(folder: Path, plan: Plan) -> bool:
     return noted(chips_path(folder), "plan") == plan.fingerprint
 
 
-def _drive(folder: Path, plan: Plan, workers: int) -> tuple[Driven, Statement]:
+def _drive(folder: Path, plan: Plan, workers: int) -> _Story:
     try:
         with (
             open_or_create(folder, plan.scheme) as opened,
@@ -116,27 +135,47 @@ def _drive(folder: Path, plan: Plan, workers: int) -> tuple[Driven, Statement]:
                 opened.city,
                 opened.keys,
                 plan,
-                open_engine(workers),
+                open_engine(min(workers, 1 + len(plan.taps) // TAPS_A_PROCESS)),
                 lambda stage, steps: advance(steps) if stage in {CARDS, TAPS} else None,
             )
-            return driven, read_statement(opened.city, plan.settlement_days)
+            return _Story(
+                driven,
+                read_statement(opened.city, plan.settlement_days),
+                what_became(opened.city, driven.mishaps),
+                read_float_proof(opened.city),
+            )
     except (PlanDiffersError, WorldBusyError, DriveError, SettlementError) as error:
         refuse(str(error))
 
 
-def _document(statement: Statement, folder: Path) -> dict[str, Any]:
+def _document(story: _Story, folder: Path) -> dict[str, Any]:
+    statement = story.statement
     return {
         **statement.totals,
         "classes": statement.classes,
         "operators": {name: asdict(line) for name, line in statement.operators.items()},
         "loads": statement.loads,
+        "suspense": statement.suspense,
         "days": {str(day): output_hash for day, output_hash in statement.days.items()},
+        "mishaps": {each.mishap.name.lower(): _became(each) for each in story.became},
         "data": str(folder),
     }
 
 
-def _show(plan: Plan, driven: Driven, statement: Statement) -> None:
+def _became(each: Became) -> dict[str, Any]:
+    decision = each.decision
+    return {
+        "record": each.record_id,
+        "amount_fen": each.amount_fen,
+        "disposition": decision.disposition.name,
+        "reason": decision.reason.name,
+        "notes": [note.name for note in Note if note in decision.notes],
+    }
+
+
+def _show(plan: Plan, story: _Story) -> None:
     """What a person understands at a glance."""
+    driven, statement = story.driven, story.statement
     totals = statement.totals
     taps = amount_table("Taps 刷卡", "role 终端", "approved 成功", "recovered 补全")
     for role in ROLES.values():
@@ -154,6 +193,8 @@ def _show(plan: Plan, driven: Driven, statement: Statement) -> None:
     records.add_row("in all 合计", f"{totals['records']:,}", style="bold")
     for name, count in totals["notes"].items():
         records.add_row(f"note: {name.replace('_', ' ')}", f"{count:,}", style="dim")
+    if totals["loads_by_log"]:
+        records.add_row("loads by the log alone 按日志计费", f"{totals['loads_by_log']:,}")
     if totals["claims"]:
         records.add_row("claimed, not posted 主张金额", fen(totals["claims_fen"]))
     positions = amount_table(
@@ -167,17 +208,47 @@ def _show(plan: Plan, driven: Driven, statement: Statement) -> None:
         )  # fmt: skip
     for name, amount in statement.loads.items():
         positions.add_row(f"{name} (loads 充值)", "", "", fen(amount), fen(-amount))
-    proof = amount_table("The float, proven 备付金证明", "", "")
-    proof.add_row("float 备付金余额", fen(totals["float_fen"]))
-    proof.add_row("= card balances 卡内余额", fen(totals["card_balance_fen"]))
-    proof.add_row("+ open gaps 未补断号", fen(totals["open_gap_fen"]))
-    proof.add_row("sum of nets 轧差合计", fen(totals["net_sum_fen"]))
+    for name, amount in statement.suspense.items():
+        positions.add_row(f"{name} (held 挂账)", "", "", "", fen(amount))
+    positions.add_row("all cards: the float 备付金", "", "", "", fen(totals["float_fen"]))
+    said = amount_table("The float, as records tell it 备付金（按记录）", "", "")
+    said.add_row("float 备付金余额", fen(totals["float_fen"]))
+    said.add_row("= card balances 卡内余额", fen(totals["card_balance_fen"]))
+    said.add_row("+ open gaps 未补断号", fen(totals["open_gap_fen"]))
+    said.add_row("sum of nets 轧差合计", fen(totals["net_sum_fen"]))
     console.print(
         f"[bold]{len(plan.cards):,} cards 张卡, {len(plan.terminals):,} terminals 台终端, "
         f"{len(statement.days)} days closed 个清算日[/bold]"
     )
-    for table in (taps, records, positions, proof):
+    for table in (taps, records, positions, said):
         console.print(table)
+    if story.proof is not None:
+        print_float_proof(story.proof)
+    if story.became:
+        console.print(_mishaps(story.became))
+
+
+def _mishaps(became: Sequence[Became]) -> Table:
+    """What became of each tap that went wrong, why, and what would change that."""
+    table = amount_table(
+        "What became of them 异常交易的去向", "tap 交易", "record 记录号", "amount 金额",
+        "became, and why 结果与原因", "what would change that 可改变者",
+    )  # fmt: skip
+    for column in table.columns[3:]:
+        column.justify, column.overflow = "left", "fold"
+    for each in became:
+        decision, reason = each.decision, each.decision.reason
+        why = [reason.text] if reason is not Reason.NONE else []
+        why += [note.text for note in Note if note in decision.notes]
+        table.add_row(
+            f"{each.mishap.value.en} {each.mishap.value.zh}",
+            each.record_id,
+            fen(each.amount_fen),
+            "; ".join(f"{text.en} {text.zh}" for text in (decision.disposition.text, *why)),
+            f"{reason.remedy.en} {reason.remedy.zh}",
+            end_section=True,
+        )
+    return table
 
 
 def _suggest(record: str, folder: Path) -> None:

@@ -2,6 +2,7 @@
 load; the same seed makes the same city to the last fen.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
@@ -28,6 +29,9 @@ LOADS_FEN = (2_000, 5_000, 10_000)
 BALANCE_LOW_FEN = 1_500
 #: The two purses of a card that people use.
 TRANSIT, PURSE = "transit", "purse"
+#: The first purchase at a till comes once more from its collector, with so much on top.
+FORGED_MORE_FEN = 10_000
+_KIOSK_WEIGHT = 100
 #: One tap in so many is torn, one record in so many is uploaded twice.
 TORN_EVERY, COPIED_EVERY = 97, 211
 
@@ -74,7 +78,7 @@ def plan_demonstration(seed: int, cards: int, days: int, first_day: date) -> Pla
         scheme=SCHEME,
         fingerprint=(
             f"demonstration seed {seed} cards {cards} days {days} from {first_day}, "
-            "whole cards, two purses"
+            "whole cards, two purses, a forger and a lost card"
         ),
         cards=tuple(
             PlannedCard(citizen.number, citizen.product, first_day) for citizen in citizens
@@ -82,6 +86,7 @@ def plan_demonstration(seed: int, cards: int, days: int, first_day: date) -> Pla
         terminals=_terminals(),
         names={"line": LINES, "station": STATIONS, "vehicle": VEHICLES},
         taps=tuple(_with_mishaps(taps)),
+        lost=_lost(taps),
     )
 
 
@@ -103,12 +108,30 @@ def _terminal(participant: int, number: int) -> str:
 
 def _with_mishaps(taps: list[PlannedTap]) -> Iterator[PlannedTap]:
     """Some taps are torn and some records uploaded twice: a city without mishaps proves little."""
+    tills = {SHOP.name, CANTEEN_TILL.name}
+    forged = next((tap.request for tap in taps if tap.role in tills), None)
     for index, tap in enumerate(taps, start=1):
         yield replace(
             tap,
+            forged_fen=tap.amount_fen + FORGED_MORE_FEN if tap.request == forged else 0,
             torn=index % TORN_EVERY == 0 and tap.role != KIOSK.name,
             copies=int(index % COPIED_EVERY == 0),
         )
+
+
+def _lost(taps: list[PlannedTap]) -> dict[str, date]:
+    """The card of whoever taps least on the last day, kiosks weighing most, is reported so long
+    before that no terminal may take it that day any more.
+    """
+    if not taps:
+        return {}
+    last = max(tap.settlement_day for tap in taps)
+    counts = Counter[str]()
+    for tap in taps:
+        if tap.settlement_day == last:
+            counts[tap.card] += _KIOSK_WEIGHT if tap.role == KIOSK.name else 1
+    card = min(counts, key=lambda each: (counts[each], each))
+    return {card: last - timedelta(days=SCHEME.hotlist_grace_days)}
 
 
 class _Day:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from api.composition import CityKeys
+from api.simulation.mishaps import Mishap, mishaps_of, with_forgeries
 from api.simulation.plan import Plan, PlannedTap
 from api.simulation.virtual_city import SIMULATION, VirtualCity
 from cardcore.key_labels import load_host_label, sender_label
@@ -32,6 +33,7 @@ from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.receive import receive_file
 from settlement.watching import OnStep, pass_by
+from terminals.journal.disk import write_whole
 from terminals.journal.upload import (
     hold_back,
     pending_batches,
@@ -58,6 +60,7 @@ class Driven:
 
     taps: Counter[tuple[str, TapOutcome]] = field(default_factory=Counter)
     days: dict[date, Mapping[str, Any]] = field(default_factory=dict)
+    mishaps: dict[Mishap, str] = field(default_factory=dict)  # the first record of each
     record: str = ""  # one record worth explaining: the last torn one, or the first of all
 
 
@@ -82,7 +85,9 @@ def drive(
         begin = 0
         for day, end in plan.taps_by_day():
             for tap in plan.taps[begin:end]:
-                _count(driven, tap, _tap(opened, tap, day))
+                result = _tap(opened, tap, day)
+                _count(driven, tap, result)
+                driven.mishaps = mishaps_of(plan, tap, result) | driven.mishaps
                 on_progress(TAPS, 1)
             begin = end
             # All of a closed day went up before it closed. What its collectors hold now is of the
@@ -111,6 +116,8 @@ def _tap(world: VirtualCity, tap: PlannedTap, day: date) -> TapResult:
         hold_back(journal, record.terminal, record.terminal_serial, tap.settlement_day)
     if record is not None and tap.copies:
         read_again(journal, record.terminal, record.terminal_serial, tap.copies)
+    if record is not None and tap.forged_fen:
+        world.forged_fen[record.id] = tap.forged_fen
     return result
 
 
@@ -132,16 +139,15 @@ def _upload(
         for batch in pending_batches(journal):
             # A file planned before a rotation goes on under the version it was planned with.
             signer = signers[batch.key_version]
+            sign = partial(keys.service.sign, signer.ref)
             path = write_batch(
-                journal,
-                batch.sequence,
-                partial(keys.service.sign, signer.ref),
-                world.outbox(participant),
-                signer.algorithm,
+                journal, batch.sequence, sign, world.outbox(participant), signer.algorithm
             )
-            answer = receive_file(
-                world.city, path.read_bytes(), keys.service, now.replace(tzinfo=UTC), on_step
-            )
+            honest = path.read_bytes()
+            data = with_forgeries(honest, world.forged_fen, sign)
+            if data != honest:
+                write_whole(path, data, on_step)
+            answer = receive_file(world.city, data, keys.service, now.replace(tzinfo=UTC), on_step)
             if not answer.answer.is_kept:
                 raise DriveError(f"file {path.name}: {answer.answer.name} {answer.detail}")
             store_answer(

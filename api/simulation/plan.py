@@ -4,7 +4,7 @@ become plans, so one road drives both.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from cardcore.concession import Concession
@@ -41,7 +41,8 @@ class PlannedTap:
     `request` names the tap for ever: driving a plan again never charges it twice. `copies` is how
     often the collector uploads the record once more. `torn` takes the card away after it executed
     the debit and before its answer arrives; the passenger then taps again. `application` names the
-    purse where the device leaves the choice to whoever asks.
+    purse where the device leaves the choice to whoever asks. `forged_fen` is the amount of a record
+    that its collector makes up from this one, 0 where it is honest.
     """
 
     request: str
@@ -61,6 +62,7 @@ class PlannedTap:
     copies: int = 0
     torn: bool = False
     application: str = ""
+    forged_fen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ class Plan:
     """A whole plan: taps in the order of their time, each with the day that settles it. A tap may
     be settled later than ones that come after it.
 
-    `names` gives the texts behind the codes of lines, stations and vehicles.
+    `names` gives the texts behind the codes of lines, stations and vehicles, `lost` the cards whose
+    holders have reported them, each with the day since when; the terminals have old hotlists.
     """
 
     scheme: Scheme
@@ -77,6 +80,7 @@ class Plan:
     terminals: tuple[PlannedTerminal, ...]
     names: Mapping[str, Mapping[int, str]]
     taps: tuple[PlannedTap, ...]
+    lost: Mapping[str, date] = field(default_factory=dict)
 
     @property
     def settlement_days(self) -> tuple[date, ...]:

@@ -13,6 +13,7 @@ from settlement.city import City
 from settlement.clearing.proof import FloatFigures
 from settlement.clearing.totals import AcceptedTotals
 from settlement.dispositions import Disposition, Note
+from settlement.ledger.accounts import AccountKind
 from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import NOT_A_FARE, class_name
 from settlement.service.computation import ComputationOutcome, read_outcome
@@ -45,6 +46,7 @@ class Statement:
     totals: dict[str, Any]
     operators: dict[str, OperatorLine]
     loads: dict[str, int]  # load agent to fen
+    suspense: dict[str, int]  # whose money is held, and how much, until somebody decides
     classes: dict[str, int]
     days: dict[date, str]  # settlement day to output hash
     applications: dict[str, AcceptedTotals]
@@ -64,6 +66,7 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
     names = _names(city, outcomes)
     operators: dict[str, OperatorLine] = {}
     loads: Counter[str] = Counter()
+    suspense: Counter[str] = Counter()
     for outcome in outcomes:
         for code, line in outcome.clearing.operators.items():
             name = names[code]
@@ -75,10 +78,19 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
                     before.tariff_fen + line.tariff_fen,
                     before.charged_fen + line.charged_fen,
                 )
+        for code, sums in outcome.clearing.participants.items():
+            held_fen = -sum(
+                gross.net_fen
+                for account, gross in sums.items()
+                if account.kind is AccountKind.SUSPENSE
+            )
+            if held_fen:
+                suspense[names[code]] += held_fen
     return Statement(
         _totals(outcomes, hashes),
         dict(sorted(operators.items(), key=lambda item: -item[1].tariff_fen)),
         {name: amount for name, amount in loads.items() if amount},
+        {name: amount for name, amount in suspense.items() if amount},
         _classes(outcomes),
         hashes,
         _broken_down([each.clearing.applications for each in outcomes], _application_name),
@@ -107,7 +119,11 @@ def _sector_name(number: int) -> str:
 
 def _names(city: City, outcomes: Sequence[ComputationOutcome]) -> dict[int, str]:
     """What the registry calls the operators of these days; two of one name get their codes too."""
-    codes = {code for outcome in outcomes for code in outcome.clearing.operators}
+    codes = {
+        code
+        for outcome in outcomes
+        for code in {*outcome.clearing.operators, *outcome.clearing.participants}
+    }
     held = {each.code: each.name for each in load_participants(city.database, codes)}
     count = Counter(held.values())
     return {code: name if count[name] == 1 else f"{name} {code}" for code, name in held.items()}

@@ -131,8 +131,8 @@ def load_days_around(
 
 def load_reviewing_days(database: Database, after: date) -> tuple[ClosedDay, ...]:
     """The closed days after this one that may have decided records of earlier days again, in order:
-    those with a review, those that read what load hosts allowed, and those that believed what a card
-    stated.
+    those with a review, those that read what load hosts allowed, and those that believed what a
+    card stated.
     """
     query = (
         select(DAYS)
@@ -289,16 +289,19 @@ def _run(connection: Connection, run_id: str) -> StoredRun | None:
 
 
 def _stored_run(row: RowMapping) -> StoredRun:
-    return StoredRun(
-        run_id=row["run_id"],
-        settlement_day=row["settlement_day"],
-        registry_sha256=row["registry_sha256"],
-        review_sha256=row["review_sha256"],
-        outputs=tuple((path, sha256) for path, sha256 in json.loads(row["outputs"])),
-        totals=json.loads(row["totals"]),
-        output_hash=row["output_hash"],
-        load_logs=tuple(LogEnd(*each) for each in json.loads(row["load_logs"] or "[]")),
-    )
+    try:
+        return StoredRun(
+            run_id=row["run_id"],
+            settlement_day=row["settlement_day"],
+            registry_sha256=row["registry_sha256"],
+            review_sha256=row["review_sha256"],
+            outputs=tuple((path, sha256) for path, sha256 in json.loads(row["outputs"])),
+            totals=json.loads(row["totals"]),
+            output_hash=row["output_hash"],
+            load_logs=tuple(LogEnd(*each) for each in json.loads(row["load_logs"] or "[]")),
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"runs row {row['run_id']} was changed: {error}") from error
 
 
 def _encode_ends(ends: Sequence[LogEnd]) -> str | None:

@@ -54,10 +54,10 @@ def folder(tmp_path: Path, counter: Counter) -> Path:  # noqa: ARG001 - whose ke
 
 def test_a_day_is_cleared_again_when_its_key_has_come(folder: Path, counter: Counter) -> None:
     before = run_json("clear", "--data", folder)
-    assert (before["suspended"], before["accepted"], before["reviewed"]) == (2, 2, 0)
+    assert (before["claims"], before["accepted"], before["reviewed"]) == (2, 2, 0)
     counter.service = key_service(1, 2)
     after = run_json("clear", "--data", folder)
-    assert (after["suspended"], after["accepted"], after["reviewed"]) == (0, 4, 2)
+    assert (after["claims"], after["accepted"], after["reviewed"]) == (0, 4, 2)
     assert run_json("close", "--data", folder)["reviewed"] == 2
     assert run_json("verify", "--data", folder)["invariants"]["I10"]
 

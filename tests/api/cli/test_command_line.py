@@ -69,7 +69,7 @@ def test_the_same_seed_is_the_same_city(demo_folder: Path, tmp_path: Path) -> No
     assert again["output_hash"] == other["output_hash"]
     assert again["float_fen"] == again["card_balance_fen"] > 0
     assert again["records"] == sum(
-        again[name] for name in ("accepted", "duplicates", "suspended", "rejected")
+        again[name] for name in ("accepted", "duplicates", "suspended", "claims", "rejected")
     )
 
 

@@ -307,7 +307,7 @@ def test_records_of_one_purse_are_not_those_of_the_other(
     totals = settle(city, keys, *files.values()).totals
     refused = [(TRANSIT, RecordKind.PURCHASE, counter, Reason.TAC_WRONG, 0) for counter in range(3)]
     assert [each for each in reasons(city) if each[3] != Reason.NONE] == refused
-    assert (totals["accepted"], totals["rejected"]) == (4, 3)
+    assert (totals["accepted"], totals["claims"]) == (4, 3)
     assert balances(city) == {
         "card_float": -TRANSIT_FEN - 5_000,
         "load_agent/901": 15_000,

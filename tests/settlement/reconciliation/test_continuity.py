@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from settlement.counters import unwrap
 from settlement.reconciliation.chain import (
     FRESH,
     Card,
@@ -17,7 +18,6 @@ from settlement.reconciliation.chain import (
     Gap,
     Loose,
     Point,
-    unwrap,
 )
 from settlement.reconciliation.continuity import continue_card
 

@@ -20,7 +20,6 @@ from tests.settlement.reconciliation.run_inputs import (
     KIOSK,
     Desk,
     Proven,
-    card_text,
     chain,
     debit,
     proven,
@@ -100,17 +99,20 @@ NUMBERS = (
 )
 
 
+RIDE = chain(1, 1000, -160)[1]
+
+
 @pytest.mark.parametrize(
-    "values",
-    [{"issuer": bytes(8)}, {"card_number": "0999" + card_text(1)[4:]}],
-    ids=str,
+    "lie",
+    [replace(RIDE, issuer=bytes(8)), replace(RIDE, card_number="0999" + RIDE.card_number[4:])],
+    ids=["issuer", "prefix"],
 )
 def test_one_ride_under_other_issuers_and_prefixes_is_paid_once(
-    tmp_path: Path, values: dict[str, object]
+    tmp_path: Path, lie: TransactionRecord
 ) -> None:
     life = chain(1, 1000, -160)
     desk = Desk(tmp_path, numbers=NUMBERS)
-    lie = replace(life[1], terminal_serial=77, **values)
+    lie = replace(lie, terminal_serial=77)
     rows = proven(*life, lie)
     totals = desk.run(rows).clearing.totals
     assert (totals.charged_fen, totals.float_fen, totals.gaps_open) == (160, 840, 0)

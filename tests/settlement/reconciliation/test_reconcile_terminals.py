@@ -26,6 +26,7 @@ from tests.settlement.reconciliation.run_inputs import (
     Desk,
     Proven,
     chain,
+    debit,
     proven,
 )
 
@@ -182,3 +183,14 @@ def test_a_record_judged_later_is_no_second_record_of_its_terminal(tmp_path: Pat
 
 def test_serials_start_at_one() -> None:
     assert continue_serials((), 0, [3], date(2018, 9, 1)) == (SerialGap(1, 2, DAY),)
+
+
+def test_a_review_asks_nothing_of_a_bucket_in_which_nothing_came(tmp_path: Path) -> None:
+    """Cards of the other bucket have no facts in the run, neither new ones nor taken up again."""
+    first = [held(debit(1, terminal=STRANGER))]
+    desk = Desk(tmp_path, buckets=2)
+    desk.run(first, proven(*chain(2, 1000), *chain(3, 1000), *chain(4, 1000)))
+    key = (file_number(desk.hash_of(first)), 0)
+    outcome = desk.run(day=NEXT_DAY, review={key: ProofReason.PROVEN})
+    assert outcome.clearing.totals.records == 0
+    assert desk.verdicts()[key].reason == Reason.TERMINAL_UNKNOWN
