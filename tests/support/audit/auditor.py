@@ -73,7 +73,8 @@ class Auditor:
         between them, once no file is expected any more.
         """
         found: list[Entry] = []
-        claims = [e for e in self.decided.values() if e.reason in WAITING_CLAIMS and not e.is_load]
+        waiting = WAITING_CLAIMS - {Reason.FOREIGN_CARD}  # which is of no card of ours
+        claims = [e for e in self.decided.values() if e.reason in waiting and not e.is_load]
         for purse in sorted({entry.purse for entry in claims}):
             booked = [e for e in self.decided.values() if e.is_booked and e.purse == purse]
             for since, until, price_fen in stretches_of(booked):
