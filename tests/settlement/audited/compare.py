@@ -131,6 +131,8 @@ def _differences(entry: Entry, decided: Decided) -> Iterator[str]:
     if entry.sound.amount_fen != decided.amount_fen:
         yield f"{entry.sound.amount_fen} fen / {decided.amount_fen}"
     notes = {ours for theirs, ours in _NOTES.items() if theirs in ProductNote(decided.notes)}
+    if entry.is_load:  # has no tariff
+        notes.discard(Note.OVERCHARGED)
     if notes != entry.notes:
         yield f"notes {sorted(entry.notes)} / {sorted(notes)}"
 

@@ -11,30 +11,27 @@ from tests.settlement.audited import lies
 from tests.settlement.audited.compare import Compared, compare_block
 from tests.settlement.audited.lives import CLOCKS_OFF
 from tests.settlement.audited.making import make_world
-from tests.settlement.audited.soak_worlds import blocks, settle
+from tests.settlement.audited.soak_worlds import settle
 from tests.settlement.audited.world import BLOCK, SCHEME_NAMES
 from tests.support.audit.words import Note, Reason
 
 WORLDS, RECORDS = 10 * BLOCK, 100_000
-#: Seeds on which product and auditor once differed, each settled again alone.
-KEPT_SEEDS = (
-    2971, 1_000_008, 1_000_036, 1_000_062, 1_000_097, 1_000_136, 1_000_195, 1_000_196, 1_000_208,
-    1_000_211, 1_000_226, 1_000_234, 1_000_365,
-)  # fmt: skip
+#: Seeds on which product and auditor once differed, each settled again alone: copies with another
+#: MAC, claims taken up beside their variants, keys misnamed while another is lost, the wrap.
+KEPT_SEEDS = (9, 33, 52, 92, 187, 202, 24_770, 24_906)
 
 
-@pytest.mark.parametrize("seed", KEPT_SEEDS)
-def test_a_world_that_once_made_a_difference_makes_none(seed: int, tmp_path: Path) -> None:
-    assert compare_block([seed], tmp_path).worlds == 1
+@pytest.mark.parametrize("scheme", range(len(SCHEME_NAMES)), ids=SCHEME_NAMES)
+def test_worlds_that_once_made_a_difference_make_none(scheme: int, tmp_path: Path) -> None:
+    seeds = [seed for seed in KEPT_SEEDS if seed % len(SCHEME_NAMES) == scheme]
+    assert compare_block(seeds, tmp_path, buckets=2).worlds == len(seeds) > 0
 
 
 def test_a_world_is_settled_alike_alone_and_among_others(tmp_path: Path) -> None:
-    for number, seeds in enumerate(blocks(40, 12)):
-        together = compare_block(seeds, tmp_path / f"together-{number}", buckets=2)
-        alone = Compared()
-        for seed in seeds:
-            alone.add(compare_block([seed], tmp_path / f"alone-{seed}"))
-        assert together == alone
+    alone = Compared()
+    for seed in (41, 43):
+        alone.add(compare_block([seed], tmp_path / f"alone-{seed}"))
+    assert compare_block([41, 43], tmp_path / "together", buckets=2) == alone
 
 
 def test_a_seed_makes_the_same_world_every_time() -> None:
