@@ -83,13 +83,6 @@ MUTATIONS = (
         "THEN reason_none()",
     ),
     Mutation(
-        "R3",
-        "the flag says that a TAC is missing",
-        "told",
-        "WHEN NOT is_proven(proof) AND (flags & flag_tac_missing() <> 0 OR tac = 0)",
-        "WHEN flags & flag_tac_missing() <> 0 OR tac = 0",
-    ),
-    Mutation(
         "R4",
         "nobody waits for late files",
         "bucket_torn",
