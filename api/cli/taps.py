@@ -228,10 +228,10 @@ def _mishaps(became: Sequence[Became]) -> Table:
     """What became of each tap that went wrong, why, and what would change that."""
     table = amount_table(
         "What became of them 异常交易的去向", "tap 交易", "record 记录号", "amount 金额",
-        "became, and why 结果与原因", "what would change that 可改变者",
+        "became, why, and what would change that 结果、原因与可改变者",
     )  # fmt: skip
-    for column in table.columns[3:]:
-        column.justify, column.overflow = "left", "fold"
+    table.columns[1].no_wrap = True
+    table.columns[3].justify, table.columns[3].overflow = "left", "fold"
     for each in became:
         decision, reason = each.decision, each.decision.reason
         why = [reason.text] if reason is not Reason.NONE else []
@@ -240,8 +240,8 @@ def _mishaps(became: Sequence[Became]) -> Table:
             f"{each.mishap.value.en} {each.mishap.value.zh}",
             each.record_id,
             fen(each.amount_fen),
-            "; ".join(f"{text.en} {text.zh}" for text in (decision.disposition.text, *why)),
-            f"{reason.remedy.en} {reason.remedy.zh}",
+            "; ".join(f"{text.en} {text.zh}" for text in (decision.disposition.text, *why))
+            + f"\n→ {reason.remedy.en} {reason.remedy.zh}",
             end_section=True,
         )
     return table

@@ -54,7 +54,8 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def outbox(folder: Path) -> list[Path]:
-    return sorted((folder / "outbox").rglob("*.ocb"))
+    """What the collectors sent, and the load host of its log."""
+    return sorted((folder / "outbox").rglob("*.oc[bl]"))
 
 
 def copy_of_registry(source: Path, target: Path) -> None:
