@@ -58,10 +58,11 @@ bench: setup ## Measure one tap beside its fsyncs, and TACs beside one call a re
 	$(BIN)/onecard bench tap
 	$(BIN)/onecard bench tac
 
-soak: dev-setup ## Many more examples, random APDUs, a key service that keeps dying, fuzzers, worlds of lies (two hours or so)
+soak: dev-setup ## Many more examples, random APDUs, a key service that keeps dying, an attacker, worlds of lies, fuzzers (hours)
 	$(BIN)/python -m pytest -q $(SPREAD) --hypothesis-profile=soak
 	$(BIN)/python -m tests.cardcore.chip.walks.soak_apdus --seconds 300
 	$(BIN)/python -m tests.hsm_sim.wire.soak_wire --seconds 300
+	$(BIN)/python -m tests.settlement.attacks.soak_attacker --seconds 3600
 	$(BIN)/python -m tests.fuzz.fuzz_codecs --seconds 300
 	$(BIN)/python -m tests.settlement.audited.soak_worlds --worlds 100000
 

@@ -25,13 +25,13 @@ from cardcore.schemes.catalogue import SCHEMES
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
 from settlement.reconciliation.inputs import FactInput
-from settlement.registry.book import Dated
-from settlement.registry.rows import TerminalRow
+from settlement.registry.placing import PlacedTerminal, RunRegistry
 from settlement.service.computation import ComputationTask, decisions_path, reconcile_run
 
 DAY = date(2018, 9, 1)
 RECEIVED = datetime(2018, 9, 1, 23, tzinfo=UTC)
 STEPS = 10
+COLLECTOR = 999
 TERMINALS = 4_000
 KIOSKS = 100
 LOAD_FEN, TARIFF_FEN, FARE_FEN = 2_000, 200, 160
@@ -98,6 +98,12 @@ def synthesise(count: int) -> NDArray[np.uint8]:
     _put(rows, "tariff_fen", np.where(load, 0, TARIFF_FEN))
     _put(rows, "terminal", np.where(load, 1_000_000, 0) + machine)
     _put(rows, "terminal_serial", serial)
+    _put(
+        rows,
+        "psam_sequence",
+        np.where(load, 0, (step * 60 + card % 60) * 10_000 + card // TERMINALS),
+    )
+    _put(rows, "tac", 1 << 32)
     _put(rows, "operator", np.where(load, 900, 101 + machine % 3))
     minute = step * 60 + card % 60
     moment = 20_180_901_000_000 + (minute // 60 + 6) * 10_000 + minute % 60 * 100
@@ -111,11 +117,15 @@ def synthesise(count: int) -> NDArray[np.uint8]:
     return np.concatenate([kept, again])
 
 
+def _placed(number: int, owner: int, sector: Sector) -> PlacedTerminal:
+    return PlacedTerminal(f"{number:012x}", owner, COLLECTOR, sector, date.min, date.max)
+
+
 def main(count: int, workers: int, bucket_count: int) -> None:
     """Print seconds and records a second of each part."""
     rows = synthesise(count)
-    terminals = [TerminalRow(f"{n:012x}", 101 + n % 3, "bus") for n in range(TERMINALS)]
-    terminals += [TerminalRow(f"{1_000_000 + n:012x}", 900, "kiosk") for n in range(KIOSKS)]
+    terminals = [_placed(n, 101 + n % 3, Sector.TRANSIT) for n in range(TERMINALS)]
+    terminals += [_placed(1_000_000 + n, 900, Sector.CARD_SERVICE) for n in range(KIOSKS)]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         started = time.perf_counter()
@@ -125,11 +135,14 @@ def main(count: int, workers: int, bucket_count: int) -> None:
             name = hashlib.sha256(data).hexdigest()
             proof = bytes(len(data) // RECORD_BYTES)
             written = write_facts(data, proof, name, bucket_count, folder / "facts" / name)
-            facts += [(each.bucket, FactInput(name, str(each.path), RECEIVED)) for each in written]
+            facts += [
+                (each.bucket, FactInput(name, str(each.path), RECEIVED, COLLECTOR))
+                for each in written
+            ]
         _tell("facts", len(rows), started)
-        rows_of_always = tuple(Dated(each) for each in terminals)
+        registry = RunRegistry(tuple(terminals))
         request = ComputationTask(
-            DAY, SCHEMES["shenzhen"], bucket_count, tuple(facts), (), rows_of_always, (), None, ()
+            DAY, SCHEMES["shenzhen"], bucket_count, tuple(facts), (), registry, None, ()
         )
         started = time.perf_counter()
         outcome = reconcile_run(request, folder / "run", LocalEngine(workers), lambda *_: None)

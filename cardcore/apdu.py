@@ -2,8 +2,8 @@
 leaves what they mean to the card. Short form suffices: the longest record is 128 bytes.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from cardcore.errors import DecodeError
 from cardcore.text import Text
@@ -53,8 +53,7 @@ class StatusWord(IntEnum):
         return Text(_CHINESE[self], self.name.lower().replace("_", " "))
 
 
-@dataclass(frozen=True, slots=True)
-class CommandApdu:
+class CommandApdu(NamedTuple):
     """One command. `le` is None when no response data is expected, 256 when Le is 00.
 
     >>> CommandApdu(0x80, 0x5C, 0x00, 0x02, le=4).encode().hex()
@@ -72,11 +71,12 @@ class CommandApdu:
 
     def encode(self) -> bytes:
         """Lay the command out in one of the four short cases of ISO 7816-3 §12.1."""
-        data, le = self.data, self.le
-        tail = b"" if le is None else bytes((le & 0xFF,))
+        cla, ins, p1, p2, data, le = self
         if not data:
-            return bytes((self.cla, self.ins, self.p1, self.p2)) + tail
-        return bytes((self.cla, self.ins, self.p1, self.p2, len(data))) + data + tail
+            return bytes((cla, ins, p1, p2) if le is None else (cla, ins, p1, p2, le & 0xFF))
+        if le is None:
+            return bytes((cla, ins, p1, p2, len(data))) + data
+        return b"%b%b%c" % (bytes((cla, ins, p1, p2, len(data))), data, le & 0xFF)
 
     @classmethod
     def decode(cls, raw: bytes) -> "CommandApdu":
@@ -99,8 +99,7 @@ class CommandApdu:
         raise DecodeError("command APDU", 4, f"Lc says {lc} bytes, {size - 5} follow")
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseApdu:
+class ResponseApdu(NamedTuple):
     r"""One response: data and status word.
 
     >>> ResponseApdu.decode(bytes.fromhex("00000AC39000"))

@@ -6,7 +6,7 @@ Master keys never cross this border; derived card keys cross it only to be put i
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import IntEnum, StrEnum
@@ -15,6 +15,9 @@ from typing import Protocol, Self
 
 class KeyUsage(StrEnum):
     """What a key may be used for; a key has exactly one usage."""
+
+    # Names of keys are looked up by it at every use of one: as quick as the text it is.
+    __hash__ = str.__hash__
 
     PURCHASE = "purchase"  # 消费密钥 DPK: session key of purchase and composite purchase
     LOAD = "load"  # 圈存密钥 DLK: session key of load
@@ -73,6 +76,8 @@ class Algorithm(IntEnum):
     (JT/T 978 upload code).
     """
 
+    __hash__ = int.__hash__  # suites are looked up by it: as quick as the number it is
+
     PBOC_3DES = 1  # 三重 DES
     SM2 = 2  # 国密 SM2: signs files
     SM4 = 4  # 国密 SM4
@@ -82,6 +87,8 @@ class Algorithm(IntEnum):
 
 class KeyState(StrEnum):
     """Where a key stands in its life; it only ever moves down this list."""
+
+    __hash__ = str.__hash__  # asked at every use of a key
 
     PREPARED = "prepared"  # 待启用: held and shown, for nothing yet
     ACTIVE = "active"  # 启用: makes cards, signs, enciphers, and everything below
@@ -242,8 +249,10 @@ class ChannelKeys(Protocol):
 class IssuerChannelKeys(ChannelKeys, Protocol):
     """The issuer's end of a channel, which can also send keys into the card."""
 
-    def wrapped_card_key(self, ref: KeyRef, factor: bytes) -> bytes:
-        """A card's own key, enciphered so that only this card can read it: 16 bytes."""
+    def wrapped_card_keys(self, refs: Sequence[KeyRef], factor: bytes) -> bytes:
+        """A card's own keys as PUT KEY carries them, one after another: of each 16 bytes,
+        enciphered so that only this card can read them, and 3 of its check value.
+        """
         ...
 
 

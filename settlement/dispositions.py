@@ -124,7 +124,7 @@ class Note(IntFlag):
     CARD_COUNTER_REUSED = 1024  # 卡计数器重用: another movement of the card carries this counter
     CARD_COUNTER_REGRESSED = 2048  # 卡计数器倒退: the counter lies behind and fills no open gap
     OVERCHARGED = 4096  # 超票价扣款: charged above the full tariff
-    CLAIMS_DIFFER = 8192  # 与登记不符: operator or sector of the record are not those registered
+    CLAIMS_DIFFER = 8192  # 与登记不符: operator, sector or tariff are not those known
     STATEMENT_PROVEN = 16384  # 余额证实: no TAC, but what the card stated later proves it
 
     @property
@@ -259,7 +259,7 @@ _NOTE_TEXTS = {
     ),
     Note.OVERCHARGED: Text("超票价扣款", "charged above the full tariff"),
     Note.CLAIMS_DIFFER: Text(
-        "与登记不符", "operator or sector of the record are not those registered for the terminal"
+        "与登记不符", "operator, sector or tariff of the record are not those known of the terminal"
     ),
     Note.STATEMENT_PROVEN: Text("余额证实", "proven by what the card stated later"),
 }

@@ -104,6 +104,11 @@ class Driven(NamedTuple):
     driving_seconds: float = 0.0
     figures: Mapping[str, int] = Counter()
 
+    @property
+    def total_seconds(self) -> float:
+        """Issuing and everything after it."""
+        return self.issuing_seconds + self.driving_seconds
+
     def __add__(self, other: "Driven") -> "Driven":  # type: ignore[override]
         return Driven(
             self.issuing_seconds + other.issuing_seconds,
@@ -150,6 +155,9 @@ def replay(
         "ratio": round(whole.driving_seconds / slim.driving_seconds, 2),
         "issuing_seconds": round(whole.issuing_seconds, 3),
         "baseline_issuing_seconds": round(slim.issuing_seconds, 3),
+        "total_seconds": round(whole.total_seconds, 3),
+        "baseline_total_seconds": round(slim.total_seconds, 3),
+        "total_ratio": round(whole.total_seconds / slim.total_seconds, 2),
     }
     if as_json:
         print_json(document)
@@ -160,7 +168,8 @@ def replay(
     console.print(table)
     console.print(
         "seconds: of the processor, from the first load to the last closed day; baseline: the same "
-        "on cards of one application, kept as one image; issuing apart.",
+        "on cards of one application, kept as one image; issuing apart, total with it. Beside the "
+        "program as it was before: benchmarks/replay.py.",
         style="dim",
     )
 

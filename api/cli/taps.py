@@ -44,6 +44,8 @@ from terminals.taps import TapOutcome
 
 #: The first business day of the demonstration city; fixed, so that the same seed is the same city.
 DEMO_FIRST_DAY = date(2026, 9, 1)
+#: Taps of which a process more is worth its start: fewer are computed before it has begun.
+TAPS_A_PROCESS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def _drive(folder: Path, plan: Plan, workers: int) -> _Story:
                 opened.city,
                 opened.keys,
                 plan,
-                open_engine(workers),
+                open_engine(min(workers, 1 + len(plan.taps) // TAPS_A_PROCESS)),
                 lambda stage, steps: advance(steps) if stage in {CARDS, TAPS} else None,
             )
             return _Story(
@@ -191,6 +193,8 @@ def _show(plan: Plan, story: _Story) -> None:
     records.add_row("in all 合计", f"{totals['records']:,}", style="bold")
     for name, count in totals["notes"].items():
         records.add_row(f"note: {name.replace('_', ' ')}", f"{count:,}", style="dim")
+    if totals["loads_by_log"]:
+        records.add_row("loads by the log alone 按日志计费", f"{totals['loads_by_log']:,}")
     if totals["claims"]:
         records.add_row("claimed, not posted 主张金额", fen(totals["claims_fen"]))
     positions = amount_table(

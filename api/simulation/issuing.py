@@ -1,27 +1,34 @@
 """Cards of a virtual city made as at a desk: whole products, over SCP03, in process.
 
 Decides whose cards they are: people nobody is, by numbers that say so. Leaves every command to
-`cardcore.issuing.personalisation`; the chips are real ones of `cardcore.chip.card`.
+`cardcore.issuing.personalisation`; the chips are real ones of `cardcore.chip.card`, delivered with
+the image of their product (`cardcore.issuing.initialisation`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 
 from cardcore.chip.card import Card
+from cardcore.chip.scp03 import CHALLENGE_BYTES
+from cardcore.issuing.dialogue import Result, Transmit, drive_together
+from cardcore.issuing.initialisation import Completion, initialised_chip
 from cardcore.issuing.orders import CardOrder
-from cardcore.issuing.personalisation import Result, drive, make_plan, personalise
+from cardcore.issuing.personalisation import make_plan, personalise
 from cardcore.issuing.products import Product
-from cardcore.issuing.stock import stock_chip
 from cardcore.keys import KeyService
 from cardcore.layouts.transit import CardProperties, HolderInformation, PublicInformation
 from cardcore.schemes import Scheme
 
 #: The PIN of every sample card; no secret.
 SAMPLE_PIN = bytes.fromhex("123456")
+#: Cards that are made side by side: one after another, every one would meet the processor's caches
+#: filled by all that the one before went through.
+STATIONS = 20
 #: Identity numbers of a region there is not, so that they are nobody's.
 _NOBODY = "000000"
 _PURSE_ONLY = 2  # EF15: 电子钱包
-_HOST_CHALLENGE_BYTES = 8
+
+Random = Callable[[int], bytes]
 
 
 class IssuingError(Exception):
@@ -58,27 +65,39 @@ def order_card(
     )
 
 
-def make_card(
-    order: CardOrder,
+def make_cards(
+    orders: Sequence[tuple[CardOrder, Random]],
     product: Product,
     scheme: Scheme,
     keys: KeyService,
-    random: Callable[[int], bytes],
-) -> tuple[Card, int]:
-    """One card from stock to its check, and how many commands it took. `random` are the dice of
-    card and desk. Raises `IssuingError`.
+    image: Completion,
+) -> tuple[list[Card], int]:
+    """Cards side by side (at most `STATIONS` are worth it), from chips initialised with the image
+    of their product to their check, and how many commands they took. With each order come the dice
+    of its card and desk. Raises `IssuingError`.
     """
-    card = Card.from_image(stock_chip(order.public, product, keys, scheme.name), random)
-    plan = make_plan(product, order, scheme.name)
     commands = 0
 
-    def transmit(command: bytes) -> bytes:
-        nonlocal commands
-        commands += 1
-        return card.transmit(command)
+    def station(card: Card) -> Transmit:
+        def transmit(command: bytes) -> bytes:
+            nonlocal commands
+            commands += 1
+            return card.transmit(command)
 
-    challenge = random(_HOST_CHALLENGE_BYTES)
-    finished = drive(personalise(plan, keys, challenge), transmit)
-    if finished.result is not Result.DONE:
-        raise IssuingError(f"card {order.public.card_number}: {finished}")
-    return card, commands
+        return transmit
+
+    label = scheme.name
+    cards = [
+        Card(initialised_chip(order.public, product, keys, label, image), random, image.files)
+        for order, random in orders
+    ]
+    plans = [make_plan(product, order, label) for order, _ in orders]
+    talks = [
+        personalise(plan, keys, random(CHALLENGE_BYTES))
+        for plan, (_, random) in zip(plans, orders, strict=True)
+    ]
+    ends = drive_together(list(zip(talks, map(station, cards), strict=True)))
+    for plan, finished in zip(plans, ends, strict=True):
+        if finished.result is not Result.DONE:
+            raise IssuingError(f"card {plan.order.public.card_number}: {finished}")
+    return cards, commands

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from api.composition import PSAM_KEY_INDEX, CityKeys
 from cardcore.chip.card import Card
+from cardcore.issuing.dialogue import Plan, Result, drive
 from cardcore.issuing.orders import CardOrder
-from cardcore.issuing.personalisation import Plan, Result, drive, make_plan, personalise
+from cardcore.issuing.personalisation import make_plan, personalise
 from cardcore.issuing.products import SHIPPED, shipped
 from cardcore.issuing.stock import stock_chip
 from cardcore.layouts.transit import CardProperties, HolderInformation, PublicInformation

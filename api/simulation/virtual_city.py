@@ -27,9 +27,10 @@ from api.simulation.chips import (
     NewCard,
     repeatable_random,
 )
-from api.simulation.issuing import make_card, order_card
+from api.simulation.issuing import STATIONS, make_cards, order_card
 from api.simulation.plan import Plan, PlannedCard, PlannedTap
 from cardcore.apdu import CommandApdu
+from cardcore.issuing.initialisation import Completion, complete
 from cardcore.issuing.key_choices import with_newest_keys
 from cardcore.issuing.products import Product, shipped
 from cardcore.key_labels import load_host_label
@@ -209,15 +210,18 @@ class VirtualCity:
         if not orders:
             return
         label, described = self._plan.scheme.name, self._keys.service.describe_keys()
-        products = {
-            name: with_newest_keys(shipped(name), label, described)
-            for name in {order.product for order in orders}
-        }
+        made: dict[str, tuple[Product, Completion]] = {}
+        for name in sorted({order.product for order in orders}):
+            product = with_newest_keys(shipped(name), label, described)
+            random = repeatable_random(self._plan.fingerprint, f"sample/{name}", 0)
+            made[name] = product, complete(product, self._keys.service, label, random)
         for start in range(0, len(orders), CARDS_AT_ONCE):
             batch = orders[start : start + CARDS_AT_ONCE]
-            self._drawer.add_cards(
-                [self._new_card(order, products[order.product]) for order in batch]
-            )
+            for name, (product, image) in made.items():
+                planned = [each for each in batch if each.product == name]
+                for first in range(0, len(planned), STATIONS):
+                    side_by_side = planned[first : first + STATIONS]
+                    self._drawer.add_cards(self._new_cards(side_by_side, product, image))
             on_cards(len(batch))
 
     def tap(self, tap: PlannedTap) -> TapResult:
@@ -314,17 +318,27 @@ class VirtualCity:
             self._drawer.put(chip_id, psam.image())
         return InProcessConnection(ChipAtRest(self._drawer, chip_id, psam))
 
-    def _new_card(self, planned: PlannedCard, product: Product) -> NewCard:
-        """A whole card, personalised over the secure channel as at a desk."""
-        scheme, chip_id = self._plan.scheme, f"card/{planned.number}"
-        order = order_card(
-            scheme,
-            product,
-            planned.number,
-            planned.valid_from,
-            planned.valid_from + CARD_LIFE,
-            planned.inside_since,
-        )
-        random = repeatable_random(self._plan.fingerprint, chip_id, 0)
-        card, _ = make_card(order, product, scheme, self._keys.service, random)
-        return NewCard(chip_id, product.name, card.memory.cells())
+    def _new_cards(
+        self, planned: Sequence[PlannedCard], product: Product, image: Completion
+    ) -> list[NewCard]:
+        """Whole cards, personalised over the secure channel as at a desk."""
+        scheme, chip_ids = self._plan.scheme, [f"card/{each.number}" for each in planned]
+        orders = [
+            (
+                order_card(
+                    scheme,
+                    product,
+                    each.number,
+                    each.valid_from,
+                    each.valid_from + CARD_LIFE,
+                    each.inside_since,
+                ),
+                repeatable_random(self._plan.fingerprint, chip_id, 0),
+            )
+            for each, chip_id in zip(planned, chip_ids, strict=True)
+        ]
+        cards, _ = make_cards(orders, product, scheme, self._keys.service, image)
+        return [
+            NewCard(chip_id, product.name, card.memory.cells())
+            for chip_id, card in zip(chip_ids, cards, strict=True)
+        ]

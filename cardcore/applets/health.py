@@ -19,7 +19,14 @@ from cardcore.chip.access import Access
 from cardcore.chip.cardkeys import Secret
 from cardcore.chip.keyfile import KeySlot, add_key_file
 from cardcore.chip.package import DirectoryEntry, Package
-from cardcore.chip.tree import DedicatedFile, Structure, TreeBuilder
+from cardcore.chip.tree import (
+    BODY_SLOT,
+    FIRST_RECORD_SLOT,
+    DedicatedFile,
+    ElementaryFile,
+    Structure,
+    TreeBuilder,
+)
 from cardcore.keys import KeyUsage
 from cardcore.layouts.health_tags import elements
 from cardcore.layouts.tagged import TAG_BYTES, TaggedTable
@@ -29,6 +36,7 @@ from cardcore.text import Text
 NAME = b"HEALTH.DDF1"
 FID_APPLICATION = 0xDDF1
 FID_CONTACTS, FID_CLINICAL, FID_VISITS = 0xDF01, 0xDF02, 0xDF03
+FID_PHOTO = 0xEF07
 #: Key ids as readers send them in P2 of EXTERNAL AUTHENTICATE.
 READ_KEY, READ_KEY_BELOW = 0x04, 0x84
 #: P2 of INTERNAL AUTHENTICATE; 01 asks for the TAC over the digest of a record instead.
@@ -104,31 +112,53 @@ def package(profile: HealthProfile, secrets: Sequence[Secret] = ()) -> Package:
         raise ValueError(f"no such element: {', '.join(unknown)}")
     if len(profile.photo) > PHOTO_BYTES - 2:
         raise ValueError(f"EF07: {len(profile.photo)} bytes, the file has {PHOTO_BYTES - 2}")
+    blank, numbers = _files(secrets) if secrets else _blank()
+    cells = dict(blank)
+    for place, elements_of in TABLES.items():
+        if names := profile.values.keys() & elements_of.places.keys():
+            values = {name: profile.values[name] for name in names}
+            first = numbers[place] << 8 | FIRST_RECORD_SLOT
+            cells.update(enumerate(elements_of.encode(values), first))
+    photo = len(profile.photo).to_bytes(2, "big") + profile.photo
+    cells[numbers[FID_APPLICATION, FID_PHOTO] << 8 | BODY_SLOT] = photo.ljust(PHOTO_BYTES, b"\x00")
+    return Package(cells, ENTRY)
+
+
+@cache
+def _blank() -> tuple[Mapping[int, bytes], Mapping[tuple[int, int], int]]:
+    """Without keys: the same for every card that gets them later."""
+    return _files(())
+
+
+def _files(
+    secrets: Sequence[Secret],
+) -> tuple[Mapping[int, bytes], Mapping[tuple[int, int], int]]:
+    """The cells of a card that says nothing of anybody, and where each file is, by directory."""
     tree = TreeBuilder()
     application = tree.add_directory(None, FID_APPLICATION, name=NAME)
     add_key_file(tree, application, KEYS, secrets)
     directories = {FID_APPLICATION: application}
+    numbers = {}
     for fid in (FID_CONTACTS, FID_CLINICAL, FID_VISITS):
         directories[fid] = tree.add_directory(application, fid)
     for (directory, fid), elements_of in TABLES.items():
-        names = profile.values.keys() & elements_of.places.keys()
-        values = {name: profile.values[name] for name in names}
-        tree.add_file(
+        file = tree.add_file(
             directories[directory],
             fid,
             Structure.LINEAR_VARIABLE,
-            elements_of.encode(values),
+            elements_of.encode({}),
             sfi=fid & 0x1F,
             size=elements_of.record_bytes_max,
             identifier_bytes=TAG_BYTES,
             read=_read(directory, fid),
             update=_update(directory),
         )
-    photo = len(profile.photo).to_bytes(2, "big") + profile.photo
-    _add_binary(tree, application, 0xEF07, photo.ljust(PHOTO_BYTES, b"\x00"))
+        numbers[directory, fid] = file.number
+    file = _add_binary(tree, application, FID_PHOTO, bytes(PHOTO_BYTES))
+    numbers[FID_APPLICATION, FID_PHOTO] = file.number
     _add_clinical(tree, directories[FID_CLINICAL])
     _add_visits(tree, directories[FID_VISITS])
-    return Package(tree.cells, ENTRY)
+    return tree.cells, numbers
 
 
 def next_place(flags: bytes, dates: Sequence[str]) -> int:
@@ -162,8 +192,10 @@ def _update(directory: int) -> Access:
     return Access.external(UPDATE_KEYS[directory]) & Access.enciphered(1) | Access.CHANNEL
 
 
-def _add_binary(tree: TreeBuilder, directory: DedicatedFile, fid: int, content: bytes) -> None:
-    tree.add_file(
+def _add_binary(
+    tree: TreeBuilder, directory: DedicatedFile, fid: int, content: bytes
+) -> ElementaryFile:
+    return tree.add_file(
         directory,
         fid,
         Structure.TRANSPARENT,

@@ -210,7 +210,7 @@ def _add_composite(
     *,
     identifier_bytes: int,
 ) -> None:
-    """Records that a composite purchase may write, found by their identifier."""
+    """Records that a composite purchase may write, found by their identifier, and the desk."""
     tree.add_file(
         application,
         sfi,
@@ -219,5 +219,5 @@ def _add_composite(
         sfi=sfi,
         size=max(map(len, records)),
         identifier_bytes=identifier_bytes,
-        update=Access.COMPOSITE,
+        update=Access.COMPOSITE | Access.CHANNEL,
     )

@@ -6,6 +6,7 @@ Read it from the metal up::
     access.py                access rules of files as data, and how conditions combine
     tree.py                  what a file is; the making of a tree
     filesystem.py            MF, DF, EF: transparent, record and cyclic files
+    content.py               what an application consists of, as one digest
     cardkeys.py, keyfile.py  keys and PIN, each with its tries; which keys an application needs
     purse/                   the electronic purse as decisions over values
     messaging.py             secure messaging of the purse applications

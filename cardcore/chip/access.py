@@ -29,6 +29,9 @@ from cardcore.errors import DecodeError
 class ConditionKind(IntEnum):
     """What has to be true."""
 
+    # Rules are looked up by their conditions: as quick as the number it is.
+    __hash__ = int.__hash__
+
     PIN = 1  # 个人密码
     EXTERNAL = 2  # 外部认证
     INTERNAL = 3  # 内部认证

@@ -12,7 +12,9 @@ master file serves every application that has none of its own with that usage an
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 
 from cardcore.chip import scp03
 from cardcore.crypto import SUITES, Suite, suite_algorithm
@@ -27,6 +29,11 @@ PIN_BYTES_MIN, PIN_BYTES_MAX = 2, 6
 TRIES_MAX = 15  # 63Cx has four bits for the tries that are left
 _SECRET = struct.Struct(">BBBBBB16s")
 SECRET_BYTES = _SECRET.size
+_VALUE_BYTES = 16
+#: What is in front of the 16 bytes of a key.
+HEAD_BYTES = SECRET_BYTES - _VALUE_BYTES
+_ALGORITHM_AT = 3
+_HEADS_KEPT = 1024
 _PIN_CODE = 0x50
 #: Numbers of the usages in the key file, never used again for something else.
 _CODES = {
@@ -45,6 +52,7 @@ _CODES = {
     KeyUsage.CHANNEL_DEK: 13,
 }
 _CHANNEL_USAGES = frozenset({KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK})
+_CHANNEL_CODES = frozenset(_CODES[usage] for usage in _CHANNEL_USAGES)
 _USAGES = {code: usage for usage, code in _CODES.items()}
 
 
@@ -92,7 +100,7 @@ class CardKey:
     def check_value(self) -> bytes:
         """3 bytes by which the key is recognised, as the key service shows them."""
         if self.is_channel:
-            return scp03.check_value(self.key)
+            return scp03.check_value(self.key.value)
         return self.suite.check_value(self.key.value)
 
     def encode(self) -> bytes:
@@ -119,6 +127,36 @@ class CardKey:
     def with_tries(self, left: int) -> "CardKey":
         """The same key with that many tries left."""
         return replace(self, tries_left=left)
+
+
+@lru_cache(maxsize=_HEADS_KEPT)
+def is_key_head(head: bytes) -> bool:
+    """Whether a key's record can start so: all but its 16 bytes. Cards of one product have the
+    same heads.
+
+    >>> is_key_head(bytes.fromhex("030101010000")), is_key_head(bytes(6))
+    (True, False)
+    """
+    try:
+        CardKey.decode(head + bytes(_VALUE_BYTES))
+    except DecodeError:
+        return False
+    return True
+
+
+def check_value(record: bytes) -> bytes:
+    """That of the key in a record of the key file, without taking the record apart."""
+    return _check_of(record[0], record[_ALGORITHM_AT])(record[HEAD_BYTES:])
+
+
+@cache
+def _check_of(code: int, shown: int) -> Callable[[bytes], bytes]:
+    """How the check value of a key with that usage and algorithm is made."""
+    if code in _CHANNEL_CODES:
+        return scp03.check_value
+    algorithm = suite_algorithm(shown)
+    assert algorithm is not None, "no such key comes into a key file"
+    return SUITES[algorithm].check_value
 
 
 @dataclass(frozen=True, slots=True, repr=False)

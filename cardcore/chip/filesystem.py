@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
 
+from cardcore.chip.content import Content, files_of
 from cardcore.chip.memory import Memory
 from cardcore.chip.tree import (
     BODY_SLOT,
@@ -44,7 +45,16 @@ class _Tree:
     that gets other files gets another one.
     """
 
-    __slots__ = ("by_fid", "by_number", "by_sfi", "directories", "named", "root", "states")
+    __slots__ = (
+        "_contents",
+        "by_fid",
+        "by_number",
+        "by_sfi",
+        "directories",
+        "named",
+        "root",
+        "states",
+    )
 
     def __init__(self, headers: tuple[tuple[int, bytes], ...]) -> None:
         files = [decode_file(cell >> 8, data) for cell, data in headers]
@@ -67,6 +77,15 @@ class _Tree:
         self.named = [file for file in self.directories if file.name]
         #: The cells that can block each directory: its own and those of the ones above.
         self.states = {each.number: list(self._states(each)) for each in self.directories}
+        self._contents: dict[int, Content] = {}
+
+    def content(self, directory: DedicatedFile) -> Content:
+        """What stands under the digest of a directory; made when it is first asked for."""
+        found = self._contents.get(directory.number)
+        if found is None:
+            files = files_of(directory, list(self.by_number.values()))
+            found = self._contents[directory.number] = Content(files)
+        return found
 
     def _states(self, directory: DedicatedFile) -> Iterator[int]:
         yield directory.number << 8 | BODY_SLOT
@@ -128,12 +147,9 @@ class FileSystem:
 
     def state(self, directory: DedicatedFile) -> ApplicationState:
         """Whether a directory is blocked, itself or with one above it."""
-        read, worst = self._memory.read, 0
-        for cell in self.tree.states[directory.number]:
-            state = read(cell)
-            if state is not None:
-                worst = max(worst, state[0])
-        return ApplicationState(worst) if worst else ApplicationState.ACTIVE
+        read = self._memory.read
+        found = [state[0] for cell in self.tree.states[directory.number] if (state := read(cell))]
+        return ApplicationState(max(found)) if found else ApplicationState.ACTIVE
 
     def write_state(
         self,
@@ -182,6 +198,10 @@ class FileSystem:
             named = Tlv(0x83, directory.fid.to_bytes(2, "big"))
         template = (named, Tlv(0xA5, proprietary)) if proprietary else (named,)
         return Tlv(0x6F, encode_all(template)).encode()
+
+    def digest(self, directory: DedicatedFile) -> bytes:
+        """Of everything in a directory but its keys (`cardcore.chip.content`)."""
+        return self.tree.content(directory).digest(self._memory.read)
 
     def body(self, file: ElementaryFile) -> bytes:
         """The bytes of a transparent file."""

@@ -90,12 +90,13 @@ class Memory:
         assert changes, "a commit without a change"
         assert GENERATION not in changes, "the generation is the memory's own"
         assert not self._log, "power failed and the card was not powered up again"
-        log, write = self._log, self._write
-        for position, (cell, data) in enumerate(changes.items()):
-            write(log, position, cell.to_bytes(2, "big") + data)
         generation = ((self.generation + 1) & 0xFFFFFFFF).to_bytes(4, "big")
-        write(log, len(log), GENERATION.to_bytes(2, "big") + generation)
-        write(log, _MARK_AT, self._mark_of(log.values(), len(log)))
+        entries = [cell.to_bytes(2, "big") + data for cell, data in changes.items()]
+        entries.append(GENERATION.to_bytes(2, "big") + generation)
+        log, write = self._log, self._write
+        for position, entry in enumerate(entries):
+            write(log, position, entry)
+        write(log, _MARK_AT, self._mark_of(entries, len(entries)))
         self._apply_log()
 
     def power_up(self) -> None:

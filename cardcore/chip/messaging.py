@@ -10,7 +10,6 @@ needs it, and both are read.
 """
 
 import hmac
-from dataclasses import replace
 
 from cardcore.apdu import CommandApdu
 from cardcore.chip.cardkeys import CardKey
@@ -34,7 +33,7 @@ def protect(command: CommandApdu, key: CardKey, challenge: bytes, *, encipher: b
         plain = bytes((len(data),)) + data
         padded = plain + b"\x80" + bytes(-(len(plain) + 1) % key.suite.block_bytes)
         data = key.suite.encipher(key.key.value, padded)
-    return replace(command, data=data + _mac(command, data, key, challenge))
+    return command._replace(data=data + _mac(command, data, key, challenge))
 
 
 def take_off(command: CommandApdu, key: CardKey, challenge: bytes) -> bytes | None:

@@ -25,6 +25,7 @@ from typing import NamedTuple
 from cardcore.apdu import StatusWord
 from cardcore.chip.access import Access
 from cardcore.chip.cardkeys import FID_CHANNEL, FID_KEYS, PIN_PREFIX, SECRET_BYTES, CardKey, Pin
+from cardcore.chip.content import Content
 from cardcore.chip.filesystem import FileSystem
 from cardcore.chip.memory import GENERATION, Memory
 from cardcore.chip.purse.offline import PurseKind, PurseState
@@ -50,7 +51,8 @@ FID_PPSE = 0x1000
 FID_DIRECTORY = 0x0001
 #: Applications of one chip.
 APPLICATIONS_MAX = 8
-_ENTRY_BYTES_MAX = 48
+#: A record of the directory file.
+ENTRY_BYTES_MAX = 48
 _PURSES = frozenset(PurseKind)
 #: What an answer of `CHANNEL_RESPONSE_BYTES_MAX` leaves beside the PPSE's name and the templates.
 _LIST_BYTES_MAX = CHANNEL_RESPONSE_BYTES_MAX - 24
@@ -135,6 +137,16 @@ class Package:
     def tree(self) -> Sequence[File]:
         """Its files, the application first; `DecodeError` when the cells are no tree."""
         return check_tree(self.cells)
+
+    @cached_property
+    def content(self) -> Content:
+        """What stands under the digest of the application."""
+        return Content(self.tree)
+
+    @cached_property
+    def file_ids(self) -> Mapping[int, int]:
+        """File ids by number."""
+        return {file.number: file.fid for file in self.tree}
 
     @property
     def has_secrets(self) -> bool:
@@ -268,8 +280,8 @@ def _list(
     return None
 
 
-def new_chip(serial: bytes, keys: Iterable[CardKey]) -> bytes:
-    """Image of a chip in stock: no application, no holder. `serial` is its EF15 (30 bytes, the
+def new_chip(serial: bytes, keys: Iterable[CardKey]) -> dict[int, bytes]:
+    """The cells of a blank chip: no application, no holder. `serial` is its EF15 (30 bytes, the
     number that all applications share), `keys` those of the secure channel and of CARD BLOCK.
 
     Number and holder can be written through the secure channel only; anybody may read the number.
@@ -290,7 +302,7 @@ def new_chip(serial: bytes, keys: Iterable[CardKey]) -> bytes:
         Structure.LINEAR_VARIABLE,
         [],
         sfi=FID_DIRECTORY,
-        size=_ENTRY_BYTES_MAX,
+        size=ENTRY_BYTES_MAX,
         records_max=APPLICATIONS_MAX,
     )
     for sfi, content, read in (
@@ -307,4 +319,4 @@ def new_chip(serial: bytes, keys: Iterable[CardKey]) -> bytes:
             update=Access.CHANNEL,
         )
     tree.add_directory(root, FID_PPSE, name=PPSE_NAME, proprietary=directory([]))
-    return Memory(tree.cells).image()
+    return tree.cells

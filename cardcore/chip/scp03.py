@@ -22,6 +22,7 @@ R-MAC does not hold is a `CryptogramError`, and the channel must not be used aga
 """
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -35,6 +36,7 @@ from cardcore.keys import ChannelKeys, Key, KeyUsage
 
 BLOCK = 16
 MAC_BYTES = CHALLENGE_BYTES = CRYPTOGRAM_BYTES = 8
+CHECK_VALUE_BYTES = 3
 _CHAIN_START = bytes(BLOCK)
 #: Derivation constants (Amendment D, table 4-1).
 _CARD_CRYPTOGRAM, _HOST_CRYPTOGRAM, _CARD_CHALLENGE = 0x00, 0x01, 0x02
@@ -181,16 +183,23 @@ class SessionKeys:
         return Cipher(self._enc, modes.CBC(vector)).decryptor().update(data)
 
 
-def wrap_key(dek: Key, value: bytes) -> bytes:
-    """Key bytes enciphered under the static DEK (AES-CBC, vector zero, Amendment D §6.2.8)."""
-    assert len(value) % BLOCK == 0, len(value)
-    return Cipher(algorithms.AES(dek.value), modes.CBC(bytes(BLOCK))).encryptor().update(value)
+def key_wrapper(dek: Key) -> Callable[[bytes], bytes]:
+    """Enciphers keys under a static DEK (AES-CBC, vector zero, Amendment D §6.2.8). A key is one
+    block here, and the first block of a chain from a vector of zeros is the cipher alone, so one
+    that was made ready serves for all keys of a channel.
+
+    >>> dek = Key(KeyUsage.CHANNEL_DEK, bytes(range(16)))
+    >>> key_unwrapper(dek)(key_wrapper(dek)(bytes(16))) == bytes(16)
+    True
+    """
+    cipher = Cipher(algorithms.AES(dek.value), modes.ECB())  # noqa: S305 - one block each
+    return cipher.encryptor().update
 
 
-def unwrap_key(dek: Key, data: bytes) -> bytes:
+def key_unwrapper(dek: Key) -> Callable[[bytes], bytes]:
     """The other way. What comes out is checked by its check value, never by the cipher."""
-    assert len(data) % BLOCK == 0, len(data)
-    return Cipher(algorithms.AES(dek.value), modes.CBC(bytes(BLOCK))).decryptor().update(data)
+    cipher = Cipher(algorithms.AES(dek.value), modes.ECB())  # noqa: S305 - one block each
+    return cipher.decryptor().update
 
 
 class InitializeResponse(NamedTuple):
@@ -397,11 +406,11 @@ def _decipher(keys: ChannelKeys, counter: bytes, data: bytes) -> bytes | None:
     return marked[:-1] if marked.endswith(b"\x80") else None
 
 
-def check_value(key: Key) -> bytes:
+def check_value(key: bytes) -> bytes:
     """The first 3 bytes of a block of 01 under an AES key (GlobalPlatform §B.6).
 
-    >>> check_value(Key(KeyUsage.CHANNEL_ENC, bytes(range(16)))).hex()
+    >>> check_value(bytes(range(16))).hex()
     'c35280'
     """
-    cipher = Cipher(algorithms.AES(key.value), modes.ECB())  # noqa: S305 - one block
-    return cipher.encryptor().update(b"\x01" * BLOCK)[:3]
+    cipher = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - one block
+    return cipher.encryptor().update(b"\x01" * BLOCK)[:CHECK_VALUE_BYTES]

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any
 
 from cardcore.chip.access import Access
 from cardcore.errors import DecodeError
@@ -34,6 +34,8 @@ _ELEMENTARY = struct.Struct(">BBHBHBB")
 
 class Structure(IntEnum):
     """What a file is made of."""
+
+    __hash__ = int.__hash__  # files are looked up by it: as quick as the number it is
 
     DEDICATED = 0  # 目录: MF or DF: a directory
     TRANSPARENT = 1  # 透明文件
@@ -105,7 +107,6 @@ class ElementaryFile:
 
 
 File = DedicatedFile | ElementaryFile
-_FileT = TypeVar("_FileT", DedicatedFile, ElementaryFile)
 
 
 @lru_cache(maxsize=_HEADERS_KEPT)
@@ -196,6 +197,13 @@ def _check_contents(file: ElementaryFile, cells: Mapping[int, bytes]) -> set[int
     return slots
 
 
+@lru_cache(maxsize=_HEADERS_KEPT)
+def _elementary(number: int, *rest: Any) -> tuple[ElementaryFile, bytes]:  # noqa: ANN401 - fields
+    """A file and its header cell. Cards of one product have the same files."""
+    file = ElementaryFile(number, *rest)
+    return file, file.encode()
+
+
 class TreeBuilder:
     """Makes the tree of a new card, file by file, and collects its cells.
 
@@ -222,7 +230,9 @@ class TreeBuilder:
         """MF (without a parent, first) or DF."""
         number = self._take_number()
         parent_number = number if parent is None else parent.number
-        return self._keep(DedicatedFile(number, parent_number, fid, name, proprietary, copied_sfi))
+        directory = DedicatedFile(number, parent_number, fid, name, proprietary, copied_sfi)
+        self.cells[number << 8 | HEADER_SLOT] = directory.encode()
+        return directory
 
     def add_file(
         self,
@@ -244,21 +254,20 @@ class TreeBuilder:
         if structure is Structure.TRANSPARENT:
             assert len(contents) == 1, "a transparent file has one body"
             records_max = 0
-        file = self._keep(
-            ElementaryFile(
-                self._take_number(),
-                parent.number,
-                fid,
-                sfi,
-                structure,
-                max(map(len, contents)) if size is None else size,
-                len(contents) if records_max is None else records_max,
-                identifier_bytes,
-                read,
-                update,
-            )
+        file, header = _elementary(
+            self._take_number(),
+            parent.number,
+            fid,
+            sfi,
+            structure,
+            max(map(len, contents)) if size is None else size,
+            len(contents) if records_max is None else records_max,
+            identifier_bytes,
+            read,
+            update,
         )
         base = file.number << 8
+        self.cells[base | HEADER_SLOT] = header
         if structure is Structure.TRANSPARENT:
             self.cells[base | BODY_SLOT] = contents[0]
             return file
@@ -276,7 +285,3 @@ class TreeBuilder:
         assert number <= FILES_MAX, "a card has no more file numbers"
         self._next += 1
         return number
-
-    def _keep(self, file: _FileT) -> _FileT:
-        self.cells[file.number << 8 | HEADER_SLOT] = file.encode()
-        return file

@@ -8,15 +8,18 @@ No key is in a package made here: keys go into the card one by one, enciphered b
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import partial
+from datetime import date, datetime
+from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cardcore.applets import health, library, social_security, transit
 from cardcore.applets.catalogue import application_named
+from cardcore.chip.access import Condition, ConditionKind
 from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.package import Package
 from cardcore.chip.section import Section
+from cardcore.chip.tree import HEADER_SLOT, ElementaryFile
 from cardcore.concession import Concession
 from cardcore.crypto import suite_algorithm
 from cardcore.issuing.products import (
@@ -30,6 +33,7 @@ from cardcore.issuing.products import (
     TransitSettings,
 )
 from cardcore.key_labels import application_label
+from cardcore.keys import KeyRef
 from cardcore.layouts.city_transit import (
     RECORD_BICYCLE,
     RECORD_CONCESSION,
@@ -49,6 +53,9 @@ from cardcore.layouts.transit import (
     TransitRecord,
     TransitStatus,
 )
+
+#: Products of a city, under the labels it has keys of.
+_PRODUCTS_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +90,35 @@ class CardOrder:
             raise ValueError(f"product {product.name} needs a reader number")
 
 
+class PlannedKey(NamedTuple):
+    """One key of an application: its master, and the head of its record in the key file."""
+
+    slot: KeySlot
+    ref: KeyRef
+    head: bytes
+
+
 class PlannedApplication(NamedTuple):
-    """One application of one card: its package without keys, the keys and the PIN it will get."""
+    """One application of one card: its package without keys, the keys and the PIN it will get.
+
+    The package is that of the product, with nothing of a holder in it, and this card writes its
+    `own` over that. Only where a file that an order decides is closed to the desk (no way through
+    the channel), the package itself is this card's.
+    """
 
     name: str
     package: Package
     aid: bytes
-    slots: tuple[KeySlot, ...]
-    key_label: str
+    listing: bytes  # as the directory for readers lists it
+    keys: tuple[PlannedKey, ...]
     pin_tries: int  # 0: it has no PIN
+    is_common: bool  # whether its package is the same on every card
+    own: Mapping[int, bytes] = MappingProxyType({})  # cells of the package that are this card's own
+
+    @property
+    def cells(self) -> Mapping[int, bytes]:
+        """Everything the application consists of on this card, but keys and PIN."""
+        return {**self.package.cells, **self.own}
 
 
 def plan_applications(
@@ -103,21 +130,77 @@ def plan_applications(
     """
     order.check(product)
     planned = []
+    for blank in product_applications(product, label):
+        settings = product.applications[blank.name]
+        key_label = application_label(label, application_named(blank.name).key_ending)
+        package = _MAKERS[blank.name](product, settings, order, key_label)
+        if blank.is_common:
+            planned.append(blank._replace(own=_beside(blank.package, package)))
+        else:
+            planned.append(blank._replace(package=package))
+    return tuple(planned)
+
+
+@lru_cache(maxsize=_PRODUCTS_KEPT)
+def product_applications(product: Product, label: str) -> tuple[PlannedApplication, ...]:
+    """The applications of a product as every card of it has them: nothing of a card is in them."""
+    blank, other = blank_order(product), blank_order(product, "1")
+    planned = []
     for name, settings in product.applications.items():
         key_label = application_label(label, application_named(name).key_ending)
-        package = _MAKERS[name](product, settings, order, key_label)
-        assert package.entry is not None, "every application is in the directory"
+        package = _MAKERS[name](product, settings, blank, key_label)
+        own = _beside(package, _MAKERS[name](product, settings, other, key_label))
+        entry = package.entry
+        assert entry is not None, "every application is in the directory"
+        keys = []
+        for slot in APPLICATIONS[name][1]:
+            ref, algorithm = product.key(slot, key_label)
+            keys.append(PlannedKey(slot, ref, slot.head(ref.version, algorithm)))
         planned.append(
             PlannedApplication(
                 name,
                 package,
-                package.entry.aid,
-                APPLICATIONS[name][1],
-                key_label,
+                entry.aid,
+                entry.encode().encode(),
+                tuple(keys),
                 getattr(settings, "pin_tries", 0),
+                is_common=all(_is_open(package, cell >> 8) for cell in own),
             )
         )
     return tuple(planned)
+
+
+def blank_order(product: Product, digit: str = "0") -> CardOrder:
+    """A card of the product that is nobody's: what stands in it is nothing but that digit. A named
+    one has an identity number all the same, since the limits of its purse go by that.
+    """
+    day = date(2000 + int(digit), 1, 1)
+    public = PublicInformation(
+        issuer=bytes.fromhex(8 * ("0" + digit)),
+        application_type=int(digit),
+        application_version=int(digit),
+        card_number=20 * digit,
+        valid_from=day,
+        valid_to=day,
+    )
+    holder = HolderInformation(id_number=18 * digit if product.is_named else "")
+    return CardOrder(public, CardProperties(city=4 * digit), holder, reader_number=12 * digit)
+
+
+def _is_open(package: Package, number: int) -> bool:
+    """Whether the desk may write a file of the package when it is on the card."""
+    file = next(each for each in package.tree if each.number == number)
+    only_channel = Condition(ConditionKind.CHANNEL)
+    return isinstance(file, ElementaryFile) and file.update.open_to(only_channel.__eq__)
+
+
+def _beside(blank: Package, ordered: Package) -> dict[int, bytes]:
+    """The cells that an order writes over those of its product."""
+    common = blank.cells
+    assert common.keys() == ordered.cells.keys(), "an order decides contents, and no files"
+    own = {cell: data for cell, data in ordered.cells.items() if common[cell] != data}
+    assert all(cell & 0xFF > HEADER_SLOT for cell in own), "an order decides contents, and no files"
+    return own
 
 
 def _transit(product: Product, settings: TransitSettings, order: CardOrder, _: str) -> Package:

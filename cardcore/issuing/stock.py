@@ -1,10 +1,12 @@
-"""A chip in stock (白卡): it has a number, its own keys, and nothing else.
+"""A blank chip in stock (白卡): it has a number, its own keys, and nothing else.
 
-Decides what the chip's maker puts in before a city has anything to do with it. Leaves everything
-a holder would notice to `cardcore.issuing.personalisation`.
+Decides what the chip's maker puts in before a city has anything to do with it. Leaves what is the
+same on every card of a product to `cardcore.issuing.initialisation`, and everything a holder would
+notice to `cardcore.issuing.personalisation`.
 """
 
 from cardcore.chip.cardkeys import CardKey
+from cardcore.chip.memory import Memory
 from cardcore.chip.package import new_chip
 from cardcore.errors import KeyUsageError
 from cardcore.issuing.products import CHIP_KEYS, Product
@@ -16,10 +18,20 @@ from cardcore.layouts.transit import PublicInformation
 def stock_chip(public: PublicInformation, product: Product, keys: KeyService, label: str) -> bytes:
     """The image of a new chip with this number, whose keys are made from those of the city.
 
+    Raises `KeyUsageError` when a key is of another algorithm than the product says.
+    """
+    return Memory(new_chip(public.encode(), chip_keys(public, product, keys, label))).image()
+
+
+def chip_keys(
+    public: PublicInformation, product: Product, keys: KeyService, label: str
+) -> list[CardKey]:
+    """The keys of the chip with this number.
+
     Key bytes pass here on their way into the chip, as they do in the secured room of its maker.
     Raises `KeyUsageError` when a key is of another algorithm than the product says.
     """
-    chip_keys = []
+    made = []
     for slot in CHIP_KEYS:
         ref, algorithm = product.key(slot, chip_label(label))
         value = keys.derive_card_key(ref, public.factor)
@@ -27,5 +39,5 @@ def stock_chip(public: PublicInformation, product: Product, keys: KeyService, la
         if key.check_value() != keys.check_value(ref, public.factor):
             wanted = f"algorithm {algorithm:02X} that product {product.name} names"
             raise KeyUsageError(f"{ref}: is not of the {wanted}")
-        chip_keys.append(key)
-    return new_chip(public.encode(), chip_keys)
+        made.append(key)
+    return made

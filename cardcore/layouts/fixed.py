@@ -6,10 +6,14 @@ has to `cardcore.layouts.transit`.
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple, Self
 
 from cardcore import digits
 from cardcore.errors import DecodeError
+
+#: One card's number and dates stand in several of its files, and its empty records on every card.
+_ENCODED_KEPT = 256
 
 
 class Coding(NamedTuple):
@@ -99,6 +103,7 @@ class FixedLayout:
         last = cls.FIELDS[-1]
         assert last.offset + last.length == cls.SIZE, cls
 
+    @lru_cache(maxsize=_ENCODED_KEPT)  # noqa: B019 - layouts are values, and hold nothing
     def encode(self) -> bytes:
         """The bytes of the file or record. `ValueError` names a value that does not fit."""
         parts = []

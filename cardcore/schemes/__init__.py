@@ -115,6 +115,9 @@ class Scheme:
     #: Which purses a device role takes, by the names of their applications, in the order in which
     #: it asks a card for them. A role that is not named takes what it takes everywhere.
     purses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: The highest full tariff there is, by participant and kind of ride. What is not named here is
+    #: known to nobody but the terminal.
+    known_tariffs: Mapping[tuple[int, RecordKind], int] = field(default_factory=dict)
 
     @property
     def province_code(self) -> str:
@@ -135,6 +138,16 @@ class Scheme:
         """Fare for the full tariff: kind EXIT is a metro ride, PURCHASE a bus ride."""
         concession, transfer = fare_class.concession, fare_class.transfer
         return self.prices.fare_fen(kind, tariff_fen, concession, transfer=transfer)
+
+    def known_tariff_fen(self, participant: int, kind: RecordKind) -> int | None:
+        """The highest full tariff of that ride with a participant; None where nothing is known, and
+        of a load. No card signs which ride it was: one that is not named costs at most what the
+        dearest one of the participant does.
+        """
+        if kind is RecordKind.LOAD:
+            return None
+        own_fen = [fen for (code, _), fen in self.known_tariffs.items() if code == participant]
+        return self.known_tariffs.get((participant, kind), max(own_fen, default=None))
 
     def explain_fare(
         self, kind: RecordKind, tariff_fen: int, charged_fen: int, *, transfer_mark: bool

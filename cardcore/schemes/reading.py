@@ -89,18 +89,19 @@ def read_scheme(data: bytes, file: str) -> Scheme:
     top.only(
         ("name", "issuer", "city_code", "cutover_hour", "tariff", "price", "card_numbers",
          "participant"),
-        optional=("life", "purses", "hotlist_grace_days", "late_days"),
+        optional=("life", "purses", "hotlist_grace_days", "late_days", "known_tariff"),
     )  # fmt: skip
     tariff = top.table("tariff")
     tariff.only(
         ("version", "transfer_discount_fen", "transfer_window_minutes", "unmarked", "marked")
     )
+    participants = _participants(top)
     return Scheme(
         name=_city_name(top),
         issuer=bytes.fromhex(top.text("issuer", ISSUER)),
         city_code=top.text("city_code", CITY_CODE),
         cutover_hour=top.number("cutover_hour", 0, 23),
-        participants=_participants(top),
+        participants=participants,
         tariff_version=tariff.number("version", 1, TARIFF_VERSION_MAX),
         prices=Prices(
             _bands(top),
@@ -113,6 +114,7 @@ def read_scheme(data: bytes, file: str) -> Scheme:
         hotlist_grace_days=_days(top, "hotlist_grace_days", HOTLIST_GRACE_DAYS_DEFAULT),
         late_days=_days(top, "late_days", LATE_DAYS_DEFAULT),
         purses=_purses(top),
+        known_tariffs=_known_tariffs(top, participants),
     )
 
 
@@ -384,6 +386,27 @@ def _purses(top: _Table) -> dict[str, tuple[str, ...]]:
     table = top.table("purses")
     names = {each.name: each.name for each in APPLICATIONS.values() if each.has_purse}
     return {role: tuple(table.words(role, names)) for role in table.content}
+
+
+def _known_tariffs(
+    top: _Table, participants: Sequence[Participant]
+) -> dict[tuple[int, RecordKind], int]:
+    """Of each operator and kind of ride at most one: a code that nobody has would bind nobody."""
+    if "known_tariff" not in top.content:
+        return {}
+    operators = {each.code for each in participants if each.kind is ParticipantKind.OPERATOR}
+    found: dict[tuple[int, RecordKind], int] = {}
+    for table in top.tables("known_tariff"):
+        table.only(("participant", "rides", "amount_fen"))
+        code = table.number("participant", 1, CODE_MAX)
+        if code not in operators:
+            table.fail("participant", f"{code} 不是运营商", f"{code} is no operator of the scheme")
+        amount_fen = table.number("amount_fen", 1, CODE_MAX)
+        for ride in table.words("rides", RIDES):
+            if (code, ride) in found:
+                table.fail("rides", f"{code} 的票价重复", f"{code} has another tariff already")
+            found[code, ride] = amount_fen
+    return found
 
 
 def _days(top: _Table, name: str, default: int) -> int:

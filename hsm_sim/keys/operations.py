@@ -7,10 +7,9 @@ provider refuses the same; leaves the bulk proof to `proof`, and every formula t
 
 import hmac
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from enum import Enum
 
 from cardcore.chip import scp03
 from cardcore.crypto import SUITES
@@ -54,11 +53,13 @@ _BLOCK = 8
 Prove = Callable[[Mapping[int, ProofKey], TacColumn], bytes]
 
 
-class _Act(Enum):
-    """What an operation does to the world, and so in which states a key may do it."""
-
-    MAKE = frozenset({KeyState.ACTIVE})  # something new: a card, a signature, enciphered data
-    GO_ON = frozenset({KeyState.ACTIVE, KeyState.RETIRING})  # with what was made before
+_Usages = frozenset[KeyUsage]
+_States = frozenset[KeyState]
+#: What an operation does to the world, and so in which states a key may do it. Something new: a
+#: card, a signature, enciphered data.
+_MAKE = frozenset({KeyState.ACTIVE})
+#: To go on with what was made before.
+_GO_ON = frozenset({KeyState.ACTIVE, KeyState.RETIRING})
 
 
 def today_here() -> date:
@@ -108,8 +109,7 @@ class KeyOperations:
 
     def derive_card_key(self, ref: KeyRef, factor: bytes) -> Key:
         """See the port. The key has 16 bytes."""
-        handle = self._card_key(ref, factor, CARD_USAGES, _Act.MAKE, "be put into a card")
-        return Key(ref.usage, handle.value())
+        return Key(ref.usage, self._new_card_key(ref, factor).value())
 
     def open_channel(
         self, label: str, version: int, factor: bytes, context: bytes
@@ -119,31 +119,31 @@ class KeyOperations:
             Key(usage, self._channel_key(KeyRef(usage, label, version), factor).value())
             for usage in (KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK)
         )
-        return _IssuerChannel(enc, mac, dek, context, self)
+        return _IssuerChannel(enc, mac, dek, context, self._new_card_key)
 
     def check_value(self, ref: KeyRef, factor: bytes) -> bytes:
         """See the port."""
         usages, operation = CARD_USAGES, "be recognised in a card"
-        return self._card_key(ref, factor, usages, _Act.GO_ON, operation).check_value()
+        return self._card_key(ref, factor, usages, _GO_ON, operation).check_value()
 
     def authenticate(self, ref: KeyRef, factor: bytes, challenge: bytes) -> bytes:
         """See the port."""
         assert len(challenge) == _BLOCK, len(challenge)
         usages = _AUTHENTICATION_USAGES
-        key = self._card_key(ref, factor, usages, _Act.GO_ON, "authenticate")
+        key = self._card_key(ref, factor, usages, _GO_ON, "authenticate")
         return key.authenticate(challenge)
 
     def message_mac(self, ref: KeyRef, factor: bytes, challenge: bytes, data: bytes) -> bytes:
         """See the port. The challenge has 4 or 8 bytes."""
         assert len(challenge) in (4, _BLOCK), len(challenge)
-        key = self._card_key(ref, factor, _MESSAGE_USAGES, _Act.GO_ON, "protect a message")
+        key = self._card_key(ref, factor, _MESSAGE_USAGES, _GO_ON, "protect a message")
         return key.message_mac(challenge, data)
 
     def encipher_message(self, ref: KeyRef, factor: bytes, blocks: bytes) -> bytes:
         """See the port. `KeyServiceError` for blocks that are not whole: only the key tells how
         long one is, so no caller in another process could have known.
         """
-        key = self._card_key(ref, factor, _MESSAGE_USAGES, _Act.GO_ON, "protect a message")
+        key = self._card_key(ref, factor, _MESSAGE_USAGES, _GO_ON, "protect a message")
         block_bytes = SUITES[self._masters.describe(ref).algorithm].block_bytes
         if len(blocks) % block_bytes:
             raise KeyServiceError(f"{ref}: {len(blocks)} bytes, not whole blocks of {block_bytes}")
@@ -152,7 +152,7 @@ class KeyOperations:
     def session_mac(self, ref: KeyRef, factor: bytes, session_input: bytes, data: bytes) -> bytes:
         """See the port. The session input is 8 bytes, the MAC 4."""
         assert len(session_input) == _BLOCK, len(session_input)
-        key = self._card_key(ref, factor, _SESSION_USAGES, _Act.GO_ON, "open a session")
+        key = self._card_key(ref, factor, _SESSION_USAGES, _GO_ON, "open a session")
         return key.session_mac(session_input, data)
 
     def verify_session_mac(
@@ -206,43 +206,53 @@ class KeyOperations:
                 lambda factors, ref=each.ref: self._masters.card_key_column(ref, factors),  # type: ignore[misc]
             )
             for each in near
-            if each.state in _Act.GO_ON.value
+            if each.state in _GO_ON
         }
 
     def sign(self, ref: KeyRef, message: bytes) -> bytes:
         """See the port."""
         # A file planned under a version that has been rotated since is still signed with it.
-        self._permit(ref, _SIGNING_USAGES, _Act.GO_ON, "sign files")
+        self._permit(ref, _SIGNING_USAGES, _GO_ON, "sign files")
         return self._masters.sign(ref, message)
 
     def public_key(self, ref: KeyRef) -> bytes:
         """See the port."""
-        self._permit(ref, _SIGNING_USAGES, _Act.GO_ON, "prove files")
+        self._permit(ref, _SIGNING_USAGES, _GO_ON, "prove files")
         return self._masters.public_key(ref)
 
     def encipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:
         """See the port."""
-        self._permit(ref, _DATA_USAGES, _Act.MAKE, "encipher data")
+        self._permit(ref, _DATA_USAGES, _MAKE, "encipher data")
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._masters.encipher_data(ref, nonce, data, context)
 
     def decipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:
         """See the port."""
-        self._permit(ref, _DATA_USAGES, _Act.GO_ON, "decipher data")
+        self._permit(ref, _DATA_USAGES, _GO_ON, "decipher data")
         nonce, sealed = data[:NONCE_BYTES], data[NONCE_BYTES:]
         return self._masters.decipher_data(ref, nonce, sealed, context)
 
+    def _new_card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
+        return self._card_key(ref, factor, CARD_USAGES, _MAKE, "be put into a card")
+
     def _channel_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
-        return self._card_key(ref, factor, CHANNEL_USAGES, _Act.GO_ON, "open a channel")
+        return self._card_key(ref, factor, CHANNEL_USAGES, _GO_ON, "open a channel")
 
     def _card_key(
-        self, ref: KeyRef, factor: bytes, usages: frozenset[KeyUsage], act: _Act, operation: str
+        self,
+        ref: KeyRef,
+        factor: bytes,
+        usages: frozenset[KeyUsage],
+        states: frozenset[KeyState],
+        operation: str,
     ) -> CardKeyHandle:
-        self._permit(ref, usages, act, operation)
+        self._permit(ref, usages, states, operation)
         # Masters refuse a factor of another level than the key's themselves: a PSAM asks them too.
         return self._masters.card_key(ref, factor)
 
-    def _permit(self, ref: KeyRef, usages: frozenset[KeyUsage], act: _Act, operation: str) -> None:
+    def _permit(
+        self, ref: KeyRef, usages: frozenset[KeyUsage], states: frozenset[KeyState], operation: str
+    ) -> None:
         """Named and held, then of the right use, then in the right state."""
         described = self._masters.describe(ref)
         if ref.usage not in usages:
@@ -250,22 +260,31 @@ class KeyOperations:
         state = described.state
         if described.valid_from is not None or described.valid_to is not None:
             state = state_on(described, self._today())
-        if state not in act.value:
+        if state not in states:
             raise KeyStateError(f"{ref}: is {state} and may not {operation}")
 
 
 class _IssuerChannel(scp03.SessionKeys):
     """Session keys that stay in the service, and the DEK that keys travel under."""
 
-    __slots__ = ("_dek", "_service")
+    __slots__ = ("_new_card_key", "_wrap")
 
     def __init__(
-        self, enc: Key, mac: Key, dek: Key, context: bytes, service: KeyOperations
+        self,
+        enc: Key,
+        mac: Key,
+        dek: Key,
+        context: bytes,
+        new_card_key: Callable[[KeyRef, bytes], CardKeyHandle],
     ) -> None:
         super().__init__(enc, mac, context)
-        self._dek = dek
-        self._service = service
+        self._wrap = scp03.key_wrapper(dek)
+        self._new_card_key = new_card_key
 
-    def wrapped_card_key(self, ref: KeyRef, factor: bytes) -> bytes:
+    def wrapped_card_keys(self, refs: Sequence[KeyRef], factor: bytes) -> bytes:
         """See `cardcore.keys.IssuerChannelKeys`."""
-        return scp03.wrap_key(self._dek, self._service.derive_card_key(ref, factor).value)
+        handles = [self._new_card_key(ref, factor) for ref in refs]
+        values = [handle.value() for handle in handles]
+        checks = [handle.check_value() for handle in handles]
+        wrap = self._wrap
+        return b"".join([wrap(value) + check for value, check in zip(values, checks, strict=True)])

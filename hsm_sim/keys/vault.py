@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -97,7 +98,7 @@ def check_value(key: Key, algorithm: Algorithm | None = None) -> str:
 def card_check_value(key: Key, algorithm: Algorithm) -> bytes:
     """The three bytes of a key that cards have, as the cards show them."""
     if key.usage in CHANNEL_USAGES:
-        return scp03.check_value(key)
+        return scp03.check_value(key.value)
     return SUITES[algorithm].check_value(key.value)
 
 
@@ -337,8 +338,7 @@ def _diversified(key: KeyDescription, value: bytes, factor: bytes) -> bytes:
     return SUITES[key.algorithm].diversify(value, factor)
 
 
-@dataclass(frozen=True, slots=True)
-class CardKeyInMemory:
+class CardKeyInMemory(NamedTuple):
     """See `hsm_sim.keys.masters.CardKeyHandle`: the suite over key bytes."""
 
     key: Key

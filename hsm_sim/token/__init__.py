@@ -9,7 +9,7 @@ call:
 ========================================  =====================================================
 leaves the token                          for as long as
 ========================================  =====================================================
-a card's own key                          `derive_card_key` and `wrapped_card_key`: on its way
+a card's own key                          `derive_card_key` and `wrapped_card_keys`: on its way
                                           into that card; the folded key of RELOAD PIN in a
                                           PSAM, for one command
 the TAC keys of the cards of a column     `prove_tacs`: folding two halves, and one MAC a row

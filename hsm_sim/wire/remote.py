@@ -4,7 +4,7 @@ Decides what they do when the connection died: a channel is over, as its session
 whoever personalises opens another one; a PSAM has lost power and wakes up from its image.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from cardcore.errors import KeyServiceUnavailableError
@@ -55,9 +55,9 @@ class RemoteChannel:
         """See the port."""
         return self._ask(messages.CHANNEL_DECIPHER, counter, data)
 
-    def wrapped_card_key(self, ref: KeyRef, factor: bytes) -> bytes:
+    def wrapped_card_keys(self, refs: Sequence[KeyRef], factor: bytes) -> bytes:
         """See the port."""
-        return self._ask(messages.CHANNEL_WRAPPED_CARD_KEY, ref, factor)
+        return self._ask(messages.CHANNEL_WRAPPED_CARD_KEYS, refs, factor)
 
     def _ask(self, operation: Operation[T], *arguments: object) -> T:
         return self._connection.ask(operation, (self._handle, *arguments), self._timeout_seconds)

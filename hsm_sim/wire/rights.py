@@ -71,7 +71,7 @@ OPERATIONS_OF_DUTY: Mapping[Duty, tuple[messages.Operation[Any], ...]] = {
         messages.CHANNEL_RESPONSE_MAC,
         messages.CHANNEL_ENCIPHER,
         messages.CHANNEL_DECIPHER,
-        messages.CHANNEL_WRAPPED_CARD_KEY,
+        messages.CHANNEL_WRAPPED_CARD_KEYS,
         messages.CHECK_VALUE,  # goes with a key into PUT KEY, and is read back
     ),
     Duty.CARD_SERVICE: (
@@ -197,6 +197,7 @@ def labels_of(operation: messages.Operation[Any], arguments: Sequence[object]) -
                 yield value
             case tuple():
                 yield from (slot.ref.label for slot in value if isinstance(slot, KeySlot))
+                yield from (ref.label for ref in value if isinstance(ref, KeyRef))
             case bytes() if parameter == "image":
                 yield from _image_labels(value)
 

@@ -24,6 +24,8 @@ class Tally:
     and the run decides again is taken back: a tally of its own, with a minus. `by_log` are loads of
     which there is no record: the load host's log lists them, and the card has confirmed them.
 
+    `excess_fen` is what accepted debits charge above known tariffs, and is held for the holders.
+    `known_discount_fen` is how far what is paid stays below the tariff, where the tariff is known.
     `passed_on` is what others than the operator get of it, as (participant, fen), summed up record
     by record: shares are rounded, and a share of a sum is not the sum of shares.
     """
@@ -42,6 +44,8 @@ class Tally:
     records: int
     amount_fen: int
     tariff_fen: int
+    excess_fen: int
+    known_discount_fen: int
     passed_on: tuple[tuple[int, int], ...]
 
     @property
@@ -62,6 +66,7 @@ class Tally:
             kind=self.kind,
             operator=self.operator,
             amount_fen=abs(self.amount_fen),
+            excess_fen=abs(self.excess_fen),
             passed_on_fen=dict(self.passed_on),
         )
         return tuple(each.taken_back for each in movements) if self.is_release else movements
@@ -100,15 +105,21 @@ class BucketResult:
 
 @dataclass(frozen=True, slots=True)
 class DiscountRow:
-    """What an operator gave away to one fare class: a report, no money is posted for it."""
+    """What an operator gave away to one fare class: a report, no money is posted for it.
+
+    `tariff_fen` is the records' own word, at most the known tariff; `charged_fen` is without what
+    was charged above that. `known_discount_fen` is the discount on known tariffs: a subsidy claim
+    starts from it, and from nothing else.
+    """
 
     operator: int
     fare_class: str
     record_count: int
     tariff_fen: int
     charged_fen: int
+    known_discount_fen: int
 
     @property
     def discount_fen(self) -> int:
-        """The sum a subsidy claim would start from."""
+        """What the records say was given away, be their tariffs known or claimed."""
         return self.tariff_fen - self.charged_fen

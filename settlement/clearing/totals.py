@@ -152,10 +152,11 @@ def _classes(tallies: Iterable[Tally]) -> tuple[DiscountRow, ...]:
     for tally in tallies:
         if tally.disposition != Disposition.ACCEPTED or tally.fare_class == NOT_A_FARE:
             continue
-        row = sums.setdefault((tally.operator, tally.fare_class), [0, 0, 0])
+        row = sums.setdefault((tally.operator, tally.fare_class), [0, 0, 0, 0])
         row[0] += tally.records
         row[1] += tally.tariff_fen
-        row[2] += tally.amount_fen
+        row[2] += tally.amount_fen - tally.excess_fen
+        row[3] += tally.known_discount_fen
     return tuple(
         DiscountRow(operator, class_name(code), *sums[operator, code])
         for operator, code in sorted(sums)

@@ -102,7 +102,14 @@ def plan_close(
         ],
         "gaps": digest([_gap_content(each) for each in report.gaps]),
         "discounts": [
-            [each.operator, each.fare_class, each.record_count, each.tariff_fen, each.charged_fen]
+            [
+                each.operator,
+                each.fare_class,
+                each.record_count,
+                each.tariff_fen,
+                each.charged_fen,
+                each.known_discount_fen,
+            ]
             for each in report.discounts
         ],
     }

@@ -15,6 +15,7 @@ class AccountKind(StrEnum):
     """What an account holds. The order is that of the lines of an entry."""
 
     CARD_FLOAT = "card_float"  # 卡内备付金: what is owed to all cards, a liability
+    HOLDER_DUE = "holder_due"  # 应退持卡人: charged above a known tariff, held for holders as cases
     CLEARING = "clearing"  # 清分户: of a day, between cards and participants; ends at zero
     OPERATOR = "operator"  # 应付运营商: what is owed to an operator
     LOAD_AGENT = "load_agent"  # 应收充值代理: what a load agent owes
@@ -62,6 +63,8 @@ class Account:
 
 #: What the city owes to its cards.
 CARD_FLOAT = Account(AccountKind.CARD_FLOAT)
+#: What the city owes to holders beside their cards.
+HOLDER_DUE = Account(AccountKind.HOLDER_DUE)
 
 
 def parse_account(text: str) -> Account:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from cardcore.records.kinds import RecordKind
 from settlement.dispositions import Disposition, Reason
-from settlement.ledger.accounts import CARD_FLOAT, Account, AccountKind
+from settlement.ledger.accounts import CARD_FLOAT, HOLDER_DUE, Account, AccountKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,13 @@ def decide_movements(
     kind: int,
     operator: int,
     amount_fen: int,
+    excess_fen: int,
     passed_on_fen: Mapping[int, int],
 ) -> tuple[Movement, ...]:
-    """What records with that reason move: nothing where no purse of ours does. `passed_on_fen` is
-    what others than the operator get of an accepted debit, by participant; the rest is the
-    operator's, so that shares sum to the amount (I5).
+    """What records with that reason move: nothing where no purse of ours does. `excess_fen` is what
+    an accepted debit charges above a known tariff: it has left the card, is nobody's pay, and is
+    held for the holder. `passed_on_fen` is what others than the operator get of what is paid, by
+    participant; the rest is the operator's, so that all sums to the amount (I5).
 
     What the card has proven is posted, to suspense where somebody has still to decide. A claim
     moves nothing (R3).
@@ -78,11 +80,12 @@ def decide_movements(
         shares_fen = {Account(AccountKind.LOAD_AGENT, operator): amount_fen}
     else:
         assert operator not in passed_on_fen, (operator, passed_on_fen)
-        rest_fen = amount_fen - sum(passed_on_fen.values())
+        rest_fen = amount_fen - excess_fen - sum(passed_on_fen.values())
         shares_fen = {Account(AccountKind.OPERATOR, operator): rest_fen} | {
             Account(AccountKind.OPERATOR, code): share_fen
             for code, share_fen in passed_on_fen.items()
         }
+        shares_fen[HOLDER_DUE] = excess_fen
     return tuple(
         Movement(account, CARD_FLOAT, share_fen)
         if is_load

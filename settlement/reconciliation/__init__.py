@@ -14,5 +14,4 @@ either. Read it in this order::
     chain.py       points, movements and gaps of one card, and what a gap costs
     placing.py     where in a chain a late movement belongs
     continuity.py  which order the movements had, and what is missing between them
-    placing.py     where in a chain a late movement belongs
 """

@@ -8,7 +8,7 @@ bytes always.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -187,11 +187,16 @@ def _load_past(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
 def _explain_fares(
     connection: duckdb.DuckDBPyConnection, scheme: Scheme, rules: Mapping[int, SectorRule]
 ) -> None:
+    """A claimed tariff above the known one is not believed: the known one explains the fare."""
     rows = []
-    for sector, *columns in connection.execute("FROM distinct_fare").fetchall():
-        found = rule_of(rules, sector).explain(_fare(*columns), scheme)
-        answer = (found.fare_class, int(found.notes))
-        rows.append((sector, *columns, *answer))
+    for sector, operator, *columns in connection.execute("FROM distinct_fare").fetchall():
+        rule, fare = rule_of(rules, sector), _fare(*columns)
+        known_fen = rule.known_tariff(scheme, operator, fare.kind)
+        if known_fen is not None:
+            fare = replace(fare, tariff_fen=min(fare.tariff_fen, known_fen))
+        found = rule.explain(fare, scheme)
+        answer = (found.fare_class, int(found.notes), known_fen)
+        rows.append((sector, operator, *columns, *answer))
     columnar.insert(connection, "fare", rows)
 
 

@@ -25,8 +25,8 @@ from settlement.store.registry import load_participants
 
 @dataclass(frozen=True, slots=True)
 class PositionLine:
-    """The position of an account on a day, and whose it is: "" for the cards' float. A positive net
-    is owed by the owner, a negative one to it.
+    """The position of an account on a day, and whose it is: "" for the cards' float and for
+    what is held for holders. A positive net is owed by the owner, a negative one to it.
     """
 
     account: str

@@ -44,7 +44,7 @@ from settlement.store import days as day_store
 from settlement.store.registry import load_names, load_participants
 
 _DECISION = """
-SELECT disposition, reason, notes, late, fare_class, operator, sector
+SELECT disposition, reason, notes, late, fare_class, operator, sector, excess_fen
 FROM read_parquet($path) WHERE file = $file AND row = $row
 """
 _REVIEW = "SELECT proof FROM read_parquet($path) WHERE file = $file AND row = $row"

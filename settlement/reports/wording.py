@@ -18,7 +18,7 @@ from cardcore.text import Text
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.intake.answers import FileLine
-from settlement.ledger.accounts import parse_account
+from settlement.ledger.accounts import HOLDER_DUE, parse_account
 from settlement.ledger.entries import Entry
 from settlement.ledger.movements import Movement, decide_movements, sum_up
 from settlement.ledger.positions import Position
@@ -49,6 +49,7 @@ class Decision:
     fare_class: int
     operator: int  # whom the registry has paid
     sector: int
+    excess_fen: int  # charged above a known tariff
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +351,10 @@ def _decision(decision: Decision, registry: Registry) -> Step:
     notes = [note for note in Note if note in decision.notes]
     for note in notes:
         zh, en = f"{zh}；{note.text.zh}", f"{en}; {note.text.en}"
+    if decision.excess_fen:
+        held = yuan(decision.excess_fen)
+        zh = f"{zh}；超出已知票价 {held}，留待退还持卡人"
+        en = f"{en}; {held} above the known tariff are held for the holder"
     if decision.late:
         zh, en = f"{zh}；迟到", f"{en}; late"
     data: dict[str, Sealable] = {
@@ -360,6 +365,7 @@ def _decision(decision: Decision, registry: Registry) -> Step:
         "operator": decision.operator,
         "sector": decision.sector,
         "fare_class": class_name(decision.fare_class),
+        "excess_fen": decision.excess_fen,
     }
     return Step("decision", Text(f"处理结果：{zh}", f"disposition: {en}"), data)
 
@@ -380,12 +386,14 @@ def record_postings(
 
 
 def _movements(record: TransactionRecord, decision: Decision) -> tuple[Movement, ...]:
-    payment = Payment(record.application, decision.operator, record.amount_fen)
+    paid_fen = record.amount_fen - decision.excess_fen
+    payment = Payment(record.application, decision.operator, paid_fen)
     return decide_movements(
         decision.reason,
         kind=record.kind,
         operator=decision.operator,
         amount_fen=record.amount_fen,
+        excess_fen=decision.excess_fen,
         passed_on_fen=rule_of(read_rules(), decision.sector).passed_on(payment),
     )
 
@@ -413,9 +421,10 @@ def _positions(
     day: ClosedDay,
 ) -> Iterator[Step]:
     for each in positions:
-        code = parse_account(each.account).participant
-        if each.account in money and code is not None:
-            who = _participant_name(code, registry)
+        account = parse_account(each.account)
+        code = account.participant
+        if each.account in money and (code is not None or account == HOLDER_DUE):
+            who = "持卡人 holders" if code is None else _participant_name(code, registry)
             side_zh, side_en = ("应付", "owes") if each.net_fen > 0 else ("应收", "is owed")
             amount = yuan(abs(each.net_fen))
             zh = f"{day.settlement_day} 净额：{who}（{each.account}）{side_zh} {amount}"

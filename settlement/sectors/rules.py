@@ -8,6 +8,7 @@ much of it. Leaves which sectors there are to `catalogue`, and posting to `settl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from cardcore.records.kinds import RecordKind
 from cardcore.schemes import Scheme
 from cardcore.text import Text
 from settlement.sectors.fares import Explanation, Fare
@@ -15,8 +16,8 @@ from settlement.sectors.fares import Explanation, Fare
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """An accepted debit, to be shared out. Only what is signed or registered stands here: what a
-    record claims of itself never says who is paid.
+    """What an accepted debit pays, to be shared out. Only what is signed or registered stands here:
+    what a record claims of itself never says who is paid.
     """
 
     application: int
@@ -24,12 +25,17 @@ class Payment:
     amount_fen: int
 
 
+def no_tariff(_scheme: Scheme, _operator: int, _kind: RecordKind) -> None:
+    """Nobody knows what it costs at most: the record's tariff is its own word."""
+
+
 @dataclass(frozen=True, slots=True)
 class SectorRule:
     """One sector. `number` stands in records and is never used again for another one.
 
     `explain` says what is known of a fare, `share` who gets how much of a payment, by participant.
-    The shares sum to the amount (I5). Both are asked once for many records that are alike.
+    The shares sum to the amount (I5). `known_tariff` is what a debit of that kind costs at most
+    with an operator, None where nobody knows. All are asked once for many records that are alike.
     """
 
     number: int
@@ -37,9 +43,15 @@ class SectorRule:
     title: Text
     explain: Callable[[Fare, Scheme], Explanation]
     share: Callable[[Payment], Mapping[int, int]]
+    known_tariff: Callable[[Scheme, int, RecordKind], int | None] = no_tariff
 
     def __post_init__(self) -> None:
         assert 0 <= self.number <= 0xFF, self
+
+    def excess_fen(self, scheme: Scheme, operator: int, kind: RecordKind, amount_fen: int) -> int:
+        """What a debit charges above what it can cost at most."""
+        known_fen = self.known_tariff(scheme, operator, kind)
+        return 0 if known_fen is None else max(0, amount_fen - known_fen)
 
     def passed_on(self, payment: Payment) -> dict[int, int]:
         """What others than the operator get of a payment. The rest stays with the operator."""

@@ -270,4 +270,5 @@ DISCOUNTS = Table(
     Column("record_count", BigInteger, nullable=False),
     Column("tariff_fen", BigInteger, nullable=False),
     Column("charged_fen", BigInteger, nullable=False),
+    Column("known_discount_fen", BigInteger, nullable=False),
 )

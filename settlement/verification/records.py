@@ -6,19 +6,23 @@ by SQL over single decisions; the ledger was posted from tallies. They agree or 
 A record of an earlier day that the day decided again counts with a minus as it was decided then.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from cardcore.records.kinds import RecordKind
+from cardcore.schemes import Scheme
 from settlement.city import City
 from settlement.days.run import RunInputs
 from settlement.facts import columnar
 from settlement.ledger.accounts import AccountKind, AccountTextError, parse_account
 from settlement.ledger.entries import Entry, EntryKind
 from settlement.reconciliation.inputs import file_number
-from settlement.sectors.catalogue import read_rules
-from settlement.sectors.rules import Payment, whole
+from settlement.sectors.catalogue import read_rules, rule_of
+from settlement.sectors.rules import Payment
 from settlement.service.computation import bucket_path, decisions_path
 from settlement.store.days import load_closed_days
 from settlement.verification.findings import Findings, Invariant
@@ -71,9 +75,10 @@ SELECT
     -1, amount_fen, operator, is_load, accepted, held, bucket, issuer, card_number, application
 FROM taken_back
 """
+#: Accepted debits, once for those that are alike. Nothing of an earlier day is taken back there.
 _PAYMENTS = """
-SELECT application, operator, amount_fen, count(*) FROM decision
-WHERE sector = $sector AND accepted AND moves_purse(kind) AND NOT is_load GROUP BY ALL
+SELECT sector, operator, kind, amount_fen, application, bucket, count(*) FROM decision
+WHERE accepted AND moves_purse(kind) AND NOT is_load GROUP BY ALL
 """
 _STOOD = """
 CREATE TABLE stood (
@@ -113,7 +118,8 @@ def verify_records(
         _verify_dispositions(connection, inputs, findings)
         _verify_reviewed(connection, findings)
         of_day = [each for each in posted if each.settlement_day == inputs.settlement_day]
-        _verify_posted(connection, inputs, of_day, findings)
+        shares = _share_again(connection, city.scheme)
+        _verify_posted(connection, inputs, of_day, shares, findings)
         _verify_purses(connection, city, folder, inputs, findings)
 
 
@@ -191,13 +197,15 @@ def _verify_posted(
     connection: duckdb.DuckDBPyConnection,
     inputs: RunInputs,
     of_day: Sequence[Entry],
+    again: "_Shares",
     findings: Findings,
 ) -> None:
     """I4: what was posted for each bucket and participant is what its records sum to, and
-    nothing else was. I5: the participants' shares sum to the accepted amounts.
+    nothing else was. I5: the participants' shares, and what is held for holders, sum to the
+    accepted amounts.
     """
     posted: dict[tuple[EntryKind, int | None], dict[AccountKind, int]] = {}
-    shares = {AccountKind.OPERATOR: 0, AccountKind.LOAD_AGENT: 0}
+    shares = {AccountKind.OPERATOR: 0, AccountKind.LOAD_AGENT: 0, AccountKind.HOLDER_DUE: 0}
     for entry in of_day:
         key = (entry.kind, entry.bucket if entry.kind is EntryKind.COLLECT else entry.participant)
         accounts = posted.setdefault(key, {})
@@ -213,12 +221,13 @@ def _verify_posted(
     for kind, column in ((EntryKind.COLLECT, "bucket"), (EntryKind.DISTRIBUTE, "operator")):
         rows = connection.execute(f"{_SUMS}, {column} FROM moved GROUP BY {column}").fetchall()
         by_code = {code: sums for *sums, code in rows}
+        excess_fen = again.excess_fen if kind is EntryKind.COLLECT else Counter[int]()
         if kind is EntryKind.DISTRIBUTE:
-            for code, share_fen in _passed_on(connection):
+            for code, share_fen in again.moved_fen.items():
                 by_code.setdefault(code, [0, 0, 0, 0])[0] += share_fen
         for code, sums in by_code.items():
             found = posted.pop((kind, code), {})
-            for expected, amount_fen in _expected(kind, *sums).items():
+            for expected, amount_fen in _expected(kind, excess_fen[code], *sums).items():
                 where = f"{kind} entry of {column} {code} on {inputs.settlement_day}"
                 stored_fen = found.get(expected, 0)
                 findings.expect_equal(Invariant.I4, where, expected, stored_fen, amount_fen)
@@ -228,34 +237,60 @@ def _verify_posted(
     debit_fen, load_fen, _, _ = connection.execute(f"{_SUMS} FROM moved").fetchall()[0]
     where = f"shares of {inputs.settlement_day}"
     findings.expect_equal(
-        Invariant.I5, where, "operators", shares[AccountKind.OPERATOR], -debit_fen
+        Invariant.I5,
+        where,
+        "operators and holders",
+        shares[AccountKind.OPERATOR] + shares[AccountKind.HOLDER_DUE],
+        -debit_fen,
     )
     agents_fen = shares[AccountKind.LOAD_AGENT]
     findings.expect_equal(Invariant.I5, where, "load agents", agents_fen, load_fen)
 
 
-def _passed_on(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int]]:
-    """What sharing out adds to participants and takes from operators, payment by payment."""
-    for sector, rule in read_rules().items():
-        if rule.share is whole:
-            continue
-        payments = connection.execute(_PAYMENTS, {"sector": sector}).fetchall()
-        for application, operator, amount_fen, count in payments:
-            payment = Payment(application, operator, amount_fen)
-            for code, share_fen in rule.passed_on(payment).items():
-                yield code, count * share_fen
-                yield operator, -count * share_fen
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """By bucket, what is held for holders; by participant, what known tariffs and sharing out take
+    from operators and add to others.
+    """
+
+    excess_fen: Counter[int]
+    moved_fen: Counter[int]
+
+
+def _share_again(connection: duckdb.DuckDBPyConnection, scheme: Scheme) -> _Shares:
+    """Judged once more from operator, kind and amount alone, payment by payment."""
+    rules, again = read_rules(), _Shares(Counter(), Counter())
+    for row in connection.execute(_PAYMENTS).fetchall():
+        sector, operator, kind, amount_fen, application, bucket, count = row
+        rule = rule_of(rules, sector)
+        excess_fen = rule.excess_fen(scheme, operator, RecordKind(kind), amount_fen)
+        again.excess_fen[bucket] += count * excess_fen
+        again.moved_fen[operator] -= count * excess_fen
+        payment = Payment(application, operator, amount_fen - excess_fen)
+        for code, share_fen in rule.passed_on(payment).items():
+            again.moved_fen[code] += count * share_fen
+            again.moved_fen[operator] -= count * share_fen
+    return again
 
 
 def _expected(
-    kind: EntryKind, debit_fen: int, load_fen: int, held_debit_fen: int, held_load_fen: int
+    kind: EntryKind,
+    excess_fen: int,
+    debit_fen: int,
+    load_fen: int,
+    held_debit_fen: int,
+    held_load_fen: int,
 ) -> dict[AccountKind, int]:
     """What must have been posted by kind of account. Said here for the second time, on purpose:
     `settlement.ledger.movements` is what is checked.
     """
     out_fen = debit_fen + held_debit_fen - load_fen - held_load_fen
     if kind is EntryKind.COLLECT:
-        return {AccountKind.CARD_FLOAT: out_fen, AccountKind.CLEARING: -out_fen}
+        return {
+            AccountKind.CARD_FLOAT: out_fen,
+            AccountKind.HOLDER_DUE: -excess_fen,
+            AccountKind.CLEARING: excess_fen - out_fen,
+        }
     return {
         AccountKind.CLEARING: out_fen,
         AccountKind.OPERATOR: -debit_fen,

@@ -9,7 +9,7 @@ wire bytes only, and no wire of this package carries a PIN or a key.
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol, runtime_checkable
 
@@ -86,7 +86,7 @@ def _without_le(command: bytes) -> bytes:
         apdu = CommandApdu.decode(command)
     except DecodeError:
         return command
-    return replace(apdu, le=None).encode() if apdu.data else command
+    return apdu._replace(le=None).encode() if apdu.data else command
 
 
 def exchange(connection: CardConnection, command: CommandApdu) -> ResponseApdu:

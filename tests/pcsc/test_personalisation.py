@@ -9,7 +9,8 @@ import pytest
 from api.composition import open_city_keys
 from api.settings import read_settings
 from api.simulation.single_card import load_card, sample_plan, stock_card
-from cardcore.issuing.personalisation import Finished, Result, drive, personalise
+from cardcore.issuing.dialogue import Finished, Result, drive
+from cardcore.issuing.personalisation import personalise
 from cardcore.schemes.catalogue import SCHEMES
 from terminals.errors import CardRemovedError
 from terminals.journal.journal import Journal

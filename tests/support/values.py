@@ -53,7 +53,8 @@ def words(kind: type[Enum]) -> Mapping[str, str]:
         return {each.name: each.text.zh for each in kind}
     if all(isinstance(each.value, Text) for each in kind):
         return {each.name: each.value.zh for each in kind}
-    return {name: comment for name, (_, comment) in _members(kind).items()}
+    written = _members(kind)
+    return {name: written[name][1] for name in kind.__members__}
 
 
 def page() -> str:

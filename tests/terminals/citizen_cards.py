@@ -10,7 +10,7 @@ from cardcore.applets.catalogue import application_named
 from cardcore.applets.transit import TransitProfile, personalise
 from cardcore.chip.card import Card
 from cardcore.digits import encode_bcd
-from cardcore.issuing import personalisation
+from cardcore.issuing import dialogue, personalisation
 from cardcore.issuing.orders import CardOrder
 from cardcore.issuing.products import shipped
 from cardcore.issuing.stock import stock_chip
@@ -60,8 +60,8 @@ def _citizen_image(number: int) -> bytes:
     plan = personalisation.make_plan(CITIZEN, order, LABEL)
     card = Card.from_image(stock_chip(public, CITIZEN, KEYS, LABEL), counting_random)
     talk = personalisation.personalise(plan, KEYS, bytes(8))
-    finished = personalisation.drive(talk, card.transmit)
-    assert finished.result is personalisation.Result.DONE, finished
+    finished = dialogue.drive(talk, card.transmit)
+    assert finished.result is dialogue.Result.DONE, finished
     return card.image()
 
 

@@ -19,10 +19,12 @@ PUT KEY                 80 D8 00 00 Lc        secrets into the key file of the c
                                               each in place of the one with its usage and index:
                                               its record of 22 bytes (`cardcore.chip.cardkeys`). A
                                               key has its last 16 bytes enciphered under the chip's
-                                              CHANNEL_DEK key (`scp03.wrap_key`) and 3 bytes of
+                                              CHANNEL_DEK key (`scp03.key_wrapper`) and 3 bytes of
                                               check value behind; a PIN stands alone
 GET DATA, key check     80 CA 00 E0           for each key of the current directory: usage 1,
                                               index 1, version 1, check value 3
+GET DATA, content       80 CA 00 E1           32 bytes: the digest of the current directory and
+                                              all in it but keys (`cardcore.chip.content`)
 ======================= ===================== ====================================================
 
 Blocks are kept when power fails: INSTALL for load of the same package goes on where it was. A key
@@ -34,31 +36,36 @@ would shut everybody out.
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.chip import scp03
 from cardcore.chip.cardkeys import (
     FID_CHANNEL,
     FID_KEYS,
+    HEAD_BYTES,
     PIN_PREFIX,
     SECRET_BYTES,
     CardKey,
     Pin,
+    check_value,
+    is_key_head,
     usage_prefix,
 )
 from cardcore.chip.commands import Attempt, Context, Decision, Handler, Reply, payment
 from cardcore.chip.commands.security import look_up
+from cardcore.chip.content import TAG_CONTENT
 from cardcore.chip.package import Package, delete, is_emptied
 from cardcore.chip.tree import ElementaryFile
 from cardcore.errors import DecodeError
-from cardcore.keys import Key, KeyUsage
+from cardcore.keys import KeyUsage
 from cardcore.layouts.transit import Sfi
 from cardcore.limits import PACKAGE_BYTES_MAX
 
 #: Name of the chip's manager, which goes into the card's challenge (GlobalPlatform).
 MANAGER_AID = bytes.fromhex("A000000151000000")
 _FOR_LOAD, _FOR_INSTALL = 0x02, 0x0C
+_TAG_KEYS = 0x00E0
 _CHANNEL_USAGES = (KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK)
 _NUMBER = slice(10, 20)  # the card number in EF15, by which the static keys were made
 _CHANNEL_CODES = {usage_prefix(usage)[0] for usage in _CHANNEL_USAGES}
@@ -216,8 +223,8 @@ def put_key(card: Context, apdu: CommandApdu) -> Decision:
         return StatusWord.FILE_NOT_FOUND
     if is_pin and not _is_enciphered(card):
         return StatusWord.SECURITY_NOT_SATISFIED
-    dek = CardKey.decode(place.record).key
-    records = [record for data in sent if (record := _opened(data, dek)) is not None]
+    unwrap = scp03.key_unwrapper(CardKey.decode(place.record).key)
+    records = [record for data in sent if (record := _opened(data, unwrap)) is not None]
     channel = {record[0] for record in records} & _CHANNEL_CODES
     if len(records) < len(sent) or channel not in (set(), _CHANNEL_CODES):
         return StatusWord.DATA_WRONG
@@ -237,29 +244,28 @@ def _put(
         if number is not None:
             card.files.replace_record(file, number, record, changes)
             continue
-        count = card.files.count(file, changes)
-        if count >= file.records_max:
+        # No two secrets of a key file have the same usage and index, so these are all of them.
+        if len(places) >= file.records_max:
             return False
         card.files.append(file, record, changes)
-        places[record[:2]] = count + 1
+        places[record[:2]] = len(places) + 1
     return True
 
 
-def _opened(data: bytes, dek: Key) -> bytes | None:
+def _opened(data: bytes, unwrap: Callable[[bytes], bytes]) -> bytes | None:
     """The record of a secret with its key in the clear, or None when it is none."""
-    try:
-        if data.startswith(PIN_PREFIX):
+    if data.startswith(PIN_PREFIX):
+        try:
             pin = Pin.decode(data)
             return Pin.fresh(pin.value, pin.tries_max).encode()
-        head, wrapped = data[: SECRET_BYTES - _VALUE_BYTES], data[-_VALUE_BYTES - _CHECK_BYTES :]
-        value = scp03.unwrap_key(dek, wrapped[:_VALUE_BYTES])
-        key = CardKey.decode(head + value)
-    except (DecodeError, ValueError):
-        return None
-    if key.check_value() != wrapped[_VALUE_BYTES:]:
+        except (DecodeError, ValueError):
+            return None
+    head, wrapped = data[:HEAD_BYTES], data[HEAD_BYTES:]
+    if not is_key_head(head):
         return None
     tries = head[_TRIES_AT : _TRIES_AT + 1]  # all of them are left
-    return head[:_TRIES_AT] + tries + tries + value
+    record = head[:_TRIES_AT] + tries + tries + unwrap(wrapped[:_VALUE_BYTES])
+    return record if check_value(record) == wrapped[_VALUE_BYTES:] else None
 
 
 def remove(card: Context, apdu: CommandApdu) -> Decision:
@@ -281,18 +287,23 @@ def remove(card: Context, apdu: CommandApdu) -> Decision:
 
 
 def get_data(card: Context, apdu: CommandApdu) -> Decision:
-    """GET DATA 00E0: what keys the current directory has, each recognisable and none readable."""
+    """GET DATA: 00E0 what keys the current directory has, each recognisable and none readable;
+    00E1 the digest of all else that is in it.
+    """
     if not card.in_channel:
         return StatusWord.SECURITY_NOT_SATISFIED
-    if (apdu.p1, apdu.p2) != (0x00, 0xE0):
+    tag = apdu.p1 << 8 | apdu.p2
+    if tag not in (_TAG_KEYS, TAG_CONTENT):
         return StatusWord.KEY_NOT_FOUND
     if apdu.data:
         return StatusWord.WRONG_LENGTH
+    if tag == TAG_CONTENT:
+        return Reply(card.files.digest(card.session.directory))
     file = card.files.child(card.session.directory, FID_KEYS)
     if not isinstance(file, ElementaryFile):
         return StatusWord.FILE_NOT_FOUND
     records = [record for record in card.files.records(file) if not record.startswith(PIN_PREFIX)]
-    shown = b"".join(record[:3] + CardKey.decode(record).check_value() for record in records)
+    shown = b"".join([record[:3] + check_value(record) for record in records])
     return Reply(shown[: card.room])
 
 

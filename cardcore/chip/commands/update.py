@@ -11,7 +11,7 @@ Class 04 takes the form the rule names: with MAC, or enciphered and with MAC.
 from collections.abc import Callable
 
 from cardcore.apdu import CommandApdu, StatusWord
-from cardcore.chip.access import MESSAGING, ConditionKind
+from cardcore.chip.access import MESSAGING, Condition, ConditionKind
 from cardcore.chip.cardkeys import key_prefix
 from cardcore.chip.commands import Context, Decision, Handler, Reply
 from cardcore.chip.commands.files import PREVIOUS, binary_place, find_file, locate, mode_of
@@ -25,10 +25,14 @@ _Write = Callable[[bytes, dict[int, bytes]], StatusWord | Reply]
 
 def _authorised(card: Context, file: ElementaryFile, apdu: CommandApdu, write: _Write) -> Decision:
     """Write the plain data as soon as the rule of the file is kept."""
-    form = file.update.messaging(lambda condition: holds(card, condition))
+
+    def true_now(condition: Condition) -> bool:
+        return holds(card, condition)
+
+    if apdu.cla == _PLAIN and file.update.open_to(true_now):
+        return write(apdu.data, {})
+    form = file.update.messaging(true_now)
     if apdu.cla == _PLAIN:
-        if file.update.open_to(lambda condition: holds(card, condition)):
-            return write(apdu.data, {})
         return StatusWord.SECURITY_NOT_SATISFIED if form is None else StatusWord.MAC_MISSING
     if form is None:
         asks = file.update.mentions(MESSAGING) or not file.update.ways

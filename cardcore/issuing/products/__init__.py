@@ -155,6 +155,10 @@ class Product:
     applications: Mapping[str, object]  # its settings, by the name of the application
     chosen: Mapping[tuple[KeyUsage, str], KeyChoice] = field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        """By what tells most products apart; equality looks at everything."""
+        return hash((self.name, self.channel_level, self.keys))
+
     def key(self, slot: KeySlot, key_label: str) -> tuple[KeyRef, int]:
         """The master key of a slot under a label, and the algorithm shown of the card's key."""
         ref = slot.ref(key_label, self.keys.version)

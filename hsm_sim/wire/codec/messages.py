@@ -33,6 +33,7 @@ from hsm_sim.wire.codec.values import (
     USAGE,
     Descriptions,
     Kind,
+    Names,
     Nothing,
     Number,
     Octets,
@@ -158,7 +159,9 @@ CHANNEL_COMMAND_MAC = Operation("channel_command_mac", (CHANNEL, ("data", DATA))
 CHANNEL_RESPONSE_MAC = Operation("channel_response_mac", (CHANNEL, ("data", DATA)), Octets((16,)))
 CHANNEL_ENCIPHER = Operation("channel_encipher", _CRYPTED, AES_BLOCKS)
 CHANNEL_DECIPHER = Operation("channel_decipher", _CRYPTED, AES_BLOCKS)
-CHANNEL_WRAPPED_CARD_KEY = Operation("channel_wrapped_card_key", (CHANNEL, *_CARD), Octets((16,)))
+CHANNEL_WRAPPED_CARD_KEYS = Operation(
+    "channel_wrapped_card_keys", (CHANNEL, ("refs", Names()), ("factor", FACTOR)), DATA
+)
 
 #: Operations of a PSAM that lives in the server. `generation` is that of the image the client has.
 PSAM_MAKE = Operation("psam_make", (("profile", Profile()), ("further", Slots())), PsamAnswers())
@@ -178,7 +181,7 @@ OPERATIONS: Mapping[str, Operation[Any]] = {
         ENCIPHER_MESSAGE, SESSION_MAC, VERIFY_SESSION_MAC, PROVE_TACS, PROVE_RECORD_MACS,
         PROVE_AUTHENTICATIONS, SIGN, PUBLIC_KEY, ENCIPHER_DATA, DECIPHER_DATA,
         CHANNEL_CRYPTOGRAM, CHANNEL_COMMAND_MAC, CHANNEL_RESPONSE_MAC, CHANNEL_ENCIPHER,
-        CHANNEL_DECIPHER, CHANNEL_WRAPPED_CARD_KEY,
+        CHANNEL_DECIPHER, CHANNEL_WRAPPED_CARD_KEYS,
         PSAM_MAKE, PSAM_WAKE, PSAM_RENEW, PSAM_TRANSMIT, PSAM_RESET,
     )
 }  # fmt: skip

@@ -6,7 +6,7 @@ values to `messages`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import date
@@ -212,6 +212,20 @@ class Name(Plain[KeyRef]):
 
 
 REF = Name()
+
+
+class Names(Plain[tuple[KeyRef, ...]]):
+    """Names of keys: a list of them."""
+
+    def to_json(self, value: Sequence[KeyRef]) -> object:
+        """See `Plain`."""
+        return [REF.to_json(each) for each in value]
+
+    def from_json(self, value: object) -> tuple[KeyRef, ...]:
+        """See `Plain`."""
+        if not isinstance(value, list):
+            raise MessageError("not a list of keys")
+        return tuple(REF.from_json(each) for each in value)
 
 
 class Descriptions(Plain[tuple[KeyDescription, ...]]):

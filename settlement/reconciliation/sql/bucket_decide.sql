@@ -21,7 +21,8 @@ WITH judged AS (
         hotlist.card_number IS NOT NULL AS is_hotlisted,
         conflict.terminal IS NOT NULL AND NOT record.reviewed AS serial_reused,
         coalesce(fare.fare_class, 0) AS fare_class,
-        coalesce(fare.notes, 0) AS fare_notes
+        coalesce(fare.notes, 0) AS fare_notes,
+        fare.known_tariff_fen
     FROM record
     LEFT JOIN unplaced ON unplaced.id = record.id
     LEFT JOIN conflict
@@ -30,7 +31,8 @@ WITH judged AS (
     LEFT JOIN hotlist ON signed_by_card(record.kind) AND hotlist.card_number = record.card_number
         AND record.day BETWEEN hotlist.valid_from AND hotlist.valid_to
     LEFT JOIN fare
-        ON fare.sector = record.sector AND fare.kind = record.kind
+        ON fare.sector = record.sector AND fare.operator = record.operator
+        AND fare.kind = record.kind
         AND fare.tariff_fen = record.tariff_fen AND fare.amount_fen = record.amount_fen
         AND fare.transfer = (record.flags & flag_transfer() <> 0)
         AND fare.concession = record.concession
@@ -43,7 +45,15 @@ SELECT
     judged.position, judged.operator, judged.day AS business_day, judged.time,
     -- What was signed by a clock that ran ahead is dated back to its receipt.
     least(judged.time, judged.time_max) AS dated,
-    judged.amount_fen, judged.tariff_fen,
+    judged.amount_fen,
+    -- The record's own word, but at most what is known; what is charged above that pays nobody.
+    if(judged.known_tariff_fen < judged.tariff_fen, judged.known_tariff_fen, judged.tariff_fen)
+        AS tariff_fen,
+    judged.known_tariff_fen IS NOT NULL AS tariff_known,
+    if(
+        is_accepted(judged.reason) AND judged.amount_fen > judged.known_tariff_fen,
+        judged.amount_fen - judged.known_tariff_fen, 0
+    )::UINTEGER AS excess_fen,
     judged.transaction_type, judged.sequence, judged.signed_balance_fen, judged.tac,
     if(is_posted(judged.reason), judged.fare_class, 0)::UTINYINT AS fare_class,
     disposition(judged.reason) AS disposition,
@@ -60,7 +70,9 @@ SELECT
             | if(judged.serial_reused, note_terminal_serial_reused(), 0)
             | if(judged.counter_reused, note_card_counter_reused(), 0)
             | if(judged.is_unplaced, note_card_counter_regressed(), 0)
-            | if(judged.claims_differ, note_claims_differ(), 0)
+            | if(
+                judged.claims_differ OR judged.tariff_fen > judged.known_tariff_fen,
+                note_claims_differ(), 0)
             | if(judged.statement_proven, note_statement_proven(), 0)
         ELSE 0
     END::USMALLINT AS notes,
@@ -71,9 +83,10 @@ FROM judged;
 
 -- What is paid, once for payments that are alike.
 CREATE VIEW payment AS
+SELECT *, amount_fen - excess_fen AS paid_fen
 FROM decision WHERE is_accepted(reason) AND moves_purse(kind) AND NOT is_load;
 CREATE VIEW distinct_payment AS
-SELECT DISTINCT sector, application, operator, amount_fen FROM payment;
+SELECT DISTINCT sector, application, operator, paid_fen FROM payment;
 
 -- Cards without a seam end where arithmetic says; threaded ones where the chain says.
 CREATE TABLE card_after AS
@@ -134,14 +147,16 @@ CREATE VIEW tally AS
 SELECT
     disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
     by_log, count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
-    sum(tariff_fen)::BIGINT AS tariff_fen
+    sum(tariff_fen)::BIGINT AS tariff_fen, sum(excess_fen)::BIGINT AS excess_fen,
+    sum(if(tariff_known, tariff_fen::BIGINT - amount_fen + excess_fen, 0))::BIGINT
+        AS known_discount_fen
 FROM decision
 GROUP BY ALL
 UNION ALL
 -- What closed days decided of records that are decided again is taken back.
 SELECT
     disposition(reason), reason, application, sector, issuer, kind, operator, fare_class, notes,
-    late, false, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT
+    late, false, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT, 0, 0
 FROM taken_up
 GROUP BY ALL;
 
@@ -150,7 +165,7 @@ CREATE VIEW passed_on_tally AS
 SELECT
     disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
     by_log, payee, sum(share_fen)::BIGINT AS share_fen
-FROM payment JOIN passed_on USING (sector, application, operator, amount_fen)
+FROM payment JOIN passed_on USING (sector, application, operator, paid_fen)
 GROUP BY ALL;
 
 CREATE VIEW worth AS

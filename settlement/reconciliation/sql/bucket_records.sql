@@ -23,7 +23,7 @@ SELECT
     if(is_load(told.kind), told.balance_after_fen, 0)::UINTEGER AS signed_balance_fen,
     -- Where no purse moves, all bytes are signed.
     if(moves_purse(told.kind), told.tac, told.record_hash_low)::UBIGINT AS tac,
-    hash(
+    message_of(
         factor, told.application, told.transaction_type, told.amount_fen, told.terminal, sequence,
         signed_balance_fen, told.time
     ) AS message,

@@ -61,11 +61,20 @@ FROM variant WHERE variant.id = record.id;
 
 -- A torn tap that the card proved after all: what was written down without a TAC is another record
 -- of the same movement.
+CREATE TABLE torn_message AS
+SELECT message FROM record WHERE reason = reason_tac_missing() AND moves_purse
+UNION
+SELECT message_of(
+    card_number % 10000000000000000, application, transaction_type, amount_fen, terminal, sequence,
+    signed_balance_fen, time
+)
+FROM waiting_before WHERE reason = reason_tac_missing();
+
 CREATE TABLE proven_message AS
 SELECT
     factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
     signed_balance_fen, time
-FROM record WHERE is_posted(reason) AND moves_purse
+FROM record SEMI JOIN torn_message USING (message) WHERE is_posted(reason) AND moves_purse
 UNION
 SELECT * EXCLUDE (tac, record_hash_high, record_hash_low) FROM past;
 
@@ -77,25 +86,3 @@ WHERE record.reason = reason_tac_missing() AND record.moves_purse
     AND proven.amount_fen = record.amount_fen AND proven.terminal = record.terminal
     AND proven.sequence = record.sequence
     AND proven.signed_balance_fen = record.signed_balance_fen AND proven.time = record.time;
-
--- Two movements of one card that claim one counter: neither is a link.
-CREATE TABLE shared_counter AS
-SELECT hash(issuer, card_number, application, is_load, position) AS place
-FROM record
-WHERE chained
-GROUP BY place
-HAVING count(*) > 1;
-
-UPDATE record SET chained = false, counter_reused = true
-FROM (
-    SELECT unnest(ids) AS id
-    FROM (
-        SELECT list(id) AS ids
-        FROM record
-        WHERE chained
-            AND hash(issuer, card_number, application, is_load, position) IN (FROM shared_counter)
-        GROUP BY issuer, card_number, application, is_load, position
-        HAVING count(*) > 1
-    )
-) AS shared
-WHERE shared.id = record.id;

@@ -29,6 +29,20 @@ SELECT issuer, card_number, application
 FROM gap_before
 SEMI JOIN (FROM record WHERE chained) USING (issuer, card_number, application);
 
+-- Two movements of one card that claim one counter: neither is a link. Such a purse has a seam.
+UPDATE record SET chained = false, counter_reused = true
+FROM (
+    SELECT unnest(ids) AS id
+    FROM (
+        SELECT list(id) AS ids
+        FROM record SEMI JOIN odd_card USING (issuer, card_number, application)
+        WHERE chained
+        GROUP BY issuer, card_number, application, is_load, position
+        HAVING count(*) > 1
+    )
+) AS shared
+WHERE shared.id = record.id;
+
 -- In the order in which the purses are threaded.
 CREATE TABLE odd_record AS
 SELECT
@@ -42,6 +56,6 @@ ORDER BY issuer, card_number, application, id;
 -- Every fare that occurs, once: what it is asked of is the rule of its sector.
 CREATE VIEW distinct_fare AS
 SELECT DISTINCT
-    sector, kind, tariff_fen, amount_fen, flags & flag_transfer() <> 0 AS transfer, concession
+    sector, operator, kind, tariff_fen, amount_fen, flags & flag_transfer() <> 0 AS transfer, concession
 FROM record
 WHERE is_posted(reason) AND moves_purse(kind);

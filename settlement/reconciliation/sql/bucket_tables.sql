@@ -44,12 +44,13 @@ CREATE TABLE card_threaded AS FROM card_before;
 CREATE TABLE gap_threaded AS FROM gap_before;
 -- What the rule of its sector says of every fare that occurs (settlement.sectors).
 CREATE TABLE fare (
-    sector UTINYINT, kind UTINYINT, tariff_fen UINTEGER, amount_fen UINTEGER, transfer BOOLEAN,
-    concession UTINYINT, fare_class UTINYINT, notes USMALLINT
+    sector UTINYINT, operator UINTEGER, kind UTINYINT, tariff_fen UINTEGER, amount_fen UINTEGER,
+    transfer BOOLEAN, concession UTINYINT, fare_class UTINYINT, notes USMALLINT,
+    known_tariff_fen UINTEGER
 );
 -- What others than the operator get of a payment, where its sector's rule shares out.
 CREATE TABLE passed_on (
-    sector UTINYINT, application UTINYINT, operator UINTEGER, amount_fen UINTEGER,
+    sector UTINYINT, application UTINYINT, operator UINTEGER, paid_fen UINTEGER,
     payee UINTEGER, share_fen UINTEGER
 );
 -- What load hosts allowed the cards of the bucket, new since the last closed day; and entries that

@@ -45,6 +45,15 @@ CREATE MACRO disposition(word) AS
         ELSE disposition_rejected()
     END::UTINYINT;
 
+-- Equal for records that carry the same signed bytes, whatever their TAC; of one run, never kept.
+CREATE MACRO message_of(
+    factor, application, transaction_type, amount_fen, terminal, sequence, signed_balance_fen, time
+) AS
+    hash(
+        factor::UBIGINT, application::UTINYINT, transaction_type::UTINYINT, amount_fen::UINTEGER,
+        terminal::UBIGINT, sequence::UINTEGER, signed_balance_fen::UINTEGER, time::TIMESTAMP
+    );
+
 -- Which of several records of one movement stands: one that its PSAM signed whole goes before.
 CREATE MACRO mac_rank(mac) AS
     CASE mac WHEN record_mac_held() THEN 0 WHEN record_mac_held_weakly() THEN 1 ELSE 2 END;

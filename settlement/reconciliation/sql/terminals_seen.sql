@@ -3,7 +3,26 @@
 -- What was never proven proves no serial; it is told apart, for the registers, which count all that
 -- a terminal wrote.
 
+CREATE TABLE seen AS
+SELECT
+    file, row, terminal, terminal_serial, card_number, time, time_max, kind, reviewed,
+    is_load(kind) AS is_load, if(is_load(kind), online_counter, psam_sequence) AS sequence,
+    moved_fen(kind, amount_fen) AS amount_fen, is_posted(reason) AS is_posted
+FROM told
+WHERE NOT is_void(reason);
+
 CREATE TABLE serial_seen AS
+SELECT
+    terminal, terminal_serial, count(*) AS records,
+    coalesce(sum(amount_fen) FILTER (NOT is_load), 0)::BIGINT AS debit_fen,
+    coalesce(sum(amount_fen) FILTER (is_load), 0)::BIGINT AS load_fen,
+    count(*) FILTER (is_posted) AS proven
+FROM seen
+WHERE NOT reviewed
+GROUP BY terminal, terminal_serial;
+
+-- The few serials that came more than once: is it one movement, or are there several?
+CREATE TABLE serial_again AS
 SELECT
     terminal, terminal_serial, count(*) AS records,
     coalesce(sum(amount_fen) FILTER (NOT is_load), 0)::BIGINT AS debit_fen,
@@ -11,14 +30,15 @@ SELECT
     count(*) FILTER (is_posted) AS proven
 FROM (
     SELECT
-        terminal, terminal_serial, card_number, time, is_load(kind) AS is_load,
-        if(is_load(kind), online_counter, psam_sequence) AS sequence,
-        moved_fen(kind, amount_fen) AS amount_fen, bool_or(is_posted(reason)) AS is_posted
-    FROM told
-    WHERE NOT is_void(reason) AND NOT reviewed
+        terminal, terminal_serial, card_number, time, is_load, sequence, amount_fen,
+        bool_or(is_posted) AS is_posted
+    FROM seen SEMI JOIN (FROM serial_seen WHERE records > 1) USING (terminal, terminal_serial)
+    WHERE NOT reviewed
     GROUP BY ALL
 )
 GROUP BY terminal, terminal_serial;
+DELETE FROM serial_seen WHERE records > 1;
+INSERT INTO serial_seen FROM serial_again;
 
 CREATE TABLE terminal_seen AS
 SELECT
@@ -50,11 +70,20 @@ WHERE serials <> last_serial - last_before OR first_serial <= last_before
     OR terminal IN (SELECT terminal FROM terminal_gap_before);
 
 -- R9: a PSAM signs its sequence. A debit dated before one of a lower sequence is judged as of that
--- later moment, as far as no clock was ahead of its receipt.
+-- later moment, as far as no clock was ahead of its receipt. The registry knows days, so only the
+-- terminals are looked at whose debits are not all of one day.
 CREATE TABLE signed_debit AS
-SELECT file, row, terminal, psam_sequence AS sequence, time
-FROM told
-WHERE is_posted(reason) AND NOT is_load(kind) AND signed_by_card(kind) AND time <= time_max;
+SELECT file, row, terminal, sequence, time
+FROM seen
+WHERE is_posted AND NOT is_load AND signed_by_card(kind) AND time <= time_max;
+
+CREATE TABLE dated_terminal AS
+SELECT terminal
+FROM (
+    SELECT terminal, min(time) AS first, max(time) AS last FROM signed_debit GROUP BY terminal
+) AS run LEFT JOIN psam_before AS before USING (terminal)
+WHERE business_day_of(run.first)
+    < business_day_of(greatest(run.last, coalesce(before.time, run.last)));
 
 CREATE TABLE psam_time AS
 SELECT file, row, moment
@@ -68,7 +97,8 @@ FROM (
             ),
             if(before.sequence < debit.sequence, before.time, debit.time)
         ) AS moment
-    FROM signed_debit AS debit LEFT JOIN psam_before AS before USING (terminal)
+    FROM (FROM signed_debit SEMI JOIN dated_terminal USING (terminal)) AS debit
+    LEFT JOIN psam_before AS before USING (terminal)
 )
 WHERE moment > time;
 

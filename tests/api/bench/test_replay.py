@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.api.cli.test_command_line import run, run_json
 from tests.support.shared import DATA, needs_shared
 
@@ -16,6 +18,9 @@ def test_whole_cards_and_slim_ones_are_measured_on_the_same_rows() -> None:
     assert min(document["seconds"], document["baseline_seconds"]) > 0
     assert document["issuing_seconds"] > document["baseline_issuing_seconds"] > 0
     assert document["ratio"] > 0
+    for name in ("", "baseline_"):
+        parts = document[f"{name}seconds"] + document[f"{name}issuing_seconds"]
+        assert document[f"{name}total_seconds"] == pytest.approx(parts, abs=0.002)
 
 
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ import pytest
 from api.composition import open_city_keys
 from api.settings import Settings
 from api.simulation.demonstration import plan_demonstration
-from api.simulation.issuing import make_card, order_card
+from api.simulation.issuing import make_cards, order_card
 from api.simulation.plan import Plan, PlannedCard
 from api.simulation.virtual_city import VirtualCity
 from cardcore.chip.filesystem import FileSystem
 from cardcore.chip.package import listed
 from cardcore.concession import Concession
 from cardcore.dumps.dumps import parse_card_dump
+from cardcore.issuing.initialisation import complete
 from cardcore.issuing.products import SHIPPED, shipped
 from cardcore.layouts.transit import CardKind, CardProperties, TransitRecord, TransitStatus
 from cardcore.schemes.catalogue import SCHEMES
@@ -36,7 +37,8 @@ def test_a_public_reader_finds_every_field_it_looks_at(name: str, scheme_name: s
     keys = open_city_keys(Settings(), scheme).service
     number = f"0310{scheme.city_code}000000000042"
     order = order_card(scheme, shipped(name), number, DAY, UNTIL)
-    card, _ = make_card(order, shipped(name), scheme, keys, counting_random())
+    image = complete(shipped(name), keys, scheme.name, counting_random())
+    (card,), _ = make_cards([(order, counting_random())], shipped(name), scheme, keys, image)
     card.reset()
     reading = read_card(InProcessConnection(card))
     shown = parse_card_dump(reading.document)

@@ -120,7 +120,7 @@ def chip(*applications: Package) -> Card:
         CardKey(1, 1, 1, Key(usage, key_value(usage, 1)))
         for usage in (KeyUsage.FILE_MAINTENANCE, KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC)
     ]
-    memory = Memory.from_image(new_chip(PUBLIC.encode(), chip_keys))
+    memory = Memory(new_chip(PUBLIC.encode(), chip_keys))
     for application in applications or packages():
         changes = application.install(FileSystem(memory))
         assert isinstance(changes, dict), changes

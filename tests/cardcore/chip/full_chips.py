@@ -124,8 +124,8 @@ def stock_image() -> bytes:
     """A chip without applications."""
     keys = [CardKey(1, 0x30, 5, Key(usage, KEY[usage])) for usage in CHANNEL]
     maintenance = CardKey(1, 1, 1, Key(KeyUsage.FILE_MAINTENANCE, MASTER_KEY))
-    return new_chip(bytes.fromhex("05845840FFFFFFFF0201" + "03105840000000000017" + "00" * 10),
-                    [*keys, maintenance])  # fmt: skip
+    serial = bytes.fromhex("05845840FFFFFFFF0201" + "03105840000000000017" + "00" * 10)
+    return Memory(new_chip(serial, [*keys, maintenance])).image()
 
 
 def package(*, entry: bool = True, pin: bool = True, algorithm: int = 0) -> Package:

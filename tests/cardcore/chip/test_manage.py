@@ -122,7 +122,7 @@ def test_keys_are_put_one_by_one_and_recognised_by_their_check_values(level: int
     key = CardKey(1, 9, 1, Key(KeyUsage.LOAD, value), 5, 2)
     record = key.encode()
     check = des3(value, bytes(8))[:3]
-    wrapped = record[:6] + scp03.wrap_key(DEK, value)
+    wrapped = record[:6] + scp03.key_wrapper(DEK)(value)
     assert desk.send("80D80000", wrapped + bytes(3)).sw == 0x6A80
     assert desk.send("80D80000", record + check).sw == 0x6A80
     assert desk.send("80D80000", wrapped + check).sw == 0x9000
@@ -139,7 +139,7 @@ def test_keys_are_put_one_by_one_and_recognised_by_their_check_values(level: int
 
 def a_sent_key(usage: KeyUsage, value: bytes, version: int = 0x31) -> bytes:
     key = CardKey(1, version, 5, Key(usage, value))
-    return key.encode()[:6] + scp03.wrap_key(DEK, value) + scp03.check_value(key.key)
+    return key.encode()[:6] + scp03.key_wrapper(DEK)(value) + scp03.check_value(value)
 
 
 def test_the_keys_of_the_channel_change_all_three_together() -> None:

@@ -10,8 +10,9 @@ from cardcore.chip.filesystem import FileSystem
 from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.tree import ElementaryFile
 from cardcore.errors import KeyStateError
+from cardcore.issuing.dialogue import Result, drive
 from cardcore.issuing.key_choices import with_newest_keys
-from cardcore.issuing.personalisation import Result, drive, make_plan, personalise
+from cardcore.issuing.personalisation import make_plan, personalise
 from cardcore.issuing.products import Product, key_refs, key_slots, shipped
 from cardcore.issuing.stock import stock_chip
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage

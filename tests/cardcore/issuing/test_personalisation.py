@@ -17,8 +17,9 @@ from cardcore.chip.scp03 import LEVELS
 from cardcore.concession import Concession
 from cardcore.errors import CryptogramError, PowerLossError
 from cardcore.issuing import orders, personalisation
+from cardcore.issuing.dialogue import Finished, Plan, Result, drive
 from cardcore.issuing.orders import CardOrder
-from cardcore.issuing.personalisation import Finished, Plan, Result, drive, make_plan
+from cardcore.issuing.personalisation import make_plan
 from cardcore.issuing.products import SHIPPED, ProductError, key_refs, parse, shipped
 from cardcore.issuing.stock import stock_chip
 from cardcore.keys import InsecureKeyServiceWarning, KeyService, KeyUsage
@@ -140,8 +141,8 @@ def test_neither_key_nor_pin_nor_name_shows_on_the_wire() -> None:
     plan = a_plan()
     drive(personalisation.personalise(plan, KEYS, HOST_CHALLENGE), listening)
     for planned in plan.applications:
-        for slot in planned.slots:
-            key = KEYS.derive_card_key(slot.ref(planned.key_label, 1), PUBLIC.factor)
+        for planned_key in planned.keys:
+            key = KEYS.derive_card_key(planned_key.ref, PUBLIC.factor)
             assert key.value not in seen
             assert key.value in b"".join(card.memory.cells().values())
     assert "张三".encode("gbk") not in seen
@@ -151,9 +152,9 @@ def test_neither_key_nor_pin_nor_name_shows_on_the_wire() -> None:
 def terminal_for(card: Card, name: str) -> ReferenceTerminal:
     """A terminal with the keys that the city's key service makes for this card."""
     planned = next(each for each in a_plan().applications if each.name == name)
-    slots = {slot.usage: slot.ref(planned.key_label, 1) for slot in planned.slots}
+    refs = {key.ref.usage: key.ref for key in planned.keys}
     purchase, load, tac = (
-        KEYS.derive_card_key(slots[usage], PUBLIC.factor).value
+        KEYS.derive_card_key(refs[usage], PUBLIC.factor).value
         for usage in (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
     )
     terminal = ReferenceTerminal(card.transmit, purchase, load, tac)

@@ -13,7 +13,8 @@ from cardcore.chip.card import Card
 from cardcore.crypto import cryptograms
 from cardcore.errors import KeyServiceError, KeyUsageError
 from cardcore.issuing import personalisation
-from cardcore.issuing.personalisation import Result, drive, make_plan
+from cardcore.issuing.dialogue import Result, drive
+from cardcore.issuing.personalisation import make_plan
 from cardcore.issuing.products import Product, key_refs, parse
 from cardcore.issuing.stock import stock_chip
 from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyUsage

@@ -3,6 +3,7 @@
 import time
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from importlib import resources
 
@@ -51,6 +52,13 @@ FAULTS = [
     ("[life]\nfirst_day = 2010-01-01\nlast_day = 2009-12-31\n[tariff]", "[tariff]",
      "lies before 2010-01-01"),
     ("[life]\nfirst_day = 2010-01-01\n[tariff]", "[tariff]", "last_day is missing"),
+    ("participant = 102", "participant = 101", "102 is no operator of the scheme"),
+    ("participant = 901", "participant = 101", "901 is no operator of the scheme"),
+    ('participant = 101\nrides = ["bus"] # again', 'participant = 201\nrides = ["metro"]',
+     "101 has another tariff already"),
+    ("amount_fen = 0", "amount_fen = 200", "0 is not from 1 to"),
+    ("amount_fen = 2.00", "amount_fen = 200", "a whole number is needed"),
+    ('rides = ["tram"]\namount_fen', 'rides = ["bus"]\namount_fen', "'tram' is none of bus, metro"),
     ("[tariff]\n[tariff]", "[tariff]", "is no TOML"),
 ]  # fmt: skip
 
@@ -202,6 +210,25 @@ def ways(value: object, way: Way = ()) -> Iterator[Way]:
     if isinstance(value, list):
         for number, inner in enumerate(value):
             yield from ways(inner, (*way, number))
+
+
+def test_no_ride_costs_more_than_the_highest_tariff_that_is_known_of_its_operator() -> None:
+    text = DEMO.replace('rides = ["bus"]\namount_fen = 200', 'rides = ["bus"]\namount_fen = 300')
+    scheme = read_scheme(text.encode(), "x")
+    both = replace(scheme, known_tariffs={(1, RecordKind.PURCHASE): 2, (1, RecordKind.EXIT): 6})
+    known = [
+        scheme.known_tariff_fen(101, RecordKind.PURCHASE),
+        scheme.known_tariff_fen(201, RecordKind.EXIT),
+        # Which ride it was is nobody's signed word.
+        scheme.known_tariff_fen(101, RecordKind.EXIT),
+        scheme.known_tariff_fen(201, RecordKind.ENTRY),
+        both.known_tariff_fen(1, RecordKind.PURCHASE),
+        both.known_tariff_fen(1, RecordKind.ENTRY),
+    ]
+    assert known == [300, 600, 300, 600, 2, 6]
+    assert scheme.known_tariff_fen(501, RecordKind.PURCHASE) is None
+    assert scheme.known_tariff_fen(101, RecordKind.LOAD) is None
+    assert SCHEMES["shenzhen"].known_tariffs == {}
 
 
 ODD = '''

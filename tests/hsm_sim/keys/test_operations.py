@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardcore.chip.scp03 import SessionKeys, static_key, unwrap_key
+from cardcore.chip.scp03 import SessionKeys, key_unwrapper, static_key
 from cardcore.crypto import SUITES
 from cardcore.errors import (
     CryptogramError,
@@ -184,10 +184,11 @@ def test_a_channel_has_the_session_keys_of_this_chip_and_these_challenges(
 
 def test_a_key_leaves_in_a_channel_only_under_the_dek_of_the_chip(issuer: KeyService) -> None:
     ref = CARD_REFS[KeyUsage.PURCHASE]
-    wrapped = issuer.open_channel("citizen", 1, CHIP, CONTEXT).wrapped_card_key(ref, FACTOR)
+    wrapped = issuer.open_channel("citizen", 1, CHIP, CONTEXT).wrapped_card_keys((ref,), FACTOR)
     key = issuer.derive_card_key(ref, FACTOR)
     assert key.value not in wrapped
-    assert unwrap_key(channel_key(KeyUsage.CHANNEL_DEK), wrapped) == key.value
+    assert key_unwrapper(channel_key(KeyUsage.CHANNEL_DEK))(wrapped[:16]) == key.value
+    assert wrapped[16:] == issuer.check_value(ref, FACTOR)
     assert issuer.check_value(ref, FACTOR).hex().upper() == check_value(key)
 
 
@@ -203,7 +204,7 @@ def test_a_signing_key_never_leaves_through_a_channel() -> None:
     vault = published_vault([*CARD_REFS.values(), SIGNING])
     channel = insecure(vault).open_channel("citizen", 1, CHIP, CONTEXT)
     with pytest.raises(KeyUsageError, match="may not be put into a card"):
-        channel.wrapped_card_key(SIGNING, FACTOR)
+        channel.wrapped_card_keys((SIGNING,), FACTOR)
 
 
 MESSAGE_OPERATIONS: dict[str, Callable[[KeyService, KeyRef], object]] = {

@@ -56,7 +56,7 @@ def ask(service: KeyService, name: str, ref: KeyRef, factor: bytes) -> object:
             return service.open_channel(ref.label, ref.version, factor, CONTEXT).cryptogram(0)
         case _:
             channel = service.open_channel(CITY, 1, CARD, CONTEXT)
-            return channel.wrapped_card_key(ref, factor)
+            return channel.wrapped_card_keys((ref,), factor)
 
 
 #: Operation of the port, and the usages it is tried with.
@@ -72,7 +72,7 @@ TRIED = [
     ("encipher_message", KeyUsage.PIN_UNBLOCK),
     ("session_mac", KeyUsage.LOAD),
     ("open_channel", KeyUsage.CHANNEL_ENC),
-    ("wrapped_card_key", KeyUsage.LOAD),
+    ("wrapped_card_keys", KeyUsage.LOAD),
 ]
 
 

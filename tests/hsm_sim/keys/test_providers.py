@@ -23,7 +23,7 @@ from cardcore.errors import (
     UnknownKeyVersionError,
 )
 from cardcore.issuing import personalisation
-from cardcore.issuing.personalisation import Finished, Result, drive
+from cardcore.issuing.dialogue import Finished, Result, drive
 from cardcore.issuing.products import shipped
 from cardcore.issuing.stock import stock_chip
 from cardcore.keys import (
@@ -269,9 +269,9 @@ def test_a_channel_carries_card_keys_under_the_dek(
     mine = provider.service.open_channel(CITY, 1, CARD, CONTEXT)
     theirs = reference.open_channel(CITY, 1, CARD, CONTEXT)
     for ref in card_key_refs(CITY, 1):
-        assert mine.wrapped_card_key(ref, CARD) == theirs.wrapped_card_key(ref, CARD), ref
+        assert mine.wrapped_card_keys((ref,), CARD) == theirs.wrapped_card_keys((ref,), CARD), ref
     with pytest.raises(KeyUsageError, match="may not be put into a card"):
-        mine.wrapped_card_key(KeyRef(KeyUsage.FILE_SIGNING, CITY, 1), CARD)
+        mine.wrapped_card_keys((KeyRef(KeyUsage.FILE_SIGNING, CITY, 1),), CARD)
 
 
 def test_a_product_is_personalised_over_scp03(service: KeyService, reference: KeyService) -> None:

@@ -179,8 +179,8 @@ REFUSED_INIT = {
     "fourth level": (initialise(factor=bytes(32)), StatusWord.WRONG_LENGTH),
     "no factor": (initialise(factor=b""), StatusWord.WRONG_LENGTH),
     "a level too many": (initialise(factor=FACTOR + ISSUER_FACTOR), StatusWord.KEY_NOT_FOUND),
-    "other P1": (replace(initialise(), p1=1), StatusWord.P1P2_WRONG),
-    "other Le": (replace(initialise(), le=4), 0x6C08),
+    "other P1": (initialise()._replace(p1=1), StatusWord.P1P2_WRONG),
+    "other Le": (initialise()._replace(le=4), 0x6C08),
 }
 
 

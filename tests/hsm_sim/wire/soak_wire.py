@@ -52,7 +52,7 @@ def an_act(dice: random.Random) -> tuple[str, Act]:
         assert channel.decipher(counter, enciphered) == blocks
         return (
             channel.cryptogram(1), channel.command_mac(data), channel.response_mac(enciphered),
-            channel.wrapped_card_key(card_ref(KeyUsage.TAC), factor),
+            channel.wrapped_card_keys((card_ref(KeyUsage.TAC),), factor),
         )  # fmt: skip
 
     return dice.choice(

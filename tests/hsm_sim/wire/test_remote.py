@@ -18,7 +18,14 @@ from cardcore.errors import (
     UnknownKeyError,
     UnknownKeyVersionError,
 )
-from cardcore.keys import Algorithm, KeyRef, KeyService, KeyUsage, TacColumn
+from cardcore.keys import (
+    Algorithm,
+    IssuerChannelKeys,
+    KeyRef,
+    KeyService,
+    KeyUsage,
+    TacColumn,
+)
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.wire import client
 from hsm_sim.wire.client import RemoteKeyService, cut_column
@@ -81,6 +88,10 @@ def outcome(act: Callable[[KeyService], object], service: KeyService) -> object:
         return type(error), str(error)
 
 
+def a_channel(keys: KeyService) -> IssuerChannelKeys:
+    return keys.open_channel(LABEL, 1, FACTOR, bytes(16))
+
+
 CALLS: list[Callable[[KeyService], object]] = [
     lambda keys: keys.describe_keys(),
     lambda keys: keys.describe_keys(KeyUsage.TAC),
@@ -131,8 +142,8 @@ CALLS: list[Callable[[KeyService], object]] = [
     lambda keys: keys.open_channel(LABEL, 1, FACTOR, bytes(range(16))).response_mac(b""),
     lambda keys: keys.open_channel(LABEL, 1, FACTOR, bytes(16)).encipher(bytes(16), bytes(48)),
     lambda keys: keys.open_channel(LABEL, 1, FACTOR, bytes(16)).decipher(bytes(16), bytes(48)),
-    lambda keys: keys.open_channel(LABEL, 1, FACTOR, bytes(16)).wrapped_card_key(TAC, FACTOR),
-    lambda keys: keys.open_channel(LABEL, 1, FACTOR, bytes(16)).wrapped_card_key(SIGNING, FACTOR),
+    lambda keys: a_channel(keys).wrapped_card_keys((TAC, PURCHASE), FACTOR),
+    lambda keys: a_channel(keys).wrapped_card_keys((TAC, SIGNING), FACTOR),
 ]
 
 

@@ -145,9 +145,18 @@ def test_every_way_to_name_a_key_in_a_request_is_looked_at() -> None:
     """A parameter of a new form must be thought of here, or labels would not bind it."""
     profile, slots = psams.PROFILE, (KeySlot(PsamKeyType.MAC, 1, psams.STK),)
     image = make_psam(profile, psams.VAULT, slots).image()
-    values = {"ref": TAC, "profile": profile, "further": slots, "label": LABEL, "image": image}
+    refs = (TAC, replace(SIGNING, label="demo"))
+    values = {
+        "ref": TAC,
+        "refs": refs,
+        "profile": profile,
+        "further": slots,
+        "label": LABEL,
+        "image": image,
+    }
     named = {
         "ref": {LABEL},
+        "refs": {LABEL, "demo"},
         "profile": {"shenzhen"},
         "further": {"shenzhen-social"},
         "label": {LABEL},
@@ -312,9 +321,9 @@ def test_a_channel_opened_by_right_wraps_no_key_of_another_label(tmp_path: Path)
         service = served.service()
         channel = service.open_channel(LABEL, 1, FACTOR, bytes(16))
         assert len(channel.cryptogram(0)) == 8
-        assert len(channel.wrapped_card_key(TAC, FACTOR)) == 16
+        assert len(channel.wrapped_card_keys((TAC,), FACTOR)) == 19
         with pytest.raises(KeyRightError, match="'elsewhere'"):
-            channel.wrapped_card_key(ELSEWHERE, FACTOR)
+            channel.wrapped_card_keys((ELSEWHERE,), FACTOR)
         service.close()
 
 

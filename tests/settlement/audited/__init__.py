@@ -9,5 +9,6 @@ Read it in this order::
     making.py     a seed makes a world
     product.py    many worlds of one scheme as the product settles them, in one run a day
     compare.py    both, record by record and fen by fen
+    hall.py       a card and a few sites, for cases told by hand
     soak_worlds.py  more seeds than a test has time for, or one seed again
 """

@@ -227,6 +227,11 @@ def _withheld(_: Scene) -> tuple[str, list[Delivery]]:
     return "withheld", []
 
 
+def _torn(scene: Scene) -> tuple[str, list[Delivery]]:
+    data = changed(scene.tap.data, tac=bytes(8), flags=RecordFlag.TAC_MISSING)
+    return "torn, and never proven", [replace(scene.honest(), data=data)]
+
+
 def _twisted_time(scene: Scene) -> tuple[str, list[Delivery]]:
     """A torn tap without TAC beside the true one: same card, a minute later."""
     data = changed(scene.tap.data, tac=bytes(8), flags=RecordFlag.TAC_MISSING)
@@ -248,13 +253,14 @@ FATES: tuple[tuple[Fate, int], ...] = (
     (_wrong_sender, 2),
     (_late, 3),
     (_withheld, 2),
+    (_torn, 2),
     (_twisted_time, 1),
 )
 #: Every lie that can be counted.
 LIES = (
     *CLAIMS, *DEBIT_CLAIMS, *FORGERIES, "twenty variants", "copied", "copied by another sender",
     "wrong sender", "wrong sender, then the right one", "late", "withheld",
-    "hole filled without TAC",
+    "hole filled without TAC", "torn, and never proven",
 )  # fmt: skip
 
 

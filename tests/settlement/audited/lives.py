@@ -16,6 +16,7 @@ from tests.settlement.audited.world import (
     CITIES,
     COLLECTOR,
     DAYS,
+    NEVER,
     OTHER_CARRIER,
     SCHEME_NAMES,
     SECTORS,
@@ -76,7 +77,7 @@ def new_world(seed: int, dice: Random) -> World:
         seed,
         city,
         cards=dice.randint(2, 3),
-        keys_from=dice.choice((0, 0, 0, 1, 2, DAYS)),
+        keys_from=dice.choice((0, 0, 0, 1, 2, DAYS, NEVER)),
         is_announced=dice.random() < 0.5,
     )
     day = settlement_day(dice.randint(1, DAYS - 1))
@@ -112,9 +113,9 @@ def new_world(seed: int, dice: Random) -> World:
     add([(AGENT, dice.choice((AGENT, COLLECTOR)), None)], kiosk=True)
     add([(CARRIER, CARRIER, None), (OTHER_CARRIER, OTHER_CARRIER, None)])  # moves
     if dice.random() < 0.4:  # registered late, or never
-        add([(CARRIER, CARRIER, None)], known=dice.choice((1, 2, DAYS)))
+        add([(CARRIER, CARRIER, None)], known=dice.choice((1, 2, DAYS, NEVER)))
     if dice.random() < 0.2:  # a kiosk registered late
-        add([(AGENT, AGENT, None)], kiosk=True, known=dice.choice((1, 2, DAYS)))
+        add([(AGENT, AGENT, None)], kiosk=True, known=dice.choice((1, 2, DAYS, NEVER)))
     if dice.random() < 0.2:  # its collector changes
         add([(OTHER_CARRIER, COLLECTOR, None), (OTHER_CARRIER, OTHER_CARRIER, None)])
     if dice.random() < 0.4:

@@ -202,7 +202,7 @@ class Product:
     def _files(self, day: int) -> list[_File]:
         files: dict[tuple[object, ...], _File] = {}
         for world in self._worlds:
-            for part in world.parts[day]:
+            for part in world.parts[day] if day < len(world.parts) else ():
                 received = world.received(day)
                 key = (world.seed // BLOCK, self._city.name, day, part.sender, part.half, received)
                 content_hash = hashlib.sha256(repr(key).encode()).hexdigest()

@@ -13,7 +13,7 @@ from tests.settlement.audited.lives import CLOCKS_OFF
 from tests.settlement.audited.making import make_world
 from tests.settlement.audited.soak_worlds import blocks, settle
 from tests.settlement.audited.world import BLOCK, SCHEME_NAMES
-from tests.support.audit.words import Reason
+from tests.support.audit.words import Note, Reason
 
 WORLDS, RECORDS = 10 * BLOCK, 100_000
 #: Seeds on which product and auditor once differed, each settled again alone.
@@ -29,7 +29,7 @@ def test_a_world_that_once_made_a_difference_makes_none(seed: int, tmp_path: Pat
 
 
 def test_a_world_is_settled_alike_alone_and_among_others(tmp_path: Path) -> None:
-    for number, seeds in enumerate(blocks(40, 40)):
+    for number, seeds in enumerate(blocks(40, 12)):
         together = compare_block(seeds, tmp_path / f"together-{number}", buckets=2)
         alone = Compared()
         for seed in seeds:
@@ -52,6 +52,7 @@ def test_product_and_auditor_agree_on_every_record_of_ten_thousand_worlds() -> N
     sys.stdout.write(compared.shares())
     assert {Reason[name] for name in compared.reasons} == set(Reason)
     assert set(compared.lies) == {*lies.LIES, *CLOCKS_OFF}
+    assert {Note[name] for name in compared.notes} == set(Note)
     assert min(compared.lies.values()) >= 100
     assert min(compared.reasons.values()) >= 100
     assert len(SCHEME_NAMES) > 1

@@ -4,132 +4,32 @@ Every case is a row of the table of attacks, or a rule's own words, with one car
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
-from cardcore.keys import KeyRef, KeyUsage
 from cardcore.records.kinds import MacProfile, RecordFlag, RecordKind
-from cardcore.records.record import TransactionRecord, encode_record
-from hsm_sim.keys.published_keys import published_key
-from tests.settlement.audited.encoding import (
-    changed,
-    signed_by_card,
-    signed_by_psam,
-    without_mac,
+from tests.settlement.audited.encoding import changed, signed_by_card, signed_by_psam, without_mac
+from tests.settlement.audited.hall import (
+    AGENT,
+    BUS,
+    BUS_SITE,
+    CARD,
+    CITY,
+    DAY,
+    GATE,
+    KNOWN,
+    METRO,
+    NEW_SITE,
+    SIBLING,
+    Card,
+    Hall,
+    tac_key,
 )
-from tests.support.audit.auditor import Auditor
-from tests.support.audit.books import Books, books_of, statement_of
-from tests.support.audit.known import CardRange, Known, ListedDays, MacKey, TacKey, TerminalDays
-from tests.support.audit.words import Entry, Note, Reason, Sent
-from tests.support.records import a_bus_ride, a_load
-
-DAY = date(2018, 9, 1)
-BUS, METRO, AGENT = 101, 201, 900
-BUS_SITE, GATE, KIOSK, NEW_SITE = "0000000000b1", "0000000000e1", "0000000000c1", "0000000000f1"
-CARD, ISSUER, SIBLING = "03105840000000000001", bytes.fromhex("05845840FFFFFFFF"), bytes(8)
-CITY = "shenzhen"
-
-
-def tac_key(version: int, *, is_held: bool = True) -> TacKey:
-    value = published_key(KeyRef(KeyUsage.TAC, CITY, version))
-    return TacKey(0, version, 1, value if is_held else None)
-
-
-KNOWN = Known(
-    sectors={BUS: 1, METRO: 1, AGENT: 6},
-    terminals=(
-        TerminalDays(BUS_SITE, BUS, BUS),
-        TerminalDays(GATE, METRO, METRO),
-        TerminalDays(KIOSK, AGENT, AGENT),
-    ),
-    ranges=(CardRange(0, "03105840", ISSUER), CardRange(0, "07775840", SIBLING)),
-    tac_keys=(tac_key(1),),
-    mac_keys=(MacKey(1, 1, published_key(KeyRef(KeyUsage.RECORD_MAC, CITY, 1))),),
-)
-COLLECTORS = {BUS_SITE: BUS, GATE: METRO, KIOSK: AGENT, NEW_SITE: BUS}
-
-
-@dataclass
-class Card:
-    """A card as it truly is; every tap is a minute after the last."""
-
-    balance_fen: int = 100_000
-    online: int = 0
-    offline: int = 0
-    now: datetime = datetime(2018, 9, 1, 8)  # noqa: DTZ001 - wall clock of the city
-    sequence: int = 0
-    version: int = 1
-
-    def load(self, amount_fen: int = 10_000) -> bytes:
-        self.balance_fen += amount_fen
-        self.online += 1
-        return self._signed(
-            a_load(
-                balance_before_fen=self.balance_fen - amount_fen,
-                balance_after_fen=self.balance_fen,
-                amount_fen=amount_fen,
-                online_counter=self.online - 1,
-            )
-        )
-
-    def ride(self, amount_fen: int = 160, terminal: str = BUS_SITE, **values: object) -> bytes:
-        self.balance_fen -= amount_fen
-        self.offline += 1
-        return self._signed(
-            a_bus_ride(
-                balance_before_fen=self.balance_fen + amount_fen,
-                balance_after_fen=self.balance_fen,
-                amount_fen=amount_fen,
-                offline_counter=self.offline - 1,
-                terminal=terminal,
-                operator=COLLECTORS[terminal],
-            ),
-            **values,
-        )
-
-    def _signed(self, begun: TransactionRecord, **values: object) -> bytes:
-        self.now += timedelta(minutes=1)
-        self.sequence += 1
-        stamped: dict[str, object] = {
-            "card_number": CARD, "time": self.now, "psam_sequence": self.sequence,
-            "terminal_serial": self.sequence, "key_version": self.version,
-        }  # fmt: skip
-        data = encode_record(replace(begun, **(stamped | values)))  # type: ignore[arg-type]
-        return signed_by_card(data, CITY, self.version)
-
-
-@dataclass
-class Hall:
-    """The auditor at work, day after day."""
-
-    known: Known = KNOWN
-    auditor: Auditor = field(default_factory=Auditor)
-    files: int = 0
-
-    def settle(
-        self,
-        *records: bytes,
-        sender: int = BUS,
-        day: date = DAY,
-        received: date | None = None,
-        again: bool = False,
-    ) -> list[Entry]:
-        """One file's entries; with `again` what earlier days left waiting is judged anew."""
-        self.files += 1
-        at = datetime.combine(received or day, datetime.max.time(), UTC)
-        keys = self.auditor.may_be_judged_otherwise(day, self.known) if again else set()
-        sent = Sent(self.files, sender, at, records)
-        found = self.auditor.settle(day, self.known, [sent] if records else [], keys)
-        return [found[self.files, row] for row in range(len(records))]
-
-    def reasons(self, *records: bytes, **values: object) -> list[Reason]:
-        return [entry.reason for entry in self.settle(*records, **values)]  # type: ignore[arg-type]
-
-    @property
-    def books(self) -> Books:
-        return books_of(self.auditor.decided.values())
+from tests.support.audit.books import Books
+from tests.support.audit.known import ListedDays, TerminalDays
+from tests.support.audit.words import Note, Reason
 
 
 def variants(data: bytes, count: int) -> list[bytes]:
@@ -390,49 +290,3 @@ def test_a_record_of_the_first_version_is_the_same_movement() -> None:
 def test_the_kind_of_a_debit_is_a_claim(kind: RecordKind) -> None:
     ride = Card().ride()
     assert sorted(Hall().reasons(ride, changed(ride, kind=kind))) == [Reason.NONE, Reason.VARIANT]
-
-
-def statement(records: Sequence[bytes]) -> tuple[list[tuple[str, int, int]], int, int]:
-    """Segments (kind, price, loads missing), tail and difference of what arrives."""
-    hall = Hall()
-    for record in records:
-        sender = AGENT if record[1] == RecordKind.LOAD else BUS
-        assert hall.reasons(record, sender=sender) == [Reason.NONE]
-    found = statement_of(hall.auditor.decided.values())
-    segments = [(each.kind, each.price_fen, each.loads_missing) for each in found.segments]
-    return segments, found.tail_fen, found.difference_fen
-
-
-def test_a_gap_between_two_statements_has_an_exact_price() -> None:
-    card = Card(0)
-    first, _, third, second_load, tail = (
-        card.load(), card.ride(170), card.ride(180), card.load(5000), card.ride(190),
-    )  # fmt: skip
-    assert statement([first, third, second_load, tail]) == (
-        [("none", 0, 0), ("debits", 170, 0)], 190, 0,
-    )  # fmt: skip
-
-
-def test_missing_loads_and_missing_debits_are_told_apart() -> None:
-    card = Card(0)
-    first, _, ride, third = card.load(), card.load(5000), card.ride(180), card.load(700)
-    assert statement([first, ride, third]) == ([("none", 0, 0), ("loads", -5000, 1)], 0, 0)
-
-
-def test_money_that_no_load_brought_is_a_contradiction() -> None:
-    card = Card(0)
-    first = card.load()
-    card.balance_fen += 300
-    second = card.load(700)
-    assert statement([first, second]) == ([("none", 0, 0), ("contradiction", -300, 0)], 0, 0)
-
-
-def test_loads_go_on_past_the_last_counter() -> None:
-    card = Card(0, online=65_534)
-    loads = [card.load(100), card.load(200)]
-    card.online = 1
-    loads += [card.load(300), card.load(400)]
-    segments, _, difference_fen = statement(loads[::-1])
-    assert [price for _, price, _ in segments] == [0, 0, 0, 0]
-    assert [missing for *_, missing in segments] == [65_534, 0, 0, 0]
-    assert difference_fen == 0

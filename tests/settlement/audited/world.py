@@ -20,6 +20,10 @@ from tests.support.audit.known import CardRange, Known, ListedDays, MacKey, TacK
 
 DAY = date(2018, 9, 1)
 DAYS = 4
+NEVER = 1_000
+#: Days that are settled, counted from the first: those on which files come, one on which keys and
+#: terminals are known at last, one after which no file is expected any more.
+SETTLED = (*range(DAYS), DAYS + 10, DAYS + 50)
 SCHEME_NAMES = ("shenzhen", "demo")
 #: Endings of key labels by application: transit, and the purse for small payments.
 ENDINGS = {0: "", 1: "-purse"}
@@ -179,6 +183,7 @@ class World:
             hotlist=tuple(self.hotlist),
             cutover_hour=self.city.scheme.cutover_hour,
             grace_days=self.city.scheme.hotlist_grace_days,
+            late_days=self.city.scheme.late_days,
         )
 
     def _rows(self, day: int) -> Iterator[TerminalDays]:

@@ -12,7 +12,7 @@ from settlement.clearing.proof import FloatFigures, read_figures
 from settlement.clearing.tally import BucketResult, Tally
 from settlement.clearing.totals import clear, output_hash
 from settlement.dispositions import Disposition, Note, Reason
-from settlement.ledger.accounts import Account, AccountKind
+from settlement.ledger.accounts import CARD_FLOAT, HOLDER_DUE, Account, AccountKind
 from settlement.ledger.movements import Gross
 from settlement.sectors.fares import FARE_CLASSES, NOT_A_FARE, UNEXPLAINED
 
@@ -22,7 +22,8 @@ def tallies(draw: st.DrawFn) -> Tally:
     reason = draw(st.sampled_from(Reason))
     kind = draw(st.sampled_from(RecordKind))
     amount_fen = draw(st.integers(0, 10_000)) if kind.moves_purse else 0
-    is_shared = reason is Reason.NONE and kind in {RecordKind.PURCHASE, RecordKind.EXIT}
+    is_debit = reason is Reason.NONE and kind in {RecordKind.PURCHASE, RecordKind.EXIT}
+    excess_fen = draw(st.just(0) | st.integers(0, amount_fen)) if is_debit else 0
     return Tally(
         disposition=int(reason.disposition),
         reason=int(reason),
@@ -40,7 +41,9 @@ def tallies(draw: st.DrawFn) -> Tally:
         records=draw(st.integers(1, 9)),
         amount_fen=amount_fen,
         tariff_fen=draw(st.integers(0, 10_000)) if kind.moves_purse else 0,
-        passed_on=((7, draw(st.integers(0, amount_fen))),) if is_shared else (),
+        excess_fen=excess_fen,
+        known_discount_fen=draw(st.integers(-100, 10_000)) if is_debit else 0,
+        passed_on=((7, draw(st.integers(0, amount_fen - excess_fen))),) if is_debit else (),
     )
 
 
@@ -58,9 +61,11 @@ buckets = st.lists(st.lists(tallies(), max_size=6), max_size=4).map(
 @given(buckets)
 def test_both_sides_of_the_money_agree_and_nets_sum_to_zero(results: list[BucketResult]) -> None:
     clearing = clear(results)
-    cards = [gross for each in clearing.buckets.values() for gross in each.values()]
+    cards = [each.get(CARD_FLOAT, Gross()) for each in clearing.buckets.values()]
+    held = [each.get(HOLDER_DUE, Gross()) for each in clearing.buckets.values()]
     others = [gross for each in clearing.participants.values() for gross in each.values()]
-    assert sum(each.debit_fen for each in cards) == sum(each.credit_fen for each in others)
+    paid_fen = sum(each.debit_fen for each in cards) - sum(each.credit_fen for each in held)
+    assert paid_fen == sum(each.credit_fen for each in others)
     assert sum(each.credit_fen for each in cards) == sum(each.debit_fen for each in others)
     assert clearing.totals.net_sum_fen == 0
 
@@ -131,7 +136,7 @@ def test_only_accepted_debits_are_charged_and_only_fares_have_a_class() -> None:
         money = (300, 400) if kind.moves_purse else (0, 0)
         return Tally(
             int(reason.disposition), int(reason), 1, 5, 7, kind, 101, fare_class,
-            int(Note.STATION_MISSING), False, False, 2, *money, (),
+            int(Note.STATION_MISSING), False, False, 2, *money, 0, 100, (),
         )  # fmt: skip
 
     clearing = clear(
@@ -154,6 +159,7 @@ def test_only_accepted_debits_are_charged_and_only_fares_have_a_class() -> None:
     assert totals.notes["station_missing"] == 8
     (fares,) = clearing.classes
     assert (fares.fare_class, fares.record_count, fares.discount_fen) == ("adult", 2, 100)
+    assert fares.known_discount_fen == 100
     operator = clearing.operators[101]
     assert (operator.taps, operator.charged_fen, operator.loads) == (4, 600, 2)
     assert clearing.applications == {1: operator}

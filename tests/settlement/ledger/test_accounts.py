@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement.ledger.accounts import Account, AccountKind, AccountTextError, parse_account
+from settlement.ledger.accounts import (
+    CARD_FLOAT,
+    HOLDER_DUE,
+    Account,
+    AccountKind,
+    AccountTextError,
+    parse_account,
+)
 
 of_participants = st.builds(
     Account,
@@ -16,7 +23,7 @@ of_participants = st.builds(
     st.integers(0, 2**32 - 1),
 )
 of_days = st.builds(Account, st.just(AccountKind.CLEARING), st.none(), st.dates())
-accounts = st.one_of(of_participants, of_days, st.just(Account(AccountKind.CARD_FLOAT)))
+accounts = st.one_of(of_participants, of_days, st.sampled_from([CARD_FLOAT, HOLDER_DUE]))
 
 
 @given(accounts)

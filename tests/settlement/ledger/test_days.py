@@ -51,6 +51,8 @@ from tests.settlement.sectors.skating import NUMBER, one_sector_more
 
 #: Which sector a bus works for: one that shares out, one that keeps, one nobody knows.
 SECTORS = (Sector.TRANSIT, NUMBER, Sector.MERCHANT, 99)
+#: Below many a fare: what is charged above it is held for the holder.
+KNOWN_TARIFFS = {(BUS_OPERATOR, RecordKind.PURCHASE): 100, (BUS_OPERATOR, RecordKind.EXIT): 0}
 BUSES = tuple(f"0000000000b{number}" for number in range(2, 6))
 PAYLOADS = {
     RecordKind.VISIT: VisitPayload("S1", 777, 500, 200, 77),
@@ -119,6 +121,7 @@ def decision_of(verdict: Verdict) -> Decision:
         verdict.fare_class,
         verdict.operator,
         verdict.sector,
+        verdict.excess_fen,
     )
 
 
@@ -178,9 +181,9 @@ def test_every_kind_in_which_no_purse_moves_is_among_them() -> None:
 
 
 @settings(max_examples=10)
-@given(days(), st.sampled_from([1, 2]))
+@given(days(), st.sampled_from([1, 2]), st.sampled_from([{}, KNOWN_TARIFFS]))
 def test_the_entries_of_random_days_are_what_is_told_of_their_records(
-    found: list[list[list[Proven]]], buckets: int
+    found: list[list[list[Proven]]], buckets: int, known_tariffs: dict[tuple[int, RecordKind], int]
 ) -> None:
     hotlist = [HotlistRow(card, version) for card, version in HOTLIST.items()]
     records: dict[Key, TransactionRecord] = {}
@@ -194,6 +197,7 @@ def test_the_entries_of_random_days_are_what_is_told_of_their_records(
             terminals=[*TERMINALS, *buses],
             hotlist=hotlist,
             engine=LocalEngine(1),
+            known_tariffs=known_tariffs,
         )
         for number, files in enumerate([*found, []]):
             # On the last day every key has come: what waits is decided again.

@@ -58,6 +58,7 @@ def test_what_each_decision_moves(line: str) -> None:
         kind=RecordKind[moves.upper()],
         operator=101,
         amount_fen=160,
+        excess_fen=0,
         passed_on_fen={7: 30, 8: 0} if moves == "exit" else {},
     )
     payees = [] if destination == "-" else destination.split("+")
@@ -67,6 +68,32 @@ def test_what_each_decision_moves(line: str) -> None:
     ]
 
 
+def test_what_is_charged_above_a_known_tariff_pays_nobody_and_is_held_for_the_holder() -> None:
+    found = decide_movements(
+        Reason.NONE,
+        kind=RecordKind.PURCHASE,
+        operator=101,
+        amount_fen=50_000,
+        excess_fen=49_800,
+        passed_on_fen={7: 60},
+    )
+    assert [(each.source.text, each.destination.text, each.amount_fen) for each in found] == [
+        ("card_float", "operator/101", 140),
+        ("card_float", "operator/7", 60),
+        ("card_float", "holder_due", 49_800),
+    ]
+    # Nobody is paid yet, so nothing is too much yet.
+    (held,) = decide_movements(
+        Reason.HOTLISTED,
+        kind=RecordKind.PURCHASE,
+        operator=101,
+        amount_fen=50_000,
+        excess_fen=0,
+        passed_on_fen={},
+    )
+    assert (held.destination.text, held.amount_fen) == ("suspense/101", 50_000)
+
+
 def test_more_than_the_charge_cannot_be_passed_on() -> None:
     with pytest.raises(AssertionError):
         decide_movements(
@@ -74,6 +101,7 @@ def test_more_than_the_charge_cannot_be_passed_on() -> None:
             kind=RecordKind.PURCHASE,
             operator=101,
             amount_fen=160,
+            excess_fen=0,
             passed_on_fen={7: 161},
         )
 
@@ -95,7 +123,7 @@ def decisions(draw: st.DrawFn, reasons: Sequence[Reason]) -> Decision:
     operator = draw(st.sampled_from([101, 201, 900]))
     sector = draw(st.sampled_from([Sector.TRANSIT, Sector.MERCHANT, 77, 99]))
     late = draw(st.booleans())
-    return Decision(reason.disposition, reason, Note(0), late, 0, operator, sector)
+    return Decision(reason.disposition, reason, Note(0), late, 0, operator, sector, 0)
 
 
 WAITING = [reason for reason in Reason if reason.retry_may_help]
@@ -112,7 +140,10 @@ def cases(draw: st.DrawFn) -> Case:
         amount_fen=draw(st.integers(0, 500)),
     )
     before = draw(st.none() | decisions(WAITING))
-    return Case(record, draw(st.integers(0, 2)), before, draw(decisions(list(Reason))))
+    now = draw(decisions(list(Reason)))
+    if now.reason is Reason.NONE and record.kind.moves_purse and not record.is_load:
+        now = replace(now, excess_fen=draw(st.just(0) | st.integers(0, record.amount_fen)))
+    return Case(record, draw(st.integers(0, 2)), before, now)
 
 
 def tallies(decided: Sequence[tuple[TransactionRecord, Decision, int]]) -> tuple[Tally, ...]:
@@ -120,12 +151,13 @@ def tallies(decided: Sequence[tuple[TransactionRecord, Decision, int]]) -> tuple
     rows: dict[tuple[object, ...], Tally] = {}
     for record, each, sign in decided:
         amount_fen = sign * record.amount_fen if record.kind.moves_purse else 0
-        payment = Payment(record.application, each.operator, record.amount_fen)
+        paid_fen = record.amount_fen - each.excess_fen
+        payment = Payment(record.application, each.operator, paid_fen)
         passed_on = rule_of(read_rules(), each.sector).passed_on(payment)
         one = Tally(
             each.disposition, each.reason, record.application, each.sector, 7, record.kind,
             each.operator, each.fare_class, each.notes, each.late, False, sign, amount_fen,
-            0, tuple(passed_on.items()),
+            0, sign * each.excess_fen, 0, tuple(passed_on.items()),
         )  # fmt: skip
         key = (*astuple(one)[:KEY_FIELDS], sign)
         if key in rows:
@@ -134,6 +166,7 @@ def tallies(decided: Sequence[tuple[TransactionRecord, Decision, int]]) -> tuple
                 old,
                 records=old.records + sign,
                 amount_fen=old.amount_fen + amount_fen,
+                excess_fen=old.excess_fen + sign * each.excess_fen,
                 passed_on=tuple((Counter(dict(old.passed_on)) + Counter(passed_on)).items()),
             )
         rows[key] = one

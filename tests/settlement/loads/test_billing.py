@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from time import process_time
 
 import pytest
 
@@ -110,3 +111,14 @@ def test_records_that_differ_in_unsigned_bytes_settle_an_entry_once() -> None:
     entry = OpenEntry(story_entry(1, "0:0+50"))
     bill = bill_purse([entry], [record(entry.logged) for _ in range(3)])
     assert (bill.due, bill.waiting) == ((), ())
+
+
+def test_the_cost_of_a_purse_is_linear_in_its_tries() -> None:
+    def seconds(count: int) -> float:
+        tries = [OpenEntry(story_entry(number, "5:0+50")) for number in range(1, count)]
+        begin = process_time()
+        bill_purse([*tries, OpenEntry(story_entry(count, "6:50+1"))], [])
+        return process_time() - begin
+
+    # Twenty times as many: linear is 20, quadratic 400.
+    assert seconds(20_000) < 100 * seconds(1_000)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -113,6 +113,7 @@ class Verdict:
     chained: bool
     operator: int
     sector: int
+    excess_fen: int
 
 
 _RowT = TypeVar("_RowT", HotlistRow, TerminalRow)
@@ -149,11 +150,14 @@ class Desk:
         hotlist: Sequence[HotlistRow | Dated[HotlistRow]] = (),
         numbers: Sequence[OwnNumbers] = (),
         scheme: str = "shenzhen",
+        known_tariffs: Mapping[tuple[int, RecordKind], int] | None = None,
         engine: Engine | None = None,
     ) -> None:
         self._folder = folder
         self._buckets = buckets
-        self._scheme = scheme
+        self._scheme = SCHEMES[scheme]
+        if known_tariffs is not None:
+            self._scheme = replace(self._scheme, known_tariffs=known_tariffs)
         self._engine = engine or LocalEngine()
         self.terminals = tuple(terminals)
         self.hotlist = tuple(hotlist)
@@ -190,7 +194,7 @@ class Desk:
             ]
         request = ComputationTask(
             settlement_day=day,
-            scheme=SCHEMES[self._scheme],
+            scheme=self._scheme,
             bucket_count=self._buckets,
             facts=tuple(facts),
             registers=tuple((sender, each) for each in registers),
@@ -234,7 +238,7 @@ class Desk:
         rows = self._query(
             decisions_path,
             "SELECT file, row, reason, disposition, fare_class, notes, late, chained, operator, "
-            "sector",
+            "sector, excess_fen",
         )
         return {(file, row): Verdict(*rest) for file, row, *rest in rows}
 

@@ -10,7 +10,9 @@ from settlement import sectors
 
 NUMBER, CITY = 77, 7
 SOURCE = '''
-"""Ice rinks (滑冰): three tenths are the city's; more than the tariff is told."""
+"""Ice rinks (滑冰): three tenths are the city's; more than the tariff is told, and where
+a tariff is known nobody is paid more.
+"""
 
 from cardcore.money import split_fen
 from cardcore.schemes import Scheme
@@ -30,7 +32,11 @@ def share(payment: Payment) -> dict[int, int]:
     return {payment.operator: rink_fen, 7: city_fen}
 
 
-SECTOR_RULES = (SectorRule(77, "skating", Text("滑冰", "skating"), explain, share),)
+SECTOR_RULES = (
+    SectorRule(
+        77, "skating", Text("滑冰", "skating"), explain, share, Scheme.known_tariff_fen
+    ),
+)
 '''
 
 

@@ -16,6 +16,7 @@ from settlement.loads.standings import LoadStanding
 from settlement.registry.book import since_ever
 from settlement.registry.decide import Decided
 from settlement.registry.rows import TerminalRow
+from settlement.reports.history import explain
 from settlement.reports.loads import read_loads
 from settlement.service.registering import change_row
 from settlement.store.days import load_balances, load_closed_days, load_run
@@ -173,6 +174,9 @@ def test_a_kiosks_torn_load_is_billed_once_the_card_says_so(town: Town) -> None:
     assert (totals["accepted"], totals["claims"], totals["claims_fen"]) == (2, -1, -10_000)
     assert (totals["notes"]["statement_proven"], totals["loads_by_log"]) == (1, 0)  # type: ignore[index]
     assert (totals["gaps_open"], totals["float_fen"]) == (0, 15_000)
+    (copy,) = explain(town.city, decode_record(record).id).copies
+    told = [step.data["disposition"] for step in copy.steps if step.name == "decision"]
+    assert told == ["CLAIM", "ACCEPTED"]
     town.close([second])
     assert town.agent_fen == 15_000
     town.expect_verified()

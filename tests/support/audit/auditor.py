@@ -5,12 +5,13 @@ Decides disposition and reason of every record, who is paid, and what is remembe
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
-from cardcore.records.kinds import RecordFlag
+from cardcore.records.kinds import RecordFlag, Sector
+from tests.support.audit.books import stretches_of
 from tests.support.audit.known import Known
 from tests.support.audit.proof import MacProof, TacProof, prove_mac, prove_tac
-from tests.support.audit.words import Entry, Identity, Note, Reason, Sent
+from tests.support.audit.words import WAITING_CLAIMS, Entry, Identity, Note, Reason, Sent
 
 _UNPROVEN = {
     TacProof.ALGORITHM_UNKNOWN: Reason.ALGORITHM_UNKNOWN,
@@ -53,7 +54,9 @@ class Auditor:
             if entry.is_booked:
                 _note(entry)
         self.decided |= {entry.key: entry for entry in entries}
-        return {entry.key: entry for entry in entries}
+        stated = self._proven_by_statements(day, known)
+        self.decided |= {entry.key: entry for entry in stated}
+        return {entry.key: entry for entry in [*entries, *stated]}
 
     def may_be_judged_otherwise(self, day: date, known: Known) -> set[tuple[int, int]]:
         """Records of earlier days for which something came that they wait for: a key, a
@@ -64,6 +67,28 @@ class Auditor:
             for key, entry in self.decided.items()
             if entry.record is not None and _has_news(entry, known, day)
         }
+
+    def _proven_by_statements(self, day: date, known: Known) -> list[Entry]:
+        """R4: torn debits that two statements of their card fall short by, each the only claim
+        between them, once no file is expected any more.
+        """
+        found: list[Entry] = []
+        claims = [e for e in self.decided.values() if e.reason in WAITING_CLAIMS and not e.is_load]
+        for purse in sorted({entry.purse for entry in claims}):
+            booked = [e for e in self.decided.values() if e.is_booked and e.purse == purse]
+            for since, until, price_fen in stretches_of(booked):
+                inside = [e for e in claims if e.purse == purse and since <= e.witnessed < until]
+                is_late = known.business_day(until) + timedelta(days=known.late_days) < day
+                if not is_late or len(inside) != 1 or inside[0].sound.amount_fen != price_fen:
+                    continue
+                (claim,) = inside
+                if price_fen and claim.reason is Reason.TAC_MISSING:
+                    entry = claim.again()
+                    entry.reason = _judge(entry, known, day, entry.sound.time)
+                    entry.notes = {Note.STATEMENT_PROVEN}
+                    _note(entry)
+                    found.append(entry)
+        return found
 
     def _without_copies(self, entries: Sequence[Entry]) -> list[Entry]:
         """The same bytes stand once, whatever MAC is behind them: those that stood already, else
@@ -186,6 +211,11 @@ def _note(entry: Entry) -> None:
         entry.notes.add(Note.BALANCE_BROKEN)
     if entry.tac is TacProof.HOLDS_UNDER_ANOTHER:
         entry.notes.add(Note.KEY_VERSION_MISNAMED)
+    # Of a terminal that nobody knows there is only the record's word.
+    sector = record.sector if entry.sector is None else entry.sector
+    is_ride = sector == Sector.TRANSIT and not entry.is_load
+    if is_ride and record.amount_fen > record.tariff_fen:
+        entry.notes.add(Note.OVERCHARGED)
     if entry.mac is MacProof.WRONG:
         entry.notes.add(Note.RECORD_MAC_WRONG)
     if entry.terminal and (record.operator, record.sector) != (entry.payee, entry.sector):

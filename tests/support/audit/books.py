@@ -6,6 +6,7 @@ Everything is added up from the first record on, every time: nothing is carried.
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import accumulate
 
 from tests.support.audit.words import Disposition, Entry, Purse
@@ -70,6 +71,12 @@ class PurseStatement:
     segments: tuple[Segment, ...]
 
     @property
+    def is_past_the_end(self) -> bool:
+        """Whether its counter has gone past 65,535."""
+        counters = [each.until_counter for each in self.segments]
+        return counters != sorted(counters)
+
+    @property
     def difference_fen(self) -> int:
         """Zero, or this page is wrong."""
         exact_fen = sum(each.price_fen for each in self.segments)
@@ -77,14 +84,9 @@ class PurseStatement:
 
 
 def statement_of(entries: Iterable[Entry]) -> PurseStatement:
-    """The statement of a purse from everything booked of it. The card began empty, at counter 0.
-
-    A clock is no witness: what is dated far after its receipt is not, and a load is not dated
-    before the one whose counter it follows.
-    """
+    """The statement of a purse from everything booked of it. The card began empty, at counter 0."""
     booked = [entry for entry in entries if entry.is_booked]
-    loads = _in_order([entry for entry in booked if entry.is_load])
-    dates = list(accumulate((load.witnessed for _, load in loads), max))
+    loads, dates = _placed_loads(booked)
     debits = [entry for entry in booked if not entry.is_load]
     before_load: dict[int, list[Entry]] = {}
     for debit in debits:
@@ -106,6 +108,20 @@ def statement_of(entries: Iterable[Entry]) -> PurseStatement:
     )
 
 
+def stretches_of(booked: Iterable[Entry]) -> list[tuple[datetime, datetime, int]]:
+    """Between which two statements of a purse what is missing: its loads one after the other, where
+    no load is missing between them.
+    """
+    entries = list(booked)
+    _, dates = _placed_loads(entries)
+    segments = statement_of(entries).segments
+    return [
+        (since, until, segment.price_fen)
+        for since, until, segment in zip(dates, dates[1:], segments[1:], strict=False)
+        if not segment.loads_missing
+    ]
+
+
 def purses_of(entries: Iterable[Entry]) -> dict[Purse, PurseStatement]:
     """Every purse of which anything is booked."""
     by_purse: dict[Purse, list[Entry]] = {}
@@ -113,6 +129,14 @@ def purses_of(entries: Iterable[Entry]) -> dict[Purse, PurseStatement]:
         if entry.is_booked:
             by_purse.setdefault(entry.purse, []).append(entry)
     return {purse: statement_of(each) for purse, each in sorted(by_purse.items())}
+
+
+def _placed_loads(booked: list[Entry]) -> tuple[list[tuple[int, Entry]], list[datetime]]:
+    """Loads in order of counters, and their dates. A clock is no witness: what is dated far after
+    its receipt is not, and a load is not dated before the one whose counter it follows.
+    """
+    loads = _in_order([entry for entry in booked if entry.is_load])
+    return loads, list(accumulate((load.witnessed for _, load in loads), max))
 
 
 def _sum_fen(entries: Iterable[Entry]) -> int:

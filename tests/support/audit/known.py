@@ -74,6 +74,8 @@ class Known:
     cutover_hour: int = 0
     #: Days after its publication on which an entry of the hotlist binds only who has it.
     grace_days: int = 0
+    #: Days after which no file is expected any more.
+    late_days: int = 30
 
     def business_day(self, time: datetime) -> date:
         """The day begins at the cutover hour."""
@@ -96,11 +98,12 @@ class Known:
         return not rows or any(row.collector == participant and row.last >= day for row in rows)
 
     def is_own(self, application: int, issuer: bytes, card_number: str) -> bool:
-        """Whether a number belongs to keys of this city."""
-        return any(
-            (each.application, each.issuer) == (application, issuer)
-            and card_number.startswith(each.prefix)
-            for each in self.ranges
+        """Whether a number belongs to keys of this city. Of an application for which no numbers are
+        registered every number may be: then its keys decide.
+        """
+        ranges = [each for each in self.ranges if each.application == application]
+        return not ranges or any(
+            each.issuer == issuer and card_number.startswith(each.prefix) for each in ranges
         )
 
     def is_listed(self, factor: str, day: date, version: int) -> bool:

@@ -40,12 +40,14 @@ COLUMN = a_column(5)
 #: One right value for every parameter, by its name.
 VALUES: dict[str, object] = {
     "usage": KeyUsage.TAC, "label": "深圳", "ref": REF, "factor": FACTOR, "version": 3,
+    "refs": (REF, card_ref(KeyUsage.LOAD)),
     "context": bytes(range(16)), "challenge": bytes(8), "data": bytes(32), "blocks": bytes(16),
     "session_input": bytes(8), "mac": b"abcd", "message": b"text",
     "channel": 7, "constant": 1, "counter": bytes(16), "profile": PROFILE, "further": FURTHER,
     "image": b"image", "psam": bytes(16), "command": b"\x00\xa4", "generation": 4,
 }  # fmt: skip
 RESULTS: dict[str, object] = {
+    "channel_wrapped_card_keys": bytes(19),
     "describe_keys": a_vault().descriptions(), "open_channel": 3, "public_key": bytes(65),
     "verify_session_mac": None, "prove_tacs": bytes(5), "sign": bytes(64), "check_value": b"abc",
     "authenticate": bytes(8), "message_mac": bytes(4), "session_mac": bytes(4),

@@ -1,0 +1,87 @@
+"""What an application consists of, as one digest: every file, every access rule, every byte.
+
+Decides which bytes stand under the digest, so that whoever made a card and the card itself come to
+the same one. Leaves asking for it to `cardcore.chip.commands.manage` (GET DATA 00E1), and the
+comparison to personalisation.
+
+SHA-256 over the files in the order of their numbers, first what they are, then what they hold:
+
+1. for each file the length of its header and the header, its parent by place among these files;
+2. for each transparent file its bytes; for each record file newest slot and count, then each
+   record with its length before it, in the order of their slots.
+
+Key files stand there by their headers alone: a key is known by its check value. So the digest of
+a card says of every file, also of those nobody may read, that it is the one that was planned.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+from cardcore.chip.cardkeys import FID_KEYS
+from cardcore.chip.tree import (
+    BODY_SLOT,
+    FIRST_RECORD_SLOT,
+    DedicatedFile,
+    ElementaryFile,
+    File,
+    Structure,
+    moved_header,
+)
+
+#: The file of GET DATA whose answer this is.
+TAG_CONTENT = 0x00E1
+DIGEST_BYTES = 32
+
+
+class Content:
+    """The files of one directory, it first; what they are is digested once.
+
+    >>> from cardcore.chip.tree import TreeBuilder, check_tree
+    >>> tree = TreeBuilder()
+    >>> made = tree.add_file(tree.add_directory(None, 0x1001), 1, Structure.TRANSPARENT, [b"ab"])
+    >>> content = Content(check_tree(tree.cells))
+    >>> content.digest(tree.cells.get) == content.digest({**tree.cells, 0x201: b"xy"}.get)
+    False
+    """
+
+    __slots__ = ("_bodies", "_started")
+
+    def __init__(self, files: Sequence[File]) -> None:
+        places = {file.number: place for place, file in enumerate(files)}
+        self._started = hashlib.sha256()
+        #: The body cell of each file that holds something, and whether it holds records.
+        self._bodies: list[tuple[int, bool]] = []
+        for file in files:
+            header = moved_header(file.encode(), places.get(file.parent, 0))
+            self._started.update(bytes((len(header),)) + header)
+            if isinstance(file, ElementaryFile) and file.fid != FID_KEYS:
+                has_records = file.structure is not Structure.TRANSPARENT
+                self._bodies.append((file.number << 8 | BODY_SLOT, has_records))
+
+    def digest(self, read: Callable[[int], bytes | None]) -> bytes:
+        """32 bytes; `read` gives the bytes of a cell."""
+        parts = []
+        for cell, has_records in self._bodies:
+            body = read(cell)
+            assert body is not None, f"cell {cell:04X} of a file is not there"
+            parts.append(body)
+            if has_records:
+                first = cell - BODY_SLOT + FIRST_RECORD_SLOT
+                for slot in range(first, first + body[1]):
+                    record = read(slot)
+                    assert record is not None, f"cell {slot:04X} of a record is not there"
+                    parts += (bytes((len(record),)), record)
+        digest = self._started.copy()
+        digest.update(b"".join(parts))
+        return digest.digest()
+
+
+def files_of(directory: DedicatedFile, files: Sequence[File]) -> list[File]:
+    """A directory and everything in it, in the order of `files`."""
+    inside = {directory.number}
+    found: list[File] = []
+    for file in files:
+        if file is directory or (file.parent in inside and file.number != file.parent):
+            inside.add(file.number)
+            found.append(file)
+    return found

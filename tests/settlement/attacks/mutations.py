@@ -1,0 +1,159 @@
+"""Rules switched off, one at a time: small changes of the product's SQL, each with a name.
+
+A mutation names the words it takes out of a script. When the script has them no more, it is the
+test of the mutation that fails, so none of them is ever about nothing.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+
+import duckdb
+import pytest
+
+from settlement.facts import columnar
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A rule (R1 to R7), what is left of it, and the words that are changed in a script."""
+
+    rule: str
+    name: str
+    script: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.rule} {self.name}"
+
+
+MUTATIONS = (
+    Mutation(
+        "R1",
+        "variants of one run are all booked",
+        "bucket_reuse",
+        "FROM variant WHERE variant.id = record.id",
+        "FROM variant WHERE variant.id = record.id AND record.id IN (FROM (SELECT id FROM record "
+        "SEMI JOIN past USING (factor, terminal, sequence, time, tac)))",
+    ),
+    Mutation(
+        "R1",
+        "a settled movement is forgotten",
+        "bucket_past",
+        "WHERE is_posted(reason)",
+        "WHERE false",
+    ),
+    Mutation(
+        "R1",
+        "the terminal's serial is part of the identity",
+        "bucket_reuse",
+        "factor, application, is_load, transaction_type, amount_fen, terminal, sequence,\n"
+        "                signed_balance_fen, time, tac\n",
+        "factor, application, is_load, transaction_type, amount_fen, terminal, sequence,\n"
+        "                signed_balance_fen, time, tac, terminal_serial\n",
+    ),
+    Mutation(
+        "R2",
+        "the record says who is paid",
+        "told",
+        "coalesce(terminal.owner, dated.participant) AS operator",
+        "dated.operator AS operator",
+    ),
+    Mutation(
+        "R2",
+        "the day a record claims says whose the terminal is",
+        "told",
+        "business_day_of(coalesce(effective.moment, fact.time)) AS day",
+        "fact.business_day AS day",
+    ),
+    Mutation(
+        "R3",
+        "a missing TAC is believed",
+        "told",
+        "THEN reason_tac_missing()",
+        "THEN reason_none()",
+    ),
+    Mutation(
+        "R3",
+        "a wrong TAC is believed",
+        "told",
+        "THEN reason_tac_wrong()",
+        "THEN reason_none()",
+    ),
+    Mutation(
+        "R3",
+        "the flag says that a TAC is missing",
+        "told",
+        "WHEN NOT is_proven(proof) AND (flags & flag_tac_missing() <> 0 OR tac = 0)",
+        "WHEN flags & flag_tac_missing() <> 0 OR tac = 0",
+    ),
+    Mutation(
+        "R4",
+        "nobody waits for late files",
+        "bucket_torn",
+        "> getvariable('late_days')",
+        "> -1",
+    ),
+    Mutation(
+        "R5",
+        "missing debits and missing loads are netted",
+        "statements_figures",
+        "in_all(if(kind = segment_missing_debits(), price_fen, 0)) AS missing_debits_fen",
+        "greatest(in_all(if(kind = segment_contradiction(), 0, price_fen)), 0) AS "
+        "missing_debits_fen",
+    ),
+    Mutation(
+        "R5",
+        "a debit is dated by its day alone",
+        "bucket_decide",
+        "least(judged.time, judged.time_max) AS dated",
+        "judged.day::TIMESTAMP AS dated",
+    ),
+    Mutation(
+        "R6",
+        "a load is billed when its agent sends it",
+        "bucket_log_bill",
+        "WHERE log_verdict.is_due",
+        "WHERE false",
+    ),
+    Mutation(
+        "R7",
+        "whoever comes may deliver",
+        "told",
+        "AND NOT coalesce(collected.last_day >= dated.day, false)",
+        "AND false",
+    ),
+    Mutation(
+        "R7",
+        "a collector may deliver days on which it is none any more",
+        "told",
+        "AND NOT coalesce(collected.last_day >= dated.day, false)",
+        "AND collected.last_day IS NULL",
+    ),
+    Mutation(
+        "R7",
+        "a late collector's earlier days are not its own",
+        "told",
+        "AND NOT coalesce(collected.last_day >= dated.day, false)",
+        "AND terminal.collector IS DISTINCT FROM dated.participant",
+    ),
+)
+
+
+@contextmanager
+def switched_off(mutation: Mutation) -> Iterator[None]:
+    """Runs of this process go without the rule."""
+
+    def run_script(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+        script = resources.files("settlement.reconciliation").joinpath("sql", f"{name}.sql")
+        text = script.read_text("utf-8")
+        if name == mutation.script:
+            assert mutation.old in text, mutation
+            text = text.replace(mutation.old, mutation.new)
+        connection.execute(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columnar, "run_script", run_script)
+        yield

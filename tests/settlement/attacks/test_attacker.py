@@ -1,0 +1,51 @@
+"""The attacker finds nothing while every rule holds, and something when any of them does not."""
+
+from importlib import resources
+from time import process_time
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.settlement.attacks.attacker import Attacker
+from tests.settlement.attacks.mutations import MUTATIONS, Mutation, switched_off
+from tests.settlement.attacks.soak_attacker import SEARCH, STEPS
+
+SEARCH_SECONDS = 60.0
+TestAttacker = Attacker.TestCase
+TestAttacker.settings = settings(
+    stateful_step_count=STEPS, max_examples=10, suppress_health_check=list(HealthCheck)
+)
+
+
+def is_found(seconds: float) -> bool:
+    """Whether the attacker is paid too much, or somebody else too little, within so many seconds
+    of this process: other work on the machine takes nothing away from the search.
+    """
+    deadline = process_time() + seconds
+    while process_time() < deadline:
+        try:
+            run_state_machine_as_test(Attacker, settings=SEARCH)
+        except AssertionError:
+            return True
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=str)
+def test_with_a_rule_switched_off_the_attacker_finds_an_attack_within_its_minute(
+    mutation: Mutation,
+) -> None:
+    with switched_off(mutation):
+        assert is_found(SEARCH_SECONDS)
+
+
+def test_every_rule_is_switched_off_in_some_way() -> None:
+    assert {mutation.rule for mutation in MUTATIONS} == {f"R{number}" for number in range(1, 8)}
+
+
+def test_every_mutation_changes_what_stands_in_its_script() -> None:
+    for mutation in MUTATIONS:
+        script = resources.files("settlement.reconciliation") / "sql" / f"{mutation.script}.sql"
+        assert mutation.old in script.read_text("utf-8"), mutation
+        assert mutation.old != mutation.new
