@@ -231,22 +231,23 @@ def _show(plan: Plan, story: _Story) -> None:
 def _mishaps(became: Sequence[Became]) -> Table:
     """What became of each tap that went wrong, why, and what would change that."""
     table = amount_table(
-        "What became of them 异常交易的去向", "tap 交易", "record 记录号", "amount 金额",
-        "became, and why 结果与原因", "what would change that 可改变者",
+        "What became of them 异常交易的去向", "tap 交易", "amount 金额",
+        "became, why, and what would change that 结果、原因与可改变者",
     )  # fmt: skip
-    for column in table.columns[3:]:
-        column.justify, column.overflow = "left", "fold"
+    table.columns[0].no_wrap = True
+    table.columns[2].justify, table.columns[2].overflow = "left", "fold"
     for each in became:
         decision, reason = each.decision, each.decision.reason
-        why = [reason.text] if reason is not Reason.NONE else []
+        why = [decision.disposition.text]
+        if reason is not Reason.NONE:
+            why.append(reason.text)
         why += [note.text for note in Note if note in decision.notes]
+        said = "; ".join(f"{text.en} {text.zh}" for text in why)
+        if reason is not Reason.NONE:
+            said = f"{said}\n→ {reason.remedy.en} {reason.remedy.zh}"
+        name = each.mishap.value
         table.add_row(
-            f"{each.mishap.value.en} {each.mishap.value.zh}",
-            each.record_id,
-            fen(each.amount_fen),
-            "; ".join(f"{text.en} {text.zh}" for text in (decision.disposition.text, *why)),
-            f"{reason.remedy.en} {reason.remedy.zh}",
-            end_section=True,
+            f"{name.en} {name.zh}\n{each.record_id}", fen(each.amount_fen), said, end_section=True
         )
     return table
 
