@@ -69,6 +69,8 @@ class PurseStatement:
     stated_fen: int
     tail_fen: int
     segments: tuple[Segment, ...]
+    #: Whether its loads are dated in the order of their counters.
+    is_in_order: bool = True
 
     @property
     def is_past_the_end(self) -> bool:
@@ -105,6 +107,7 @@ def statement_of(entries: Iterable[Entry]) -> PurseStatement:
         stated_fen=stated_fen,
         tail_fen=_sum_fen(before_load.get(len(loads), [])),
         segments=tuple(segments),
+        is_in_order=dates == [load.witnessed for _, load in loads],
     )
 
 
