@@ -156,6 +156,7 @@ def _document(story: _Story, folder: Path) -> dict[str, Any]:
         "operators": {name: asdict(line) for name, line in statement.operators.items()},
         "loads": statement.loads,
         "suspense": statement.suspense,
+        "holder_due_fen": statement.holder_due_fen,
         "days": {str(day): output_hash for day, output_hash in statement.days.items()},
         "mishaps": {each.mishap.name.lower(): _became(each) for each in story.became},
         "data": str(folder),
@@ -197,6 +198,25 @@ def _show(plan: Plan, story: _Story) -> None:
         records.add_row("loads by the log alone 按日志计费", f"{totals['loads_by_log']:,}")
     if totals["claims"]:
         records.add_row("claimed, not posted 主张金额", fen(totals["claims_fen"]))
+    said = amount_table("The float, as records tell it 备付金（按记录）", "", "")
+    said.add_row("float 备付金余额", fen(totals["float_fen"]))
+    said.add_row("= card balances 卡内余额", fen(totals["card_balance_fen"]))
+    said.add_row("+ open gaps 未补断号", fen(totals["open_gap_fen"]))
+    said.add_row("sum of nets 轧差合计", fen(totals["net_sum_fen"]))
+    console.print(
+        f"[bold]{len(plan.cards):,} cards 张卡, {len(plan.terminals):,} terminals 台终端, "
+        f"{len(statement.days)} days closed 个清算日[/bold]"
+    )
+    for table in (taps, records, _positions(statement), said):
+        console.print(table)
+    if story.proof is not None:
+        print_float_proof(story.proof)
+    if story.became:
+        console.print(_mishaps(story.became))
+
+
+def _positions(statement: Statement) -> Table:
+    """Who is owed what; with the float all of it sums to zero."""
     positions = amount_table(
         "Positions 清分头寸", "participant 参与方", "taps 笔数", "tariff 票价", "charged 实收",
         "owed to it 应付",
@@ -210,43 +230,33 @@ def _show(plan: Plan, story: _Story) -> None:
         positions.add_row(f"{name} (loads 充值)", "", "", fen(amount), fen(-amount))
     for name, amount in statement.suspense.items():
         positions.add_row(f"{name} (held 挂账)", "", "", "", fen(amount))
-    positions.add_row("all cards: the float 备付金", "", "", "", fen(totals["float_fen"]))
-    said = amount_table("The float, as records tell it 备付金（按记录）", "", "")
-    said.add_row("float 备付金余额", fen(totals["float_fen"]))
-    said.add_row("= card balances 卡内余额", fen(totals["card_balance_fen"]))
-    said.add_row("+ open gaps 未补断号", fen(totals["open_gap_fen"]))
-    said.add_row("sum of nets 轧差合计", fen(totals["net_sum_fen"]))
-    console.print(
-        f"[bold]{len(plan.cards):,} cards 张卡, {len(plan.terminals):,} terminals 台终端, "
-        f"{len(statement.days)} days closed 个清算日[/bold]"
-    )
-    for table in (taps, records, positions, said):
-        console.print(table)
-    if story.proof is not None:
-        print_float_proof(story.proof)
-    if story.became:
-        console.print(_mishaps(story.became))
+    if statement.holder_due_fen:
+        due = fen(statement.holder_due_fen)
+        positions.add_row("holders, above the tariff 应退持卡人", "", "", "", due)
+    positions.add_row("all cards: the float 备付金", "", "", "", fen(statement.totals["float_fen"]))
+    return positions
 
 
 def _mishaps(became: Sequence[Became]) -> Table:
     """What became of each tap that went wrong, why, and what would change that."""
     table = amount_table(
-        "What became of them 异常交易的去向", "tap 交易", "record 记录号", "amount 金额",
-        "became, and why 结果与原因", "what would change that 可改变者",
+        "What became of them 异常交易的去向", "tap 交易", "amount 金额",
+        "became, why, and what would change that 结果、原因与可改变者",
     )  # fmt: skip
-    for column in table.columns[3:]:
-        column.justify, column.overflow = "left", "fold"
+    table.columns[0].no_wrap = True
+    table.columns[2].justify, table.columns[2].overflow = "left", "fold"
     for each in became:
         decision, reason = each.decision, each.decision.reason
-        why = [reason.text] if reason is not Reason.NONE else []
+        why = [decision.disposition.text]
+        if reason is not Reason.NONE:
+            why.append(reason.text)
         why += [note.text for note in Note if note in decision.notes]
+        said = "; ".join(f"{text.en} {text.zh}" for text in why)
+        if reason is not Reason.NONE:
+            said = f"{said}\n→ {reason.remedy.en} {reason.remedy.zh}"
+        name = each.mishap.value
         table.add_row(
-            f"{each.mishap.value.en} {each.mishap.value.zh}",
-            each.record_id,
-            fen(each.amount_fen),
-            "; ".join(f"{text.en} {text.zh}" for text in (decision.disposition.text, *why)),
-            f"{reason.remedy.en} {reason.remedy.zh}",
-            end_section=True,
+            f"{name.en} {name.zh}\n{each.record_id}", fen(each.amount_fen), said, end_section=True
         )
     return table
 

@@ -6,6 +6,7 @@ would leave real chips::
 
     plan.py                who taps where and when, made whole before it is driven
     demonstration.py       an invented city from one seed
+    mishaps.py             a forger's record, and what became of whatever went wrong on purpose
     taps.py, published.py  rows of a published tap file, and the plan they make
     chips.py               images of cards and PSAMs, on disk before the answer leaves
     virtual_city.py        where chips, journals and outboxes of a virtual city lie

@@ -66,6 +66,8 @@ def define_words(connection: duckdb.DuckDBPyConnection) -> None:
     ]
     moving = ", ".join(str(kind.value) for kind in RecordKind if kind.moves_purse)
     statements.append(f"CREATE MACRO moves_purse(kind) AS kind IN ({moving});")
+    every = ", ".join(str(kind.value) for kind in RecordKind)
+    statements.append(f"CREATE MACRO is_kind(kind) AS kind IN ({every});")
     of_card = (Evidence.TAC, Evidence.AUTHENTICATION)
     signing = ", ".join(str(kind.value) for kind in RecordKind if kind.evidence in of_card)
     statements.append(f"CREATE MACRO signed_by_card(kind) AS kind IN ({signing});")

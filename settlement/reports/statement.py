@@ -13,7 +13,7 @@ from settlement.city import City
 from settlement.clearing.proof import FloatFigures
 from settlement.clearing.totals import AcceptedTotals
 from settlement.dispositions import Disposition, Note
-from settlement.ledger.accounts import AccountKind
+from settlement.ledger.accounts import HOLDER_DUE, AccountKind
 from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import NOT_A_FARE, class_name
 from settlement.service.computation import ComputationOutcome, read_outcome
@@ -47,6 +47,7 @@ class Statement:
     operators: dict[str, OperatorLine]
     loads: dict[str, int]  # load agent to fen
     suspense: dict[str, int]  # whose money is held, and how much, until somebody decides
+    holder_due_fen: int  # charged above known tariffs
     classes: dict[str, int]
     days: dict[date, str]  # settlement day to output hash
     applications: dict[str, AcceptedTotals]
@@ -67,6 +68,7 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
     operators: dict[str, OperatorLine] = {}
     loads: Counter[str] = Counter()
     suspense: Counter[str] = Counter()
+    holder_due_fen = 0
     for outcome in outcomes:
         for code, line in outcome.clearing.operators.items():
             name = names[code]
@@ -78,19 +80,19 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
                     before.tariff_fen + line.tariff_fen,
                     before.charged_fen + line.charged_fen,
                 )
-        for code, sums in outcome.clearing.participants.items():
-            held_fen = -sum(
-                gross.net_fen
-                for account, gross in sums.items()
-                if account.kind is AccountKind.SUSPENSE
-            )
-            if held_fen:
-                suspense[names[code]] += held_fen
+        clearing = outcome.clearing
+        for sums in (*clearing.buckets.values(), *clearing.participants.values()):
+            for account, gross in sums.items():
+                if account.kind is AccountKind.SUSPENSE and account.participant is not None:
+                    suspense[names[account.participant]] -= gross.net_fen
+                elif account == HOLDER_DUE:
+                    holder_due_fen -= gross.net_fen
     return Statement(
         _totals(outcomes, hashes),
         dict(sorted(operators.items(), key=lambda item: -item[1].tariff_fen)),
         {name: amount for name, amount in loads.items() if amount},
         {name: amount for name, amount in suspense.items() if amount},
+        holder_due_fen,
         _classes(outcomes),
         hashes,
         _broken_down([each.clearing.applications for each in outcomes], _application_name),

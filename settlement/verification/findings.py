@@ -43,7 +43,8 @@ _TEXTS = {
     Invariant.I7: Text("已关闭日的清分户为零", "a closed day's clearing account is zero"),
     Invariant.I8: Text("已关闭日的哈希不变", "a closed day's hash never changes"),
     Invariant.I9: Text(
-        "记录数与金额守恒", "records in = accepted + duplicate + suspended + rejected"
+        "记录数与金额守恒",
+        "records in = accepted + duplicate + suspended + claims + rejected",
     ),
     Invariant.I10: Text("相同文件得相同结果", "the same files give the same output bytes"),
 }

@@ -59,6 +59,19 @@ LEFT JOIN card_before AS card
     ON card.issuer = told.issuer AND card.card_number = told.card_number
     AND card.application = told.application;
 
+-- A card first seen with high counters and low ones has gone round: after 65535 comes 1.
+UPDATE record
+SET position = position + 65535
+FROM (
+    SELECT DISTINCT issuer, card_number, application, is_load
+    FROM record
+    WHERE moves_purse AND position > 49152 AND known_offline = 0 AND known_online = 0
+) AS high
+WHERE record.moves_purse AND record.position BETWEEN 1 AND 16383
+    AND record.known_offline = 0 AND record.known_online = 0
+    AND high.issuer = record.issuer AND high.card_number = record.card_number
+    AND high.application = record.application AND high.is_load = record.is_load;
+
 -- Messages that occur more than once: copies, variants, and torn taps proven later.
 CREATE TABLE crowd AS
 SELECT message FROM record WHERE NOT is_void(reason) GROUP BY message HAVING count(*) > 1;

@@ -51,6 +51,14 @@ FROM record SEMI JOIN past USING (
 )
 WHERE is_posted(reason)
 UNION
+-- What stands without a TAC, by what the card stated, is the movement whose proof comes later.
+SELECT id
+FROM record SEMI JOIN (FROM past WHERE tac = 0) AS past USING (
+    factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
+    signed_balance_fen, time
+)
+WHERE moves_purse AND is_posted(reason)
+UNION
 -- One of two tries that are alike may have been settled by the log, before this record of it came.
 SELECT id
 FROM record SEMI JOIN load_unsigned USING (factor, application, sequence, amount_fen, terminal)

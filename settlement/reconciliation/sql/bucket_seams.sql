@@ -58,4 +58,4 @@ CREATE VIEW distinct_fare AS
 SELECT DISTINCT
     sector, operator, kind, tariff_fen, amount_fen, flags & flag_transfer() <> 0 AS transfer, concession
 FROM record
-WHERE is_posted(reason) AND moves_purse(kind);
+WHERE is_posted(reason) AND moves_purse(kind) AND NOT is_load;

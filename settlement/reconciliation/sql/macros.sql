@@ -2,9 +2,10 @@
 
 CREATE MACRO is_load(kind) AS kind = kind_load();
 
--- What a record adds to sums: nothing where no purse of ours moves.
+-- What a record adds to sums: nothing where no purse of ours moves. A damaged kind counts as a debit,
+-- as it does in the totals of its file.
 CREATE MACRO moved_fen(kind, amount_fen) AS
-    if(moves_purse(kind), amount_fen, 0)::UINTEGER;
+    if(moves_purse(kind) OR NOT is_kind(kind), amount_fen, 0)::UINTEGER;
 
 -- V11 inside the record: before plus or minus the amount is after.
 CREATE MACRO is_balanced(kind, before_fen, amount_fen, after_fen) AS

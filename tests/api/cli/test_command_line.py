@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import _sentence, app
+from settlement.dispositions import Reason
 from tests.support.shared import SHARED, needs_shared
 
 RUNNER = CliRunner()
@@ -53,7 +54,8 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def outbox(folder: Path) -> list[Path]:
-    return sorted((folder / "outbox").rglob("*.ocb"))
+    """What the collectors sent, and the load host of its log."""
+    return sorted((folder / "outbox").rglob("*.oc[bl]"))
 
 
 def copy_of_registry(source: Path, target: Path) -> None:
@@ -192,6 +194,45 @@ def test_a_torn_tap_is_explained_from_its_apdus_to_the_position(demo_folder: Pat
     for word in ("SELECT", "GET TRANSACTION PROVE", "TAC", "sealed", "operator/"):
         assert word in text
     run("explain", "000000000000-00000001", "--data", demo_folder, exit_code=1)
+
+
+@pytest.mark.parametrize(
+    ("mishap", "reason", "note", "account"),
+    [
+        ("forged", Reason.TAC_WRONG, "", ""),
+        ("replayed", Reason.DUPLICATE, "", "operator/"),  # the other copy is paid
+        ("torn", Reason.NONE, "torn tap, proven later", "operator/"),
+        ("hotlisted", Reason.HOTLISTED, "", "suspense/"),
+    ],
+)
+def test_what_went_wrong_in_the_demonstration_is_explained_with_what_would_change_it(
+    demo_folder: Path, mishap: str, reason: Reason, note: str, account: str
+) -> None:
+    arguments = ("demo", "--cards", "40", "--days", "2", "--data", demo_folder)
+    became = run_json(*arguments)["mishaps"][mishap]
+    assert (became["disposition"], became["reason"]) == (reason.disposition.name, reason.name)
+    text = run("explain", became["record"], "--data", demo_folder)
+    assert reason.disposition.text.en in text
+    assert note in text
+    if reason is not Reason.NONE:
+        assert f"{reason.text.en} (what would change that: {reason.remedy.en})" in text
+    assert account in text if account else "no money is posted for it" in text
+
+
+def test_the_demonstration_shows_its_mishaps_and_that_the_float_holds(demo_folder: Path) -> None:
+    shown = run("demo", "--cards", "40", "--days", "2", "--data", demo_folder)
+    document = run_json("demo", "--cards", "40", "--days", "2", "--data", demo_folder)
+    assert set(document["mishaps"]) == {"forged", "replayed", "torn", "hotlisted"}
+    for each in document["mishaps"].values():
+        assert each["record"] in shown
+    assert "The proof holds" in shown
+    paid = sum(line["charged_fen"] for line in document["operators"].values())
+    held = sum(document["suspense"].values())
+    assert held > 0
+    assert document["float_fen"] == sum(document["loads"].values()) - paid - held
+    # What is made up is claimed, and in no sum.
+    forged = document["mishaps"]["forged"]
+    assert (document["claims"], document["claims_fen"]) == (1, forged["amount_fen"])
 
 
 def test_explain_writes_no_journal_and_goes_on_without_a_damaged_one(

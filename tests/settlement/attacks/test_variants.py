@@ -136,10 +136,9 @@ def right_fates(place: int, changed: bytes) -> set[Fate]:
         return {VARIANT, TAC_WRONG}
     if name == "mac":
         return {COPY}  # one content, with another MAC
-    if name == "algorithm":
-        return {Fate("CLAIM", "ALGORITHM_UNKNOWN"), TAC_WRONG}
-    if name == "key_version":
-        return {Fate("CLAIM", "KEY_VERSION_UNKNOWN"), VARIANT}
+    if name in {"algorithm", "key_version"}:  # tried under the keys there are, or it waits
+        waits = {Fate("CLAIM", f"{name.upper()}_UNKNOWN") for name in ("algorithm", "key_version")}
+        return waits | {VARIANT}
     if name == "application":  # another purse has other keys, an unknown one none
         return {FORMAT_WRONG, FOREIGN_CARD, TAC_WRONG, Fate("CLAIM", "KEY_VERSION_UNKNOWN")}
     return {VARIANT}

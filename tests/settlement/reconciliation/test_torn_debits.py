@@ -77,3 +77,13 @@ def test_the_true_debit_that_comes_before_the_late_days_are_over_leaves_the_clai
     _, found, money = run_until_late(tmp_path, rows, proven(LIFE[2]))
     assert found == []
     assert money == [(780, 0), (780, 0)]
+
+
+def test_the_proof_of_a_torn_debit_that_stands_already_moves_nothing_more(tmp_path: Path) -> None:
+    rows = [*proven(*LIFE[:2]), torn(LIFE[2]), *proven(*LIFE[3:])]
+    desk, _, money = run_until_late(tmp_path, rows)
+    assert money[-1][0] == 780
+    late = proven(replace(LIFE[2], flags=RecordFlag.RECOVERED))
+    totals = desk.run(late, day=LATE + timedelta(days=1)).clearing.totals
+    assert desk.reasons(late) == [Reason.VARIANT]
+    assert (totals.float_fen, totals.accepted) == (780, 0)

@@ -80,3 +80,17 @@ def test_days_add_up_and_one_that_is_not_closed_is_left_out(office: City) -> Non
         second.settlement_day: second.output_hash,
     }
     assert list(statement.operators.values()) == [OperatorLine(3, 600, 480)]
+
+
+def test_what_is_held_stands_under_whoever_sent_it_and_all_of_it_sums_to_zero(
+    office: City,
+) -> None:
+    street = Street()
+    card = street.card(1)
+    receive(office, street.file([card.load(5000), card.bus(), card.bus(terminal="0000000000ff")]))
+    close(office)
+    statement = read_statement(office, (DAY,))
+    (held,) = statement.suspense.values()
+    assert (held, statement.totals["suspended"], statement.holder_due_fen) == (160, 1, 0)
+    paid = sum(line.charged_fen for line in statement.operators.values())
+    assert statement.totals["float_fen"] + paid + held == sum(statement.loads.values()) == 5000

@@ -22,6 +22,7 @@ from settlement.engine.local import LocalEngine
 from settlement.reconciliation import bucket
 from settlement.registry.rows import TerminalRow
 from settlement.reports.history import explain
+from settlement.reports.statement import read_statement
 from settlement.sectors.rules import SectorRule, no_tariff
 from settlement.service.computation import ComputationOutcome
 from settlement.store.days import load_balances, load_discounts, load_positions
@@ -185,6 +186,7 @@ def test_a_city_that_holds_money_for_holders_is_sound_and_tells_so(tmp_path: Pat
         assert balances["operator/101"] == -2 * 160 - 200
         assert balances["holder_due"] == 200 - charged_fen
         assert balances["card_float"] == -card.balance_fen
+        assert read_statement(city, (DAY,)).holder_due_fen == charged_fen - 200
         found = verify(city, key_service(), LocalEngine(1))
         assert found.findings == ()
         (told,) = explain(city, "0000000000b1-00000002").copies

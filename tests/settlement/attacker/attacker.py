@@ -24,6 +24,7 @@ from settlement.registry.book import Dated
 from settlement.registry.rows import HotlistRow, TerminalRow
 from settlement.service.receive import receive_file
 from settlement.service.registering import change_row, register_rows
+from tests.settlement.attacker.truth import Movement, Truth
 from tests.settlement.attacks.town import (
     AGENT,
     AGENT_HOST,
@@ -40,7 +41,6 @@ from tests.settlement.attacks.town import (
     build_town,
     vouched,
 )
-from tests.settlement.attacks.truth import Movement, Truth
 from tests.settlement.device_files import ACTION, BUS_TERMINAL, DAY, KIOSK, METRO_TERMINAL
 from tests.settlement.load_logs import Host, register_host
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.settlement.attacks.attacker import Attacker
-from tests.settlement.attacks.mutations import MUTATIONS, Mutation, switched_off
-from tests.settlement.attacks.soak_attacker import SEARCH, STEPS
+from tests.settlement.attacker.attacker import Attacker
+from tests.settlement.attacker.mutations import MUTATIONS, Mutation, switched_off
+from tests.settlement.attacker.soak_attacker import SEARCH, STEPS
 
 SEARCH_SECONDS = 60.0
 TestAttacker = Attacker.TestCase

@@ -1,6 +1,6 @@
 """The attacker, for as long as one likes.
 
-    python -m tests.settlement.attacks.soak_attacker --seconds 3600
+    python -m tests.settlement.attacker.soak_attacker --seconds 3600
 
 It stops at the first attack that it finds, and prints it step by step.
 """
@@ -12,7 +12,7 @@ import time
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.settlement.attacks.attacker import Attacker
+from tests.settlement.attacker.attacker import Attacker
 
 #: Steps of one life of the attacker at most: some days, each with files and a close.
 STEPS = 40
