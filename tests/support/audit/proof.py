@@ -52,7 +52,7 @@ def prove_tac(known: Known, record: TransactionRecord, data: bytes) -> TacProof:
         return TacProof.HOLDS
     if holding:
         return TacProof.HOLDS_UNDER_ANOTHER
-    if record.algorithm not in ALGORITHMS:
+    if keys and record.algorithm not in ALGORITHMS:
         return TacProof.ALGORITHM_UNKNOWN
     held = {key.version for key in keys if key.value is not None}
     is_one_lost = any(key.value is None for key in keys)
