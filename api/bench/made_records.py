@@ -27,7 +27,7 @@ BUS_OPERATOR, LOAD_AGENT = 101, 900
 BUS, KIOSK = 0xB1, 0xC1
 #: Taps of a day begin at six and are dealt out over eighteen hours.
 _FIRST_HOUR, _DAY_SECONDS = 6, 18 * 3600 - 1
-_CARD = 3_104_870_000_000_000_000  # of the scheme; the digits of card 0
+_CARD = 3_105_840_000_000_000_000  # of the scheme; the digits of card 0
 _COUNTER_CYCLE = 65_535
 
 

@@ -42,7 +42,7 @@ SELECT
     judged.issuer, judged.card_number, judged.application, judged.terminal,
     judged.terminal_serial, judged.kind, judged.sector, judged.is_load,
     if(judged.is_load, judged.online_counter, judged.offline_counter) AS counter,
-    judged.position, judged.operator, judged.day AS business_day, judged.time,
+    judged.position, judged.operator, business_day_of(judged.time) AS business_day, judged.time,
     -- What was signed by a clock that ran ahead is dated back to its receipt.
     least(judged.time, judged.time_max) AS dated,
     judged.amount_fen,
@@ -76,7 +76,7 @@ SELECT
             | if(judged.statement_proven, note_statement_proven(), 0)
         ELSE 0
     END::USMALLINT AS notes,
-    coalesce(judged.day < getvariable('settlement_day'), false) AS late,
+    coalesce(business_day_of(judged.time) < getvariable('settlement_day'), false) AS late,
     judged.chained,
     judged.by_log
 FROM judged;
