@@ -85,6 +85,9 @@ def test_a_ride_truly_before_the_publication_is_paid_whatever_list_it_claims(tow
     town.expect(paid={BUS: 3 * FARE_FEN}, billed={AGENT: LOAD_FEN})
 
 
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="runs know the days of rows, not of their entry"
+)
 def test_a_hotlist_row_dated_back_binds_no_tap_that_no_terminal_could_refuse(town: Town) -> None:
     """Published a day after the ride, whatever day the row says it holds from."""
     card, load = loaded(town)
