@@ -29,13 +29,10 @@ from settlement.service.receive import receive_file
 from settlement.store.files import load_files
 from settlement.store.registry import load_registry
 from tests.settlement.device_files import (
-    BUS,
     CLERK,
     DAY,
-    METRO,
     NOW,
     OTHER_SENDER,
-    SENDER,
     Street,
     StreetCard,
     tac_ref,
@@ -49,8 +46,6 @@ SCHEME = SCHEMES["shenzhen"]
 
 ROTATED = 3  # the first day of version 2, counted from 0
 DAYS = 7
-#: For whom the senders of the test city send.
-_PARTICIPANTS = {SENDER: BUS, OTHER_SENDER: METRO}
 
 
 @dataclass(frozen=True)
@@ -156,9 +151,13 @@ class Audited:
 
     def _sent(self, row: FileRow) -> Sent:
         content_hash = row.file.content_hash
+        senders = load_registry(self.city.database).senders
+        (participant,) = {
+            each.row.participant for each in senders if each.row.sender == row.file.sender
+        }
         return Sent(
             file_number(content_hash),
-            _PARTICIPANTS[row.file.sender],
+            participant,
             row.file.received_at,
             tuple(records(self.city.raw_path(content_hash).read_bytes())),
         )
