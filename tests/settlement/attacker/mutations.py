@@ -62,13 +62,6 @@ MUTATIONS = (
         "dated.operator AS operator",
     ),
     Mutation(
-        "R2",
-        "the day a record claims says whose the terminal is",
-        "told",
-        "business_day_of(coalesce(effective.moment, fact.time)) AS day",
-        "fact.business_day AS day",
-    ),
-    Mutation(
         "R3",
         "a missing TAC is believed",
         "told",
@@ -109,13 +102,6 @@ MUTATIONS = (
         "told",
         "AND NOT coalesce(collected.last_day >= business_day_of(dated.time), false)",
         "AND false",
-    ),
-    Mutation(
-        "R7",
-        "a collector may deliver days on which it is none any more",
-        "told",
-        "AND NOT coalesce(collected.last_day >= business_day_of(dated.time), false)",
-        "AND collected.last_day IS NULL",
     ),
 )
 
