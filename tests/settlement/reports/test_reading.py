@@ -22,6 +22,7 @@ from settlement.errors import CityError
 from settlement.registry.rows import KINDS
 from settlement.reports.days import read_balances, read_closed_days, read_day
 from settlement.reports.files import FileStanding, read_files, read_set_aside
+from settlement.reports.float_proof import read_float_proof
 from settlement.reports.history import explain
 from settlement.reports.loads import read_load, read_loads, read_log_reach
 from settlement.reports.registry import read_history, read_registry, read_rows
@@ -48,6 +49,7 @@ INSERT = text(
 SIDE_FILES = ("-wal", "-shm")
 REPORTS: dict[str, Callable[[City], object]] = {
     "explain": lambda city: [explain(city, f"{BUS_TERMINAL}-{n:08}") for n in range(1, 6)],
+    "read_float_proof": read_float_proof,
     "read_statement": lambda city: read_statement(city, (DAY,)),
     "read_closed_days": read_closed_days,
     "read_day": lambda city: read_day(city, DAY),
@@ -118,7 +120,7 @@ def test_every_report_there_is_is_run_here() -> None:
         and next(iter(inspect.signature(function).parameters), None) == "city"
     }
     # Parts of a history and of the loads; they are run by `explain` and `read_loads`.
-    assert found - {"read_record", "read_recorded_loads"} == set(REPORTS)
+    assert found - {"read_record", "read_recorded_loads", "read_billed_by_log"} == set(REPORTS)
 
 
 def test_a_city_opened_for_reading_refuses_to_be_written(reading: City) -> None:
