@@ -120,7 +120,7 @@ SELECT * FROM waiting_before
 WHERE NOT (
     reason = reason_tac_missing()
     AND (
-        card_number % 10000000000000000, application, is_load, transaction_type, amount_fen,
+        factor_of(card_number), application, is_load, transaction_type, amount_fen,
         terminal, sequence, signed_balance_fen, time
     ) IN (FROM proven_message)
 )

@@ -4,7 +4,7 @@
 -- answers for its terminal on that day. For a card that is not ours nobody does.
 CREATE TABLE entry AS
 SELECT
-    asked.*, card_number % 10000000000000000 AS factor, business_day_of(asked.time) AS day,
+    asked.*, factor_of(card_number) AS factor, business_day_of(asked.time) AS day,
     if(
         number.application IS NULL AND asked.application IN (SELECT application FROM number),
         NULL, terminal.owner

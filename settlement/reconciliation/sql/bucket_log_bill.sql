@@ -8,7 +8,7 @@ SELECT entry.* FROM entry JOIN log_verdict USING (issuer, number) WHERE log_verd
 CREATE TABLE due_claim AS
 SELECT due.issuer AS log_issuer, due.number, waiting_before.*
 FROM due
-JOIN (SELECT *, card_number % 10000000000000000 AS factor FROM waiting_before) AS waiting_before
+JOIN (SELECT *, factor_of(card_number) AS factor FROM waiting_before) AS waiting_before
     USING (factor, application, amount_fen, terminal, time)
 WHERE is_load AND reason = reason_tac_missing() AND waiting_before.sequence = due.online_counter
 QUALIFY row_number() OVER (
@@ -29,10 +29,7 @@ ANTI JOIN due_claim ON due_claim.log_issuer = due.issuer AND due_claim.number = 
 QUALIFY row_number() OVER (
     PARTITION BY due.issuer, due.number
     ORDER BY
-        CASE record_mac
-            WHEN record_mac_held() THEN 0 WHEN record_mac_held_weakly() THEN 1 ELSE 2
-        END,
-        record_hash_high, record_hash_low, proof, id
+        mac_rank(record_mac), record_hash_high, record_hash_low, proof, id
 ) = 1;
 
 UPDATE record

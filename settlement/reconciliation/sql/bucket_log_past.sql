@@ -6,10 +6,10 @@ SELECT
     settled.terminal, settled.time,
     any_value(signed_balance_fen)::BIGINT - settled.amount_fen AS balance_before_fen
 FROM (
-    SELECT *, card_number % 10000000000000000 AS factor, sequence::USMALLINT AS online_counter
+    SELECT *, factor_of(card_number) AS factor, sequence::USMALLINT AS online_counter
     FROM read_parquet(getvariable('settled')) WHERE kind = kind_load() AND is_posted(reason)
 ) AS settled
-SEMI JOIN (SELECT *, card_number % 10000000000000000 AS factor FROM load_log) AS entry
+SEMI JOIN (SELECT *, factor_of(card_number) AS factor FROM load_log) AS entry
     USING (factor, application, online_counter, amount_fen, terminal, time)
 GROUP BY
     settled.factor, settled.application, settled.online_counter, settled.amount_fen,
@@ -19,7 +19,7 @@ GROUP BY
 INSERT INTO load_unsigned
 SELECT DISTINCT factor, application, sequence, amount_fen, terminal
 FROM (
-    SELECT *, card_number % 10000000000000000 AS factor
+    SELECT *, factor_of(card_number) AS factor
     FROM read_parquet(getvariable('settled'))
     WHERE kind = kind_load() AND is_posted(reason) AND tac = 0
 )

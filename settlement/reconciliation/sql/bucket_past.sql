@@ -5,7 +5,7 @@ SELECT
     factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
     signed_balance_fen, time, tac, record_hash_high, record_hash_low
 FROM (
-    SELECT *, card_number % 10000000000000000 AS factor
+    SELECT *, factor_of(card_number) AS factor
     FROM read_parquet(getvariable('settled')) WHERE is_posted(reason)
 ) AS settled
 SEMI JOIN record USING (

@@ -18,7 +18,7 @@ SELECT
     -- What the card signed, beside type, amount, terminal and time: a movement of a purse is the
     -- same one whatever else a record says. The TAC stands for the key that made it. A card is known
     -- to its keys by the last sixteen digits of its number.
-    told.card_number % 10000000000000000 AS factor,
+    factor_of(told.card_number) AS factor,
     if(is_load(told.kind), told.online_counter, told.psam_sequence)::UINTEGER AS sequence,
     if(is_load(told.kind), told.balance_after_fen, 0)::UINTEGER AS signed_balance_fen,
     -- Where no purse moves, all bytes are signed.

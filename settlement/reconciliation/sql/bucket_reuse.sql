@@ -73,7 +73,7 @@ CREATE TABLE torn_message AS
 SELECT message FROM record WHERE reason = reason_tac_missing() AND moves_purse
 UNION
 SELECT message_of(
-    card_number % 10000000000000000, application, transaction_type, amount_fen, terminal, sequence,
+    factor_of(card_number), application, transaction_type, amount_fen, terminal, sequence,
     signed_balance_fen, time
 )
 FROM waiting_before WHERE reason = reason_tac_missing();

@@ -51,7 +51,7 @@ SELECT
     0 AS hotlist_version, claim.tariff_fen, 0 AS balance_before_fen, 0 AS balance_after_fen,
     claim.amount_fen, claim.transaction_type, claim.time, business_day_of(claim.time) AS day,
     0 AS previous_type, 0 AS previous_counter, true AS moves_purse, false AS is_load,
-    claim.card_number % 10000000000000000 AS factor, claim.sequence, claim.signed_balance_fen,
+    factor_of(claim.card_number) AS factor, claim.sequence, claim.signed_balance_fen,
     0 AS tac, 0 AS known_balance_fen, 0 AS known_offline, 0 AS known_online, 0 AS known_gap_count,
     claim.position, true AS is_balanced, false AS linked, false AS counter_reused,
     true AS statement_proven, false AS by_log, false AS chained

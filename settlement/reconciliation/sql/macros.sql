@@ -2,6 +2,9 @@
 
 CREATE MACRO is_load(kind) AS kind = kind_load();
 
+-- A card is known to its keys by the last sixteen digits of its number.
+CREATE MACRO factor_of(card_number) AS card_number % 10000000000000000;
+
 -- What a record adds to sums: nothing where no purse of ours moves. A damaged kind counts as a debit,
 -- as it does in the totals of its file.
 CREATE MACRO moved_fen(kind, amount_fen) AS
