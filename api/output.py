@@ -17,17 +17,33 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from api.exits import EXIT_REFUSED
+from api.tables import Table as Sheet
+from api.tables import as_csv, show
 from cardcore.money import yuan
+from cardcore.text import words
 
-EXIT_REFUSED = 1
-EXIT_USAGE = 2
 console = Console()
 console_error = Console(stderr=True)
 
 DataOption = Annotated[
-    Path, typer.Option("--data", help="Folder of one city. 一座城市的数据目录。")
+    Path, typer.Option("--data", help=words("一座城市的数据目录。", "Folder of one city."))
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json", help=words("只打印一个 JSON 对象。", "Print one JSON object and nothing else.")
+    ),
+]
+CsvOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv",
+        help=words(
+            "另写一个 CSV 文件（UTF-8，带 BOM）。", "Write a CSV file as well (UTF-8 with BOM)."
+        ),
+    ),
+]
 DEFAULT_DATA = Path("onecard-data")
 
 
@@ -49,9 +65,14 @@ def say(text: str, style: str | None = None) -> None:
     console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
+def complain(message: str) -> None:
+    """Say what is wrong on standard error."""
+    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+
+
 def refuse(message: str, exit_code: int = EXIT_REFUSED) -> NoReturn:
     """Say what is wrong on standard error and leave."""
-    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    complain(message)
     raise typer.Exit(exit_code)
 
 
@@ -91,6 +112,13 @@ def status_line() -> Iterator[Callable[[str], None]]:
         return
     with console_error.status("") as status:
         yield status.update
+
+
+def print_table(table: Sheet, csv: Path | None = None) -> None:
+    """A table on standard output, and into a CSV file where one is asked for."""
+    show(table, console)
+    if csv is not None:
+        csv.write_text(as_csv(table), "utf-8-sig", newline="")
 
 
 def amount_table(title: str, *columns: str) -> Table:

@@ -1,23 +1,69 @@
 """Words for people: one shape for everything that is said in two languages.
 
-Decides the shape only. What is said stands with whatever it is said of.
+Decides the shape, and that whoever prints says it in one language. Which one is set once, by the
+shell that knows whom it speaks to; nothing is ever decided by it. What is said stands with whatever
+it is said of.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Language(StrEnum):
+    """A language that everything is said in."""
+
+    ZH = "zh"  # 中文
+    EN = "en"
+
+
+_SPOKEN: ContextVar[Language] = ContextVar("language", default=Language.EN)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The same said in Chinese and in English; printed, it is said in both.
+    """The same said in Chinese and in English; printed, it is said in the language spoken.
 
     >>> Text("圈存", "load").en
     'load'
-    >>> print(Text("圈存", "load"))
-    圈存 / load
+    >>> with spoken(Language.ZH):
+    ...     print(Text("圈存", "load"))
+    圈存
     """
 
     zh: str
     en: str
 
     def __str__(self) -> str:
-        return f"{self.zh} / {self.en}"
+        return self.zh if _SPOKEN.get() is Language.ZH else self.en
+
+
+def speak(language: Language) -> None:
+    """From now on texts are said in this language."""
+    _SPOKEN.set(language)
+
+
+@contextmanager
+def spoken(language: Language) -> Iterator[None]:
+    """The same for a while."""
+    token = _SPOKEN.set(language)
+    try:
+        yield
+    finally:
+        _SPOKEN.reset(token)
+
+
+def spoken_language() -> Language:
+    """The language that texts are said in."""
+    return _SPOKEN.get()
+
+
+def words(zh: str, en: str) -> str:
+    """What is said once, where it is said.
+
+    >>> words("关闭", "close")
+    'close'
+    """
+    return str(Text(zh, en))

@@ -11,7 +11,8 @@ import typer
 
 from api.bench.issuing import personalise_many
 from api.composition import open_city_keys
-from api.output import EXIT_USAGE, JsonOption, amount_table, console, print_json, refuse
+from api.exits import EXIT_USAGE
+from api.output import JsonOption, amount_table, console, print_json, refuse
 from api.settings import read_settings
 from cardcore.issuing.products import SHIPPED, shipped
 from cardcore.schemes.catalogue import SCHEMES

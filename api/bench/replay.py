@@ -18,15 +18,8 @@ from typing import Annotated, NamedTuple
 import typer
 
 from api.composition import PSAM_KEY_INDEX, open_city_keys
-from api.output import (
-    EXIT_USAGE,
-    JsonOption,
-    amount_table,
-    console,
-    print_json,
-    progress_bar,
-    refuse,
-)
+from api.exits import EXIT_USAGE
+from api.output import JsonOption, amount_table, console, print_json, progress_bar, refuse
 from api.settings import read_settings
 from api.simulation.chips import ChipAtRest, repeatable_random
 from api.simulation.drive import CARDS, TAPS, drive

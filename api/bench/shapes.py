@@ -31,15 +31,8 @@ from api.bench.made_records import (
     sign,
     told,
 )
-from api.output import (
-    EXIT_USAGE,
-    JsonOption,
-    amount_table,
-    console,
-    print_json,
-    progress_bar,
-    refuse,
-)
+from api.exits import EXIT_USAGE
+from api.output import JsonOption, amount_table, console, print_json, progress_bar, refuse
 from cardcore.keys import KeyService
 from cardcore.records.batch import RECORDS_MAX, BatchHeader, encode_batch
 from settlement.city import City, create_city

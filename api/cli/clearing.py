@@ -8,11 +8,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from api.cli.days import day_document
-from api.cli.session import ByOption, EngineOption, WorkersOption, acting, open_to_act
+from api.cli.frame.session import ByOption, EngineOption, WorkersOption, acting, open_to_act
 from api.composition import EngineName, open_engine
+from api.exits import EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
-    EXIT_USAGE,
     DataOption,
     JsonOption,
     console,

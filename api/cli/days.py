@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from api.cli.session import open_to_read
+from api.cli.frame.session import open_to_read
+from api.exits import EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
-    EXIT_USAGE,
     DataOption,
     JsonOption,
     amount_table,

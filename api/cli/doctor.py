@@ -13,7 +13,8 @@ import typer
 from rich.table import Table
 
 from api.composition import open_city_keys
-from api.output import DEFAULT_DATA, EXIT_REFUSED, DataOption, JsonOption, console, print_json
+from api.exits import EXIT_REFUSED
+from api.output import DEFAULT_DATA, DataOption, JsonOption, console, print_json
 from api.settings import KeyServiceKind, Settings, SettingsRefusedError, read_settings
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from cardcore.schemes.catalogue import SCHEMES

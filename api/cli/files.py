@@ -9,44 +9,63 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.session import open_to_act, open_to_read
+from api.cli.frame.loading import command, noun, shorten
+from api.cli.frame.session import open_to_act, open_to_read
+from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
-    EXIT_REFUSED,
-    EXIT_USAGE,
+    CsvOption,
     DataOption,
     JsonOption,
-    amount_table,
-    console,
-    fen,
     print_json,
+    print_table,
     progress_bar,
     refuse,
     say,
 )
+from api.tables import Column, Count, Fen, Table
 from cardcore.records.batch import FILE_BYTES_MAX
+from cardcore.text import Text, words
 from settlement.intake.answers import Acknowledgement
 from settlement.reports.files import read_files
 from settlement.service.receive import receive_file
 
-app = typer.Typer(help="Batch files: add, list, show. 批次文件。", no_args_is_help=True)
+app = noun(Text("批次文件：接收、列出、查看。", "Batch files: add, list, show."))
 
 
-@app.command()
+@command(
+    app,
+    "add",
+    Text(
+        "接收批次文件；重复上传不重复入账。",
+        "Take in batch files; sending one twice changes nothing.",
+    ),
+)
 def add(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Batch files (.ocb) and files of a load log (.ocl), in any order."),
+        typer.Argument(
+            help=words(
+                "批次文件（.ocb）与充值日志文件（.ocl），次序不限。",
+                "Batch files (.ocb) and files of a load log (.ocl), in any order.",
+            )
+        ),
     ],
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Take in batch files; sending one twice changes nothing. 接收批次文件，重复上传不重复入账。"""
+    """Every answer is settlement's; refused ones end the command with 1."""
     for path in paths:
         if not path.is_file():
-            refuse(f"{path}: no such file, or not a plain one", EXIT_USAGE)
+            refuse(
+                words(
+                    f"{path}：没有这个文件，或不是普通文件。`ls` 看看文件名",
+                    f"{path}: no such file, or not a plain one; look at its name with `ls`",
+                ),
+                EXIT_USAGE,
+            )
     answers = []
-    with open_to_act(data) as opened, progress_bar("files 文件", len(paths)) as advance:
+    with open_to_act(data) as opened, progress_bar(words("文件", "files"), len(paths)) as advance:
         for path in paths:
             # One byte more than allowed is enough to be answered "too large".
             with path.open("rb") as file:
@@ -64,41 +83,60 @@ def add(
         raise typer.Exit(EXIT_REFUSED)
 
 
-@app.command("list")
-def list_(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
-    """Every file that is kept. 已收文件一览。"""
+@command(app, "list", Text("已收文件一览。", "Every file that is kept."))
+def list_(
+    data: DataOption = DEFAULT_DATA, csv: CsvOption = None, as_json: JsonOption = False
+) -> None:
+    """How each stands."""
     with open_to_read(data) as city:
         files = read_files(city)
     if as_json:
         print_json({"files": [_document(row.file.acknowledgement()) for row in files]})
         return
-    table = amount_table(
-        "Files 批次文件", "sender 采集点", "seq 序号", "business day 营运日", "records 笔数",
-        "debit 消费", "load 充值", "settled 清算日", "hash",
-    )  # fmt: skip
+    table = Table(
+        Text("批次文件", "Files"),
+        [
+            Column(Text("采集点", "sender"), right=True),
+            Column(Text("序号", "seq"), right=True),
+            Column(Text("营运日", "business day")),
+            Column(Text("笔数", "records"), right=True),
+            Column(Text("消费", "debit"), right=True),
+            Column(Text("充值", "load"), right=True),
+            Column(Text("清算日", "settled")),
+            Column(Text("哈希", "hash")),
+        ],
+    )
     for row in files:
         file = row.file
-        standing = row.standing.text
-        settled = str(row.settlement_day or f"{standing.en} {standing.zh}")
-        table.add_row(
-            str(file.sender), str(file.sequence), str(file.business_day),
-            f"{file.record_count:,}", fen(file.debit_fen), fen(file.load_fen),
-            settled, file.content_hash[:12],
+        table.add(
+            str(file.sender), str(file.sequence), str(file.business_day), Count(file.record_count),
+            Fen(file.debit_fen), Fen(file.load_fen),
+            row.standing.text if row.settlement_day is None else str(row.settlement_day),
+            file.content_hash[:12],
         )  # fmt: skip
-    console.print(table)
+    print_table(table, csv)
 
 
-@app.command()
+@command(app, "show", Text("一个文件及其回执。", "One file and what was answered."))
 def show(
-    content_hash: Annotated[str, typer.Argument(help="The first digits of a content hash.")],
+    content_hash: Annotated[
+        str,
+        typer.Argument(help=words("内容哈希的前几位。", "The first digits of a content hash.")),
+    ],
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """One file and what was answered. 一个文件及其回执。"""
+    """All that is kept of it."""
     with open_to_read(data) as city:
         found = read_files(city, content_hash)
     if len(found) != 1:
-        refuse(f"{len(found)} files start with {content_hash!r}; see `onecard files list`")
+        said = shorten(content_hash)
+        refuse(
+            words(
+                f"以 {said} 开头的文件有 {len(found)} 个；见 `onecard files list`",
+                f"{len(found)} files start with {said}; see `onecard files list`",
+            )
+        )
     document = _document(found[0].file.acknowledgement())
     document["settlement_day"] = found[0].settlement_day
     if as_json:
@@ -120,5 +158,5 @@ def _sentence(answer: Acknowledgement) -> str:
     text = f"{answer.answer.name}  {answer.answer.text}"
     if answer.missing:
         ranges = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in answer.missing)
-        text += f"; send again 请补传: {ranges}"
+        text += words(f"；请补传：{ranges}", f"; send again: {ranges}")
     return f"{text} ({answer.detail})" if answer.detail else text

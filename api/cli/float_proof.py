@@ -11,10 +11,10 @@ from itertools import islice
 import typer
 from rich.table import Table
 
-from api.cli.session import open_to_read
+from api.cli.frame.session import open_to_read
+from api.exits import EXIT_REFUSED
 from api.output import (
     DEFAULT_DATA,
-    EXIT_REFUSED,
     DataOption,
     JsonOption,
     amount_table,

@@ -4,11 +4,11 @@ from dataclasses import asdict
 
 import typer
 
-from api.cli.session import WorkersOption, open_to_act
+from api.cli.frame.session import WorkersOption, open_to_act
 from api.composition import open_engine
+from api.exits import EXIT_REFUSED
 from api.output import (
     DEFAULT_DATA,
-    EXIT_REFUSED,
     DataOption,
     JsonOption,
     amount_table,

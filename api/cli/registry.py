@@ -12,11 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.session import ByOption, acting, open_to_act, open_to_read
+from api.cli.frame.session import ByOption, acting, open_to_act, open_to_read
+from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
-    EXIT_REFUSED,
-    EXIT_USAGE,
     DataOption,
     JsonOption,
     amount_table,

@@ -13,11 +13,11 @@ import typer
 from rich.table import Table
 
 from api.cli.float_proof import print_float_proof
-from api.cli.session import WorkersOption, open_or_create
+from api.cli.frame.session import WorkersOption, open_or_create
 from api.composition import open_engine
+from api.exits import EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
-    EXIT_USAGE,
     JsonOption,
     amount_table,
     console,

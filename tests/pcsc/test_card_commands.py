@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.cli import app
+from api.cli.frame.program import app
 from cardcore.chip.card import Card
 from tests.cardcore.chip.reference_terminal import ReferenceTerminal
 from tests.cardcore.transit_cards import LOAD_KEY, PROFILE, PURCHASE_KEY, TAC_KEY, TRIP

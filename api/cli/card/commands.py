@@ -18,17 +18,8 @@ import typer
 from api.cli.card.files import CardFile, FileNameError, name_file, read_file
 from api.cli.card.text import card_document, plain, says_something, show_card
 from api.composition import open_city_keys
-from api.output import (
-    EXIT_REFUSED,
-    EXIT_USAGE,
-    JsonOption,
-    amount_table,
-    console,
-    console_error,
-    fen,
-    print_json,
-    refuse,
-)
+from api.exits import EXIT_REFUSED, EXIT_USAGE
+from api.output import JsonOption, amount_table, console, console_error, fen, print_json, refuse
 from api.settings import read_settings
 from api.simulation.single_card import issue_card, load_card, sample_plan
 from cardcore.apdu import StatusWord, describe

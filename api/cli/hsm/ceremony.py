@@ -32,15 +32,8 @@ from api.cli.hsm.device import (
     write_private,
 )
 from api.composition import city_key_refs
-from api.output import (
-    EXIT_REFUSED,
-    EXIT_USAGE,
-    JsonOption,
-    console,
-    console_error,
-    print_json,
-    refuse,
-)
+from api.exits import EXIT_REFUSED, EXIT_USAGE
+from api.output import JsonOption, console, console_error, print_json, refuse
 from api.settings import Environment, SettingsRefusedError, read_environment
 from cardcore.keys import KeyUsage
 from cardcore.schemes.catalogue import SCHEMES

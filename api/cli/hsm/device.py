@@ -16,7 +16,8 @@ from typing import Annotated
 
 import typer
 
-from api.output import EXIT_USAGE, console, console_error, refuse
+from api.exits import EXIT_USAGE
+from api.output import console, console_error, refuse
 from api.settings import Environment, SettingsRefusedError, read_environment
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyRef, KeyUsage

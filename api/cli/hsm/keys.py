@@ -29,7 +29,8 @@ from api.cli.hsm.device import (
     say,
     write_private,
 )
-from api.output import EXIT_USAGE, JsonOption, console, print_json, refuse
+from api.exits import EXIT_USAGE
+from api.output import JsonOption, console, print_json, refuse
 from cardcore.keys import KeyDescription, KeyState, KeyUsage
 from hsm_sim.device import ceremony, transfer
 from hsm_sim.device.blocks.key_names import letters

@@ -27,7 +27,8 @@ from api.cli.hsm.device import (
     say,
 )
 from api.cli.hsm.keys import key_sentence
-from api.output import EXIT_USAGE, refuse
+from api.exits import EXIT_USAGE
+from api.output import refuse
 from cardcore.keys import KeyDescription, KeyState
 from hsm_sim.device import ceremony
 from hsm_sim.device.ceremony import NewKey

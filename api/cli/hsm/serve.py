@@ -17,7 +17,8 @@ from typing import Annotated
 import typer
 
 from api.cli.hsm.device import DEFAULT_DEVICE, DeviceOption, PinFileOption, open_device
-from api.output import EXIT_USAGE, refuse
+from api.exits import EXIT_USAGE
+from api.output import refuse
 from hsm_sim.device.device import Device
 from hsm_sim.hardening import harden_process
 from hsm_sim.proof.workers import ProofWorkers

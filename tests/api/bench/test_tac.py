@@ -11,7 +11,7 @@ from api.bench import tac as bench_tac
 from api.bench import tac_loop
 from api.bench.keys import bench_key_service, bench_tac_master
 from api.bench.tac_loop import TacLoopMissingError, compile_loop
-from api.cli import app
+from api.cli.frame.program import app
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, KeyService, ProofReason, TacColumn
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from api import cli
-from api.cli import session
+from api.cli.frame import session
 from api.composition import CityKeys, LocalPsams
 from api.composition import open_city_keys as open_settings
 from api.settings import Settings

@@ -14,7 +14,8 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import _sentence, app
+from api.cli.frame.faults import is_interruption, sentence_of
+from api.cli.frame.program import app
 from settlement.dispositions import Reason
 from tests.support.shared import SHARED, needs_shared
 
@@ -276,7 +277,7 @@ def test_what_is_no_record_id_is_named(demo_folder: Path, serial: str) -> None:
         (("clear",), "no city here"),
     ],
 )
-def test_usage_errors_end_with_2_and_a_sentence(
+def test_usage_errors_end_with_2_and_asentence_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], word: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -334,11 +335,13 @@ _ENDLESS = "SELECT count(*) FROM range(100000000000) a, range(100000) b"
 def test_a_statement_stopped_half_way_is_an_interruption(stop: Callable[[], None]) -> None:
     with pytest.raises(Exception, match=r"(?i)interrupted") as told:
         stop()
-    assert "goes on where" in str(_sentence(told.value))
+    assert is_interruption(told.value)
 
 
 def test_an_error_that_only_speaks_of_interruptions_is_none() -> None:
-    assert _sentence(RuntimeError("the door was interrupted")) is None
+    door = RuntimeError("the door was interrupted")
+    assert not is_interruption(door)
+    assert sentence_of(door) is None
 
 
 @needs_shared

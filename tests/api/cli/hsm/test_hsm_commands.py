@@ -16,7 +16,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.cli.frame.program import app
 from api.cli.hsm import device as hsm_device
 from api.cli.hsm.device import ask_secret
 from api.composition import city_key_refs

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.cli.frame.program import app
 from api.cli.hsm import serve as hsm_serve
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError, UnknownKeyVersionError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.cli.frame.program import app
 from api.cli.hsm import device as hsm_device
 from api.composition import open_city_keys
 from api.settings import Environment, KeyServiceKind, KeyServiceSettings, Settings

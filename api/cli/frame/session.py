@@ -14,7 +14,8 @@ from typing import Annotated
 import typer
 
 from api.composition import EngineName, OpenCity, open_city_keys
-from api.output import EXIT_USAGE, console_error, refuse
+from api.exits import EXIT_USAGE
+from api.output import console_error, refuse
 from api.settings import KeyServiceKind, Settings, read_settings
 from api.simulation.virtual_city import SIMULATION
 from cardcore.schemes import Scheme

@@ -1,0 +1,9 @@
+"""What stands around every command.
+
+Read it in this order::
+
+    loading.py   how commands are loaded, and explained in one language
+    program.py   what commands there are
+    faults.py    what ends a command early, in a sentence
+    session.py   opening what a command works on
+"""
