@@ -4,6 +4,7 @@ Read it in this order::
 
     loading.py   how commands are loaded, and explained in one language
     program.py   what commands there are
+    stopping.py  Ctrl-C, heard once and remembered
     faults.py    what ends a command early, in a sentence
     session.py   opening what a command works on
 """
