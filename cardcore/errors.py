@@ -17,9 +17,13 @@ A programmer's mistake is an `assert`. What is left is bytes or messages that ca
     └── PowerLossError         the card lost power inside a command (fault injection only)
 """
 
+from cardcore.text import Text
+
 
 class CardcoreError(Exception):
-    """Root of everything this package raises."""
+    """Root of everything this package raises. What people read of it is a `cardcore.text.Text`, so
+    it is said in the language of whoever reads it; logs and wires keep the English of it.
+    """
 
 
 class DecodeError(CardcoreError):
@@ -28,8 +32,16 @@ class DecodeError(CardcoreError):
     `what` names the thing, `offset` the byte where reading stopped making sense.
     """
 
-    def __init__(self, what: str, offset: int, reason: str) -> None:
-        super().__init__(f"{what}: byte {offset}: {reason}")
+    def __init__(self, what: str, offset: int, reason: str | Text) -> None:
+        """A `Text` is said of what has the same name in both languages."""
+        if isinstance(reason, Text):
+            said = Text(
+                f"{what}：第 {offset} 字节：{reason.zh}", f"{what}: byte {offset}: {reason.en}"
+            )
+            super().__init__(said)
+            reason = reason.en
+        else:
+            super().__init__(f"{what}: byte {offset}: {reason}")
         self.what = what
         self.offset = offset
         self.reason = reason

@@ -14,7 +14,7 @@ import typer
 from typer import _click as click
 from typer.core import TyperCommand, TyperGroup
 
-from cardcore.text import Language, Text, spoken_language, words
+from cardcore.text import Language, Text, shorten, spoken_language, words
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -148,13 +148,3 @@ def _mistake(error: click.ClickException) -> str:
 def _hint(error: click.ClickException) -> str:
     param = getattr(error, "param", None)
     return "" if param is None else str(param.get_error_hint())
-
-
-def shorten(said: str, most: int = 80) -> str:
-    r"""Somebody's input, on one line and no longer than a line.
-
-    >>> shorten("a" * 100)[-3:], shorten("two\nlines")
-    ('aa…', 'two lines')
-    """
-    line = " ".join("".join(each if each.isprintable() else " " for each in said).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
