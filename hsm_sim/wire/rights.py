@@ -255,7 +255,7 @@ def read_rights(text: str) -> Rights:
         document = tomllib.loads(text)
     except ValueError as error:
         raise RightsError(Text(f"不是 TOML：`{error}`", f"is no TOML: {error}")) from None
-    _only(document, {"right"}, "[[right]]")
+    _only(document, {"right"}, Text("文件", "the file"))
     entries = document.get("right")
     if not isinstance(entries, list) or not entries:
         raise RightsError(
@@ -272,7 +272,7 @@ def _right(entry: object, place: str) -> Right:
         raise RightsError(
             Text(f"{place}：不是表；请写 [[right]]", f"{place}: not a table; write [[right]]")
         )
-    _only(entry, {"who", "duties", "labels"}, place)
+    _only(entry, {"who", "duties", "labels"}, Text(place, place))
     who = _who(entry.get("who"), f"{place}, who")
     named = _words(entry.get("duties"), f"{place}, duties")
     for each in named:
@@ -345,12 +345,12 @@ def _words(value: object, place: str) -> tuple[str, ...]:
     return words
 
 
-def _only(table: Mapping[str, object], known: Collection[str], place: str) -> None:
+def _only(table: Mapping[str, object], known: Collection[str], place: Text) -> None:
     unknown = sorted(table.keys() - set(known))
     if unknown:
         raise RightsError(
             Text(
-                f"{place}：没有 {shorten(unknown[0])}，只有 {', '.join(sorted(known))}",
-                f"{place}: {shorten(unknown[0])} is not known, only {', '.join(sorted(known))}",
+                f"{place.zh}：没有 {shorten(unknown[0])}，只有 {', '.join(sorted(known))}",
+                f"{place.en}: {shorten(unknown[0])} is not known, only {', '.join(sorted(known))}",
             )
         )

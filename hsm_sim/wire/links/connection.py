@@ -129,7 +129,7 @@ class Connection:
                 )
             case TlsSetupError():
                 why = text_of(error)
-            case UnicodeError():
+            case UnicodeError() | socket.gaierror():
                 why = Text("不是主机名", "that is no name of a host")
             case MessageError():
                 said = text_of(error)

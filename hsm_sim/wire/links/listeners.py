@@ -164,7 +164,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         host.encode("idna")
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except UnicodeError:
+    except (UnicodeError, socket.gaierror):
         raise ListenError(
             Text(f"{host}:{port}：不是主机名", f"{host}:{port}: that is no name of a host")
         ) from None
