@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import typer
 from typer import _click as click
 
-from api.cli.frame.loading import usage_mistake
+from api.cli.frame.mistakes import usage_mistake
 from api.cli.frame.program import app
 from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.settings import SettingsRefusedError
