@@ -15,8 +15,8 @@ from enum import StrEnum
 class Language(StrEnum):
     """A language that everything is said in."""
 
-    ZH = "zh"  # 中文
-    EN = "en"
+    ZH = "zh"  # 中文: Chinese
+    EN = "en"  # 英文: English
 
 
 _SPOKEN: ContextVar[Language | None] = ContextVar("language", default=None)
