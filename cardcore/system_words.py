@@ -35,13 +35,22 @@ _WORDS = {
 
 
 def system_words(error: OSError) -> Text:
-    """What is wrong; with the file where the system named one.
+    """What is wrong, without where.
 
     >>> print(system_words(FileNotFoundError(errno.ENOENT, "No such file or directory", "city")))
-    city: no such file or folder
+    no such file or folder
     """
     number = 0 if error.errno is None else error.errno
-    said = _WORDS.get(number) or Text(f"系统错误 {number}", f"system error {number}")
-    if error.filename is None:
+    return _WORDS.get(number) or Text(f"系统错误 {number}", f"system error {number}")
+
+
+def placed_system_words(error: OSError) -> Text:
+    """The same after the file that the system named, if it named one.
+
+    >>> print(placed_system_words(PermissionError(errno.EACCES, "Permission denied", "city")))
+    city: permission denied
+    """
+    said = system_words(error)
+    if not isinstance(error.filename, str):
         return said
     return Text(f"{error.filename}：{said.zh}", f"{error.filename}: {said.en}")

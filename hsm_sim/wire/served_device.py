@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 
 from cardcore.errors import KeyServiceUnavailableError
-from cardcore.system_words import system_words
+from cardcore.system_words import placed_system_words
 from cardcore.text import Text, text_of
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import DeviceError
@@ -104,4 +104,4 @@ class ServedDevice:
 
 
 def _why(error: DeviceError | OSError) -> Text:
-    return text_of(error) if isinstance(error, DeviceError) else system_words(error)
+    return text_of(error) if isinstance(error, DeviceError) else placed_system_words(error)

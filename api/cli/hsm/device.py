@@ -267,7 +267,8 @@ def confirm(question: Text, otherwise: str) -> None:
             ),
             EXIT_USAGE,
         )
-    if not typer.confirm(str(question), err=True):
+    answer = typer.prompt(f"{question} [y/N]", default="n", show_default=False, err=True)
+    if answer.strip().lower() not in {"y", "yes", "是"}:
         raise CeremonyError(Text("未确认；未作任何更改", "not confirmed; nothing was changed"))
 
 

@@ -187,7 +187,7 @@ def _read_rights(path: Path) -> Rights:
             text = file.read()
     except OSError as error:
         said = system_words(error)
-        raise RightsError(Text(f"--rights：{said.zh}", f"--rights: {said.en}")) from None
+        raise RightsError(Text(f"{path}：{said.zh}", f"{path}: {said.en}")) from None
     except UnicodeDecodeError:
         raise RightsError(
             Text(f"{path}：不是 UTF-8 文本", f"{path}: is no text in UTF-8")
