@@ -37,7 +37,7 @@ from cardcore.key_labels import (
 from cardcore.keys import KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
 from cardcore.schemes import Scheme
 from cardcore.system_words import system_words
-from cardcore.text import Text, shorten
+from cardcore.text import Text, shorten, text_of
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.keys.operations import KeyOperations
@@ -137,7 +137,14 @@ class CityKeys:
         described = self.service.describe_keys(usage, label)
         active = [each for each in described if each.state is KeyState.ACTIVE]
         if not active:
-            raise KeyStateError(f"{usage}/{label}: no version is active; activate or load one")
+            raise KeyStateError(
+                Text(
+                    f"{usage}/{label}：没有启用的版本；请启用或注入一个："
+                    "`onecard hsm ceremony activate` 或 `onecard hsm ceremony load`",
+                    f"{usage}/{label}: no version is active; activate or load one with "
+                    "`onecard hsm ceremony activate` or `onecard hsm ceremony load`",
+                )
+            )
         return active[-1]
 
     def sender_keys(self, sender: int) -> tuple[KeyDescription, ...]:
@@ -219,7 +226,10 @@ def _address(chosen: KeyServiceSettings) -> Address:
     try:
         host, port = read_host_port(chosen.address)
     except AddressError as error:
-        raise SettingsRefusedError(f"ONECARD_KEY_SERVICE: {error}") from error
+        said = text_of(error)
+        raise SettingsRefusedError(
+            Text(f"ONECARD_KEY_SERVICE：{said.zh}", f"ONECARD_KEY_SERVICE: {said.en}")
+        ) from error
     return TlsAddress(host, port, chosen.certificate, chosen.private_key, chosen.authority)
 
 

@@ -14,14 +14,15 @@ from cardcore.text import Language
 _CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 #: What is said in no language.
 _NAMES = (
-    r"`[^`\n]*`",  # commands and names in quotes
     r"\bonecard(?: [a-z][a-z0-9-]*)*",  # a command's path, as the line on usage says it
     r"(?<![\w-])--?[A-Za-z][\w-]*(?:=\S+)?",  # options
-    r"\S*[/\\@=|]\S*",  # paths, keys, tokens, choices
-    r"\S*\w[._]\w\S*",  # files, addresses, names of fields
+    r"[!-_a-~]*[/\\@=|][!-_a-~]*",  # paths, keys, tokens, choices
+    r"[!-_a-~]*[0-9A-Za-z][._][0-9A-Za-z][!-_a-~]*",  # files, addresses, names of fields
     r"\b[0-9A-Fa-f-]*\d[0-9A-Fa-f-]*\b",  # ids, hashes, days
     r"\[[A-Z_]+\](?:\.\.\.)?",  # places of arguments
 )
+#: Commands and names in quotes: taken out before anything else.
+_QUOTED = re.compile(r"`[^`\n]*`")
 _NAME = re.compile("|".join(_NAMES))
 _ENGLISH = re.compile(r"[A-Za-z]*[a-z]{2,}[’']?[ ,;:.]+[a-z]{2,}\b")
 _WORD = re.compile(r"\b[A-Za-z][a-z]{2,}\b")
@@ -37,7 +38,9 @@ def assert_one_language(text: str, language: Language, names: Iterable[str] = ()
         found = [line for line in text.splitlines() if _CHINESE.search(line)]
         assert not found, f"Chinese in English: {found}"
         return
-    bare = [(line, _NAME.sub(" \u2026 ", line)) for line in text.splitlines()]
+    bare = [
+        (line, _NAME.sub(" \u2026 ", _QUOTED.sub(" \u2026 ", line))) for line in text.splitlines()
+    ]
     found = [line for line, rest in bare if _ENGLISH.search(rest)]
     assert not found, f"English in Chinese: {found}"
     said = any(_WORD.search(rest) for _, rest in bare)
