@@ -20,7 +20,7 @@ from api.settings import (
     SettingsRefusedError,
 )
 from cardcore.applets.catalogue import application_named
-from cardcore.errors import KeyStateError
+from cardcore.errors import KeyStateError, system_words
 from cardcore.issuing.products import (
     APPLICATIONS,
     SHIPPED,
@@ -36,7 +36,6 @@ from cardcore.key_labels import (
 )
 from cardcore.keys import KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
 from cardcore.schemes import Scheme
-from cardcore.system_words import system_words
 from cardcore.text import Text, shorten, text_of
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.masters import MasterKeys

@@ -40,8 +40,8 @@ class KeyUsage(StrEnum):
     TRANSPORT = "transport"  # 传输密钥 ZMK: wraps keys on their way between two devices
 
     @property
-    def text(self) -> Text:
-        """What the key does, for people; the name of a key has the word itself."""
+    def use(self) -> Text:
+        """What the key is for, in a sentence; the name of a key has the word itself."""
         return _USAGES[self]
 
 
@@ -92,10 +92,9 @@ class Algorithm(IntEnum):
     ED25519 = 6  # Ed25519 签名: ours; signs files
 
     @property
-    def text(self) -> Text:
-        """As people write it; in both languages a name."""
-        name = self.name.lower().replace("_", "-")
-        return Text(name, name)
+    def label(self) -> str:
+        """As people write it, in every language: `pboc-3des`."""
+        return self.name.lower().replace("_", "-")
 
 
 class KeyState(StrEnum):

@@ -125,8 +125,8 @@ def derive(device: Device, parent: KeyRef, new: NewKey, factor: bytes) -> KeyDes
         if new.algorithm not in {None, above.algorithm}:
             raise CeremonyError(
                 Text(
-                    f"{new.ref}：须与上级同为 {above.algorithm.text.zh}",
-                    f"{new.ref}: is {above.algorithm.text.en}, as its parent is",
+                    f"{new.ref}：须与上级同为 {above.algorithm.name}",
+                    f"{new.ref}: is {above.algorithm.name}, as its parent is",
                 )
             )
         if above.levels == 1:

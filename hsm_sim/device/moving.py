@@ -54,8 +54,8 @@ def _named(device: Device, token: "TokenMasterKeys", ref: KeyRef) -> KeyDescript
     if not token.can_hold(described.algorithm):
         raise CeremonyError(
             Text(
-                f"{ref}：PKCS#11 没有 {described.algorithm.text.zh}；它留在本设备",
-                f"{ref}: PKCS#11 knows no {described.algorithm.text.en}; it stays here",
+                f"{ref}：PKCS#11 没有 {described.algorithm.name}；它留在本设备",
+                f"{ref}: PKCS#11 knows no {described.algorithm.name}; it stays here",
             )
         )
     if not device.is_exportable(ref):

@@ -277,8 +277,8 @@ class KeyOperations:
         if ref.usage not in usages:
             raise KeyUsageError(
                 Text(
-                    f"{ref}：{ref.usage.text.zh}密钥不能用于{operation.zh}",
-                    f"{ref}: a {ref.usage.text.en} key may not {operation.en}",
+                    f"{ref}：{ref.usage.use.zh}密钥不能用于{operation.zh}",
+                    f"{ref}: a {ref.usage} key may not {operation.en}",
                 )
             )
         state = described.state

@@ -116,11 +116,11 @@ def checked_algorithm(ref: KeyRef, algorithm: Algorithm | None) -> Algorithm:
     allowed = key_algorithms(ref.usage)
     algorithm = algorithm or allowed[0]
     if algorithm not in allowed:
-        names = ", ".join(each.text.en for each in allowed)
+        names = ", ".join(each.name for each in allowed)
         raise KeyServiceError(
             Text(
-                f"{ref}：不能用 {algorithm.text.zh}；可用 {names}",
-                f"{ref}: cannot be {algorithm.text.en}; it may be {names}",
+                f"{ref}：不能用 {algorithm.name}；可用 {names}",
+                f"{ref}: cannot be {algorithm.name}; it may be {names}",
             )
         )
     return algorithm
@@ -138,8 +138,8 @@ def check_key_bytes(ref: KeyRef, algorithm: Algorithm, value: bytes) -> None:
     if ref.usage is KeyUsage.FILE_SIGNING and not signatures.is_secret(algorithm, value):
         raise KeyServiceError(
             Text(
-                f"{ref}：这些字节不是 {algorithm.text.zh} 密钥",
-                f"{ref}: these bytes are no {algorithm.text.en} key",
+                f"{ref}：这些字节不是 {algorithm.name} 密钥",
+                f"{ref}: these bytes are no {algorithm.name} key",
             )
         )
 
@@ -380,7 +380,7 @@ class KeyVault:
             raise UnknownKeyVersionError(
                 Text(
                     f"{ref}：未持有此版本；持有的版本：{'、'.join(map(str, versions))}",
-                    f"{ref}: not held, versions held are {', '.join(map(str, versions))}",
+                    f"{ref}: not held, versions held are {versions}",
                 )
             )
         raise UnknownKeyError(

@@ -112,9 +112,8 @@ class KeySlot:
         if self.ref.usage not in _USAGES.get(self.kind, frozenset()):
             raise KeyUsageError(
                 Text(
-                    f"{self.ref}：{self.ref.usage.text.zh}密钥不能作 PSAM 的 {self.kind.name} 密钥",
-                    f"{self.ref}: a {self.ref.usage.text.en} key cannot be a PSAM's "
-                    f"{self.kind.name} key",
+                    f"{self.ref}：{self.ref.usage.use.zh}密钥不能作 PSAM 的 {self.kind.name} 密钥",
+                    f"{self.ref}: a {self.ref.usage} key cannot be a PSAM's {self.kind.name} key",
                 )
             )
 

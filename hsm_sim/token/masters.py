@@ -241,7 +241,7 @@ class TokenMasterKeys:
             raise UnknownKeyVersionError(
                 Text(
                     f"{ref}：未持有此版本；持有的版本：{'、'.join(map(str, versions))}",
-                    f"{ref}: not held, versions held are {', '.join(map(str, versions))}",
+                    f"{ref}: not held, versions held are {versions}",
                 )
             )
         raise UnknownKeyError(

@@ -102,8 +102,8 @@ def check_offered(ref: KeyRef, algorithm: Algorithm) -> None:
     if not is_offered(algorithm):
         raise KeyServiceError(
             Text(
-                f"{ref}：PKCS#11 令牌没有 {algorithm.text.zh}；此类密钥请放在其他提供者",
-                f"{ref}: a PKCS#11 token has no {algorithm.text.en}; hold keys of it in another "
+                f"{ref}：PKCS#11 令牌没有 {algorithm.name}；此类密钥请放在其他提供者",
+                f"{ref}: a PKCS#11 token has no {algorithm.name}; hold keys of it in another "
                 "provider",
             )
         )

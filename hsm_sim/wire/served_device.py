@@ -8,8 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from cardcore.errors import KeyServiceUnavailableError
-from cardcore.system_words import placed_system_words
+from cardcore.errors import KeyServiceUnavailableError, placed_system_words
 from cardcore.text import Text, text_of
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import DeviceError

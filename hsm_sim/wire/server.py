@@ -20,8 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from cardcore.errors import KeyRightError, KeyServiceUnavailableError
-from cardcore.system_words import system_words
+from cardcore.errors import KeyRightError, KeyServiceUnavailableError, system_words
 from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
 from hsm_sim.wire.codec.frames import MessageError

@@ -16,9 +16,8 @@ from api.cli.frame.mistakes import usage_mistake
 from api.cli.frame.program import app
 from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.settings import SettingsRefusedError
-from cardcore.errors import KeyServiceError, KeyServiceUnavailableError
+from cardcore.errors import KeyServiceError, KeyServiceUnavailableError, placed_system_words
 from cardcore.keys import InsecureKeyServiceWarning
-from cardcore.system_words import placed_system_words
 from cardcore.text import Text, words
 from settlement.errors import SettlementError
 

@@ -161,13 +161,12 @@ def algorithm_name(text: str | None, usage: KeyUsage) -> Algorithm | None:
     """An algorithm as people write it: `pboc-3des` for PBOC_3DES."""
     if text is None:
         return None
-    allowed = {str(each.text): each for each in key_algorithms(usage)}
+    allowed = {each.label: each for each in key_algorithms(usage)}
     if text.lower() not in allowed:
         refuse(
             words(
-                f"--algorithm：{usage.text.zh}密钥可用 {'、'.join(allowed)}，不能用 "
-                f"{shorten(text)}",
-                f"--algorithm: a {usage.text.en} key may be {', '.join(allowed)}, not "
+                f"--algorithm：{usage.use.zh}密钥可用 {'、'.join(allowed)}，不能用 {shorten(text)}",
+                f"--algorithm: a {usage.use.en} key may be {', '.join(allowed)}, not "
                 f"{shorten(text)}",
             ),
             EXIT_USAGE,

@@ -160,6 +160,32 @@ def export(
         say(opened, words(f"已导出到 {out}：{said}", f"Exported to {out}: {said}"))
 
 
+FirstDayOption = Annotated[
+    datetime | None,
+    typer.Option(
+        "--on",
+        formats=["%Y-%m-%d"],
+        metavar="YYYY-MM-DD",
+        help=words("新版本的首日；否则今天。", "First day of the new one; else today."),
+    ),
+]
+OverlapDaysOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="DAYS",
+        help=words("重叠天数：旧版本同时启用的日子。", "Days on which the old one is active too."),
+    ),
+]
+FromComponentsOption = Annotated[
+    bool,
+    typer.Option(
+        "--from-components",
+        help=words("键入分量；否则随机生成。", "Components are typed; else it is random."),
+    ),
+]
+
+
 def rotate(
     names: Annotated[
         list[str],
@@ -170,33 +196,10 @@ def rotate(
             ),
         ),
     ],
-    first_day: Annotated[
-        datetime | None,
-        typer.Option(
-            "--on",
-            formats=["%Y-%m-%d"],
-            metavar="YYYY-MM-DD",
-            help=words("新版本的首日；否则今天。", "First day of the new one; else today."),
-        ),
-    ] = None,
-    overlap_days: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            metavar="DAYS",
-            help=words(
-                "重叠天数：旧版本同时启用的日子。", "Days on which the old one is active too."
-            ),
-        ),
-    ] = 0,
+    first_day: FirstDayOption = None,
+    overlap_days: OverlapDaysOption = 0,
     algorithm: AlgorithmOption = None,
-    from_components: Annotated[
-        bool,
-        typer.Option(
-            "--from-components",
-            help=words("键入分量；否则随机生成。", "Components are typed; else it is random."),
-        ),
-    ] = False,
+    from_components: FromComponentsOption = False,
     component: ComponentOption = None,
     typed_by: TypedByOption = None,
     expect: ExpectOption = None,
@@ -206,23 +209,7 @@ def rotate(
     """All are looked at before any is changed."""
     refs = [key_name(f"{name}/v0") for name in dict.fromkeys(names)]
     by_components = bool(from_components or component or typed_by)
-    if by_components and len(refs) > 1:
-        refuse(
-            words(
-                "分量只合成一把密钥：用分量时请一次轮换一把",
-                "components make one key: rotate one at a time with them",
-            ),
-            EXIT_USAGE,
-        )
-    if expect is not None and not by_components:
-        refuse(
-            words(
-                "--expect 只用于分量：随机密钥的检查值无人事先知道；请去掉它",
-                "--expect is for components: nobody knows the check value of a random key; "
-                "leave it out",
-            ),
-            EXIT_USAGE,
-        )
+    _refuse_unfitting(len(refs), by_components=by_components, expect=expect)
     with open_device(device, pin_file) as opened:
         day = opened.today() if first_day is None else first_day.date()
         rotations = [
@@ -245,13 +232,35 @@ def rotate(
         say(opened, "\n".join(f"{done} {key_sentence(each)}" for each in changed))
 
 
+def _refuse_unfitting(count: int, *, by_components: bool, expect: str | None) -> None:
+    """What cannot go together ends the command before a PIN is typed."""
+    if by_components and count > 1:
+        refuse(
+            words(
+                "分量只合成一把密钥：用分量时请一次轮换一把",
+                "components make one key: rotate one at a time with them",
+            ),
+            EXIT_USAGE,
+        )
+    if expect is not None and not by_components:
+        refuse(
+            words(
+                "--expect 只用于分量：随机密钥的检查值无人事先知道；请去掉它",
+                "--expect is for components: nobody knows the check value of a random key; "
+                "leave it out",
+            ),
+            EXIT_USAGE,
+        )
+
+
 def key_sentence(described: KeyDescription) -> str:
     """A key in one line."""
     today = datetime.now(UTC).date()
     state = state_on(described, today)
     first, last, levels = described.valid_from, described.valid_to, described.levels
+    algorithm = described.algorithm.label
     facts = [
-        described.algorithm.text,
+        Text(algorithm, algorithm),
         state.text,
         None if first is None else Text(f"自 {first} 起", f"from {first}"),
         None if last is None else Text(f"至 {last} 止", f"until {last}"),
@@ -260,7 +269,7 @@ def key_sentence(described: KeyDescription) -> str:
         Text(f"检查值 {described.check_value}", f"check value {described.check_value}"),
     ]
     told = [each for each in facts if each is not None]
-    usage = described.ref.usage.text
+    usage = described.ref.usage.use
     return words(
         f"{described.ref}（{usage.zh}）：{'，'.join(each.zh for each in told)}",
         f"{described.ref} ({usage.en}): {', '.join(each.en for each in told)}",
@@ -272,10 +281,10 @@ def _key_document(stored: StoredKey) -> dict[str, Any]:
     return {
         "key": str(described.ref),
         "usage": str(described.ref.usage),
-        "usage_zh": described.ref.usage.text.zh,
+        "usage_zh": described.ref.usage.use.zh,
         "label": described.ref.label,
         "version": described.ref.version,
-        "algorithm": str(described.algorithm.text),
+        "algorithm": described.algorithm.label,
         "state": str(state_on(described, datetime.now(UTC).date())),
         "valid_from": described.valid_from,
         "valid_to": described.valid_to,
@@ -306,12 +315,12 @@ def _row(stored: StoredKey) -> list[Cell]:
     described = stored.description
     return [
         str(described.ref),
-        described.ref.usage.text,
+        described.ref.usage.use,
         state_on(described, datetime.now(UTC).date()).text,
         _day(described.valid_from),
         _day(described.valid_to),
         described.check_value,
-        described.algorithm.text,
+        described.algorithm.label,
         letters(described.ref.usage, described.algorithm)[0],
         Count(described.levels),
         Text("是", "yes") if is_exportable(stored) else None,

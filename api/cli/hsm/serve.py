@@ -19,7 +19,7 @@ import typer
 from api.cli.hsm.device import DEFAULT_DEVICE, DeviceOption, PinFileOption, open_device
 from api.exits import EXIT_USAGE
 from api.output import refuse
-from cardcore.system_words import system_words
+from cardcore.errors import system_words
 from cardcore.text import Text, text_of, words
 from hsm_sim.device.device import Device
 from hsm_sim.hardening import harden_process
@@ -38,79 +38,86 @@ from hsm_sim.wire.rights import Rights, RightsError, read_rights
 from hsm_sim.wire.served_device import ServedDevice
 from hsm_sim.wire.server import Server
 
+SocketOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--socket",
+        metavar="PATH",
+        help=words("在本机套接字上服务，仅限本用户。", "Serve at a Unix socket, for this user."),
+    ),
+]
+TlsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help=words(
+            "以 TLS 1.3 服务，须有客户端证书。", "Serve under TLS 1.3 with client certificates."
+        ),
+    ),
+]
+CertificateOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH", help=words("本服务的证书，PEM。", "This service's certificate, PEM.")
+    ),
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        metavar="PATH",
+        help=words("其私钥，PEM，无口令。", "The private key of it, PEM, no password."),
+    ),
+]
+ClientsCaOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help=words("签发客户端证书的机构，PEM。", "Who signs the clients' certificates, PEM."),
+    ),
+]
+HostCommandsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PORT|PATH",
+        help=words(
+            "另接受主机命令：127.0.0.1:1500（本机任何程序）或路径。",
+            "Also take host commands: 127.0.0.1:1500 (any program of this machine) or a path.",
+        ),
+    ),
+]
+RightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--rights",
+        metavar="PATH",
+        help=words(
+            "权限文件，TOML：谁可做什么；没有它，连上者都可用全部密钥。",
+            "Who may do what, TOML; without it whoever is let in may do all.",
+        ),
+    ),
+]
+WorkersOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=64,
+        metavar="NUMBER",
+        help=words("批量验证 TAC 的进程数。", "Processes that prove TACs in bulk."),
+    ),
+]
+
 
 def serve(
     device: DeviceOption = DEFAULT_DEVICE,
-    socket: Annotated[
-        Path | None,
-        typer.Option(
-            "--socket",
-            metavar="PATH",
-            help=words(
-                "在本机套接字上服务，仅限本用户。", "Serve at a Unix socket, for this user."
-            ),
-        ),
-    ] = None,
-    tls: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help=words(
-                "以 TLS 1.3 服务，须有客户端证书。", "Serve under TLS 1.3 with client certificates."
-            ),
-        ),
-    ] = None,
-    certificate: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH", help=words("本服务的证书，PEM。", "This service's certificate, PEM.")
-        ),
-    ] = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            "--key",
-            metavar="PATH",
-            help=words("其私钥，PEM，无口令。", "The private key of it, PEM, no password."),
-        ),
-    ] = None,
-    clients_ca: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            help=words("签发客户端证书的机构，PEM。", "Who signs the clients' certificates, PEM."),
-        ),
-    ] = None,
-    host_commands: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PORT|PATH",
-            help=words(
-                "另接受主机命令：127.0.0.1:1500（本机任何程序）或路径。",
-                "Also take host commands: 127.0.0.1:1500 (any program of this machine) or a path.",
-            ),
-        ),
-    ] = None,
-    rights_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--rights",
-            metavar="PATH",
-            help=words(
-                "权限文件，TOML：谁可做什么；没有它，连上者都可用全部密钥。",
-                "Who may do what, TOML; without it whoever is let in may do all.",
-            ),
-        ),
-    ] = None,
-    workers: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            max=64,
-            metavar="NUMBER",
-            help=words("批量验证 TAC 的进程数。", "Processes that prove TACs in bulk."),
-        ),
-    ] = 1,
+    socket: SocketOption = None,
+    tls: TlsOption = None,
+    certificate: CertificateOption = None,
+    key: KeyOption = None,
+    clients_ca: ClientsCaOption = None,
+    host_commands: HostCommandsOption = None,
+    rights_file: RightsOption = None,
+    workers: WorkersOption = 1,
     pin_file: PinFileOption = None,
 ) -> None:
     """What cannot be listened at is said before a PIN is typed."""

@@ -175,8 +175,8 @@ def _check(value: bytes, usage: KeyUsage) -> None:
         raise ComponentError(
             ComponentFault.LENGTH,
             Text(
-                f"有 {len(value)} 字节；{usage.text.zh}密钥为 {key_bytes(usage)} 字节",
-                f"has {len(value)} bytes; a {usage.text.en} key takes {key_bytes(usage)}",
+                f"有 {len(value)} 字节；{usage.use.zh}密钥为 {key_bytes(usage)} 字节",
+                f"has {len(value)} bytes; a {usage} key takes {key_bytes(usage)}",
             ),
         )
     if not any(value):

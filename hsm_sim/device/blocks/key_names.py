@@ -209,9 +209,9 @@ def _name_text(ref: KeyRef) -> str:
     if not _is_writable(ref):
         raise KeyNameError(
             Text(
-                f"{ref.usage.text.zh}密钥：密钥块中的标签只能由字母、数字和连字符组成，至多 "
+                f"{ref.usage.use.zh}密钥：密钥块中的标签只能由字母、数字和连字符组成，至多 "
                 f"{LABEL_CHARACTERS_MAX} 个字符，版本至多 {VERSION_MAX}",
-                f"{ref.usage.text.en} key: a key block holds labels of letters, digits and "
+                f"{ref.usage} key: a key block holds labels of letters, digits and "
                 f"hyphens, {LABEL_CHARACTERS_MAX} at most, and versions up to {VERSION_MAX}",
             )
         )

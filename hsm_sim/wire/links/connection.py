@@ -12,8 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import TypeVar
 
-from cardcore.errors import CardcoreError, KeyServiceUnavailableError
-from cardcore.system_words import system_words
+from cardcore.errors import CardcoreError, KeyServiceUnavailableError, system_words
 from cardcore.text import Text, text_of
 from hsm_sim.wire.codec.frames import Frame, MessageError
 from hsm_sim.wire.codec.messages import REQUEST_ID_MAX, Operation, decode_answer, encode_request

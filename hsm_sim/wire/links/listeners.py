@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from cardcore.system_words import system_words
+from cardcore.errors import system_words
 from cardcore.text import Text
 from hsm_sim.wire.codec.streams import Deadline, close_gently
 from hsm_sim.wire.links.addresses import PATH_BYTES_MAX

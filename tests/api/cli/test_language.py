@@ -33,13 +33,16 @@ atexit.register(lambda: sys.stderr.write(json.dumps(
 """
 #: Help is words, and said as a command is loaded: each language has a process of its own.
 _ALL_HELP = """
-import json, sys
+import contextlib, io, json, sys
 from cardcore.text import Language, speak
 speak(Language(sys.argv[1]))
 from typer.main import get_command
 from api.cli.frame.program import app
 def walk(command, context, path):
-    told[" ".join(path)] = command.get_help(context)
+    # What a command prints instead of giving it to us is what people see.
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        given = command.get_help(context)
+    told[" ".join(path)] = given + printed.getvalue()
     for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
         below = command.get_command(context, name)
         walk(below, type(context)(below, info_name=name, parent=context), [*path, name])

@@ -143,7 +143,7 @@ def test_a_derivation_that_makes_no_sense_is_refused(
 def test_an_issuers_key_has_its_parents_algorithm(device: Device) -> None:
     scheme = read_name("tac/union/v1")
     generate(device, NewKey(scheme, Algorithm.SM4, KeyState.ACTIVE, levels=2))
-    with pytest.raises(CeremonyError, match="is sm4, as its parent is"):
+    with pytest.raises(CeremonyError, match="is SM4, as its parent is"):
         derive(device, scheme, NewKey(TAC_1, Algorithm.AES), bytes(8))
     assert derive(device, scheme, NewKey(TAC_1), bytes(8)).algorithm is Algorithm.SM4
 

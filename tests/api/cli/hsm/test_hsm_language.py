@@ -10,7 +10,7 @@ from api.cli.hsm import device as hsm_device
 from api.cli.hsm import serve as hsm_serve
 from cardcore.errors import CardcoreError, KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import KeyRef, KeyState, KeyUsage
-from cardcore.text import Language, spoken, text_of
+from cardcore.text import Language, Text, spoken, text_of
 from hsm_sim.device import custody
 from hsm_sim.device.blocks.components import ComponentFault
 from hsm_sim.device.blocks.tr31 import KeyBlockFault
@@ -229,14 +229,17 @@ def test_nobody_at_an_address_is_said_in_one_language(language: Language, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "kinds",
-    [KeyUsage, KeyState, EventKind, ComponentFault, KeyBlockFault],
-    ids=lambda kinds: kinds.__name__,
+    "said",
+    [each.use for each in KeyUsage]
+    + [each.text for each in KeyState]
+    + [each.text for each in EventKind]
+    + [each.text for each in ComponentFault]
+    + [each.text for each in KeyBlockFault],
+    ids=lambda said: said.en,
 )
-def test_every_kind_has_its_words(kinds: type[KeyUsage]) -> None:
-    for each in kinds:
-        assert_one_language(each.text.zh, Language.ZH)
-        assert_one_language(each.text.en, Language.EN)
+def test_every_kind_has_its_words(said: Text) -> None:
+    assert_one_language(said.zh, Language.ZH)
+    assert_one_language(said.en, Language.EN)
 
 
 def test_every_code_of_a_host_command_has_its_words() -> None:

@@ -129,7 +129,7 @@ def test_a_key_made_to_stay_or_of_a_suite_no_token_has_is_refused_and_nothing_go
 ) -> None:
     desk.run("ceremony", "generate", "tac/other/v1")
     desk.run("ceremony", "generate", "tac/other/v2", "--algorithm", "sm4", "--exportable")
-    for name, why in (("tac/other/v1", "made to stay"), ("tac/other/v2", "knows no sm4")):
+    for name, why in (("tac/other/v1", "made to stay"), ("tac/other/v2", "knows no SM4")):
         assert why in desk.to_token("tac/demo/v1", name, exit_code=1)
     assert "no version" in desk.to_token("tac/nowhere/v1", exit_code=1)
     assert in_the_token(desk, library) == {}
