@@ -228,15 +228,16 @@ def test_nobody_at_an_address_is_said_in_one_language(language: Language, tmp_pa
         assert_one_language(str(told.value), language)
 
 
-@pytest.mark.parametrize(
-    "said",
-    [each.use for each in KeyUsage]
-    + [each.text for each in KeyState]
-    + [each.text for each in EventKind]
-    + [each.text for each in ComponentFault]
-    + [each.text for each in KeyBlockFault],
-    ids=lambda said: said.en,
-)
+KINDS = [
+    *(each.use for each in KeyUsage),
+    *(each.text for each in KeyState),
+    *(each.text for each in EventKind),
+    *(each.text for each in ComponentFault),
+    *(each.text for each in KeyBlockFault),
+]
+
+
+@pytest.mark.parametrize("said", KINDS, ids=[f"{number}" for number in range(len(KINDS))])
 def test_every_kind_has_its_words(said: Text) -> None:
     assert_one_language(said.zh, Language.ZH)
     assert_one_language(said.en, Language.EN)
