@@ -19,7 +19,9 @@ class Language(StrEnum):
     EN = "en"  # 英文: English
 
 
-_SPOKEN: ContextVar[Language] = ContextVar("language", default=Language.EN)
+_SPOKEN: ContextVar[Language | None] = ContextVar("language", default=None)
+#: Of the whole process: a thread begins with a context of its own and speaks as the others do.
+_OF_PROCESS = [Language.EN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,12 @@ class Text:
     en: str
 
     def __str__(self) -> str:
-        return self.zh if _SPOKEN.get() is Language.ZH else self.en
+        return self.zh if spoken_language() is Language.ZH else self.en
 
 
 def speak(language: Language) -> None:
-    """From now on texts are said in this language."""
-    _SPOKEN.set(language)
+    """From now on texts are said in this language, in every thread."""
+    _OF_PROCESS[0] = language
 
 
 @contextmanager
@@ -57,7 +59,28 @@ def spoken(language: Language) -> Iterator[None]:
 
 def spoken_language() -> Language:
     """The language that texts are said in."""
-    return _SPOKEN.get()
+    return _SPOKEN.get() or _OF_PROCESS[0]
+
+
+def text_of(error: BaseException) -> Text:
+    """What an exception says. One that was raised with a `Text` says it in both languages; what
+    others say, of systems and libraries, is the same in both.
+
+    >>> text_of(ValueError(Text("不是日期", "not a date"))).zh
+    '不是日期'
+    """
+    said = error.args[0] if len(error.args) == 1 else None
+    return said if isinstance(said, Text) else Text(str(error), str(error))
+
+
+def shorten(said: str, most: int = 80) -> str:
+    r"""Somebody's input, on one line and no longer than a line.
+
+    >>> shorten("a" * 100)[-3:], shorten("two\nlines")
+    ('aa…', 'two lines')
+    """
+    line = " ".join("".join(each if each.isprintable() else " " for each in said).split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def words(zh: str, en: str) -> str:

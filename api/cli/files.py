@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.frame.loading import command, noun, shorten
+from api.cli.frame.loading import command, noun
 from api.cli.frame.session import open_to_act, open_to_read
 from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.output import (
@@ -25,7 +25,7 @@ from api.output import (
 )
 from api.tables import Column, Count, Fen, Table
 from cardcore.records.batch import FILE_BYTES_MAX
-from cardcore.text import Text, words
+from cardcore.text import Text, shorten, words
 from settlement.intake.answers import Acknowledgement
 from settlement.reports.files import read_files
 from settlement.service.receive import receive_file
