@@ -58,12 +58,13 @@ class RecordFormatError(DecodeError):
 
 
 class FileFaultError(DecodeError):
-    """A signed file that proves itself wrong. `kind` is the short name of the fault, `entry` the
-    number of the entry that shows it, 0 where it is the file.
+    """A signed file that proves itself wrong. `kind` is the short name of the fault, `fault` what
+    it says to people, `entry` the number of the entry that shows it, 0 where it is the file.
     """
 
-    def __init__(self, what: str, kind: str, offset: int, reason: str, *, entry: int = 0) -> None:
+    def __init__(self, what: str, kind: str, offset: int, reason: Text, *, entry: int = 0) -> None:
         super().__init__(what, offset, reason)
+        self.fault = reason
         self.kind = kind
         self.entry = entry
 

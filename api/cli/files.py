@@ -150,6 +150,7 @@ def _document(answer: Acknowledgement) -> dict[str, Any]:
     document: dict[str, Any] = {name: getattr(answer, name) for name in answer.__slots__}
     document["answer"] = answer.answer.name.lower()
     document["first_answer"] = answer.first_answer.name.lower() if answer.first_answer else None
+    document["detail"] = "" if answer.detail is None else answer.detail.en
     document["retry_may_help"] = answer.answer.retry_may_help
     return document
 

@@ -64,7 +64,7 @@ class SchemeError(CardcoreError):
     """A scheme's file says something that no scheme can be; `line` counts from 1."""
 
     def __init__(self, file: str, line: int, fault: Text) -> None:
-        super().__init__(f"{file}:{line}: {fault.zh} / {fault.en}")
+        super().__init__(Text(f"{file}:{line}：{fault.zh}", f"{file}:{line}: {fault.en}"))
         self.file = file
         self.line = line
         self.fault = fault

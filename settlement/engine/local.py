@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
+from cardcore.text import Text
 from settlement.engine import Result, Task, WorkerLostError
 
 
@@ -40,7 +41,11 @@ class LocalEngine:
                 return [future.result() for future in futures]
             except BrokenProcessPool as error:
                 raise WorkerLostError(
-                    f"a worker process died with {len(tasks)} tasks at hand; start the run again"
+                    Text(
+                        f"一个工作进程中止，尚有 {len(tasks)} 项任务；请重新执行此命令",
+                        f"a worker process died with {len(tasks)} tasks at hand; repeat the "
+                        "command",
+                    )
                 ) from error
             finally:
                 for future in futures:

@@ -7,16 +7,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cardcore.text import Text
+from cardcore.text import Text, shorten
 
 Value = int | str | None
 
 
 class ValueFaultError(ValueError):
-    """A text is no value of its column; `fault` says what is needed, in both languages."""
+    """A text is no value of its column; `fault` says what is needed."""
 
     def __init__(self, fault: Text) -> None:
-        super().__init__(f"{fault.zh} / {fault.en}")
+        super().__init__(fault)
         self.fault = fault
 
 
@@ -68,7 +68,8 @@ class Words:
         if self.most and re.fullmatch(r"[0-9]{1,9}", text) and int(text) <= self.most:
             return int(text)
         known = ", ".join(self.words)
-        zh, en = f"未知的词 {text!r}，可用 {known}", f"{text!r} is none of {known}"
+        said = shorten(text)
+        zh, en = f"未知的词 {said}，可用 {known}", f"{said} is none of {known}"
         raise ValueFaultError(Text(zh, en))
 
 

@@ -20,6 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from cardcore.text import Text, shorten
 from settlement.errors import SchemaDiffersError
 from settlement.store.tables import METADATA
 
@@ -101,15 +102,22 @@ class Database:
             with connection.begin():
                 return decide(connection)
 
-    def damage(self) -> list[str]:
-        """What the database engine itself finds wrong, in its own words."""
+    def damage(self) -> list[Text]:
+        """What the database engine itself finds wrong; of pages it says so in its own words."""
         if self._engine.dialect.name != "sqlite":
             return []  # a server checks its pages and references by itself
         with self.read() as connection:
             pages = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
             orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-        return [text for text in pages if text != "ok"] + [
-            f"{table}: row {row} refers to nothing in {parent}" for table, row, parent, _ in orphans
+        found = [shorten(text) for text in pages if text != "ok"]
+        return [
+            Text(f"数据库自检：`{each}`", f"the database's own check: {each}") for each in found
+        ] + [
+            Text(
+                f"{table} 表第 {row} 行在 {parent} 中无所指",
+                f"{table}: row {row} refers to nothing in {parent}",
+            )
+            for table, row, parent, _ in orphans
         ]
 
     def close(self) -> None:

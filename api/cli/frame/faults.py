@@ -19,6 +19,7 @@ from api.settings import SettingsRefusedError
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError, placed_system_words
 from cardcore.keys import InsecureKeyServiceWarning
 from cardcore.text import Text, words
+from settlement.engine import WorkerLostError
 from settlement.errors import SettlementError
 
 
@@ -57,6 +58,8 @@ def sentence_of(error: Exception) -> str | None:
         )
     if isinstance(error, KeyServiceError):
         return words(f"密钥服务拒绝：{error}。", f"The key service refuses: {error}.")
+    if isinstance(error, WorkerLostError):
+        return words(f"{error}。未作任何更改。", f"{error}. Nothing was changed.")
     if isinstance(error, SettlementError):
         return words(
             f"{error}。未作任何更改；`onecard verify` 指出损坏之处。",
