@@ -11,6 +11,7 @@ Read it in this order::
     proof.py     `onecard verify`
     float_proof.py  `onecard float`
     days.py      `onecard days`
+    statements.py  the tables in which `demo`, `replay`, `clear`, `close` and `days` end
     explain.py   `onecard explain`
     taps.py      `onecard replay` and `onecard demo`
     doctor.py    `onecard doctor`
@@ -23,6 +24,7 @@ import os
 import sys
 from typing import NoReturn
 
+from api.cli.frame.stopping import hear_stops, was_stopped
 from api.exits import EXIT_INTERRUPTED, EXIT_USAGE
 from api.language import LanguageUnknownError, choose_language
 from cardcore.text import Text, speak
@@ -35,10 +37,16 @@ _STOPPED = Text(
 
 def main() -> None:
     """Entry point: whatever ends a command early is said in a sentence, never as a traceback."""
+    hear_stops()
     try:
         sys.exit(_run())
     except KeyboardInterrupt:
         _leave(str(_STOPPED), EXIT_INTERRUPTED)
+    except Exception:
+        # Stopped while modules were loaded, a library says that it cannot be imported.
+        if was_stopped():
+            _leave(str(_STOPPED), EXIT_INTERRUPTED)
+        raise
 
 
 def _run() -> int:

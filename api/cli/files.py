@@ -3,7 +3,7 @@
 Decides how answers are shown; leaves every answer to settlement.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from api.output import (
     CsvOption,
     DataOption,
     JsonOption,
+    complain,
     print_json,
     print_table,
     progress_bar,
@@ -27,7 +28,7 @@ from api.tables import Column, Count, Fen, Table
 from cardcore.records.batch import FILE_BYTES_MAX
 from cardcore.text import Text, shorten, words
 from settlement.intake.answers import Acknowledgement
-from settlement.reports.files import read_files
+from settlement.reports.files import FileReport, read_files, read_refusals
 from settlement.service.receive import receive_file
 
 app = noun(Text("批次文件：接收、列出、查看。", "Batch files: add, list, show."))
@@ -78,20 +79,33 @@ def add(
         print_json({"files": [{"path": str(p), **_document(a)} for p, a in answers]})
     else:
         for path, answer in answers:
-            say(f"{path.name}  {_sentence(answer)}")
+            said = _sentence(answer)
+            say(words(f"{path.name}：{said}", f"{path.name}: {said}"))
     if refused:
+        complain(
+            words(
+                f"拒收 {len(refused):,} 个，未作任何更改；见 `onecard files list`",
+                f"{len(refused):,} refused, and nothing was changed by them; see "
+                "`onecard files list`",
+            )
+        )
         raise typer.Exit(EXIT_REFUSED)
 
 
-@command(app, "list", Text("已收文件一览。", "Every file that is kept."))
+@command(app, "list", Text("已收与被拒收的文件一览。", "Every file that is kept, or was refused."))
 def list_(
     data: DataOption = DEFAULT_DATA, csv: CsvOption = None, as_json: JsonOption = False
 ) -> None:
-    """How each stands."""
+    """How each stands. The sender of a refused file is whom it named."""
     with open_to_read(data) as city:
-        files = read_files(city)
+        files, refused = read_files(city), read_refusals(city)
     if as_json:
-        print_json({"files": [_document(row.file.acknowledgement()) for row in files]})
+        print_json(
+            {
+                "files": [_document(row.file.acknowledgement()) for row in files],
+                "refused": [_document(each) for each in refused],
+            }
+        )
         return
     table = Table(
         Text("批次文件", "Files"),
@@ -102,19 +116,32 @@ def list_(
             Column(Text("笔数", "records"), right=True),
             Column(Text("消费", "debit"), right=True),
             Column(Text("充值", "load"), right=True),
-            Column(Text("清算日", "settled")),
             Column(Text("哈希", "hash")),
+            Column(Text("收到（UTC）", "received (UTC)")),
+            Column(Text("状态", "standing"), words=True),
         ],
     )
     for row in files:
         file = row.file
         table.add(
             str(file.sender), str(file.sequence), str(file.business_day), Count(file.record_count),
-            Fen(file.debit_fen), Fen(file.load_fen),
-            row.standing.text if row.settlement_day is None else str(row.settlement_day),
-            file.content_hash[:12],
+            Fen(file.debit_fen), Fen(file.load_fen), file.content_hash[:12],
+            _moment(file.received_at), _standing(row),
+        )  # fmt: skip
+    for each in refused:
+        table.add(
+            _or_none(each.sender), _or_none(each.sequence), None, None, None, None,
+            each.content_hash[:12], _moment(each.received_at), _why(each), style="red",
         )  # fmt: skip
     print_table(table, csv)
+    if refused:
+        say(
+            words(
+                f"拒收 {len(refused):,} 次：按所述缘由更正后，以 `onecard files add` 重新上送",
+                f"{len(refused):,} refused: mend what is said of each and send it again with "
+                "`onecard files add`",
+            )
+        )
 
 
 @command(app, "show", Text("一个文件及其回执。", "One file and what was answered."))
@@ -126,24 +153,77 @@ def show(
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """All that is kept of it."""
+    """All that is kept of it; of a refused one, each answer."""
     with open_to_read(data) as city:
         found = read_files(city, content_hash)
-    if len(found) != 1:
+        refused = read_refusals(city, content_hash)
+    names = {*(row.file.content_hash for row in found), *(each.content_hash for each in refused)}
+    if len(names) != 1:
         said = shorten(content_hash)
         refuse(
             words(
-                f"以 {said} 开头的文件有 {len(found)} 个；见 `onecard files list`",
-                f"{len(found)} files start with {said}; see `onecard files list`",
+                f"以 {said} 开头的文件有 {len(names)} 个；见 `onecard files list`",
+                f"{len(names)} files start with {said}; see `onecard files list`",
             )
         )
-    document = _document(found[0].file.acknowledgement())
-    document["settlement_day"] = found[0].settlement_day
     if as_json:
-        print_json(document)
+        (answer,) = [row.file.acknowledgement() for row in found] or [refused[-1]]
+        day = found[0].settlement_day if found else None
+        print_json({**_document(answer), "settlement_day": day})
+        return
+    for row in found:
+        _tell(row.file.acknowledgement(), _standing(row), row.settlement_day)
+    for each in refused:
+        _tell(each, Text("拒收", "refused"), None)
+
+
+def _tell(answer: Acknowledgement, standing: Text, settlement_day: date | None) -> None:
+    """A file in words."""
+    facts: list[tuple[Text, object]] = [
+        (Text("哈希", "hash"), answer.content_hash),
+        (Text("收到", "received"), f"{_moment(answer.received_at)} UTC"),
+        (Text("回执", "answer"), _sentence(answer)),
+        (Text("状态", "standing"), standing),
+        (Text("采集点", "sender"), answer.sender),
+        (Text("序号", "sequence"), answer.sequence),
+        (Text("营运日", "business day"), answer.business_day),
+    ]
+    if answer.answer.is_kept:
+        facts += [
+            (Text("笔数", "records"), Count(answer.record_count)),
+            (Text("消费", "debit"), Fen(answer.debit_fen)),
+            (Text("充值", "load"), Fen(answer.load_fen)),
+            (Text("清算日", "settled on"), settlement_day),
+        ]
     else:
-        for name, value in document.items():
-            say(f"{name:16} {value if value or value == 0 else '–'}")
+        again = Text("可按原样重新上送", "sending it again as it is may help")
+        mend = Text("须先更正再上送", "it has to be mended first")
+        facts.append((Text("处理", "to do"), again if answer.answer.retry_may_help else mend))
+    for name, value in facts:
+        said = "–" if value is None else value
+        say(words(f"{name}：{said}", f"{name}: {said}"))
+
+
+def _standing(row: FileReport) -> Text:
+    if row.settlement_day is None:
+        return row.standing.text
+    said, day = row.standing.text, row.settlement_day
+    return Text(f"{said.zh} {day}", f"{said.en} {day}")
+
+
+def _why(refused: Acknowledgement) -> Text:
+    said, detail = refused.answer.text, refused.detail
+    if detail is None:
+        return Text(f"拒收：{said.zh}", f"refused: {said.en}")
+    return Text(f"拒收：{said.zh}（{detail.zh}）", f"refused: {said.en} ({detail.en})")
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _or_none(number: int | None) -> str | None:
+    return None if number is None else str(number)
 
 
 def _document(answer: Acknowledgement) -> dict[str, Any]:
@@ -156,8 +236,10 @@ def _document(answer: Acknowledgement) -> dict[str, Any]:
 
 
 def _sentence(answer: Acknowledgement) -> str:
-    text = f"{answer.answer.name}  {answer.answer.text}"
+    text = str(answer.answer.text)
     if answer.missing:
         ranges = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in answer.missing)
         text += words(f"；请补传：{ranges}", f"; send again: {ranges}")
-    return f"{text} ({answer.detail})" if answer.detail else text
+    if answer.detail is not None:
+        text += words(f"（{answer.detail}）", f" ({answer.detail})")
+    return text

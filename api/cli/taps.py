@@ -14,6 +14,7 @@ from rich.table import Table
 
 from api.cli.float_proof import print_float_proof
 from api.cli.frame.session import WorkersOption, open_or_create
+from api.cli.statements import dispositions, figures, positions
 from api.composition import open_engine
 from api.exits import EXIT_USAGE
 from api.output import (
@@ -23,6 +24,7 @@ from api.output import (
     console,
     fen,
     print_json,
+    print_table,
     progress_bar,
     refuse,
 )
@@ -185,56 +187,17 @@ def _show(plan: Plan, story: _Story) -> None:
             approved, recovered = done[TapOutcome.APPROVED], done[TapOutcome.RECOVERED]
             name = f"{role.title.en} {role.title.zh}"
             taps.add_row(name, f"{approved:,}", f"{recovered:,}")
-    records = amount_table("Records 交易记录", "disposition 处理结果", "count 笔数")
-    for name, chinese in (
-        ("accepted", "正常"), ("duplicates", "重复"), ("suspended", "可疑"), ("claims", "主张"),
-        ("rejected", "拒付"),
-    ):  # fmt: skip
-        records.add_row(f"{name} {chinese}", f"{totals[name]:,}")
-    records.add_row("in all 合计", f"{totals['records']:,}", style="bold")
-    for name, count in totals["notes"].items():
-        records.add_row(f"note: {name.replace('_', ' ')}", f"{count:,}", style="dim")
-    if totals["loads_by_log"]:
-        records.add_row("loads by the log alone 按日志计费", f"{totals['loads_by_log']:,}")
-    if totals["claims"]:
-        records.add_row("claimed, not posted 主张金额", fen(totals["claims_fen"]))
-    said = amount_table("The float, as records tell it 备付金（按记录）", "", "")
-    said.add_row("float 备付金余额", fen(totals["float_fen"]))
-    said.add_row("= card balances 卡内余额", fen(totals["card_balance_fen"]))
-    said.add_row("+ open gaps 未补断号", fen(totals["open_gap_fen"]))
-    said.add_row("sum of nets 轧差合计", fen(totals["net_sum_fen"]))
     console.print(
         f"[bold]{len(plan.cards):,} cards 张卡, {len(plan.terminals):,} terminals 台终端, "
         f"{len(statement.days)} days closed 个清算日[/bold]"
     )
-    for table in (taps, records, _positions(statement), said):
-        console.print(table)
+    console.print(taps)
+    for table in (dispositions(totals), positions(statement), figures(totals)):
+        print_table(table)
     if story.proof is not None:
         print_float_proof(story.proof)
     if story.became:
         console.print(_mishaps(story.became))
-
-
-def _positions(statement: Statement) -> Table:
-    """Who is owed what; with the float all of it sums to zero."""
-    positions = amount_table(
-        "Positions 清分头寸", "participant 参与方", "taps 笔数", "tariff 票价", "charged 实收",
-        "owed to it 应付",
-    )  # fmt: skip
-    for name, line in statement.operators.items():
-        positions.add_row(
-            name, f"{line.taps:,}", fen(line.tariff_fen), fen(line.charged_fen),
-            fen(line.charged_fen),
-        )  # fmt: skip
-    for name, amount in statement.loads.items():
-        positions.add_row(f"{name} (loads 充值)", "", "", fen(amount), fen(-amount))
-    for name, amount in statement.suspense.items():
-        positions.add_row(f"{name} (held 挂账)", "", "", "", fen(amount))
-    if statement.holder_due_fen:
-        due = fen(statement.holder_due_fen)
-        positions.add_row("holders, above the tariff 应退持卡人", "", "", "", due)
-    positions.add_row("all cards: the float 备付金", "", "", "", fen(statement.totals["float_fen"]))
-    return positions
 
 
 def _mishaps(became: Sequence[Became]) -> Table:

@@ -14,6 +14,7 @@ from typer import _click as click
 
 from api.cli.frame.mistakes import usage_mistake
 from api.cli.frame.program import app
+from api.cli.frame.stopping import was_stopped
 from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.settings import SettingsRefusedError
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError, placed_system_words
@@ -41,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
     except SettingsRefusedError as error:
         return _say(str(error), EXIT_USAGE)
     except Exception as error:
-        if is_interruption(error):
+        if is_interruption(error) or was_stopped():
             raise KeyboardInterrupt from error
         sentence = sentence_of(error)
         if sentence is None:
