@@ -269,8 +269,11 @@ def _open_database(folder: Path, *, to_read: bool) -> Database:
 
 
 def _no_scheme(name: str) -> Text:
-    given, known = shorten(name, 40), ", ".join(SCHEMES)
-    return Text(f"没有规则 {given}；可用：{known}", f"no scheme {given}; there are {known}")
+    given = shorten(name, 40)
+    return Text(
+        f"没有规则 {given}；可用：{'、'.join(SCHEMES)}",
+        f"no scheme {given}; there are {', '.join(SCHEMES)}",
+    )
 
 
 def _own_scheme(folder: Path, sha256: str) -> Scheme:

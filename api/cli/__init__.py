@@ -37,8 +37,8 @@ _STOPPED = Text(
 
 def main() -> None:
     """Entry point: whatever ends a command early is said in a sentence, never as a traceback."""
-    hear_stops()
     try:
+        hear_stops()
         sys.exit(_run())
     except KeyboardInterrupt:
         _leave(str(_STOPPED), EXIT_INTERRUPTED)

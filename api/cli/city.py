@@ -51,7 +51,7 @@ SchemeOption = Annotated[
     str,
     typer.Option(
         help=words(
-            f"规则：{', '.join(SCHEMES)}，或自己的 .toml 文件。",
+            f"规则：{'、'.join(SCHEMES)}，或自己的 .toml 文件。",
             f"Whose rules: {', '.join(SCHEMES)}, or a .toml file of your own.",
         )
     ),

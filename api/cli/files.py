@@ -163,7 +163,7 @@ def show(
         refuse(
             words(
                 f"以 {said} 开头的文件有 {len(names)} 个；见 `onecard files list`",
-                f"{len(names)} files start with {said}; see `onecard files list`",
+                f"files that start with {said}: {len(names)}; see `onecard files list`",
             )
         )
     if as_json:

@@ -190,7 +190,7 @@ def _add_ages(table: Table, lines: Sequence[AgeLine]) -> None:
     for days, line in zip(AGE_CLASSES, lines, strict=True):
         text = Text("  更早", "  older")
         if days is not None:
-            text = Text(f"  {days} 天以内", f"  up to {days} days")
+            text = Text(f"  {days} 天以内", f"  days ≤ {days}")
         if line.count:
             table.add(text, Count(line.count), Fen(line.amount_fen), style="dim")
 

@@ -96,8 +96,8 @@ def _proven(result: Verification) -> str:
     said = words(
         f"已证明：由原始字节重验 {files} 个文件（签名、合计、每个交易认证码），重算 {days} 个已关闭"
         "日并与账目、封存逐字节相同",
-        f"Proven from the raw bytes: {files} files, each signature, total and TAC again; {days} "
-        "closed days computed again, byte for byte as posted and sealed",
+        f"Proven from the raw bytes: each signature, total and TAC again (files: {files}), each "
+        f"closed day computed again, byte for byte as posted and sealed (days: {days})",
     )
     if read_settings().key_service.kind is KeyServiceKind.IN_PROCESS:
         return said + words(
@@ -117,6 +117,6 @@ def _broken(result: Verification) -> str:
     return words(
         f"未证明：{broken} 个不变式不成立，共 {found:,} 处；未作任何更改。"
         f"{_SEND_AGAIN}；{_RESTORE}",
-        f"Not proven: {broken} invariants are broken, in {found:,} places; nothing was changed. "
+        f"Not proven: broken invariants {broken}, findings {found:,}; nothing was changed. "
         f"To do: {_SEND_AGAIN}; {_RESTORE}",
     )

@@ -36,7 +36,7 @@ from settlement.registry.sheets import SheetFault, read_day, sheet_document, wri
 from settlement.reports.registry import read_history, read_rows
 from settlement.service.registering import add_row, change_row, end_row, import_sheet
 
-_NOUNS = ", ".join(KINDS)
+_NOUNS = Text("、".join(KINDS), ", ".join(KINDS))
 #: What may be written of each kind; what may be left out stands in brackets.
 _FIELDS = words("各列：", "Fields: ") + "; ".join(
     f"{kind.name}: "

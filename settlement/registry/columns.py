@@ -67,9 +67,9 @@ class Words:
             return self.words[text]
         if self.most and re.fullmatch(r"[0-9]{1,9}", text) and int(text) <= self.most:
             return int(text)
-        known = ", ".join(self.words)
         said = shorten(text)
-        zh, en = f"未知的词 {said}，可用 {known}", f"{said} is none of {known}"
+        zh = f"未知的词 {said}，可用 {'、'.join(self.words)}"
+        en = f"{said} is none of {', '.join(self.words)}"
         raise ValueFaultError(Text(zh, en))
 
 

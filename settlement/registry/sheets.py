@@ -131,7 +131,7 @@ def _header_faults(kind: Kind, header: Sequence[str]) -> list[SheetFault]:
             1,
             name,
             Text(
-                f"未知列，可用 {', '.join(names)}", f"no such column; there are {', '.join(names)}"
+                f"未知列，可用 {'、'.join(names)}", f"no such column; there are {', '.join(names)}"
             ),
         )
         for name in header

@@ -15,7 +15,7 @@ from typer import _click as click
 from api.cli.frame.mistakes import usage_mistake
 from api.cli.frame.program import app
 from api.cli.frame.stopping import was_stopped
-from api.exits import EXIT_REFUSED, EXIT_USAGE
+from api.exits import EXIT_INTERRUPTED, EXIT_REFUSED, EXIT_USAGE
 from api.settings import SettingsRefusedError
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError, placed_system_words
 from cardcore.keys import InsecureKeyServiceWarning
@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     # Said once in words; a Python warning with a source line helps nobody at a terminal.
     warnings.simplefilter("ignore", InsecureKeyServiceWarning)
     try:
-        return int(app(arguments, prog_name="onecard", standalone_mode=False) or 0)
+        exit_code = int(app(arguments, prog_name="onecard", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stderr.write(f"{error.format_message()}\n")
         return EXIT_USAGE
@@ -48,6 +48,9 @@ def run(arguments: Sequence[str]) -> int:
         if sentence is None:
             raise
         return _say(sentence, EXIT_REFUSED)
+    if exit_code == EXIT_INTERRUPTED:
+        raise KeyboardInterrupt  # the library swallows it and says nothing
+    return exit_code
 
 
 def sentence_of(error: Exception) -> str | None:

@@ -82,7 +82,7 @@ def test_a_close_says_who_closed_and_takes_the_name_from_the_environment(
     copy_of_registry(demo_folder, tmp_path / "city")
     run("files", "add", *outbox(demo_folder), "--data", tmp_path / "city")
     refused = run("close", "--data", tmp_path / "city", "--by", "two\nlines", exit_code=2)
-    assert "经办人" in refused
+    assert "--by: a name is one line" in refused
     monkeypatch.setenv("ONECARD_BY", "韩梅梅")
     closed = run_json("close", "--data", tmp_path / "city")
     assert closed["closed_by"] == "person:韩梅梅"
@@ -356,7 +356,7 @@ def test_a_file_of_an_operator_that_no_scheme_lists_is_replayed_to_the_fen(tmp_p
 
 def test_nothing_ready_is_a_refusal_not_a_fault(tmp_path: Path) -> None:
     run("city", "init", "--data", tmp_path / "city")
-    assert "NOTHING_READY" in run("close", "--data", tmp_path / "city", exit_code=1)
+    assert "no complete file waits" in run("close", "--data", tmp_path / "city", exit_code=1)
     refused = run_json("clear", "--data", tmp_path / "city", exit_code=1)
     assert refused["refusal"] == "NOTHING_READY"
 
