@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text as Styled
 
+from api.lines import wrap
 from cardcore.money import yuan
 from cardcore.text import Text
 
@@ -165,35 +166,7 @@ def _row(
 def _lines(column: Column, cell: str, width: int) -> list[str]:
     if not column.words:
         return cell.split("\n")
-    return [line for part in cell.split("\n") for line in _wrap(part, width)]
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    """Words on lines of a width; between Chinese characters a line may end anywhere."""
-    lines, line = [], ""
-    for word in _breakable(text):
-        if cell_len(line + word.rstrip()) > width and line:
-            lines.append(line.rstrip())
-            line = ""
-        line += word
-    return [*lines, line.rstrip()]
-
-
-def _breakable(text: str) -> Iterable[str]:
-    """Pieces behind which a line may end."""
-    piece = ""
-    for each in text:
-        if cell_len(each) == 2 and each not in "，。；：、）":
-            if piece:
-                yield piece
-            piece = each
-        elif each == " ":
-            yield piece + each
-            piece = ""
-        else:
-            piece += each
-    if piece:
-        yield piece
+    return [line for part in cell.split("\n") for line in wrap(part, width)]
 
 
 def _shown(cell: Cell) -> str:

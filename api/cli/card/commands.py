@@ -17,11 +17,9 @@ import typer
 
 from api.cli.card.files import CardFile, FileNameError, name_file, read_file
 from api.cli.card.text import card_document, plain, says_something, show_card
-from api.composition import open_city_keys
 from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.output import JsonOption, amount_table, console, console_error, fen, print_json, refuse
 from api.settings import read_settings
-from api.simulation.single_card import issue_card, load_card, sample_plan
 from cardcore.apdu import StatusWord, describe
 from cardcore.dumps.dumps import Application, ParsedCard, parse_card_dump, parse_dump
 from cardcore.issuing.products import SHIPPED
@@ -313,6 +311,10 @@ def serve(
         refuse("where to? say --vpcd, the virtual reader 请指定 --vpcd", EXIT_USAGE)
     if product not in SHIPPED:
         refuse(f"no product {product!r}; there are {', '.join(SHIPPED)}", EXIT_USAGE)
+    # Keys and a whole card: whoever only reads a dump does not wait for them.
+    from api.composition import open_city_keys  # noqa: PLC0415
+    from api.simulation.single_card import issue_card, load_card, sample_plan  # noqa: PLC0415
+
     keys = open_city_keys(read_settings(), SCHEME)
     card = issue_card(keys, sample_plan(SCHEME, product))
     if balance:

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 import typer
 from typer import _click as click
 
-from api.cli.frame.loading import usage_mistake
+from api.cli.frame.mistakes import usage_mistake
 from api.cli.frame.program import app
 from api.cli.frame.stopping import was_stopped
 from api.exits import EXIT_INTERRUPTED, EXIT_REFUSED, EXIT_USAGE
 from api.settings import SettingsRefusedError
-from cardcore.errors import KeyServiceError, KeyServiceUnavailableError
+from cardcore.errors import KeyServiceError, KeyServiceUnavailableError, placed_system_words
 from cardcore.keys import InsecureKeyServiceWarning
-from cardcore.text import words
+from cardcore.text import Text, words
 from settlement.engine import WorkerLostError
 from settlement.errors import SettlementError
 
@@ -70,12 +70,32 @@ def sentence_of(error: Exception) -> str | None:
             f"{error}. Nothing was changed; `onecard verify` names what is damaged.",
         )
     cause = _cause(error)
-    if isinstance(cause, OSError | sqlite3.OperationalError):
-        return words(
-            f"{cause}。该目录可写吗，磁盘有空间吗？",
-            f"{cause}. Is the folder writable, and is there room on the disk?",
+    if isinstance(cause, OSError):
+        return _of_disk(placed_system_words(cause))
+    if isinstance(cause, sqlite3.OperationalError):
+        return _of_disk(
+            _DATABASE_WORDS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF, _DATABASE_FAILED)
         )
     return None
+
+
+#: What SQLite says by the number of its error (its primary code is the lowest byte).
+_DATABASE_WORDS = {
+    sqlite3.SQLITE_BUSY: Text("另一进程占用着数据库", "another process holds the database"),
+    sqlite3.SQLITE_LOCKED: Text("另一进程占用着数据库", "another process holds the database"),
+    sqlite3.SQLITE_READONLY: Text("数据库只读", "the database is read-only"),
+    sqlite3.SQLITE_IOERR: Text("数据库读写出错", "the database could not be read or written"),
+    sqlite3.SQLITE_FULL: Text("磁盘没有空间", "no room is left on the disk"),
+    sqlite3.SQLITE_CANTOPEN: Text("数据库打不开", "the database cannot be opened"),
+}
+_DATABASE_FAILED = Text("数据库出错", "the database failed")
+
+
+def _of_disk(said: Text) -> str:
+    return words(
+        f"{said.zh}。该目录可写吗，磁盘有空间吗？",
+        f"{said.en}. Is the folder writable, and is there room on the disk?",
+    )
 
 
 def is_interruption(error: Exception) -> bool:

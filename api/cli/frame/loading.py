@@ -1,10 +1,9 @@
-"""The frame around commands: loaded when they are asked for, explained in one language.
+"""The frame around commands: loaded when they are asked for.
 
-Decides how help and mistakes in a command line read. Leaves commands to their modules, and what
-they refuse to them.
+Decides where a command is found. Leaves commands to their modules, what they refuse to them, and
+help to `help`.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,9 +11,10 @@ from typing import Any, ClassVar, TypeVar
 
 import typer
 from typer import _click as click
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
-from cardcore.text import Language, Text, spoken_language, words
+from api.cli.frame.help import Command, Group
+from cardcore.text import Text
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -47,11 +47,10 @@ def lazy_group(entries: Mapping[str, Entry]) -> type[TyperGroup]:
             entry = self.table.get(cmd_name)
             return None if entry is None else load(cmd_name, entry)
 
-        def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        def command_rows(self, ctx: click.Context) -> list[tuple[str, str]]:
             """From the table: help loads nothing."""
             del ctx
-            with formatter.section("Commands"):
-                formatter.write_dl([(name, str(each.help)) for name, each in self.table.items()])
+            return [(name, str(each.help)) for name, each in self.table.items()]
 
     return Lazy
 
@@ -82,79 +81,3 @@ def noun(help: Text) -> typer.Typer:  # noqa: A002 - as typer calls it
 def command(app: typer.Typer, name: str, help: Text) -> Callable[[_Function], _Function]:  # noqa: A002 - as typer calls it
     """Make a function a command of a noun."""
     return app.command(name, cls=Command, help=str(help))
-
-
-class Command(TyperCommand):
-    """A command whose help is in one language."""
-
-    def get_help(self, ctx: click.Context) -> str:
-        """All of it."""
-        return _in_words(super().get_help(ctx))
-
-
-class Group(TyperGroup):
-    """A noun whose help is in one language."""
-
-    def get_help(self, ctx: click.Context) -> str:
-        """All of it."""
-        return _in_words(super().get_help(ctx))
-
-
-#: What the library says by itself, at the beginning of a line or in brackets.
-_FRAME = (
-    (re.compile(r"^Usage: ", re.MULTILINE), "用法："),
-    (re.compile(r"^Options:", re.MULTILINE), "选项："),
-    (re.compile(r"^Arguments:", re.MULTILINE), "参数："),
-    (re.compile(r"^Commands:", re.MULTILINE), "命令："),
-    (re.compile(r"Show this message and exit\."), "显示本说明后退出。"),
-    (re.compile(r"\[default: "), "[默认："),
-    (re.compile(r"; default: "), "；默认："),
-    (re.compile(r"\[env var: "), "[环境变量："),
-    (re.compile(r"\[required\]"), "[必填]"),
-    (re.compile(r"; required\]"), "；必填]"),
-)
-
-
-def _in_words(text: str) -> str:
-    if spoken_language() is Language.ZH:
-        for pattern, said in _FRAME:
-            text = pattern.sub(said, text)
-    return text
-
-
-def usage_mistake(error: click.ClickException) -> str:
-    """What is wrong with a command line, where, and what to do."""
-    context = getattr(error, "ctx", None)
-    path = "onecard" if context is None else context.command_path
-    return f"{_mistake(error)}{words(f'。说明：{path} --help', f'. See: {path} --help')}"
-
-
-def _mistake(error: click.ClickException) -> str:
-    kinds = click.exceptions
-    hint = getattr(error, "param_hint", None) or _hint(error)
-    if isinstance(error, kinds.MissingParameter):
-        return words(f"缺少 {hint}", f"{hint} is missing")
-    if isinstance(error, kinds.NoSuchOption):
-        close = ", ".join(sorted(error.possibilities or ()))
-        also = words(f"，是否指 {close}", f"; did you mean {close}") if close else ""
-        name = shorten(error.option_name)
-        return words(f"没有选项 {name}", f"there is no option {name}") + also
-    message = shorten(error.format_message().rstrip("."))
-    if isinstance(error, kinds.BadParameter):
-        return words(f"{hint} 的值不对：{message}", f"{hint}: {shorten(error.message)}")
-    return words(f"命令有误：{message}", message)
-
-
-def _hint(error: click.ClickException) -> str:
-    param = getattr(error, "param", None)
-    return "" if param is None else str(param.get_error_hint())
-
-
-def shorten(said: str, most: int = 80) -> str:
-    r"""Somebody's input, on one line and no longer than a line.
-
-    >>> shorten("a" * 100)[-3:], shorten("two\nlines")
-    ('aa…', 'two lines')
-    """
-    line = " ".join("".join(each if each.isprintable() else " " for each in said).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
