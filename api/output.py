@@ -129,20 +129,6 @@ def amount_table(title: str, *columns: str) -> Table:
     return table
 
 
-def figures_table(title: str, figures: Mapping[str, object]) -> Table:
-    """Figures by name, one a row; of a group of counts those that counted something."""
-    table = amount_table(title, "", "")
-    for name, value in figures.items():
-        if isinstance(value, Mapping):
-            shown = ", ".join(f"{each} {count:,}" for each, count in value.items() if count) or "–"
-        elif isinstance(value, int) and name.endswith("_fen"):
-            shown = fen(value)
-        else:
-            shown = str(value)
-        table.add_row(name, shown)
-    return table
-
-
 def fen(amount_fen: int) -> str:
     """An amount for a table."""
     return yuan(amount_fen)

@@ -36,11 +36,12 @@ from settlement.registry.sheets import SheetFault, read_day, sheet_document, wri
 from settlement.reports.registry import read_history, read_rows
 from settlement.service.registering import add_row, change_row, end_row, import_sheet
 
-_NOUNS = Text("、".join(KINDS), ", ".join(KINDS))
+_NOUNS = ", ".join(f"`{name}`" for name in KINDS)
 #: What may be written of each kind; what may be left out stands in brackets.
-_FIELDS = words("各列：", "Fields: ") + "; ".join(
-    f"{kind.name}: "
-    + " ".join(f"[{each.name}]" if each.optional else each.name for each in kind.columns)
+_FIELDS = "; ".join(
+    f"{kind.name}: `"
+    + ",".join(f"[{each.name}]" if each.optional else each.name for each in kind.columns)
+    + "`"
     for kind in KINDS.values()
 )
 app = noun(
@@ -61,7 +62,10 @@ SubjectArgument = Annotated[
 ]
 FieldsArgument = Annotated[
     list[str],
-    typer.Argument(metavar="FIELD=VALUE...", help=words("各列取值。", "What the row says.")),
+    typer.Argument(
+        metavar="FIELD=VALUE...",
+        help=words(f"各列取值。{_FIELDS}", f"What the row says. {_FIELDS}"),
+    ),
 ]
 FromOption = Annotated[
     str | None,
@@ -83,8 +87,8 @@ WhyOption = Annotated[
     app,
     "add",
     Text(
-        f"新增一行；该行在这些日期尚不存在。\n\n{_FIELDS}",
-        f"Add a row on days on which there is none.\n\n{_FIELDS}",
+        "新增一行；该行在这些日期尚不存在。",
+        "Add a row on days on which there is none.",
     ),
 )
 def add(
@@ -119,8 +123,8 @@ def add(
     app,
     "change",
     Text(
-        f"自某日起变更一行；此前的内容保留。\n\n{_FIELDS}",
-        f"Let a row read otherwise from a day on; what it said before stays.\n\n{_FIELDS}",
+        "自某日起变更一行；此前的内容保留。",
+        "Let a row read otherwise from a day on; what it said before stays.",
     ),
 )
 def change(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cardcore.text import Text
 from hsm_sim.wire.codec.streams import Deadline, receive_exactly
 from hsm_sim.wire.events import EventKind
 from hsm_sim.wire.links.listeners import (
@@ -19,10 +20,10 @@ from hsm_sim.wire.links.listeners import (
 from hsm_sim.wire.server import ServerLimits
 from tests.hsm_sim.wire.key_server import KeyServer, a_key_server, a_vault
 
-asked: list[tuple[str, bytes]] = []
+asked: list[tuple[Text, bytes]] = []
 
 
-def echo(who: str, message: bytes) -> bytes:
+def echo(who: Text, message: bytes) -> bytes:
     asked.append((who, message))
     return b"answer to " + message
 
