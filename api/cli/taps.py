@@ -35,6 +35,7 @@ from api.simulation.published import plan_published
 from api.simulation.taps import TapsFileError, read_taps_file
 from api.simulation.virtual_city import PlanDiffersError, WorldBusyError, chips_path
 from cardcore.schemes.catalogue import SCHEMES
+from settlement.city import BUCKET_COUNT_DEFAULT
 from settlement.dispositions import Note, Reason
 from settlement.errors import SettlementError
 from settlement.reports.float_proof import FloatReport, read_float_proof
@@ -46,6 +47,9 @@ from terminals.taps import TapOutcome
 DEMO_FIRST_DAY = date(2026, 9, 1)
 #: Taps of which a process more is worth its start: fewer are computed before it has begun.
 TAPS_A_PROCESS = 20_000
+#: A city of fewer taps is one bucket: it is computed in one process, and each bucket more asks all
+#: questions once more.
+TAPS_A_BUCKET = TAPS_A_PROCESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,11 @@ def demo(
             _suggest(story.driven.record, folder)
 
 
+def _bucket_count(plan: Plan) -> int:
+    """Buckets of a city that is made for a plan: one of a small plan, else as of any city."""
+    return 1 if len(plan.taps) < TAPS_A_BUCKET else BUCKET_COUNT_DEFAULT
+
+
 def _free_folder(plan: Plan) -> Path:
     """The default folder, or one inside it when the default holds another city already."""
     if not (DEFAULT_DATA / "city.json").exists() or _holds(DEFAULT_DATA, plan):
@@ -128,7 +137,7 @@ def _holds(folder: Path, plan: Plan) -> bool:
 def _drive(folder: Path, plan: Plan, workers: int) -> _Story:
     try:
         with (
-            open_or_create(folder, plan.scheme) as opened,
+            open_or_create(folder, plan.scheme, _bucket_count(plan)) as opened,
             progress_bar("cards, taps 制卡刷卡", len(plan.cards) + len(plan.taps)) as advance,
         ):
             driven = drive(
