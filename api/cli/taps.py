@@ -1,9 +1,11 @@
 """`onecard replay` and `onecard demo`: whole days from the first tap to the sealed books."""
 
+import gc
 import hashlib
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -137,6 +139,7 @@ def _holds(folder: Path, plan: Plan) -> bool:
 def _drive(folder: Path, plan: Plan, workers: int) -> _Story:
     try:
         with (
+            _standing_memory(),
             open_or_create(folder, plan.scheme, _bucket_count(plan)) as opened,
             progress_bar("cards, taps 制卡刷卡", len(plan.cards) + len(plan.taps)) as advance,
         ):
@@ -155,6 +158,18 @@ def _drive(folder: Path, plan: Plan, workers: int) -> _Story:
             )
     except (PlanDiffersError, WorldBusyError, DriveError, SettlementError) as error:
         refuse(str(error))
+
+
+@contextmanager
+def _standing_memory() -> Iterator[None]:
+    """What is in memory now stays there: a long drive is not searched through it for garbage, over
+    and over.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _document(story: _Story, folder: Path) -> dict[str, Any]:
