@@ -1,4 +1,4 @@
--- What all migrations come to in a new SQLite file, in the order in which they come to it. Written by
+-- What all migrations come to in a new SQLite file, in their order. Written by
 -- tests/settlement/store/newest_schema.py, and a test proves that it is the same: never by hand.
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 

@@ -8,7 +8,7 @@ from settlement.store.database import NEWEST_SQL
 from settlement.store.upgrade import migrate
 
 _HEAD = """\
--- What all migrations come to in a new SQLite file, in the order in which they come to it. Written by
+-- What all migrations come to in a new SQLite file, in their order. Written by
 -- tests/settlement/store/newest_schema.py, and a test proves that it is the same: never by hand.
 """
 
