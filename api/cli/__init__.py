@@ -20,6 +20,7 @@ Read it in this order::
 
 import gc
 import io
+import os
 import sqlite3
 import sys
 import warnings
@@ -71,6 +72,8 @@ class _Commands(TyperGroup):
 
 def _load(name: str) -> Any:  # noqa: ANN401 - a command as Typer has it
     module, attribute = _COMMANDS[name]
+    # NumPy starts threads for linear algebra, of which there is none here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # What is imported lives as long as the process: there is no garbage to be searched for.
     gc.disable()
     try:
