@@ -38,6 +38,7 @@ def tallies(draw: st.DrawFn) -> Tally:
         notes=draw(st.integers(0, 63)),
         late=draw(st.booleans()),
         by_log=kind is RecordKind.LOAD and draw(st.booleans()),
+        centre=draw(st.sampled_from([0, 0, 31])),
         records=draw(st.integers(1, 9)),
         amount_fen=amount_fen,
         tariff_fen=draw(st.integers(0, 10_000)) if kind.moves_purse else 0,
@@ -136,7 +137,7 @@ def test_only_accepted_debits_are_charged_and_only_fares_have_a_class() -> None:
         money = (300, 400) if kind.moves_purse else (0, 0)
         return Tally(
             int(reason.disposition), int(reason), 1, 5, 7, kind, 101, fare_class,
-            int(Note.STATION_MISSING), False, False, 2, *money, 0, 100, (),
+            int(Note.STATION_MISSING), False, False, 0, 2, *money, 0, 100, (),
         )  # fmt: skip
 
     clearing = clear(
