@@ -127,8 +127,8 @@ def decisions(draw: st.DrawFn, reasons: Sequence[Reason]) -> Decision:
     reason = draw(st.sampled_from(reasons))
     operator = draw(st.sampled_from([101, 201, 900]))
     sector = draw(st.sampled_from([Sector.TRANSIT, Sector.MERCHANT, 77, 99]))
-    late = draw(st.booleans())
-    return Decision(reason.disposition, reason, Note(0), late, 0, operator, sector, 0)
+    late, centre = draw(st.booleans()), draw(st.sampled_from([0, 0, 31]))
+    return Decision(reason.disposition, reason, Note(0), late, 0, operator, sector, 0, centre)
 
 
 WAITING = [reason for reason in Reason if reason.retry_may_help]
@@ -161,8 +161,8 @@ def tallies(decided: Sequence[tuple[TransactionRecord, Decision, int]]) -> tuple
         passed_on = rule_of(read_rules(), each.sector).passed_on(payment)
         one = Tally(
             each.disposition, each.reason, record.application, each.sector, 7, record.kind,
-            each.operator, each.fare_class, each.notes, each.late, False, 0, sign, amount_fen,
-            0, sign * each.excess_fen, 0, tuple(passed_on.items()),
+            each.operator, each.fare_class, each.notes, each.late, False, each.centre, sign,
+            amount_fen, 0, sign * each.excess_fen, 0, tuple(passed_on.items()),
         )  # fmt: skip
         key = (*astuple(one)[:KEY_FIELDS], sign)
         if key in rows:
