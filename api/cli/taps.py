@@ -49,9 +49,8 @@ from terminals.taps import TapOutcome
 DEMO_FIRST_DAY = date(2026, 9, 1)
 #: Taps of which a process more is worth its start: fewer are computed before it has begun.
 TAPS_A_PROCESS = 20_000
-#: A city of fewer taps is one bucket: it is computed in one process, and each bucket more asks all
-#: questions once more.
-TAPS_A_BUCKET = TAPS_A_PROCESS
+#: A replay of fewer taps makes a city of one bucket: each bucket more asks all questions once more.
+TAPS_IN_BUCKETS = TAPS_A_PROCESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,8 @@ def replay(
     except TapsFileError as error:
         refuse(f"{taps}: {error}. Nothing was done.", EXIT_USAGE)
     folder = data or _free_folder(plan)
-    story = _drive(folder, plan, workers)
+    buckets = BUCKET_COUNT_DEFAULT if len(plan.taps) >= TAPS_IN_BUCKETS else 1
+    story = _drive(folder, plan, workers, buckets)
     if as_json:
         print_json({"rows": file.rows, **_document(story, folder)})
     else:
@@ -110,18 +110,13 @@ def demo(
     """Make a small city, drive every kind of terminal, close the days. 演示城市。"""
     plan = plan_demonstration(seed, cards, days, DEMO_FIRST_DAY)
     folder = data or _free_folder(plan)
-    story = _drive(folder, plan, workers)
+    story = _drive(folder, plan, workers, BUCKET_COUNT_DEFAULT)
     if as_json:
         print_json(_document(story, folder))
     else:
         _show(plan, story)
         if not headless:
             _suggest(story.driven.record, folder)
-
-
-def _bucket_count(plan: Plan) -> int:
-    """Buckets of a city that is made for a plan: one of a small plan, else as of any city."""
-    return 1 if len(plan.taps) < TAPS_A_BUCKET else BUCKET_COUNT_DEFAULT
 
 
 def _free_folder(plan: Plan) -> Path:
@@ -136,11 +131,11 @@ def _holds(folder: Path, plan: Plan) -> bool:
     return noted(chips_path(folder), "plan") == plan.fingerprint
 
 
-def _drive(folder: Path, plan: Plan, workers: int) -> _Story:
+def _drive(folder: Path, plan: Plan, workers: int, bucket_count: int) -> _Story:
     try:
         with (
             _standing_memory(),
-            open_or_create(folder, plan.scheme, _bucket_count(plan)) as opened,
+            open_or_create(folder, plan.scheme, bucket_count) as opened,
             progress_bar("cards, taps 制卡刷卡", len(plan.cards) + len(plan.taps)) as advance,
         ):
             driven = drive(
