@@ -41,6 +41,17 @@ _WORDS = {
 
 #: Engines that nobody uses now. To start one takes longer than many a question it is asked.
 _idle: list[duckdb.DuckDBPyConnection] = []
+#: Those of the process that this one was forked from. Their threads stayed there, so they answer
+#: nothing here, and cannot even be closed.
+_left_behind: list[duckdb.DuckDBPyConnection] = []
+
+
+def _leave_behind() -> None:
+    _left_behind.extend(_idle)
+    _idle.clear()
+
+
+os.register_at_fork(after_in_child=_leave_behind)
 
 
 @contextmanager
