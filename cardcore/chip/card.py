@@ -24,6 +24,7 @@ from cardcore.chip.commands import (
     payment,
     pin,
     security,
+    store,
     update,
 )
 from cardcore.chip.filesystem import FileSystem
@@ -172,6 +173,7 @@ class Card:
 _HANDLERS = {
     **files.HANDLERS,
     **update.HANDLERS,
+    **store.HANDLERS,
     **security.HANDLERS,
     **pin.HANDLERS,
     **blocking.HANDLERS,

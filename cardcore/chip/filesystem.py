@@ -203,9 +203,9 @@ class FileSystem:
         """Of everything in a directory but its keys (`cardcore.chip.content`)."""
         return self.tree.content(directory).digest(self._memory.read)
 
-    def body(self, file: ElementaryFile) -> bytes:
-        """The bytes of a transparent file."""
-        return self._read(file, BODY_SLOT)
+    def body(self, file: ElementaryFile, changes: Mapping[int, bytes] | None = None) -> bytes:
+        """The bytes of a transparent file, as they will be after `changes`."""
+        return self._read(file, BODY_SLOT, changes)
 
     def count(self, file: ElementaryFile, changes: Mapping[int, bytes] | None = None) -> int:
         """How many records a record file holds, as it will be after `changes`."""

@@ -6,7 +6,7 @@ service, and what the card contains to `cardcore.issuing.orders`.
 
 A chip in stock is blank, or initialised (`cardcore.issuing.initialisation`). The applications of a
 product come onto a blank one as packages, the same for every card; an initialised one has them
-already. What is a card's own is then written file by file, on both alike.
+already. What is a card's own is then written over it, on both alike.
 
 Every step may be repeated: a package goes on with the next block, an application that is there is
 left alone, a file or a key is written over. `void` takes an unfinished card back to stock,
@@ -22,6 +22,7 @@ from functools import partial
 
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.chip.cardkeys import Pin
+from cardcore.chip.commands.store import GROUP_HEAD_BYTES, INS_STORE_DATA, WHOLE, group
 from cardcore.chip.tree import BODY_SLOT, FIRST_RECORD_SLOT, ElementaryFile, Structure
 from cardcore.issuing.checking import check_applications, check_card, enter
 from cardcore.issuing.dialogue import (
@@ -48,6 +49,8 @@ BLOCK_BYTES = 224
 #: Keys of one PUT KEY: a head of 6 bytes, 16 enciphered and 3 of check value each; nine are what
 #: level 33 carries in a short APDU.
 KEYS_AT_ONCE = 9
+#: Groups of one STORE DATA: what level 33 still carries, a byte of padding in it.
+STORED_BYTES_MAX = 239
 _NUMBER = slice(10, 20)  # of EF15
 
 
@@ -63,10 +66,10 @@ def personalise(plan: Plan, keys: KeyService, host_challenge: bytes, done: int =
     Raises `CryptogramError` when the chip has not our keys or answers are not the chip's.
     """
     order = plan.order
+    dates = group(Sfi.PUBLIC, 0, order.public.encode())
     steps = [
         Step("look", partial(look, plan)),
-        Step("dates", partial(_write_master, Sfi.PUBLIC, order.public.encode())),
-        Step("holder", partial(_write_master, Sfi.HOLDER, order.holder.encode())),
+        Step("holder", partial(_write_master, dates + group(Sfi.HOLDER, 0, order.holder.encode()))),
         *_application_steps(plan, plan.applications),
         Step("check", partial(check_card, plan)),
     ]
@@ -101,7 +104,7 @@ def void(plan: Plan, keys: KeyService, host_challenge: bytes) -> Talk:
         for each in reversed(plan.applications)
     ]
     empty = CardOrder(plan.order.public).holder.encode()
-    steps.append(Step("holder", partial(_write_master, Sfi.HOLDER, empty)))
+    steps.append(Step("holder", partial(_write_master, group(Sfi.HOLDER, 0, empty))))
     return run(plan, keys, host_challenge, steps, 0)
 
 
@@ -125,9 +128,10 @@ def look(plan: Plan, desk: Desk) -> Dialogue:
         raise EndError(Result.OTHER_CARD, detail=f"the chip is {public[_NUMBER].hex()}")
 
 
-def _write_master(sfi: Sfi, content: bytes, desk: Desk) -> Dialogue:
+def _write_master(groups: bytes, desk: Desk) -> Dialogue:
+    """Files of the whole chip."""
     yield from desk.enter(MASTER)
-    accept((yield CommandApdu(0x00, 0xD6, 0x80 | sfi, 0x00, content)))
+    accept((yield _store(groups)))
 
 
 def install(planned: PlannedApplication, desk: Desk) -> Dialogue:
@@ -151,26 +155,45 @@ def install(planned: PlannedApplication, desk: Desk) -> Dialogue:
 
 
 def _write_own(planned: PlannedApplication, desk: Desk) -> Dialogue:
-    """What is this card's own, over what every card of the product has."""
+    """What is this card's own, over what every card of the product has: the files that have a short
+    id by STORE DATA, as many as one command carries, all others by UPDATE.
+    """
     yield from desk.enter(planned.aid)
     tree, blank = planned.package.tree, planned.package.cells
     files = {file.number: file for file in tree}
-    current, entered = tree[0].number, 0
+    current, stored = tree[0].number, b""
     for cell, data in sorted(planned.own.items()):
         file = files[cell >> 8]
         assert isinstance(file, ElementaryFile), "a directory has nothing of its own"
-        if file.number != entered:
-            current = yield from enter(planned, file, current)
-            entered = file.number
+        assert file.structure is not Structure.CYCLIC, "what happens to a card is not ordered"
         if file.structure is Structure.TRANSPARENT:
             assert cell & 0xFF == BODY_SLOT, planned.name
-            yield from _write_body(file, blank[cell], data)
+            record = 0
         else:
-            assert file.structure is not Structure.CYCLIC, "what happens to a card is not ordered"
-            number = (cell & 0xFF) - FIRST_RECORD_SLOT + 1
-            accept((yield CommandApdu(0x00, 0xDC, number, file.sfi << 3 | 0x04, data)))
+            record = (cell & 0xFF) - FIRST_RECORD_SLOT + 1
+        size = GROUP_HEAD_BYTES + len(data)
+        is_stored = bool(file.sfi) and size <= STORED_BYTES_MAX
+        if stored and (
+            not is_stored or file.parent != current or len(stored) + size > STORED_BYTES_MAX
+        ):
+            accept((yield _store(stored)))
+            stored = b""
+        if not is_stored or file.parent != current:
+            current = yield from enter(planned, file, current)
+        if is_stored:
+            stored += group(file.sfi, record, data)
+        elif record:
+            accept((yield CommandApdu(0x00, 0xDC, record, file.sfi << 3 | 0x04, data)))
+        else:
+            yield from _write_body(file, blank[cell], data)
+    if stored:
+        accept((yield _store(stored)))
     if current != tree[0].number:
         desk.left(OTHER)
+
+
+def _store(groups: bytes) -> CommandApdu:
+    return CommandApdu(0x80, INS_STORE_DATA, WHOLE, 0x00, groups)
 
 
 def _write_body(file: ElementaryFile, blank: bytes, data: bytes) -> Dialogue:

@@ -6,6 +6,7 @@ families of commands::
 
     files.py     SELECT, READ BINARY, READ RECORD
     update.py    UPDATE BINARY, UPDATE RECORD, APPEND RECORD, plain and with secure messaging
+    store.py     STORE DATA: several files by one command, through the secure channel
     security.py  GET CHALLENGE, INTERNAL and EXTERNAL AUTHENTICATE; which conditions hold
     pin.py       VERIFY, CHANGE PIN, RELOAD PIN, PIN UNBLOCK
     payment.py   the commands of the purse

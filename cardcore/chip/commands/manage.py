@@ -21,10 +21,9 @@ PUT KEY                 80 D8 00 00 Lc        secrets into the key file of the c
                                               key has its last 16 bytes enciphered under the chip's
                                               CHANNEL_DEK key (`scp03.key_wrapper`) and 3 bytes of
                                               check value behind; a PIN stands alone
-GET DATA, key check     80 CA 00 E0           for each key of the current directory: usage 1,
-                                              index 1, version 1, check value 3
-GET DATA, content       80 CA 00 E1           32 bytes: the digest of the current directory and
-                                              all in it but keys (`cardcore.chip.content`)
+GET DATA, content       80 CA 00 E1           digest 32 of the current directory and all in it but
+                                              keys (`cardcore.chip.content`), and behind it for
+                                              each key: usage 1, index 1, version 1, check value 3
 ======================= ===================== ====================================================
 
 Blocks are kept when power fails: INSTALL for load of the same package goes on where it was. A key
@@ -65,7 +64,6 @@ from cardcore.limits import PACKAGE_BYTES_MAX
 #: Name of the chip's manager, which goes into the card's challenge (GlobalPlatform).
 MANAGER_AID = bytes.fromhex("A000000151000000")
 _FOR_LOAD, _FOR_INSTALL = 0x02, 0x0C
-_TAG_KEYS = 0x00E0
 _CHANNEL_USAGES = (KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK)
 _NUMBER = slice(10, 20)  # the card number in EF15, by which the static keys were made
 _CHANNEL_CODES = {usage_prefix(usage)[0] for usage in _CHANNEL_USAGES}
@@ -74,6 +72,7 @@ _ARRIVAL = 0xE000
 _ANNOUNCED_BYTES = 36
 _BLOCKS_MAX = 0x1000
 _VALUE_BYTES, _CHECK_BYTES = 16, 3
+_SHOWN_BYTES = 3  # of a key in GET DATA, before its check value: usage, index, version
 _TRIES_AT = 4  # of the record of a key: how many tries there are, and are left
 
 
@@ -287,24 +286,24 @@ def remove(card: Context, apdu: CommandApdu) -> Decision:
 
 
 def get_data(card: Context, apdu: CommandApdu) -> Decision:
-    """GET DATA: 00E0 what keys the current directory has, each recognisable and none readable;
-    00E1 the digest of all else that is in it.
+    """GET DATA 00E1: the digest of all that is in the current directory but keys, and what keys it
+    has, each recognisable and none readable.
     """
     if not card.in_channel:
         return StatusWord.SECURITY_NOT_SATISFIED
-    tag = apdu.p1 << 8 | apdu.p2
-    if tag not in (_TAG_KEYS, TAG_CONTENT):
+    if apdu.p1 << 8 | apdu.p2 != TAG_CONTENT:
         return StatusWord.KEY_NOT_FOUND
     if apdu.data:
         return StatusWord.WRONG_LENGTH
-    if tag == TAG_CONTENT:
-        return Reply(card.files.digest(card.session.directory))
-    file = card.files.child(card.session.directory, FID_KEYS)
-    if not isinstance(file, ElementaryFile):
-        return StatusWord.FILE_NOT_FOUND
-    records = [record for record in card.files.records(file) if not record.startswith(PIN_PREFIX)]
-    shown = b"".join([record[:3] + check_value(record) for record in records])
-    return Reply(shown[: card.room])
+    directory = card.session.directory
+    file = card.files.child(directory, FID_KEYS)
+    records = card.files.records(file) if isinstance(file, ElementaryFile) else ()
+    shown = [
+        record[:_SHOWN_BYTES] + check_value(record)
+        for record in records
+        if not record.startswith(PIN_PREFIX)
+    ]
+    return Reply((card.files.digest(directory) + b"".join(shown))[: card.room])
 
 
 def _blocks(card: Context) -> dict[int, bytes]:
