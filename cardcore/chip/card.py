@@ -11,7 +11,7 @@ command that is refused, also for a wrong Le, has changed nothing.
 
 from collections.abc import Callable, Mapping
 
-from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
+from cardcore.apdu import STATUS_BYTES, CommandApdu, ResponseApdu, StatusWord
 from cardcore.chip import scp03
 from cardcore.chip.commands import (
     Attempt,
@@ -89,30 +89,33 @@ class Card:
         """One command, one answer: data and two bytes of status word."""
         if not self._powered:
             raise PowerLossError("the card has no power until it is reset")
+        if self._channel is not None and scp03.is_protected(command):
+            return self._transmit_in_channel(self._channel, command)
         try:
             apdu = CommandApdu.decode(command)
         except DecodeError:
             return self._finish(None, Reply(sw=StatusWord.WRONG_LENGTH)).encode()
-        if self._channel is not None:
-            return self._transmit_in_channel(self._channel, apdu)
+        # A command that is not protected closes the channel, and is carried out.
+        self._channel = None
         return self._answer(apdu, None).encode()
 
-    def _transmit_in_channel(self, channel: scp03.Channel, apdu: CommandApdu) -> bytes:
-        """A command while the secure channel is open. One that is not protected, or wrongly,
-        closes it; only the unprotected one is then carried out.
+    def _transmit_in_channel(self, channel: scp03.Channel, command: bytes) -> bytes:
+        """A protected command while the secure channel is open. One that is wrongly protected
+        closes it.
         """
-        self._channel = None
-        if not apdu.cla & _SECURE:
-            return self._answer(apdu, None).encode()
-        opened = scp03.unwrap_command(channel, apdu)
+        try:
+            opened = scp03.unwrap_command(channel, command)
+        except DecodeError:
+            return self._finish(None, Reply(sw=StatusWord.WRONG_LENGTH)).encode()
         if isinstance(opened, StatusWord):
-            return self._finish(apdu, Reply(sw=opened)).encode()
-        inner, channel = opened
+            self._channel = None
+            return self._finish(None, Reply(sw=opened)).encode()
+        apdu, channel = opened
         self._channel = channel
-        answer = scp03.wrap_response(channel, self._answer(inner, channel))
-        if len(answer.data) > RESPONSE_BYTES_MAX:
+        answer = scp03.wrap_response(channel, self._answer(apdu, channel))
+        if len(answer) > RESPONSE_BYTES_MAX + STATUS_BYTES:
             return ResponseApdu(b"", StatusWord.WRONG_LENGTH).encode()
-        return answer.encode()
+        return answer
 
     def _answer(self, apdu: CommandApdu, channel: scp03.Channel | None) -> ResponseApdu:
         context = Context(self._files, self._session, self._random, channel)
@@ -180,6 +183,5 @@ _HANDLERS = {
     **payment.HANDLERS,
     **manage.HANDLERS,
 }
-_SECURE = 0x04  # the bit of CLA that says secure messaging
 _CLASSES = {cla for cla, _ in _HANDLERS}
 _INSTRUCTIONS = {ins for _, ins in _HANDLERS}

@@ -63,13 +63,13 @@ class Content:
         parts = []
         for cell, has_records in self._bodies:
             body = read(cell)
-            assert body is not None, f"cell {cell:04X} of a file is not there"
+            assert body, f"cell {cell:04X} of a file is not there"
             parts.append(body)
             if has_records:
                 first = cell - BODY_SLOT + FIRST_RECORD_SLOT
                 for slot in range(first, first + body[1]):
                     record = read(slot)
-                    assert record is not None, f"cell {slot:04X} of a record is not there"
+                    assert record, f"cell {slot:04X} of a record is not there"
                     parts += (bytes((len(record),)), record)
         digest = self._started.copy()
         digest.update(b"".join(parts))

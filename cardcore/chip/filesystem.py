@@ -112,11 +112,12 @@ def _headers(memory: Memory) -> tuple[tuple[int, bytes], ...]:
 class FileSystem:
     """The files in a memory. The tree is read once; contents are read when they are asked for."""
 
-    __slots__ = ("_memory", "directories", "root", "tree")
+    __slots__ = ("_memory", "_read_cell", "directories", "root", "tree")
 
     def __init__(self, memory: Memory, like: "FileSystem | None" = None) -> None:
         """`like` are the files of a card whose headers are the same, so that none is read here."""
         self._memory = memory
+        self._read_cell = memory.reader()
         #: Shared by all cards with the same files.
         self.tree: _Tree = like.tree if like is not None else _tree(_headers(memory))
         self.root = self.tree.root
@@ -147,9 +148,12 @@ class FileSystem:
 
     def state(self, directory: DedicatedFile) -> ApplicationState:
         """Whether a directory is blocked, itself or with one above it."""
-        read = self._memory.read
-        found = [state[0] for cell in self.tree.states[directory.number] if (state := read(cell))]
-        return ApplicationState(max(found)) if found else ApplicationState.ACTIVE
+        highest = 0
+        for cell in self.tree.states[directory.number]:
+            state = self._read_cell(cell)
+            if state and state[0] > highest:
+                highest = state[0]
+        return ApplicationState(highest) if highest else ApplicationState.ACTIVE
 
     def write_state(
         self,
@@ -201,7 +205,7 @@ class FileSystem:
 
     def digest(self, directory: DedicatedFile) -> bytes:
         """Of everything in a directory but its keys (`cardcore.chip.content`)."""
-        return self.tree.content(directory).digest(self._memory.read)
+        return self.tree.content(directory).digest(self._read_cell)
 
     def body(self, file: ElementaryFile, changes: Mapping[int, bytes] | None = None) -> bytes:
         """The bytes of a transparent file, as they will be after `changes`."""
@@ -222,11 +226,11 @@ class FileSystem:
         """Every record, from number 1."""
         base = file.number << 8 | FIRST_RECORD_SLOT
         newest, count = self._read(file, BODY_SLOT)
-        cyclic, read = file.structure is Structure.CYCLIC, self._memory.read
+        cyclic, read = file.structure is Structure.CYCLIC, self._read_cell
         for place in range(count):
             slot = (newest - place) % file.records_max if cyclic else place
             record = read(base + slot)
-            assert record is not None, f"file {file.number} lacks record {place + 1}"
+            assert record, f"file {file.number} lacks record {place + 1}"
             yield record
 
     def identified(self, file: ElementaryFile, identifier: int) -> list[int]:
@@ -280,17 +284,26 @@ class FileSystem:
         """Add a record: the newest of a cyclic file, where the oldest goes when the file is full,
         the last one of a linear file, which must have room.
         """
-        newest, count = self._read(file, BODY_SLOT, changes)
         if file.structure is not Structure.CYCLIC:
-            assert count < file.records_max, "the file is full"
-            changes[file.number << 8 | FIRST_RECORD_SLOT + count] = data
-            changes[file.number << 8 | BODY_SLOT] = bytes((0, count + 1))
+            self.extend(file, (data,), changes)
             return
+        newest, count = self._read(file, BODY_SLOT, changes)
         assert len(data) == file.size, "a cyclic file has records of one length"
         newest = (newest + 1) % file.records_max
         base = file.number << 8
         changes[base | FIRST_RECORD_SLOT + newest] = data
         changes[base | BODY_SLOT] = bytes((newest, min(count + 1, file.records_max)))
+
+    def extend(
+        self, file: ElementaryFile, records: Sequence[bytes], changes: MutableMapping[int, bytes]
+    ) -> None:
+        """Add records behind the last one of a linear file, which must have room."""
+        assert file.structure is not Structure.CYCLIC, "a cyclic file is appended to one by one"
+        base = file.number << 8
+        _, count = self._read(file, BODY_SLOT, changes)
+        assert count + len(records) <= file.records_max, "the file is full"
+        changes.update(enumerate(records, base | FIRST_RECORD_SLOT + count))
+        changes[base | BODY_SLOT] = bytes((0, count + len(records)))
 
     def _slot(self, file: ElementaryFile, number: int, changes: Mapping[int, bytes]) -> int | None:
         newest, count = self._read(file, BODY_SLOT, changes)
@@ -306,6 +319,6 @@ class FileSystem:
         cell = file.number << 8 | slot
         if changes and cell in changes:
             return changes[cell]
-        data = self._memory.read(cell)
-        assert data is not None, f"file {file.number} has no slot {slot}"
+        data = self._read_cell(cell)
+        assert data, f"file {file.number} has no slot {slot}"
         return data

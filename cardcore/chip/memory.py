@@ -62,6 +62,12 @@ class Memory:
         """The bytes of a cell, or None when nothing was ever written there."""
         return self._cells.get(cell) or None
 
+    def reader(self) -> Callable[[int], bytes | None]:
+        """What reads cells of this memory from now on, where many are read: an erased cell may be
+        no bytes as well as None.
+        """
+        return self._cells.get
+
     def cells(self) -> dict[int, bytes]:
         """A copy of every cell that is not erased."""
         return {cell: data for cell, data in self._cells.items() if data}
@@ -93,10 +99,8 @@ class Memory:
         generation = ((self.generation + 1) & 0xFFFFFFFF).to_bytes(4, "big")
         entries = [cell.to_bytes(2, "big") + data for cell, data in changes.items()]
         entries.append(GENERATION.to_bytes(2, "big") + generation)
-        log, write = self._log, self._write
-        for position, entry in enumerate(entries):
-            write(log, position, entry)
-        write(log, _MARK_AT, self._mark_of(entries, len(entries)))
+        self._write_each(self._log, enumerate(entries))
+        self._write(self._log, _MARK_AT, self._mark_of(entries, len(entries)))
         self._apply_log()
 
     def power_up(self) -> None:
@@ -155,13 +159,12 @@ class Memory:
         return memory
 
     def _apply_log(self) -> None:
-        log, cells, write, written = self._log, self._cells, self._write, self._written
-        for position in range(len(log) - 1):
-            entry = log[position]
-            cell = entry[0] << 8 | entry[1]
-            written.add(cell)
-            write(cells, cell, entry[2:])
-        write(log, _MARK_AT, bytes(_MARK.size))
+        log = self._log
+        entries = [log[position] for position in range(len(log) - 1)]
+        cells = [(entry[0] << 8 | entry[1], entry[2:]) for entry in entries]
+        self._written.update([cell for cell, _ in cells])
+        self._write_each(self._cells, cells)
+        self._write(log, _MARK_AT, bytes(_MARK.size))
         log.clear()
 
     def _log_holds(self) -> bool:
@@ -172,8 +175,16 @@ class Memory:
     def _mark_of(entries: Iterable[bytes], count: int) -> bytes:
         return _MARK.pack(count, zlib.crc32(b"".join(entries)))
 
+    def _write_each(self, area: dict[int, bytes], writes: Iterable[tuple[int, bytes]]) -> None:
+        """Physical writes one after another, in one go while nobody can ask to stop them."""
+        if self.power is None:
+            area.update(writes)
+            return
+        for key, data in writes:
+            self._write(area, key, data)
+
     def _write(self, area: dict[int, bytes], key: int, data: bytes) -> None:
-        """One physical write; the only place where bytes reach the memory."""
+        """One physical write; here and above are the only places where bytes reach the memory."""
         if self.power is not None:
             reached = self.power(len(data))
             if reached is not None:

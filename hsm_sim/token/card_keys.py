@@ -221,4 +221,4 @@ def channel_key(master: TokenKey, usage: KeyUsage, factor: bytes) -> CardKeyInMe
     value = master.sign(scp03.static_key_data(first), mechanism=Mechanism.AES_CMAC)
     for part in rest:
         value = scp03.static_key(value, part)
-    return CardKeyInMemory(Key(usage, value), Algorithm.AES)
+    return CardKeyInMemory(usage, value, Algorithm.AES)

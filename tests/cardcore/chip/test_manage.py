@@ -60,14 +60,14 @@ class Desk:
         assert shown.card_challenge == expected
         keys = scp03.SessionKeys(ENC, self.mac_key, host + shown.card_challenge)
         command, self.channel = scp03.authenticate_by_host(keys, shown, self.level)
-        self.opened = self.plain(command).sw
+        self.opened = ResponseApdu.decode(self.reader.card.transmit(command)).sw
         assert self.opened == 0x9000
 
     def send(self, text: str, data: bytes = b"", le: int | None = None) -> ResponseApdu:
         header = bytes.fromhex(text)
         apdu = CommandApdu(header[0], header[1], header[2], header[3], data, le)
         wrapped, self.channel = scp03.wrap_command(self.channel, apdu)
-        return scp03.unwrap_response(self.channel, self.plain(wrapped))
+        return scp03.unwrap_response(self.channel, self.reader.card.transmit(wrapped))
 
     def announce(self, data: bytes = DATA) -> ResponseApdu:
         head = len(data).to_bytes(4, "big") + hashlib.sha256(data).digest()
@@ -249,7 +249,7 @@ def test_a_channel_ends_with_the_first_command_that_is_not_in_it() -> None:
     assert desk.send("80E40000").sw == 0x6E00  # its class means nothing without a channel
     assert reader.send("80E40000") == "6982"
     desk = Desk(reader)
-    wrapped, _ = scp03.wrap_command(desk.channel, CommandApdu(0x80, 0xE4, 0, 0))
+    wrapped = CommandApdu.decode(scp03.wrap_command(desk.channel, CommandApdu(0x80, 0xE4, 0, 0))[0])
     assert desk.plain(wrapped).sw == 0x9000
     assert desk.plain(wrapped).sw == 0x6988  # repeated
     assert desk.plain(wrapped).sw == 0x6E00

@@ -63,8 +63,8 @@ def test_the_published_purchase_passes_through_the_psam() -> None:
 
         def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
             assert (ref, factor) == (PURCHASE, FACTOR)
-            key = Key(KeyUsage.PURCHASE, bytes.fromhex(vector["key"]))
-            return CardKeyInMemory(key, Algorithm.PBOC_3DES)
+            value = bytes.fromhex(vector["key"])
+            return CardKeyInMemory(KeyUsage.PURCHASE, value, Algorithm.PBOC_3DES)
 
     masters = PublishedCardKey({PURCHASE: VAULT.key(PURCHASE).value})
     psam = make_psam(replace(PROFILE, terminal=vector["terminal"]), masters)
