@@ -8,7 +8,6 @@ from typing import NamedTuple
 from cardcore.errors import DecodeError
 from cardcore.text import Text
 
-
 #: A status word at the end of a response.
 STATUS_BYTES = 2
 

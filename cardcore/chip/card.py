@@ -133,29 +133,31 @@ class Card:
             return Reply(sw=sw)
         decision = handler(context, apdu)
         if isinstance(decision, Attempt):
-            self._commit(decision.spend)
+            if decision.spend:
+                self._commit(decision.spend)
             decision = decision.compare()
         return Reply(sw=decision) if isinstance(decision, StatusWord) else decision
 
     def _finish(self, apdu: CommandApdu | None, reply: Reply) -> ResponseApdu:
         """Check Le, commit, move the session on, answer."""
-        session = reply.session
+        data, sw, session, changes, new_tree, channel = reply
         if session is None and (apdu is None or (apdu.cla, apdu.ins) not in payment.CONTINUING):
             # JR/T 0025: from INITIALIZE to its end a transaction is not interrupted; a challenge
             # is good for one command.
             session = self._session.idle()
-        if reply.data and apdu is not None and apdu.le not in (None, 256, len(reply.data)):
-            return ResponseApdu(b"", StatusWord.LE_WRONG | len(reply.data) & 0xFF)
-        self._stale |= reply.new_tree
-        self._commit(reply.changes)
+        if data and apdu is not None and apdu.le not in (None, 256, len(data)):
+            return ResponseApdu(b"", StatusWord.LE_WRONG | len(data) & 0xFF)
+        self._stale |= new_tree
+        if changes:
+            self._commit(changes)
         if session is not None:
             self._session = session
-        if reply.channel is not None:
-            self._channel = reply.channel
+        if channel is not None:
+            self._channel = channel
         if self._stale:
             self._read_tree()
             self._session = Session(self._files.root)
-        return ResponseApdu(reply.data, reply.sw)
+        return ResponseApdu(data, sw)
 
     def _read_tree(self) -> None:
         """Look at the files anew when some may have come or gone."""
@@ -164,8 +166,6 @@ class Card:
             self._stale = False
 
     def _commit(self, changes: Mapping[int, bytes]) -> None:
-        if not changes:
-            return
         try:
             self.memory.commit(changes)
         except PowerLossError:

@@ -31,6 +31,8 @@ from cardcore.chip.tree import (
 #: The file of GET DATA whose answer this is.
 TAG_CONTENT = 0x00E1
 DIGEST_BYTES = 32
+#: The byte that says how long a record is.
+_LENGTH = tuple(bytes((length,)) for length in range(256))
 
 
 class Content:
@@ -49,28 +51,30 @@ class Content:
     def __init__(self, files: Sequence[File]) -> None:
         places = {file.number: place for place, file in enumerate(files)}
         self._started = hashlib.sha256()
-        #: The body cell of each file that holds something, and whether it holds records.
-        self._bodies: list[tuple[int, bool]] = []
+        #: The body cell of each file that holds something, and its first record if it has records.
+        self._bodies: list[tuple[int, int | None]] = []
         for file in files:
             header = moved_header(file.encode(), places.get(file.parent, 0))
             self._started.update(bytes((len(header),)) + header)
             if isinstance(file, ElementaryFile) and file.fid != FID_KEYS:
+                base = file.number << 8
                 has_records = file.structure is not Structure.TRANSPARENT
-                self._bodies.append((file.number << 8 | BODY_SLOT, has_records))
+                first = base | FIRST_RECORD_SLOT if has_records else None
+                self._bodies.append((base | BODY_SLOT, first))
 
     def digest(self, read: Callable[[int], bytes | None]) -> bytes:
         """32 bytes; `read` gives the bytes of a cell."""
-        parts = []
-        for cell, has_records in self._bodies:
+        parts: list[bytes] = []
+        for cell, first in self._bodies:
             body = read(cell)
             assert body, f"cell {cell:04X} of a file is not there"
             parts.append(body)
-            if has_records:
-                first = cell - BODY_SLOT + FIRST_RECORD_SLOT
+            if first is not None:
                 for slot in range(first, first + body[1]):
                     record = read(slot)
                     assert record, f"cell {slot:04X} of a record is not there"
-                    parts += (bytes((len(record),)), record)
+                    parts.append(_LENGTH[len(record)])
+                    parts.append(record)
         digest = self._started.copy()
         digest.update(b"".join(parts))
         return digest.digest()

@@ -53,12 +53,13 @@ def check_applications(applications: Sequence[PlannedApplication], desk: Desk) -
     yield from check_listed(applications, desk)
     for planned in applications:
         yield from desk.enter(planned.aid)
-        rows = yield from check_digest(planned)
+        cells = planned.cells
+        rows = yield from _check_digest(planned, cells)
         shown = {rows[at : at + _KEY_ROW_BYTES] for at in range(0, len(rows), _KEY_ROW_BYTES)}
         for key in planned.keys:
             if key.head[:_SHOWN_BYTES] + desk.check_value(key) not in shown:
                 raise EndError(Result.CHECK_FAILED, detail=f"{planned.name}: key {key.ref}")
-        yield from check_files(planned, {cell >> 8 for cell in planned.own})
+        yield from _check_files(planned, cells, {cell >> 8 for cell in planned.own})
         desk.left(OTHER)
 
 
@@ -83,16 +84,16 @@ def check_listed(applications: Sequence[PlannedApplication], desk: Desk) -> Dial
                 raise EndError(Result.CHECK_FAILED, detail=f"{planned.name} is not in {place}")
 
 
-def check_digest(
-    planned: PlannedApplication,
+def _check_digest(
+    planned: PlannedApplication, cells: Mapping[int, bytes]
 ) -> Generator[CommandApdu, ResponseApdu, bytes]:
     """What the selected application consists of, also the files that nobody may read. Where it is
     something else, the files are read one by one, to say which. Returns what the card shows of its
     keys.
     """
     shown = accept((yield _CONTENT))
-    if shown[:DIGEST_BYTES] != planned.package.content.digest(planned.cells.get):
-        yield from check_files(planned, {file.number for file in planned.package.tree})
+    if shown[:DIGEST_BYTES] != planned.package.content.digest(cells.get):
+        yield from _check_files(planned, cells, {file.number for file in planned.package.tree})
         raise EndError(Result.CHECK_FAILED, detail=f"{planned.name}: digest of its files")
     return shown[DIGEST_BYTES:]
 
@@ -100,14 +101,17 @@ def check_digest(
 def check_installed(planned: PlannedApplication, desk: Desk) -> Dialogue:
     """An application that has no key yet: every readable file, and the digest of all."""
     yield from desk.enter(planned.aid)
-    yield from check_digest(planned)
-    yield from check_files(planned, {file.number for file in planned.package.tree})
+    cells = planned.cells
+    yield from _check_digest(planned, cells)
+    yield from _check_files(planned, cells, {file.number for file in planned.package.tree})
     desk.left(OTHER)
 
 
-def check_files(planned: PlannedApplication, numbers: Collection[int]) -> Dialogue:
+def _check_files(
+    planned: PlannedApplication, cells: Mapping[int, bytes], numbers: Collection[int]
+) -> Dialogue:
     """The files with these numbers in the package, as far as they may be read."""
-    tree, cells = planned.package.tree, planned.cells
+    tree = planned.package.tree
     current = tree[0].number
     for file in tree:
         if file.number not in numbers or not isinstance(file, ElementaryFile) or not file.read.ways:

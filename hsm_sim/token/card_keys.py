@@ -26,7 +26,7 @@ from pkcs11.constants import DEFAULT
 
 from cardcore.chip import scp03
 from cardcore.crypto import SUITES, pboc_3des
-from cardcore.keys import Algorithm, Key, KeyUsage
+from cardcore.keys import Algorithm, KeyUsage
 from hsm_sim.keys.vault import CardKeyInMemory
 from hsm_sim.token.objects import CIPHERS, Cipher, DerivationData, TokenKey
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord, describe
 from cardcore.crypto import cryptograms
 from cardcore.errors import KeyServiceUnavailableError, PowerLossError
-from cardcore.keys import Algorithm, Key, KeyRef, KeyState, KeyUsage
+from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
 from hsm_sim.keys.masters import CardKeyHandle
 from hsm_sim.keys.vault import CardKeyInMemory, KeyVault
 from hsm_sim.psam import MAC2_TRIES_MAX, SEQUENCES_RESERVED, Psam, make_psam
