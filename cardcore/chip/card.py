@@ -89,7 +89,7 @@ class Card:
         """One command, one answer: data and two bytes of status word."""
         if not self._powered:
             raise PowerLossError("the card has no power until it is reset")
-        if self._channel is not None and scp03.is_protected(command):
+        if self._channel is not None and command and command[0] & scp03.SECURE:
             return self._transmit_in_channel(self._channel, command)
         try:
             apdu = CommandApdu.decode(command)
@@ -97,7 +97,8 @@ class Card:
             return self._finish(None, Reply(sw=StatusWord.WRONG_LENGTH)).encode()
         # A command that is not protected closes the channel, and is carried out.
         self._channel = None
-        return self._answer(apdu, None).encode()
+        context = Context(self._files, self._session, self._random)
+        return self._finish(apdu, self._decide(context, apdu)).encode()
 
     def _transmit_in_channel(self, channel: scp03.Channel, command: bytes) -> bytes:
         """A protected command while the secure channel is open. One that is wrongly protected
@@ -112,14 +113,12 @@ class Card:
             return self._finish(None, Reply(sw=opened)).encode()
         apdu, channel = opened
         self._channel = channel
-        answer = scp03.wrap_response(channel, self._answer(apdu, channel))
+        context = Context(self._files, self._session, self._random, channel)
+        response = self._finish(apdu, self._decide(context, apdu))
+        answer = scp03.wrap_response(channel, response)
         if len(answer) > RESPONSE_BYTES_MAX + STATUS_BYTES:
             return ResponseApdu(b"", StatusWord.WRONG_LENGTH).encode()
         return answer
-
-    def _answer(self, apdu: CommandApdu, channel: scp03.Channel | None) -> ResponseApdu:
-        context = Context(self._files, self._session, self._random, channel)
-        return self._finish(apdu, self._decide(context, apdu))
 
     def _decide(self, context: Context, apdu: CommandApdu) -> Reply:
         """What the command comes to. A try is written down before a secret is compared."""

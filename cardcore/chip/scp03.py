@@ -30,7 +30,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
+from cardcore.apdu import STATUS_BYTES, CommandApdu, ResponseApdu, StatusWord
 from cardcore.errors import CryptogramError, DecodeError, KeyUsageError
 from cardcore.keys import ChannelKeys, Key, KeyUsage
 
@@ -47,12 +47,14 @@ SCP_ID = 0x03
 #: Parameter i: pseudo-random challenge, R-MAC and R-ENC.
 SCP_PARAMETER = 0x70
 INS_INITIALIZE_UPDATE, INS_EXTERNAL_AUTHENTICATE = 0x50, 0x82
-_SECURE = 0x04  # the bit of CLA that says so
+SECURE = 0x04  # the bit of CLA that says so
 _HEADER_BYTES = 5  # of a command that has data: CLA, INS, P1, P2, Lc
 _DATA_BYTES_MAX = 255
 #: What the block of a command's counter has set in it for the answer (Amendment D §6.2.7).
 _RESPONSE = 0x80 << 8 * (BLOCK - 1)
-_OK = int(StatusWord.OK)
+_OK_BYTES = StatusWord.OK.to_bytes(STATUS_BYTES, "big")
+#: Behind the data of a protected answer: R-MAC and status word.
+_ENDING_BYTES = MAC_BYTES + STATUS_BYTES
 #: What pads data whose length leaves so much over whole blocks: 80 and zeros.
 _PADDING = tuple(b"\x80".ljust(BLOCK - rest, b"\x00") for rest in range(BLOCK))
 #: Beside 9000, the first bytes of the status words whose answers are protected.
@@ -144,7 +146,7 @@ class SessionKeys:
     SessionKeys(hidden)
     """
 
-    __slots__ = ("_command_mac", "_context", "_enc", "_mac", "_response_mac", "_vectors")
+    __slots__ = ("_command_mac", "_context", "_enc", "_mac", "_response_mac", "_vector")
 
     def __init__(self, enc: Key, mac: Key, context: bytes) -> None:
         assert len(context) == 2 * CHALLENGE_BYTES, len(context)
@@ -155,7 +157,7 @@ class SessionKeys:
         self._response_mac = CMAC(algorithms.AES(derive(mac.value, _S_RMAC, context, BLOCK)))
         self._enc = algorithms.AES(derive(enc.value, _S_ENC, context, BLOCK))
         # Amendment D §6.2.6: one block under ECB makes the vector; S305 is about whole messages.
-        self._vectors = Cipher(self._enc, modes.ECB()).encryptor()  # noqa: S305 - one block
+        self._vector = Cipher(self._enc, modes.ECB()).encryptor().update  # noqa: S305 - one block
 
     def __repr__(self) -> str:
         return "SessionKeys(hidden)"
@@ -178,13 +180,11 @@ class SessionKeys:
 
     def encipher(self, counter: bytes, data: bytes) -> bytes:
         """See `cardcore.keys.ChannelKeys`."""
-        vector = self._vectors.update(counter)
-        return Cipher(self._enc, modes.CBC(vector)).encryptor().update(data)
+        return Cipher(self._enc, modes.CBC(self._vector(counter))).encryptor().update(data)
 
     def decipher(self, counter: bytes, data: bytes) -> bytes:
         """See `cardcore.keys.ChannelKeys`."""
-        vector = self._vectors.update(counter)
-        return Cipher(self._enc, modes.CBC(vector)).decryptor().update(data)
+        return Cipher(self._enc, modes.CBC(self._vector(counter))).decryptor().update(data)
 
 
 def key_wrapper(dek: Key) -> Callable[[bytes], bytes]:
@@ -336,18 +336,13 @@ def wrap_command(channel: Channel, apdu: CommandApdu) -> tuple[bytes, Channel]:
     length = len(data) + MAC_BYTES
     if length > _DATA_BYTES_MAX:
         raise ValueError(f"{len(apdu.data)} bytes are more than one protected command carries")
-    sent = bytes((cla | _SECURE, ins, p1, p2, length)) + data
+    sent = bytes((cla | SECURE, ins, p1, p2, length)) + data
     chain = keys.command_mac(chain + sent)
     sent += chain[:MAC_BYTES]
     if le is not None:
         # What comes back is longer than what was asked for, so Le asks for all there is.
         sent += b"\x00" if level & _R_MAC else bytes((le & 0xFF,))
     return sent, Channel(keys, level, chain, counter)
-
-
-def is_protected(command: bytes) -> bool:
-    """Whether the class of a command says that it belongs into a channel."""
-    return bool(command) and bool(command[0] & _SECURE)
 
 
 def unwrap_command(channel: Channel, command: bytes) -> tuple[CommandApdu, Channel] | StatusWord:
@@ -360,7 +355,7 @@ def unwrap_command(channel: Channel, command: bytes) -> tuple[CommandApdu, Chann
     end = _HEADER_BYTES + command[4] if len(command) > _HEADER_BYTES else 0
     if not _HEADER_BYTES < end <= len(command) <= end + 1:
         CommandApdu.decode(command)  # raises, unless it is one without data
-    if end < _HEADER_BYTES + MAC_BYTES or not command[0] & _SECURE:
+    if end < _HEADER_BYTES + MAC_BYTES or not command[0] & SECURE:
         return StatusWord.MAC_MISSING
     data_end = end - MAC_BYTES
     chain = keys.command_mac(chain + command[:data_end])
@@ -375,7 +370,7 @@ def unwrap_command(channel: Channel, command: bytes) -> tuple[CommandApdu, Chann
         data = plain
     cla, ins, p1, p2 = command[:4]
     le = None if len(command) == end else command[end] or 256
-    opened = CommandApdu(cla & ~_SECURE, ins, p1, p2, data, le)
+    opened = CommandApdu(cla & ~SECURE, ins, p1, p2, data, le)
     return opened, Channel(keys, level, chain, counter)
 
 
@@ -385,8 +380,8 @@ def wrap_response(channel: Channel, response: ResponseApdu) -> bytes:
     """
     keys, level, chain, counter = channel
     data, sw = response
-    ending = sw.to_bytes(2, "big")
-    if not level & _R_MAC or (sw != _OK and ending[0] not in _WARNINGS):
+    ending = sw.to_bytes(STATUS_BYTES, "big")
+    if not level & _R_MAC or (ending != _OK_BYTES and ending[0] not in _WARNINGS):
         return data + ending
     if level & _R_ENC and data:
         data = keys.encipher(
@@ -403,21 +398,21 @@ def unwrap_response(channel: Channel, answer: bytes) -> ResponseApdu:
     not even a status word.
     """
     keys, level, chain, counter = channel
-    ending = answer[-2:]
-    sw = int.from_bytes(ending, "big")
-    if len(ending) < 2 or not level & _R_MAC or (sw != _OK and ending[0] not in _WARNINGS):
+    ending = answer[-STATUS_BYTES:]
+    if ending != _OK_BYTES and (len(ending) < STATUS_BYTES or ending[0] not in _WARNINGS):
         return ResponseApdu.decode(answer)
-    data_end = max(0, len(answer) - MAC_BYTES - 2)
-    data = answer[:data_end]
+    if not level & _R_MAC:
+        return ResponseApdu.decode(answer)
+    data = answer[:-_ENDING_BYTES]
     expected = keys.response_mac(chain + data + ending)
-    if not hmac.compare_digest(expected[:MAC_BYTES], answer[data_end:-2]):
+    if not hmac.compare_digest(expected[:MAC_BYTES], answer[-_ENDING_BYTES:-STATUS_BYTES]):
         raise CryptogramError("the R-MAC of the card's answer does not hold")
     if level & _R_ENC and data:
         plain = _decipher(keys, (_RESPONSE | counter).to_bytes(BLOCK, "big"), data)
         if plain is None:
             raise CryptogramError("the card's answer is not padded as it must be")
         data = plain
-    return ResponseApdu(data, sw)
+    return ResponseApdu(data, int.from_bytes(ending, "big"))
 
 
 def _decipher(keys: ChannelKeys, counter: bytes, data: bytes) -> bytes | None:

@@ -21,7 +21,7 @@ from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.chip.commands import Context, Decision, Handler, Reply
 from cardcore.chip.commands.security import holds
 from cardcore.chip.commands.update import write_part, write_record
-from cardcore.chip.tree import Structure
+from cardcore.chip.tree import ElementaryFile, Structure
 from cardcore.errors import DecodeError
 
 INS_STORE_DATA = 0xE2
@@ -71,9 +71,16 @@ def store(card: Context, apdu: CommandApdu) -> Decision:
     if not apdu.data:
         return StatusWord.WRONG_LENGTH
     changes: dict[int, bytes] = {}
+    written: ElementaryFile | None = None
     try:
         for sfi, record, data in groups(apdu.data):
-            refused = _write(card, sfi, record, data, changes)
+            file = card.files.by_sfi(card.session.directory, sfi)
+            if file is None:
+                return StatusWord.KEY_NOT_FOUND
+            if file is not written and not file.update.open_to(lambda each: holds(card, each)):
+                return StatusWord.SECURITY_NOT_SATISFIED
+            written = file
+            refused = _write(card, file, record, data, changes)
             if refused is not None:
                 return refused
     except DecodeError:
@@ -82,19 +89,14 @@ def store(card: Context, apdu: CommandApdu) -> Decision:
 
 
 def _write(
-    card: Context, sfi: int, record: int, data: bytes, changes: dict[int, bytes]
+    card: Context, file: ElementaryFile, record: int, data: bytes, changes: dict[int, bytes]
 ) -> StatusWord | None:
-    file = card.files.by_sfi(card.session.directory, sfi)
-    if file is None:
-        return StatusWord.KEY_NOT_FOUND
-    if not file.update.open_to(lambda condition: holds(card, condition)):
-        return StatusWord.SECURITY_NOT_SATISFIED
-    if file.structure is Structure.CYCLIC or (file.structure is Structure.TRANSPARENT) != (
-        record == 0
-    ):
-        return StatusWord.FILE_TYPE_INCOMPATIBLE
-    if not record:
+    if file.structure is Structure.TRANSPARENT:
+        if record:
+            return StatusWord.FILE_TYPE_INCOMPATIBLE
         return write_part(card, file, 0, data, changes)
+    if not record or file.structure is Structure.CYCLIC:
+        return StatusWord.FILE_TYPE_INCOMPATIBLE
     if record > card.files.count(file):
         return StatusWord.KEY_NOT_FOUND
     return write_record(card, file, record, data, changes)
