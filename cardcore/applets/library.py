@@ -73,7 +73,7 @@ def package(profile: LibraryProfile, secrets: Sequence[Secret] = ()) -> Package:
 
     Raises `ValueError` for a value that does not fit, `KeyUsageError` for a key that is missing.
     """
-    contents = {
+    contents: Contents = {
         (FID_APPLICATION, Sfi.PUBLIC): [profile.reader.encode()],
         (FID_APPLICATION, Sfi.LOG): [loan.encode() for loan in profile.loans],
     }

@@ -7,8 +7,8 @@ comparison to personalisation.
 SHA-256 over the files in the order of their numbers, first what they are, then what they hold:
 
 1. for each file the length of its header and the header, its parent by place among these files;
-2. for each transparent file its bytes; for each record file newest slot and count, then each
-   record with its length before it, in the order of their slots.
+2. for each transparent file its bytes; for each record file newest slot and count, the lengths of
+   its records, one byte each, and the records, in the order of their slots.
 
 Key files stand there by their headers alone: a key is known by its check value. So the digest of
 a card says of every file, also of those nobody may read, that it is the one that was planned.
@@ -31,8 +31,6 @@ from cardcore.chip.tree import (
 #: The file of GET DATA whose answer this is.
 TAG_CONTENT = 0x00E1
 DIGEST_BYTES = 32
-#: The byte that says how long a record is.
-_LENGTH = tuple(bytes((length,)) for length in range(256))
 
 
 class Content:
@@ -70,11 +68,10 @@ class Content:
             assert body, f"cell {cell:04X} of a file is not there"
             parts.append(body)
             if first is not None:
-                for slot in range(first, first + body[1]):
-                    record = read(slot)
-                    assert record, f"cell {slot:04X} of a record is not there"
-                    parts.append(_LENGTH[len(record)])
-                    parts.append(record)
+                records = [record for record in map(read, range(first, first + body[1])) if record]
+                assert len(records) == body[1], f"a record of file {cell >> 8:02X} is not there"
+                parts.append(bytes(map(len, records)))
+                parts += records
         digest = self._started.copy()
         digest.update(b"".join(parts))
         return digest.digest()

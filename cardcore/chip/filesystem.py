@@ -48,6 +48,7 @@ class _Tree:
     __slots__ = (
         "_contents",
         "by_fid",
+        "by_name",
         "by_number",
         "by_sfi",
         "directories",
@@ -75,6 +76,8 @@ class _Tree:
             elif file.sfi:
                 self.by_sfi[file.parent << 16 | file.sfi] = file
         self.named = [file for file in self.directories if file.name]
+        #: What a whole name finds: readers seldom ask with less.
+        self.by_name = {file.name: self.starting(file.name) for file in self.named}
         #: The cells that can block each directory: its own and those of the ones above.
         self.states = {each.number: list(self._states(each)) for each in self.directories}
         self._contents: dict[int, Content] = {}
@@ -86,6 +89,10 @@ class _Tree:
             files = files_of(directory, list(self.by_number.values()))
             found = self._contents[directory.number] = Content(files)
         return found
+
+    def starting(self, prefix: bytes) -> list[DedicatedFile]:
+        """The directories whose name starts so, in the order of the tree."""
+        return [file for file in self.named if file.name.startswith(prefix)]
 
     def _states(self, directory: DedicatedFile) -> Iterator[int]:
         yield directory.number << 8 | BODY_SLOT
@@ -184,9 +191,10 @@ class FileSystem:
         """The EF with that short id directly in a directory."""
         return self.tree.by_sfi.get(directory.number << 16 | sfi)
 
-    def named(self, prefix: bytes) -> list[DedicatedFile]:
+    def named(self, prefix: bytes) -> Sequence[DedicatedFile]:
         """The directories whose name starts with the prefix, in the order of the tree."""
-        return [file for file in self.tree.named if file.name.startswith(prefix)]
+        found = self.tree.by_name.get(prefix)
+        return self.tree.starting(prefix) if found is None else found
 
     def fci(self, directory: DedicatedFile) -> bytes:
         """File control information, the answer to SELECT: 6F { 84 name, A5 { … } }.

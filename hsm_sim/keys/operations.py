@@ -284,8 +284,8 @@ class _IssuerChannel(scp03.SessionKeys):
 
     def wrapped_card_keys(self, refs: Sequence[KeyRef], factor: bytes) -> bytes:
         """See `cardcore.keys.IssuerChannelKeys`."""
-        wrap, sent = self._wrap, []
+        sent: list[bytes] = []
         for ref in refs:
             key = self._new_card_key(ref, factor)
-            sent += (wrap(key.value()), key.check_value())
+            sent += (self._wrap(key.value()), key.check_value())
         return b"".join(sent)

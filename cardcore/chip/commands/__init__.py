@@ -67,7 +67,7 @@ class Session(NamedTuple):
         self, directory: DedicatedFile, granted: frozenset[tuple[int, Condition]]
     ) -> "Session":
         """The session in a directory, with what is still granted there."""
-        return Session(directory, granted=granted)
+        return Session(directory, None, 0, granted)
 
     @property
     def is_idle(self) -> bool:

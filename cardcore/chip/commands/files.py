@@ -60,7 +60,7 @@ def _select_by_fid(card: Context, fid: int, apdu: CommandApdu) -> StatusWord | R
 
 
 def _find_name(card: Context, prefix: bytes, *, following: bool) -> DedicatedFile | None:
-    matches = card.files.named(prefix) if prefix else []
+    matches = card.files.named(prefix) if prefix else ()
     if following:
         current = card.session.directory.number
         matches = [file for file in matches if file.number > current]
