@@ -16,6 +16,7 @@ a card says of every file, also of those nobody may read, that it is the one tha
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from cardcore.chip.cardkeys import FID_KEYS
 from cardcore.chip.tree import (
@@ -68,8 +69,8 @@ class Content:
             assert body, f"cell {cell:04X} of a file is not there"
             parts.append(body)
             if first is not None:
-                records = [record for record in map(read, range(first, first + body[1])) if record]
-                assert len(records) == body[1], f"a record of file {cell >> 8:02X} is not there"
+                records: list[Any] = [*map(read, range(first, first + body[1]))]
+                assert all(records), f"a record of file {cell >> 8:02X} is not there"
                 parts.append(bytes(map(len, records)))
                 parts += records
         digest = self._started.copy()

@@ -6,9 +6,10 @@ whole to `cardcore.chip.memory`. Writing here means adding to a dict of changes;
 yet.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
+from typing import Any
 
 from cardcore.chip.content import Content, files_of
 from cardcore.chip.memory import Memory
@@ -230,16 +231,16 @@ class FileSystem:
         slot = self._slot(file, number, changes or {})
         return None if slot is None else self._read(file, slot, changes or {})
 
-    def records(self, file: ElementaryFile) -> Iterator[bytes]:
+    def records(self, file: ElementaryFile) -> list[bytes]:
         """Every record, from number 1."""
         base = file.number << 8 | FIRST_RECORD_SLOT
         newest, count = self._read(file, BODY_SLOT)
-        cyclic, read = file.structure is Structure.CYCLIC, self._read_cell
-        for place in range(count):
-            slot = (newest - place) % file.records_max if cyclic else place
-            record = read(base + slot)
-            assert record, f"file {file.number} lacks record {place + 1}"
-            yield record
+        cells: Iterable[int] = range(base, base + count)
+        if file.structure is Structure.CYCLIC:
+            cells = [base + (newest - age) % file.records_max for age in range(count)]
+        records: list[Any] = [*map(self._read_cell, cells)]
+        assert all(records), f"file {file.number} lacks a record"
+        return records
 
     def identified(self, file: ElementaryFile, identifier: int) -> list[int]:
         """Numbers of the records whose identifier ends in that byte."""

@@ -269,15 +269,20 @@ def _city_union(order: CardOrder) -> CityPublicInformation:
     )
 
 
+def _day(day: date) -> str:
+    """As tagged files write it: YYYYMMDD."""
+    return day.isoformat().replace("-", "")
+
+
 def _social_security(
     product: Product, settings: SocialSecuritySettings, order: CardOrder, key_label: str
 ) -> Package:
-    issue_names = {each.name for each in social_security.ISSUE.fields}
+    issue_names = social_security.ISSUE.places
     issue = {
         "version": settings.version,
         "card_class": settings.card_class,
-        "issued_on": f"{order.public.valid_from:%Y%m%d}",
-        "valid_to": f"{order.public.valid_to:%Y%m%d}",
+        "issued_on": _day(order.public.valid_from),
+        "valid_to": _day(order.public.valid_to),
     }
     holder = {
         "social_security_number": order.holder.id_number,
@@ -302,8 +307,8 @@ def _health(_: Product, settings: HealthSettings, order: CardOrder, __: str) -> 
     values: dict[str, str | bytes] = {
         "version": settings.version,
         "card_class": settings.card_class,
-        "issued_on": f"{order.public.valid_from:%Y%m%d}",
-        "valid_to": f"{order.public.valid_to:%Y%m%d}",
+        "issued_on": _day(order.public.valid_from),
+        "valid_to": _day(order.public.valid_to),
         "card_number": order.holder.id_number,
         "name": order.holder.name,
         "resident_id": order.holder.id_number,

@@ -12,7 +12,6 @@ from cardcore import digits
 from cardcore.errors import DecodeError
 
 
-
 class Coding(NamedTuple):
     """How a value becomes `length` bytes, and back. `name` is what documents call it."""
 

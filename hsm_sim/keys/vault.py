@@ -269,7 +269,8 @@ class KeyVault:
         described, value = entry.description, entry.value
         if value is None:
             raise KeyStateError(f"{ref}: is destroyed")
-        check_levels(described, len(factor))
+        if len(factor) != FACTOR_BYTES * described.levels:
+            check_levels(described, len(factor))
         # Two levels (二级分散): the issuer's factor stands last and is applied first.
         for start in range(len(factor) - FACTOR_BYTES, -1, -FACTOR_BYTES):
             part = factor[start : start + FACTOR_BYTES]
