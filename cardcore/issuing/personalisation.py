@@ -13,7 +13,7 @@ left alone, a file or a key is written over. `void` takes an unfinished card bac
 `extend` adds applications to a card in use. The last step reads everything back, by itself.
 
 Steps: the number of the chip is looked at and its dates and holder written, then for each
-application package, files, keys and PIN, then the check of everything.
+application package, files, keys with the PIN, then the check of everything.
 """
 
 import hashlib
@@ -46,11 +46,9 @@ from cardcore.layouts.transit import Sfi
 
 #: Data of one command: what level 33 still carries in a short APDU, rounded down to whole blocks.
 BLOCK_BYTES = 224
-#: Keys of one PUT KEY: a head of 6 bytes, 16 enciphered and 3 of check value each; nine are what
-#: level 33 carries in a short APDU.
-KEYS_AT_ONCE = 9
-#: Groups of one STORE DATA: what level 33 still carries, a byte of padding in it.
-STORED_BYTES_MAX = 239
+#: Groups of one STORE DATA, secrets of one PUT KEY: what level 33 carries in a short APDU, with a
+#: byte of padding.
+DATA_BYTES_MAX = 239
 _NUMBER = slice(10, 20)  # of EF15
 
 
@@ -114,9 +112,7 @@ def _application_steps(plan: Plan, applications: Sequence[PlannedApplication]) -
         steps.append(Step(f"install {each.name}", partial(install, each)))
         if each.own:
             steps.append(Step(f"files of {each.name}", partial(_write_own, each)))
-        steps.append(Step(f"keys of {each.name}", partial(_put_keys, each)))
-        if each.pin_tries:
-            steps.append(Step(f"PIN of {each.name}", partial(_put_pin, plan, each)))
+        steps.append(Step(f"keys of {each.name}", partial(_put_secrets, plan, each)))
     return steps
 
 
@@ -172,9 +168,9 @@ def _write_own(planned: PlannedApplication, desk: Desk) -> Dialogue:
         else:
             record = (cell & 0xFF) - FIRST_RECORD_SLOT + 1
         size = GROUP_HEAD_BYTES + len(data)
-        is_stored = bool(file.sfi) and size <= STORED_BYTES_MAX
+        is_stored = bool(file.sfi) and size <= DATA_BYTES_MAX
         if stored and (
-            not is_stored or file.parent != current or len(stored) + size > STORED_BYTES_MAX
+            not is_stored or file.parent != current or len(stored) + size > DATA_BYTES_MAX
         ):
             accept((yield _store(stored)))
             stored = b""
@@ -206,27 +202,29 @@ def _write_body(file: ElementaryFile, blank: bytes, data: bytes) -> Dialogue:
         accept((yield CommandApdu(0x00, 0xD6, p1, at & 0xFF, data[at : at + BLOCK_BYTES])))
 
 
-def _put_keys(planned: PlannedApplication, desk: Desk) -> Dialogue:
-    """PUT KEY, as many in a command as it carries. For each the head of its record, the key under
-    the chip's DEK, its check value.
+def _put_secrets(plan: Plan, planned: PlannedApplication, desk: Desk) -> Dialogue:
+    """PUT KEY, as many in a command as it carries. For each key the head of its record, the key
+    under the chip's DEK, its check value; then the PIN.
     """
     yield from desk.enter(planned.aid)
-    wrapped = list(desk.wrapped(planned.keys))
-    for first in range(0, len(planned.keys), KEYS_AT_ONCE):
-        sent = planned.keys[first : first + KEYS_AT_ONCE]
-        data = b"".join([key.head + one for key, one in zip(sent, wrapped[first:], strict=False)])
-        response = yield CommandApdu(0x80, 0xD8, 0x00, 0x00, data)
+    wrapped = desk.wrapped(planned.keys)
+    secrets = [key.head + one for key, one in zip(planned.keys, wrapped, strict=True)]
+    if planned.pin_tries:
+        secrets.append(Pin.fresh(plan.order.pin, planned.pin_tries).encode())
+    first = 0
+    while first < len(secrets):
+        end, size = first, 0
+        while end < len(secrets) and size + len(secrets[end]) <= DATA_BYTES_MAX:
+            size += len(secrets[end])
+            end += 1
+        response = yield CommandApdu(0x80, 0xD8, 0x00, 0x00, b"".join(secrets[first:end]))
         if response.sw == StatusWord.DATA_WRONG:
+            sent = planned.keys[first:end]
             said = ", ".join(f"{key.ref} algorithm {key.head[3]:02X}" for key in sent)
             detail = f"the card finds another check value; the product says {said}"
             raise EndError(Result.REFUSED, response.sw, f"{detail}: what is the key's?")
         accept(response)
-
-
-def _put_pin(plan: Plan, planned: PlannedApplication, desk: Desk) -> Dialogue:
-    yield from desk.enter(planned.aid)
-    pin = Pin.fresh(plan.order.pin, planned.pin_tries)
-    accept((yield CommandApdu(0x80, 0xD8, 0x00, 0x00, pin.encode())))
+        first = end
 
 
 def _forget() -> Dialogue:

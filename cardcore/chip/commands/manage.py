@@ -20,7 +20,7 @@ PUT KEY                 80 D8 00 00 Lc        secrets into the key file of the c
                                               its record of 22 bytes (`cardcore.chip.cardkeys`). A
                                               key has its last 16 bytes enciphered under the chip's
                                               CHANNEL_DEK key (`scp03.key_wrapper`) and 3 bytes of
-                                              check value behind; a PIN stands alone
+                                              check value behind; a PIN comes last, as its record
 GET DATA, content       80 CA 00 E1           digest 32 of the current directory and all in it but
                                               keys (`cardcore.chip.content`), and behind it for
                                               each key: usage 1, index 1, version 1, check value 3
@@ -212,21 +212,21 @@ def put_key(card: Context, apdu: CommandApdu) -> Decision:
         return StatusWord.SECURITY_NOT_SATISFIED
     if apdu.p1 or apdu.p2:
         return StatusWord.P1P2_WRONG
-    is_pin = apdu.data.startswith(PIN_PREFIX)
-    size = SECRET_BYTES if is_pin else SECRET_BYTES + _CHECK_BYTES
-    count, rest = divmod(len(apdu.data), size)
-    if not count or rest or (is_pin and count > 1):
+    count, rest = divmod(len(apdu.data), SECRET_BYTES + _CHECK_BYTES)
+    end = len(apdu.data) - rest
+    keys, pin = apdu.data[:end], apdu.data[end:]
+    if not apdu.data or (pin and (rest != SECRET_BYTES or not pin.startswith(PIN_PREFIX))):
         return StatusWord.WRONG_LENGTH
     file = card.files.child(card.session.directory, FID_KEYS)
     place = look_up(card, card.files.root, usage_prefix(KeyUsage.CHANNEL_DEK))
     if not isinstance(file, ElementaryFile) or place is None:
         return StatusWord.FILE_NOT_FOUND
-    if is_pin and not _is_enciphered(card):
+    if pin and not _is_enciphered(card):
         return StatusWord.SECURITY_NOT_SATISFIED
-    if is_pin:
-        records = _opened_pin(apdu.data)
-    else:
-        records = _opened_keys(apdu.data, scp03.key_unwrapper(key_in(place.record)))
+    records = _opened_keys(keys, scp03.key_unwrapper(key_in(place.record))) if keys else []
+    if pin:
+        count += 1
+        records += _opened_pin(pin)
     channel = _CHANNEL_CODES.intersection([record[0] for record in records])
     if len(records) < count or len(channel) not in (0, len(_CHANNEL_CODES)):
         return StatusWord.DATA_WRONG

@@ -125,7 +125,7 @@ def test_a_pin_never_travels_in_the_clear() -> None:
     finished = drive(talk, a_chip().transmit)
     assert (finished.result, finished.step, finished.sw) == (
         Result.REFUSED,
-        "PIN of social_security",
+        "keys of social_security",
         0x6982,
     )
 
