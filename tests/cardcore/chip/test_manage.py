@@ -138,6 +138,32 @@ def test_keys_are_put_one_by_one_and_recognised_by_their_check_values(level: int
     assert reader.verify(bytes.fromhex("9876")) == ("9000" if level & 2 else "63C2")
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_pin_comes_behind_the_keys_and_both_or_neither_are_taken(level: int) -> None:
+    reader = Reader(EVERYTHING)
+    desk = Desk(reader, level)
+    assert desk.send("00A4040C", AID).sw == 0x9000
+    value = bytes(range(16))
+    head = CardKey(1, 9, 1, Key(KeyUsage.LOAD, value)).encode()[:6]
+    key = head + scp03.key_wrapper(DEK)(value) + des3(value, bytes(8))[:3]
+    pin = Pin.fresh(bytes.fromhex("9876"), 5).encode()
+    before = content(reader)
+    for data, word in (
+        (pin + key, 0x6700),
+        (key + pin[:-1], 0x6700),
+        (key + pin + pin, 0x6700),
+        (key + key[:22], 0x6700),
+        (key[:-1] + b"?" + pin, 0x6A80 if level & 2 else 0x6982),
+    ):
+        assert desk.send("80D80000", data).sw == word
+        assert content(reader) == before
+    assert desk.send("80D80000", key + pin).sw == (0x9000 if level & 2 else 0x6982)
+    shown = desk.send("80CA00E1", le=256).data[DIGEST_BYTES:]
+    assert (b"\x02\x01\x09" + key[-3:] in shown) == bool(level & 2)
+    reader.reset()
+    assert reader.verify(bytes.fromhex("9876")) == ("9000" if level & 2 else "63C2")
+
+
 def a_sent_key(usage: KeyUsage, value: bytes, version: int = 0x31) -> bytes:
     key = CardKey(1, version, 5, Key(usage, value))
     return key.encode()[:6] + scp03.key_wrapper(DEK)(value) + scp03.check_value(value)
