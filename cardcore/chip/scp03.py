@@ -152,7 +152,7 @@ class SessionKeys:
         assert len(context) == 2 * CHALLENGE_BYTES, len(context)
         self._context = context
         self._mac = derive(mac.value, _S_MAC, context, BLOCK)
-        # Contexts are made once: a card takes some hundred commands to be personalised.
+        # Contexts are made once: a card takes some fifty commands to be personalised.
         self._command_mac = CMAC(algorithms.AES(self._mac))
         self._response_mac = CMAC(algorithms.AES(derive(mac.value, _S_RMAC, context, BLOCK)))
         self._enc = algorithms.AES(derive(enc.value, _S_ENC, context, BLOCK))
