@@ -23,7 +23,7 @@ UNION
 -- Posted, and no link: the card has moved all the same.
 SELECT issuer, card_number, application
 FROM record
-WHERE moves_purse AND is_posted(reason) AND NOT chained AND NOT linked
+WHERE moves_purse AND is_posted(reason) AND centre = 0 AND NOT chained AND NOT linked
 UNION
 SELECT issuer, card_number, application
 FROM gap_before
@@ -50,7 +50,7 @@ SELECT
     balance_after_fen, amount_fen, time, known_offline, known_online, previous_type,
     previous_counter
 FROM record SEMI JOIN odd_card USING (issuer, card_number, application)
-WHERE chained OR (moves_purse AND is_posted(reason) AND NOT linked)
+WHERE chained OR (moves_purse AND is_posted(reason) AND centre = 0 AND NOT linked)
 ORDER BY issuer, card_number, application, id;
 
 -- Every fare that occurs, once: what it is asked of is the rule of its sector.

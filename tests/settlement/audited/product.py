@@ -24,7 +24,7 @@ from settlement.facts.columns import write_facts
 from settlement.facts.proof import Proof, prove_records, signing_keys
 from settlement.reconciliation.inputs import FactInput
 from settlement.registry.book import Dated
-from settlement.registry.placing import OwnNumbers, PlacedTerminal, RunRegistry
+from settlement.registry.placing import OWN, PlacedNumbers, PlacedTerminal, RunRegistry
 from settlement.registry.rows import HotlistRow, TacKeyRow
 from settlement.service.computation import (
     ComputationOutcome,
@@ -256,13 +256,15 @@ class Product:
                 for row in world.known(day).terminals
             ),
             numbers=tuple(
-                OwnNumbers(
+                PlacedNumbers(
                     each.application,
                     each.issuer.hex().upper(),
                     int(each.prefix.ljust(20, "0")),
                     int(each.prefix.ljust(20, "9")),
                     date.min,
                     date.max,
+                    self._city.name,
+                    OWN,
                 )
                 for each in self._city.ranges
             ),
