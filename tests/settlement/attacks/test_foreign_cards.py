@@ -5,6 +5,7 @@ it has answered.
 """
 
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from cardcore.records.tac import tac_message
 from cardcore.schemes import ParticipantKind
 from hsm_sim.keys.published_keys import published_key
 from settlement.facts.proof import tac_keys
-from settlement.registry.book import AnyDated, since_ever
+from settlement.registry.book import AnyDated, Dated, since_ever
 from settlement.registry.rows import (
     CardNumbersRow,
     CentreRow,
@@ -26,6 +27,7 @@ from settlement.registry.rows import (
     TerminalRow,
 )
 from settlement.reports.history import explain
+from settlement.service.receive import receive_file
 from settlement.store.days import load_gaps
 from settlement.store.registry import register
 from settlement.verification.verify import verify
@@ -49,7 +51,8 @@ from tests.settlement.attacks.town import (
     at,
     build_town,
 )
-from tests.settlement.device_files import ACTION, SCHEME, key_service
+from tests.settlement.device_files import ACTION, DAY, SCHEME, key_service
+from tests.settlement.load_logs import Host, register_host
 
 CENTRE = 301
 PENDING = Fate("SUSPENDED", "CENTRE_PENDING")
@@ -61,11 +64,11 @@ PARTNERS: tuple[AnyDated, ...] = since_ever(
 )
 
 
-def guest_signed(data: bytes) -> bytes:
+def guest_signed(data: bytes, label: str = CITY) -> bytes:
     """The record as a card of the partner signs it."""
     record = replace(decode_record(data), tac=bytes(4))
     suite = SUITES[Algorithm.PBOC_3DES]
-    master = published_key(KeyRef(KeyUsage.TAC, CITY, 1))
+    master = published_key(KeyRef(KeyUsage.TAC, label, 1))
     key = suite.diversify(master, bytes.fromhex(record.card_number)[-8:])
     return encode_record(replace(record, tac=suite.tac(key, tac_message(encode_record(record)))))
 
@@ -229,6 +232,64 @@ def test_money_put_onto_a_foreign_card_here_is_its_centres(tmp_path: Path) -> No
         town.settle((AGENT_HOST, [guest_signed(load)]))
         assert town.money() == {f"centre/{CENTRE}": -LOAD_FEN, "suspense/900": LOAD_FEN}
         assert sound(town)
+
+
+def test_before_its_day_a_number_is_nobodys_also_where_we_have_none_of_its_application(
+    tmp_path: Path,
+) -> None:
+    label = f"{CITY}-purse"
+    dated = Dated(CardNumbersRow(label, PREFIX, ISSUER), DAY + timedelta(days=1))
+    town = a_town(tmp_path / "city", *PARTNERS, dated)
+    town.keys = key_service(partners=(CITY, label))
+    with town.city:
+        card, issuer = Card(f"{PREFIX}{1:012}", 5_000), bytes.fromhex(ISSUER)
+        early, due = (
+            guest_signed(
+                card.pay(town.bus, FARE_FEN, at(day=day), issuer=issuer, application=1), label
+            )
+            for day in range(2)
+        )
+        town.settle((BUS_COLLECTOR, [early]))
+        assert town.fate(early) == FOREIGN_CARD
+        town.settle((BUS_COLLECTOR, [due]))
+        assert (town.fate(early), town.fate(due)) == (FOREIGN_CARD, PENDING)
+        assert town.money() == {f"centre/{CENTRE}": FARE_FEN, "suspense/101": -FARE_FEN}
+        assert sound(town)
+
+
+def test_what_our_key_proves_is_owed_by_no_centre_that_took_the_numbers_over(
+    tmp_path: Path,
+) -> None:
+    prefix, issuer = "03109999", SCHEME.issuer.hex().upper()
+    ours = Dated(CardNumbersRow(SCHEME.name, prefix, issuer), date.min, DAY)
+    theirs = Dated(CardNumbersRow(CITY, prefix, issuer), DAY + timedelta(days=1))
+    town = a_town(tmp_path / "city", *PARTNERS, ours, theirs)
+    with town.city:
+        card = Card(f"{prefix}{1:012}", 5_000)
+        before, after = (card.pay(town.bus, FARE_FEN, at(day=day)) for day in range(2))
+        town.settle((BUS_COLLECTOR, [before]))
+        town.settle((BUS_COLLECTOR, [after]))
+        assert (town.fate(before), town.fate(after)) == (ACCEPTED, FOREIGN_CARD)
+        town.expect(paid={BUS: FARE_FEN})
+
+
+def test_what_a_foreign_card_says_to_our_load_host_is_no_part_of_the_float(
+    tmp_path: Path,
+) -> None:
+    prefix = "08883320"
+    theirs = since_ever(CardNumbersRow(CITY, prefix, SCHEME.issuer.hex().upper()))
+    town = a_town(tmp_path / "city", *PARTNERS, *theirs)
+    with town.city:
+        register_host(town.city)
+        host, (_, load) = Host(), own(town)
+        host.allow_record(load)
+        host.allow(card_number=f"{prefix}{1:012}", balance_before_fen=7_000, time=at("09:00"))
+        file = host.file(town.now.replace(tzinfo=None))
+        assert receive_file(town.city, file, town.keys, town.now).answer.is_kept
+        proof = town.totals(town.settle((AGENT_HOST, [load])))["float_proof"]
+        assert proof["stated_fen"] == LOAD_FEN, proof
+        assert (proof["contradictions"], proof["missing_loads_fen"]) == (0, 0), proof
+        town.expect(billed={AGENT: LOAD_FEN})
 
 
 def test_numbers_that_are_ours_are_nobody_elses(tmp_path: Path) -> None:
