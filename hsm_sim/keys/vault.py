@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cardcore.chip import scp03
 from cardcore.crypto import SUITES, signatures
@@ -303,24 +304,24 @@ class KeyVault:
 
     def encipher_data(self, ref: KeyRef, nonce: bytes, data: bytes, context: bytes) -> bytes:
         """See `hsm_sim.keys.masters.MasterKeys`."""
-        encryptor = Cipher(self._cipher(ref), modes.GCM(nonce)).encryptor()
+        value = self.key(ref).value
+        if self.describe(ref).algorithm is not Algorithm.SM4:
+            return AESGCM(value).encrypt(nonce, data, context)
+        encryptor = Cipher(algorithms.SM4(value), modes.GCM(nonce)).encryptor()
         encryptor.authenticate_additional_data(context)
         return encryptor.update(data) + encryptor.finalize() + encryptor.tag
 
     def decipher_data(self, ref: KeyRef, nonce: bytes, data: bytes, context: bytes) -> bytes:
         """See `hsm_sim.keys.masters.MasterKeys`."""
+        value = self.key(ref).value
         try:
-            decryptor = Cipher(self._cipher(ref), modes.GCM(nonce, data[-16:])).decryptor()
+            if self.describe(ref).algorithm is not Algorithm.SM4:
+                return AESGCM(value).decrypt(nonce, data, context)
+            decryptor = Cipher(algorithms.SM4(value), modes.GCM(nonce, data[-16:])).decryptor()
             decryptor.authenticate_additional_data(context)
             return decryptor.update(data[:-16]) + decryptor.finalize()
         except (InvalidTag, ValueError) as error:
             raise CryptogramError(f"{ref}: the data are not what was enciphered") from error
-
-    def _cipher(self, ref: KeyRef) -> algorithms.AES | algorithms.SM4:
-        value = self.key(ref).value
-        if self.describe(ref).algorithm is Algorithm.SM4:
-            return algorithms.SM4(value)
-        return algorithms.AES(value)
 
     def _entry(self, ref: KeyRef) -> KeyEntry:
         held = self._entries.get(ref)
