@@ -21,6 +21,8 @@ from cardcore.money import yuan
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
+#: Characters of somebody's input that a message repeats at most.
+_QUOTED = 40
 console = Console()
 console_error = Console(stderr=True)
 
@@ -47,6 +49,17 @@ def _as_text(value: object) -> str:
 def say(text: str, style: str | None = None) -> None:
     """A sentence for people, on one line: whoever reads through a pipe can search for it."""
     console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def shortened(text: str) -> str:
+    """Somebody's input as a message quotes it: control characters escaped, and not more than a
+    glance; a whole line of it helps nobody.
+
+    >>> shortened("x" * 100), shortened("a\\x1bb")
+    ('xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…', 'a\\\\x1bb')
+    """
+    shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[:_QUOTED])
+    return shown if len(text) <= _QUOTED else shown + "…"
 
 
 def refuse(message: str, exit_code: int = EXIT_REFUSED) -> NoReturn:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.card.files import CardFile, FileNameError, name_file, read_file
-from api.cli.card.text import card_document, plain, says_something, show_card
+from api.cli.card.text import card_document, not_read, plain, says_something, show_card
 from api.composition import open_city_keys
 from api.output import (
     EXIT_REFUSED,
@@ -28,6 +28,7 @@ from api.output import (
     fen,
     print_json,
     refuse,
+    shortened,
 )
 from api.settings import read_settings
 from api.simulation.single_card import issue_card, load_card, sample_plan
@@ -35,6 +36,7 @@ from cardcore.apdu import StatusWord, describe
 from cardcore.dumps.dumps import Application, ParsedCard, parse_card_dump, parse_dump
 from cardcore.issuing.products import SHIPPED
 from cardcore.schemes.catalogue import SCHEMES
+from cardcore.text import Text
 from terminals.errors import CardRemovedError
 from terminals.link.connection import CardConnection, InProcessConnection
 from terminals.link.pcsc import CardEvent, ReaderService, open_card
@@ -55,6 +57,10 @@ ReaderOption = Annotated[
         help="Part of the reader's name; the first reader by default. 读卡器名称的一部分。",
     ),
 ]
+_NOTHING_RECOGNISED = Text(
+    "其中没有可识别的卡片数据, 可解读的部分见 docs/formats.md",
+    "nothing of a card was recognised; the parts that are read stand in docs/formats.md",
+)
 _EVENTS = {
     CardEvent.INSERTED: "卡已放入",
     CardEvent.REMOVED: "卡已移走",
@@ -285,20 +291,21 @@ def parse(
     except OSError as error:
         refuse(f"{file}: {error.strerror}", EXIT_USAGE)
     except (ValueError, RecursionError) as error:
-        refuse(f"{file}: no JSON document: {error}", EXIT_USAGE)
+        refuse(f"{file}: no JSON document: {shortened(str(error))}", EXIT_USAGE)
     if not isinstance(document, dict):
         refuse(f"{file}: a dump is a JSON object", EXIT_USAGE)
     cards = parse_dump(document)
+    found = [card for card in cards if says_something(card)]
     if as_json:
         print_json({"cards": [card_document(card) for card in cards]})
     else:
         for card in cards:
-            show_card(card)
-    if not any(says_something(card) for card in cards):
-        refuse(
-            f"{file}: 其中没有卡片数据 / nothing in it is what a card says of itself; "
-            "the parts that are read stand in docs/formats.md"
-        )
+            if card in found or card.problems:
+                show_card(card)
+    if not found:
+        unread = [path for card in cards for path in card.unread]
+        rest = f"; {not_read(unread)}" if unread else ""
+        refuse(f"{file}: {_NOTHING_RECOGNISED}{rest}")
 
 
 @app.command()

@@ -2,24 +2,28 @@
 or decoded here.
 
 Keys of one card: `name family card_number serial issuer city valid_from valid_to balance_fen
-own_fen overdraft_limit_fen applications log trips rides composites properties problems remarks`.
+available_fen overdraft_limit_fen applications log trips rides composites properties problems
+remarks unread`.
 `card_number` has the digits as the card stores them, `serial` those printed on it. Amounts are
 fen, dates and times ISO 8601, bytes hexadecimal; what a card does not say is null.
 """
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 from rich.table import Table
 
-from api.output import amount_table, console, fen, say
+from api.output import amount_table, console, fen, say, shortened
 from cardcore.dumps.dumps import ParsedCard
 from cardcore.dumps.public import Public
 from cardcore.layouts.transit import LogRecord, TripRecord, TripType
 from cardcore.records.kinds import TransactionType
+from cardcore.text import Text
 
+#: Of the parts of a dump that nobody could read.
+_UNREAD_SHOWN_MAX = 6
 _TRANSACTIONS: dict[int, str] = {
     TransactionType.LOAD: "load 充值",
     TransactionType.PURCHASE: "purchase 消费",
@@ -74,16 +78,17 @@ def card_document(card: ParsedCard) -> dict[str, Any]:
         **{
             name: plain(getattr(card, name))
             for name in (
-                *("balance_fen", "own_fen", "overdraft_limit_fen", "applications", "log"),
+                *("balance_fen", "available_fen", "overdraft_limit_fen", "applications", "log"),
                 *("trips", "rides", "composites", "properties", "problems", "remarks"),
+                "unread",
             )
         },
     }
 
 
 def says_something(card: ParsedCard) -> bool:
-    """Whether anything in a dump was a part of a card, be it a damaged one."""
-    return card != ParsedCard(card.name, Public())
+    """Whether anything in a dump was recognised; a part that could not be read is nothing yet."""
+    return replace(card, problems=(), unread=()) != ParsedCard(card.name, Public())
 
 
 def show_card(card: ParsedCard) -> None:
@@ -92,12 +97,14 @@ def show_card(card: ParsedCard) -> None:
     # A published name may be longer than the table under it is wide.
     say(card.name or "Card 卡片", style="italic")
     table = amount_table("", "", "")
+    available, limit = card.available_fen, card.overdraft_limit_fen
     rows = (
         ("family 卡种", str(public.family)),
         ("card number 卡号", public.printed_number),
         ("valid 有效期", _period(public.valid_from, public.valid_to)),
         ("balance 余额", None if card.balance_fen is None else fen(card.balance_fen)),
-        ("overdraft limit 透支限额", fen(limit) if (limit := card.overdraft_limit_fen) else None),
+        ("may be spent 可用", fen(available) if limit and available is not None else None),
+        ("overdraft limit 透支限额", fen(limit) if limit else None),
     )
     for name, value in rows:
         if value is not None:
@@ -113,6 +120,20 @@ def show_card(card: ParsedCard) -> None:
         console.print(f"✗ {problem.part}: {problem.reason}", style="red", highlight=False)
     for remark in card.remarks:
         console.print(f"  {remark}", style="dim", highlight=False)
+    if card.unread:
+        say(str(not_read(card.unread)), style="yellow")
+
+
+def not_read(paths: Sequence[str]) -> Text:
+    """That bytes stand in a dump which no rule here reads, and where.
+
+    >>> not_read(("tag",)).en
+    'not read: tag'
+    """
+    shown = ", ".join(shortened(path) for path in paths[:_UNREAD_SHOWN_MAX])
+    if more := len(paths) - _UNREAD_SHOWN_MAX:
+        shown += f", … (+{more})" if more > 0 else ""
+    return Text(f"未解读: {shown}", f"not read: {shown}")
 
 
 def _log(records: Sequence[LogRecord]) -> Table:
