@@ -52,11 +52,11 @@ def say(text: str, style: str | None = None) -> None:
 
 
 def shortened(text: str) -> str:
-    """Somebody's input as a message quotes it: control characters escaped, and not more than a
+    r"""Somebody's input as a message quotes it: control characters escaped, and not more than a
     glance; a whole line of it helps nobody.
 
-    >>> shortened("x" * 100), shortened("a\\x1bb")
-    ('xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…', 'a\\\\x1bb')
+    >>> shortened("x" * 100), shortened("a\x1bb")
+    ('xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…', 'a\\x1bb')
     """
     shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[:_QUOTED])
     return shown if len(text) <= _QUOTED else shown + "…"

@@ -103,6 +103,8 @@ def _sentence(error: Exception) -> str | None:
     cause = getattr(error, "orig", error)  # the driver's own error inside a database library's
     if _is_interruption(cause):
         return "Interrupted 已中断. The same command again goes on where this one stopped."
+    if type(cause) is sqlite3.DatabaseError:  # what is no more than damage has no class of its own
+        return f"The database is damaged 数据库已损坏: {cause}. Restore the folder from a copy."
     if isinstance(cause, OSError | sqlite3.OperationalError):
         return f"{cause}. Is the folder writable, and is there room on the disk?"
     return None

@@ -4,8 +4,8 @@ Decides which family a card is of and where that family keeps number and dates. 
 files in a dump, and everything else on the card, to `cardcore.dumps.dumps`.
 
 The family is read from the name the card answered with. A dump without one is judged by EF15:
-T-Union's issuer ends in FFFFFFFF, City Union repeats its city as the interoperable id, and any other
-issuer is of the plain form of JR/T 0025. Fields that were never filled tell nothing.
+T-Union's issuer ends in FFFFFFFF, City Union repeats its city as the interoperable id, and any
+other issuer is of the plain form of JR/T 0025. Fields that were never filled tell nothing.
 
 A City Union card keeps its serial as decimal digits, two a byte; Shanghai's as a binary number.
 """

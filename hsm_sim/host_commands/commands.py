@@ -123,8 +123,9 @@ def _random(context: HostContext, fields: Fields) -> _Reply:
 
 
 def _generate_key(context: HostContext, fields: Fields) -> _Reply:
-    """A0: mode (0, or 1 to export as well), FFF, S; in mode 1 `;` if wanted, 0, wrapping key and R; then
-    `%00` if wanted, `#`, usage 2, algorithm 2, mode of use 1, version 2, exportability 1, optional blocks 00.
+    """A0: mode (0, or 1 to export as well), FFF, S; in mode 1 `;` if
+    wanted, 0, wrapping key and R; then `%00` if wanted, `#`, usage 2, algorithm 2, mode of use 1,
+    version 2, exportability 1, optional blocks 00.
 
     The key, in mode 1 the key wrapped, the check value.
     """

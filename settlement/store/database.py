@@ -7,9 +7,12 @@ A server that finds two writers in each other's way instead tells one of them to
 block of code cannot be done again: so whoever writes hands over a function.
 """
 
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -17,10 +20,11 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
-from settlement.errors import SchemaDiffersError
+from settlement.errors import DatabaseDamagedError, SchemaDiffersError
 from settlement.store.tables import METADATA
 
 #: A writer waits this long for another one before it gives up.
@@ -34,6 +38,8 @@ _REPEATABLE_STATES: Final = frozenset({"40001", "40P01"})
 #: SQLite, result codes: BUSY_RECOVERY and BUSY_SNAPSHOT pass by themselves. Plain BUSY is told only
 #: after `BUSY_TIMEOUT_MS` of waiting, and waiting longer would help nobody.
 _REPEATABLE_SQLITE_CODES: Final = frozenset({261, 517})
+#: CANTOPEN and READONLY, in the lowest byte.
+_UNWRITABLE_CODES: Final = frozenset({8, 14})
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Execution option that marks a transaction which is going to write.
 _WRITES = "onecard_writes"
@@ -43,35 +49,52 @@ _AnswerT = TypeVar("_AnswerT")
 class Database:
     """An open control database. Use as a context manager, or call `close`."""
 
-    def __init__(self, url: URL, *, to_read: bool = False) -> None:
+    def __init__(
+        self, url: URL, *, to_read: bool = False, aside: TemporaryDirectory[str] | None = None
+    ) -> None:
+        self._aside = aside  # goes when the database is closed
         if url.get_backend_name() == "sqlite":
             self._engine = create_engine(url)
             _prepare_sqlite(self._engine, _READER if to_read else _WRITER)
         else:
             # What a decision read must still be true when it commits.
             self._engine = create_engine(url, isolation_level="SERIALIZABLE")
-        if to_read:
-            self._expect_newest()
-        else:
-            self._upgrade()
+        try:
+            if to_read:
+                self._expect_newest()
+            else:
+                self._upgrade()
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def sqlite(cls, path: Path) -> Self:
         """Open, or make, the database file of a city."""
-        return cls(URL.create("sqlite", database=str(path)))
+        with _damage_named(path):
+            return cls(URL.create("sqlite", database=str(path)))
 
     @classmethod
     def sqlite_to_read(cls, path: Path) -> Self:
         """Open the database file of a city for reading only: whoever writes all the same is refused
-        by the engine.
+        by the engine. Where nothing may be written beside the file, which WAL needs even to read,
+        a copy is read.
 
-        Raises `SchemaDiffersError` when it is not up to date, `FileNotFoundError` without a file.
+        Raises `SchemaDiffersError` when it is not up to date, `FileNotFoundError` without a file,
+        `DatabaseDamagedError` when it is no database.
         """
-        address = path.resolve(strict=True).as_uri()
-        return cls(
-            URL.create("sqlite", database=address, query={"mode": "ro", "uri": "true"}),
-            to_read=True,
-        )
+        whole = path.resolve(strict=True)
+        with _damage_named(path):
+            try:
+                return cls(_reading(whole), to_read=True)
+            except OperationalError as error:
+                if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _UNWRITABLE_CODES:
+                    raise
+            aside = TemporaryDirectory(prefix="onecard-read-")
+            for each in (whole, whole.with_name(f"{whole.name}-wal")):
+                if each.exists():
+                    shutil.copyfile(each, Path(aside.name) / each.name)
+            return cls(_reading(Path(aside.name) / whole.name), to_read=True, aside=aside)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -115,6 +138,8 @@ class Database:
     def close(self) -> None:
         """Give every connection back."""
         self._engine.dispose()
+        if self._aside is not None:
+            self._aside.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +159,6 @@ class Database:
     def _expect_newest(self) -> None:
         found, head = self._revision(), ScriptDirectory(str(_MIGRATIONS)).get_current_head()
         if found != head:
-            self.close()
             raise SchemaDiffersError(found, head)
 
     def _upgrade(self) -> None:
@@ -159,6 +183,24 @@ class Database:
         # One transaction for every step: two processes may open a new city at the same moment,
         # and the second finds the first one's revision when the write lock is its own.
         self.write(migrate)
+
+
+def _reading(path: Path) -> URL:
+    return URL.create("sqlite", database=path.as_uri(), query={"mode": "ro", "uri": "true"})
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """What the driver says of a file that is no database, or no longer one, in our words."""
+    try:
+        yield
+    except DatabaseError as error:
+        # The driver's own root class: everything it can name more closely has a class below it.
+        if type(error.orig) is sqlite3.DatabaseError:
+            raise DatabaseDamagedError(path, str(error.orig)) from error
+        raise
+    except CommandError as error:  # a schema that no version of ours has written
+        raise DatabaseDamagedError(path, str(error)) from error
 
 
 def _asks_to_repeat(error: DBAPIError) -> bool:

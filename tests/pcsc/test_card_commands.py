@@ -18,7 +18,8 @@ from cardcore.chip.card import Card
 from tests.cardcore.chip.reference_terminal import ReferenceTerminal
 from tests.cardcore.transit_cards import LOAD_KEY, PROFILE, PURCHASE_KEY, TAC_KEY, TRIP
 from tests.cardcore.transit_cards import a_card as a_keyed_card
-from tests.pcsc.slots import CARD_ATR, READERS, SOON_S, Slots, needs_pcscd, run, wait_until
+from tests.pcsc.slots import CARD_ATR, READERS, Slots, needs_pcscd, run, wait_until
+from tests.support.patience import SLOW_S, SOON_S
 from tests.support.shared import VECTORS, needs_shared
 
 SELECT = "00 A4 04 00 08 A000000632010105 00"
@@ -265,7 +266,7 @@ def test_without_pcscd_the_command_says_how_to_start_it() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program, "card", "info"],
         env={**os.environ, "PCSCLITE_CSOCK_NAME": "/nonexistent/pcscd.comm"},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=SLOW_S, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert "pcscd 未运行" in done.stderr

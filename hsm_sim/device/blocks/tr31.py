@@ -28,8 +28,8 @@ BLOCK_CHARACTERS_MAX = 9999  # four digits of length (TR-31 §4.1)
 OPTIONAL_BLOCKS_MAX = 99  # two digits of count
 _HEADER_CHARACTERS = 16
 _SHORT_LENGTH_MAX = 0xFF  # of an optional block; a longer one has an extended length
-#: Four hexadecimal characters of length, said as 04 (X9.143:2021, example 8.5); some programs count the
-#: bytes in them and say 02.
+#: Four hexadecimal characters of length, said as 04 (X9.143:2021, example 8.5); some
+#: programs count the bytes in them and say 02.
 _EXTENDED_DIGITS, _EXTENDED_MARKS = 4, frozenset({2, 4})
 _PADDING = "PB"
 _EXPORTABILITIES = "ENS"  # exportable under trusted keys, not at all, and otherwise

@@ -49,6 +49,7 @@ from tests.settlement.device_files import (
     make_office,
     public_registry,
 )
+from tests.support.patience import SLOW_S
 from tests.support.shared import REPOSITORY
 
 SCHEME = SCHEMES["shenzhen"]
@@ -84,7 +85,7 @@ def test_two_processes_may_open_a_new_database_at_the_same_moment(tmp_path: Path
         subprocess.Popen([sys.executable, "-c", program, str(path)], cwd=REPOSITORY)
         for _ in range(3)
     ]
-    assert [opener.wait(timeout=60) for opener in openers] == [0, 0, 0]
+    assert [opener.wait(timeout=SLOW_S) for opener in openers] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
