@@ -23,6 +23,8 @@ EXIT_REFUSED = 1
 EXIT_USAGE = 2
 #: Characters of somebody's input that a message repeats at most.
 _QUOTED = 40
+#: Digits of a number that stay when it is masked.
+_UNMASKED = 4
 console = Console()
 console_error = Console(stderr=True)
 
@@ -30,6 +32,10 @@ DataOption = Annotated[
     Path, typer.Option("--data", help="Folder of one city. 一座城市的数据目录。")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+UnmaskOption = Annotated[
+    bool,
+    typer.Option("--unmask", help="Show numbers of cards and persons whole. 显示完整号码。"),
+]
 DEFAULT_DATA = Path("onecard-data")
 
 
@@ -60,6 +66,19 @@ def shortened(text: str) -> str:
     """
     shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[:_QUOTED])
     return shown if len(text) <= _QUOTED else shown + "…"
+
+
+def masked(number: str) -> str:
+    """A number of a person as it is shown to whoever has no need of it: its last four digits.
+
+    >>> masked("03104770040067442802"), masked("123")
+    ('****************2802', '***')
+    """
+    return (
+        "*" * (len(number) - _UNMASKED) + number[-_UNMASKED:]
+        if len(number) > _UNMASKED
+        else ("*" * len(number))
+    )
 
 
 def refuse(message: str, exit_code: int = EXIT_REFUSED) -> NoReturn:

@@ -8,20 +8,27 @@ remarks unread`.
 fen, dates and times ISO 8601, bytes hexadecimal; what a card does not say is null.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 from rich.table import Table
 
-from api.output import amount_table, console, fen, say, shortened
+from api.cli.card.applications import FileInWords
+from api.output import amount_table, console, fen, masked, say, shortened
+from cardcore.apdu import StatusWord, describe
 from cardcore.dumps.dumps import ParsedCard
 from cardcore.dumps.public import Public
+from cardcore.layouts.labels import PERSONAL, label
 from cardcore.layouts.transit import LogRecord, TripRecord, TripType
 from cardcore.records.kinds import TransactionType
 from cardcore.text import Text
 
+_CLOSED = Text("未开放, 须先认证", "closed to whoever has not shown himself")
+_EMPTY = Text("无记录", "nothing is written")
+_UNREADABLE = Text("无法解读", "cannot be read")
+_CLOSED_WORDS = frozenset({StatusWord.SECURITY_NOT_SATISFIED, StatusWord.CONDITIONS_NOT_SATISFIED})
 #: Of the parts of a dump that nobody could read.
 _UNREAD_SHOWN_MAX = 6
 _TRANSACTIONS: dict[int, str] = {
@@ -62,6 +69,15 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
     return value
+
+
+def mask_card(card: ParsedCard) -> ParsedCard:
+    """The card with its number masked."""
+    number, printed = card.public.card_number, card.public.printed_number
+    public = card.public._replace(
+        card_number=number and masked(number), printed_number=printed and masked(printed)
+    )
+    return replace(card, public=public)
 
 
 def card_document(card: ParsedCard) -> dict[str, Any]:
@@ -122,6 +138,52 @@ def show_card(card: ParsedCard) -> None:
         console.print(f"  {remark}", style="dim", highlight=False)
     if card.unread:
         say(str(not_read(card.unread)), style="yellow")
+
+
+def shown_fields(fields: Mapping[str, Any], *, unmask: bool) -> dict[str, Any]:
+    """The fields of a file as they are shown: numbers of a person masked unless asked for."""
+    return {
+        name: masked(str(value)) if name in PERSONAL and value and not unmask else value
+        for name, value in plain(dict(fields)).items()
+    }
+
+
+def show_fields(fields: Mapping[str, Any]) -> None:
+    """One record of a file, a field a line."""
+    for name, value in fields.items():
+        if value not in {"", None}:
+            say(f"  {label(name)}: {value}", style="dim")
+
+
+def words_document(files: Iterable[FileInWords], *, unmask: bool) -> list[dict[str, Any]]:
+    """The files of an application as JSON."""
+    return [
+        {
+            "title_zh": file.title.zh,
+            "title_en": file.title.en,
+            "sw": f"{file.sw:04X}",
+            "records": [shown_fields(each, unmask=unmask) for each in file.records],
+            "problem": file.problem,
+        }
+        for file in files
+    ]
+
+
+def show_files(title: Text, files: Iterable[FileInWords], *, unmask: bool) -> None:
+    """The files of an application for a person."""
+    say(str(title), style="bold")
+    for file in files:
+        say(f" {file.title}")
+        if file.problem:
+            say(f"  {_UNREADABLE}: {file.problem}", style="red")
+        elif file.sw in _CLOSED_WORDS:
+            say(f"  {_CLOSED}", style="dim")
+        elif file.sw != StatusWord.OK:
+            say(f"  {file.sw:04X} {describe(file.sw)}", style="dim")
+        elif not file.records:
+            say(f"  {_EMPTY}", style="dim")
+        for record in file.records:
+            show_fields(shown_fields(record, unmask=unmask))
 
 
 def not_read(paths: Sequence[str]) -> Text:
