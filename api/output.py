@@ -18,11 +18,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from cardcore.money import yuan
+from cardcore.text import QUOTED_CHARACTERS_MAX
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
-#: Characters of somebody's input that a message repeats at most.
-_QUOTED = 40
+#: No sentence of ours is longer; what is, holds somebody's input.
+_MESSAGE_CHARACTERS_MAX = 1_000
 #: Digits of a number that stay when it is masked.
 _UNMASKED = 4
 console = Console()
@@ -64,8 +65,10 @@ def shortened(text: str) -> str:
     >>> shortened("x" * 100), shortened("a\x1bb")
     ('xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…', 'a\\x1bb')
     """
-    shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[:_QUOTED])
-    return shown if len(text) <= _QUOTED else shown + "…"
+    shown = "".join(
+        each if each.isprintable() else repr(each)[1:-1] for each in text[:QUOTED_CHARACTERS_MAX]
+    )
+    return shown if len(text) <= QUOTED_CHARACTERS_MAX else shown + "…"
 
 
 def masked(number: str) -> str:
@@ -81,9 +84,16 @@ def masked(number: str) -> str:
     )
 
 
+def say_fault(message: str) -> None:
+    """What went wrong, on standard error; a message that grew by what somebody put in is cut."""
+    if len(message) > _MESSAGE_CHARACTERS_MAX:
+        message = message[:_MESSAGE_CHARACTERS_MAX] + "…"
+    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+
+
 def refuse(message: str, exit_code: int = EXIT_REFUSED) -> NoReturn:
     """Say what is wrong on standard error and leave."""
-    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    say_fault(message)
     raise typer.Exit(exit_code)
 
 

@@ -43,7 +43,7 @@ from api.cli import (
 )
 from api.cli.card import commands as card
 from api.cli.hsm import commands as hsm
-from api.output import EXIT_REFUSED, EXIT_USAGE, console_error
+from api.output import EXIT_REFUSED, EXIT_USAGE, say_fault
 from api.settings import SettingsRefusedError
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import InsecureKeyServiceWarning
@@ -120,5 +120,5 @@ def _is_interruption(cause: BaseException) -> bool:
 
 
 def _leave(message: str, exit_code: int) -> NoReturn:
-    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    say_fault(message)
     raise SystemExit(exit_code)

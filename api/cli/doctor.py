@@ -11,7 +11,6 @@ from pathlib import Path
 
 import typer
 from rich.table import Table
-from sqlalchemy.exc import DBAPIError
 
 from api.composition import open_city_keys
 from api.output import (
@@ -124,5 +123,3 @@ def _city(data: Path) -> Check:
             return Check("city 城市", f"{city.scheme.name}, {city.bucket_count} buckets", good=True)
     except CityError as error:
         return Check("city 城市", error.reason, good=False, remedy="name another folder: --data")
-    except DBAPIError as error:
-        return Check("city 城市", shortened(str(error.orig)), good=False, remedy=_RESTORE)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from api.composition import EngineName, OpenCity, open_city_keys
 from api.output import EXIT_USAGE, console_error, refuse, shortened
@@ -77,7 +76,7 @@ def open_to_read(data: Path) -> Iterator[City]:
     with _open(data, to_read=True) as city:
         try:
             yield city
-        except (ValueError, TypeError, LookupError, SQLAlchemyError) as error:
+        except (ValueError, TypeError, LookupError) as error:
             raise _damaged(city, error) from error
 
 
@@ -97,10 +96,7 @@ def _damaged(city: City, error: Exception) -> Exception:
     """What to say when reading a city failed: that its database is damaged, if its own engine finds
     it so, and else the fault itself.
     """
-    try:
-        damage = city.database.damage()
-    except SQLAlchemyError as worse:
-        damage = [str(getattr(worse, "orig", worse))]
+    damage = city.database.damage()
     if not damage:
         return error
     return DatabaseDamagedError(city.folder / "control.sqlite", shortened(damage[0]))

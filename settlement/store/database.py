@@ -128,9 +128,12 @@ class Database:
         """What the database engine itself finds wrong, in its own words."""
         if self._engine.dialect.name != "sqlite":
             return []  # a server checks its pages and references by itself
-        with self.read() as connection:
-            pages = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-            orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        try:
+            with self.read() as connection:
+                pages = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+                orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        except DatabaseError as error:
+            return [str(error.orig)]  # too damaged to be looked through
         return [text for text in pages if text != "ok"] + [
             f"{table}: row {row} refers to nothing in {parent}" for table, row, parent, _ in orphans
         ]
