@@ -116,8 +116,9 @@ def _open(data: Path, *, to_read: bool) -> City:
 
 
 @contextmanager
-def open_or_create(data: Path, scheme: Scheme) -> Iterator[OpenCity]:
-    """The city in a folder, made when there is none. `CityError` for one of another scheme.
+def open_or_create(data: Path, scheme: Scheme, bucket_count: int) -> Iterator[OpenCity]:
+    """The city in a folder, made when there is none, then with so many buckets. `CityError` for one
+    of another scheme.
 
     `scheme` may have participants more than the one that ships under its name: their keys are
     opened as well.
@@ -131,6 +132,6 @@ def open_or_create(data: Path, scheme: Scheme) -> Iterator[OpenCity]:
             raise CityError(data, f"this city runs scheme {name}, not {scheme.name}")
     else:
         action = Action(SIMULATION, datetime.now(UTC), "a plan of this scheme")
-        city = create_city(data, scheme.name, action)
+        city = create_city(data, scheme.name, action, bucket_count)
     with city:
         yield _with_keys(city, settings, scheme)

@@ -6,14 +6,11 @@ has to `cardcore.layouts.transit`.
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple, Self
 
 from cardcore import digits
 from cardcore.errors import DecodeError
 
-#: One card's number and dates stand in several of its files, and its empty records on every card.
-_ENCODED_KEPT = 256
 #: Several cards set the topmost bit of amounts; readers mask it. Of what is left, the highest bit
 #: of a balance is its sign.
 _NOISE, _SIGN = 1 << 31, 1 << 30
@@ -122,7 +119,9 @@ def table(*rows: tuple[str, int, Coding]) -> tuple[Field, ...]:
 class FixedLayout:
     """Fields one after another at fixed offsets; what the codecs share."""
 
-    __slots__ = ()
+    #: Its bytes, once they have been asked for: a card's number stands in several of its files.
+    __slots__ = ("_encoded",)
+    _encoded: bytes
     TITLE: ClassVar[str]
     SIZE: ClassVar[int]
     #: Published copies stop here or later; what is missing to SIZE reads as zero.
@@ -134,9 +133,17 @@ class FixedLayout:
         last = cls.FIELDS[-1]
         assert last.offset + last.length == cls.SIZE, cls
 
-    @lru_cache(maxsize=_ENCODED_KEPT)  # noqa: B019 - layouts are values, and hold nothing
     def encode(self) -> bytes:
         """The bytes of the file or record. `ValueError` names a value that does not fit."""
+        try:
+            return self._encoded
+        except AttributeError:
+            encoded = self._encode()
+        # A layout is frozen and stays what it is.
+        object.__setattr__(self, "_encoded", encoded)
+        return encoded
+
+    def _encode(self) -> bytes:
         parts = []
         for name, _, length, coding in self.FIELDS:
             try:

@@ -50,6 +50,8 @@ TRIP_RECORDS = 30
 class Sfi(IntEnum):
     """Short file ids of the transit application; file id 00xx holds the same number."""
 
+    __hash__ = int.__hash__  # files are looked up by it: as quick as the number it is
+
     PUBLIC = 0x15  # 公共信息
     HOLDER = 0x16  # 持卡人信息
     PROPERTIES = 0x17  # 管理信息

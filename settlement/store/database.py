@@ -12,20 +12,15 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from sqlite3 import complete_statement
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from settlement.errors import DatabaseDamagedError, SchemaDiffersError
-from settlement.store.tables import METADATA
 
 #: A writer waits this long for another one before it gives up.
 BUSY_TIMEOUT_MS = 60_000
@@ -40,7 +35,11 @@ _REPEATABLE_STATES: Final = frozenset({"40001", "40P01"})
 _REPEATABLE_SQLITE_CODES: Final = frozenset({261, 517})
 #: CANTOPEN and READONLY, in the lowest byte.
 _UNWRITABLE_CODES: Final = frozenset({8, 14})
-_MIGRATIONS = Path(__file__).parent / "migrations"
+#: The newest schema: the last number in `migrations/versions`.
+NEWEST: Final = "0011"
+#: What all migrations come to in a new SQLite file, where it is made at once. Other databases, and
+#: those of before, go through the migrations.
+NEWEST_SQL = Path(__file__).with_name("newest.sql")
 #: Execution option that marks a transaction which is going to write.
 _WRITES = "onecard_writes"
 _AnswerT = TypeVar("_AnswerT")
@@ -157,35 +156,49 @@ class Database:
 
     def _revision(self) -> str | None:
         with self.read() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            return _revision_in(connection)
 
     def _expect_newest(self) -> None:
-        found, head = self._revision(), ScriptDirectory(str(_MIGRATIONS)).get_current_head()
-        if found != head:
-            raise SchemaDiffersError(found, head)
+        found = self._revision()
+        if found != NEWEST:
+            raise SchemaDiffersError(found, NEWEST)
 
     def _upgrade(self) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
-        # The folder's name would otherwise be split at characters a folder may contain.
-        config.set_main_option("path_separator", "newline")
-        scripts = ScriptDirectory(str(_MIGRATIONS))
-        if self._revision() == scripts.get_current_head():
-            return
+        found = self._revision()
+        if found is None and self._engine.dialect.name == "sqlite":
+            found = self.write(_make_newest)
+        if found != NEWEST:
+            from settlement.store.upgrade import migrate  # noqa: PLC0415 - large, and seldom needed
 
-        def upgrade(revision: Any, _: MigrationContext) -> Any:  # noqa: ANN401 - Alembic's types
-            return scripts._upgrade_revs("head", revision)  # noqa: SLF001 - as its documents show
+            self.write(migrate)
 
-        def migrate(connection: Connection) -> None:
-            with EnvironmentContext(config, scripts, fn=upgrade) as steps:
-                steps.configure(
-                    connection=connection, target_metadata=METADATA, transactional_ddl=True
-                )
-                steps.run_migrations()
 
-        # One transaction for every step: two processes may open a new city at the same moment,
-        # and the second finds the first one's revision when the write lock is its own.
-        self.write(migrate)
+def _revision_in(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return None if found is None else str(found)
+
+
+def _make_newest(connection: Connection) -> str | None:
+    """Make a new database whole; the revision that is there then."""
+    # Two processes may open a new city at the same moment: the second finds it made when the write
+    # lock is its own.
+    if _revision_in(connection) is None:
+        for statement in split_statements(NEWEST_SQL.read_text(encoding="utf-8")):
+            connection.exec_driver_sql(statement)
+    return _revision_in(connection)
+
+
+def split_statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one: a script as a whole would end the transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if complete_statement(statement):
+            yield statement
+            statement = ""
+    assert not statement.strip(), statement
 
 
 def _reading(path: Path) -> URL:
@@ -202,8 +215,6 @@ def _damage_named(path: Path) -> Iterator[None]:
         if type(error.orig) is sqlite3.DatabaseError:
             raise DatabaseDamagedError(path, str(error.orig)) from error
         raise
-    except CommandError as error:  # a schema that no version of ours has written
-        raise DatabaseDamagedError(path, str(error)) from error
 
 
 def _asks_to_repeat(error: DBAPIError) -> bool:

@@ -32,6 +32,8 @@ CREATE TABLE waiting_before (
 CREATE TABLE standing (file UBIGINT, row UINTEGER);
 -- Those of them that are decided again.
 CREATE TABLE taken_up AS FROM waiting_before;
+-- Records whose movement lies in its card's chain already.
+CREATE TABLE linked (id BIGINT);
 -- Movements of closed days that records of today are about again, by all that a card signs of one.
 CREATE TABLE past (
     factor UBIGINT, application UTINYINT, is_load BOOLEAN, transaction_type UTINYINT,

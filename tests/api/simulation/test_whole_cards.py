@@ -108,5 +108,5 @@ def test_a_card_can_begin_inside(tmp_path: Path) -> None:
         transit = files.named(NAMES["transit"])[0]
         file = files.by_sfi(transit, 0x1A)
         assert file is not None
-        metro = TransitRecord.decode(next(files.records(file)))
+        metro = TransitRecord.decode(files.records(file)[0])
         assert (metro.status, metro.entry_time) == (status, entered)
