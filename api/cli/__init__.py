@@ -31,7 +31,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from api.output import EXIT_REFUSED, EXIT_USAGE, console_error
+from api.output import EXIT_REFUSED, EXIT_USAGE, say_fault
 from api.settings import SettingsRefusedError
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import InsecureKeyServiceWarning
@@ -135,6 +135,8 @@ def _sentence(error: Exception) -> str | None:
     cause = getattr(error, "orig", error)  # the driver's own error inside a database library's
     if _is_interruption(cause):
         return "Interrupted 已中断. The same command again goes on where this one stopped."
+    if type(cause) is sqlite3.DatabaseError:  # what is no more than damage has no class of its own
+        return f"The database is damaged 数据库已损坏: {cause}. Restore the folder from a copy."
     if isinstance(cause, OSError | sqlite3.OperationalError):
         return f"{cause}. Is the folder writable, and is there room on the disk?"
     return None
@@ -152,5 +154,5 @@ def _is_interruption(cause: BaseException) -> bool:
 
 
 def _leave(message: str, exit_code: int) -> NoReturn:
-    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    say_fault(message)
     raise SystemExit(exit_code)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cardcore.text import Text
+from cardcore.text import Text, quoted
 
 Value = int | str | None
 
@@ -77,7 +77,7 @@ class Words:
         if self.most and re.fullmatch(r"[0-9]{1,9}", text) and int(text) <= self.most:
             return int(text)
         known = ", ".join(self.words)
-        zh, en = f"未知的词 {text!r}，可用 {known}", f"{text!r} is none of {known}"
+        zh, en = f"未知的词 {quoted(text)}，可用 {known}", f"{quoted(text)} is none of {known}"
         raise ValueFaultError(Text(zh, en))
 
     def has(self, value: int | str) -> bool:

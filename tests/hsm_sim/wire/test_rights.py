@@ -49,6 +49,7 @@ from tests.hsm_sim.wire.key_server import (
     card_ref,
 )
 from tests.hsm_sim.wire.links.certificates import Authority
+from tests.support.patience import SOON_S
 
 VAULT = a_vault()
 CLEARING = Peer("clearing-1 at home", ("certificate:clearing-1", "subject:commonName=clearing-1"))
@@ -410,7 +411,7 @@ def test_host_commands_are_a_duty_of_their_own(tmp_path: Path, *, dialect_is_giv
             (socket.AF_UNIX, str(tmp_path / "host.socket")),
         ):
             with socket.socket(family, socket.SOCK_STREAM) as stream:
-                stream.settimeout(5)
+                stream.settimeout(SOON_S)
                 stream.connect(place)
                 try:
                     stream.sendall(struct.pack(">H", 6) + b"0000NC")

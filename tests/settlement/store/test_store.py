@@ -51,6 +51,7 @@ from tests.settlement.device_files import (
     public_registry,
 )
 from tests.settlement.store.newest_schema import migrated_schema
+from tests.support.patience import SLOW_S
 from tests.support.shared import REPOSITORY
 
 SCHEME = SCHEMES["shenzhen"]
@@ -128,7 +129,7 @@ def test_two_processes_may_open_a_new_database_at_the_same_moment(tmp_path: Path
         subprocess.Popen([sys.executable, "-c", program, str(path)], cwd=REPOSITORY)
         for _ in range(3)
     ]
-    assert [opener.wait(timeout=60) for opener in openers] == [0, 0, 0]
+    assert [opener.wait(timeout=SLOW_S) for opener in openers] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
