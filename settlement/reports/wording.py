@@ -250,19 +250,13 @@ def _file(row: FileLine, number: int) -> Step:
     zh += f"，{file.received_at:%Y-%m-%d %H:%M:%S} UTC 收妥，签名与合计已核"
     en = f"record {number + 1} of file {file.sequence} from sender {file.sender}, received "
     en += f"{file.received_at:%Y-%m-%d %H:%M:%S} UTC, signature and totals proven"
-    data: dict[str, Sealable] = {
-        "content_hash": file.content_hash,
-        "sender": file.sender,
-        "sequence": file.sequence,
-        "row": number,
-        "received_at": file.received_at,
-    }
+    names = ("content_hash", "sender", "sequence", "received_at")
+    data: dict[str, Sealable] = {name: getattr(file, name) for name in names} | {"row": number}
     return Step("file", Text(zh, en), data)
 
 
 def _proof(proof: ProofReason, record: TransactionRecord | None) -> Step:
-    said = _judged(proof, record)
-    return Step("tac", said, {"proof": proof.name})
+    return Step("tac", _judged(proof, record), {"proof": proof.name})
 
 
 def _judged(proof: ProofReason, record: TransactionRecord | None) -> Text:
@@ -308,8 +302,8 @@ def _chain(record: TransactionRecord, chain: Chain) -> Step:
 def _waiting(file: FileLine) -> Step:
     if file.is_ready:
         return Step("decision", Text("等待清分", "waits for the next clearing run"), {})
-    zh, en = "等待同一发送方的缺号文件", "waits for earlier files of its sender"
-    return Step("decision", Text(zh, en), {})
+    said = Text("等待同一发送方的缺号文件", "waits for earlier files of its sender")
+    return Step("decision", said, {})
 
 
 def _review(
@@ -319,17 +313,15 @@ def _review(
     when_zh = "" if day is None else f"{day.settlement_day} "
     when_en = "" if day is None else f"on {day.settlement_day} "
     reason = None if before is None else before.reason
-    if reason in _AGAIN:
-        cause_zh, cause_en = _AGAIN[reason].zh, _AGAIN[reason].en
-    else:
-        cause_zh, cause_en = f"密钥已到位，{judged.zh}", f"the key is held: {judged.en}"
+    key_came = Text(f"密钥已到位，{judged.zh}", f"the key is held: {judged.en}")
+    cause = _AGAIN.get(reason, key_came)
     data: dict[str, Sealable] = {
         "proof": proof.name,
         "settlement_day": None if day is None else day.settlement_day,
         "before": None if before is None else before.reason.name,
     }
     return Step(
-        "review", Text(f"{when_zh}复核：{cause_zh}", f"{when_en}judged again, {cause_en}"), data
+        "review", Text(f"{when_zh}复核：{cause.zh}", f"{when_en}judged again, {cause.en}"), data
     )
 
 
