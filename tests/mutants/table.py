@@ -83,4 +83,258 @@ TERMINALS = (
     ),
 )
 
-MUTANTS = TERMINALS
+_DISK = ("tests/settlement/service/test_forgetful_disk.py",)
+_JOURNAL_DISK = ("tests/terminals/journal/test_forgetful_disk.py",)
+_SYNC = "            os.fsync(file.fileno())\n"
+
+DISK = (
+    Mutant(
+        "the bytes of a kept file are synced",
+        "settlement/durable.py",
+        "            file.flush()\n" + _SYNC,
+        "            file.flush()\n",
+        _DISK,
+    ),
+    Mutant(
+        "the name of a kept file is synced",
+        "settlement/durable.py",
+        "        raise\n    sync_folder(path.parent)\n",
+        "        raise\n",
+        _DISK,
+    ),
+    Mutant(
+        "every new folder above a file is synced",
+        "settlement/durable.py",
+        "    for each in reversed(missing):\n        sync_folder(each.parent)\n",
+        "",
+        _DISK,
+    ),
+    Mutant(
+        "the outputs of a run are synced",
+        "settlement/service/runs.py",
+        "        sync_file(folder / name)",
+        "        pass",
+        _DISK,
+    ),
+    Mutant(
+        "the folders of a run are synced",
+        "settlement/service/runs.py",
+        "            sync_folder(each)",
+        "            pass",
+        _DISK,
+    ),
+    Mutant(
+        "a run is on the disk before its row",
+        "settlement/service/runs.py",
+        "    _make_durable(folder, outcome)\n    return",
+        "    return",
+        _DISK,
+    ),
+    Mutant(
+        "a city's settings are written durably",
+        "settlement/city.py",
+        "    write_durable(folder / _SETTINGS, canonical_json(settings))",
+        "    (folder / _SETTINGS).write_bytes(canonical_json(settings))",
+        _DISK,
+    ),
+    Mutant(
+        "a city's own scheme is written durably",
+        "settlement/city.py",
+        "        write_durable(folder / _SCHEME, own)",
+        "        (folder / _SCHEME).write_bytes(own)",
+        _DISK,
+    ),
+    Mutant(
+        "the office's database syncs its commits",
+        "settlement/store/database.py",
+        '"synchronous = FULL"',
+        '"synchronous = NORMAL"',
+        _DISK,
+    ),
+    Mutant(
+        "the journal syncs its commits",
+        "terminals/journal/disk.py",
+        """        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")""",
+        """        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")""",
+        _JOURNAL_DISK,
+    ),
+    Mutant(
+        "a new journal is synced",
+        "terminals/journal/disk.py",
+        """    try:
+        database.execute("PRAGMA synchronous = FULL")
+        schema""",
+        """    try:
+        database.execute("PRAGMA synchronous = OFF")
+        schema""",
+        _JOURNAL_DISK,
+    ),
+    Mutant(
+        "a step that is not forced leaves the next one forced",
+        "terminals/journal/journal.py",
+        """                self._database.execute("PRAGMA synchronous = FULL")""",
+        """                self._database.execute("PRAGMA synchronous = NORMAL")""",
+        _JOURNAL_DISK,
+    ),
+    Mutant(
+        "the name of a new journal is synced",
+        "terminals/journal/disk.py",
+        "beside os.fsync\n    sync_folder(path.parent)\n",
+        "beside os.fsync\n",
+        _JOURNAL_DISK,
+    ),
+    Mutant(
+        "the bytes of an upload are synced before its name",
+        "terminals/journal/disk.py",
+        "        os.fsync(file.fileno())\n",
+        "",
+        _JOURNAL_DISK,
+    ),
+    Mutant(
+        "the name of an upload is synced",
+        "terminals/journal/disk.py",
+        "    fresh.replace(path)\n    sync_folder(path.parent)\n",
+        "    fresh.replace(path)\n",
+        _JOURNAL_DISK,
+    ),
+)
+
+_ENDS = ("tests/settlement/days/test_ends_of_days.py",)
+_CLOSING, _OPENING = "settlement/days/closing.py", "settlement/days/opening.py"
+_COUNTED = ("tests/settlement/clearing/test_counted_once.py",)
+_TOTAL = ("tests/cardcore/records/test_each_total.py",)
+_WORDS = ("tests/cardcore/chip/test_channel_words.py",)
+_READ_BACK = ("tests/cardcore/issuing/test_read_back.py",)
+_STATES = ("tests/hsm_sim/keys/test_key_states.py",)
+
+PURE = (
+    Mutant(
+        "a run stands on the last closed day",
+        _CLOSING,
+        "return (last_run, ready) == (inputs.previous_run, inputs.file_hashes)",
+        "return ready == inputs.file_hashes",
+        _ENDS,
+    ),
+    Mutant(
+        "a run stands on the files that are ready now",
+        _CLOSING,
+        "return (last_run, ready) == (inputs.previous_run, inputs.file_hashes)",
+        "return last_run == inputs.previous_run",
+        _ENDS,
+    ),
+    Mutant(
+        "gaps stand under the seal",
+        _CLOSING,
+        "digest([_gap_content(each) for each in report.gaps])",
+        "digest([])",
+        _ENDS,
+    ),
+    Mutant(
+        "the known discount stands under the seal",
+        _CLOSING,
+        "                each.known_discount_fen,\n",
+        "",
+        _ENDS,
+    ),
+    Mutant(
+        "a file's row stands under the seal",
+        _CLOSING,
+        "[row.file.content_hash, row.row_hash]",
+        "[row.file.content_hash]",
+        _ENDS,
+    ),
+    Mutant(
+        "a file belongs to the day its clock may just reach",
+        _OPENING,
+        "file.business_day <= received + CLOCK_AHEAD_MAX else",
+        "file.business_day < received + CLOCK_AHEAD_MAX else",
+        _ENDS,
+    ),
+    Mutant(
+        "a run takes the files of its own day",
+        _OPENING,
+        "if day_of(row.file) <= settlement_day)",
+        "if day_of(row.file) < settlement_day)",
+        _ENDS,
+    ),
+    Mutant(
+        "the last near day is near",
+        _OPENING,
+        "for each in near) > DAYS_FROM_FILES_MAX:",
+        "for each in near) >= DAYS_FROM_FILES_MAX:",
+        _ENDS,
+    ),
+    Mutant(
+        "late is counted over accepted records",
+        "settlement/clearing/totals.py",
+        "late=sum(each.records for each in accepted if each.late)",
+        "late=sum(each.records for each in of_records if each.late)",
+        _COUNTED,
+    ),
+    *(
+        Mutant(
+            f"the {name} of a batch is compared",
+            "cardcore/records/batch.py",
+            "    if totals != total_records(records, header.record_bytes):",
+            "    right = total_records(records, header.record_bytes)\n"
+            f"    object.__setattr__(right, {name!r}, totals.{name})\n"
+            "    if totals != right:",
+            _TOTAL,
+        )
+        for name in ("record_count", "debit_fen", "load_fen", "hash_total")
+    ),
+    Mutant(
+        "warnings 62xx and 63xx are both protected",
+        "cardcore/chip/scp03.py",
+        "_WARNINGS = (0x62, 0x63)",
+        "_WARNINGS = (0x63,)",
+        _WORDS,
+    ),
+    Mutant(
+        "the host takes warnings of both kinds for protected",
+        "cardcore/chip/scp03.py",
+        "(len(ending) < STATUS_BYTES or ending[0] not in _WARNINGS)",
+        "(len(ending) < STATUS_BYTES or ending[0] != 0x62)",
+        _WORDS,
+    ),
+    Mutant(
+        "number and holder are read back",
+        "cardcore/issuing/checking.py",
+        "        if read != content:",
+        "        if False:",
+        _READ_BACK,
+    ),
+    Mutant(
+        "the digest of an application is compared",
+        "cardcore/issuing/checking.py",
+        "    if shown[:DIGEST_BYTES] != planned.package.content.digest(cells.get):",
+        "    if False:",
+        _READ_BACK,
+    ),
+    Mutant(
+        "the keys of an application are compared",
+        "cardcore/issuing/checking.py",
+        "            if key.head[:_SHOWN_BYTES] + desk.check_value(key) not in shown:",
+        "            if False:",
+        _READ_BACK,
+    ),
+    Mutant(
+        "a retiring key signs",
+        "hsm_sim/keys/operations.py",
+        'self._permit(ref, _SIGNING_USAGES, _GO_ON, Text("签名文件", "sign files"))',
+        "self._permit(\n            ref, _SIGNING_USAGES, frozenset({KeyState.ACTIVE}),"
+        ' Text("签名文件", "sign files"))',
+        _STATES,
+    ),
+    Mutant(
+        "the same bytes under another algorithm are another key",
+        "hsm_sim/keys/vault.py",
+        "if (held.value, held.description.algorithm) != (value, algorithm):",
+        "if held.value != value:",
+        _STATES,
+    ),
+)
+
+MUTANTS = (*TERMINALS, *DISK, *PURE)
