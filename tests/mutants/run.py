@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.mutants.table import MUTANTS, Mutant
@@ -39,10 +40,19 @@ def main() -> int:
         print(f"NOT FOUND  {each.path}: {each.old!r}")  # noqa: T201
     with tempfile.TemporaryDirectory(prefix="onecard-mutants-") as folder:
         copy = _copy(Path(folder))
+        # Tests that fail by themselves notice nothing.
+        red = {
+            tests
+            for tests in dict.fromkeys(each.tests for each in wanted)
+            if not options.tests and _run(copy, tests)[0] != "NOT NOTICED"
+        }
+        for tests in red:
+            print(f"RED AS IT IS  {' '.join(tests)}")  # noqa: T201
         unnoticed = [
             each
             for each in wanted
-            if each not in gone and not _is_noticed(copy, each, options.tests or each.tests)
+            if each not in gone
+            and (each.tests in red or not _is_noticed(copy, each, options.tests or each.tests))
         ]
     print(  # noqa: T201
         f"{len(wanted)} wrong changes: {len(unnoticed)} not noticed, {len(gone)} without a place"
@@ -69,11 +79,22 @@ def _copy(folder: Path) -> Path:
     return copy
 
 
-def _is_noticed(copy: Path, mutant: Mutant, tests: tuple[str, ...] | list[str]) -> bool:
+def _is_noticed(copy: Path, mutant: Mutant, tests: Sequence[str]) -> bool:
     path = copy / mutant.path
     right = path.read_text()
     path.write_text(right.replace(mutant.old, mutant.new))
     began = time.monotonic()
+    try:
+        said, detail = _run(copy, tests)
+    finally:
+        path.write_text(right)
+    took = f"{time.monotonic() - began:5.1f} s"
+    print(f"{said:<11} {took}  {mutant.path}: {mutant.rule}  {detail}", flush=True)  # noqa: T201
+    return said == "noticed"
+
+
+def _run(copy: Path, tests: Sequence[str]) -> tuple[str, str]:
+    """What became of these tests in the copy, and the first one that failed."""
     try:
         ran = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests],
@@ -85,18 +106,12 @@ def _is_noticed(copy: Path, mutant: Mutant, tests: tuple[str, ...] | list[str]) 
             check=False,
         )
     except subprocess.TimeoutExpired:
-        said, last = "HANGS", ""
-    else:
-        said = {_RED: "noticed", _GREEN: "NOT NOTICED"}.get(ran.returncode, "BREAKS DOWN")
-        lines = [each for each in ran.stdout.splitlines() if each.startswith(("FAILED", "ERROR"))]
-        last = lines[0].split(" - ")[0] if lines else ""
-        if said == "BREAKS DOWN":
-            last = ran.stdout[-2000:] + ran.stderr[-500:]
-    finally:
-        path.write_text(right)
-    took = f"{time.monotonic() - began:5.1f} s"
-    print(f"{said:<11} {took}  {mutant.path}: {mutant.rule}  {last}", flush=True)  # noqa: T201
-    return said == "noticed"
+        return "HANGS", ""
+    said = {_RED: "noticed", _GREEN: "NOT NOTICED"}.get(ran.returncode)
+    if said is None:
+        return "BREAKS DOWN", ran.stdout[-2000:] + ran.stderr[-500:]
+    lines = [each for each in ran.stdout.splitlines() if each.startswith(("FAILED", "ERROR"))]
+    return said, lines[0].split(" - ")[0] if lines else ""
 
 
 if __name__ == "__main__":

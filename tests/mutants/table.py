@@ -311,7 +311,7 @@ PURE = (
         "cardcore/issuing/checking.py",
         "    if shown[:DIGEST_BYTES] != planned.package.content.digest(cells.get):",
         "    if False:",
-        _READ_BACK,
+        ("tests/cardcore/issuing/test_initialisation.py",),
     ),
     Mutant(
         "the keys of an application are compared",
@@ -337,4 +337,60 @@ PURE = (
     ),
 )
 
-MUTANTS = (*TERMINALS, *DISK, *PURE)
+_NEXT_DAY = ("tests/settlement/reconciliation/test_next_day.py",)
+_PLACING = "settlement/reconciliation/placing.py"
+_SQL = "settlement/reconciliation/sql"
+
+RECONCILIATION = (
+    Mutant(
+        "a purse is as new as its newest movement",
+        f"{_SQL}/bucket_seams.sql",
+        "        max(time) AS time",
+        "        min(time) AS time",
+        _NEXT_DAY,
+    ),
+    Mutant(
+        "a serial used on an earlier day is used up",
+        f"{_SQL}/terminals_decide.sql",
+        "SELECT terminal, terminal_serial FROM serial_seen WHERE proven > 1\nUNION\nFROM old_serial;",
+        "SELECT terminal, terminal_serial FROM serial_seen WHERE proven > 1;",
+        _NEXT_DAY,
+    ),
+    Mutant(
+        "the last serial of a day is used up",
+        f"{_SQL}/terminals_seen.sql",
+        "WHERE proven > 0 AND terminal_serial <= last_before",
+        "WHERE proven > 0 AND terminal_serial < last_before",
+        _NEXT_DAY,
+    ),
+    Mutant(
+        "the last serial of a gap is missing",
+        f"{_SQL}/terminals_seen.sql",
+        "WHERE NOT coalesce(seen.terminal_serial <= gap.last_serial, false);",
+        "WHERE NOT coalesce(seen.terminal_serial < gap.last_serial, false);",
+        _NEXT_DAY,
+    ),
+    Mutant(
+        "a link to the left end of a gap points into it",
+        _PLACING,
+        "self._slots[gaps[place]].left.counter(self._other) <= after:",
+        "self._slots[gaps[place]].left.counter(self._other) < after:",
+        _NEXT_DAY,
+    ),
+    Mutant(
+        "a link to the right end of a gap points into it",
+        _PLACING,
+        "bisect_left(self._rights, after, lo=",
+        "bisect_right(self._rights, after, lo=",
+        _NEXT_DAY,
+    ),
+    Mutant(
+        "a link is unwrapped near the counter of its own kind",
+        "settlement/reconciliation/threads.py",
+        "known_online if link is CounterKind.LOAD else known_offline",
+        "known_offline if link is CounterKind.LOAD else known_online",
+        _NEXT_DAY,
+    ),
+)
+
+MUTANTS = (*TERMINALS, *DISK, *PURE, *RECONCILIATION)

@@ -1,4 +1,4 @@
-"""What a torn tap is known by: every field of it, the whole log of the card, and a time that ran."""
+"""What a torn tap is known by: every field of it, the whole log of the card, a time that ran."""
 
 from dataclasses import replace
 from datetime import timedelta
