@@ -393,4 +393,129 @@ RECONCILIATION = (
     ),
 )
 
-MUTANTS = (*TERMINALS, *DISK, *PURE, *RECONCILIATION)
+_AT_ONCE = ("tests/settlement/service/test_two_at_once.py",)
+_CHECKS = ("tests/settlement/verification/test_each_check.py",)
+_DAYS = "settlement/verification/days.py"
+_ORDER = (
+    "QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number DESC) = 1",
+    "QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number) = 1",
+)
+
+SERVICE = (
+    Mutant(
+        "one process at a time clears or closes",
+        "settlement/city.py",
+        "            fcntl.flock(file, fcntl.LOCK_EX)\n",
+        "",
+        _AT_ONCE,
+    ),
+    Mutant(
+        "who waited for a close sees it",
+        "settlement/service/close.py",
+        "    with city.clearing():",
+        "    if True:",
+        _AT_ONCE,
+    ),
+    Mutant(
+        "a writer takes the write lock as it begins",
+        "settlement/store/database.py",
+        '"BEGIN IMMEDIATE" if writes else "BEGIN"',
+        '"BEGIN"',
+        _AT_ONCE,
+    ),
+    Mutant(
+        "a day starts from outputs that were proven",
+        "settlement/service/runs.py",
+        'if not name.endswith("decisions.parquet") and hash_of(folder / name) != sha256:',
+        "if False:",
+        _AT_ONCE,
+    ),
+    Mutant(
+        "cards of the day before are proven",
+        "settlement/service/runs.py",
+        'if not name.endswith("decisions.parquet") and hash_of(folder / name) != sha256:',
+        'if name.endswith("results.json") and hash_of(folder / name) != sha256:',
+        _AT_ONCE,
+    ),
+)
+
+VERIFICATION = (
+    Mutant(
+        "an entry without postings is out of balance",
+        _DAYS,
+        "if amount_fen or not entry.postings:",
+        "if amount_fen:",
+        _CHECKS,
+    ),
+    Mutant(
+        "an entry belongs to a closed day",
+        _DAYS,
+        "if entry.settlement_day not in closed:",
+        "if False:",
+        _CHECKS,
+    ),
+    Mutant(
+        "a net is its debit less its credit",
+        _DAYS,
+        "findings.expect_equal(Invariant.I6, at, net, each.net_fen, right)",
+        "del net, at, right",
+        _CHECKS,
+    ),
+    Mutant(
+        "nets sum to zero",
+        _DAYS,
+        "        if net_fen:\n",
+        "        if False:\n",
+        _CHECKS,
+    ),
+    Mutant(
+        "all accounts sum to zero",
+        _DAYS,
+        "    if sum(balances.values()):\n",
+        "    if False:\n",
+        _CHECKS,
+    ),
+    Mutant(
+        "the clearing account of a closed day is zero",
+        _DAYS,
+        "        if balances.get(account, 0):",
+        "        if False:",
+        _CHECKS,
+    ),
+    Mutant(
+        "a file's row hashes to its hash",
+        "settlement/verification/files.py",
+        "    if row.row_hash != row.file.row_hash:",
+        "    if False:",
+        _CHECKS,
+    ),
+    Mutant(
+        "a file's row is the one that was sealed",
+        _DAYS,
+        "        if sealed.get(content_hash) != held.get(content_hash):",
+        "        if False:",
+        _CHECKS,
+    ),
+    Mutant(
+        "load agents' shares are what was loaded",
+        "settlement/verification/records.py",
+        "    findings.expect_equal(Invariant.I5, where, agents, agents_fen, load_fen)",
+        "    del agents, agents_fen",
+        _CHECKS,
+    ),
+    Mutant(
+        "a review is what its name says",
+        "settlement/verification/reviews.py",
+        "        if hash_of(path) != run.review_sha256:",
+        "        if False:",
+        _CHECKS,
+    ),
+    Mutant(
+        "what was decided last of a record counts",
+        "settlement/verification/reviews.py",
+        *_ORDER,
+        _CHECKS,
+    ),
+)
+
+MUTANTS = (*TERMINALS, *DISK, *PURE, *RECONCILIATION, *SERVICE, *VERIFICATION)
