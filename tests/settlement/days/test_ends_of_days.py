@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, TypeVar
 
 import pytest
 
@@ -133,6 +134,9 @@ REPORT = RunReport(
 )
 
 
+_Row = TypeVar("_Row", GapRow, DiscountRow)
+
+
 def other_value(value: object) -> object:
     """Another value of the same type."""
     match value:
@@ -145,6 +149,12 @@ def other_value(value: object) -> object:
         case str():
             return f"{value[:-1]}{'1' if value[-1] != '1' else '2'}"
     raise AssertionError(value)
+
+
+def altered(row: _Row, name: str) -> _Row:
+    """The row with another value in one of its columns."""
+    change: dict[str, Any] = {name: other_value(getattr(row, name))}
+    return replace(row, **change)
 
 
 def seal_of(report: RunReport = REPORT, **changes: object) -> str:
@@ -163,7 +173,7 @@ ALTERED: dict[str, Change] = {
     "a gap twice": lambda: seal_of(replace(REPORT, gaps=(GAP, replace(GAP, gap=1)))),
     **{
         f"gap {each.name}": lambda name=each.name: seal_of(  # type: ignore[misc]
-            replace(REPORT, gaps=(replace(GAP, **{name: other_value(getattr(GAP, name))}),))
+            replace(REPORT, gaps=(altered(GAP, name),))
         )
         for each in fields(GapRow)
     },
@@ -172,7 +182,7 @@ ALTERED: dict[str, Change] = {
         f"discount {each.name}": lambda name=each.name: seal_of(  # type: ignore[misc]
             replace(
                 REPORT,
-                discounts=(replace(DISCOUNT, **{name: other_value(getattr(DISCOUNT, name))}),),
+                discounts=(altered(DISCOUNT, name),),
             )
         )
         for each in fields(DiscountRow)
