@@ -46,7 +46,7 @@ def personalise(
         table.add_row(name, str(value))
     console.print(table)
     console.print(
-        "baseline: the ciphers and MACs of both ends, the same operations of as many cards done "
-        "bare, by the processor's seconds; ratio: cpu_seconds to them.",
+        "baseline: the ciphers, MACs and digests of both ends, the same operations of as many "
+        "cards done bare, by the processor's seconds; ratio: cpu_seconds to them.",
         style="dim",
     )
