@@ -21,7 +21,7 @@ from api.exits import EXIT_REFUSED
 from api.tables import Table as Sheet
 from api.tables import as_csv, show
 from cardcore.money import yuan
-from cardcore.text import words
+from cardcore.text import Text, words
 
 #: No sentence of ours is longer; what is, holds somebody's input.
 _MESSAGE_CHARACTERS_MAX = 1_000
@@ -68,6 +68,8 @@ def _as_text(value: object) -> str:
     """The text of a value that JSON has no form for; of others it is a mistake to ask."""
     if isinstance(value, date | Path):
         return str(value)
+    if isinstance(value, Text):
+        return value.en  # documents are the same in every language
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
@@ -86,11 +88,11 @@ def masked(number: str) -> str:
     return shown.rjust(len(number), "*")
 
 
-def complain(message: str) -> None:
+def complain(message: str, style: str = "red") -> None:
     """Say what is wrong on standard error; what grew by somebody's input is cut."""
     if len(message) > _MESSAGE_CHARACTERS_MAX:
         message = f"{message[:_MESSAGE_CHARACTERS_MAX]}…"
-    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    console_error.print(message, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def refuse(message: str, exit_code: int = EXIT_REFUSED) -> NoReturn:
