@@ -16,6 +16,8 @@ def wrap(text: str, width: int) -> list[str]:
 
     >>> wrap("a line that is long", 11)
     ['a line that', 'is long']
+    >>> wrap("two  spaces", 4)
+    ['two', 'spaces']
     >>> wrap("密钥名称、状态", 8)
     ['密钥名', '称、状态']
     """
@@ -24,7 +26,7 @@ def wrap(text: str, width: int) -> list[str]:
         if cell_len(line + word.rstrip()) > width and line:
             lines.append(line.rstrip())
             line = ""
-        line += word
+        line += word if line or not lines else word.lstrip()
     return [*lines, line.rstrip()]
 
 

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from api.exits import EXIT_REFUSED
+from api.lines import wrap
 from api.tables import Table as Sheet
 from api.tables import as_csv, show
 from cardcore.money import yuan
@@ -73,9 +74,19 @@ def _as_text(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-def say(text: str, style: str | None = None) -> None:
-    """A sentence for people, on one line: whoever reads through a pipe can search for it."""
-    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+def say(text: str, style: str | None = None, hang: int = 0) -> None:
+    """A sentence for people. On a terminal it goes on between words, so far in as `hang` says; in a
+    pipe it is one line: whoever reads there can search for it.
+    """
+    _print(console, text, style, hang)
+
+
+def _print(to: Console, text: str, style: str | None, hang: int = 0) -> None:
+    if to.is_terminal:
+        further = "\n" + " " * hang
+        lines = (further.join(wrap(line, to.width - hang)) for line in text.split("\n"))
+        text = "\n".join(lines)
+    to.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def masked(number: str) -> str:
@@ -92,7 +103,7 @@ def complain(message: str, style: str = "red") -> None:
     """Say what is wrong on standard error; what grew by somebody's input is cut."""
     if len(message) > _MESSAGE_CHARACTERS_MAX:
         message = f"{message[:_MESSAGE_CHARACTERS_MAX]}…"
-    console_error.print(message, style=style, highlight=False, markup=False, soft_wrap=True)
+    _print(console_error, message, style)
 
 
 def refuse(message: str, exit_code: int = EXIT_REFUSED) -> NoReturn:

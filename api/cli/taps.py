@@ -310,6 +310,7 @@ def _suggest(record: str, folder: Path) -> None:
     """A few commands to go on with."""
     option = "" if folder == DEFAULT_DATA else f" --data {folder}"
     program = "onecard" if shutil.which("onecard") else sys.argv[0]
+    say("")
     say(words("接下来可以试：", "Try next:"), style="bold")
     for line, meaning in (
         ("verify", Text("从原始字节重新验证", "recompute every invariant from the raw bytes")),
