@@ -270,7 +270,8 @@ def _moment(line: int, column: str, text: str) -> datetime:
 def _said(text: str, zh: str, en: str) -> Text:
     """What is wrong with a cell, after what stands in it."""
     given = shorten(text)
-    return Text(f"{given} {zh}", f"{given} {en}")
+    named = Text(given, given) if given else Text("空白", "an empty cell")
+    return Text(f"{named.zh} {zh}", f"{named.en} {en}")
 
 
 def _in_city(moment: datetime) -> datetime:
