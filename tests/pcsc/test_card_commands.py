@@ -25,6 +25,8 @@ from tests.support.shared import VECTORS, needs_shared
 
 SELECT = "00 A4 04 00 08 A000000632010105 00"
 PIN = "123456"
+#: As at a terminal: a shell that runs the tests in the background lets them ignore Ctrl-C.
+HEED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 
 
 def onecard(*arguments: str, stdin: str | None = None, **environment: str) -> Result:
@@ -217,9 +219,7 @@ class TestWithACard:
 
 @pytest.fixture
 def served(slots: Slots) -> Iterator[subprocess.Popen[str]]:
-    # As at a terminal: a shell that runs the tests in the background lets them ignore Ctrl-C.
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    program = f"{heed}; from api.cli import main; main()"
+    program = f"{HEED}; from api.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", program, "card", "serve", "--vpcd", "--balance", "12345"],
         stderr=subprocess.PIPE, text=True,
@@ -249,6 +249,22 @@ def test_a_served_card_is_there_until_it_is_interrupted(
     assert "¥123.45" in told
     assert told.splitlines()[-1].startswith("The card is out and not kept")
     slots.wait_empty()
+
+
+@with_pcscd
+@pytest.mark.usefixtures("slots")
+def test_a_watch_that_is_interrupted_says_that_nothing_changed() -> None:
+    program = f"{HEED}; from api.cli import main; main()"
+    watching = subprocess.Popen(
+        [sys.executable, "-c", program, "card", "list", "--watch"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert watching.stdout is not None
+    assert "the reader was plugged in" in watching.stdout.readline()
+    watching.send_signal(signal.SIGINT)
+    _, told = watching.communicate(timeout=SOON_S)
+    assert (watching.returncode, told) == (130, "Watching has ended; nothing was changed.\n")
 
 
 @with_pcscd
