@@ -194,8 +194,8 @@ def _plans(taps: Path, rows: int, scheme: Scheme) -> list[Plan]:
     except TapsFileError as error:
         refuse(
             words(
-                f"{taps}：{error}；文件须有什么，见 docs/formats.md",
-                f"{taps}: {error}; docs/formats.md says what the file must have",
+                f"{taps}：{error}；文件须有什么，见 docs/replay-file.md",
+                f"{taps}: {error}; docs/replay-file.md says what the file must have",
             ),
             EXIT_USAGE,
         )

@@ -109,8 +109,9 @@ def replay(
     except TapsFileError as error:
         refuse(
             words(
-                f"{taps}：{error}。未作任何更改；文件须有什么，见 docs/formats.md",
-                f"{taps}: {error}. Nothing was done; docs/formats.md says what the file must have",
+                f"{taps}：{error}。未作任何更改；文件须有什么，见 docs/replay-file.md",
+                f"{taps}: {error}. Nothing was done; docs/replay-file.md says what the file must "
+                "have",
             ),
             EXIT_USAGE,
         )

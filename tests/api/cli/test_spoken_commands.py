@@ -104,7 +104,7 @@ def test_every_mistake_of_a_tap_file_is_said_in_one_language(
 ) -> None:
     path = write(tmp_path, {}, {}, {}, row)
     text = said("replay", path, "--data", tmp_path / "city", exit_code=2)
-    assert "docs/formats.md" in text
+    assert "docs/replay-file.md" in text
     assert_one_language(text, language, (*TAP_KINDS, *row.values(), "公" * 40, str(path)))
     assert not (tmp_path / "city").exists()
 
