@@ -12,12 +12,11 @@ import typer
 from api.bench.figures import show_figures
 from api.bench.issuing import personalise_many
 from api.composition import open_city_keys
-from api.exits import EXIT_USAGE
-from api.output import JsonOption, print_json, refuse, say
+from api.output import JsonOption, print_json, refuse_choice, say
 from api.settings import read_settings
 from cardcore.issuing.products import SHIPPED, shipped
 from cardcore.schemes.catalogue import SCHEMES
-from cardcore.text import Text, shorten, words
+from cardcore.text import Text, words
 
 
 def personalise(
@@ -34,14 +33,7 @@ def personalise(
 ) -> None:
     """What a card costs beyond its cryptography is what the ratio says."""
     if product not in SHIPPED:
-        given = shorten(product, 40)
-        refuse(
-            words(
-                f"--product：没有卡产品 {given}；有 {'、'.join(SHIPPED)}",
-                f"--product: there is no product {given}; there are {', '.join(SHIPPED)}",
-            ),
-            EXIT_USAGE,
-        )
+        refuse_choice("--product", Text("卡产品", "product"), product, SHIPPED)
     keys = open_city_keys(read_settings(), SCHEMES["demo"])
     figures = personalise_many(cards, shipped(product), SCHEMES["demo"], keys.service, os.urandom)
     document = {

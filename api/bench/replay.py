@@ -20,7 +20,7 @@ import typer
 from api.bench.figures import show_figures
 from api.composition import PSAM_KEY_INDEX, open_city_keys
 from api.exits import EXIT_USAGE
-from api.output import JsonOption, print_json, progress_bar, refuse, say
+from api.output import JsonOption, print_json, progress_bar, refuse, refuse_choice, say
 from api.settings import read_settings
 from api.simulation.chips import ChipAtRest, repeatable_random
 from api.simulation.drive import CARDS, TAPS, drive
@@ -36,8 +36,9 @@ from cardcore.errors import placed_system_words
 from cardcore.issuing.products import shipped
 from cardcore.keys import Algorithm, KeyRef, KeyUsage
 from cardcore.layouts.transit import RECORD_BUS, RECORD_METRO, TransitRecord, TransitStatus
+from cardcore.schemes import Scheme
 from cardcore.schemes.catalogue import SCHEMES
-from cardcore.text import Text, shorten, words
+from cardcore.text import Text, words
 from settlement.city import create_city
 from settlement.engine.local import LocalEngine
 from settlement.people.actions import Action
@@ -131,31 +132,8 @@ def replay(
 ) -> None:
     """Both cities must come to the same figures."""
     if scheme not in SCHEMES:
-        given = shorten(scheme, 40)
-        refuse(
-            words(
-                f"--scheme：没有规则 {given}；有 {'、'.join(SCHEMES)}",
-                f"--scheme: there is no scheme {given}; there are {', '.join(SCHEMES)}",
-            ),
-            EXIT_USAGE,
-        )
-    try:
-        file = read_taps_file(taps, SCHEMES[scheme])
-        plans = [
-            plan_published(replace(file, taps=part), SCHEMES[scheme])
-            for number in range(PARTS)
-            if (part := file.taps[number : min(rows, len(file.taps)) : PARTS])
-        ]
-    except OSError as error:
-        refuse(str(placed_system_words(error)), EXIT_USAGE)
-    except TapsFileError as error:
-        refuse(
-            words(
-                f"{taps}：{error}；文件须有什么，见 docs/formats.md",
-                f"{taps}: {error}; docs/formats.md says what the file must have",
-            ),
-            EXIT_USAGE,
-        )
+        refuse_choice("--scheme", Text("规则", "scheme"), scheme, SCHEMES)
+    plans = _plans(taps, rows, SCHEMES[scheme])
     steps = 2 * sum(len(plan.cards) + len(plan.taps) for plan in plans)
     slim, whole = Driven(), Driven()
     with progress_bar(words("制卡、刷卡", "cards, taps"), steps) as advance:
@@ -200,6 +178,27 @@ def replay(
         ),
         style="dim",
     )
+
+
+def _plans(taps: Path, rows: int, scheme: Scheme) -> list[Plan]:
+    """The first rows, dealt out."""
+    try:
+        file = read_taps_file(taps, scheme)
+        return [
+            plan_published(replace(file, taps=part), scheme)
+            for number in range(PARTS)
+            if (part := file.taps[number : min(rows, len(file.taps)) : PARTS])
+        ]
+    except OSError as error:
+        refuse(str(placed_system_words(error)), EXIT_USAGE)
+    except TapsFileError as error:
+        refuse(
+            words(
+                f"{taps}：{error}；文件须有什么，见 docs/replay-file.md",
+                f"{taps}: {error}; docs/replay-file.md says what the file must have",
+            ),
+            EXIT_USAGE,
+        )
 
 
 def _driven(plan: Plan, kind: type[VirtualCity], advance: Callable[[int], None]) -> Driven:

@@ -32,12 +32,11 @@ from api.bench.made_records import (
     sign,
     told,
 )
-from api.exits import EXIT_USAGE
-from api.output import JsonOption, print_json, print_table, progress_bar, refuse, say
+from api.output import JsonOption, print_json, print_table, progress_bar, refuse_choice, say
 from api.tables import Column, Table
 from cardcore.keys import KeyService
 from cardcore.records.batch import RECORDS_MAX, BatchHeader, encode_batch
-from cardcore.text import Text, shorten, words
+from cardcore.text import Text, words
 from settlement.city import City, create_city
 from settlement.days.opening import DayAnswer
 from settlement.engine.local import LocalEngine
@@ -203,14 +202,7 @@ def shapes(
     chosen = shape or list(SHAPES)
     unknown = [each for each in chosen if each not in SHAPES]
     if unknown:
-        given = shorten(unknown[0], 40)
-        refuse(
-            words(
-                f"--shape：没有形态 {given}；有 {'、'.join(SHAPES)}",
-                f"--shape: there is no shape {given}; there are {', '.join(SHAPES)}",
-            ),
-            EXIT_USAGE,
-        )
+        refuse_choice("--shape", Text("形态", "shape"), unknown[0], SHAPES)
     found: dict[str, dict[str, Any]] = {}
     with progress_bar(words("形态", "shapes"), 2 * len(chosen)) as advance:
         for name in chosen:

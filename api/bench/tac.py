@@ -106,9 +106,9 @@ def cryptography_seconds(case: Case) -> float:
     return seconds
 
 
-def c_loop_rates(loop: TacLoop | str, case: Case) -> Rates:
+def c_loop_rates(loop: TacLoop | Text, case: Case) -> Rates:
     """The figure of the C loop, or why there is none; `loop` is the reason where it is missing."""
-    if isinstance(loop, str):
+    if isinstance(loop, Text):
         return {"records_per_second": None, "reason": loop}
     try:
         seconds, wrong = loop.run(case.algorithm, bench_tac_master(case.algorithm), case.column)
@@ -122,7 +122,7 @@ def suite_rates(
     algorithm: Algorithm,
     rows: int,
     services: Mapping[int, KeyService],
-    loop: TacLoop | str,
+    loop: TacLoop | Text,
     advance: Callable[[], None],
 ) -> Rates:
     """The figures of one suite; `services` by the number of processes."""

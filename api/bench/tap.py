@@ -7,6 +7,7 @@ import os
 import resource
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
@@ -102,7 +103,11 @@ def tap(
     }
     if as_json:
         print_json(document)
-        return
+    else:
+        _show(document, pcsc=pcsc)
+
+
+def _show(document: Mapping[str, object], *, pcsc: bool) -> None:
     show_figures(Text("一次公交刷卡，从卡到流水", "One bus ride, card to journal"), document)
     of_what = (
         Text(

@@ -14,8 +14,8 @@ Read it in this order::
     statements.py  the tables in which `demo`, `replay`, `clear`, `close` and `days` end
     explain.py   `onecard explain`
     taps.py      `onecard replay` and `onecard demo`
-    bench.py     `onecard bench`
     doctor.py    `onecard doctor`
+    bench/       `onecard bench`
     card/        `onecard card`
     hsm/         `onecard hsm`
 """

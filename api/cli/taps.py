@@ -25,6 +25,7 @@ from api.output import (
     print_table,
     progress_bar,
     refuse,
+    refuse_choice,
     say,
 )
 from api.simulation.chips import noted
@@ -37,7 +38,7 @@ from api.simulation.taps import TapsFileError, read_taps_file
 from api.simulation.virtual_city import PlanDiffersError, WorldBusyError, chips_path
 from api.tables import Column, Count, Fen, Table, amounts
 from cardcore.schemes.catalogue import SCHEMES
-from cardcore.text import Text, shorten, words
+from cardcore.text import Text, words
 from settlement.city import BUCKET_COUNT_DEFAULT
 from settlement.dispositions import Note, Reason
 from settlement.errors import SettlementError
@@ -93,14 +94,7 @@ def replay(
 ) -> None:
     """Nothing is driven before every row of the file has been read."""
     if scheme not in SCHEMES:
-        given = shorten(scheme, 40)
-        refuse(
-            words(
-                f"--scheme：没有规则 {given}；有 {'、'.join(SCHEMES)}",
-                f"--scheme: there is no scheme {given}; there are {', '.join(SCHEMES)}",
-            ),
-            EXIT_USAGE,
-        )
+        refuse_choice("--scheme", Text("规则", "scheme"), scheme, SCHEMES)
     if not taps.is_file():
         refuse(
             words(
@@ -115,8 +109,9 @@ def replay(
     except TapsFileError as error:
         refuse(
             words(
-                f"{taps}：{error}。未作任何更改；文件须有什么，见 docs/formats.md",
-                f"{taps}: {error}. Nothing was done; docs/formats.md says what the file must have",
+                f"{taps}：{error}。未作任何更改；文件须有什么，见 docs/replay-file.md",
+                f"{taps}: {error}. Nothing was done; docs/replay-file.md says what the file must "
+                "have",
             ),
             EXIT_USAGE,
         )

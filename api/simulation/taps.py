@@ -200,11 +200,10 @@ def _cell(line: int, column: str, text: str) -> str:
 def _read_row(line: int, cells: dict[str, str], scheme: Scheme) -> Tap:
     kind = TAP_KINDS.get(cells["deal_type"])
     if kind is None:
-        known = "、".join(TAP_KINDS)
         reason = _said(
             cells["deal_type"],
-            f"不是刷卡种类；有 {known}",
-            f"is not a tap kind; known are {known}",
+            f"不是刷卡种类；有 {'、'.join(TAP_KINDS)}",
+            f"is not a tap kind; known are {', '.join(TAP_KINDS)}",
         )
         raise TapsFileError(line, "deal_type", reason)
     operator = scheme.participant(cells["company_name"])
@@ -270,7 +269,8 @@ def _moment(line: int, column: str, text: str) -> datetime:
 def _said(text: str, zh: str, en: str) -> Text:
     """What is wrong with a cell, after what stands in it."""
     given = shorten(text)
-    return Text(f"{given} {zh}", f"{given} {en}")
+    named = Text(given, given) if given else Text("空白", "an empty cell")
+    return Text(f"{named.zh} {zh}", f"{named.en} {en}")
 
 
 def _in_city(moment: datetime) -> datetime:

@@ -128,7 +128,9 @@ def read_public(family: CardFamily, data: bytes) -> tuple[Public, tuple[DecodeEr
     if binary is not None:
         number = printed = str(binary)
     if binary is not None or family is CardFamily.UNKNOWN:
-        errors = tuple(error for error in errors if not error.reason.startswith("card_number"))
+        digits_at = next(each for each in layout.FIELDS if each.name == "card_number")
+        within = range(digits_at.offset, digits_at.offset + digits_at.length)
+        errors = tuple(error for error in errors if error.offset not in within)
     if family is CardFamily.UNKNOWN:  # what is not known is not read as a number of somebody
         number = printed = issuer = None
     return Public(

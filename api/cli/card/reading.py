@@ -87,7 +87,7 @@ def read(
         str | None,
         typer.Argument(
             help=words(
-                "文件名（public holder properties log transit trips）、两位十六进制的短文件标识或四"
+                "文件名（public、holder、properties、log、transit、trips）、两位十六进制的短文件标识或四"
                 "位的文件标识；不填则读出整个应用。",
                 "A name (public holder properties log transit trips), a short id of two "
                 "hexadecimal digits, or a file id of four; without one, the whole application.",

@@ -7,11 +7,12 @@ import typer
 
 from api.cli.frame.stopping import standing
 from api.exits import EXIT_USAGE
-from api.output import complain, fen, refuse
+from api.output import complain, fen, refuse, refuse_choice
 from api.settings import read_settings
+from cardcore.chip.card import Card
 from cardcore.issuing.products import SHIPPED
 from cardcore.schemes.catalogue import SCHEMES
-from cardcore.text import Text, shorten, words
+from cardcore.text import Text, words
 from terminals.link.connection import InProcessConnection
 from terminals.link.vpcd import SLOT_PORTS, VirtualCard, VirtualReaderMissingError
 
@@ -62,37 +63,8 @@ def serve(
             EXIT_USAGE,
         )
     if product not in SHIPPED:
-        given = shorten(product, 40)
-        refuse(
-            words(
-                f"--product：没有卡产品 {given}；有 {'、'.join(SHIPPED)}",
-                f"--product: there is no product {given}; there are {', '.join(SHIPPED)}",
-            ),
-            EXIT_USAGE,
-        )
-    # Keys and a whole card: whoever only reads a dump does not wait for them.
-    from api.composition import open_city_keys  # noqa: PLC0415
-    from api.simulation.single_card import issue_card, load_card, sample_plan  # noqa: PLC0415
-
-    keys = open_city_keys(read_settings(), SCHEME)
-    card = issue_card(keys, sample_plan(SCHEME, product))
-    if balance:
-        # The city's wall clock, as every terminal has it.
-        outcome = load_card(
-            InProcessConnection(card),
-            keys,
-            SCHEME,
-            balance,
-            datetime.now(),  # noqa: DTZ005
-        )
-        if not outcome.done:
-            why = outcome.text
-            refuse(
-                words(
-                    f"--balance：{product} 卡不能充入 {fen(balance)}：{why.zh}；请写较小的数",
-                    f"--balance: a {product} card cannot take {fen(balance)}: {why.en}; name less",
-                )
-            )
+        refuse_choice("--product", Text("卡产品", "product"), product, SHIPPED)
+    card = _loaded_card(product, balance)
     try:
         virtual = VirtualCard(card, card.atr, port)
     except VirtualReaderMissingError as error:
@@ -100,10 +72,10 @@ def serve(
     with standing(_TAKEN_OUT):
         complain(
             words(
-                f"余额 {fen(balance)} 的 {product} 卡已放入虚拟读卡器。可试 `onecard card info`；"
-                "Ctrl-C 取出。",
-                f"A {product} card with {fen(balance)} is in the virtual reader. Try `onecard card "
-                "info`; Ctrl-C takes it out.",
+                f"卡产品 {product} 的一张卡已放入虚拟读卡器，余额 {fen(balance)}。可试 "
+                "`onecard card info`；Ctrl-C 取出。",
+                f"A card of product {product} with {fen(balance)} is in the virtual reader. Try "
+                "`onecard card info`; Ctrl-C takes it out.",
             ),
             style="",
         )
@@ -114,3 +86,27 @@ def serve(
             "the reader went away; start pcscd and repeat the command",
         )
     )
+
+
+def _loaded_card(product: str, balance_fen: int) -> Card:
+    """A personalised card of that product with so much in its purse."""
+    # Keys and a whole card: whoever only reads a dump does not wait for them.
+    from api.composition import open_city_keys  # noqa: PLC0415
+    from api.simulation.single_card import issue_card, load_card, sample_plan  # noqa: PLC0415
+
+    keys = open_city_keys(read_settings(), SCHEME)
+    card = issue_card(keys, sample_plan(SCHEME, product))
+    if not balance_fen:
+        return card
+    # The city's wall clock, as every terminal has it.
+    now = datetime.now()  # noqa: DTZ005
+    outcome = load_card(InProcessConnection(card), keys, SCHEME, balance_fen, now)
+    if not outcome.done:
+        why, amount = outcome.text, fen(balance_fen)
+        refuse(
+            words(
+                f"--balance：卡产品 {product} 不能充入 {amount}：{why.zh}；请写较小的数",
+                f"--balance: a card of product {product} cannot take {amount}: {why.en}; name less",
+            )
+        )
+    return card

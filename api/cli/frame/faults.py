@@ -72,9 +72,9 @@ def sentence_of(error: Exception) -> str | None:
         )
     if isinstance(error, JournalError):
         return words(
-            f"终端流水出错：{error}。未作任何更改；损坏的流水由 docs/formats.md 所述方法抢救。",
-            f"A journal of the terminals failed: {error}. Nothing was changed; docs/formats.md "
-            "says how a damaged one is salvaged.",
+            f"终端流水出错：{error}。未作任何更改；由备份恢复该目录。",
+            f"A journal of the terminals failed: {error}. Nothing was changed; restore the folder "
+            "from a copy.",
         )
     cause = _cause(error)
     if type(cause) is sqlite3.DatabaseError:  # what is no more than damage has no class of its own
