@@ -1,9 +1,9 @@
 """The first minute with the program, as a terminal shows it: what is kept in `docs/first-minute`.
 
-    python -m tests.api.cli.first_minute docs/first-minute
+    python -m tests.api.first_minute.recording docs/first-minute
 
 Decides which commands are shown, at which widths, in which languages. The pictures are made of what
-the program really prints; `test_first_minute.py` finds any that is no longer so.
+the program really prints; `test_pictures.py` finds any that is no longer so.
 """
 
 import os
