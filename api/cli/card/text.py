@@ -31,6 +31,8 @@ _UNREADABLE = Text("无法解读", "cannot be read")
 _CLOSED_WORDS = frozenset({StatusWord.SECURITY_NOT_SATISFIED, StatusWord.CONDITIONS_NOT_SATISFIED})
 #: Of the parts of a dump that nobody could read.
 _UNREAD_SHOWN_MAX = 6
+#: No published name is longer: what a dump calls itself is shown whole, on one line.
+_NAME_CHARACTERS_MAX = 500
 _FAMILIES = {
     CardFamily.T_UNION: Text("交通联合", "T-Union"),
     CardFamily.CITY_UNION: Text("城市一卡通", "City Union"),
@@ -124,8 +126,7 @@ def says_something(card: ParsedCard) -> bool:
 def show_card(card: ParsedCard) -> None:
     """One card for a person; what it does not say is left out."""
     public = card.public
-    # What a dump calls itself stays on one line.
-    called = shorten(card.name)
+    called = shorten(card.name, _NAME_CHARACTERS_MAX)
     title = Text(called, called) if called else Text("卡片", "Card")
     available, limit = card.available_fen, card.overdraft_limit_fen
     rows: tuple[tuple[Text, Cell], ...] = (
