@@ -265,7 +265,7 @@ def _show(plan: Plan, story: _Story) -> None:
     say(
         words(
             f"{cards:,} 张卡、{terminals:,} 台终端，{days} 个清算日已关闭",
-            f"{cards:,} cards, {terminals:,} terminals, {days} days closed",
+            f"{cards:,} cards, {terminals:,} terminals; days closed: {days}",
         ),
         style="bold",
     )

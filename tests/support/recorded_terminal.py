@@ -1,8 +1,8 @@
 """A program run in a real terminal of a given width, and a picture of what stood there.
 
-Decides how a pseudo terminal is opened and how its text becomes an SVG. Leaves what is run to the
-recording (`tests/api/first_minute/recording.py`). Progress goes to standard error, which is no terminal
-here, so that only what stays on the screen is in a picture.
+Decides how a pseudo terminal is opened and how its text becomes an SVG. Leaves what is run to
+whoever records. Progress goes to standard error, which is no terminal here, so that only what stays
+on the screen is in a picture.
 """
 
 import fcntl

@@ -24,13 +24,15 @@ from cardcore.layouts.transit import LogRecord, TripRecord, TripType
 from cardcore.records.kinds import TransactionType
 from cardcore.text import Text, shorten, words
 
-_NO_TITLE = Text("", "")
+_NO_HEAD = Text("", "")
 _CLOSED = Text("未开放，须先认证", "closed to whoever has not shown himself")
 _EMPTY = Text("无记录", "nothing is written")
 _UNREADABLE = Text("无法解读", "cannot be read")
 _CLOSED_WORDS = frozenset({StatusWord.SECURITY_NOT_SATISFIED, StatusWord.CONDITIONS_NOT_SATISFIED})
 #: Of the parts of a dump that nobody could read.
 _UNREAD_SHOWN_MAX = 6
+#: No published name is longer: what a dump calls itself is shown whole, on one line.
+_NAME_CHARACTERS_MAX = 500
 _FAMILIES = {
     CardFamily.T_UNION: Text("交通联合", "T-Union"),
     CardFamily.CITY_UNION: Text("城市一卡通", "City Union"),
@@ -124,7 +126,8 @@ def says_something(card: ParsedCard) -> bool:
 def show_card(card: ParsedCard) -> None:
     """One card for a person; what it does not say is left out."""
     public = card.public
-    say(card.name or words("卡片", "Card"), style="bold")
+    called = shorten(card.name, _NAME_CHARACTERS_MAX)
+    title = Text(called, called) if called else Text("卡片", "Card")
     available, limit = card.available_fen, card.overdraft_limit_fen
     rows: tuple[tuple[Text, Cell], ...] = (
         (Text("卡种", "family"), _FAMILIES[public.family]),
@@ -138,7 +141,7 @@ def show_card(card: ParsedCard) -> None:
             for each in card.applications
         ),
     )
-    facts = Table(_NO_TITLE, [Column(_NO_TITLE), Column(_NO_TITLE)])
+    facts = Table(title, [Column(_NO_HEAD), Column(_NO_HEAD)])
     for name, value in rows:
         if value is not None:
             facts.add(name, value)

@@ -23,7 +23,7 @@ def test_the_kept_pictures_are_what_the_program_prints(language: Language, tmp_p
     for recording in record(language, tmp_path, demo_widths=(80,)):
         kept = (KEPT / recording.name).read_text(encoding="utf-8")
         assert _said(kept) == _said(recording.svg), (
-            f"{recording.name} is no longer what is printed: python -m tests.api.first_minute.recording"
+            f"{recording.name} is no longer what is printed: make pictures"
         )
         text = "\n".join(line.plain for line in recording.lines)
         assert_one_language(text, language, names)
