@@ -22,7 +22,7 @@ from cardcore.chip.tree import DedicatedFile, ElementaryFile
 from cardcore.keys import KeyUsage
 
 _CHALLENGE_BYTES = (8, 4, 16)  # the first answers a command that does not say
-#: A challenge, an answer and a factor of authentication, whatever the block of the suite is.
+#: A challenge and an answer of authentication, whatever the block of the suite is.
 _PART_BYTES = 8
 _DIGEST_BYTES = 32
 _PREFIX_OF = {
@@ -171,10 +171,12 @@ def get_challenge(card: Context, apdu: CommandApdu) -> Decision:
 def internal_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     """INTERNAL AUTHENTICATE (内部认证): the card proves that it holds a key.
 
-    8 bytes are a challenge, answered by 8. 16 bytes, factor and challenge, as the social security
-    card has it: the key is diversified once more by the factor. 32 bytes with a TAC key: the
-    digest, by the suite of that key, of a record of a sector where no money moves; the answer is
-    its TAC. A purse's TAC key never signs what a reader chooses.
+    A key has one form, whoever asks: an authentication key takes a challenge of 8 bytes and
+    answers 8. Diversification is the cipher itself (JR/T 0025), so if the same key were also
+    diversified by a factor that a reader sends, the answers to that factor and to its complement
+    would be the key that comes out (ADR 0038). A TAC key takes 32 bytes: the digest, by its suite,
+    of a record of a sector where no money moves; the answer is its TAC. A purse's TAC key never
+    signs what a reader chooses.
     """
     if apdu.p1:
         return StatusWord.P1P2_WRONG
@@ -182,11 +184,11 @@ def internal_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     place = look_up(card, directory, key_prefix(KeyUsage.INTERNAL_AUTHENTICATION, apdu.p2))
     if place is None:
         return _sign_digest(card, apdu)
-    if len(apdu.data) not in (_PART_BYTES, 2 * _PART_BYTES):
+    if len(apdu.data) != _PART_BYTES:
         return StatusWord.WRONG_LENGTH
-    factor, challenge = apdu.data[:-_PART_BYTES], apdu.data[-_PART_BYTES:]
+    key = CardKey.decode(place.record)
     granted = grant(card, place, Condition(ConditionKind.INTERNAL, apdu.p2), {})
-    return granted._replace(data=_answer(CardKey.decode(place.record), factor, challenge))
+    return granted._replace(data=key.suite.authenticate(key.key.value, apdu.data))
 
 
 def _sign_digest(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
@@ -205,13 +207,12 @@ def _sign_digest(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
 def external_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     """EXTERNAL AUTHENTICATE (外部认证): the reader proves that it holds a key.
 
-    8 bytes: the answer to the challenge, one of 4 bytes filled with zeros. 16 bytes: factor and
-    answer, the key diversified once more by the factor. Refusals in order: 6A86, 6700, 6A88, 6983,
-    6984, 63Cx.
+    The answer to the challenge, one of 4 bytes filled with zeros; in the one form of 8 bytes, as in
+    INTERNAL AUTHENTICATE. Refusals in order: 6A86, 6700, 6A88, 6983, 6984, 63Cx.
     """
     if apdu.p1:
         return StatusWord.P1P2_WRONG
-    if len(apdu.data) not in (_PART_BYTES, 2 * _PART_BYTES):
+    if len(apdu.data) != _PART_BYTES:
         return StatusWord.WRONG_LENGTH
     prefix = key_prefix(KeyUsage.EXTERNAL_AUTHENTICATION, apdu.p2)
     place = look_up(card, card.session.directory, prefix)
@@ -224,21 +225,15 @@ def external_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     if not card.session.challenge or len(challenge) != _PART_BYTES:
         return StatusWord.NO_CHALLENGE
     condition = Condition(ConditionKind.EXTERNAL, apdu.p2)
-    factor, answer = apdu.data[:-_PART_BYTES], apdu.data[-_PART_BYTES:]
-    expected = _answer(key, factor, challenge)
+    expected = key.suite.authenticate(key.key.value, challenge)
     return compare(
         card,
         place,
         key,
-        lambda: hmac.compare_digest(expected, answer),
+        lambda: hmac.compare_digest(expected, apdu.data),
         lambda restore: grant(card, place, condition, restore),
         condition=condition,
     )
-
-
-def _answer(key: CardKey, factor: bytes, challenge: bytes) -> bytes:
-    value = key.suite.diversify(key.key.value, factor) if factor else key.key.value
-    return key.suite.authenticate(value, challenge)
 
 
 HANDLERS: dict[tuple[int, int], Handler] = {
