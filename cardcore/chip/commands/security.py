@@ -10,13 +10,15 @@ it, and so does the loss of power. A wrong try is written down before the compar
 
 import hmac
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.chip import messaging
 from cardcore.chip.access import Condition, ConditionKind
-from cardcore.chip.cardkeys import FID_KEYS, PIN_PREFIX, CardKey, Secret, key_prefix
+from cardcore.chip.cardkeys import FID_KEYS, PIN_PREFIX, CardKey, Secret, key_prefix, usage_prefix
 from cardcore.chip.commands import Attempt, Context, Decision, Handler, Reply
+from cardcore.chip.filesystem import ApplicationState
 from cardcore.chip.purse import offline as purse
 from cardcore.chip.tree import DedicatedFile, ElementaryFile
 from cardcore.keys import KeyUsage
@@ -25,6 +27,7 @@ _CHALLENGE_BYTES = (8, 4, 16)  # the first answers a command that does not say
 #: A challenge and an answer of authentication, whatever the block of the suite is.
 _PART_BYTES = 8
 _DIGEST_BYTES = 32
+_MAINTENANCE = usage_prefix(KeyUsage.FILE_MAINTENANCE)
 _PREFIX_OF = {
     ConditionKind.EXTERNAL: KeyUsage.EXTERNAL_AUTHENTICATION,
     ConditionKind.INTERNAL: KeyUsage.INTERNAL_AUTHENTICATION,
@@ -96,6 +99,8 @@ def compare(
         card.files.replace_record(place.file, place.number, spent.encode(), spend)
         full = secret.with_tries(secret.tries_max)
         card.files.replace_record(place.file, place.number, full.encode(), restore)
+        if not left and place.record.startswith(_MAINTENANCE):
+            _close(card, place, spend, restore)
 
     def decide() -> Reply:
         if verdict():
@@ -106,6 +111,16 @@ def compare(
         return Reply(sw=sw if wrong is None else wrong, session=idle._replace(granted=granted))
 
     return Attempt(spend, decide)
+
+
+def _close(card: Context, place: Place, spend: dict[int, bytes], restore: dict[int, bytes]) -> None:
+    """With its last try a maintenance key blocks its application, in the same commit: an issuer who
+    can no longer look after an application must not leave a purse that pays (ADR 0038).
+    """
+    directory = card.files.directory(place.directory)
+    if card.files.own_state(directory) is ApplicationState.ACTIVE:
+        card.files.write_state(directory, ApplicationState.BLOCKED, spend)
+        card.files.write_state(directory, ApplicationState.ACTIVE, restore)
 
 
 def grant(card: Context, place: Place, condition: Condition, changes: dict[int, bytes]) -> Reply:
@@ -123,8 +138,10 @@ def messaged(
     *,
     enciphered: bool,
     directory: DedicatedFile | None = None,
+    is_counted: bool = True,
 ) -> StatusWord | Attempt:
-    """Check the MAC of a command and go on with its plain data.
+    """Check the MAC of a command and go on with its plain data. One that is not counted asks for no
+    tries and costs none: it goes on when the key is used up.
 
     Refusals in order: 6700 no room for a MAC, 6A88 no such key, 6983 the key is used up, 6984 no
     challenge, 6988 the MAC is wrong, 6A80 the data cannot be deciphered.
@@ -135,6 +152,8 @@ def messaged(
     if place is None:
         return StatusWord.KEY_NOT_FOUND
     key = CardKey.decode(place.record)
+    if not is_counted:
+        key = replace(key, tries_max=0)
     if key.blocked:
         return StatusWord.AUTHENTICATION_BLOCKED
     challenge = card.session.challenge

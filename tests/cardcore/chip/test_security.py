@@ -14,7 +14,7 @@ from cardcore.chip.memory import Memory
 from cardcore.chip.tree import Structure, TreeBuilder
 from cardcore.errors import PowerLossError
 from cardcore.keys import Key, KeyUsage
-from tests.cardcore.chip.full_chips import KEY, PIN, Reader, add_everything
+from tests.cardcore.chip.full_chips import AID, KEY, PIN, Reader, add_everything
 from tests.cardcore.chip.reference_terminal import des3, enciphered, mac, secured
 from tests.cardcore.chip.walks.test_tears import PARTS, Cut, Meter
 
@@ -317,11 +317,14 @@ def test_a_wrong_mac_spends_challenge_and_try_and_writes_nothing() -> None:
         sent = bytearray(secured("04D68400", b"\xaa", MAINTENANCE, reader.challenge(4)))
         sent[-1] ^= 1
         assert reader.send(sent.hex()) == "6988"
-        # Without a challenge, or when no try is left even for the right MAC.
-        assert reader.send(sent.hex()) in ("6984", "6983")
+        # Without a challenge; with the last try the application has been blocked.
+        assert reader.send(sent.hex()) in ("6984", "6A81")
     right = secured("04D68400", b"\xaa", MAINTENANCE, reader.challenge(4))
-    assert reader.send(right.hex()) == "6983"
-    assert reader.send("00B0840001") == "009000"
+    assert reader.send(right.hex()) == "6A81"
+    files = reader.card._files
+    file = files.by_sfi(files.named(AID)[0], 0x04)
+    assert file is not None
+    assert not any(files.body(file))
 
 
 def test_a_right_mac_over_a_wrong_place_is_refused_and_costs_no_try() -> None:
