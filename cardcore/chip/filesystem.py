@@ -149,6 +149,11 @@ class FileSystem:
             directory = self.parent(directory)
             yield directory
 
+    @property
+    def files(self) -> Iterable[File]:
+        """Every file of the card."""
+        return self.tree.by_number.values()
+
     def staged(self, cell: int) -> bytes:
         """A cell that belongs to no file; empty when nothing is there."""
         return self._memory.read(cell) or b""
