@@ -258,3 +258,22 @@ def _refuse_public_keys(settings: Settings, service: KeyService) -> None:
             f"production refuses public test keys: the key service holds {names} and "
             f"{len(public)} in all; load real ones by a ceremony"
         )
+
+
+def refuse_real_keys(service: KeyService) -> None:
+    """A simulated card, PSAM or city runs on public test keys, and on no others: a chip that is a
+    program gives its keys to whoever reads its memory, and a card that a demonstration made under
+    a city's masters would be a card of that city. So this is asked in every environment, not in
+    production alone; one that nobody has set is "demo".
+
+    Raises `SettingsRefusedError` when the key service holds any other key.
+    """
+    held = [each for each in service.describe_keys() if each.state is not KeyState.DESTROYED]
+    public = {each.ref for each in published_descriptions(held)}
+    real = [each.ref for each in held if each.ref not in public]
+    if real:
+        names = ", ".join(map(str, real[:3]))
+        raise SettingsRefusedError(
+            f"a simulated card or PSAM is made under public test keys only: the key service holds "
+            f"{names} and {len(real)} such keys in all; name another with ONECARD_KEY_SERVICE"
+        )

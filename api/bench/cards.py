@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from api.bench.issuing import personalise_many
-from api.composition import open_city_keys
+from api.composition import open_city_keys, refuse_real_keys
 from api.output import EXIT_USAGE, JsonOption, amount_table, console, print_json, refuse
 from api.settings import read_settings
 from cardcore.issuing.products import SHIPPED, shipped
@@ -26,6 +26,7 @@ def personalise(
     if product not in SHIPPED:
         refuse(f"no product {product!r}; there are {', '.join(SHIPPED)}", EXIT_USAGE)
     keys = open_city_keys(read_settings(), SCHEMES["demo"])
+    refuse_real_keys(keys.service)
     figures = personalise_many(cards, shipped(product), SCHEMES["demo"], keys.service, os.urandom)
     document = {
         "records": figures.cards,
