@@ -36,6 +36,7 @@ from hsm_sim.wire.codec.streams import (
 from hsm_sim.wire.dispatch import Dispatcher, ServedKeys, Shared
 from hsm_sim.wire.events import Event, EventKind, Log
 from hsm_sim.wire.links.listeners import Dialect, Listener, TurnedAwayError, admit
+from hsm_sim.wire.psams import HostedPsams
 from hsm_sim.wire.rights import Peer, Rights
 
 #: Who asks and one host command without its length; the answer, also without. No bytes at all end
@@ -75,12 +76,13 @@ class Server:
         limits: ServerLimits | None = None,
         host_answer: HostAnswer | None = None,
         rights: Rights | None = None,
+        psams: HostedPsams | None = None,
     ) -> None:
         self._limits = limits or ServerLimits()
         self._log_callback = log
         self._log_lock = threading.Lock()
         proofs = threading.BoundedSemaphore(self._limits.proofs_at_once)
-        self._shared = Shared(keys, self._log, proofs, rights=rights)
+        self._shared = Shared(keys, self._log, proofs, rights, psams or HostedPsams())
         self._host_answer = host_answer
         self._connections: set[_Connection] = set()
         self._changed = threading.Condition()

@@ -21,6 +21,7 @@ from api.output import EXIT_USAGE, refuse
 from hsm_sim.device.device import Device
 from hsm_sim.hardening import harden_process
 from hsm_sim.proof.workers import ProofWorkers
+from hsm_sim.wire.counters import PSAMS, PsamCounters
 from hsm_sim.wire.links.addresses import AddressError, read_host_port
 from hsm_sim.wire.links.listeners import (
     Dialect,
@@ -31,6 +32,7 @@ from hsm_sim.wire.links.listeners import (
     listen_unix,
 )
 from hsm_sim.wire.links.tls import TlsSetupError, server_context
+from hsm_sim.wire.psams import HostedPsams
 from hsm_sim.wire.rights import Rights, RightsError, read_rights
 from hsm_sim.wire.served_device import ServedDevice
 from hsm_sim.wire.server import Server
@@ -100,7 +102,10 @@ def serve(
                 places.callback(listener.close)
         opened = places.enter_context(open_device(device, pin_file))
         proofs = places.enter_context(ProofWorkers(workers))
-        _serve(ServedDevice(opened, _say, proofs.prove), opened, listeners, rights)
+        counters = PsamCounters(device / PSAMS)
+        places.callback(counters.close)
+        psams = HostedPsams(counters=counters)
+        _serve(ServedDevice(opened, _say, proofs.prove), opened, listeners, rights, psams)
 
 
 def _listen_for_host_commands(place: str) -> Listener:
@@ -134,9 +139,15 @@ def _read_rights(path: Path) -> Rights:
 
 
 def _serve(
-    served: ServedDevice, device: Device, listeners: list[Listener], rights: Rights | None
+    served: ServedDevice,
+    device: Device,
+    listeners: list[Listener],
+    rights: Rights | None,
+    psams: HostedPsams,
 ) -> None:
-    server = Server(served.keys, served.log, host_answer=served.host_answer, rights=rights)
+    server = Server(
+        served.keys, served.log, host_answer=served.host_answer, rights=rights, psams=psams
+    )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: server.stop())
     places = ", ".join(f"{each} ({each.dialect})" for each in listeners)

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cardcore.apdu import ResponseApdu
@@ -151,9 +151,10 @@ def run(seconds: float, seed: int, clients: int, report: Callable[[str], object]
             threading.Thread(target=soak.client, args=(service, local, seed + number))
             for number in range(clients)
         ]
+        # Each a number of its own: two of one number would be copies.
         threads += [
-            threading.Thread(target=soak.terminal, args=(service.make_psam(PROFILE),))
-            for _ in range(2)
+            threading.Thread(target=soak.terminal, args=(service.make_psam(profile),))
+            for profile in (PROFILE, replace(PROFILE, number=f"{2:020}"))
         ]
         for thread in threads:
             thread.start()
