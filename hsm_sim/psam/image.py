@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from cardcore.digits import decode_bcd, decode_date, encode_bcd, encode_date
 from cardcore.errors import DecodeError, KeyUsageError
 from cardcore.keys import KeyRef, KeyUsage
+from cardcore.text import Text
 from hsm_sim.psam.keys import KeySlot, PsamKey, PsamKeyType
 from hsm_sim.psam.profile import PsamProfile
 from hsm_sim.psam.seal import SEAL_BYTES
@@ -26,7 +27,7 @@ _FRONT = struct.Struct(">4s10s6s8s4s4sBIBBBBIB")
 _KEY = struct.Struct(">BB3sB")
 _MAGIC = b"OCP5"
 WRITES_MAX = 0xFFFF_FFFF
-_NOT_OURS = "not an image of this version"
+_NOT_OURS = Text("不是本版本的映像", "not an image of this version")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from cardcore.errors import DecodeError, KeyServiceError
 from cardcore.keys import KeyState
+from cardcore.text import Text
 from hsm_sim.keys.masters import FACTOR_BYTES, MasterKeys
 from hsm_sim.psam.keys import KeySlot, PsamKey, PsamKeyType, recognise_key
 
@@ -39,7 +40,12 @@ def sealing_place(keys: Sequence[PsamKey], masters: MasterKeys) -> int:
         is_fit = slot.kind in {PsamKeyType.MAINTENANCE, PsamKeyType.PURCHASE}
         if is_fit and masters.describe(slot.ref).state is not KeyState.DESTROYED:
             return place
-    raise KeyServiceError("every key that could seal the image of this PSAM is destroyed")
+    raise KeyServiceError(
+        Text(
+            "可为此 PSAM 映像签封的密钥均已销毁",
+            "every key that could seal the image of this PSAM is destroyed",
+        )
+    )
 
 
 def seal(body: bytes, number: str, slot: KeySlot, masters: MasterKeys) -> bytes:
@@ -59,4 +65,8 @@ def check_seal(
     """Raises `DecodeError` when the seal does not hold, and what `recognise_key` raises."""
     recognise_key(*place, masters)
     if not hmac.compare_digest(seal(body, number, place[0], masters), sealed):
-        raise DecodeError("PSAM image", len(body), "the seal of the key service does not hold")
+        raise DecodeError(
+            "PSAM image",
+            len(body),
+            Text("密钥服务的签封不符", "the seal of the key service does not hold"),
+        )

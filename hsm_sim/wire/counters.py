@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cardcore.errors import KeyServiceError
+from cardcore.text import Text
 from hsm_sim.psam.image import Held, PsamImage
 from hsm_sim.psam.module import Psam
 
@@ -99,9 +100,13 @@ class PsamCounters:
         known = self._known(number)
         if known is not None and image.writes < known.shown:
             raise KeyServiceError(
-                f"PSAM {number}: image {image.writes} is older than {known.shown}, with which "
-                "somebody went on: it was put back, or a second copy is running. Find out which, "
-                "and have a PSAM made anew"
+                Text(
+                    f"PSAM {number}：第 {image.writes} 号映像早于已有人续用的第 {known.shown} 号："
+                    "映像被退回，或另一份副本在运行。请查明原因，并重新制作 PSAM",
+                    f"PSAM {number}: image {image.writes} is older than {known.shown}, with which "
+                    "somebody went on: it was put back, or a second copy is running. Find out "
+                    "which, and have a PSAM made anew",
+                )
             )
         return known
 

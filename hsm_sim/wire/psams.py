@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from cardcore.errors import DecodeError, KeyServiceError, KeyServiceUnavailableError
+from cardcore.text import Text, text_of
 from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.psam import KeySlot, Psam, PsamProfile, make_psam
 from hsm_sim.psam.image import Held, PsamImage
@@ -96,7 +97,7 @@ class HostedPsams:
         try:
             read = open_image(image, masters)
         except DecodeError as error:
-            raise KeyServiceError(str(error)) from None
+            raise KeyServiceError(text_of(error)) from None
         self._counters.check(read)
         # Before it is asked how far it came: a command may still be running.
         self._take_power(read.profile.number)
@@ -134,5 +135,8 @@ class HostedPsams:
 
 def _no_power() -> KeyServiceUnavailableError:
     return KeyServiceUnavailableError(
-        "this PSAM lost power in the key service: wake it up from its image"
+        Text(
+            "此 PSAM 在密钥服务中已断电：请用其映像唤醒",
+            "this PSAM lost power in the key service: wake it up from its image",
+        )
     )

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 
-from cardcore.text import Text, quoted
+from cardcore.text import Text, shorten
 from settlement.registry.book import BEGINNING, FOREVER, AnyDated, Book, Dated, NewChange
 from settlement.registry.columns import Value, ValueFaultError
 from settlement.registry.decide import (
@@ -90,8 +90,8 @@ def read_sheet(kind: Kind, data: bytes) -> tuple[list[SheetLine], list[SheetFaul
                 faults += read
             if len(faults) >= FAULTS_MAX:
                 break
-    except csv.Error as error:
-        said = Text(f"不是 CSV：{error}", f"is no CSV: {error}")
+    except csv.Error:
+        said = Text("不是 CSV：引号不成对或有多余字符", "is no CSV: a quote or a sign too many")
         faults.append(SheetFault(max(1, reader.line_num), "", said))
     return lines, faults[:FAULTS_MAX]
 
@@ -131,7 +131,7 @@ def _header_faults(kind: Kind, header: Sequence[str]) -> list[SheetFault]:
             1,
             name,
             Text(
-                f"未知列，可用 {', '.join(names)}", f"no such column; there are {', '.join(names)}"
+                f"未知列，可用 {'、'.join(names)}", f"no such column; there are {', '.join(names)}"
             ),
         )
         for name in header
@@ -191,9 +191,8 @@ def read_day(text: str) -> date | None:
     except ValueError:
         day = None
     if day is None or day.isoformat() != text:
-        raise ValueFaultError(
-            Text(f"{quoted(text)} 不是 YYYY-MM-DD 日期", f"{quoted(text)} is no date YYYY-MM-DD")
-        )
+        said = shorten(text)
+        raise ValueFaultError(Text(f"{said} 不是 YYYY-MM-DD 日期", f"{said} is no date YYYY-MM-DD"))
     return day
 
 
@@ -203,11 +202,13 @@ def _days_fault(
     """What is wrong with the days of a subject's lines, which stand in order of their first day."""
     for before, line in pairwise(said):
         if line.dated.valid_from <= before.dated.valid_to:
-            refused = Refused(RegistryRefusal.OVERLAP, f"line 第 {before.number} 行")
+            at = Text(f"第 {before.number} 行", f"line {before.number}")
+            refused = Refused(RegistryRefusal.OVERLAP, at)
             return _fault(line.number, refused)
         first, last = before.dated.valid_to + _DAY, line.dated.valid_from - _DAY
         if first <= last and (not kind.may_pause or book.within(kind.name, subject, first, last)):
-            return _fault(line.number, Refused(RegistryRefusal.HOLE, f"{first} - {last}"))
+            hole = f"{first} - {last}"
+            return _fault(line.number, Refused(RegistryRefusal.HOLE, Text(hole, hole)))
     held = book.rows(kind.name, subject)
     if held and held[0].valid_from < said[0].dated.valid_from:
         return _fault(said[0].number, Refused(RegistryRefusal.HOLE, describe(held[0])))

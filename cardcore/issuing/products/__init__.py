@@ -30,7 +30,7 @@ from cardcore.keys import KeyRef, KeyUsage
 from cardcore.layouts.city_transit import RECORD_BICYCLE, RECORD_CONCESSION, RECORD_PARKING
 from cardcore.layouts.library import DepositState
 from cardcore.layouts.transit import RECORD_BUS, RECORD_METRO
-from cardcore.text import quoted
+from cardcore.text import shorten
 
 SHIPPED = ("citizen", "anonymous", "student")
 #: Keys of the chip itself: its secure channel, and the key of CARD BLOCK.
@@ -212,7 +212,7 @@ def parse(text: str) -> Product:
     social = applications.get("social_security")
     if isinstance(social, SocialSecuritySettings) and not (social.is_closed or is_holder_free):
         raise ProductError(
-            f"social_security: version {quoted(social.version)} shows name and number to anybody,"
+            f"social_security: version {shorten(social.version)} shows name and number to anybody,"
             ' which only holder = "named-free" allows; 3.00 does not'
         )
     return Product(
@@ -276,7 +276,7 @@ def _settings(where: str, section: object, kind: type[_SettingsT]) -> _SettingsT
         value = section[each.name]
         expected = str(each.type) if isinstance(each.type, str) else each.type
         if not _is_of(value, expected):
-            raise ProductError(f"{where}: {each.name} = {quoted(value)} is of another type")
+            raise ProductError(f"{where}: {each.name} = {shorten(value)} is of another type")
     try:
         return kind(**section)
     except ProductError as error:
@@ -301,4 +301,4 @@ def _only(where: str, section: Mapping[str, object], names: tuple[str, ...]) -> 
 def _among(name: str, value: object, allowed: Any) -> None:  # noqa: ANN401 - any container
     if value not in allowed:
         choices = ", ".join(str(each) for each in allowed)
-        raise ProductError(f"{name} = {quoted(value)} is none of {choices}")
+        raise ProductError(f"{name} = {shorten(value)} is none of {choices}")
