@@ -16,11 +16,11 @@ from cardcore.keys import IssuerChannelKeys, Key, KeyService
 from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
 from hsm_sim.keys.masters import MasterKeys
+from hsm_sim.wire.access.rights import Peer, Permit, Rights, open_permit
 from hsm_sim.wire.codec import messages
 from hsm_sim.wire.codec.frames import Frame
 from hsm_sim.wire.events import Event, EventKind, Log, plain
 from hsm_sim.wire.psams import HostedPsams
-from hsm_sim.wire.rights import Peer, Rights
 
 #: A client has one channel a connection; session keys nobody uses any more do not pile up.
 CHANNELS_MAX = 4
@@ -65,9 +65,8 @@ class Dispatcher:
                 self._shared.rights.check_peer(self._peer)
             request = messages.decode_request(frame)
             what = plain(request.operation.name)
-            if self._shared.rights:
-                self._shared.rights.check(self._peer, request.operation, request.arguments)
-            result = self._do(request.operation, request.arguments)
+            permit = self._permit(request)
+            result = self._do(permit, request.operation, request.arguments)
             return messages.encode_result(number, request.operation, result)
         except CardcoreError as error:
             why = text_of(error)
@@ -90,13 +89,21 @@ class Dispatcher:
     def _log(self, kind: EventKind, what: Text, why: Text) -> None:
         self._shared.log(Event(kind, self._peer.shown, what, why))
 
-    def _do(self, operation: messages.Operation[Any], arguments: tuple[Any, ...]) -> object:
+    def _permit(self, request: messages.Request) -> Permit:
+        rights = self._shared.rights
+        if rights is None:
+            return open_permit(self._peer)
+        return rights.check(self._peer, request.operation, request.arguments)
+
+    def _do(
+        self, permit: Permit, operation: messages.Operation[Any], arguments: tuple[Any, ...]
+    ) -> object:
         name, keys = operation.name, self._shared.keys()
         if name.startswith("channel_"):
             handle, *rest = arguments
             return getattr(self._channel(handle), name.removeprefix("channel_"))(*rest)
         if name.startswith("psam_"):
-            return self._ask_psam(operation, arguments, keys.masters)
+            return self._ask_psam(permit, operation, arguments, keys.masters)
         service = keys.service
         if operation is messages.OPEN_CHANNEL:
             return self._open_channel(service.open_channel(*arguments))
@@ -109,21 +116,22 @@ class Dispatcher:
 
     def _ask_psam(
         self,
+        permit: Permit,
         operation: messages.Operation[Any],
         arguments: tuple[Any, ...],
         masters: MasterKeys,
     ) -> object:
-        psams, (first, *rest) = self._shared.psams, arguments
+        psams = self._shared.psams
         if operation is messages.PSAM_TRANSMIT:
-            return psams.transmit(first, *rest)
+            return psams.transmit(permit, *arguments)
         if operation is messages.PSAM_RESET:
-            psams.reset(first)
+            psams.reset(permit, *arguments)
             return None
         if operation is messages.PSAM_WAKE:
-            return psams.wake(masters, first)
+            return psams.wake(permit, masters, *arguments)
         if operation is messages.PSAM_RENEW:
-            return psams.renew(masters, first)
-        return psams.make(masters, first, *rest)
+            return psams.renew(permit, masters, *arguments)
+        return psams.make(permit, masters, *arguments)
 
     def _open_channel(self, channel: IssuerChannelKeys) -> int:
         self._channels_opened += 1

@@ -2,7 +2,7 @@
 
 Decides where is listened, whose rights file is believed and what is said at the terminal. Leaves
 connections to `hsm_sim.wire.server`, what is kept of them to `hsm_sim.wire.served_device`, and what
-a rights file gives to `hsm_sim.wire.rights`.
+a rights file gives to `hsm_sim.wire.access`.
 """
 
 import os
@@ -24,6 +24,8 @@ from cardcore.text import Text, text_of, words
 from hsm_sim.device.device import Device
 from hsm_sim.hardening import harden_process
 from hsm_sim.proof.workers import ProofWorkers
+from hsm_sim.wire.access.rights import Rights
+from hsm_sim.wire.access.rights_file import RightsError, read_rights
 from hsm_sim.wire.links.addresses import AddressError, read_host_port
 from hsm_sim.wire.links.listeners import (
     Dialect,
@@ -34,7 +36,6 @@ from hsm_sim.wire.links.listeners import (
     listen_unix,
 )
 from hsm_sim.wire.links.tls import TlsSetupError, server_context
-from hsm_sim.wire.rights import Rights, RightsError, read_rights
 from hsm_sim.wire.served_device import ServedDevice
 from hsm_sim.wire.server import Server
 

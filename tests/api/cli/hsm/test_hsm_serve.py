@@ -204,7 +204,7 @@ def test_a_device_that_vanishes_makes_the_service_unavailable_and_no_key_unknown
         service.close()
 
 
-def a_rights_file(path: Path, duties: str = '"settlement"', mode: int = 0o600) -> Path:
+def a_rights_file(path: Path, duties: str = '"proving"', mode: int = 0o600) -> Path:
     path.write_text(f'[[right]]\nwho = "user:{os.geteuid()}"\nduties = [{duties}]\n')
     path.chmod(mode)
     return path
@@ -217,7 +217,7 @@ def test_a_rights_file_binds_everybody_and_what_is_refused_stands_in_the_devices
         service = RemoteKeyService(UnixAddress(running.path), 20)
         assert len(service.describe_keys()) > 40
         assert service.prove_tacs("demo", TacColumn(b"", b"", b"", b"", 22, b"")) == b""
-        with pytest.raises(KeyRightError, match="may not do derive_card_key, the duty issuing"):
+        with pytest.raises(KeyRightError, match="may not do derive_card_key, the duty key-release"):
             service.derive_card_key(TAC, FACTOR)
         service.close()
         assert f"rights: user:{os.geteuid()}\n" in running.said()
@@ -237,10 +237,10 @@ def test_without_a_rights_file_it_says_that_whoever_is_let_in_may_use_every_key(
 @pytest.mark.parametrize(
     ("duties", "mode", "why"),
     [
-        ('"printing"', 0o600, "right 1, duties: printing is none of settlement"),
-        ('"issuing', 0o600, "line 3"),
-        ('"issuing"', 0o620, "others may write it; take that away with chmod go-w"),
-        ('"issuing"', 0o602, "others may write it; take that away with chmod go-w"),
+        ('"printing"', 0o600, "right 1, duties: printing is none of proving"),
+        ('"data', 0o600, "line 3"),
+        ('"data"', 0o620, "others may write it; take that away with chmod go-w"),
+        ('"data"', 0o602, "others may write it; take that away with chmod go-w"),
     ],
 )
 def test_a_rights_file_that_cannot_be_believed_serves_nothing_and_asks_for_no_pin(
