@@ -39,11 +39,13 @@ from hsm_sim.device.errors import (
     WrongPinError,
 )
 from hsm_sim.device.log import DeviceLog, Event, Outcome
-from hsm_sim.device.storage import ATTEMPTS, DEVICE, DeviceFolder
+from hsm_sim.device.storage import ATTEMPTS, DEVICE, LOG, DeviceFolder
 from hsm_sim.keys.published_keys import is_public_test_key
 from hsm_sim.keys.vault import KeyEntry, KeyVault
 
 TRIES_MAX = 5  # wrong PINs of one custodian in a row
+#: How long a request waits for a ceremony in another process; a step takes a few milliseconds.
+SERVED_LOCK_SECONDS = 2.0
 _DEVICE_ID_BYTES = 8
 random = os.urandom
 
@@ -186,6 +188,11 @@ class Device:
         return self._storage_key
 
     @property
+    def is_open(self) -> bool:
+        """Whether it holds its keys still."""
+        return self._storage_key is not None
+
+    @property
     def custodians(self) -> tuple[str, ...]:
         """The roles of its custodians."""
         custody = self._document.custody
@@ -232,9 +239,16 @@ class Device:
         reason: str = "",
     ) -> None:
         """Write an event into the log: what a server did, or refused to do."""
-        with self._folder.lock():
+        with self._folder.lock(SERVED_LOCK_SECONDS):
             self._catch_up()
             self._write(Event(self._now(), self.roles, action, outcome, key, check_value, reason))
+
+    def check_log(self) -> None:
+        """`DeviceError` or `OSError` when no entry could be written now: whoever serves keys must
+        not go on. Costs two looks at the folder.
+        """
+        with self._folder.lock(SERVED_LOCK_SECONDS):
+            self._folder.check_appendable(LOG)
 
     @contextmanager
     def refusals_noted(self, action: str, key: str = "") -> Iterator[None]:

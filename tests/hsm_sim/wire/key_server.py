@@ -33,6 +33,7 @@ from hsm_sim.wire.dispatch import ServedKeys
 from hsm_sim.wire.events import Event, EventKind
 from hsm_sim.wire.links.addresses import UnixAddress
 from hsm_sim.wire.links.listeners import Listener, listen_unix
+from hsm_sim.wire.served_device import ServedDevice
 from hsm_sim.wire.server import HostAnswer, Server, ServerLimits
 
 LABEL = "demo"
@@ -165,6 +166,27 @@ def a_key_server(
     try:
         yield served
     finally:
+        server.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def a_served_device(
+    served: ServedDevice, folder: Path, rights: Rights | None = None
+) -> Iterator[RemoteKeyService]:
+    """A client of a device that is served in a thread."""
+    path = folder / "device.socket"
+    server = Server(served.keys, served.log, ServerLimits(drain_seconds=5), rights=rights)
+    ready = threading.Event()
+    thread = threading.Thread(target=server.serve, args=([listen_unix(path)], ready.set))
+    thread.start()
+    assert ready.wait(10)
+    service = RemoteKeyService(UnixAddress(path), 20)
+    try:
+        yield service
+    finally:
+        service.close()
         server.stop()
         thread.join(20)
         assert not thread.is_alive()
