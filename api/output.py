@@ -23,6 +23,10 @@ from api.tables import as_csv, show
 from cardcore.money import yuan
 from cardcore.text import words
 
+#: No sentence of ours is longer; what is, holds somebody's input.
+_MESSAGE_CHARACTERS_MAX = 1_000
+#: Digits of a number that stay when it is masked.
+_UNMASKED = 4
 console = Console()
 console_error = Console(stderr=True)
 
@@ -42,6 +46,13 @@ CsvOption = Annotated[
         help=words(
             "另写一个 CSV 文件（UTF-8，带 BOM）。", "Write a CSV file as well (UTF-8 with BOM)."
         ),
+    ),
+]
+UnmaskOption = Annotated[
+    bool,
+    typer.Option(
+        "--unmask",
+        help=words("显示完整的卡号与个人号码。", "Show numbers of cards and persons whole."),
     ),
 ]
 DEFAULT_DATA = Path("onecard-data")
@@ -65,8 +76,20 @@ def say(text: str, style: str | None = None) -> None:
     console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
+def masked(number: str) -> str:
+    """A number of a person as it is shown to whoever has no need of it: its last four digits.
+
+    >>> masked("03104770040067442802"), masked("123")
+    ('****************2802', '***')
+    """
+    shown = number[-_UNMASKED:] if len(number) > _UNMASKED else ""
+    return shown.rjust(len(number), "*")
+
+
 def complain(message: str) -> None:
-    """Say what is wrong on standard error."""
+    """Say what is wrong on standard error; what grew by somebody's input is cut."""
+    if len(message) > _MESSAGE_CHARACTERS_MAX:
+        message = f"{message[:_MESSAGE_CHARACTERS_MAX]}…"
     console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
 
 

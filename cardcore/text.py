@@ -73,13 +73,13 @@ def text_of(error: BaseException) -> Text:
     return said if isinstance(said, Text) else Text(str(error), str(error))
 
 
-def shorten(said: str, most: int = 80) -> str:
+def shorten(said: object, most: int = 80) -> str:
     r"""Somebody's input, on one line and no longer than a line.
 
     >>> shorten("a" * 100)[-3:], shorten("two\nlines")
     ('aa…', 'two lines')
     """
-    line = " ".join("".join(each if each.isprintable() else " " for each in said).split())
+    line = " ".join("".join(each if each.isprintable() else " " for each in str(said)).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 

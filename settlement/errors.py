@@ -4,6 +4,7 @@ A refusal the business expects is a value (`FileAnswer`, `DayAnswer`), never one
 
     SettlementError
     ├── CityError           the folder is no city, or one this version cannot read
+    ├── DatabaseDamagedError  the database holds what no version of it can have written
     ├── SchemaDiffersError  the database is older or newer than this version
     ├── StoredBytesError    a stored file is absent or no longer what its hash says
     ├── RegistryRowError    a kept change of the registry is not what this version can read
@@ -26,6 +27,20 @@ class CityError(SettlementError):
     def __init__(self, folder: Path, reason: Text) -> None:
         super().__init__(Text(f"{folder}：{reason.zh}", f"{folder}: {reason.en}"))
         self.folder = folder
+        self.reason = reason
+
+
+class DatabaseDamagedError(SettlementError):
+    """The control database cannot be read; `path` names it. Nothing was decided from it."""
+
+    def __init__(self, path: Path, reason: Text) -> None:
+        super().__init__(
+            Text(
+                f"{path}：数据库已损坏：{reason.zh}",
+                f"{path}: the database is damaged: {reason.en}",
+            )
+        )
+        self.path = path
         self.reason = reason
 
 

@@ -41,6 +41,9 @@ from terminals.link.reader_faults import ReaderError
 
 SCHEME = SCHEMES["demo"]
 
+_RESTORE = Text(
+    "数据库已损坏：由备份恢复该目录", "the database is damaged: restore the folder from a copy"
+)
 _LIBRARIES = ("cryptography", "duckdb", "numpy", "sqlalchemy", "alembic", "typer", "rich")
 _FREE_BYTES_MIN = 1 << 30
 #: Journals need STRICT tables and WAL.
@@ -243,6 +246,8 @@ def _city(data: Path) -> Check:
         return Check(name, found, good=True, remedy=remedy)
     try:
         with open_city(data, to_read=True) as city:
+            if damage := city.database.damage():
+                return Check(name, damage[0], good=False, remedy=_RESTORE)
             said, count = city.scheme.name, city.bucket_count
             return Check(name, Text(f"{said}，{count} 桶", f"{said}, {count} buckets"), good=True)
     except CityError as error:

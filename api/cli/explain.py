@@ -1,5 +1,7 @@
 """`onecard explain`: one tap's whole history, from its first APDU to the position it changed."""
 
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +13,7 @@ from api.output import (
     DEFAULT_DATA,
     DataOption,
     JsonOption,
+    UnmaskOption,
     console_error,
     print_json,
     refuse,
@@ -28,6 +31,9 @@ from terminals.journal.journal import Journal
 from terminals.link.connection import decode_trace
 from terminals.reading.narration import show_command, show_response
 
+#: Digits of a card number that every form of it has, and that stay when it is masked.
+_SERIAL_DIGITS, _DIGITS_SHOWN = 16, 4
+
 
 def explain(
     record: Annotated[
@@ -40,6 +46,7 @@ def explain(
         ),
     ],
     data: DataOption = DEFAULT_DATA,
+    unmask: UnmaskOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Where one record came from and where its money went, step by step."""
@@ -65,7 +72,9 @@ def explain(
                 "came",
             )
         )
-    apdus = _apdus(data, history, terminal, serial)
+    numbers = {each.record.card_number for each in history.copies if each.record is not None}
+    hide = _hiding(() if unmask else numbers)
+    apdus = [hide(line) for line in _apdus(data, history, terminal, serial)]
     if as_json:
         print_json(
             {
@@ -75,7 +84,7 @@ def explain(
                     {
                         "file": copy.content_hash,
                         "row": copy.row,
-                        "steps": [_step(step) for step in copy.steps],
+                        "steps": [_step(step, hide) for step in copy.steps],
                     }
                     for copy in history.copies
                 ],
@@ -94,12 +103,46 @@ def explain(
             title += words(f"，{count} 份中的第 {which} 份", f", copy {which} of {count}")
         say(title, style="bold cyan")
         for number, step in enumerate(copy.steps, start=1):
-            say(f"{number:3}  {step.text}")
+            say(f"{number:3}  {hide(str(step.text))}")
 
 
-def _step(step: Step) -> dict[str, Any]:
-    text = {"text_zh": step.text.zh, "text_en": step.text.en}
-    return {"name": step.name, **text, "data": step.data}
+def _step(step: Step, hide: Callable[[str], str]) -> dict[str, Any]:
+    text = {"text_zh": hide(step.text.zh), "text_en": hide(step.text.en)}
+    return {"name": step.name, **text, "data": _hidden_in(dict(step.data), hide)}
+
+
+def _hidden_in(value: Any, hide: Callable[[str], str]) -> Any:  # noqa: ANN401 - figures of any shape
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, dict):
+        return {name: _hidden_in(each, hide) for name, each in value.items()}
+    return [_hidden_in(each, hide) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _hiding(numbers: Iterable[str]) -> Callable[[str], str]:
+    """What masks these card numbers in a line: as digits, and as the bytes of an APDU; of the
+    twenty digits the first ones are not everywhere.
+    """
+    forms = (
+        r"\s?".join(f"(?:{digit})?" for digit in number[:-_SERIAL_DIGITS])
+        + r"\s?"
+        + r"\s?".join(number[-_SERIAL_DIGITS:])
+        for number in numbers
+    )
+    pattern = "|".join(forms)
+    if not pattern:
+        return lambda line: line
+
+    def hidden(found: re.Match[str]) -> str:
+        text = found[0]
+        digits_left = sum(each.isdigit() for each in text)
+        shown = []
+        for each in text:
+            shown.append("*" if each.isdigit() and digits_left > _DIGITS_SHOWN else each)
+            digits_left -= each.isdigit()
+        return "".join(shown)
+
+    return lambda line: re.sub(pattern, hidden, line)
 
 
 def _warn(text: str) -> None:

@@ -6,7 +6,7 @@ does not hold. What is checked, and what was found, is settlement's.
 
 import typer
 
-from api.cli.frame.session import WorkersOption, open_to_act
+from api.cli.frame.session import WorkersOption, open_to_verify
 from api.composition import open_engine
 from api.exits import EXIT_REFUSED
 from api.output import (
@@ -45,7 +45,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Exit 1 names what broke. The CSV file has the invariants."""
-    with open_to_act(data) as opened, status_line() as tell:
+    with open_to_verify(data) as opened, status_line() as tell:
         result = verify_city(
             opened.city,
             opened.keys.service,

@@ -82,6 +82,9 @@ def positions(statement: Statement) -> Table:
     for name, amount_fen in statement.suspense.items():
         said = Text(f"{name}（挂账）", f"{name} (held)")
         table.add(said, None, None, None, Fen(amount_fen))
+    for name, amount_fen in statement.centres.items():
+        said = Text(f"{name}（其发卡）", f"{name} (cards of its own)")
+        table.add(said, None, None, None, Fen(-amount_fen))
     if statement.holder_due_fen:
         said = Text("应退持卡人：超出票价", "holders, above the tariff")
         table.add(said, None, None, None, Fen(statement.holder_due_fen))

@@ -15,8 +15,8 @@ from cardcore.application import Application
 from cardcore.chip.access import Access
 from cardcore.chip.cardkeys import Secret
 from cardcore.chip.keyfile import KeySlot, add_key_file
-from cardcore.chip.package import DirectoryEntry, Package
-from cardcore.chip.tree import Structure, TreeBuilder
+from cardcore.chip.package import DirectoryEntry, Package, lay_out
+from cardcore.chip.tree import Contents, Structure, TreeBuilder
 from cardcore.keys import KeyUsage
 from cardcore.layouts.library import LOAN_RECORDS, LoanRecord, ReaderInformation
 from cardcore.layouts.transit import Sfi
@@ -64,6 +64,14 @@ def package(profile: LibraryProfile, secrets: Sequence[Secret] = ()) -> Package:
 
     Raises `ValueError` for a value that does not fit, `KeyUsageError` for a key that is missing.
     """
+    contents: Contents = {
+        (FID_APPLICATION, Sfi.PUBLIC): [profile.reader.encode()],
+        (FID_APPLICATION, Sfi.LOG): [loan.encode() for loan in profile.loans],
+    }
+    return Package(lay_out(_tree, None, contents, secrets), ENTRY)
+
+
+def _tree(_: None, contents: Contents, secrets: Sequence[Secret]) -> TreeBuilder:
     tree = TreeBuilder()
     application = tree.add_directory(None, FID_APPLICATION, name=NAME)
     add_key_file(tree, application, KEYS, secrets, has_pin=True)
@@ -71,7 +79,7 @@ def package(profile: LibraryProfile, secrets: Sequence[Secret] = ()) -> Package:
         application,
         Sfi.PUBLIC,
         Structure.TRANSPARENT,
-        [profile.reader.encode()],
+        contents[FID_APPLICATION, Sfi.PUBLIC],
         sfi=Sfi.PUBLIC,
         update=Access.mac(DESK_KEY) | Access.CHANNEL,
     )
@@ -79,11 +87,11 @@ def package(profile: LibraryProfile, secrets: Sequence[Secret] = ()) -> Package:
         application,
         Sfi.LOG,
         Structure.CYCLIC,
-        [loan.encode() for loan in profile.loans],
+        contents[FID_APPLICATION, Sfi.LOG],
         sfi=Sfi.LOG,
         size=LoanRecord.SIZE,
         records_max=LOAN_RECORDS,
         read=Access.external(MACHINE_KEY) | Access.PIN | Access.CHANNEL,
         update=Access.mac(MACHINE_KEY) | Access.CHANNEL,
     )
-    return Package(tree.cells, ENTRY)
+    return tree

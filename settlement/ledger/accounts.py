@@ -21,6 +21,7 @@ class AccountKind(StrEnum):
     CLEARING = "clearing"  # 清分户: of a day, between cards and participants; ends at zero
     OPERATOR = "operator"  # 应付运营商: what is owed to an operator
     LOAD_AGENT = "load_agent"  # 应收充值代理: what a load agent owes
+    CENTRE = "centre"  # 应收发卡中心: what another issuer's centre owes for its cards
     SUSPENSE = "suspense"  # 可疑账: of a participant, held until somebody decides
 
     @property
@@ -35,13 +36,16 @@ _TEXTS = {
     AccountKind.CLEARING: Text("清分户", "clearing"),
     AccountKind.OPERATOR: Text("应付运营商", "due to an operator"),
     AccountKind.LOAD_AGENT: Text("应收充值代理", "due from a load agent"),
+    AccountKind.CENTRE: Text("应收发卡中心", "due from an issuing centre"),
     AccountKind.SUSPENSE: Text("可疑挂账", "held in suspense"),
 }
 assert set(_TEXTS) == set(AccountKind)
 
 
 _OF_A_DAY = frozenset({AccountKind.CLEARING})
-_OF_A_PARTICIPANT = frozenset({AccountKind.OPERATOR, AccountKind.LOAD_AGENT, AccountKind.SUSPENSE})
+_OF_A_PARTICIPANT = frozenset(
+    {AccountKind.OPERATOR, AccountKind.LOAD_AGENT, AccountKind.CENTRE, AccountKind.SUSPENSE}
+)
 _ORDER = tuple(AccountKind)
 
 
@@ -104,7 +108,10 @@ def parse_account(text: str) -> Account:
     except ValueError as error:
         raise AccountTextError(_no_account(text)) from error
     if account.text != text:
-        raise AccountTextError(_no_account(text))
+        said = _no_account(text)
+        raise AccountTextError(
+            Text(f"{said.zh}，{account.text} 才是", f"{said.en}; {account.text} is one")
+        )
     return account
 
 

@@ -50,6 +50,7 @@ class Decision:
     operator: int  # whom the registry has paid
     sector: int
     excess_fen: int  # charged above a known tariff
+    centre: int  # who answers for the card, 0 for us
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,19 +250,13 @@ def _file(row: FileLine, number: int) -> Step:
     zh += f"，{file.received_at:%Y-%m-%d %H:%M:%S} UTC 收妥，签名与合计已核"
     en = f"record {number + 1} of file {file.sequence} from sender {file.sender}, received "
     en += f"{file.received_at:%Y-%m-%d %H:%M:%S} UTC, signature and totals proven"
-    data: dict[str, Sealable] = {
-        "content_hash": file.content_hash,
-        "sender": file.sender,
-        "sequence": file.sequence,
-        "row": number,
-        "received_at": file.received_at,
-    }
+    names = ("content_hash", "sender", "sequence", "received_at")
+    data: dict[str, Sealable] = {name: getattr(file, name) for name in names} | {"row": number}
     return Step("file", Text(zh, en), data)
 
 
 def _proof(proof: ProofReason, record: TransactionRecord | None) -> Step:
-    said = _judged(proof, record)
-    return Step("tac", said, {"proof": proof.name})
+    return Step("tac", _judged(proof, record), {"proof": proof.name})
 
 
 def _judged(proof: ProofReason, record: TransactionRecord | None) -> Text:
@@ -307,8 +302,8 @@ def _chain(record: TransactionRecord, chain: Chain) -> Step:
 def _waiting(file: FileLine) -> Step:
     if file.is_ready:
         return Step("decision", Text("等待清分", "waits for the next clearing run"), {})
-    zh, en = "等待同一发送方的缺号文件", "waits for earlier files of its sender"
-    return Step("decision", Text(zh, en), {})
+    said = Text("等待同一发送方的缺号文件", "waits for earlier files of its sender")
+    return Step("decision", said, {})
 
 
 def _review(
@@ -318,17 +313,15 @@ def _review(
     when_zh = "" if day is None else f"{day.settlement_day} "
     when_en = "" if day is None else f"on {day.settlement_day} "
     reason = None if before is None else before.reason
-    if reason in _AGAIN:
-        cause_zh, cause_en = _AGAIN[reason].zh, _AGAIN[reason].en
-    else:
-        cause_zh, cause_en = f"密钥已到位，{judged.zh}", f"the key is held: {judged.en}"
+    key_came = Text(f"密钥已到位，{judged.zh}", f"the key is held: {judged.en}")
+    cause = _AGAIN.get(reason, key_came)
     data: dict[str, Sealable] = {
         "proof": proof.name,
         "settlement_day": None if day is None else day.settlement_day,
         "before": None if before is None else before.reason.name,
     }
     return Step(
-        "review", Text(f"{when_zh}复核：{cause_zh}", f"{when_en}judged again, {cause_en}"), data
+        "review", Text(f"{when_zh}复核：{cause.zh}", f"{when_en}judged again, {cause.en}"), data
     )
 
 
@@ -336,7 +329,9 @@ def _review(
 _AGAIN: Mapping[Reason | None, Text] = {
     Reason.TERMINAL_UNKNOWN: Text("终端已登记", "its terminal is registered"),
     Reason.NOT_YOUR_TERMINAL: Text("发送方已登记为采集方", "its sender is registered as collector"),
-    Reason.FOREIGN_CARD: Text("该号段已登记", "its card number is registered"),
+    Reason.FOREIGN_CARD: Text(
+        "该号段已登记，其密钥已在", "its card number is registered, and its key is held"
+    ),
     Reason.CLOCK_AHEAD: Text("已到其日", "its day has come"),
 }
 
@@ -350,6 +345,9 @@ def _decision(decision: Decision, registry: Registry) -> Step:
     if decision.disposition.is_posted:
         who = _participant_name(decision.operator, registry)
         zh, en = f"{zh}；按登记归 {who}", f"{en}; by the registry it is for {who}"
+    if decision.centre:
+        centre = _participant_name(decision.centre, registry)
+        zh, en = f"{zh}；卡属 {centre}", f"{en}; the card is of {centre}"
     notes = [note for note in Note if note in decision.notes]
     for note in notes:
         zh, en = f"{zh}；{note.text.zh}", f"{en}; {note.text.en}"
@@ -368,6 +366,7 @@ def _decision(decision: Decision, registry: Registry) -> Step:
         "sector": decision.sector,
         "fare_class": class_name(decision.fare_class),
         "excess_fen": decision.excess_fen,
+        "centre": decision.centre,
     }
     return Step("decision", Text(f"处理结果：{zh}", f"disposition: {en}"), data)
 
@@ -394,6 +393,7 @@ def _movements(record: TransactionRecord, decision: Decision) -> tuple[Movement,
         decision.reason,
         kind=record.kind,
         operator=decision.operator,
+        centre=decision.centre,
         amount_fen=record.amount_fen,
         excess_fen=decision.excess_fen,
         passed_on_fen=rule_of(read_rules(), decision.sector).passed_on(payment),

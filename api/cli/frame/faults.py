@@ -19,7 +19,7 @@ from api.exits import EXIT_INTERRUPTED, EXIT_REFUSED, EXIT_USAGE
 from api.settings import SettingsRefusedError
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError, placed_system_words
 from cardcore.keys import InsecureKeyServiceWarning
-from cardcore.text import Text, words
+from cardcore.text import Text, shorten, words
 from settlement.engine import WorkerLostError
 from settlement.errors import SettlementError
 
@@ -70,6 +70,12 @@ def sentence_of(error: Exception) -> str | None:
             f"{error}. Nothing was changed; `onecard verify` names what is damaged.",
         )
     cause = _cause(error)
+    if type(cause) is sqlite3.DatabaseError:  # what is no more than damage has no class of its own
+        said = shorten(str(cause))
+        return words(
+            f"数据库已损坏：`{said}`。由备份恢复该目录。",
+            f"The database is damaged: `{said}`. Restore the folder from a copy.",
+        )
     if isinstance(cause, OSError):
         return _of_disk(placed_system_words(cause))
     if isinstance(cause, sqlite3.OperationalError):

@@ -4,6 +4,8 @@ Decides where a command is found. Leaves commands to their modules, what they re
 help to `help`.
 """
 
+import gc
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -57,7 +59,14 @@ def lazy_group(entries: Mapping[str, Entry]) -> type[TyperGroup]:
 
 def load(name: str, entry: Entry) -> click.Command:
     """What stands in a module under a name: a noun, or the function of one command."""
-    found: typer.Typer | Callable[..., Any] = getattr(import_module(entry.module), entry.name)
+    # NumPy starts threads for linear algebra, of which there is none here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # What is imported lives as long as the process: there is no garbage to be searched for.
+    gc.disable()
+    try:
+        found: typer.Typer | Callable[..., Any] = getattr(import_module(entry.module), entry.name)
+    finally:
+        gc.enable()
     if not isinstance(found, typer.Typer):
         function = found
         found = typer.Typer(add_completion=False, rich_markup_mode=None)

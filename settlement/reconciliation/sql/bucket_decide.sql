@@ -3,7 +3,8 @@
 CREATE TABLE decision AS
 WITH judged AS (
     SELECT
-        record.* EXCLUDE (reason, chained),
+        record.* EXCLUDE (reason, chained, notes),
+        record.notes AS own_notes,
         record.chained AND unplaced.id IS NULL AS chained,
         unplaced.id IS NOT NULL AS is_unplaced,
         CASE
@@ -16,6 +17,8 @@ WITH judged AS (
             WHEN record.day - hotlist.valid_from >= getvariable('hotlist_grace_days')
                 OR hotlist.version <= record.hotlist_version
                 THEN reason_hotlisted()
+            -- Its issuer owes what the card paid, and says whether it will.
+            WHEN record.centre <> 0 AND record.moves_purse THEN reason_centre_pending()
             ELSE reason_none()
         END AS reason,
         hotlist.card_number IS NOT NULL AS is_hotlisted,
@@ -41,7 +44,7 @@ SELECT
     judged.file, judged.row, judged.record_hash_high, judged.record_hash_low,
     judged.issuer, judged.card_number, judged.application, judged.terminal,
     judged.terminal_serial, judged.kind, judged.sector, judged.is_load,
-    if(judged.is_load, judged.online_counter, judged.offline_counter) AS counter,
+    judged.counter,
     judged.position, judged.operator, business_day_of(judged.time) AS business_day, judged.time,
     -- What was signed by a clock that ran ahead is dated back to its receipt.
     least(judged.time, judged.time_max) AS dated,
@@ -59,26 +62,18 @@ SELECT
     disposition(judged.reason) AS disposition,
     judged.reason,
     CASE WHEN is_posted(judged.reason)
-        THEN judged.fare_notes
-            | if(judged.kind IN (kind_entry(), kind_exit()) AND judged.station = 0,
-                note_station_missing(), 0)
+        THEN judged.own_notes | judged.fare_notes
             | if(judged.is_hotlisted AND judged.reason = reason_none(), note_hotlisted_late(), 0)
-            | if(judged.flags & flag_recovered() <> 0, note_recovered(), 0)
-            | if(judged.record_mac = record_mac_wrong(), note_record_mac_wrong(), 0)
-            | if(judged.proof = proof_wrong_version(), note_key_version_misnamed(), 0)
-            | if(NOT judged.is_balanced, note_balance_broken(), 0)
             | if(judged.serial_reused, note_terminal_serial_reused(), 0)
-            | if(judged.counter_reused, note_card_counter_reused(), 0)
             | if(judged.is_unplaced, note_card_counter_regressed(), 0)
-            | if(
-                judged.claims_differ OR judged.tariff_fen > judged.known_tariff_fen,
-                note_claims_differ(), 0)
-            | if(judged.statement_proven, note_statement_proven(), 0)
+            | if(judged.tariff_fen > judged.known_tariff_fen, note_claims_differ(), 0)
         ELSE 0
     END::USMALLINT AS notes,
     coalesce(business_day_of(judged.time) < getvariable('settlement_day'), false) AS late,
     judged.chained,
-    judged.by_log
+    -- What no file brought counts down from below 0; of it, what waited as a record is one.
+    judged.id < 0 AND NOT judged.reviewed AS by_log,
+    judged.centre
 FROM judged;
 
 -- What is paid, once for payments that are alike.
@@ -90,18 +85,8 @@ SELECT DISTINCT sector, application, operator, paid_fen FROM payment;
 
 -- Cards without a seam end where arithmetic says; threaded ones where the chain says.
 CREATE TABLE card_after AS
-SELECT
-    issuer, card_number, application,
-    any_value(known_balance_fen) + sum(
-        if(is_load, amount_fen::BIGINT, -amount_fen::BIGINT)
-    )::BIGINT AS balance_fen,
-    any_value(known_offline) + count(*) FILTER (NOT is_load) AS next_offline,
-    any_value(known_online) + count(*) FILTER (is_load) AS next_online,
-    max(time) AS time,
-    any_value(known_gap_count) AS gap_count
-FROM record
-WHERE chained AND (issuer, card_number, application) NOT IN (FROM odd_card)
-GROUP BY issuer, card_number, application;
+SELECT * EXCLUDE (joins) FROM purse_linked
+WHERE (issuer, card_number, application) NOT IN (FROM odd_card);
 INSERT INTO card_after FROM card_threaded;
 INSERT INTO card_after
 FROM card_before
@@ -128,7 +113,7 @@ UNION ALL
 SELECT
     file, row, record_hash_high, record_hash_low, issuer, card_number, application, terminal,
     terminal_serial, kind, sector, is_load, position, operator, time, amount_fen, tariff_fen, transaction_type, sequence,
-    signed_balance_fen, fare_class, reason, notes, late, chained,
+    signed_balance_fen, fare_class, reason, notes, late, chained, centre,
     getvariable('settlement_day') AS settlement_day
 FROM decision
 WHERE retry_may_help(reason);
@@ -146,7 +131,7 @@ FROM taken_up WHERE is_posted(reason);
 CREATE VIEW tally AS
 SELECT
     disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
-    by_log, count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
+    by_log, centre, count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
     sum(tariff_fen)::BIGINT AS tariff_fen, sum(excess_fen)::BIGINT AS excess_fen,
     sum(if(tariff_known, tariff_fen::BIGINT - amount_fen + excess_fen, 0))::BIGINT
         AS known_discount_fen
@@ -156,7 +141,7 @@ UNION ALL
 -- What closed days decided of records that are decided again is taken back.
 SELECT
     disposition(reason), reason, application, sector, issuer, kind, operator, fare_class, notes,
-    late, false, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT, 0, 0
+    late, false, centre, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT, 0, 0
 FROM taken_up
 GROUP BY ALL;
 
@@ -164,7 +149,7 @@ GROUP BY ALL;
 CREATE VIEW passed_on_tally AS
 SELECT
     disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
-    by_log, payee, sum(share_fen)::BIGINT AS share_fen
+    by_log, centre, payee, sum(share_fen)::BIGINT AS share_fen
 FROM payment JOIN passed_on USING (sector, application, operator, paid_fen)
 GROUP BY ALL;
 

@@ -6,8 +6,11 @@ CREATE TABLE entry AS
 SELECT
     asked.*, factor_of(card_number) AS factor, business_day_of(asked.time) AS day,
     if(
-        number.application IS NULL AND asked.application IN (SELECT application FROM number),
-        NULL, terminal.owner
+        coalesce(
+            number.centre = 0 AND number.is_asked,
+            asked.application NOT IN (SELECT application FROM number WHERE centre = 0)
+        ),
+        terminal.owner, NULL
     ) AS owner,
     terminal.sector
 FROM (

@@ -26,12 +26,14 @@ CREATE TABLE waiting_before (
     terminal_serial UINTEGER, kind UTINYINT, sector UTINYINT, is_load BOOLEAN, position BIGINT, operator UINTEGER, time TIMESTAMP,
     amount_fen UINTEGER, tariff_fen UINTEGER, transaction_type UTINYINT, sequence UINTEGER,
     signed_balance_fen UINTEGER, fare_class UTINYINT, reason UTINYINT,
-    notes USMALLINT, late BOOLEAN, chained BOOLEAN, settlement_day DATE
+    notes USMALLINT, late BOOLEAN, chained BOOLEAN, centre UINTEGER DEFAULT 0, settlement_day DATE
 );
 -- Those of them that are decided again, and stand with their money in the ledger already.
 CREATE TABLE standing (file UBIGINT, row UINTEGER);
 -- Those of them that are decided again.
 CREATE TABLE taken_up AS FROM waiting_before;
+-- Records whose movement lies in its card's chain already.
+CREATE TABLE linked (id BIGINT);
 -- Movements of closed days that records of today are about again, by all that a card signs of one.
 CREATE TABLE past (
     factor UBIGINT, application UTINYINT, is_load BOOLEAN, transaction_type UTINYINT,

@@ -20,7 +20,7 @@ from settlement.facts.columns import write_facts
 from settlement.facts.load_log import LogEntries
 from settlement.reconciliation.inputs import FactInput
 from settlement.registry.book import Dated
-from settlement.registry.placing import OwnNumbers, PlacedTerminal, RunRegistry
+from settlement.registry.placing import PlacedNumbers, PlacedTerminal, RunRegistry
 from settlement.registry.rows import HotlistRow, TerminalRow
 from settlement.service.computation import (
     ComputationOutcome,
@@ -148,7 +148,7 @@ class Desk:
         buckets: int = 1,
         terminals: Sequence[TerminalRow | Dated[TerminalRow]] = TERMINALS,
         hotlist: Sequence[HotlistRow | Dated[HotlistRow]] = (),
-        numbers: Sequence[OwnNumbers] = (),
+        numbers: Sequence[PlacedNumbers] = (),
         scheme: str = "shenzhen",
         known_tariffs: Mapping[tuple[int, RecordKind], int] | None = None,
         engine: Engine | None = None,

@@ -106,7 +106,7 @@ class Bus:
 def test_a_bus_puts_no_money_on_a_card(tmp_path: Path, masters: MasterKeys) -> None:
     """Its certificate asked a session MAC under the load key, and 1,000 yuan were on the card."""
     with Bus(tmp_path, masters, BUS) as bus:
-        for ref in (LOAD, replace(LOAD, usage=KeyUsage.PURCHASE)):
+        for ref in (LOAD, LOAD._replace(usage=KeyUsage.PURCHASE)):
             with pytest.raises(KeyRightError, match="may not do session_mac, the duty load or pur"):
                 bus.keys.session_mac(ref, psams.FACTOR, SESSION, mac2())
             with pytest.raises(KeyRightError, match="may not do verify_session_mac"):
@@ -233,7 +233,7 @@ def test_two_rights_that_each_lack_something_do_not_make_one() -> None:
     rights = read_rights(text)
     ask = messages.SESSION_MAC
     assert is_given(rights, ask, LOAD, psams.FACTOR, SESSION, mac2())
-    elsewhere = replace(LOAD, label="demo")
+    elsewhere = LOAD._replace(label="demo")
     assert not is_given(rights, ask, elsewhere, psams.FACTOR, SESSION, mac2())
     assert not is_given(rights, ask, LOAD, psams.FACTOR, SESSION, mac2("990000000001"))
     assert not is_given(rights, ask, PURCHASE, psams.FACTOR, SESSION, mac2())
