@@ -1,7 +1,7 @@
 """A device: opened by two custodians, changed a step at a time, every attempt in its log.
 
-Decides who gets in, how wrong PINs are counted, and that keys, log and the keys in use change
-together. Leaves what a step does to `ceremony` and `transfer`.
+Decides that keys, log and the keys in use change together. Leaves who gets in and how wrong PINs
+are counted to `admission`, and what a step does to `ceremony` and `transfer`.
 
 A step is: take the folder's lock, catch up with what others wrote, decide, replace the device's
 file, write the log. After a power cut anywhere in it the device opens with the old keys or the
@@ -9,7 +9,7 @@ new ones, and its log says which.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -20,7 +20,8 @@ from cardcore.errors import CardcoreError
 from cardcore.keys import KeyRef, KeyState
 from cardcore.text import Text, text_of
 from hsm_sim.device import custody as custodians
-from hsm_sim.device.custody import OPENING_CUSTODIANS, Custody
+from hsm_sim.device.admission import admit, read_tries
+from hsm_sim.device.custody import Custody
 from hsm_sim.device.document import (
     DeviceDocument,
     StoredKey,
@@ -33,17 +34,13 @@ from hsm_sim.device.document import (
 )
 from hsm_sim.device.errors import (
     CeremonyError,
-    CustodianLockedError,
-    CustodyError,
     DeviceError,
-    WrongPinError,
 )
 from hsm_sim.device.log import DeviceLog, Event, Outcome
 from hsm_sim.device.storage import ATTEMPTS, DEVICE, LOG, DeviceFolder
 from hsm_sim.keys.published_keys import is_public_test_key
 from hsm_sim.keys.vault import KeyEntry, KeyVault
 
-TRIES_MAX = 5  # wrong PINs of one custodian in a row
 #: How long a request waits for a ceremony in another process; a step takes a few milliseconds.
 SERVED_LOCK_SECONDS = 2.0
 _DEVICE_ID_BYTES = 8
@@ -153,7 +150,7 @@ class Device:
             known = {each.role for each in custody.custodians}
             roles = tuple(role for role in pins if role in known)
             try:
-                storage_key = _admit(folder, custody, pins)
+                storage_key = admit(folder, custody, pins)
             except CardcoreError as error:
                 refused = Event(now(), roles, "open", Outcome.REFUSED, reason=text_of(error).en)
                 log.write(log.following(refused, document.generation))
@@ -239,9 +236,25 @@ class Device:
         reason: str = "",
     ) -> None:
         """Write an event into the log: what a server did, or refused to do."""
+        event = Event(self._now(), self.roles, action, outcome, key, check_value, reason)
         with self._folder.lock(SERVED_LOCK_SECONDS):
             self._catch_up()
-            self._write(Event(self._now(), self.roles, action, outcome, key, check_value, reason))
+            self._write(event)
+
+    def note_quickly(self, action: str, reason: str) -> None:
+        """Write what was done into the log, and leave it to `seal_log` to see it to the disk and
+        seal it: for what happens many times a second.
+        """
+        event = Event(self._now(), self.roles, action, reason=reason)
+        with self._folder.lock(SERVED_LOCK_SECONDS):
+            self._catch_up()
+            self._log.write(self._log.following(event, self.generation), is_durable=False)
+
+    def seal_log(self) -> None:
+        """See the log to the disk and seal it up to its end."""
+        with self._folder.lock(SERVED_LOCK_SECONDS):
+            self._catch_up()
+            self._log.seal(self.storage_key)
 
     def check_log(self) -> None:
         """`DeviceError` or `OSError` when no entry could be written now: whoever serves keys must
@@ -321,6 +334,7 @@ class Device:
             custody=custody,
             entry=entry,
         )
+        self._log.sync()
         left = {each.description.ref for each in keys if each.block is not None}
         had = {each.description.ref for each in self._document.keys if each.block is not None}
         self._folder.replace(
@@ -378,54 +392,6 @@ def _living(document: DeviceDocument) -> Custody:
             )
         )
     return document.custody
-
-
-def read_tries(folder: DeviceFolder, roles: Iterable[str] = ()) -> dict[str, int]:
-    """Wrong PINs in a row by role, those of `roles` among them. `DeviceError` when damaged."""
-    tries = folder.read(ATTEMPTS)
-    counted = all(type(count) is int and count >= 0 for count in tries.values())
-    if not counted or not tries.keys() >= set(roles):
-        raise DeviceError(
-            Text(
-                f"{ATTEMPTS} 已损坏：请从副本恢复目录",
-                f"{ATTEMPTS} is damaged: restore the folder from a copy",
-            )
-        )
-    return tries
-
-
-def _admit(folder: DeviceFolder, custody: Custody, pins: Mapping[str, bytes]) -> bytes:
-    """The storage key, for two custodians and their PINs. Tries are written before they count."""
-    if len(pins) != OPENING_CUSTODIANS:
-        raise CustodyError(
-            Text(
-                f"打开设备须有两名不同的保管员；来了 {len(pins)} 名",
-                f"two different custodians open a device; {len(pins)} came",
-            )
-        )
-    known = [each.role for each in custody.custodians]
-    if not set(pins) <= set(known):
-        # What was typed may be a PIN in the wrong place: it is not repeated.
-        raise CustodyError(
-            Text(
-                f"没有此名称的保管员；有：{'、'.join(known)}",
-                f"no custodian has that name; they are {', '.join(known)}",
-            )
-        )
-    tries = read_tries(folder, known)
-    for role in pins:
-        if tries[role] >= TRIES_MAX:
-            raise CustodianLockedError(role, others=len(known) - 1)
-    tries |= {role: tries[role] + 1 for role in pins}
-    folder.replace(ATTEMPTS, tries)
-    found = {role: custodians.custodian_secret(custody, role, pin) for role, pin in pins.items()}
-    secrets = {role: secret for role, secret in found.items() if secret is not None}
-    if secrets:
-        folder.replace(ATTEMPTS, tries | dict.fromkeys(secrets, 0))
-    wrong = {role: TRIES_MAX - tries[role] for role in pins if role not in secrets}
-    if wrong:
-        raise WrongPinError(wrong)
-    return custodians.storage_key_of(custody, secrets)
 
 
 def _refuse_public(ref: KeyRef, value: bytes) -> None:

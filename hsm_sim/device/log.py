@@ -195,6 +195,7 @@ class DeviceLog:
         self._device_id = device_id
         self._chain = _Chain(device_id)
         self._bytes_read = 0
+        self._is_durable = True
 
     @property
     def count(self) -> int:
@@ -225,6 +226,8 @@ class DeviceLog:
         whole = text[: text.rfind(b"\n") + 1]
         self._chain.read(whole)
         self._bytes_read += len(whole)
+        if whole:
+            self._is_durable = False  # for all we know
         if len(whole) < len(text):
             self._folder.truncate(LOG, self._bytes_read)
 
@@ -232,13 +235,24 @@ class DeviceLog:
         """The entry this event would be, were it written now, with the keys of that generation."""
         return LogEntry(self.count + 1, generation, event, self.head)
 
-    def write(self, entry: LogEntry) -> None:
-        """Append an entry made by `following`; it is on the disk when this returns."""
+    def write(self, entry: LogEntry, *, is_durable: bool = True) -> None:
+        """Append an entry made by `following`. It is on the disk when this returns, or when `sync`
+        has run: the power may take entries that nothing durable speaks of yet.
+        """
         assert (entry.sequence, entry.previous) == (self.count + 1, self.head), entry.sequence
         line = canonical(entry.document()) + b"\n"
-        self._folder.append(LOG, line)
+        self._folder.append(LOG, line, is_durable=is_durable)
         self._bytes_read += len(line)
+        self._is_durable = is_durable
         self._chain.add(entry)
+
+    def sync(self) -> None:
+        """See to the disk what anybody wrote. Before it is sealed, or the device's file speaks of
+        it: either would call a log cut from which the power took entries.
+        """
+        if not self._is_durable:
+            self._folder.sync(LOG)
+            self._is_durable = True
 
     def settle(self, entry: LogEntry) -> None:
         """See that the entry the device's file carries stands in the log: written when a power cut
@@ -268,6 +282,7 @@ class DeviceLog:
 
     def seal(self, storage_key: bytes) -> None:
         """Seal the log up to its end."""
+        self.sync()
         end = {"count": self.count, "hash": self.head}
         self._folder.replace(LOG_SEAL, {**end, "mac": self._mac(storage_key, end)})
 

@@ -215,16 +215,25 @@ class DeviceFolder:
             file.seek(position)
             return file.read()
 
-    def append(self, name: str, line: bytes) -> None:
-        """Append to a file and see it to the disk."""
+    def append(self, name: str, line: bytes, *, is_durable: bool = True) -> None:
+        """Append to a file and see it to the disk, or leave that to `sync`."""
         is_new = not (self.path / name).exists()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         with os.fdopen(os.open(self.path / name, flags, _FILE_MODE), "wb") as file:
             file.write(line)
             file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                os.fsync(file.fileno())
         if is_new:
             self._sync_names()
+
+    def sync(self, name: str) -> None:
+        """See to the disk what was appended to a file."""
+        descriptor = os.open(self.path / name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def check_appendable(self, name: str) -> None:
         """`OSError` when nothing could be appended to a file now: it is not there or not ours to

@@ -12,6 +12,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from cardcore.errors import KeyServiceUnavailableError, placed_system_words
 from cardcore.text import Text, text_of
@@ -31,6 +32,8 @@ _KEPT = frozenset(EventKind) - {EventKind.CONNECTED}
 _DONE = frozenset({EventKind.STARTED, EventKind.STOPPED, EventKind.DONE})
 #: Events that wait for the log: who connects in vain could make more than memory holds.
 _WAITING_MAX = 1_000
+#: How long an entry about a key that left may be unsealed, and the power take it.
+_SEAL_SECONDS = 0.5
 
 
 class ServedDevice:
@@ -49,6 +52,7 @@ class ServedDevice:
         self._why_closed: Text | None = None
         self._waiting: deque[Event] = deque()
         self._left_out = 0
+        self._sealing: threading.Timer | None = None
 
     def keys(self) -> ServedKeys:
         """What is served now. Costs one look at the device's folder.
@@ -99,13 +103,31 @@ class ServedDevice:
         """Everything that waits, in its order. Raises `DeviceError`, `OSError`."""
         while self._waiting:
             event = self._waiting[0]
-            outcome = Outcome.DONE if event.kind in _DONE else Outcome.REFUSED
-            self._device.note(f"serve {event.kind}", outcome, reason=event.reason)
+            if event.kind is EventKind.DONE:
+                self._device.note_quickly(f"serve {event.kind}", event.reason)
+                self._seal_soon()
+            else:
+                outcome = Outcome.DONE if event.kind in _DONE else Outcome.REFUSED
+                self._device.note(f"serve {event.kind}", outcome, reason=event.reason)
             self._waiting.popleft()
         if self._left_out:
             reason = f"{self._left_out} events left out while the log could not be written"
             self._device.note(f"serve {EventKind.FAILED}", Outcome.REFUSED, reason=reason)
             self._left_out = 0
+
+    def _seal_soon(self) -> None:
+        """Cards are made many a second: their entries are sealed together, a moment later."""
+        if self._sealing is None:
+            self._sealing = threading.Timer(_SEAL_SECONDS, self._seal)
+            self._sealing.daemon = True
+            self._sealing.start()
+
+    def _seal(self) -> None:
+        with self._lock:
+            self._sealing = None
+            # What fails here fails at the next request, which is refused then.
+            with suppress(DeviceError, OSError):
+                self._device.seal_log()
 
     def host_answer(self, who: Text, message: bytes) -> bytes:
         """The answer to a host command; see `hsm_sim.host_commands.commands.answer`.

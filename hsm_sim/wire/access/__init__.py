@@ -6,4 +6,5 @@ Read it in this order::
     claims.py       which keys, terminal and PSAM a request names
     rights.py       whether somebody's rights give them
     rights_file.py  how a rights file is written
+    budgets.py      how many keys may leave in a day
 """
