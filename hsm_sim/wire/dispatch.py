@@ -23,7 +23,7 @@ from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
 from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.keys.operations import today_here
-from hsm_sim.wire.access.budgets import Budgets
+from hsm_sim.wire.access.budgets import GUESSES_A_CARD, Budgets
 from hsm_sim.wire.access.duties import RELEASES
 from hsm_sim.wire.access.rights import Peer, Permit, Rights, open_permit
 from hsm_sim.wire.codec import messages
@@ -150,11 +150,34 @@ class Dispatcher:
             chip = arguments[2].hex().upper()
             return self._open_channel(_OpenChannel(service.open_channel(*arguments), chip))
         if operation in messages.PROOFS:
+            self._shared.budgets.check_guesses(permit.client)
             with self._shared.proofs:
-                return getattr(service, name)(*arguments)
+                reasons = getattr(service, name)(*arguments)
+            return self._judged(permit, name, arguments, reasons)
         result = getattr(service, name)(*arguments)
         # The usage of a card's key is that of the master the client named.
         return result.value if isinstance(result, Key) else result
+
+    def _judged(
+        self, permit: Permit, name: str, arguments: tuple[Any, ...], reasons: bytes
+    ) -> bytes:
+        """The answers of a proof, as far as this client's guesses leave any to be given."""
+        label, column = arguments
+        of = f"{name} {label}"
+        judged = self._shared.budgets.judge(permit.client, of, column.factors, reasons)
+        for card in judged.cards_over:
+            shown = card.hex().upper()
+            self._log(
+                EventKind.ALARM,
+                plain(name),
+                Text(
+                    f"{permit.client}：今日关于 {label} 的卡片 {shown} 不成立的答案超过 "
+                    f"{GUESSES_A_CARD} 个；今日不再为其判断此卡",
+                    f"{permit.client}: more than {GUESSES_A_CARD} answers about card {shown} of "
+                    f"{label} did not hold today; it is not judged for this client until tomorrow",
+                ),
+            )
+        return judged.reasons
 
     def _ask_psam(
         self,
