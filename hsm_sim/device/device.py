@@ -33,12 +33,11 @@ from hsm_sim.device.document import (
     store_key,
 )
 from hsm_sim.device.errors import (
-    CeremonyError,
     DeviceError,
 )
 from hsm_sim.device.log import DeviceLog, Event, Outcome
 from hsm_sim.device.storage import ATTEMPTS, DEVICE, LOG, DeviceFolder
-from hsm_sim.keys.published_keys import is_public_test_key
+from hsm_sim.keys.strength import check_strength
 from hsm_sim.keys.vault import KeyEntry, KeyVault
 
 #: How long a request waits for a ceremony in another process; a step takes a few milliseconds.
@@ -315,11 +314,20 @@ class Device:
         for entry in step.vault.entries():
             ref = entry.description.ref
             old = before.get(ref)
-            if old is not None and (old.description, held[ref]) == (entry.description, entry.value):
+            if old is not None and (old.description, held.get(ref)) == (
+                entry.description,
+                entry.value,
+            ):
                 stored.append(old)
                 continue
-            if entry.value is not None and not self.is_demonstration:
-                _refuse_public(ref, entry.value)
+            if entry.value is not None and held.get(ref) != entry.value:
+                check_strength(
+                    ref,
+                    entry.description.algorithm,
+                    entry.value,
+                    step.vault.descriptions(),
+                    takes_published=self.is_demonstration,
+                )
             exportable = step.exportable.get(ref, old is not None and is_exportable(old))
             stored.append(store_key(self.storage_key, entry, random, exportable=exportable))
         return tuple(stored)
@@ -392,17 +400,6 @@ def _living(document: DeviceDocument) -> Custody:
             )
         )
     return document.custody
-
-
-def _refuse_public(ref: KeyRef, value: bytes) -> None:
-    if is_public_test_key(ref, value):
-        raise CeremonyError(
-            Text(
-                f"{ref}：是公开测试密钥，人人可算出；只有以 --public-test-keys 新建的设备才接受",
-                f"{ref}: is a public test key, which anybody can compute; only a device made with "
-                "--public-test-keys takes it",
-            )
-        )
 
 
 def destroy(device: Device) -> None:

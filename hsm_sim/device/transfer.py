@@ -31,6 +31,7 @@ from hsm_sim.device.document import (
 )
 from hsm_sim.device.errors import NOT_OF_THE_FORM, CeremonyError
 from hsm_sim.keys.operations import state_on
+from hsm_sim.keys.strength import WeakKeyError, weakness
 from hsm_sim.keys.vault import check_value
 
 BACKUP_FORMAT = "onecard key backup 1"
@@ -99,6 +100,9 @@ def backup(device: Device, components: Mapping[str, bytes], expected: str) -> di
     with device.step("backup") as step:
         key = combined_key(device, components, KeyUsage.TRANSPORT, None, expected)
         step.check_value = check_value(Key(KeyUsage.TRANSPORT, key))
+        why = weakness(key, is_des=False)
+        if why is not None:
+            raise WeakKeyError(Text(f"备份密钥{why.zh}", f"the backup key {why.en}"))
         entries = step.vault.entries()
         for entry in entries:
             if entry.value is not None and hmac.compare_digest(entry.value, key):

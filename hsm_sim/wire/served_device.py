@@ -48,7 +48,9 @@ class ServedDevice:
         self._say = say
         self._lock = threading.Lock()
         self._keys = ServedKeys(KeyOperations(device.vault, device.today, prove), device.vault)
-        self._host_keys = HostKeys(device.storage_key, os.urandom)
+        self._host_keys = HostKeys(
+            device.storage_key, os.urandom, takes_published=device.is_demonstration
+        )
         self._why_closed: Text | None = None
         self._waiting: deque[Event] = deque()
         self._left_out = 0

@@ -66,7 +66,7 @@ def test_the_next_version_stands_where_the_one_before_stands(device: Device) -> 
 
 
 def test_levels_come_from_components_too_and_never_change(device: Device) -> None:
-    ref, parts = read_name("load/union/v1"), {"甲": b"\x01" * 16, "乙": b"\x02" * 16}
+    ref, parts = read_name("load/union/v1"), {"甲": SHEETS["甲"][:16], "乙": b"\x02" * 16}
     expected = key_check_value(parts, KeyUsage.LOAD)
     assert load(device, NewKey(ref, levels=2), parts, expected).levels == 2
     before = check_values(device)

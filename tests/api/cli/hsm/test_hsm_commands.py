@@ -31,7 +31,10 @@ from tests.hsm_sim.device.devices import files_with, found_in, key_check_value
 
 RUNNER = CliRunner()
 PINS = {"keeper-a": b"first pin 11", "keeper-b": b"second pin 22", "keeper-c": b"third pin 333"}
-SHEETS = {"keeper-a": bytes(range(16)), "keeper-c": bytes(range(64, 80))}
+SHEETS = {
+    "keeper-a": bytes(range(16)),
+    "keeper-c": bytes.fromhex("8A4C1F60B3D97E25E15B3C98F2067AD4"),
+}
 WIDE = {"COLUMNS": "200"}
 
 

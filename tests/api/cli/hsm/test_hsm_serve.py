@@ -63,7 +63,7 @@ def pins(folder: Path, count: int = 2) -> list[str]:
 
 
 def a_long_column() -> TacColumn:
-    """Long enough to be handed round to workers; every hundredth row is proven."""
+    """Long enough to be handed round to workers; every hundredth row, of one card, is proven."""
     rows = SHARED_ROWS_MIN + 100
     suite = SUITES[Algorithm.PBOC_3DES]
     key = suite.diversify(published_key(TAC), FACTOR)
@@ -71,8 +71,9 @@ def a_long_column() -> TacColumn:
     tacs = [
         suite.tac(key, text) if row % 100 == 0 else bytes(4) for row, text in enumerate(messages)
     ]
+    cards = [FACTOR if row % 100 == 0 else row.to_bytes(8, "big") for row in range(rows)]
     return TacColumn(
-        b"\x01" * rows, b"\x01" * rows, FACTOR * rows, b"".join(messages), 22, b"".join(tacs)
+        b"\x01" * rows, b"\x01" * rows, b"".join(cards), b"".join(messages), 22, b"".join(tacs)
     )
 
 
