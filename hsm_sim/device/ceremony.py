@@ -286,8 +286,7 @@ def combined_key(
         )
     value = combine(list(components.values()), usage)
     shown = check_value(Key(usage, value), algorithm)
-    stated = expected.strip().upper().encode(errors="replace")
-    if not hmac.compare_digest(shown.encode(), stated):
+    if not hmac.compare_digest(shown.encode(), stated(expected)):
         raise CeremonyError(
             Text(
                 f"密钥检查值为 {shown}，与预期不符",
@@ -295,6 +294,11 @@ def combined_key(
             )
         )
     return value
+
+
+def stated(expected: str) -> bytes:
+    """A check value as somebody typed it."""
+    return expected.strip().upper().encode(errors="replace")
 
 
 _ACTIONS = {

@@ -1,6 +1,7 @@
 """The life of a key, from components or dice to its end, and keys on their way."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from hsm_sim.device.device import Device
 from hsm_sim.device.document import file_seal
 from hsm_sim.device.errors import CeremonyError
 from hsm_sim.device.inspection import log_lines, look
-from hsm_sim.keys.operations import state_on
+from hsm_sim.keys.operations import KeyOperations, state_on
 from hsm_sim.keys.vault import key_algorithms
 from tests.hsm_sim.device.devices import (
     SHEETS,
@@ -293,7 +294,9 @@ def test_a_key_goes_from_one_device_to_another_with_all_that_is_known_of_it(
     derive(one, read_name("tac/union/v1"), new, bytes(8))
     set_validity(one, TAC_1, TODAY, None)
     block = transfer.export_block(one, TAC_1, ZMK)
-    assert transfer.import_block(two, f"{block}\n", ZMK) == one.vault.describe(TAC_1)
+    sent = one.vault.describe(TAC_1)
+    arrived = transfer.import_block(two, f"{block}\n", ZMK, TAC_1, sent.check_value.lower())
+    assert arrived == replace(sent, state=KeyState.PREPARED)
     assert two.vault.key(TAC_1).value == one.vault.key(TAC_1).value
     assert two.is_exportable(TAC_1)
 
@@ -342,7 +345,7 @@ def test_an_altered_block_is_refused_and_nothing_is_kept(
     add(one, TAC_1, exportable=True)
     block = transfer.export_block(one, TAC_1, ZMK)
     with pytest.raises(KeyBlockError):
-        transfer.import_block(two, change(block), ZMK)
+        transfer.import_block(two, change(block), ZMK, TAC_1, one.vault.describe(TAC_1).check_value)
     assert two.vault.refs() == (ZMK,)
     assert log_lines(tmp_path / "two")[-1]["outcome"] == "refused"
 
@@ -352,11 +355,34 @@ def test_a_block_under_a_name_that_holds_another_key_is_refused(tmp_path: Path) 
     add(one, TAC_1, exportable=True)
     add(two, TAC_1)
     before = check_values(two)
+    block, sent = transfer.export_block(one, TAC_1, ZMK), one.vault.describe(TAC_1)
     with pytest.raises(KeyServiceError, match="another key is held under this name"):
-        transfer.import_block(two, transfer.export_block(one, TAC_1, ZMK), ZMK)
+        transfer.import_block(two, block, ZMK, TAC_1, sent.check_value)
     with pytest.raises(KeyServiceError, match="holds tac/demo/v1, not tac/demo/v2"):
-        transfer.import_block(two, transfer.export_block(one, TAC_1, ZMK), ZMK, TAC_2)
+        transfer.import_block(two, block, ZMK, TAC_2, sent.check_value)
     assert check_values(two) == before
+
+
+def test_a_block_does_not_become_the_citys_keys_by_itself(tmp_path: Path) -> None:
+    """It became purchase, load and TAC 200 of the city, active, and new cards were made with it."""
+    one, two = partners(tmp_path)
+    for usage in (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC):
+        own, sent = KeyRef(usage, "demo", 1), KeyRef(usage, "demo", 200)
+        add(two, own)
+        add(one, sent, exportable=True)
+        block, shown = transfer.export_block(one, sent, ZMK), one.vault.describe(sent).check_value
+        for ref, expected, reason in (
+            (sent, "123456", "not the one expected"),
+            (sent, "", "not the one expected"),
+            (KeyRef(KeyUsage.OVERDRAFT, "demo", 200), shown, f"holds {sent}, not overdraft"),
+            (sent._replace(version=2), shown, f"holds {sent}, not {usage}/demo/v2"),
+            (sent._replace(label="other"), shown, f"holds {sent}, not {usage}/other/v200"),
+        ):
+            with pytest.raises(KeyServiceError, match=reason):
+                transfer.import_block(two, block, ZMK, ref, expected)
+        assert transfer.import_block(two, block, ZMK, sent, shown).state is KeyState.PREPARED
+        active = KeyOperations(two.vault, lambda: TODAY).describe_keys(usage, "demo")
+        assert [each.ref for each in active if each.state is KeyState.ACTIVE] == [own]
 
 
 def test_a_backup_restored_into_another_device_is_the_same_keys(tmp_path: Path) -> None:

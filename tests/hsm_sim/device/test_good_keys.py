@@ -86,7 +86,7 @@ def imported(device: Device, ref: KeyRef, value: bytes) -> None:
     block = tr31.wrap(
         device.vault.key(ZMK).value, header_of(described, exportable=False), value, random
     )
-    transfer.import_block(device, block, ZMK, ref)
+    transfer.import_block(device, block, ZMK, ref, described.check_value)
 
 
 def rotated(device: Device, ref: KeyRef, value: bytes) -> None:

@@ -42,7 +42,7 @@ def a_true_column(rows: int) -> TacColumn:
     kept = [column.part(row, row + 1) for row, reason in enumerate(reasons) if reason in (0, 2)]
     fields = [b"".join(each) for each in zip(*(each.parts for each in kept), strict=True)]
     names = tuple(column.row_bytes)
-    return replace(column, **dict(zip(names, fields, strict=True))) if kept else column
+    return replace(column, **dict(zip(names, fields, strict=True))) if kept else column  # type: ignore[arg-type]
 
 
 COLUMNS = [a_true_column(rows) for rows in (0, 30, 700)]
