@@ -1,7 +1,9 @@
 """Rights of the key service's clients: what no entry of the file gives is refused, by name."""
 
+import hashlib
 import os
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -50,7 +52,7 @@ from tests.hsm_sim.wire.key_server import (
     a_vault,
     card_ref,
 )
-from tests.hsm_sim.wire.links.certificates import Authority
+from tests.hsm_sim.wire.links.certificates import Authority, Paper
 from tests.support.patience import SOON_S
 
 VAULT = a_vault()
@@ -430,6 +432,33 @@ def test_under_tls_a_client_is_who_its_certificate_says(tmp_path: Path) -> None:
             nothing.describe_keys()
         for service in services:
             service.close()
+
+
+def test_a_client_may_be_named_by_its_very_certificate(tmp_path: Path) -> None:
+    """Another certificate of the same name, issued by mistake, is somebody else."""
+    city = Authority(tmp_path, "city")
+    server, mine = city.issue("keys"), city.issue("clearing-1")
+    printed = ssl.PEM_cert_to_DER_cert(mine.certificate.read_text())
+    context = server_context(server.certificate, server.private_key, city.path)
+    listener = listen_tls("127.0.0.1", 0, context)
+    rights = read_rights(a_right(f"fingerprint:{hashlib.sha256(printed).hexdigest()}", "proving"))
+    with a_key_server(tmp_path, VAULT, further=(listener,), rights=rights):
+
+        def client(paper: Paper) -> RemoteKeyService:
+            return RemoteKeyService(
+                TlsAddress(
+                    "127.0.0.1", listener.port, paper.certificate, paper.private_key, city.path
+                ),
+                5,
+            )
+
+        first = client(mine)
+        assert len(first.prove_tacs(LABEL, COLUMN)) == len(COLUMN)
+        first.close()
+        second = client(city.issue("clearing-1"))
+        with pytest.raises(KeyRightError, match="is not named there"):
+            second.prove_tacs(LABEL, COLUMN)
+        second.close()
 
 
 @pytest.mark.parametrize("dialect_is_given", [True, False])
