@@ -240,10 +240,14 @@ def next_algorithm(device: Device, rotation: Rotation) -> Algorithm:
 
 
 def give_pin(device: Device, role: str, pin: bytes) -> None:
-    """Give a custodian a new PIN, and unlock him; the two who opened the device vouch for him."""
+    """Give a custodian a new PIN, or his role to somebody else, and unlock him; the two who opened
+    the device vouch for him. The device gets a new storage key, and every key is wrapped anew.
+    """
     with device.step("new-pin", role) as step:
         assert step.custody is not None
-        step.custody = custody.with_new_pin(step.custody, role, pin, device.storage_key, random)
+        step.storage_key = random(custody.STORAGE_KEY_BYTES)
+        step.custody = custody.with_new_pin(step.custody, role, pin, step.storage_key, random)
+        step.detail = "a new storage key"
     device.forgive(role)
 
 

@@ -55,11 +55,13 @@ def now_here() -> datetime:
 class Step:
     """One step of a ceremony: keys as they are, to be changed in `vault` and nowhere else.
 
-    `exportable` says it of keys that are new; `detail` goes into the log beside the key named.
+    `exportable` says it of keys that are new; `detail` goes into the log beside the key named. With
+    another custody comes another storage key.
     """
 
     vault: KeyVault
     custody: Custody | None
+    storage_key: bytes = field(repr=False)
     exportable: dict[KeyRef, bool] = field(default_factory=dict)
     check_value: str = ""
     detail: str = ""
@@ -280,7 +282,7 @@ class Device:
             self._catch_up()
             working = KeyVault({})
             working.take_over(self.vault.entries())
-            step = Step(working, self._document.custody)
+            step = Step(working, self._document.custody, self.storage_key)
             try:
                 yield step
                 keys = self._stored(step)
@@ -294,7 +296,7 @@ class Device:
             if (keys, step.custody) == (self._document.keys, self._document.custody):
                 self._write(done)
             else:
-                self._commit(keys, step.custody, done)
+                self._commit(keys, step, done)
 
     def is_exportable(self, ref: KeyRef) -> bool:
         """Whether that key may leave under a transport key."""
@@ -314,9 +316,15 @@ class Device:
         for entry in step.vault.entries():
             ref = entry.description.ref
             old = before.get(ref)
-            if old is not None and (old.description, held.get(ref)) == (
-                entry.description,
-                entry.value,
+            is_kept = step.storage_key == self._storage_key
+            if (
+                is_kept
+                and old is not None
+                and (old.description, held.get(ref))
+                == (
+                    entry.description,
+                    entry.value,
+                )
             ):
                 stored.append(old)
                 continue
@@ -329,10 +337,11 @@ class Device:
                     takes_published=self.is_demonstration,
                 )
             exportable = step.exportable.get(ref, old is not None and is_exportable(old))
-            stored.append(store_key(self.storage_key, entry, random, exportable=exportable))
+            stored.append(store_key(step.storage_key, entry, random, exportable=exportable))
         return tuple(stored)
 
-    def _commit(self, keys: tuple[StoredKey, ...], custody: Custody | None, event: Event) -> None:
+    def _commit(self, keys: tuple[StoredKey, ...], step: Step, event: Event) -> None:
+        custody = step.custody
         generation = self.generation + 1
         entry = self._log.following(event, generation)
         document = replace(
@@ -343,14 +352,18 @@ class Device:
             entry=entry,
         )
         self._log.sync()
+        if step.storage_key != self._storage_key:
+            # Whichever of the two the device opens with after a power cut finds its seal.
+            self._log.seal(self.storage_key, step.storage_key)
         left = {each.description.ref for each in keys if each.block is not None}
         had = {each.description.ref for each in self._document.keys if each.block is not None}
         self._folder.replace(
             DEVICE,
-            seal_document(document, self.storage_key),
+            seal_document(document, step.storage_key),
             # A destroyed key and a PIN that was replaced should not be found by whoever digs.
             erase_old=custody != self._document.custody or not had <= left,
         )
+        self._storage_key = step.storage_key
         self._log.write(entry)
         self._log.seal(self.storage_key)
         self._take(document)
@@ -365,7 +378,7 @@ class Device:
             if self._folder.stamp() != self._stamp:
                 content = self._folder.read(DEVICE)
                 document = read_document(content)
-                _living(document)
+                self._check_custody(document)
                 prove_document(content, self.storage_key)
                 self._log.catch_up()
                 self._log.settle(document.entry)
@@ -376,6 +389,17 @@ class Device:
         except DeviceError:
             self.close()
             raise
+
+    def _check_custody(self, document: DeviceDocument) -> None:
+        """`DeviceError` when the storage key in hand is no longer the device's."""
+        if _living(document) != self._document.custody:
+            raise DeviceError(
+                Text(
+                    f"设备 {self.device_id} 的保管员已变更，存储密钥已更换：请由两名保管员重新打开",
+                    f"device {self.device_id} has other custodians or PINs now, and another "
+                    "storage key: two of them open it again",
+                )
+            )
 
     def _take(self, document: DeviceDocument) -> None:
         self._document = document

@@ -16,7 +16,7 @@ that were put back to an older day do not fit a log that tells of the days since
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -280,11 +280,16 @@ class DeviceLog:
                 ),
             )
 
-    def seal(self, storage_key: bytes) -> None:
-        """Seal the log up to its end."""
+    def seal(self, storage_key: bytes, successor: bytes | None = None) -> None:
+        """Seal the log up to its end; `successor` is a storage key about to take the place of the
+        one in use, and finds the seal its own as well.
+        """
         self.sync()
         end = {"count": self.count, "hash": self.head}
-        self._folder.replace(LOG_SEAL, {**end, "mac": self._mac(storage_key, end)})
+        seal = {**end, "mac": self._mac(storage_key, end)}
+        if successor is not None:
+            seal["successor_mac"] = self._mac(successor, end)
+        self._folder.replace(LOG_SEAL, seal)
 
     def check_seal(self, storage_key: bytes | None) -> int:
         """Hold the log against its seal; gives how many entries are sealed.
@@ -295,7 +300,7 @@ class DeviceLog:
         document = self._folder.read(LOG_SEAL)
         try:
             sealed, head = int(document["count"]), str(document["hash"])
-            mac = str(document["mac"])
+            macs = [str(document["mac"]), str(document.get("successor_mac", ""))]
         except NOT_OF_THE_FORM:
             raise LogError(
                 self.count,
@@ -304,9 +309,7 @@ class DeviceLog:
                     f"cannot be held against {LOG_SEAL}: it is damaged",
                 ),
             ) from None
-        if storage_key is not None and not hmac.compare_digest(
-            self._mac(storage_key, {"count": sealed, "hash": head}).encode(), mac.encode()
-        ):
+        if storage_key is not None and not self._is_sealed(storage_key, sealed, head, macs):
             raise LogError(
                 self.count,
                 Text(
@@ -331,6 +334,10 @@ class DeviceLog:
                 ),
             )
         return sealed
+
+    def _is_sealed(self, storage_key: bytes, sealed: int, head: str, macs: Sequence[str]) -> bool:
+        wanted = self._mac(storage_key, {"count": sealed, "hash": head}).encode()
+        return any(hmac.compare_digest(wanted, mac.encode(errors="replace")) for mac in macs)
 
     def _mac(self, storage_key: bytes, end: Mapping[str, Any]) -> str:
         key = HKDF(
