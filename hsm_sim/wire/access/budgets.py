@@ -50,10 +50,12 @@ class _Guesses:
     is_over: bool = False
     named: set[bytes] = field(default_factory=set)
 
-    def buckets(self, of: str, factors: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    def buckets(self, of: str, factors: NDArray[np.generic]) -> NDArray[np.uint64]:
         """One a row. `of` tells keys of other operations and labels apart."""
         apart = np.uint64(hash(of) & 0xFFFF_FFFF_FFFF_FFFF)
-        return ((factors ^ apart) * self.multiplier) >> np.uint64(64 - _BUCKET_BITS)
+        return ((factors.astype(np.uint64) ^ apart) * self.multiplier) >> np.uint64(
+            64 - _BUCKET_BITS
+        )
 
 
 @dataclass(slots=True)
@@ -137,9 +139,11 @@ class Budgets:
 
 
 def _judge(guesses: _Guesses, of: str, factors: bytes, reasons: bytes) -> Judged:
-    answers = np.frombuffer(reasons, np.uint8)
-    rows = np.frombuffer(factors, ">u8").astype(np.uint64)
-    guessed = guesses.buckets(of, rows[~np.isin(answers, _HOLDING)])
+    answers, rows = np.frombuffer(reasons, np.uint8), np.frombuffer(factors, ">u8")
+    # All but true rows are few: the others are not so much as read.
+    wrong = np.flatnonzero(answers)
+    wrong = wrong[~np.isin(answers[wrong], _HOLDING)]
+    guessed = guesses.buckets(of, rows[wrong])
     np.add.at(guesses.cards, guessed, 1)
     guesses.is_over |= bool((guesses.cards[guessed] > GUESSES_A_CARD).any())
     if not guesses.is_over:
