@@ -19,6 +19,7 @@ import typer
 from api.cli.hsm.device import DEFAULT_DEVICE, DeviceOption, PinFileOption, open_device
 from api.exits import EXIT_USAGE
 from api.output import refuse
+from api.settings import Environment, read_environment
 from cardcore.errors import system_words
 from cardcore.text import Text, text_of, words
 from hsm_sim.device.device import Device
@@ -135,6 +136,15 @@ def serve(
             words(
                 "--tls 须同时给出 --certificate、--key 和 --clients-ca，均为 PEM 文件",
                 "--tls needs --certificate, --key and --clients-ca, PEM files",
+            ),
+            EXIT_USAGE,
+        )
+    if rights_file is None and read_environment() is Environment.PRODUCTION:
+        refuse(
+            words(
+                "生产环境须有权限文件；请用 --rights PATH 写明谁可做什么",
+                "production serves nobody without a rights file; say with --rights PATH who may do "
+                "what",
             ),
             EXIT_USAGE,
         )

@@ -164,3 +164,16 @@ def test_a_log_that_is_gone_closes_the_service_for_good_and_says_why(
             served.log(Event(EventKind.REFUSED, plain("somebody")))
     with pytest.raises(KeyServiceUnavailableError, match="the log was cut"):
         served.keys()
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_host_gets_no_key_either(served: ServedDevice, folder: Path, trouble: Trouble) -> None:
+    made = b"0001A00FFFS#72T2B00E00%00"
+    assert served.host_answer(plain("host"), made)[4:8] == b"A100"
+    with (
+        trouble(folder),
+        pytest.raises(KeyServiceUnavailableError, match="no log, no service"),
+    ):
+        served.host_answer(plain("host"), made)
+    told = [line for line in log_lines(folder) if line["action"] == "serve done"]
+    assert len(told) == 1

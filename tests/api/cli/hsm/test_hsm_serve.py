@@ -20,6 +20,7 @@ from api.cli.hsm import serve as hsm_serve
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError, UnknownKeyVersionError
 from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage, TacColumn
+from cardcore.text import Language, spoken
 from hsm_sim.device.inspection import log_lines
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import published_key, published_vault
@@ -28,6 +29,7 @@ from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.links.addresses import TlsAddress, UnixAddress
 from tests.hsm_sim.wire.key_server import FACTOR, until
 from tests.hsm_sim.wire.links.certificates import Authority
+from tests.support.languages import assert_one_language
 from tests.support.patience import SLOW_S, SOON_S
 from tests.support.shared import REPOSITORY
 
@@ -267,6 +269,21 @@ def test_what_is_no_rights_file_serves_nothing(
     else:
         monkeypatch.setattr(os, "geteuid", lambda: 65534)
     refused_rights(theirs, monkeypatch, "could change it")
+
+
+@pytest.mark.parametrize("language", Language)
+def test_production_serves_nobody_without_a_rights_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: Language
+) -> None:
+    monkeypatch.setattr(hsm_serve, "harden_process", lambda: None)
+    monkeypatch.setenv("ONECARD_ENVIRONMENT", "production")
+    place = tmp_path / "keys.socket"
+    with spoken(language):
+        done = CliRunner().invoke(app, ["hsm", "serve", "--socket", str(place)])
+    assert done.exit_code == 2
+    assert "--rights PATH" in done.stderr
+    assert_one_language(done.stderr, language)
+    assert not place.exists()
 
 
 def refused_rights(path: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
