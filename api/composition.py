@@ -44,6 +44,7 @@ from hsm_sim.keys.published_keys import (
     issuer_key_refs,
     published_descriptions,
     published_vault,
+    shared_descriptions,
 )
 from hsm_sim.psam import Psam, PsamProfile, make_psam, renew_psam
 from hsm_sim.token import open_token
@@ -274,7 +275,8 @@ def _refuse_public_keys(settings: Settings, service: KeyService) -> None:
     """Production starts with no key that anyone can compute."""
     if settings.environment is not Environment.PRODUCTION:
         return
-    public = published_descriptions(service.describe_keys())
+    described = service.describe_keys()
+    public = published_descriptions(described)
     if public:
         names = ", ".join(str(each.ref) for each in public[:3])
         raise SettingsRefusedError(
@@ -283,6 +285,17 @@ def _refuse_public_keys(settings: Settings, service: KeyService) -> None:
                 "仪式注入真实密钥：`onecard hsm ceremony load`",
                 f"production refuses public test keys: the key service holds {names} and "
                 f"{len(public)} in all; load real ones: `onecard hsm ceremony load`",
+            )
+        )
+    shared = shared_descriptions(described)
+    if shared:
+        names = ", ".join(str(each.ref) for each in shared[:3])
+        raise SettingsRefusedError(
+            Text(
+                f"生产环境不接受一把密钥用于多处：{names} 的检查值相同；请各用各的密钥："
+                "`onecard hsm rotate`",
+                f"production refuses one key for several uses: {names} have the same check value; "
+                "give each a key of its own: `onecard hsm rotate`",
             )
         )
 

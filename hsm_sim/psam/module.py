@@ -16,7 +16,7 @@ string of bytes has a status word for an answer, and a refused command changes n
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
 from cardcore.errors import (
@@ -25,6 +25,7 @@ from cardcore.errors import (
     KeyServiceUnavailableError,
     PowerLossError,
 )
+from cardcore.keys import KeyUsage
 from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.psam import cipher, files, lock, purchase, records
 from hsm_sim.psam.commands import Attempt, Context, Decision, Numbers, Reply, Session
@@ -36,7 +37,7 @@ from hsm_sim.psam.image import (
     decode_image,
     encode_body,
 )
-from hsm_sim.psam.keys import KeySlot, PsamKey, find_keys, recognise_key, renew_keys
+from hsm_sim.psam.keys import USUAL, KeySlot, PsamKey, find_keys, recognise_key, renew_keys
 from hsm_sim.psam.profile import PsamProfile
 from hsm_sim.psam.seal import check_seal, seal, sealing_place
 
@@ -198,21 +199,29 @@ class Psam:
         return wake_psam(read, masters, read.held, read.writes)
 
 
-def make_psam(profile: PsamProfile, masters: MasterKeys, further: Iterable[KeySlot] = ()) -> Psam:
+def make_psam(
+    profile: PsamProfile,
+    masters: MasterKeys,
+    further: Iterable[KeySlot] = (),
+    usages: Collection[KeyUsage] = frozenset(USUAL),
+) -> Psam:
     """A new PSAM with the keys of its label that are in use now, in every version, and `further`
     ones for cards of other applications; see `psam.keys.find_keys`.
     """
-    return Psam(profile, find_keys(profile.key_label, masters, further), masters, Held())
+    keys = find_keys(profile.key_label, masters, further, usages)
+    return Psam(profile, keys, masters, Held())
 
 
-def renew_psam(image: bytes, masters: MasterKeys) -> Psam:
+def renew_psam(
+    image: bytes, masters: MasterKeys, usages: Collection[KeyUsage] = frozenset(USUAL)
+) -> Psam:
     """A PSAM whose keys are renewed in the depot after a rotation. Its numbers go on where they
     were, its tries stay spent; the image is another one if any key came or went.
 
     Raises `DecodeError` for a damaged image, and what `psam.keys.renew_keys` raises.
     """
     read = open_image(image, masters)
-    return renewed_psam(read, masters, read.held, read.writes)
+    return renewed_psam(read, masters, read.held, read.writes, usages)
 
 
 def wake_psam(read: PsamImage, masters: MasterKeys, held: Held, writes: int) -> Psam:
@@ -221,9 +230,15 @@ def wake_psam(read: PsamImage, masters: MasterKeys, held: Held, writes: int) -> 
     return Psam(read.profile, keys, masters, held, writes)
 
 
-def renewed_psam(read: PsamImage, masters: MasterKeys, held: Held, writes: int) -> Psam:
+def renewed_psam(
+    read: PsamImage,
+    masters: MasterKeys,
+    held: Held,
+    writes: int,
+    usages: Collection[KeyUsage] = frozenset(USUAL),
+) -> Psam:
     """The same with its keys renewed; that is another image if any came or went."""
-    keys = renew_keys(read.profile.key_label, read.keys, masters)
+    keys = renew_keys(read.profile.key_label, read.keys, masters, usages)
     is_other = [(key.slot, key.check_value) for key in keys] != list(read.keys)
     return Psam(read.profile, keys, masters, held, writes + is_other)
 

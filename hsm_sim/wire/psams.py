@@ -1,8 +1,9 @@
 """PSAMs that live in the server, so that a terminal's program never holds a purchase key.
 
-Decides which PSAM a handle means and how many there are: of each number one, the one woken up
-last. Leaves what a PSAM answers to `hsm_sim.psam`, the keeping of its image to the client, as with
-a PSAM in a terminal, and whether that image is the newest to `counters`.
+Decides which PSAM a handle means, that it answers only the client that had it made or woken up, and
+how many there are: of each number one, the one woken up last. Leaves what a PSAM answers to
+`hsm_sim.psam`, which keys one may have and for whom to `access`, the keeping of its image to the
+client, as with a PSAM in a terminal, and whether that image is the newest to `counters`.
 """
 
 import secrets
@@ -10,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from cardcore.errors import DecodeError, KeyServiceError, KeyServiceUnavailableError
 from cardcore.text import Text, text_of
@@ -17,6 +19,7 @@ from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.psam import KeySlot, Psam, PsamProfile, make_psam
 from hsm_sim.psam.image import Held, PsamImage
 from hsm_sim.psam.module import open_image, renewed_psam, wake_psam
+from hsm_sim.wire.access.rights import Permit
 from hsm_sim.wire.codec.messages import PsamAnswer
 from hsm_sim.wire.counters import PsamCounters
 
@@ -33,12 +36,13 @@ class _Seat:
     """A PSAM that takes one command at a time, until it has lost power."""
 
     psam: Psam
+    client: str
     has_power: bool = True
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class HostedPsams:
-    """Hosted PSAMs by handle. A handle cannot be guessed: it is all a client needs to use one."""
+    """Hosted PSAMs by handle. A handle cannot be guessed, and is good for one client only."""
 
     def __init__(self, psams_max: int = PSAMS_MAX, counters: PsamCounters | None = None) -> None:
         self._psams_max = psams_max
@@ -49,31 +53,37 @@ class HostedPsams:
         self._lock = threading.Lock()
 
     def make(
-        self, masters: MasterKeys, profile: PsamProfile, further: Iterable[KeySlot]
+        self, permit: Permit, masters: MasterKeys, profile: PsamProfile, further: Iterable[KeySlot]
     ) -> PsamAnswer:
-        """A new PSAM; the answer is its handle. Raises `UnknownKeyError` without its keys."""
-        psam = make_psam(profile, masters, further)
+        """A new PSAM, with those of its usual keys that the client may have; the answer is its
+        handle. Raises `UnknownKeyError` without its keys.
+        """
+        psam = make_psam(profile, masters, further, permit.psam_usages)
         self._counters.made(psam)
-        return self._seat(psam)
+        return self._seat(permit, psam)
 
-    def wake(self, masters: MasterKeys, image: bytes) -> PsamAnswer:
+    def wake(self, permit: Permit, masters: MasterKeys, image: bytes) -> PsamAnswer:
         """A PSAM after power came back; the answer is its handle.
 
         Raises `KeyServiceError` for an image that is damaged, forged or older than one with which
         somebody went on, and for other keys than it names.
         """
-        return self._wake(image, masters, wake_psam)
+        return self._wake(permit, image, masters, wake_psam)
 
-    def renew(self, masters: MasterKeys, image: bytes) -> PsamAnswer:
-        """A PSAM with the keys in use now; the answer is its handle, with another image.
+    def renew(self, permit: Permit, masters: MasterKeys, image: bytes) -> PsamAnswer:
+        """A PSAM with the keys in use now that the client may have; the answer is its handle, with
+        another image.
 
         Raises `KeyServiceError` as `wake` does.
         """
-        return self._wake(image, masters, renewed_psam)
+        renew = partial(renewed_psam, usages=permit.psam_usages)
+        return self._wake(permit, image, masters, renew)
 
-    def transmit(self, handle: bytes, command: bytes, generation: int) -> PsamAnswer:
+    def transmit(
+        self, permit: Permit, handle: bytes, command: bytes, generation: int
+    ) -> PsamAnswer:
         """One command. The image comes with the answer unless the client has it already."""
-        seat = self._find(handle)
+        seat = self._find(permit, handle)
         with seat.lock:
             if not seat.has_power:
                 raise _no_power()
@@ -86,13 +96,13 @@ class HostedPsams:
                 self._counters.gave(seat.psam)
             return PsamAnswer(answer, now, b"" if now == generation else seat.psam.image())
 
-    def reset(self, handle: bytes) -> None:
+    def reset(self, permit: Permit, handle: bytes) -> None:
         """Power off and on."""
-        seat = self._find(handle)
+        seat = self._find(permit, handle)
         with seat.lock:
             seat.psam.reset()
 
-    def _wake(self, image: bytes, masters: MasterKeys, wake: _Wake) -> PsamAnswer:
+    def _wake(self, permit: Permit, image: bytes, masters: MasterKeys, wake: _Wake) -> PsamAnswer:
         """A damaged image is the caller's mistake, and travels as one."""
         try:
             read = open_image(image, masters)
@@ -103,7 +113,7 @@ class HostedPsams:
         self._take_power(read.profile.number)
         psam = wake(read, masters, *self._counters.admit(read))
         self._counters.gave(psam)
-        return self._seat(psam)
+        return self._seat(permit, psam)
 
     def _take_power(self, number: str) -> None:
         with self._lock:
@@ -112,11 +122,11 @@ class HostedPsams:
             with seat.lock:
                 seat.has_power = False
 
-    def _seat(self, psam: Psam) -> PsamAnswer:
+    def _seat(self, permit: Permit, psam: Psam) -> PsamAnswer:
         handle = secrets.token_bytes(HANDLE_BYTES)
         with self._lock:
             self._seats.pop(self._handles.get(psam.number, b""), None)
-            self._seats[handle] = _Seat(psam)
+            self._seats[handle] = _Seat(psam, permit.client)
             self._handles[psam.number] = handle
             while len(self._seats) > self._psams_max:
                 # The one not used for longest loses power; its client wakes it up again.
@@ -124,10 +134,11 @@ class HostedPsams:
                 self._handles.pop(gone.psam.number, None)
         return PsamAnswer(handle, psam.generation, psam.image())
 
-    def _find(self, handle: bytes) -> _Seat:
+    def _find(self, permit: Permit, handle: bytes) -> _Seat:
         with self._lock:
             seat = self._seats.get(handle)
-            if seat is None:
+            # To another client there is no such PSAM.
+            if seat is None or seat.client != permit.client:
                 raise _no_power()
             self._seats.move_to_end(handle)
             return seat

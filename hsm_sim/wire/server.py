@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError, system_words
 from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
+from hsm_sim.wire.access.rights import Peer, Rights
 from hsm_sim.wire.codec.frames import MessageError
 from hsm_sim.wire.codec.messages import encode_error
 from hsm_sim.wire.codec.streams import (
@@ -38,7 +39,6 @@ from hsm_sim.wire.dispatch import Dispatcher, ServedKeys, Shared
 from hsm_sim.wire.events import Event, EventKind, Log, plain
 from hsm_sim.wire.links.listeners import Dialect, Listener, TurnedAwayError, admit
 from hsm_sim.wire.psams import HostedPsams
-from hsm_sim.wire.rights import Peer, Rights
 
 #: Who asks and one host command without its length; the answer, also without. No bytes at all end
 #: the connection: who is there does not speak this dialect. So does `KeyServiceUnavailableError`.

@@ -2,7 +2,7 @@
 
 Decides where is listened, whose rights file is believed and what is said at the terminal. Leaves
 connections to `hsm_sim.wire.server`, what is kept of them to `hsm_sim.wire.served_device`, and what
-a rights file gives to `hsm_sim.wire.rights`.
+a rights file gives to `hsm_sim.wire.access`.
 """
 
 import os
@@ -19,11 +19,14 @@ import typer
 from api.cli.hsm.device import DEFAULT_DEVICE, DeviceOption, PinFileOption, open_device
 from api.exits import EXIT_USAGE
 from api.output import refuse
+from api.settings import Environment, read_environment
 from cardcore.errors import system_words
 from cardcore.text import Text, text_of, words
 from hsm_sim.device.device import Device
 from hsm_sim.hardening import harden_process
 from hsm_sim.proof.workers import ProofWorkers
+from hsm_sim.wire.access.rights import Rights
+from hsm_sim.wire.access.rights_file import RightsError, read_rights
 from hsm_sim.wire.counters import PSAMS, PsamCounters
 from hsm_sim.wire.links.addresses import AddressError, read_host_port
 from hsm_sim.wire.links.listeners import (
@@ -36,7 +39,6 @@ from hsm_sim.wire.links.listeners import (
 )
 from hsm_sim.wire.links.tls import TlsSetupError, server_context
 from hsm_sim.wire.psams import HostedPsams
-from hsm_sim.wire.rights import Rights, RightsError, read_rights
 from hsm_sim.wire.served_device import ServedDevice
 from hsm_sim.wire.server import Server
 
@@ -136,6 +138,15 @@ def serve(
             words(
                 "--tls 须同时给出 --certificate、--key 和 --clients-ca，均为 PEM 文件",
                 "--tls needs --certificate, --key and --clients-ca, PEM files",
+            ),
+            EXIT_USAGE,
+        )
+    if rights_file is None and read_environment() is Environment.PRODUCTION:
+        refuse(
+            words(
+                "生产环境须有权限文件；请用 --rights PATH 写明谁可做什么",
+                "production serves nobody without a rights file; say with --rights PATH who may do "
+                "what",
             ),
             EXIT_USAGE,
         )

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from cardcore.errors import system_words
 from cardcore.text import Text
+from hsm_sim.wire.access.rights import LOOPBACK, Peer, certificate_peer
 from hsm_sim.wire.codec.streams import Deadline, close_gently
 from hsm_sim.wire.links.addresses import PATH_BYTES_MAX
-from hsm_sim.wire.links.tls import peer_subject, refusal
-from hsm_sim.wire.rights import LOOPBACK, Peer, certificate_peer
+from hsm_sim.wire.links.tls import peer_fingerprint, peer_subject, refusal
 
 _BACKLOG = 64
 _LOOPBACK = ("127.0.0.1", "::1")
@@ -252,7 +252,7 @@ def admit(
         raise TurnedAwayError(
             Text(f"{where.zh}：TLS：{why.zh}", f"{where.en}: TLS: {why.en}")
         ) from None
-    return secured, certificate_peer(peer_subject(secured), where)
+    return secured, certificate_peer(peer_subject(secured), where, peer_fingerprint(secured))
 
 
 def peer_name(stream: socket.socket) -> Text:

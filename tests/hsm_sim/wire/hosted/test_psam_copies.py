@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from cardcore.apdu import ResponseApdu
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError
 from hsm_sim.psam import SEQUENCES_RESERVED
+from hsm_sim.wire.access.rights import Permit
 from hsm_sim.wire.counters import PSAMS, PsamCounters
 from hsm_sim.wire.psams import HostedPsams
 from tests.hsm_sim.psam.psams import (
@@ -24,6 +25,7 @@ from tests.hsm_sim.psam.psams import (
     sequence_of,
 )
 
+OURS = Permit("user:7")
 OLDER = r"PSAM 00000000040900010001: image \d+ is older than \d+.*second copy"
 
 
@@ -36,17 +38,17 @@ class Client:
         self.generation = 0
 
     def wake(self) -> None:
-        said = self.room.wake(VAULT, self.image)
+        said = self.room.wake(OURS, VAULT, self.image)
         self.handle, self.generation, self.image = said.answer, said.generation, said.image
 
     def send(self, command: bytes) -> ResponseApdu:
         if not self.handle:
             self.wake()
         try:
-            said = self.room.transmit(self.handle, command, self.generation)
+            said = self.room.transmit(OURS, self.handle, command, self.generation)
         except KeyServiceUnavailableError:
             self.wake()
-            said = self.room.transmit(self.handle, command, self.generation)
+            said = self.room.transmit(OURS, self.handle, command, self.generation)
         self.generation = said.generation
         self.image = said.image or self.image
         return ResponseApdu.decode(said.answer)
@@ -68,7 +70,7 @@ def room(tmp_path: Path) -> Iterator[HostedPsams]:
 
 
 def a_client(room: HostedPsams) -> Client:
-    return Client(room, room.make(VAULT, PROFILE, ()).image)
+    return Client(room, room.make(OURS, VAULT, PROFILE, ()).image)
 
 
 def test_an_image_that_was_rolled_back_does_not_wake_up(room: HostedPsams) -> None:
@@ -77,7 +79,7 @@ def test_an_image_that_was_rolled_back_does_not_wake_up(room: HostedPsams) -> No
     given = [client.purchase() for _ in range(SEQUENCES_RESERVED + 2)]
     for use in (room.wake, room.renew):
         with pytest.raises(KeyServiceError, match=OLDER):
-            use(VAULT, old)
+            use(OURS, VAULT, old)
     # Whoever holds the newest goes on, and was not disturbed.
     assert client.purchase() == given[-1] + 1
 
@@ -89,7 +91,7 @@ def test_tries_that_were_spent_are_not_given_back_by_an_older_image(room: Hosted
         pay_with_forged_card(client)  # type: ignore[arg-type]
     client.purchase()
     with pytest.raises(KeyServiceError, match=OLDER):
-        room.wake(VAULT, old)
+        room.wake(OURS, VAULT, old)
 
 
 def test_of_two_copies_that_run_one_is_refused_behind_the_second_sequence(
@@ -123,11 +125,11 @@ def test_copies_that_take_turns_give_no_number_twice_and_end_with_the_first_that
 def test_an_answer_that_was_lost_costs_numbers_and_no_psam(room: HostedPsams) -> None:
     client = a_client(room)
     client.wake()
-    said = room.transmit(client.handle, initialise().encode(), client.generation)
+    said = room.transmit(OURS, client.handle, initialise().encode(), client.generation)
     lost = sequence_of(ResponseApdu.decode(said.answer))
     assert client.purchase() > lost  # the same handle
     again = Client(room, client.image)
-    room.transmit(client.handle, initialise().encode(), client.generation)
+    room.transmit(OURS, client.handle, initialise().encode(), client.generation)
     assert again.purchase() > lost + 1
 
 
@@ -140,7 +142,7 @@ def test_the_count_outlives_the_service(tmp_path: Path) -> None:
     counters = PsamCounters(tmp_path / PSAMS)
     client.room = HostedPsams(counters=counters)
     with pytest.raises(KeyServiceError, match=OLDER):
-        client.room.wake(VAULT, old)
+        client.room.wake(OURS, VAULT, old)
     assert client.purchase() > given[-1]
     counters.close()
 
@@ -151,13 +153,13 @@ def test_a_stale_image_takes_no_power_from_the_psam_that_runs(room: HostedPsams)
     client.purchase()
     sequence = sequence_of(client.send(initialise().encode()))
     with pytest.raises(KeyServiceError, match=OLDER):
-        room.wake(VAULT, old)
+        room.wake(OURS, VAULT, old)
     assert client.send(credit(card_mac2(sequence)).encode()).sw == 0x9000
 
 
 def test_psams_of_other_numbers_are_counted_apart(room: HostedPsams) -> None:
     clients = [
-        Client(room, room.make(VAULT, replace(PROFILE, number=f"{number:020}"), ()).image)
+        Client(room, room.make(OURS, VAULT, replace(PROFILE, number=f"{number:020}"), ()).image)
         for number in (1, 2)
     ]
     for _ in range(3):
@@ -197,7 +199,9 @@ class Copies(RuleBasedStateMachine):
         client = self.clients[which % len(self.clients)]
         if client.handle:
             try:
-                said = self.room.transmit(client.handle, initialise().encode(), client.generation)
+                said = self.room.transmit(
+                    OURS, client.handle, initialise().encode(), client.generation
+                )
             except KeyServiceUnavailableError:
                 return
             self.given.append(sequence_of(ResponseApdu.decode(said.answer)))
