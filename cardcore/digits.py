@@ -5,12 +5,16 @@ a card's clock is the city's wall clock.
 """
 
 from datetime import date, datetime
+from functools import lru_cache
 
 from cardcore.errors import DecodeError
 from cardcore.text import Text
 
 #: Two digits in a byte: what a number from 0 to 99 is written as.
 _TWO_DIGITS = tuple(tens << 4 | ones for tens in range(10) for ones in range(10))
+_HOURS, _SIXTY = frozenset(_TWO_DIGITS[:24]), frozenset(_TWO_DIGITS[:60])
+#: Days of one terminal's traffic, and of the cards it sees.
+_DAYS_KEPT = 1024
 
 
 def encode_bcd(digits: str, length: int) -> bytes:
@@ -58,6 +62,30 @@ def decode_date(data: bytes) -> date:
         return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
     except ValueError as error:
         raise DecodeError("date", 0, Text(f"{digits} 不是日期", f"{digits} is no day")) from error
+
+
+@lru_cache(maxsize=_DAYS_KEPT)
+def is_date(data: bytes) -> bool:
+    """Whether these four bytes are a day of the calendar.
+
+    >>> [is_date(bytes.fromhex(text)) for text in ("20240229", "20230229", "99999999", "0000000A")]
+    [True, False, False, False]
+    """
+    try:
+        decode_date(data)
+    except DecodeError:
+        return False
+    return True
+
+
+def is_time(data: bytes) -> bool:
+    """Whether these seven bytes are a moment of the calendar. Asked at every debit.
+
+    >>> is_time(bytes.fromhex("20180901235959")), is_time(bytes.fromhex("20180901240000"))
+    (True, False)
+    """
+    hour, minute, second = data[4:7]
+    return hour in _HOURS and minute in _SIXTY and second in _SIXTY and is_date(data[:4])
 
 
 def encode_time(moment: datetime) -> bytes:

@@ -11,7 +11,7 @@ import typer
 
 from api.bench.figures import show_figures
 from api.bench.issuing import personalise_many
-from api.composition import open_city_keys
+from api.composition import open_city_keys, refuse_real_keys
 from api.output import JsonOption, print_json, refuse_choice, say
 from api.settings import read_settings
 from cardcore.issuing.products import SHIPPED, shipped
@@ -35,6 +35,7 @@ def personalise(
     if product not in SHIPPED:
         refuse_choice("--product", Text("卡产品", "product"), product, SHIPPED)
     keys = open_city_keys(read_settings(), SCHEMES["demo"])
+    refuse_real_keys(keys.service)
     figures = personalise_many(cards, shipped(product), SCHEMES["demo"], keys.service, os.urandom)
     document = {
         "records": figures.cards,

@@ -6,6 +6,7 @@ channel, and writes the whole image of a card whenever it changes. Issuing and e
 are told apart, by the seconds of the processor; both cities must come to the same fen.
 """
 
+import secrets
 import tempfile
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ from api.composition import PSAM_KEY_INDEX, open_city_keys
 from api.exits import EXIT_USAGE
 from api.output import JsonOption, print_json, progress_bar, refuse, refuse_choice, say
 from api.settings import read_settings
-from api.simulation.chips import ChipAtRest, repeatable_random
+from api.simulation.chips import ChipAtRest
 from api.simulation.drive import CARDS, TAPS, drive
 from api.simulation.issuing import order_card
 from api.simulation.plan import Plan, PlannedCard
@@ -90,8 +91,8 @@ class SlimCity(VirtualCity):
         image = self._drawer.image(chip_id)
         assert image is not None, number
         memory = Memory.from_image(image)
-        random = repeatable_random(self._plan.fingerprint, chip_id, memory.generation)
-        return InProcessConnection(ChipAtRest(self._drawer, chip_id, Card(memory, random)))
+        card = Card(memory, secrets.token_bytes)
+        return InProcessConnection(ChipAtRest(self._drawer, chip_id, card))
 
 
 class Driven(NamedTuple):

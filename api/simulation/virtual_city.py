@@ -11,21 +11,20 @@ terminals and the money to settlement. Beside the settlement folders a city fold
 """
 
 import fcntl
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from api.composition import PSAM_KEY_INDEX, CityKeys
+from api.composition import PSAM_KEY_INDEX, CityKeys, refuse_real_keys
 from api.simulation.chips import (
     CardAtRest,
     ChipAtRest,
     ChipDrawer,
     ImageSeal,
     NewCard,
-    repeatable_random,
 )
 from api.simulation.issuing import STATIONS, make_cards, order_card
 from api.simulation.plan import Plan, PlannedCard, PlannedTap
@@ -110,6 +109,7 @@ class VirtualCity:
     """The chips, journals and terminals of one plan. Use as a context manager."""
 
     def __init__(self, city: City, keys: CityKeys, plan: Plan, on_step: OnStep = pass_by) -> None:
+        refuse_real_keys(keys.service)
         self.city = city
         self._on_step = on_step
         self._keys = keys
@@ -223,8 +223,8 @@ class VirtualCity:
         made: dict[str, tuple[Product, Completion]] = {}
         for name in sorted({order.product for order in orders}):
             product = with_newest_keys(shipped(name), label, described)
-            random = repeatable_random(self._plan.fingerprint, f"sample/{name}", 0)
-            made[name] = product, complete(product, self._keys.service, label, random)
+            image = complete(product, self._keys.service, label, secrets.token_bytes)
+            made[name] = product, image
         for start in range(0, len(orders), CARDS_AT_ONCE):
             batch = orders[start : start + CARDS_AT_ONCE]
             for name, (product, image) in made.items():
@@ -285,7 +285,7 @@ class VirtualCity:
 
     def _card_in_field(self, number: str) -> InProcessConnection:
         chip_id = f"card/{number}"
-        card = self._drawer.card(chip_id, partial(repeatable_random, self._plan.fingerprint))
+        card = self._drawer.card(chip_id)
         return InProcessConnection(CardAtRest(self._drawer, chip_id, card))
 
     def _terminal(self, tap: PlannedTap) -> Terminal:
@@ -343,9 +343,9 @@ class VirtualCity:
                     each.valid_from + CARD_LIFE,
                     each.inside_since,
                 ),
-                repeatable_random(self._plan.fingerprint, chip_id, 0),
+                secrets.token_bytes,
             )
-            for each, chip_id in zip(planned, chip_ids, strict=True)
+            for each in planned
         ]
         cards, _ = make_cards(orders, product, scheme, self._keys.service, image)
         return [

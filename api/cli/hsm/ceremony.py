@@ -161,7 +161,11 @@ def new_pin(
         ceremony.give_pin(opened, role, pins[role])
         say(
             opened,
-            words(f"{role} 已有新 PIN，未锁定", f"{role} has a new PIN and is not locked"),
+            words(
+                f"{role} 已有新 PIN，未锁定；存储密钥已更换：请重新启动 `onecard hsm serve`",
+                f"{role} has a new PIN and is not locked; the storage key is a new one: start "
+                "`onecard hsm serve` again",
+            ),
         )
 
 
