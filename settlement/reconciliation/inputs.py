@@ -74,7 +74,7 @@ def file_prefix(number: int) -> str:
 _REGISTRY = {
     "terminal": "terminal UBIGINT, owner UINTEGER, collector UINTEGER, sector UTINYINT",
     "number": "application UTINYINT, issuer UBIGINT, first_number UBIGINT, last_number UBIGINT",
-    "hotlist": "card_number UBIGINT, version UINTEGER",
+    "hotlist": "factor UBIGINT, version UINTEGER, since DATE",
 }
 
 
@@ -95,7 +95,7 @@ def write_registry(registry: RunRegistry, folder: Path) -> tuple[tuple[str, str]
             for each in registry.numbers
         ],
         "hotlist": [
-            (int(each.row.card_number), each.row.version, each.valid_from, each.valid_to)
+            (each.factor, each.version, each.since, each.valid_from, each.valid_to)
             for each in registry.hotlist
         ],
     }  # fmt: skip

@@ -1,7 +1,7 @@
 """What a run asks the registry, laid out so that every question has at most one answer.
 
-Decides who answers for a terminal on which days, and which card numbers belong to the keys of which
-application. Leaves asking to reconciliation.
+Decides who answers for a terminal on which days, which card numbers belong to the keys of which
+application, and on which days a card is listed. Leaves asking to reconciliation.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +16,8 @@ from settlement.registry.rows import CardNumbersRow, HotlistRow, SenderRow, Term
 
 _DAY = timedelta(days=1)
 _DIGITS = 20
+#: A card is known to its keys by so many digits, the last of its number.
+FACTOR_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,28 @@ class OwnNumbers:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedCard:
+    """A card on the hotlist on some days, by the digits that make its keys: whatever number of the
+    city it is told under, it is that card. No two of a card share a day.
+
+    `since` is the first day of all its entries that hold then, from which the grace is counted,
+    `version` the lowest list that names it in one of them.
+    """
+
+    factor: int
+    version: int
+    since: date
+    valid_from: date
+    valid_to: date
+
+
+@dataclass(frozen=True, slots=True)
 class RunRegistry:
     """What a run asks the registry."""
 
     terminals: tuple[PlacedTerminal, ...] = ()
     numbers: tuple[OwnNumbers, ...] = ()
-    hotlist: tuple[Dated[HotlistRow], ...] = ()
+    hotlist: tuple[ListedCard, ...] = ()
 
 
 def place(registry: Registry, city: str) -> RunRegistry:
@@ -60,7 +78,7 @@ def place(registry: Registry, city: str) -> RunRegistry:
     return RunRegistry(
         tuple(place_terminals(registry)),
         tuple(_own_numbers(registry.card_numbers, city)),
-        registry.hotlist,
+        tuple(place_hotlist(registry.hotlist)),
     )
 
 
@@ -82,6 +100,25 @@ def place_terminals(registry: Registry) -> Iterator[PlacedTerminal]:
             if first <= last:
                 collector = collector_of(row)
                 yield PlacedTerminal(row.terminal, row.participant, collector, sector, first, last)
+
+
+def place_hotlist(rows: Iterable[Dated[HotlistRow]]) -> Iterator[ListedCard]:
+    """Entries of numbers that end in the same digits are entries of one card."""
+    held: dict[int, list[Dated[HotlistRow]]] = {}
+    for each in rows:
+        held.setdefault(int(each.row.card_number[-FACTOR_DIGITS:]), []).append(each)
+    for factor, entries in sorted(held.items()):
+        # A stretch begins where an entry does, or behind the end of one.
+        begins = {each.valid_from for each in entries}
+        begins |= {each.valid_to + _DAY for each in entries if each.valid_to < date.max}
+        for first, behind in pairwise([*sorted(begins), None]):
+            assert first is not None
+            last = date.max if behind is None else behind - _DAY
+            listed = [each for each in entries if each.holds_on(first)]
+            if listed:
+                version = min(each.row.version for each in listed)
+                since = min(each.valid_from for each in listed)
+                yield ListedCard(factor, version, since, first, last)
 
 
 def collector_of(row: TerminalRow) -> int:

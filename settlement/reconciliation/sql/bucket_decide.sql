@@ -13,12 +13,12 @@ WITH judged AS (
                 AND business_day_of(record.time) > getvariable('settlement_day')
                 THEN reason_clock_ahead()
             -- A list binds a terminal from the grace on, and from then on that it says it had it.
-            WHEN record.day - hotlist.valid_from >= getvariable('hotlist_grace_days')
+            WHEN record.day - hotlist.since >= getvariable('hotlist_grace_days')
                 OR hotlist.version <= record.hotlist_version
                 THEN reason_hotlisted()
             ELSE reason_none()
         END AS reason,
-        hotlist.card_number IS NOT NULL AS is_hotlisted,
+        hotlist.factor IS NOT NULL AS is_hotlisted,
         conflict.terminal IS NOT NULL AND NOT record.reviewed AS serial_reused,
         coalesce(fare.fare_class, 0) AS fare_class,
         coalesce(fare.notes, 0) AS fare_notes,
@@ -28,7 +28,7 @@ WITH judged AS (
     LEFT JOIN conflict
         ON conflict.terminal = record.terminal
         AND conflict.terminal_serial = record.terminal_serial
-    LEFT JOIN hotlist ON signed_by_card(record.kind) AND hotlist.card_number = record.card_number
+    LEFT JOIN hotlist ON signed_by_card(record.kind) AND hotlist.factor = record.factor
         AND record.day BETWEEN hotlist.valid_from AND hotlist.valid_to
     LEFT JOIN fare
         ON fare.sector = record.sector AND fare.operator = record.operator

@@ -24,7 +24,12 @@ from settlement.facts.columns import write_facts
 from settlement.facts.proof import Proof, prove_records, signing_keys
 from settlement.reconciliation.inputs import FactInput
 from settlement.registry.book import Dated
-from settlement.registry.placing import OwnNumbers, PlacedTerminal, RunRegistry
+from settlement.registry.placing import (
+    OwnNumbers,
+    PlacedTerminal,
+    RunRegistry,
+    place_hotlist,
+)
 from settlement.registry.rows import HotlistRow, TacKeyRow
 from settlement.service.computation import (
     ComputationOutcome,
@@ -267,9 +272,11 @@ class Product:
                 for each in self._city.ranges
             ),
             hotlist=tuple(
-                Dated(HotlistRow(each.card_number, each.version), each.first, each.last)
-                for world in self._worlds
-                for each in world.hotlist
+                place_hotlist(
+                    Dated(HotlistRow(each.card_number, each.version), each.first, each.last)
+                    for world in self._worlds
+                    for each in world.hotlist
+                )
             ),
         )
 
