@@ -59,7 +59,7 @@ class BucketTask:
 
 #: The output files of a bucket and what stands in them, each in its own order.
 _OUTPUTS = {
-    "decisions": "FROM decision ORDER BY file, row",
+    "decisions": "SELECT * EXCLUDE (hotlist_version) FROM decision ORDER BY file, row",
     "cards": "FROM card_after ORDER BY issuer, card_number, application",
     "gaps": "FROM gap_after ORDER BY issuer, card_number, application, gap",
     "settled_days": "FROM settled_day_after ORDER BY ALL",

@@ -55,6 +55,7 @@ SELECT
         judged.amount_fen - judged.known_tariff_fen, 0
     )::UINTEGER AS excess_fen,
     judged.transaction_type, judged.sequence, judged.signed_balance_fen, judged.tac,
+    judged.hotlist_version,
     if(is_posted(judged.reason), judged.fare_class, 0)::UTINYINT AS fare_class,
     disposition(judged.reason) AS disposition,
     judged.reason,
@@ -128,7 +129,7 @@ UNION ALL
 SELECT
     file, row, record_hash_high, record_hash_low, issuer, card_number, application, terminal,
     terminal_serial, kind, sector, is_load, position, operator, time, amount_fen, tariff_fen, transaction_type, sequence,
-    signed_balance_fen, fare_class, reason, notes, late, chained,
+    signed_balance_fen, hotlist_version, fare_class, reason, notes, late, chained,
     getvariable('settlement_day') AS settlement_day
 FROM decision
 WHERE retry_may_help(reason);

@@ -25,7 +25,7 @@ CREATE TABLE waiting_before (
     issuer UBIGINT, card_number UBIGINT, application UTINYINT, terminal UBIGINT,
     terminal_serial UINTEGER, kind UTINYINT, sector UTINYINT, is_load BOOLEAN, position BIGINT, operator UINTEGER, time TIMESTAMP,
     amount_fen UINTEGER, tariff_fen UINTEGER, transaction_type UTINYINT, sequence UINTEGER,
-    signed_balance_fen UINTEGER, fare_class UTINYINT, reason UTINYINT,
+    signed_balance_fen UINTEGER, hotlist_version UINTEGER, fare_class UTINYINT, reason UTINYINT,
     notes USMALLINT, late BOOLEAN, chained BOOLEAN, settlement_day DATE
 );
 -- Those of them that are decided again, and stand with their money in the ledger already.

@@ -48,7 +48,7 @@ SELECT
     coalesce(terminal.owner, claim.operator) AS operator, false AS claims_differ,
     if(terminal.terminal IS NULL, reason_terminal_unknown(), reason_none()) AS reason,
     0 AS flags, record_mac_none() AS record_mac, 0 AS concession, 0 AS station,
-    0 AS hotlist_version, claim.tariff_fen, 0 AS balance_before_fen, 0 AS balance_after_fen,
+    claim.hotlist_version, claim.tariff_fen, 0 AS balance_before_fen, 0 AS balance_after_fen,
     claim.amount_fen, claim.transaction_type, claim.time, business_day_of(claim.time) AS day,
     0 AS previous_type, 0 AS previous_counter, true AS moves_purse, false AS is_load,
     factor_of(claim.card_number) AS factor, claim.sequence, claim.signed_balance_fen,
