@@ -53,12 +53,13 @@ class ListedCard:
     """A card on the hotlist on some days, by the digits that make its keys: whatever number of the
     city it is told under, it is that card. No two of a card share a day.
 
-    `since` is the first day of all its entries that hold then, from which the grace is counted,
-    `version` the lowest list that names it in one of them.
+    `since` is the first day on which one of its entries that hold then held and was told, from
+    which the grace is counted; `version` the lowest list that names it in one that was told by
+    then, None where none was: on days that an entry was dated back over, no terminal could know.
     """
 
     factor: int
-    version: int
+    version: int | None
     since: date
     valid_from: date
     valid_to: date
@@ -108,17 +109,23 @@ def place_hotlist(rows: Iterable[Dated[HotlistRow]]) -> Iterator[ListedCard]:
     for each in rows:
         held.setdefault(int(each.row.card_number[-FACTOR_DIGITS:]), []).append(each)
     for factor, entries in sorted(held.items()):
-        # A stretch begins where an entry does, or behind the end of one.
+        # A stretch begins where an entry does or is told, or behind the end of one.
         begins = {each.valid_from for each in entries}
+        begins |= {_told(each) for each in entries if _told(each) <= each.valid_to}
         begins |= {each.valid_to + _DAY for each in entries if each.valid_to < date.max}
         for first, behind in pairwise([*sorted(begins), None]):
             assert first is not None
             last = date.max if behind is None else behind - _DAY
             listed = [each for each in entries if each.holds_on(first)]
             if listed:
-                version = min(each.row.version for each in listed)
-                since = min(each.valid_from for each in listed)
-                yield ListedCard(factor, version, since, first, last)
+                known = [each.row.version for each in listed if _told(each) <= first]
+                since = min(_told(each) for each in listed)
+                yield ListedCard(factor, min(known, default=None), since, first, last)
+
+
+def _told(entry: Dated[HotlistRow]) -> date:
+    """The first day on which an entry held and had been told."""
+    return entry.valid_from if entry.entered is None else max(entry.valid_from, entry.entered)
 
 
 def collector_of(row: TerminalRow) -> int:
