@@ -54,7 +54,8 @@ SELECT *, NOT by_log AND file NOT IN (FROM own) AS is_review FROM decided;
 _TAKEN_BACK = """
 CREATE TABLE taken_back AS
 SELECT
-    file, row, amount_fen, operator, is_load, false AS accepted,
+    file, row, amount_fen, operator, sector, kind, is_load,
+    disposition = disposition_accepted() AS accepted,
     disposition = disposition_suspended() AS held,
     parse_filename(parse_dirpath(filename))::INTEGER AS bucket, issuer, card_number, application
 FROM (
@@ -67,17 +68,18 @@ QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number DESC) = 1
 _MOVED = """
 CREATE VIEW moved AS
 SELECT
-    1 AS sign, amount_fen, operator, is_load, accepted, held, bucket, issuer, card_number,
-    application
+    1 AS sign, amount_fen, operator, sector, kind, is_load, accepted, held, bucket, issuer,
+    card_number, application
 FROM decision
 UNION ALL
 SELECT
-    -1, amount_fen, operator, is_load, accepted, held, bucket, issuer, card_number, application
+    -1, amount_fen, operator, sector, kind, is_load, accepted, held, bucket, issuer, card_number,
+    application
 FROM taken_back
 """
-#: Accepted debits, once for those that are alike. Nothing of an earlier day is taken back there.
+#: Accepted debits, once for those that are alike, less those that are taken back.
 _PAYMENTS = """
-SELECT sector, operator, kind, amount_fen, application, bucket, count(*) FROM decision
+SELECT sector, operator, kind, amount_fen, application, bucket, sum(sign)::BIGINT FROM moved
 WHERE accepted AND moves_purse(kind) AND NOT is_load GROUP BY ALL
 """
 _STOOD = """
@@ -155,7 +157,7 @@ def _read_decisions(
 
 def _verify_reviewed(connection: duckdb.DuckDBPyConnection, findings: Findings) -> None:
     """I9: what a day decided again waited, each record once, and is what its review named, or a
-    torn tap that the card has confirmed.
+    torn tap that the card has confirmed, or whose place another one takes.
     """
     ((named, decided, rows, before),) = connection.execute(
         "SELECT (SELECT count(*) FROM review WHERE file NOT IN (FROM own)), "
@@ -165,7 +167,7 @@ def _verify_reviewed(connection: duckdb.DuckDBPyConnection, findings: Findings) 
     ).fetchall()
     ((unnamed,),) = connection.execute(
         "SELECT count(*) FROM decision ANTI JOIN review USING (file, row) "
-        "WHERE is_review AND notes & note_statement_proven() <> 0"
+        "WHERE is_review AND notes & (note_statement_proven() | note_taken_back()) <> 0"
     ).fetchall()
     if not named + unnamed == decided == rows == before:
         text = f"{decided} decisions on {rows} records; it names {named}, of which {before} waited"

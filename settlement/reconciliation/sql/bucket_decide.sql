@@ -75,6 +75,7 @@ SELECT
                 judged.claims_differ OR judged.tariff_fen > judged.known_tariff_fen,
                 note_claims_differ(), 0)
             | if(judged.statement_proven, note_statement_proven(), 0)
+        WHEN judged.statement_proven THEN note_taken_back()
         ELSE 0
     END::USMALLINT AS notes,
     coalesce(business_day_of(judged.time) < getvariable('settlement_day'), false) AS late,
@@ -86,8 +87,12 @@ FROM judged;
 CREATE VIEW payment AS
 SELECT *, amount_fen - excess_fen AS paid_fen
 FROM decision WHERE is_accepted(reason) AND moves_purse(kind) AND NOT is_load;
+CREATE VIEW payment_back AS
+SELECT *, amount_fen - excess_fen AS paid_fen FROM taken_up WHERE is_accepted(reason);
 CREATE VIEW distinct_payment AS
-SELECT DISTINCT sector, application, operator, paid_fen FROM payment;
+SELECT sector, application, operator, paid_fen FROM payment
+UNION
+SELECT sector, application, operator, paid_fen FROM payment_back;
 
 -- Cards without a seam end where arithmetic says; threaded ones where the chain says.
 CREATE TABLE card_after AS
@@ -157,7 +162,9 @@ UNION ALL
 -- What closed days decided of records that are decided again is taken back.
 SELECT
     disposition(reason), reason, application, sector, issuer, kind, operator, fare_class, notes,
-    late, false, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT, 0, 0
+    late, false, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT,
+    -sum(excess_fen)::BIGINT,
+    -sum(if(tariff_known, tariff_fen::BIGINT - amount_fen + excess_fen, 0))::BIGINT
 FROM taken_up
 GROUP BY ALL;
 
@@ -165,8 +172,14 @@ GROUP BY ALL;
 CREATE VIEW passed_on_tally AS
 SELECT
     disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
-    by_log, payee, sum(share_fen)::BIGINT AS share_fen
+    by_log, false AS is_release, payee, sum(share_fen)::BIGINT AS share_fen
 FROM payment JOIN passed_on USING (sector, application, operator, paid_fen)
+GROUP BY ALL
+UNION ALL
+SELECT
+    disposition(reason), reason, application, sector, issuer, kind, operator, fare_class, notes,
+    late, false, true, payee, sum(share_fen)::BIGINT
+FROM payment_back JOIN passed_on USING (sector, application, operator, paid_fen)
 GROUP BY ALL;
 
 CREATE VIEW worth AS

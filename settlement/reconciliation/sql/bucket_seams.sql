@@ -25,6 +25,9 @@ SELECT issuer, card_number, application
 FROM record
 WHERE moves_purse AND is_posted(reason) AND NOT chained AND NOT linked
 UNION
+-- What was posted and is not any more.
+SELECT issuer, card_number, application FROM taken_back
+UNION
 SELECT issuer, card_number, application
 FROM gap_before
 SEMI JOIN (FROM record WHERE chained) USING (issuer, card_number, application);
@@ -48,9 +51,14 @@ CREATE TABLE odd_record AS
 SELECT
     issuer, card_number, application, id, is_load, position, chained, balance_before_fen,
     balance_after_fen, amount_fen, time, known_offline, known_online, previous_type,
-    previous_counter
+    previous_counter, false AS is_taken_back
 FROM record SEMI JOIN odd_card USING (issuer, card_number, application)
 WHERE chained OR (moves_purse AND is_posted(reason) AND NOT linked)
+UNION ALL
+SELECT
+    issuer, card_number, application, 0, is_load, position, false, 0, 0, amount_fen, time, 0, 0, 0,
+    0, true
+FROM taken_back
 ORDER BY issuer, card_number, application, id;
 
 -- Every fare that occurs, once: what it is asked of is the rule of its sector.

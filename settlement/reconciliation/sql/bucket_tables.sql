@@ -30,8 +30,20 @@ CREATE TABLE waiting_before (
 );
 -- Those of them that are decided again, and stand with their money in the ledger already.
 CREATE TABLE standing (file UBIGINT, row UINTEGER);
--- Those of them that are decided again.
-CREATE TABLE taken_up AS FROM waiting_before;
+-- What is decided again, as it was decided; of what was accepted also what is held for the holder.
+CREATE TABLE taken_up AS
+SELECT *, 0::UINTEGER AS excess_fen, false AS tariff_known FROM waiting_before;
+-- R4: torn debits that statements proved, each with the segment that it closed, and those of them
+-- that were taken back since, for ever: a TAC can always come.
+CREATE TABLE torn_before AS
+SELECT
+    *, 0::BIGINT AS left_online, 0::BIGINT AS left_balance_fen, NULL::TIMESTAMP AS left_time,
+    0::BIGINT AS right_online, 0::BIGINT AS right_balance_fen, NULL::TIMESTAMP AS right_time,
+    false AS is_taken_back
+FROM taken_up;
+CREATE TABLE torn_after AS FROM torn_before;
+CREATE TABLE taken_back AS FROM torn_before;
+CREATE TABLE torn_signed (file UBIGINT, row UINTEGER);
 -- Movements of closed days that records of today are about again, by all that a card signs of one.
 CREATE TABLE past (
     factor UBIGINT, application UTINYINT, is_load BOOLEAN, transaction_type UTINYINT,

@@ -58,6 +58,14 @@ FROM told
 JOIN near_counter USING (issuer, card_number, application)
 LEFT JOIN statement_before AS known USING (issuer, card_number, application);
 
+-- What a torn debit closed is open to what a TAC proves there later, and to nothing else.
+CREATE TABLE torn_segment AS
+SELECT
+    issuer, card_number, application, left_online, left_balance_fen, left_time, right_online,
+    right_balance_fen, right_time, settlement_day AS opened_day
+FROM torn_before
+WHERE NOT is_taken_back;
+
 CREATE TABLE open_segment AS
 SELECT
     row_number() OVER (
@@ -65,8 +73,14 @@ SELECT
             left_balance_fen, right_balance_fen, opened_day, price_fen
     ) AS id,
     *
-FROM segment_before
-WHERE left_online IS NOT NULL;
+FROM (
+    FROM segment_before WHERE left_online IS NOT NULL
+    UNION ALL BY NAME
+    SELECT *, 0::BIGINT AS missing_loads, 0::BIGINT AS price_fen
+    FROM torn_segment ANTI JOIN segment_before USING (
+        issuer, card_number, application, left_online, left_time, right_online, right_time
+    )
+);
 
 -- Slot 0 is behind the last statement; the others are open segments. A load belongs where its
 -- counter is missing, and where it is missing nowhere it stands alone. MAC1 belongs where it is
@@ -80,7 +94,9 @@ WITH by_counter AS (
 ),
 by_time AS (
     SELECT *, coalesce(left_time, '-infinity'::TIMESTAMP) AS starts
-    FROM open_segment
+    FROM open_segment ANTI JOIN torn_segment USING (
+        issuer, card_number, application, left_online, left_time, right_online, right_time
+    )
     WHERE starts < right_time
 )
 SELECT *, 0 AS slot FROM stated WHERE is_next
