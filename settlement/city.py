@@ -43,7 +43,7 @@ from settlement.seal import Sealable, canonical_json
 from settlement.store.database import Database
 from settlement.store.registry import register
 
-FORMAT = 3
+FORMAT = 4
 BUCKET_COUNT_DEFAULT = 4
 BUCKET_COUNT_MAX = 4096
 _SETTINGS, _SCHEME = "city.json", "scheme.toml"

@@ -51,6 +51,7 @@ class Reason(IntEnum):
     TERMINAL_UNKNOWN = 8
     CLOCK_AHEAD = 13
     HOTLISTED = 14
+    CENTRE_PENDING = 19
     NONE = 99
 
     @property
@@ -169,10 +170,13 @@ _RULES = {
     Reason.FOREIGN_CARD: _Rule(
         _CLAIM,
         True,
-        Text("非本市卡号", "no card number of this city: it waits for its issuer's centre"),
         Text(
-            "其发卡中心应答，或登记该号段",
-            "its issuer's centre answers, or the numbers are registered for keys of this city",
+            "非本市卡号，本地无其密钥",
+            "a card of another issuer whose keys are not held here: it waits for its centre",
+        ),
+        Text(
+            "其发卡中心应答，或登记该号段并持有其密钥",
+            "its issuer's centre answers, or its numbers are registered and its key is held",
         ),
     ),
     Reason.ALGORITHM_UNKNOWN: _Rule(
@@ -219,6 +223,12 @@ _RULES = {
         False,
         Text("黑名单卡", "the card was on the list that the terminal had to have"),
         Text("由专人裁定", "people decide"),
+    ),
+    Reason.CENTRE_PENDING: _Rule(
+        _HELD,
+        False,
+        Text("待发卡中心应答", "a card of another issuer paid; its centre has not answered"),
+        Text("其发卡中心应答", "its issuer's centre answers"),
     ),
     Reason.NONE: _Rule(Disposition.ACCEPTED, False, Text("正常", "accepted"), _NOTHING),
 }

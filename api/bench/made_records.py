@@ -62,7 +62,7 @@ def loads(day: date, count: int, **columns: Column) -> Rows:
 def sign(rows: Rows) -> Rows:
     """The records with the TACs that their cards would make."""
     signed, tac = rows.copy(), FIELD["tac"].offset
-    for part in cryptograms(rows.tobytes()):
+    for part in cryptograms(rows.tobytes(), (), SCHEME.name):
         assert isinstance(part.column, TacColumn)
         tacs = city_tacs(SCHEME.name, part.column)
         signed[part.rows, tac : tac + 4] = np.frombuffer(tacs, np.uint8).reshape(-1, 4)

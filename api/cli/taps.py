@@ -157,6 +157,7 @@ def _document(story: _Story, folder: Path) -> dict[str, Any]:
         "loads": statement.loads,
         "suspense": statement.suspense,
         "holder_due_fen": statement.holder_due_fen,
+        "centres": statement.centres,
         "days": {str(day): output_hash for day, output_hash in statement.days.items()},
         "mishaps": {each.mishap.name.lower(): _became(each) for each in story.became},
         "data": str(folder),
@@ -230,6 +231,8 @@ def _positions(statement: Statement) -> Table:
         positions.add_row(f"{name} (loads 充值)", "", "", fen(amount), fen(-amount))
     for name, amount in statement.suspense.items():
         positions.add_row(f"{name} (held 挂账)", "", "", "", fen(amount))
+    for name, amount in statement.centres.items():
+        positions.add_row(f"{name} (cards of its own 其发卡)", "", "", "", fen(-amount))
     if statement.holder_due_fen:
         due = fen(statement.holder_due_fen)
         positions.add_row("holders, above the tariff 应退持卡人", "", "", "", due)

@@ -28,12 +28,13 @@ class ParticipantKind(IntEnum):
 
     OPERATOR = 1  # 运营商: carries passengers or sells goods, is paid
     LOAD_AGENT = 2  # 充值代理: takes cash for loads, owes it
+    CENTRE = 3  # 发卡中心: answers for the cards of another issuer, owes what they paid here
 
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """An operator or load agent: the code records carry, the name people use, and the codes of
-    those who send files for it.
+    """An operator, load agent or centre: the code records carry, the name people use, and the codes
+    of those who send files for it.
     """
 
     code: int

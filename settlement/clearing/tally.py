@@ -15,7 +15,7 @@ from settlement.ledger.accounts import CARD_FLOAT
 from settlement.ledger.movements import Movement, decide_movements, sum_up
 
 #: The fields, from the first, in which records of a tally are alike.
-KEY_FIELDS = 11
+KEY_FIELDS = 12
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,6 +23,7 @@ class Tally:
     """How many records of a bucket ended alike, and their sums in fen. What a closed day suspended
     and the run decides again is taken back: a tally of its own, with a minus. `by_log` are loads of
     which there is no record: the load host's log lists them, and the card has confirmed them.
+    `centre` is the participant that answers for the cards, 0 for our own.
 
     `excess_fen` is what accepted debits charge above known tariffs, and is held for the holders.
     `known_discount_fen` is how far what is paid stays below the tariff, where the tariff is known.
@@ -41,6 +42,7 @@ class Tally:
     notes: int
     late: bool
     by_log: bool
+    centre: int
     records: int
     amount_fen: int
     tariff_fen: int
@@ -65,6 +67,7 @@ class Tally:
             Reason(self.reason),
             kind=self.kind,
             operator=self.operator,
+            centre=self.centre,
             amount_fen=abs(self.amount_fen),
             excess_fen=abs(self.excess_fen),
             passed_on_fen=dict(self.passed_on),

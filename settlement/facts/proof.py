@@ -1,8 +1,12 @@
 """Proof of a whole file: what cards signed as columns to the key service, an answer byte a record.
 
 Decides under which label the cards of each application are proven, and which of the key service's
-answers are believed. Leaves which bytes are signed to the record, what an answer means to
-reconciliation, and keys to the key service.
+answers are believed. Leaves which bytes are signed to the record, whose numbers are whose to the
+registry, what an answer means to reconciliation, and keys to the key service.
+
+A card number belongs to the keys of one city, ours or a partner's, and is proven under no other
+label. Nobody is asked about numbers that are nobody's: they become `UNKNOWN_VERSION` as well, and
+wait until they are somebody's.
 
 The city knows its TAC keys by their check values (密钥校验值). A key service that was loaded with
 other bytes, or lacks a version, must never make a record look forged, so
@@ -45,6 +49,7 @@ from settlement.dispositions import RecordMac
 from settlement.facts.cells import record_rows
 from settlement.facts.columns import PROOF_BITS, UNJUDGED
 from settlement.facts.signed import cryptograms, record_macs
+from settlement.registry.placing import PlacedNumbers
 from settlement.registry.rows import TacKeyRow
 
 Answers = NDArray[np.uint8]
@@ -83,9 +88,11 @@ def prove_records(
     city: str,
     registered: Sequence[TacKeyRow],
     ended: Collection[KeyName] = (),
+    numbers: Sequence[PlacedNumbers] = (),
 ) -> Proof:
     """Prove 256-byte records, in their order. `city` is the label of the city's keys, `ended` are
-    keys that were registered and are no more.
+    keys that were registered and are no more. `numbers` say whose card numbers are whose; those of
+    an application of which we have none are all ours.
 
     Each application has keys of its own: a TAC made by one purse of a card is no TAC of another. A
     record of a kind for which no card signs is as good as its record MAC.
@@ -103,16 +110,22 @@ def prove_records(
     macs, mac_answers, shown_macs = _prove_record_macs(records, rows, asked, city)
     is_bare = np.isin(rows[:, layout.FIELD["kind"].offset], _UNSIGNED_KINDS)
     answers[is_bare] = mac_answers[is_bare]
-    for part in cryptograms(records):
+    is_signed = np.isin(rows[:, layout.FIELD["kind"].offset], _SIGNED_KINDS)
+    is_applied = np.isin(rows[:, layout.FIELD["application"].offset], list(APPLICATIONS))
+    answers[is_signed & is_applied] = ProofReason.UNKNOWN_VERSION
+    for part in cryptograms(records, numbers, city):
         application = APPLICATIONS.get(part.application)
         if application is None:  # damaged: nothing is asked of its proof
             continue
-        label = application_label(city, application.key_ending)
+        label = application_label(part.city, application.key_ending)
         versions = rows[part.rows, layout.FIELD["key_version"].offset]
         if isinstance(part.column, TacColumn):
-            proof = asked.tacs(label, part.column, versions, may_lack=bool(application.key_ending))
+            may_lack = bool(application.key_ending) or part.city != city
+            proof = asked.tacs(label, part.column, versions, may_lack=may_lack)
         elif application.authentication_index is None:
-            continue  # no card of this application signs such an event
+            # No card of this application signs such an event.
+            answers[part.rows] = ProofReason.WRONG
+            continue
         else:
             label = indexed_label(label, application.authentication_index)
             proof = asked.authentications(label, part.column, versions)
@@ -125,6 +138,10 @@ def prove_records(
 _UNSIGNED_KINDS = tuple(
     each for each in RecordKind if each.evidence in {Evidence.RECORD_MAC, Evidence.FOREIGN}
 )
+
+
+#: Kinds for which a card signs.
+_SIGNED_KINDS = tuple(each for each in RecordKind if each not in _UNSIGNED_KINDS)
 
 
 def _prove_record_macs(

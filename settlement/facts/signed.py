@@ -1,10 +1,12 @@
 """What of a file was signed, as columns for the key service: by cards, and by PSAMs.
 
-Decides which bytes of which rows are asked about under which kind of key, and the digest by which
-two records are known to be copies. Leaves labels of keys and what an answer is worth to `proof`.
+Decides which bytes of which rows are asked about under which kind of key of which city, and the
+digest by which two records are known to be copies. Leaves labels of keys and what an answer is
+worth to `proof`.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,24 +28,30 @@ from settlement.facts.cells import (
     last_bytes,
     record_rows,
 )
+from settlement.facts.ownership import cards_by_city
+from settlement.registry.placing import PlacedNumbers
 
 
 @dataclass(frozen=True, slots=True)
 class Cryptograms:
     """What the key service is asked about: rows of a file whose cards signed alike, with the keys
-    of one application.
+    of one application of one city.
     """
 
     application: int
+    city: str
     rows: NDArray[np.int64]
     column: TacColumn | AuthenticationColumn
 
 
-def cryptograms(records: bytes) -> tuple[Cryptograms, ...]:
-    """What cards signed, by application: debits, loads, and what a card authenticated. Debits and
-    loads have messages of different lengths.
+def cryptograms(
+    records: bytes, placed: Sequence[PlacedNumbers], own_city: str
+) -> tuple[Cryptograms, ...]:
+    """What cards signed, by application and city: debits, loads, and what a card authenticated.
+    Debits and loads have messages of different lengths. `placed` say whose card numbers are whose.
 
-    Rows of kinds for which no card signed, and of kinds that are none, are in no part.
+    Rows of kinds for which no card signed, of kinds that are none, and of nobody's cards are in no
+    part.
     """
     rows = record_rows(records)
     kinds = rows[:, layout.FIELD["kind"].offset]
@@ -53,9 +61,12 @@ def cryptograms(records: bytes) -> tuple[Cryptograms, ...]:
         of_application = applications == application
         for evidence, members in _SIGNED:
             numbers = np.flatnonzero(of_application & np.isin(kinds, members))
-            if len(numbers):
-                column = _signed_column(rows[numbers], evidence, load=RecordKind.LOAD in members)
-                parts.append(Cryptograms(application, numbers, column))
+            if not len(numbers):
+                continue
+            signed = rows[numbers]
+            for city, cards in cards_by_city(signed, application, placed, own_city):
+                column = _signed_column(signed[cards], evidence, load=RecordKind.LOAD in members)
+                parts.append(Cryptograms(application, city, numbers[cards], column))
     return tuple(parts)
 
 

@@ -19,11 +19,14 @@ class AccountKind(StrEnum):
     CLEARING = "clearing"  # 清分户: of a day, between cards and participants; ends at zero
     OPERATOR = "operator"  # 应付运营商: what is owed to an operator
     LOAD_AGENT = "load_agent"  # 应收充值代理: what a load agent owes
+    CENTRE = "centre"  # 应收发卡中心: what another issuer's centre owes for its cards
     SUSPENSE = "suspense"  # 可疑账: of a participant, held until somebody decides
 
 
 _OF_A_DAY = frozenset({AccountKind.CLEARING})
-_OF_A_PARTICIPANT = frozenset({AccountKind.OPERATOR, AccountKind.LOAD_AGENT, AccountKind.SUSPENSE})
+_OF_A_PARTICIPANT = frozenset(
+    {AccountKind.OPERATOR, AccountKind.LOAD_AGENT, AccountKind.CENTRE, AccountKind.SUSPENSE}
+)
 _ORDER = tuple(AccountKind)
 
 

@@ -58,11 +58,14 @@ def decide_movements(
     *,
     kind: int,
     operator: int,
+    centre: int,
     amount_fen: int,
     excess_fen: int,
     passed_on_fen: Mapping[int, int],
 ) -> tuple[Movement, ...]:
-    """What records with that reason move: nothing where no purse of ours does. `excess_fen` is what
+    """What records with that reason move: nothing where no purse does. `centre` answers for the
+    cards, 0 where that is us: then they are part of the float; others' cards are owed by and to
+    their centre, and the operator is paid once it has answered (I3). `excess_fen` is what
     an accepted debit charges above a known tariff: it has left the card, is nobody's pay, and is
     held for the holder. `passed_on_fen` is what others than the operator get of what is paid, by
     participant; the rest is the operator's, so that all sums to the amount (I5).
@@ -74,6 +77,7 @@ def decide_movements(
     if not disposition.is_posted or not RecordKind(kind).moves_purse:
         return ()
     is_load = kind == RecordKind.LOAD
+    cards = Account(AccountKind.CENTRE, centre) if centre else CARD_FLOAT
     if disposition is Disposition.SUSPENDED:
         shares_fen = {Account(AccountKind.SUSPENSE, operator): amount_fen}
     elif is_load:
@@ -87,9 +91,7 @@ def decide_movements(
         }
         shares_fen[HOLDER_DUE] = excess_fen
     return tuple(
-        Movement(account, CARD_FLOAT, share_fen)
-        if is_load
-        else Movement(CARD_FLOAT, account, share_fen)
+        Movement(account, cards, share_fen) if is_load else Movement(cards, account, share_fen)
         for account, share_fen in shares_fen.items()
         if share_fen
     )

@@ -73,7 +73,8 @@ def file_prefix(number: int) -> str:
 
 _REGISTRY = {
     "terminal": "terminal UBIGINT, owner UINTEGER, collector UINTEGER, sector UTINYINT",
-    "number": "application UTINYINT, issuer UBIGINT, first_number UBIGINT, last_number UBIGINT",
+    "number": "application UTINYINT, issuer UBIGINT, first_number UBIGINT, last_number UBIGINT, "
+    "centre UINTEGER",
     "hotlist": "factor UBIGINT, version UINTEGER, since DATE",
 }
 
@@ -91,7 +92,7 @@ def write_registry(registry: RunRegistry, folder: Path) -> tuple[tuple[str, str]
         ],
         "number": [
             (each.application, int(each.issuer, 16), each.first_number, each.last_number,
-             each.valid_from, each.valid_to)
+             each.centre, each.valid_from, each.valid_to)
             for each in registry.numbers
         ],
         "hotlist": [

@@ -15,6 +15,7 @@ from settlement.people.actions import Action
 from settlement.registry.rows import (
     KINDS,
     CardNumbersRow,
+    CentreRow,
     HotlistRow,
     LoadHostRow,
     NameRow,
@@ -218,6 +219,7 @@ class Registry:
     tac_keys: tuple[Dated[TacKeyRow], ...] = ()
     card_numbers: tuple[Dated[CardNumbersRow], ...] = ()
     load_hosts: tuple[Dated[LoadHostRow], ...] = ()
+    centres: tuple[Dated[CentreRow], ...] = ()
 
     def __iter__(self) -> Iterator[AnyDated]:
         for name in self.__slots__:
@@ -227,7 +229,7 @@ class Registry:
 #: Which field of a `Registry` holds which kind.
 FIELDS: Mapping[str, str] = dict(zip(KINDS, (
     "participants", "senders", "terminals", "psams", "names", "hotlist", "tac_keys", "card_numbers",
-    "load_hosts",
+    "load_hosts", "centres",
 ), strict=True))  # fmt: skip
 assert set(FIELDS.values()) == set(Registry.__slots__)
 

@@ -41,7 +41,7 @@ _FIRST_FORMAT: Mapping[str, tuple[str, ...]] = {
 #: Documents of format 1 that were written before there was this kind are read without it.
 _ADDED_LATER = "tac_keys"
 #: The same of format 2: left out while there is none, so that what was written before stays so.
-_ADDED_SINCE = "load_hosts"
+_ADDED_SINCE = frozenset({"load_hosts", "centres"})
 
 
 def encode_registry(registry: Registry) -> bytes:
@@ -53,7 +53,7 @@ def encode_registry(registry: Registry) -> bytes:
     tables: dict[str, Sealable] = {
         name: [_content(each) for each in getattr(registry, name)]
         for name in FIELDS.values()
-        if name != _ADDED_SINCE or registry.load_hosts
+        if name not in _ADDED_SINCE or getattr(registry, name)
     }
     return canonical_json({"format": FORMAT, **tables})
 
@@ -87,7 +87,7 @@ def _content(each: AnyDated) -> Sealable:
 
 
 def _rows(name: str, kind: str, document: Mapping[str, Any]) -> tuple[AnyDated, ...]:
-    if name == _ADDED_SINCE and name not in document:
+    if name in _ADDED_SINCE and name not in document:
         return ()
     return tuple(_row(KINDS[kind], *each) for each in document[name])
 

@@ -1,7 +1,8 @@
 """What a run asks the registry, laid out so that every question has at most one answer.
 
 Decides who answers for a terminal on which days, which card numbers belong to the keys of which
-application, and on which days a card is listed. Leaves asking to reconciliation.
+application of which city, and on which days a card is listed. Leaves asking to reconciliation and
+to the proof of a file.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,15 +10,17 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 
-from cardcore.applets.catalogue import APPLICATIONS
+from cardcore.applets.catalogue import APPLICATIONS, city_of
 from cardcore.key_labels import application_label
 from settlement.registry.book import Dated, Registry
-from settlement.registry.rows import CardNumbersRow, HotlistRow, SenderRow, TerminalRow
+from settlement.registry.rows import HotlistRow, SenderRow, TerminalRow
 
 _DAY = timedelta(days=1)
 _DIGITS = 20
 #: A card is known to its keys by so many digits, the last of its number.
 FACTOR_DIGITS = 16
+#: The centre of cards that are ours: no participant has this code.
+OWN = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,10 @@ class PlacedTerminal:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnNumbers:
-    """Card numbers, both ends included, that belong to the keys of an application on some days. No
-    two overlap.
+class PlacedNumbers:
+    """Card numbers, both ends included, that belong to the keys of an application on some days.
+    `city` is the own label of the city whose keys they are, `centre` the participant that answers
+    for its cards, OWN for ours. No two overlap.
     """
 
     application: int
@@ -46,6 +50,8 @@ class OwnNumbers:
     last_number: int
     valid_from: date
     valid_to: date
+    city: str
+    centre: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class RunRegistry:
     """What a run asks the registry."""
 
     terminals: tuple[PlacedTerminal, ...] = ()
-    numbers: tuple[OwnNumbers, ...] = ()
+    numbers: tuple[PlacedNumbers, ...] = ()
     hotlist: tuple[ListedCard, ...] = ()
 
 
@@ -78,7 +84,7 @@ def place(registry: Registry, city: str) -> RunRegistry:
     """What runs of a city ask. `city` is the label of its keys."""
     return RunRegistry(
         tuple(place_terminals(registry)),
-        tuple(_own_numbers(registry.card_numbers, city)),
+        tuple(place_numbers(registry, city)),
         tuple(place_hotlist(registry.hotlist)),
     )
 
@@ -142,34 +148,77 @@ def participant_of(senders: Iterable[Dated[SenderRow]], sender: int, day: date) 
     return max(held, key=lambda each: each.valid_to).row.participant if held else 0
 
 
-def _own_numbers(rows: Iterable[Dated[CardNumbersRow]], city: str) -> Iterator[OwnNumbers]:
-    """Prefixes as ranges. Where one prefix begins with another, each range is told once."""
-    labels = {application_label(city, each.key_ending): each.code for each in APPLICATIONS.values()}
-    ranges: dict[tuple[int, str], list[tuple[int, int, date, date]]] = {}
-    for each in rows:
-        if each.row.label in labels:
-            first = int(each.row.prefix.ljust(_DIGITS, "0"))
-            end = int(each.row.prefix.ljust(_DIGITS, "9")) + 1
-            key = (labels[each.row.label], each.row.issuer)
-            ranges.setdefault(key, []).append((first, end, each.valid_from, each.valid_to))
-    for (application, issuer), held in sorted(ranges.items()):
-        bounds = sorted({bound for first, end, _, _ in held for bound in (first, end)})
+def place_numbers(registry: Registry, city: str) -> Iterator[PlacedNumbers]:
+    """Prefixes as ranges. Where one prefix begins with another, each range is told once. What is
+    registered as ours is nobody else's; of two centres the one of the smaller code has it.
+    """
+    claims: dict[tuple[int, str], list[_Claim]] = {}
+    for numbers in registry.card_numbers:
+        row, base = numbers.row, city_of(numbers.row.label)
+        application = _APPLICATION_OF[row.label.removeprefix(base)]
+        first = int(row.prefix.ljust(_DIGITS, "0"))
+        end = int(row.prefix.ljust(_DIGITS, "9")) + 1
+        held = claims.setdefault((application, row.issuer), [])
+        for centre, since, until in _centres(registry, base, city):
+            days = (max(since, numbers.valid_from), min(until, numbers.valid_to))
+            if days[0] <= days[1]:
+                held.append(_Claim(first, end, *days, centre, base))
+    for (application, issuer), held in sorted(claims.items()):
+        bounds = sorted({bound for each in held for bound in (each.first, each.end)})
         for first, end in pairwise(bounds):
-            days = [(a, b) for low, high, a, b in held if low <= first and end <= high]
-            for valid_from, valid_to in _joined(days):
-                yield OwnNumbers(application, issuer, first, end - 1, valid_from, valid_to)
+            within = [each for each in held if each.first <= first and end <= each.end]
+            for since, until, centre, base in _told_once(within):
+                yield PlacedNumbers(application, issuer, first, end - 1, since, until, base, centre)
 
 
-def _joined(days: list[tuple[date, date]]) -> Iterator[tuple[date, date]]:
-    """Stretches of days without overlap."""
-    held: tuple[date, date] | None = None
-    for first, last in sorted(days):
-        if held is None:
-            held = (first, last)
-        elif held[1] == date.max or first <= held[1] + _DAY:
-            held = (held[0], max(held[1], last))
-        else:
+_APPLICATION_OF = {
+    application_label("", each.key_ending): each.code for each in APPLICATIONS.values()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """Numbers from `first` to before `end` that a registered prefix says are somebody's."""
+
+    first: int
+    end: int
+    valid_from: date
+    valid_to: date
+    centre: int
+    city: str
+
+
+def _centres(registry: Registry, base: str, city: str) -> list[tuple[int, date, date]]:
+    """Who answers for the cards of a city, and when: nobody for a label that no centre has."""
+    if base == city:
+        return [(OWN, date.min, date.max)]
+    return [
+        (each.row.participant, each.valid_from, each.valid_to)
+        for each in registry.centres
+        if each.row.label == base
+    ]
+
+
+def _told_once(claims: list[_Claim]) -> Iterator[tuple[date, date, int, str]]:
+    """Stretches of days without overlap, as long as nothing changes: first and last day, whose."""
+    bounds = {each.valid_from.toordinal() for each in claims}
+    bounds |= {each.valid_to.toordinal() + 1 for each in claims}
+    held: tuple[date, date, int, str] | None = None
+    for start, end in pairwise(sorted(bounds)):
+        since, until = date.fromordinal(start), date.fromordinal(end - 1)
+        whose = min(
+            (
+                (each.centre, each.city)
+                for each in claims
+                if each.valid_from <= since and until <= each.valid_to
+            ),
+            default=None,
+        )
+        if held is not None and held[2:] == whose and held[1] + _DAY == since:
+            held = (held[0], until, *whose)
+            continue
+        if held is not None:
             yield held
-            held = (first, last)
+        held = None if whose is None else (since, until, *whose)
     if held is not None:
         yield held

@@ -113,6 +113,16 @@ class LoadHostRow:
     public_key: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class CentreRow:
+    """Whose cards have their keys under the labels of another city: `label` is that city's own, the
+    participant the centre (发卡中心) that answers for what those cards pay here.
+    """
+
+    label: str
+    participant: int
+
+
 RegistryRow = (
     ParticipantRow
     | SenderRow
@@ -123,6 +133,7 @@ RegistryRow = (
     | TacKeyRow
     | CardNumbersRow
     | LoadHostRow
+    | CentreRow
 )
 
 
@@ -279,6 +290,14 @@ _KINDS = (
             Column("public_key", _KEY),
         ),
         subject=2,
+    ),
+    Kind(
+        "centre",
+        CentreRow,
+        (Column("label", _LABEL), Column("participant", _CODE)),
+        subject=1,
+        participants=("participant",),
+        may_pause=True,
     ),
 )
 #: Every kind there is, by the noun of the command line.

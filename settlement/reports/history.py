@@ -44,7 +44,7 @@ from settlement.store import days as day_store
 from settlement.store.registry import load_names, load_participants
 
 _DECISION = """
-SELECT disposition, reason, notes, late, fare_class, operator, sector, excess_fen
+SELECT disposition, reason, notes, late, fare_class, operator, sector, excess_fen, centre
 FROM read_parquet($path) WHERE file = $file AND row = $row
 """
 _REVIEW = "SELECT proof FROM read_parquet($path) WHERE file = $file AND row = $row"
@@ -215,8 +215,8 @@ def _entries(
 def _names(city: City, record: TransactionRecord, judgements: Sequence[Judgement]) -> Registry:
     """The part of the registry that the history of a record names."""
     paid = {entry.participant for each in judgements for entry in each.entries}
-    payees = (each.decision.operator for each in judgements)
-    codes = {record.operator, *payees, *(each for each in paid if each is not None)}
+    named = (code for each in judgements for code in (each.decision.operator, each.decision.centre))
+    codes = {record.operator, *named, *(each for each in paid if each is not None)}
     keys = [(kind, code) for kind in _PLACES if (code := getattr(record, kind))]
     return Registry(
         participants=tuple(Dated(each) for each in load_participants(city.database, codes)),

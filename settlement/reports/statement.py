@@ -48,6 +48,7 @@ class Statement:
     loads: dict[str, int]  # load agent to fen
     suspense: dict[str, int]  # whose money is held, and how much, until somebody decides
     holder_due_fen: int  # charged above known tariffs
+    centres: dict[str, int]  # centre of another issuer to what it owes for its cards
     classes: dict[str, int]
     days: dict[date, str]  # settlement day to output hash
     applications: dict[str, AcceptedTotals]
@@ -68,6 +69,7 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
     operators: dict[str, OperatorLine] = {}
     loads: Counter[str] = Counter()
     suspense: Counter[str] = Counter()
+    centres: Counter[str] = Counter()
     holder_due_fen = 0
     for outcome in outcomes:
         for code, line in outcome.clearing.operators.items():
@@ -85,6 +87,8 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
             for account, gross in sums.items():
                 if account.kind is AccountKind.SUSPENSE and account.participant is not None:
                     suspense[names[account.participant]] -= gross.net_fen
+                elif account.kind is AccountKind.CENTRE and account.participant is not None:
+                    centres[names[account.participant]] += gross.net_fen
                 elif account == HOLDER_DUE:
                     holder_due_fen -= gross.net_fen
     return Statement(
@@ -93,6 +97,7 @@ def read_statement(city: City, days: Sequence[date]) -> Statement:
         {name: amount for name, amount in loads.items() if amount},
         {name: amount for name, amount in suspense.items() if amount},
         holder_due_fen,
+        {name: amount for name, amount in centres.items() if amount},
         _classes(outcomes),
         hashes,
         _broken_down([each.clearing.applications for each in outcomes], _application_name),

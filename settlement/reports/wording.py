@@ -50,6 +50,7 @@ class Decision:
     operator: int  # whom the registry has paid
     sector: int
     excess_fen: int  # charged above a known tariff
+    centre: int  # who answers for the card, 0 for us
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +335,9 @@ def _review(
 _AGAIN: Mapping[Reason | None, Text] = {
     Reason.TERMINAL_UNKNOWN: Text("终端已登记", "its terminal is registered"),
     Reason.NOT_YOUR_TERMINAL: Text("发送方已登记为采集方", "its sender is registered as collector"),
-    Reason.FOREIGN_CARD: Text("该号段已登记", "its card number is registered"),
+    Reason.FOREIGN_CARD: Text(
+        "该号段已登记，其密钥已在", "its card number is registered, and its key is held"
+    ),
     Reason.CLOCK_AHEAD: Text("已到其日", "its day has come"),
 }
 
@@ -348,6 +351,9 @@ def _decision(decision: Decision, registry: Registry) -> Step:
     if decision.disposition.is_posted:
         who = _participant_name(decision.operator, registry)
         zh, en = f"{zh}；按登记归 {who}", f"{en}; by the registry it is for {who}"
+    if decision.centre:
+        centre = _participant_name(decision.centre, registry)
+        zh, en = f"{zh}；卡属 {centre}", f"{en}; the card is of {centre}"
     notes = [note for note in Note if note in decision.notes]
     for note in notes:
         zh, en = f"{zh}；{note.text.zh}", f"{en}; {note.text.en}"
@@ -366,6 +372,7 @@ def _decision(decision: Decision, registry: Registry) -> Step:
         "sector": decision.sector,
         "fare_class": class_name(decision.fare_class),
         "excess_fen": decision.excess_fen,
+        "centre": decision.centre,
     }
     return Step("decision", Text(f"处理结果：{zh}", f"disposition: {en}"), data)
 
@@ -392,6 +399,7 @@ def _movements(record: TransactionRecord, decision: Decision) -> tuple[Movement,
         decision.reason,
         kind=record.kind,
         operator=decision.operator,
+        centre=decision.centre,
         amount_fen=record.amount_fen,
         excess_fen=decision.excess_fen,
         passed_on_fen=rule_of(read_rules(), decision.sector).passed_on(payment),

@@ -194,7 +194,7 @@ def _waiting(city: City, state: ClearingState, settlement_day: date) -> Iterator
                 proven.setdefault(file, []).append(row)
             case Reason.NOT_YOUR_TERMINAL if places.may_deliver(files[file], terminal, day):
                 asked.setdefault(file, []).append(row)
-            case Reason.FOREIGN_CARD if places.is_own(issuer, card_number, application, day):
+            case Reason.FOREIGN_CARD if places.has_keys(issuer, card_number, application, day):
                 asked.setdefault(file, []).append(row)
             case Reason.KEY_VERSION_UNKNOWN | Reason.ALGORITHM_UNKNOWN:
                 asked.setdefault(file, []).append(row)
@@ -227,8 +227,8 @@ class _Places:
             each.collector == participant and each.valid_to >= day for each in rows
         )
 
-    def is_own(self, issuer: int, card_number: int, application: int, day: date) -> bool:
-        """Whether a card number belongs to keys of ours."""
+    def has_keys(self, issuer: int, card_number: int, application: int, day: date) -> bool:
+        """Whether a card number belongs to keys of ours, or of a partner."""
         return any(
             (each.application, int(each.issuer, 16)) == (application, issuer)
             and each.first_number <= card_number <= each.last_number

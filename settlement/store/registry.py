@@ -145,6 +145,13 @@ def load_tac_keys(database: Database) -> tuple[TacKeyRow, ...]:
     )
 
 
+def load_card_numbers(database: Database) -> Registry:
+    """Whose card numbers are whose, and nothing else of the registry: asked with every file."""
+    with database.read() as connection:
+        kinds = ("card_numbers", "centre")
+        return registry_of(Book(each.what for kind in kinds for each in _changes(connection, kind)))
+
+
 def load_ended_keys(database: Database) -> tuple[tuple[str, int], ...]:
     """Label and version of the TAC keys that were registered and are not any more."""
     with database.read() as connection:

@@ -57,7 +57,8 @@ SELECT
     file, row, amount_fen, operator, sector, kind, is_load,
     disposition = disposition_accepted() AS accepted,
     disposition = disposition_suspended() AS held,
-    parse_filename(parse_dirpath(filename))::INTEGER AS bucket, issuer, card_number, application
+    parse_filename(parse_dirpath(filename))::INTEGER AS bucket, issuer, card_number, application,
+    centre
 FROM (
     SELECT *, list_position(getvariable('earlier'), filename) AS number
     FROM read_parquet(getvariable('earlier'), filename = true)
@@ -69,13 +70,18 @@ _MOVED = """
 CREATE VIEW moved AS
 SELECT
     1 AS sign, amount_fen, operator, sector, kind, is_load, accepted, held, bucket, issuer,
-    card_number, application
+    card_number, application, centre
 FROM decision
 UNION ALL
 SELECT
     -1, amount_fen, operator, sector, kind, is_load, accepted, held, bucket, issuer, card_number,
-    application
+    application, centre
 FROM taken_back
+"""
+#: What each centre owes for its cards: they are no part of the cards' side.
+_OF_CENTRES = """
+SELECT centre, sum(sign * if(is_load, -amount_fen::BIGINT, amount_fen::BIGINT))::BIGINT
+FROM moved WHERE (accepted OR held) AND centre <> 0 GROUP BY centre
 """
 #: Accepted debits, once for those that are alike, less those that are taken back.
 _PAYMENTS = """
@@ -100,7 +106,7 @@ FROM (
     SELECT
         issuer, card_number, application,
         sign * if(is_load, amount_fen::BIGINT, -amount_fen::BIGINT), false
-    FROM moved WHERE accepted OR held
+    FROM moved WHERE (accepted OR held) AND centre = 0
 )
 GROUP BY issuer, card_number, application
 HAVING coalesce(sum(fen) FILTER (is_posted), 0) <> coalesce(sum(fen) FILTER (NOT is_posted), 0)
@@ -220,16 +226,25 @@ def _verify_posted(
             accounts[account.kind] = accounts.get(account.kind, 0) + posting.amount_fen
             if account.kind in shares:
                 shares[account.kind] += posting.amount_fen
-    for kind, column in ((EntryKind.COLLECT, "bucket"), (EntryKind.DISTRIBUTE, "operator")):
-        rows = connection.execute(f"{_SUMS}, {column} FROM moved GROUP BY {column}").fetchall()
+    centres_fen = dict(connection.execute(_OF_CENTRES).fetchall())
+    for kind, column, of in (
+        (EntryKind.COLLECT, "bucket", "WHERE centre = 0"),
+        (EntryKind.DISTRIBUTE, "operator", ""),
+    ):
+        rows = connection.execute(f"{_SUMS}, {column} FROM moved {of} GROUP BY {column}").fetchall()
         by_code = {code: sums for *sums, code in rows}
+        owed_fen: dict[int, int] = {}
         excess_fen = again.excess_fen if kind is EntryKind.COLLECT else Counter[int]()
         if kind is EntryKind.DISTRIBUTE:
+            owed_fen = centres_fen
+            for code in centres_fen:
+                by_code.setdefault(code, [0, 0, 0, 0])
             for code, share_fen in again.moved_fen.items():
                 by_code.setdefault(code, [0, 0, 0, 0])[0] += share_fen
         for code, sums in by_code.items():
             found = posted.pop((kind, code), {})
-            for expected, amount_fen in _expected(kind, excess_fen[code], *sums).items():
+            owed = owed_fen.get(code, 0)
+            for expected, amount_fen in _expected(kind, excess_fen[code], owed, *sums).items():
                 where = f"{kind} entry of {column} {code} on {inputs.settlement_day}"
                 stored_fen = found.get(expected, 0)
                 findings.expect_equal(Invariant.I4, where, expected, stored_fen, amount_fen)
@@ -278,6 +293,7 @@ def _share_again(connection: duckdb.DuckDBPyConnection, scheme: Scheme) -> _Shar
 def _expected(
     kind: EntryKind,
     excess_fen: int,
+    centre_fen: int,
     debit_fen: int,
     load_fen: int,
     held_debit_fen: int,
@@ -294,7 +310,8 @@ def _expected(
             AccountKind.CLEARING: excess_fen - out_fen,
         }
     return {
-        AccountKind.CLEARING: out_fen,
+        AccountKind.CLEARING: out_fen - centre_fen,
+        AccountKind.CENTRE: centre_fen,
         AccountKind.OPERATOR: -debit_fen,
         AccountKind.LOAD_AGENT: load_fen,
         AccountKind.SUSPENSE: held_load_fen - held_debit_fen,

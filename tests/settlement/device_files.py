@@ -53,13 +53,17 @@ def tac_ref(version: int) -> KeyRef:
     return KeyRef(KeyUsage.TAC, SCHEME.name, version)
 
 
-def key_service(*versions: int, misheld: Sequence[int] = ()) -> InProcessKeyService:
-    """The key service of the test city: its keys in these versions (1 when none is named) and every
-    sender's signing key. Under the TAC keys of `misheld` versions lie other bytes.
+def key_service(
+    *versions: int, misheld: Sequence[int] = (), partners: Sequence[str] = ()
+) -> InProcessKeyService:
+    """The key service of the test city: its keys in these versions (1 when none is named), every
+    sender's signing key, and the TAC keys of these partners' cards. Under the TAC keys of `misheld`
+    versions lie other bytes.
     """
     vault = published_vault(
         [
             *(signing_ref(sender) for sender in (SENDER, OTHER_SENDER, STRANGER)),
+            *(KeyRef(KeyUsage.TAC, partner, 1) for partner in partners),
             *(
                 ref
                 for version in versions or (1,)

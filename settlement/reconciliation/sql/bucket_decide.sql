@@ -16,6 +16,8 @@ WITH judged AS (
             WHEN record.day - hotlist.since >= getvariable('hotlist_grace_days')
                 OR hotlist.version <= record.hotlist_version
                 THEN reason_hotlisted()
+            -- Its issuer owes what the card paid, and says whether it will.
+            WHEN record.centre <> 0 AND record.moves_purse THEN reason_centre_pending()
             ELSE reason_none()
         END AS reason,
         hotlist.factor IS NOT NULL AS is_hotlisted,
@@ -80,7 +82,8 @@ SELECT
     END::USMALLINT AS notes,
     coalesce(business_day_of(judged.time) < getvariable('settlement_day'), false) AS late,
     judged.chained,
-    judged.by_log
+    judged.by_log,
+    judged.centre
 FROM judged;
 
 -- What is paid, once for payments that are alike.
@@ -134,7 +137,7 @@ UNION ALL
 SELECT
     file, row, record_hash_high, record_hash_low, issuer, card_number, application, terminal,
     terminal_serial, kind, sector, is_load, position, operator, time, amount_fen, tariff_fen, transaction_type, sequence,
-    signed_balance_fen, hotlist_version, fare_class, reason, notes, late, chained,
+    signed_balance_fen, hotlist_version, fare_class, reason, notes, late, chained, centre,
     getvariable('settlement_day') AS settlement_day
 FROM decision
 WHERE retry_may_help(reason);
@@ -152,7 +155,7 @@ FROM taken_up WHERE is_posted(reason);
 CREATE VIEW tally AS
 SELECT
     disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
-    by_log, count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
+    by_log, centre, count(*) AS records, sum(amount_fen)::BIGINT AS amount_fen,
     sum(tariff_fen)::BIGINT AS tariff_fen, sum(excess_fen)::BIGINT AS excess_fen,
     sum(if(tariff_known, tariff_fen::BIGINT - amount_fen + excess_fen, 0))::BIGINT
         AS known_discount_fen
@@ -162,7 +165,7 @@ UNION ALL
 -- What closed days decided of records that are decided again is taken back.
 SELECT
     disposition(reason), reason, application, sector, issuer, kind, operator, fare_class, notes,
-    late, false, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT,
+    late, false, centre, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT,
     -sum(excess_fen)::BIGINT,
     -sum(if(tariff_known, tariff_fen::BIGINT - amount_fen + excess_fen, 0))::BIGINT
 FROM taken_up
@@ -172,13 +175,13 @@ GROUP BY ALL;
 CREATE VIEW passed_on_tally AS
 SELECT
     disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
-    by_log, false AS is_release, payee, sum(share_fen)::BIGINT AS share_fen
+    by_log, centre, false AS is_release, payee, sum(share_fen)::BIGINT AS share_fen
 FROM payment JOIN passed_on USING (sector, application, operator, paid_fen)
 GROUP BY ALL
 UNION ALL
 SELECT
     disposition(reason), reason, application, sector, issuer, kind, operator, fare_class, notes,
-    late, false, true, payee, sum(share_fen)::BIGINT
+    late, false, centre, true, payee, sum(share_fen)::BIGINT
 FROM payment_back JOIN passed_on USING (sector, application, operator, paid_fen)
 GROUP BY ALL;
 

@@ -6,7 +6,11 @@ CREATE TABLE entry AS
 SELECT
     asked.*, factor_of(card_number) AS factor, business_day_of(asked.time) AS day,
     if(
-        number.application IS NULL AND asked.application IN (SELECT application FROM number),
+        number.centre <> 0
+            OR (
+                number.application IS NULL
+                AND asked.application IN (SELECT application FROM number WHERE centre = 0)
+            ),
         NULL, terminal.owner
     ) AS owner,
     terminal.sector

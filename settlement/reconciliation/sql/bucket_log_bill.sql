@@ -65,7 +65,7 @@ SELECT
     coalesce(card.next_online, 0) AS known_online,
     coalesce(card.gap_count, 0) AS known_gap_count,
     unwrap(due.online_counter, known_online) AS position,
-    true AS is_balanced, false AS linked, false AS counter_reused, true AS statement_proven,
+    true AS is_balanced, false AS linked, false AS counter_reused, true AS statement_proven, 0 AS centre,
     due_claim.file IS NULL AS by_log, true AS chained
 FROM due
 LEFT JOIN due_claim ON due_claim.log_issuer = due.issuer AND due_claim.number = due.number

@@ -48,8 +48,9 @@ SELECT
     false AS statement_proven,
     false AS by_log,
     -- Posted, and balances and amount agree: a link in the card's chain, unless its counter is
-    -- taken or lies where nothing is missing. What is posted and no link is loose.
-    moves_purse(told.kind) AND is_posted(told.reason)
+    -- taken or lies where nothing is missing. What is posted and no link is loose. Chains of other
+    -- centres' cards are theirs to follow.
+    moves_purse(told.kind) AND is_posted(told.reason) AND told.centre = 0
         AND if(
             is_load(told.kind), told.balance_after_fen >= told.amount_fen,
             is_balanced(told.kind, told.balance_before_fen, told.amount_fen, told.balance_after_fen)

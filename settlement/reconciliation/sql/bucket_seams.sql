@@ -23,7 +23,7 @@ UNION
 -- Posted, and no link: the card has moved all the same.
 SELECT issuer, card_number, application
 FROM record
-WHERE moves_purse AND is_posted(reason) AND NOT chained AND NOT linked
+WHERE moves_purse AND is_posted(reason) AND centre = 0 AND NOT chained AND NOT linked
 UNION
 -- What was posted and is not any more.
 SELECT issuer, card_number, application FROM taken_back
@@ -53,7 +53,7 @@ SELECT
     balance_after_fen, amount_fen, time, known_offline, known_online, previous_type,
     previous_counter, false AS is_taken_back
 FROM record SEMI JOIN odd_card USING (issuer, card_number, application)
-WHERE chained OR (moves_purse AND is_posted(reason) AND NOT linked)
+WHERE chained OR (moves_purse AND is_posted(reason) AND centre = 0 AND NOT linked)
 UNION ALL
 SELECT
     issuer, card_number, application, 0, is_load, position, false, 0, 0, amount_fen, time, 0, 0, 0,

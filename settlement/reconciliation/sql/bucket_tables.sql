@@ -26,7 +26,7 @@ CREATE TABLE waiting_before (
     terminal_serial UINTEGER, kind UTINYINT, sector UTINYINT, is_load BOOLEAN, position BIGINT, operator UINTEGER, time TIMESTAMP,
     amount_fen UINTEGER, tariff_fen UINTEGER, transaction_type UTINYINT, sequence UINTEGER,
     signed_balance_fen UINTEGER, hotlist_version UINTEGER, fare_class UTINYINT, reason UTINYINT,
-    notes USMALLINT, late BOOLEAN, chained BOOLEAN, settlement_day DATE
+    notes USMALLINT, late BOOLEAN, chained BOOLEAN, centre UINTEGER DEFAULT 0, settlement_day DATE
 );
 -- Those of them that are decided again, and stand with their money in the ledger already.
 CREATE TABLE standing (file UBIGINT, row UINTEGER);

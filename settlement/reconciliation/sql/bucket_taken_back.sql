@@ -34,7 +34,7 @@ LEFT JOIN (
         AND least(record.time, record.time_max) >= torn.left_time
         AND least(record.time, record.time_max) < torn.right_time
     WHERE record.moves_purse AND NOT record.is_load AND is_posted(record.reason)
-        AND NOT record.linked
+        AND record.centre = 0 AND NOT record.linked
     GROUP BY torn.file, torn.row
 ) AS late USING (file, row)
 WHERE coalesce(late.paid_fen, 0) - coalesce(segment.price_fen, 0) = torn.amount_fen;
@@ -61,5 +61,5 @@ SELECT
     factor_of(card_number) AS factor, sequence, signed_balance_fen, 0 AS tac,
     0 AS known_balance_fen, 0 AS known_offline, 0 AS known_online, 0 AS known_gap_count, position,
     true AS is_balanced, false AS linked, false AS counter_reused, true AS statement_proven,
-    false AS by_log, false AS chained
+    0 AS centre, false AS by_log, false AS chained
 FROM taken_back;

@@ -58,7 +58,7 @@ SELECT
     factor_of(claim.card_number) AS factor, claim.sequence, claim.signed_balance_fen,
     0 AS tac, 0 AS known_balance_fen, 0 AS known_offline, 0 AS known_online, 0 AS known_gap_count,
     claim.position, true AS is_balanced, false AS linked, false AS counter_reused,
-    true AS statement_proven, false AS by_log, false AS chained
+    true AS statement_proven, 0 AS centre, false AS by_log, false AS chained
 FROM stated_claim AS claim
 LEFT JOIN terminal ON terminal.terminal = claim.terminal
     AND business_day_of(claim.time) BETWEEN terminal.valid_from AND terminal.valid_to;

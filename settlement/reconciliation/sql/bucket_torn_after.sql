@@ -8,7 +8,7 @@ SELECT
     decision.position, decision.operator, decision.time, decision.amount_fen,
     decision.tariff_fen, decision.transaction_type, decision.sequence,
     decision.signed_balance_fen, decision.hotlist_version, decision.fare_class,
-    decision.reason, decision.notes, decision.late, decision.chained,
+    decision.reason, decision.notes, decision.late, decision.chained, decision.centre,
     getvariable('settlement_day') AS settlement_day, decision.excess_fen, decision.tariff_known,
     side.left_online, side.left_balance_fen, side.left_time, side.right_online,
     side.right_balance_fen, side.right_time, NOT is_posted(decision.reason) AS is_taken_back

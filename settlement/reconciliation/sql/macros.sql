@@ -21,7 +21,10 @@ CREATE MACRO is_proven(proof) AS proof IN (proof_proven(), proof_wrong_version()
 
 CREATE MACRO is_accepted(word) AS word = reason_none();
 CREATE MACRO is_suspended(word) AS
-    word IN (reason_terminal_unknown(), reason_clock_ahead(), reason_hotlisted());
+    word IN (
+        reason_terminal_unknown(), reason_clock_ahead(), reason_hotlisted(),
+        reason_centre_pending()
+    );
 -- Its money stands in the ledger.
 CREATE MACRO is_posted(word) AS is_accepted(word) OR is_suspended(word);
 CREATE MACRO is_claim(word) AS

@@ -8,13 +8,16 @@
 
 -- MAC1 of our cards. A host may load others too; what those hold is no money of ours.
 CREATE VIEW asked AS
-SELECT DISTINCT issuer, card_number, application, online_counter, balance_before_fen, time
+SELECT DISTINCT
+    load_log.issuer, load_log.card_number, load_log.application, online_counter,
+    balance_before_fen, time
 FROM load_log
-WHERE application NOT IN (SELECT application FROM number) OR EXISTS (
-    FROM number
-    WHERE number.application = load_log.application AND number.issuer = load_log.issuer
-        AND load_log.card_number BETWEEN number.first_number AND number.last_number
-        AND business_day_of(load_log.time) BETWEEN number.valid_from AND number.valid_to
+LEFT JOIN number ON number.application = load_log.application AND number.issuer = load_log.issuer
+    AND load_log.card_number BETWEEN number.first_number AND number.last_number
+    AND business_day_of(load_log.time) BETWEEN number.valid_from AND number.valid_to
+WHERE number.centre = 0 OR (
+    number.application IS NULL
+    AND load_log.application NOT IN (SELECT application FROM number WHERE centre = 0)
 );
 
 -- A counter has 16 bits. One card is followed from its last statement; a card that never stated

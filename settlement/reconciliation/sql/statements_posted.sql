@@ -7,11 +7,11 @@ SELECT
     signed_balance_fen::BIGINT AS balance_after_fen, dated, 1 AS sign
 FROM decision
 ANTI JOIN (FROM taken_up WHERE is_posted(reason)) USING (file, row)
-WHERE is_posted(reason) AND moves_purse(kind)
+WHERE is_posted(reason) AND moves_purse(kind) AND centre = 0
 UNION ALL
 SELECT
     issuer, card_number, application, is_load, counter, amount_fen::BIGINT,
     signed_balance_fen::BIGINT, dated, -1
 FROM decision
 SEMI JOIN (FROM taken_up WHERE is_posted(reason)) USING (file, row)
-WHERE NOT is_posted(reason) AND moves_purse(kind);
+WHERE NOT is_posted(reason) AND moves_purse(kind) AND centre = 0;

@@ -15,6 +15,8 @@ SELECT
     coalesce(terminal.sector, dated.sector) AS sector,
     coalesce(terminal.owner <> dated.operator OR terminal.sector <> dated.sector, false)
         AS claims_differ,
+    -- Who answers for the card: nobody but ourselves, or its issuer's centre.
+    coalesce(number.centre, 0) AS centre,
     CASE
         WHEN format_fault <> 0 THEN reason_format_wrong()
         -- What was posted before is true: only who is paid for it may be new.
@@ -22,7 +24,10 @@ SELECT
             AND NOT coalesce(collected.last_day >= business_day_of(dated.time), false)
             THEN reason_not_your_terminal()
         WHEN signed_by_card(kind) AND number.application IS NULL
-            AND dated.application IN (SELECT application FROM number)
+            AND dated.application IN (SELECT application FROM number WHERE centre = 0)
+            THEN reason_foreign_card()
+        -- Its centre can prove what no key that is held here can.
+        WHEN number.centre <> 0 AND proof IN (proof_unknown_algorithm(), proof_unknown_version())
             THEN reason_foreign_card()
         WHEN proof = proof_unknown_algorithm() THEN reason_algorithm_unknown()
         WHEN proof = proof_unknown_version() THEN reason_key_version_unknown()

@@ -25,7 +25,8 @@ from settlement.facts.proof import Proof, prove_records, signing_keys
 from settlement.reconciliation.inputs import FactInput
 from settlement.registry.book import Dated
 from settlement.registry.placing import (
-    OwnNumbers,
+    OWN,
+    PlacedNumbers,
     PlacedTerminal,
     RunRegistry,
     place_hotlist,
@@ -261,13 +262,15 @@ class Product:
                 for row in world.known(day).terminals
             ),
             numbers=tuple(
-                OwnNumbers(
+                PlacedNumbers(
                     each.application,
                     each.issuer.hex().upper(),
                     int(each.prefix.ljust(20, "0")),
                     int(each.prefix.ljust(20, "9")),
                     date.min,
                     date.max,
+                    self._city.name,
+                    OWN,
                 )
                 for each in self._city.ranges
             ),

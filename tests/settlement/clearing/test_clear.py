@@ -38,6 +38,7 @@ def tallies(draw: st.DrawFn) -> Tally:
         notes=draw(st.integers(0, 63)),
         late=draw(st.booleans()),
         by_log=kind is RecordKind.LOAD and draw(st.booleans()),
+        centre=draw(st.sampled_from([0, 0, 31])),
         records=draw(st.integers(1, 9)),
         amount_fen=amount_fen,
         tariff_fen=draw(st.integers(0, 10_000)) if kind.moves_purse else 0,
@@ -63,7 +64,10 @@ def test_both_sides_of_the_money_agree_and_nets_sum_to_zero(results: list[Bucket
     clearing = clear(results)
     cards = [each.get(CARD_FLOAT, Gross()) for each in clearing.buckets.values()]
     held = [each.get(HOLDER_DUE, Gross()) for each in clearing.buckets.values()]
-    others = [gross for each in clearing.participants.values() for gross in each.values()]
+    owned = [item for each in clearing.participants.values() for item in each.items()]
+    # What cards of another issuer paid is asked of its centre, not of the float.
+    cards += [gross for account, gross in owned if account.kind is AccountKind.CENTRE]
+    others = [gross for account, gross in owned if account.kind is not AccountKind.CENTRE]
     paid_fen = sum(each.debit_fen for each in cards) - sum(each.credit_fen for each in held)
     assert paid_fen == sum(each.credit_fen for each in others)
     assert sum(each.credit_fen for each in cards) == sum(each.debit_fen for each in others)
@@ -136,7 +140,7 @@ def test_only_accepted_debits_are_charged_and_only_fares_have_a_class() -> None:
         money = (300, 400) if kind.moves_purse else (0, 0)
         return Tally(
             int(reason.disposition), int(reason), 1, 5, 7, kind, 101, fare_class,
-            int(Note.STATION_MISSING), False, False, 2, *money, 0, 100, (),
+            int(Note.STATION_MISSING), False, False, 0, 2, *money, 0, 100, (),
         )  # fmt: skip
 
     clearing = clear(

@@ -127,7 +127,7 @@ def test_the_column_for_the_key_service_has_every_row_once_with_its_tac_message(
 ) -> None:
     data = [encode_record(row) for row in rows]
     seen = {}
-    for part in cryptograms(b"".join(data)):
+    for part in cryptograms(b"".join(data), (), "demo"):
         column = part.column
         assert isinstance(column, TacColumn)
         for place, number in enumerate(part.rows.tolist()):

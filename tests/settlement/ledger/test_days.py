@@ -122,6 +122,7 @@ def decision_of(verdict: Verdict) -> Decision:
         verdict.operator,
         verdict.sector,
         verdict.excess_fen,
+        0,
     )
 
 

@@ -40,6 +40,7 @@ TERMINAL_UNKNOWN       load     | suspense/101    card_float
 KEY_VERSION_UNKNOWN    purchase | -               -
 KEY_VERSION_UNKNOWN    load     | -               -
 FOREIGN_CARD           purchase | -               -
+CENTRE_PENDING         purchase | card_float      suspense/101
 TAC_MISSING            purchase | -               -
 TAC_WRONG              purchase | -               -
 TAC_WRONG              load     | -               -
@@ -57,6 +58,7 @@ def test_what_each_decision_moves(line: str) -> None:
         Reason[reason],
         kind=RecordKind[moves.upper()],
         operator=101,
+        centre=0,
         amount_fen=160,
         excess_fen=0,
         passed_on_fen={7: 30, 8: 0} if moves == "exit" else {},
@@ -73,6 +75,7 @@ def test_what_is_charged_above_a_known_tariff_pays_nobody_and_is_held_for_the_ho
         Reason.NONE,
         kind=RecordKind.PURCHASE,
         operator=101,
+        centre=0,
         amount_fen=50_000,
         excess_fen=49_800,
         passed_on_fen={7: 60},
@@ -87,6 +90,7 @@ def test_what_is_charged_above_a_known_tariff_pays_nobody_and_is_held_for_the_ho
         Reason.HOTLISTED,
         kind=RecordKind.PURCHASE,
         operator=101,
+        centre=0,
         amount_fen=50_000,
         excess_fen=0,
         passed_on_fen={},
@@ -100,6 +104,7 @@ def test_more_than_the_charge_cannot_be_passed_on() -> None:
             Reason.NONE,
             kind=RecordKind.PURCHASE,
             operator=101,
+            centre=0,
             amount_fen=160,
             excess_fen=0,
             passed_on_fen={7: 161},
@@ -122,8 +127,8 @@ def decisions(draw: st.DrawFn, reasons: Sequence[Reason]) -> Decision:
     reason = draw(st.sampled_from(reasons))
     operator = draw(st.sampled_from([101, 201, 900]))
     sector = draw(st.sampled_from([Sector.TRANSIT, Sector.MERCHANT, 77, 99]))
-    late = draw(st.booleans())
-    return Decision(reason.disposition, reason, Note(0), late, 0, operator, sector, 0)
+    late, centre = draw(st.booleans()), draw(st.sampled_from([0, 0, 31]))
+    return Decision(reason.disposition, reason, Note(0), late, 0, operator, sector, 0, centre)
 
 
 WAITING = [reason for reason in Reason if reason.retry_may_help]
@@ -156,8 +161,8 @@ def tallies(decided: Sequence[tuple[TransactionRecord, Decision, int]]) -> tuple
         passed_on = rule_of(read_rules(), each.sector).passed_on(payment)
         one = Tally(
             each.disposition, each.reason, record.application, each.sector, 7, record.kind,
-            each.operator, each.fare_class, each.notes, each.late, False, sign, amount_fen,
-            0, sign * each.excess_fen, 0, tuple(passed_on.items()),
+            each.operator, each.fare_class, each.notes, each.late, False, each.centre, sign,
+            amount_fen, 0, sign * each.excess_fen, 0, tuple(passed_on.items()),
         )  # fmt: skip
         key = (*astuple(one)[:KEY_FIELDS], sign)
         if key in rows:

@@ -21,7 +21,7 @@ from settlement.facts.load_log import LogEntries
 from settlement.reconciliation.inputs import FactInput
 from settlement.registry.book import Dated
 from settlement.registry.placing import (
-    OwnNumbers,
+    PlacedNumbers,
     PlacedTerminal,
     RunRegistry,
     place_hotlist,
@@ -153,7 +153,7 @@ class Desk:
         buckets: int = 1,
         terminals: Sequence[TerminalRow | Dated[TerminalRow]] = TERMINALS,
         hotlist: Sequence[HotlistRow | Dated[HotlistRow]] = (),
-        numbers: Sequence[OwnNumbers] = (),
+        numbers: Sequence[PlacedNumbers] = (),
         scheme: str = "shenzhen",
         known_tariffs: Mapping[tuple[int, RecordKind], int] | None = None,
         engine: Engine | None = None,

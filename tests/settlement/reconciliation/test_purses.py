@@ -12,7 +12,7 @@ from cardcore.records.payloads import LoanPayload
 from cardcore.records.record import COUNTER_NOT_READ, TransactionRecord, encode_record
 from settlement.dispositions import Disposition, Note, Reason, RecordMac
 from settlement.facts.columns import PROOF_BITS
-from settlement.registry.placing import OwnNumbers
+from settlement.registry.placing import OWN, PlacedNumbers
 from tests.settlement.reconciliation.run_inputs import (
     BUS,
     DAY,
@@ -95,7 +95,9 @@ def test_a_gap_in_one_purse_is_none_in_the_other(tmp_path: Path) -> None:
 
 #: The numbers of the city, as its registry has them.
 NUMBERS = (
-    OwnNumbers(0, "05845840FFFFFFFF", 310487 * 10**13, 310488 * 10**13 - 1, date.min, date.max),
+    PlacedNumbers(
+        0, "05845840FFFFFFFF", 310487 * 10**13, 310488 * 10**13 - 1, date.min, date.max, "x", OWN
+    ),
 )
 
 

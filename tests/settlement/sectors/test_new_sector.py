@@ -66,7 +66,7 @@ def test_a_share_is_rounded_for_each_record_and_posted_as_it_is_told(tmp_path: P
         ("operator/101", 0, 213, -213),
         (f"operator/{CITY}", 0, 90, -90),
     ]
-    accepted = Decision(Disposition.ACCEPTED, Reason.NONE, Note(0), False, 0, 101, NUMBER, 0)
+    accepted = Decision(Disposition.ACCEPTED, Reason.NONE, Note(0), False, 0, 101, NUMBER, 0, 0)
     assert record_postings(tickets[0], None, accepted) == {
         "card_float": 101,
         "operator/7": -30,

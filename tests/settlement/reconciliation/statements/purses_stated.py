@@ -130,7 +130,7 @@ class Purses:
             "CREATE TABLE decision (file UBIGINT, row UINTEGER, issuer UBIGINT, "
             "card_number UBIGINT, application UTINYINT, is_load BOOLEAN, kind UTINYINT, "
             "counter UINTEGER, amount_fen UINTEGER, signed_balance_fen UINTEGER, "
-            "dated TIMESTAMP, reason UTINYINT);"
+            "dated TIMESTAMP, reason UTINYINT, centre UINTEGER);"
             "CREATE TABLE taken_up AS FROM decision;"
             "CREATE TABLE torn_before (file UBIGINT, row UINTEGER, issuer UBIGINT, "
             "card_number UBIGINT, application UTINYINT, settlement_day DATE, left_online BIGINT, "
@@ -141,7 +141,7 @@ class Purses:
             "CREATE TABLE load_log (issuer UBIGINT, card_number UBIGINT, application UTINYINT, "
             "online_counter USMALLINT, balance_before_fen UINTEGER, time TIMESTAMP);"
             "CREATE TABLE number (application UTINYINT, issuer UBIGINT, first_number UBIGINT, "
-            "last_number UBIGINT, valid_from DATE, valid_to DATE)"
+            "last_number UBIGINT, centre UINTEGER, valid_from DATE, valid_to DATE)"
         )
         rows = [_row(each, _ACCEPTED) for each in moved]
         rows += [_row(each, 2) for each in taken_back]
@@ -188,7 +188,7 @@ def _row(each: Moved, reason: int) -> tuple[Any, ...]:
     return (
         each.number, 0, ISSUER, each.card, each.application, each.is_load,
         _LOAD if each.is_load else _PURCHASE, each.counter, each.amount_fen,
-        each.after_fen, each.dated, reason,
+        each.after_fen, each.dated, reason, 0,
     )  # fmt: skip
 
 

@@ -1,0 +1,54 @@
+"""Whose card a row names: by issuer and card number, the city under whose keys its card signs.
+
+Decides it for columns of rows, on whatever day: that a number was somebody's for some time only is
+judged with the day of the record. Leaves whose numbers are whose to the registry, and proving to
+`proof`.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cardcore.records import record as layout
+from settlement.facts.cells import Bytes, card_numbers, cells_of, unsigned
+from settlement.registry.placing import OWN, PlacedNumbers
+
+Rows = NDArray[np.intp]
+
+
+def cards_by_city(
+    rows: Bytes, application: int, numbers: Sequence[PlacedNumbers], city: str
+) -> Iterator[tuple[str, Rows]]:
+    """Cities, and the rows of their cards; rows of nobody's cards are in none. All records are of
+    one application; where we have no numbers of it, all that are nobody else's are ours.
+    """
+    held = [each for each in numbers if each.application == application]
+    if not held:
+        yield city, np.arange(len(rows))
+        return
+    cities = sorted({each.city for each in held} | {city})
+    has_own = any(each.centre == OWN for each in held)
+    whose = np.full(len(rows), -1 if has_own else cities.index(city))
+    issuers = unsigned(cells_of(rows, layout.FIELD["issuer"]))
+    for issuer in sorted({each.issuer for each in held}):
+        of_issuer = np.flatnonzero(issuers == np.uint64(int(issuer, 16)))
+        if not len(of_issuer):
+            continue
+        # On one day or another the same range may be somebody else's: ours goes first.
+        ranges: dict[tuple[int, int], tuple[int, str]] = {}
+        for each in held:
+            if each.issuer == issuer:
+                span, owner = (each.first_number, each.last_number), (each.centre, each.city)
+                ranges[span] = min(ranges.get(span, owner), owner)
+        spans = sorted(ranges)
+        owners = np.array([cities.index(ranges[span][1]) for span in spans])
+        named = card_numbers(cells_of(rows[of_issuer], layout.FIELD["card_number"]))
+        place = np.searchsorted(np.array([first for first, _ in spans], np.uint64), named, "right")
+        ends = np.array([last for _, last in spans], np.uint64)
+        within = (place > 0) & (named <= ends[np.maximum(place, 1) - 1])
+        whose[of_issuer[within]] = owners[place[within] - 1]
+    for number, name in enumerate(cities):
+        members = np.flatnonzero(whose == number)
+        if len(members):
+            yield name, members

@@ -1,0 +1,241 @@
+"""Cards of another issuer: proven where that issuer's key is held, else pending for its centre.
+
+They are no part of the float: what they pay here their centre owes, and the operator is paid once
+it has answered.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cardcore.crypto import SUITES
+from cardcore.keys import Algorithm, KeyRef, KeyUsage
+from cardcore.records.kinds import Sector
+from cardcore.records.record import decode_record, encode_record
+from cardcore.records.tac import tac_message
+from cardcore.schemes import ParticipantKind
+from hsm_sim.keys.published_keys import published_key
+from settlement.facts.proof import tac_keys
+from settlement.registry.book import AnyDated, since_ever
+from settlement.registry.rows import (
+    CardNumbersRow,
+    CentreRow,
+    HotlistRow,
+    ParticipantRow,
+    TerminalRow,
+)
+from settlement.reports.history import explain
+from settlement.store.days import load_gaps
+from settlement.store.registry import register
+from settlement.verification.verify import verify
+from tests.settlement.attacks.town import (
+    ACCEPTED,
+    AGENT,
+    AGENT_HOST,
+    BUS,
+    BUS_COLLECTOR,
+    ENGINE,
+    FOREIGN_CARD,
+    HOTLISTED,
+    TAC_WRONG,
+    TERMINAL_UNKNOWN,
+    VARIANT,
+    Card,
+    Fate,
+    Terminal,
+    Town,
+    altered,
+    at,
+    build_town,
+)
+from tests.settlement.device_files import ACTION, SCHEME, key_service
+
+CENTRE = 301
+PENDING = Fate("SUSPENDED", "CENTRE_PENDING")
+FARE_FEN, LOAD_FEN = 200, 10_000
+CITY, ISSUER, PREFIX = "ningbo", "01053320FFFFFFFF", "03103320"
+PARTNER = ParticipantRow(CENTRE, "宁波发卡中心", ParticipantKind.CENTRE, Sector.CARD_SERVICE)
+PARTNERS: tuple[AnyDated, ...] = since_ever(
+    PARTNER, CentreRow(CITY, CENTRE), CardNumbersRow(CITY, PREFIX, ISSUER)
+)
+
+
+def guest_signed(data: bytes) -> bytes:
+    """The record as a card of the partner signs it."""
+    record = replace(decode_record(data), tac=bytes(4))
+    suite = SUITES[Algorithm.PBOC_3DES]
+    master = published_key(KeyRef(KeyUsage.TAC, CITY, 1))
+    key = suite.diversify(master, bytes.fromhex(record.card_number)[-8:])
+    return encode_record(replace(record, tac=suite.tac(key, tac_message(encode_record(record)))))
+
+
+def ride(town: Town, clock: str = "08:00", day: int = 0, number: int = 1) -> bytes:
+    """A ride of a card of the partner."""
+    card = Card(f"{PREFIX}{number:012}", 5_000)
+    return guest_signed(card.pay(town.bus, FARE_FEN, at(clock, day), issuer=bytes.fromhex(ISSUER)))
+
+
+def own(town: Town) -> tuple[Card, bytes]:
+    """A card of the town, and its load."""
+    card = town.card(1)
+    return card, card.load(town.kiosk, LOAD_FEN, at("07:00"))
+
+
+def a_town(folder: Path, *rows: AnyDated, holds: bool = True) -> Town:
+    town = build_town(folder, *rows)
+    town.keys = key_service(partners=(CITY,) if holds else ())
+    return town
+
+
+def sound(town: Town) -> bool:
+    return verify(town.city, town.keys, ENGINE).findings == ()
+
+
+def test_what_a_foreign_card_paid_is_owed_by_its_centre_and_not_by_the_float(
+    tmp_path: Path,
+) -> None:
+    town = a_town(tmp_path / "city", *PARTNERS)
+    with town.city:
+        card, load = own(town)
+        local, guest = card.pay(town.bus, FARE_FEN, at()), ride(town, "09:00")
+        closed = town.settle((AGENT_HOST, [load]), (BUS_COLLECTOR, [local, guest]))
+        assert (town.fate(local), town.fate(guest)) == (ACCEPTED, PENDING)
+        assert town.money() == {
+            "load_agent/900": LOAD_FEN,
+            "operator/101": -FARE_FEN,
+            f"centre/{CENTRE}": FARE_FEN,
+            "suspense/101": -FARE_FEN,
+            "card_float": FARE_FEN - LOAD_FEN,
+        }
+        totals = town.totals(closed)
+        assert (totals["float_fen"], totals["card_balance_fen"]) == (9_800, 9_800)
+        # Its chain is its centre's to follow: nothing is missing here.
+        assert load_gaps(town.city.database, closed.settlement_day) == ()
+        assert totals["float_proof"]["unopened_purses"] == 0, totals["float_proof"]
+        assert town.told(guest) == {f"centre/{CENTRE}": FARE_FEN, "suspense/101": -FARE_FEN}
+        story = explain(town.city, f"{town.bus.number}-{2:08d}").copies[0].steps
+        said = next(step.text.en for step in story if step.name == "decision")
+        assert PARTNER.name in said
+        assert "its issuer's centre answers" in said
+        assert sound(town)
+
+
+def test_it_waits_for_its_centre_while_the_key_is_elsewhere_and_is_judged_once_it_is_here(
+    tmp_path: Path,
+) -> None:
+    town = a_town(tmp_path / "city", *PARTNERS, holds=False)
+    with town.city:
+        _, load = own(town)
+        guest = ride(town)
+        closed = town.settle((AGENT_HOST, [load]), (BUS_COLLECTOR, [guest]))
+        assert town.fate(guest) == FOREIGN_CARD
+        assert (town.totals(closed)["claims"], town.totals(closed)["rejected"]) == (1, 0)
+        town.expect(billed={AGENT: LOAD_FEN})
+        town.keys = key_service(partners=(CITY,))
+        town.settle((AGENT_HOST, [town.card(2).load(town.kiosk, 100, at("07:00", 1))]))
+        assert town.fate(guest) == PENDING
+        assert town.money()[f"centre/{CENTRE}"] == FARE_FEN
+        assert sound(town)
+        # Once, for ever.
+        town.settle((BUS_COLLECTOR, [guest, ride(town, "08:00", 2)]))
+        assert town.money()[f"centre/{CENTRE}"] == 2 * FARE_FEN
+        assert town.fate(guest).disposition == "DUPLICATE"
+        assert sound(town)
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_numbers_registered_after_the_record_came_are_asked_then(
+    tmp_path: Path, *, is_closed: bool
+) -> None:
+    town = a_town(tmp_path / "city")
+    with town.city:
+        _, load = own(town)
+        guest = ride(town)
+        for sender, records in ((AGENT_HOST, [load]), (BUS_COLLECTOR, [guest])):
+            assert town.send(sender, records).answer.is_kept
+        if is_closed:
+            town.close()
+            assert town.fate(guest) == FOREIGN_CARD
+        register(town.city.database, PARTNERS, ACTION)
+        if is_closed:
+            town.now = town.now.replace(day=2)
+            town.send(AGENT_HOST, [town.card(2).load(town.kiosk, 100, at("07:00", 1))])
+        town.close()
+        assert town.fate(guest) == PENDING
+        assert sound(town)
+
+
+def test_only_the_key_of_the_registered_numbers_proves_them(tmp_path: Path) -> None:
+    town = a_town(tmp_path / "city", *PARTNERS)
+    with town.city:
+        register(town.city.database, since_ever(*tac_keys(town.keys, CITY)), ACTION)
+        card, load = own(town)
+        local, guest = card.pay(town.bus, FARE_FEN, at()), ride(town, "09:00")
+        forged = altered(ride(town, "10:00", number=2), "tac", b"\x01" + bytes(7))
+        # One of ours under a partner's numbers, and one of a partner's under ours.
+        posing = altered(local, "issuer", bytes.fromhex(ISSUER))
+        posing = altered(posing, "card_number", bytes.fromhex(PREFIX + card.number[8:]))
+        turned = altered(guest, "issuer", SCHEME.issuer)
+        turned = altered(turned, "card_number", bytes.fromhex(f"{card.number[:8]}{1:012}"))
+        town.settle((AGENT_HOST, [load]), (BUS_COLLECTOR, [posing, turned, forged]))
+        assert {town.fate(each) for each in (posing, turned, forged)} == {TAC_WRONG}
+        town.expect(billed={AGENT: LOAD_FEN})
+        town.settle((BUS_COLLECTOR, [local, guest]))
+        assert (town.fate(local), town.fate(guest)) == (ACCEPTED, PENDING)
+        assert sound(town)
+
+
+def test_a_foreign_ride_sent_again_with_other_claims_is_owed_once(tmp_path: Path) -> None:
+    town = a_town(tmp_path / "city", *PARTNERS)
+    with town.city:
+        guest = ride(town)
+        others = [altered(guest, "terminal_serial", 100 + each) for each in range(3)]
+        town.settle((BUS_COLLECTOR, [guest, *others]))
+        fates = [town.fate(each) for each in (guest, *others)]
+        assert sorted(fates, key=str) == sorted([PENDING, VARIANT, VARIANT, VARIANT], key=str)
+        assert town.money() == {f"centre/{CENTRE}": FARE_FEN, "suspense/101": -FARE_FEN}
+        assert sound(town)
+
+
+def test_a_foreign_card_of_an_unknown_terminal_or_on_our_list_is_still_its_centres(
+    tmp_path: Path,
+) -> None:
+    listed = f"{PREFIX}{2:012}"
+    town = a_town(tmp_path / "city", *PARTNERS, *since_ever(HotlistRow(listed, 1)))
+    with town.city:
+        stranger = Terminal("0000000099ff", BUS, Sector.TRANSIT, "9" * 20)
+        card = Card(f"{PREFIX}{1:012}", 5_000)
+        issuer = bytes.fromhex(ISSUER)
+        unknown = guest_signed(card.pay(stranger, FARE_FEN, at(), issuer=issuer))
+        thief = ride(town, "09:00", number=2)
+        town.settle((BUS_COLLECTOR, [unknown, thief]))
+        assert (town.fate(unknown), town.fate(thief)) == (TERMINAL_UNKNOWN, HOTLISTED)
+        held = {f"centre/{CENTRE}": 2 * FARE_FEN, "suspense/101": -2 * FARE_FEN}
+        assert town.money() == held
+        assert sound(town)
+        register(town.city.database, since_ever(TerminalRow(stranger.number, BUS, "bus")), ACTION)
+        town.settle((BUS_COLLECTOR, [ride(town, "08:00", 1, number=3)]))
+        assert town.fate(unknown) == PENDING
+        assert town.money() == {f"centre/{CENTRE}": 3 * FARE_FEN, "suspense/101": -3 * FARE_FEN}
+        assert sound(town)
+
+
+def test_money_put_onto_a_foreign_card_here_is_its_centres(tmp_path: Path) -> None:
+    town = a_town(tmp_path / "city", *PARTNERS)
+    with town.city:
+        card = Card(f"{PREFIX}{1:012}")
+        load = card.load(town.kiosk, LOAD_FEN, at(), issuer=bytes.fromhex(ISSUER))
+        town.settle((AGENT_HOST, [guest_signed(load)]))
+        assert town.money() == {f"centre/{CENTRE}": -LOAD_FEN, "suspense/900": LOAD_FEN}
+        assert sound(town)
+
+
+def test_numbers_that_are_ours_are_nobody_elses(tmp_path: Path) -> None:
+    mine = CardNumbersRow(CITY, SCHEME.card_numbers[0].prefix, SCHEME.issuer.hex().upper())
+    town = a_town(tmp_path / "city", *PARTNERS, *since_ever(mine))
+    with town.city:
+        card, load = own(town)
+        local = card.pay(town.bus, FARE_FEN, at())
+        town.settle((AGENT_HOST, [load]), (BUS_COLLECTOR, [local]))
+        town.expect(paid={BUS: FARE_FEN}, billed={AGENT: LOAD_FEN})
