@@ -18,9 +18,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from cardcore.money import yuan
+from cardcore.text import QUOTED_CHARACTERS_MAX
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
+#: No sentence of ours is longer; what is, holds somebody's input.
+_MESSAGE_CHARACTERS_MAX = 1_000
+#: Digits of a number that stay when it is masked.
+_UNMASKED = 4
 console = Console()
 console_error = Console(stderr=True)
 
@@ -28,6 +33,10 @@ DataOption = Annotated[
     Path, typer.Option("--data", help="Folder of one city. 一座城市的数据目录。")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+UnmaskOption = Annotated[
+    bool,
+    typer.Option("--unmask", help="Show numbers of cards and persons whole. 显示完整号码。"),
+]
 DEFAULT_DATA = Path("onecard-data")
 
 
@@ -49,9 +58,42 @@ def say(text: str, style: str | None = None) -> None:
     console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
+def shortened(text: str) -> str:
+    r"""Somebody's input as a message quotes it: control characters escaped, and not more than a
+    glance; a whole line of it helps nobody.
+
+    >>> shortened("x" * 100), shortened("a\x1bb")
+    ('xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…', 'a\\x1bb')
+    """
+    shown = "".join(
+        each if each.isprintable() else repr(each)[1:-1] for each in text[:QUOTED_CHARACTERS_MAX]
+    )
+    return shown if len(text) <= QUOTED_CHARACTERS_MAX else shown + "…"
+
+
+def masked(number: str) -> str:
+    """A number of a person as it is shown to whoever has no need of it: its last four digits.
+
+    >>> masked("03104770040067442802"), masked("123")
+    ('****************2802', '***')
+    """
+    return (
+        "*" * (len(number) - _UNMASKED) + number[-_UNMASKED:]
+        if len(number) > _UNMASKED
+        else ("*" * len(number))
+    )
+
+
+def say_fault(message: str) -> None:
+    """What went wrong, on standard error; a message that grew by what somebody put in is cut."""
+    if len(message) > _MESSAGE_CHARACTERS_MAX:
+        message = message[:_MESSAGE_CHARACTERS_MAX] + "…"
+    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+
+
 def refuse(message: str, exit_code: int = EXIT_REFUSED) -> NoReturn:
     """Say what is wrong on standard error and leave."""
-    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    say_fault(message)
     raise typer.Exit(exit_code)
 
 

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from cardcore.errors import DecodeError
 from cardcore.text import Text
 
+#: A status word at the end of a response.
+STATUS_BYTES = 2
+
 
 class StatusWord(IntEnum):
     """Status words of the purse and of ISO 7816-4 that the card gives (two bytes)."""

@@ -8,6 +8,9 @@ from datetime import date, datetime
 
 from cardcore.errors import DecodeError
 
+#: Two digits in a byte: what a number from 0 to 99 is written as.
+_TWO_DIGITS = tuple(tens << 4 | ones for tens in range(10) for ones in range(10))
+
 
 def encode_bcd(digits: str, length: int) -> bytes:
     """Pack decimal digits into `length` bytes, leading zeros added.
@@ -41,8 +44,8 @@ def encode_date(day: date) -> bytes:
     >>> encode_date(date(2018, 9, 1)).hex()
     '20180901'
     """
-    # %Y drops the leading zeros of early years on some platforms.
-    return bytes.fromhex(f"{day.year:04d}{day:%m%d}")
+    two, year = _TWO_DIGITS, day.year
+    return bytes((two[year // 100], two[year % 100], two[day.month], two[day.day]))
 
 
 def decode_date(data: bytes) -> date:
@@ -62,7 +65,8 @@ def encode_time(moment: datetime) -> bytes:
     >>> encode_time(datetime(2018, 9, 1, 9, 42, 31)).hex()
     '20180901094231'
     """
-    return bytes.fromhex(f"{moment.year:04d}{moment:%m%d%H%M%S}")
+    two = _TWO_DIGITS
+    return encode_date(moment) + bytes((two[moment.hour], two[moment.minute], two[moment.second]))
 
 
 def decode_time(data: bytes) -> datetime:

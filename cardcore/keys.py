@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import IntEnum, StrEnum
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 
 class KeyUsage(StrEnum):
@@ -38,8 +38,7 @@ class KeyUsage(StrEnum):
     TRANSPORT = "transport"  # 传输密钥 ZMK: wraps keys on their way between two devices
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class KeyRef:
+class KeyRef(NamedTuple):
     """The name of a key: usage, label (city or issuer, or the sender of files) and version.
 
     >>> str(KeyRef(KeyUsage.TAC, "shenzhen", 1))

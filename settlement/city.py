@@ -20,7 +20,9 @@ can be computed again from them, except what people decided, which is in the dat
 import fcntl
 import hashlib
 import json
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +37,7 @@ from cardcore.schemes import Scheme
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.schemes.reading import SchemeError, read_scheme
 from settlement.durable import write_durable
-from settlement.errors import CityError, SchemaDiffersError
+from settlement.errors import CityError, DatabaseDamagedError, SchemaDiffersError
 from settlement.people.actions import Action
 from settlement.registry.book import AnyDated, since_ever
 from settlement.registry.rows import CardNumbersRow, ParticipantRow
@@ -46,7 +48,9 @@ from settlement.store.registry import register
 FORMAT = 4
 BUCKET_COUNT_DEFAULT = 4
 BUCKET_COUNT_MAX = 4096
-_SETTINGS, _SCHEME = "city.json", "scheme.toml"
+_SETTINGS, _SCHEME, _DATABASE = "city.json", "scheme.toml", "control.sqlite"
+#: The head of an SQLite file; a shorter one holds nothing.
+_DATABASE_BYTES_MIN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,12 @@ class City:
     @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
         """An empty folder to compute aside in, for one process at a time. What a killed one left
-        there is removed first.
+        there is removed first. A city that nobody may write into is computed beside.
         """
+        if not os.access(self.folder, os.W_OK):
+            with tempfile.TemporaryDirectory(prefix=f"onecard-{name}-") as aside:
+                yield Path(aside)
+            return
         folder = self.folder / "scratch" / name
         with self._locked(f"scratch-{name}"):
             shutil.rmtree(folder, ignore_errors=True)
@@ -174,7 +182,7 @@ def _create(
     if not 1 <= bucket_count <= BUCKET_COUNT_MAX or bucket_count & (bucket_count - 1):
         raise CityError(folder, f"{bucket_count} buckets: a power of two up to {BUCKET_COUNT_MAX}")
     folder.mkdir(parents=True, exist_ok=True)
-    database = Database.sqlite(folder / "control.sqlite")
+    database = Database.sqlite(folder / _DATABASE)
     register(database, _seed(scheme), action)
     settings: dict[str, Sealable] = {
         "format": FORMAT,
@@ -232,13 +240,18 @@ def open_city(folder: Path, *, to_read: bool = False) -> City:
 
 
 def _open_database(folder: Path, *, to_read: bool) -> Database:
-    path = folder / "control.sqlite"
-    if not to_read:
-        return Database.sqlite(path)
+    """A city that lost its database, or holds another file in its place, is not given a new one."""
+    path = folder / _DATABASE
     try:
-        return Database.sqlite_to_read(path)
+        if path.stat().st_size < _DATABASE_BYTES_MIN:
+            raise CityError(folder, f"{_DATABASE} is empty 数据库为空")
+        return Database.sqlite_to_read(path) if to_read else Database.sqlite(path)
+    except FileNotFoundError as error:
+        raise CityError(folder, f"{_DATABASE} is missing 数据库缺失") from error
     except (OSError, SchemaDiffersError) as error:
         raise CityError(folder, str(error)) from error
+    except DatabaseDamagedError as error:
+        raise CityError(folder, f"{_DATABASE}: 数据库已损坏 / damaged: {error.reason}") from error
 
 
 def _own_scheme(folder: Path, sha256: str) -> Scheme:

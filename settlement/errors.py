@@ -4,6 +4,7 @@ A refusal the business expects is a value (`FileAnswer`, `DayAnswer`), never one
 
     SettlementError
     ├── CityError           the folder is no city, or one this version cannot read
+    ├── DatabaseDamagedError  the database holds what no version of it can have written
     ├── SchemaDiffersError  the database is older or newer than this version
     ├── StoredBytesError    a stored file is absent or no longer what its hash says
     ├── RegistryRowError    a kept change of the registry is not what this version can read
@@ -24,6 +25,15 @@ class CityError(SettlementError):
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(f"{folder}: {reason}")
         self.folder = folder
+        self.reason = reason
+
+
+class DatabaseDamagedError(SettlementError):
+    """The control database cannot be read; `path` names it. Nothing was decided from it."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: 数据库已损坏 / the database is damaged: {reason}")
+        self.path = path
         self.reason = reason
 
 

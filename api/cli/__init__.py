@@ -18,59 +18,91 @@ Read it in this order::
     hsm/         `onecard hsm`
 """
 
+import gc
 import io
+import os
 import sqlite3
 import sys
 import warnings
-from typing import NoReturn
+from importlib import import_module
+from typing import Any, NoReturn
 
 import typer
-from duckdb import InterruptException
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from api.bench import commands as bench
-from api.cli import (
-    city,
-    clearing,
-    days,
-    doctor,
-    explain,
-    files,
-    float_proof,
-    loads,
-    proof,
-    registry,
-    taps,
-)
-from api.cli.card import commands as card
-from api.cli.hsm import commands as hsm
-from api.output import EXIT_REFUSED, EXIT_USAGE, console_error
+from api.output import EXIT_REFUSED, EXIT_USAGE, say_fault
 from api.settings import SettingsRefusedError
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import InsecureKeyServiceWarning
 from settlement.errors import SettlementError
 
+#: Module and name of every command, in the order of the help.
+_COMMANDS = {
+    "demo": ("api.cli.taps", "demo"),
+    "replay": ("api.cli.taps", "replay"),
+    "files": ("api.cli.files", "app"),
+    "clear": ("api.cli.clearing", "clear"),
+    "close": ("api.cli.clearing", "close"),
+    "days": ("api.cli.days", "app"),
+    "float": ("api.cli.float_proof", "float_"),
+    "loads": ("api.cli.loads", "app"),
+    "explain": ("api.cli.explain", "explain"),
+    "verify": ("api.cli.proof", "verify"),
+    "city": ("api.cli.city", "app"),
+    "registry": ("api.cli.registry", "app"),
+    "card": ("api.cli.card.commands", "app"),
+    "hsm": ("api.cli.hsm.commands", "app"),
+    "bench": ("api.bench.commands", "app"),
+    "doctor": ("api.cli.doctor", "doctor"),
+}
+
+
+class _Commands(TyperGroup):
+    """Commands whose modules are imported when they are asked for: one needs few of the others'."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - as Typer has it
+        """Every name there is."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - as Typer has it
+        """The command of a name, None when there is none."""
+        return _load(cmd_name) if cmd_name in _COMMANDS else None
+
+
+def _load(name: str) -> Any:  # noqa: ANN401 - a command as Typer has it
+    module, attribute = _COMMANDS[name]
+    # NumPy starts threads for linear algebra, of which there is none here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # What is imported lives as long as the process: there is no garbage to be searched for.
+    gc.disable()
+    try:
+        found = getattr(import_module(module), attribute)
+    finally:
+        gc.enable()
+    holder = typer.Typer(cls=TyperGroup, add_completion=False, rich_markup_mode=None)
+    holder.callback()(_onecard)
+    if isinstance(found, typer.Typer):
+        holder.add_typer(found, name=name)
+    else:
+        holder.command(name)(found)
+    group = get_command(holder)
+    assert isinstance(group, TyperGroup)
+    return group.commands[name]
+
+
+def _onecard() -> None:
+    pass
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="onecard 市民卡: cards, terminals, settlement, keys of a city.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(taps.demo)
-app.command()(taps.replay)
-app.add_typer(files.app, name="files")
-app.command()(clearing.clear)
-app.command()(clearing.close)
-app.add_typer(days.app, name="days")
-app.command("float")(float_proof.float_)
-app.add_typer(loads.app, name="loads")
-app.command()(explain.explain)
-app.command()(proof.verify)
-app.add_typer(city.app, name="city")
-app.add_typer(registry.app, name="registry")
-app.add_typer(card.app, name="card")
-app.add_typer(hsm.app, name="hsm")
-app.add_typer(bench.app, name="bench")
-app.command()(doctor.doctor)
+app.callback()(_onecard)
 
 
 def main() -> None:
@@ -103,6 +135,8 @@ def _sentence(error: Exception) -> str | None:
     cause = getattr(error, "orig", error)  # the driver's own error inside a database library's
     if _is_interruption(cause):
         return "Interrupted 已中断. The same command again goes on where this one stopped."
+    if type(cause) is sqlite3.DatabaseError:  # what is no more than damage has no class of its own
+        return f"The database is damaged 数据库已损坏: {cause}. Restore the folder from a copy."
     if isinstance(cause, OSError | sqlite3.OperationalError):
         return f"{cause}. Is the folder writable, and is there room on the disk?"
     return None
@@ -113,10 +147,12 @@ def _is_interruption(cause: BaseException) -> bool:
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
     # For Ctrl-C, DuckDB has no class of its own: this type with these words, and nothing else.
-    at_the_keyboard = type(cause) is RuntimeError and str(cause) == "Query interrupted"
-    return at_the_keyboard or isinstance(cause, InterruptException)
+    if type(cause) is RuntimeError:
+        return str(cause) == "Query interrupted"
+    duckdb = sys.modules.get("duckdb")  # where it is not imported, nothing of it was stopped
+    return duckdb is not None and isinstance(cause, duckdb.InterruptException)
 
 
 def _leave(message: str, exit_code: int) -> NoReturn:
-    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    say_fault(message)
     raise SystemExit(exit_code)

@@ -13,7 +13,15 @@ import typer
 from rich.table import Table
 
 from api.composition import open_city_keys
-from api.output import DEFAULT_DATA, EXIT_REFUSED, DataOption, JsonOption, console, print_json
+from api.output import (
+    DEFAULT_DATA,
+    EXIT_REFUSED,
+    DataOption,
+    JsonOption,
+    console,
+    print_json,
+    shortened,
+)
 from api.settings import KeyServiceKind, Settings, SettingsRefusedError, read_settings
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from cardcore.schemes.catalogue import SCHEMES
@@ -22,6 +30,7 @@ from settlement.errors import CityError
 
 SCHEME = SCHEMES["demo"]
 
+_RESTORE = "control.sqlite is damaged 数据库已损坏: restore the folder from a copy"
 _LIBRARIES = ("cryptography", "duckdb", "numpy", "sqlalchemy", "alembic", "typer", "rich")
 _FREE_BYTES_MIN = 1 << 30
 #: Journals need STRICT tables and WAL.
@@ -109,6 +118,8 @@ def _city(data: Path) -> Check:
         return Check("city 城市", f"none in {data}", good=True, remedy="onecard demo makes one")
     try:
         with open_city(data, to_read=True) as city:
+            if damage := city.database.damage():
+                return Check("city 城市", shortened(damage[0]), good=False, remedy=_RESTORE)
             return Check("city 城市", f"{city.scheme.name}, {city.bucket_count} buckets", good=True)
     except CityError as error:
         return Check("city 城市", error.reason, good=False, remedy="name another folder: --data")

@@ -1,5 +1,7 @@
 """`onecard explain`: one tap's whole history, from its first APDU to the position it changed."""
 
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +13,7 @@ from api.output import (
     EXIT_USAGE,
     DataOption,
     JsonOption,
+    UnmaskOption,
     console,
     console_error,
     print_json,
@@ -27,10 +30,14 @@ from terminals.journal.journal import Journal
 from terminals.link.connection import decode_trace
 from terminals.reading.narration import show_command, show_response
 
+#: Digits of a card number that every form of it has, and that stay when it is masked.
+_SERIAL_DIGITS, _DIGITS_SHOWN = 16, 4
+
 
 def explain(
     record: Annotated[str, typer.Argument(help="Terminal and serial, e.g. 000231017240-00000017.")],
     data: DataOption = DEFAULT_DATA,
+    unmask: UnmaskOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Where one record came from and where its money went, step by step. 一笔交易的来龙去脉。"""
@@ -45,7 +52,9 @@ def explain(
             f"no file that {data} received holds a record {history.record_id}: it may still be at "
             "its terminal, or in a file that was refused; `onecard files list` says what came"
         )
-    apdus = _apdus(data, history, terminal, serial)
+    numbers = {each.record.card_number for each in history.copies if each.record is not None}
+    hide = _hiding(() if unmask else numbers)
+    apdus = [hide(line) for line in _apdus(data, history, terminal, serial)]
     if as_json:
         print_json(
             {
@@ -55,7 +64,7 @@ def explain(
                     {
                         "file": copy.content_hash,
                         "row": copy.row,
-                        "steps": [_step(step) for step in copy.steps],
+                        "steps": [_step(step, hide) for step in copy.steps],
                     }
                     for copy in history.copies
                 ],
@@ -73,13 +82,47 @@ def explain(
             title += f", copy 第 {which} 份 / {len(history.copies)}"
         console.print(title, style="bold cyan")
         for number, step in enumerate(copy.steps, start=1):
-            say(f"{number:3}  {step.text.zh}")
-            say(f"     {step.text.en}", style="dim")
+            say(f"{number:3}  {hide(step.text.zh)}")
+            say(f"     {hide(step.text.en)}", style="dim")
 
 
-def _step(step: Step) -> dict[str, Any]:
-    text = {"text_zh": step.text.zh, "text_en": step.text.en}
-    return {"name": step.name, **text, "data": step.data}
+def _step(step: Step, hide: Callable[[str], str]) -> dict[str, Any]:
+    text = {"text_zh": hide(step.text.zh), "text_en": hide(step.text.en)}
+    return {"name": step.name, **text, "data": _hidden_in(dict(step.data), hide)}
+
+
+def _hidden_in(value: Any, hide: Callable[[str], str]) -> Any:  # noqa: ANN401 - figures of any shape
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, dict):
+        return {name: _hidden_in(each, hide) for name, each in value.items()}
+    return [_hidden_in(each, hide) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _hiding(numbers: Iterable[str]) -> Callable[[str], str]:
+    """What masks these card numbers in a line: as digits, and as the bytes of an APDU; of the
+    twenty digits the first ones are not everywhere.
+    """
+    forms = (
+        r"\s?".join(f"(?:{digit})?" for digit in number[:-_SERIAL_DIGITS])
+        + r"\s?"
+        + r"\s?".join(number[-_SERIAL_DIGITS:])
+        for number in numbers
+    )
+    pattern = "|".join(forms)
+    if not pattern:
+        return lambda line: line
+
+    def hidden(found: re.Match[str]) -> str:
+        text = found[0]
+        digits_left = sum(each.isdigit() for each in text)
+        shown = []
+        for each in text:
+            shown.append("*" if each.isdigit() and digits_left > _DIGITS_SHOWN else each)
+            digits_left -= each.isdigit()
+        return "".join(shown)
+
+    return lambda line: re.sub(pattern, hidden, line)
 
 
 def _warn(text: str) -> None:

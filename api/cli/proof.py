@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import typer
 
-from api.cli.session import WorkersOption, open_to_act
+from api.cli.session import WorkersOption, open_to_verify
 from api.composition import open_engine
 from api.output import (
     DEFAULT_DATA,
@@ -24,7 +24,7 @@ def verify(
     data: DataOption = DEFAULT_DATA, workers: WorkersOption = 2, as_json: JsonOption = False
 ) -> None:
     """Recompute I1 to I10 from the raw bytes; exit 1 names what broke. 全部重新验证。"""
-    with open_to_act(data) as opened, status_line() as say:
+    with open_to_verify(data) as opened, status_line() as say:
         result = verify_city(
             opened.city,
             opened.keys.service,

@@ -25,6 +25,7 @@ from api.output import (
     print_json,
     refuse,
 )
+from cardcore.text import quoted
 from settlement.people.actions import Action, ActorError
 from settlement.registry.book import BEGINNING, FOREVER, AnyDated, Change, Dated, civil_day
 from settlement.registry.columns import Value, ValueFaultError
@@ -209,7 +210,7 @@ def import_(
 def _kind(noun: str) -> Kind:
     name = noun.replace("-", "_")
     if name not in KINDS:
-        refuse(f"{noun!r} is none of 未知种类 {_NOUNS}", EXIT_USAGE)
+        refuse(f"{quoted(noun)} is none of 未知种类 {_NOUNS}", EXIT_USAGE)
     return KINDS[name]
 
 
@@ -238,7 +239,7 @@ def _values(kind: Kind, fields: Sequence[str]) -> dict[str, Value]:
         name, sign, text = field.partition("=")
         if not sign or name not in columns or name in values:
             known = " ".join(f"{each}=…" for each in columns)
-            refuse(f"{field!r}: write each field once 每列一次, {known}", EXIT_USAGE)
+            refuse(f"{quoted(field)}: write each field once 每列一次, {known}", EXIT_USAGE)
         try:
             values[name] = columns[name].read(text)
         except ValueFaultError as error:

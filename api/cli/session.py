@@ -14,12 +14,12 @@ from typing import Annotated
 import typer
 
 from api.composition import EngineName, OpenCity, open_city_keys
-from api.output import EXIT_USAGE, console_error, refuse
+from api.output import EXIT_USAGE, console_error, refuse, shortened
 from api.settings import KeyServiceKind, Settings, read_settings
 from api.simulation.virtual_city import SIMULATION
 from cardcore.schemes import Scheme
 from settlement.city import City, create_city, open_city
-from settlement.errors import CityError
+from settlement.errors import CityError, DatabaseDamagedError, SchemaDiffersError
 from settlement.people.actions import Action, Actor, ActorError
 
 EngineOption = Annotated[
@@ -74,7 +74,32 @@ def open_to_act(data: Path) -> Iterator[OpenCity]:
 def open_to_read(data: Path) -> Iterator[City]:
     """The same for a command that only reads: no byte of the folder changes, no key is needed."""
     with _open(data, to_read=True) as city:
-        yield city
+        try:
+            yield city
+        except (ValueError, TypeError, LookupError) as error:
+            raise _damaged(city, error) from error
+
+
+@contextmanager
+def open_to_verify(data: Path) -> Iterator[OpenCity]:
+    """The same with its keys; a database of an older version is brought up to date first."""
+    settings = read_settings()
+    try:
+        city = open_city(data, to_read=True)
+    except CityError as error:
+        city = _open(data, to_read=not isinstance(error.__cause__, SchemaDiffersError))
+    with city:
+        yield _with_keys(city, settings, city.scheme)
+
+
+def _damaged(city: City, error: Exception) -> Exception:
+    """What to say when reading a city failed: that its database is damaged, if its own engine finds
+    it so, and else the fault itself.
+    """
+    damage = city.database.damage()
+    if not damage:
+        return error
+    return DatabaseDamagedError(city.folder / "control.sqlite", shortened(damage[0]))
 
 
 def _open(data: Path, *, to_read: bool) -> City:
@@ -91,8 +116,9 @@ def _open(data: Path, *, to_read: bool) -> City:
 
 
 @contextmanager
-def open_or_create(data: Path, scheme: Scheme) -> Iterator[OpenCity]:
-    """The city in a folder, made when there is none. `CityError` for one of another scheme.
+def open_or_create(data: Path, scheme: Scheme, bucket_count: int) -> Iterator[OpenCity]:
+    """The city in a folder, made when there is none, then with so many buckets. `CityError` for one
+    of another scheme.
 
     `scheme` may have participants more than the one that ships under its name: their keys are
     opened as well.
@@ -106,6 +132,6 @@ def open_or_create(data: Path, scheme: Scheme) -> Iterator[OpenCity]:
             raise CityError(data, f"this city runs scheme {name}, not {scheme.name}")
     else:
         action = Action(SIMULATION, datetime.now(UTC), "a plan of this scheme")
-        city = create_city(data, scheme.name, action)
+        city = create_city(data, scheme.name, action, bucket_count)
     with city:
         yield _with_keys(city, settings, scheme)

@@ -1,9 +1,11 @@
 """`onecard replay` and `onecard demo`: whole days from the first tap to the sealed books."""
 
+import gc
 import hashlib
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -35,6 +37,7 @@ from api.simulation.published import plan_published
 from api.simulation.taps import TapsFileError, read_taps_file
 from api.simulation.virtual_city import PlanDiffersError, WorldBusyError, chips_path
 from cardcore.schemes.catalogue import SCHEMES
+from settlement.city import BUCKET_COUNT_DEFAULT
 from settlement.dispositions import Note, Reason
 from settlement.errors import SettlementError
 from settlement.reports.float_proof import FloatReport, read_float_proof
@@ -46,6 +49,8 @@ from terminals.taps import TapOutcome
 DEMO_FIRST_DAY = date(2026, 9, 1)
 #: Taps of which a process more is worth its start: fewer are computed before it has begun.
 TAPS_A_PROCESS = 20_000
+#: A replay of fewer taps makes a city of one bucket: each bucket more asks all questions once more.
+TAPS_IN_BUCKETS = TAPS_A_PROCESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,8 @@ def replay(
     except TapsFileError as error:
         refuse(f"{taps}: {error}. Nothing was done.", EXIT_USAGE)
     folder = data or _free_folder(plan)
-    story = _drive(folder, plan, workers)
+    buckets = BUCKET_COUNT_DEFAULT if len(plan.taps) >= TAPS_IN_BUCKETS else 1
+    story = _drive(folder, plan, workers, buckets)
     if as_json:
         print_json({"rows": file.rows, **_document(story, folder)})
     else:
@@ -104,7 +110,7 @@ def demo(
     """Make a small city, drive every kind of terminal, close the days. 演示城市。"""
     plan = plan_demonstration(seed, cards, days, DEMO_FIRST_DAY)
     folder = data or _free_folder(plan)
-    story = _drive(folder, plan, workers)
+    story = _drive(folder, plan, workers, BUCKET_COUNT_DEFAULT)
     if as_json:
         print_json(_document(story, folder))
     else:
@@ -125,10 +131,11 @@ def _holds(folder: Path, plan: Plan) -> bool:
     return noted(chips_path(folder), "plan") == plan.fingerprint
 
 
-def _drive(folder: Path, plan: Plan, workers: int) -> _Story:
+def _drive(folder: Path, plan: Plan, workers: int, bucket_count: int) -> _Story:
     try:
         with (
-            open_or_create(folder, plan.scheme) as opened,
+            _standing_memory(),
+            open_or_create(folder, plan.scheme, bucket_count) as opened,
             progress_bar("cards, taps 制卡刷卡", len(plan.cards) + len(plan.taps)) as advance,
         ):
             driven = drive(
@@ -146,6 +153,18 @@ def _drive(folder: Path, plan: Plan, workers: int) -> _Story:
             )
     except (PlanDiffersError, WorldBusyError, DriveError, SettlementError) as error:
         refuse(str(error))
+
+
+@contextmanager
+def _standing_memory() -> Iterator[None]:
+    """What is in memory now stays there: a long drive is not searched through it for garbage, over
+    and over.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _document(story: _Story, folder: Path) -> dict[str, Any]:

@@ -14,7 +14,6 @@ enciphered under a data encryption key of the key service, bound to its chip and
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -65,7 +64,7 @@ class ImageSeal:
         """The image; `CryptogramError` when it is another chip's or was altered."""
         key = self._versions.get(sealed[0])
         if key is None:
-            key = self._versions[sealed[0]] = replace(self._key, version=sealed[0])
+            key = self._versions[sealed[0]] = self._key._replace(version=sealed[0])
         return self._keys.decipher_data(key, sealed[1:], chip_id.encode())
 
 

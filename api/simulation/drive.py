@@ -108,7 +108,6 @@ def _count(driven: Driven, tap: PlannedTap, result: TapResult) -> None:
 def _tap(world: VirtualCity, tap: PlannedTap, day: date) -> TapResult:
     """One tap, and what its collector does with its record while it waits for `day` to close."""
     result = world.tap(tap)
-    world.sign_records(tap)
     if not result.outcome.done:
         raise DriveError(f"tap {tap.request} of card {tap.card}: {result.outcome.name}")
     record, journal = result.record, world.journal(tap.participant)
@@ -128,7 +127,10 @@ def _upload(
     on_progress: OnProgress,
     on_step: OnStep,
 ) -> None:
-    """Send what the load host and the collectors hold, in files of at most the permitted size."""
+    """Send what the load host and the collectors hold, in files of at most the permitted size. As
+    vehicles come home PSAMs sign what is finished, many records at once.
+    """
+    world.sign_records()
     _send_load_log(world, keys, now, on_step)
     for participant in world.participants():
         journal = world.journal(participant)

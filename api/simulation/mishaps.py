@@ -57,6 +57,8 @@ def with_forgeries(
     """A batch file with one made-up record more for each that it holds of `forged_fen`, signed
     again: a sender answers for its files, and can sign what it likes.
     """
+    if not forged_fen:
+        return data
     header, body = decode_header(data), read_records(data)
     records = [body[at : at + RECORD_BYTES] for at in range(0, len(body), RECORD_BYTES)]
     true = {record.id: record for record in map(decode_record, records)}

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from cardcore.records.kinds import RecordKind, Sector
 from cardcore.schemes import Participant, ParticipantKind, Scheme
+from cardcore.text import quoted
 
 #: Columns of set 29200_00403601 of Shenzhen's open-data platform that a replay needs.
 COLUMNS = (
@@ -35,8 +36,6 @@ CLOCK_AHEAD_MAX = timedelta(days=1)
 AMOUNT_FEN_MAX = 100_000  # the largest balance a named card may hold bounds every fare
 #: Every city of these schemes keeps the time of Beijing.
 CITY_TIME = timezone(timedelta(hours=8))
-#: What is thrown back of a cell that is wrong: enough to find it, never a whole line.
-_SHOWN_CHARACTERS = 40
 _NAME_CHARACTERS_MAX = 40
 #: What moves a cursor or turns the direction of writing has no place in a name.
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
@@ -139,12 +138,6 @@ def _decode(content: bytes) -> str:
             raise TapsFileError(line, "", "neither UTF-8 nor GB 18030 text") from error
 
 
-def _shown(text: str) -> str:
-    """A cell as a message quotes it: control characters escaped, and not more than a glance."""
-    cut = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
-    return repr(cut)
-
-
 def _table(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Line number and the needed cells of every row, in the order of COLUMNS. A row's line is the
     one it starts on: a quoted cell may hold line breaks.
@@ -159,7 +152,7 @@ def _table(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
         for name in COLUMNS:
             if header.count(name) != 1:
                 what = "is missing" if name not in header else "stands twice"
-                found = _shown(",".join(header))
+                found = quoted(",".join(header))
                 raise TapsFileError(1, name, f"the column {what}; the header is {found}")
             positions.append(header.index(name))
         line = reader.line_num + 1
@@ -177,7 +170,7 @@ def _cell(line: int, column: str, text: str) -> str:
     """A cell in one line, without blanks around it; control characters are refused."""
     text = " ".join(text.split())
     if _CONTROL.search(text):
-        raise TapsFileError(line, column, f"{_shown(text)} holds control characters")
+        raise TapsFileError(line, column, f"{quoted(text)} holds control characters")
     return text
 
 
@@ -186,19 +179,19 @@ def _read_row(line: int, cells: dict[str, str], scheme: Scheme) -> Tap:
     if kind is None:
         known = "、".join(TAP_KINDS)
         raise TapsFileError(
-            line, "deal_type", f"{_shown(cells['deal_type'])} is not a tap kind; known are {known}"
+            line, "deal_type", f"{quoted(cells['deal_type'])} is not a tap kind; known are {known}"
         )
     operator = scheme.participant(cells["company_name"])
     if operator is None:
         operator = _taken_up(line, cells["company_name"])
     if not re.fullmatch(r"[0-9A-Za-z*]{1,20}", cells["card_no"]):
         raise TapsFileError(
-            line, "card_no", f"{_shown(cells['card_no'])} is not a masked card number"
+            line, "card_no", f"{quoted(cells['card_no'])} is not a masked card number"
         )
     if not re.fullmatch(r"[0-9]{1,11}", cells["equ_no"]):
-        raise TapsFileError(line, "equ_no", f"{_shown(cells['equ_no'])} is not a device number")
+        raise TapsFileError(line, "equ_no", f"{quoted(cells['equ_no'])} is not a device number")
     if cells["conn_mark"] not in {"0", "1"}:
-        raise TapsFileError(line, "conn_mark", f"{_shown(cells['conn_mark'])} is neither 0 nor 1")
+        raise TapsFileError(line, "conn_mark", f"{quoted(cells['conn_mark'])} is neither 0 nor 1")
     return Tap(
         row=line,
         masked_card=cells["card_no"],
@@ -220,7 +213,7 @@ def _taken_up(line: int, name: str) -> Participant:
     in one. Its code comes from its name, so every file gives it the same.
     """
     if not 0 < len(name) <= _NAME_CHARACTERS_MAX:
-        raise TapsFileError(line, "company_name", f"{_shown(name)} is not an operator's name")
+        raise TapsFileError(line, "company_name", f"{quoted(name)} is not an operator's name")
     digest = hashlib.sha256(name.encode()).digest()
     code = _TAKEN_UP_FROM + int.from_bytes(digest[:8], "big") % _TAKEN_UP_CODES
     return Participant(code, name, ParticipantKind.OPERATOR, Sector.TRANSIT, (code,))
@@ -229,7 +222,7 @@ def _taken_up(line: int, name: str) -> Participant:
 def _amount(line: int, column: str, text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > AMOUNT_FEN_MAX:
         raise TapsFileError(
-            line, column, f"{_shown(text)} is not a whole number of fen from 0 to {AMOUNT_FEN_MAX}"
+            line, column, f"{quoted(text)} is not a whole number of fen from 0 to {AMOUNT_FEN_MAX}"
         )
     return int(text)
 
@@ -239,7 +232,7 @@ def _moment(line: int, column: str, text: str) -> datetime:
         moment = datetime.fromisoformat(text)
         return moment if moment.tzinfo is None else _in_city(moment)
     except (ValueError, OverflowError) as error:
-        raise TapsFileError(line, column, f"{_shown(text)} is not a date and time") from error
+        raise TapsFileError(line, column, f"{quoted(text)} is not a date and time") from error
 
 
 def _in_city(moment: datetime) -> datetime:

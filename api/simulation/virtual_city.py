@@ -243,9 +243,9 @@ class VirtualCity:
             moment += SECOND_TRY
         return terminal.tap(self._card_in_field(tap.card), request, moment)
 
-    def sign_records(self, tap: PlannedTap) -> int:
-        """Let the PSAM of a tap's terminal sign what it has not signed yet; how many it signed."""
-        return self._terminal(tap).sign_records()
+    def sign_records(self) -> int:
+        """Let every PSAM sign what it has not signed yet; how many records were signed."""
+        return sum(terminal.sign_records() for terminal in self._terminals.values())
 
     def journal(self, participant: int) -> Journal:
         """The journal of a participant's collector."""

@@ -10,13 +10,22 @@ write the index, the desk writes the reader's file, each under its own key, with
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from cardcore.application import Application
 from cardcore.chip.access import Access
 from cardcore.chip.cardkeys import Secret
 from cardcore.chip.keyfile import KeySlot, add_key_file
 from cardcore.chip.package import DirectoryEntry, Package
-from cardcore.chip.tree import Structure, TreeBuilder
+from cardcore.chip.tree import (
+    Contents,
+    Form,
+    Shape,
+    Structure,
+    TreeBuilder,
+    blank_contents,
+    shape_of,
+)
 from cardcore.keys import KeyUsage
 from cardcore.layouts.library import LOAN_RECORDS, LoanRecord, ReaderInformation
 from cardcore.layouts.transit import Sfi
@@ -64,6 +73,22 @@ def package(profile: LibraryProfile, secrets: Sequence[Secret] = ()) -> Package:
 
     Raises `ValueError` for a value that does not fit, `KeyUsageError` for a key that is missing.
     """
+    contents: Contents = {
+        (FID_APPLICATION, Sfi.PUBLIC): [profile.reader.encode()],
+        (FID_APPLICATION, Sfi.LOG): [loan.encode() for loan in profile.loans],
+    }
+    if secrets:
+        return Package(_tree(contents, secrets).cells, ENTRY)
+    return Package(_form(shape_of(contents)).filled(contents), ENTRY)
+
+
+@cache
+def _form(shape: Shape) -> Form:
+    """Without keys: the same for every card that gets them later."""
+    return Form(_tree(blank_contents(shape), ()))
+
+
+def _tree(contents: Contents, secrets: Sequence[Secret]) -> TreeBuilder:
     tree = TreeBuilder()
     application = tree.add_directory(None, FID_APPLICATION, name=NAME)
     add_key_file(tree, application, KEYS, secrets, has_pin=True)
@@ -71,7 +96,7 @@ def package(profile: LibraryProfile, secrets: Sequence[Secret] = ()) -> Package:
         application,
         Sfi.PUBLIC,
         Structure.TRANSPARENT,
-        [profile.reader.encode()],
+        contents[FID_APPLICATION, Sfi.PUBLIC],
         sfi=Sfi.PUBLIC,
         update=Access.mac(DESK_KEY) | Access.CHANNEL,
     )
@@ -79,11 +104,11 @@ def package(profile: LibraryProfile, secrets: Sequence[Secret] = ()) -> Package:
         application,
         Sfi.LOG,
         Structure.CYCLIC,
-        [loan.encode() for loan in profile.loans],
+        contents[FID_APPLICATION, Sfi.LOG],
         sfi=Sfi.LOG,
         size=LoanRecord.SIZE,
         records_max=LOAN_RECORDS,
         read=Access.external(MACHINE_KEY) | Access.PIN | Access.CHANNEL,
         update=Access.mac(MACHINE_KEY) | Access.CHANNEL,
     )
-    return Package(tree.cells, ENTRY)
+    return tree

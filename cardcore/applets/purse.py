@@ -14,7 +14,7 @@ limited by numbers in the purse itself, which no terminal has to be trusted with
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
@@ -25,7 +25,15 @@ from cardcore.chip.keyfile import KeySlot, add_key_file
 from cardcore.chip.package import DirectoryEntry, Package
 from cardcore.chip.purse.offline import FID_PURSE, PurseState
 from cardcore.chip.section import Section
-from cardcore.chip.tree import Structure, TreeBuilder
+from cardcore.chip.tree import (
+    Contents,
+    Form,
+    Shape,
+    Structure,
+    TreeBuilder,
+    blank_contents,
+    shape_of,
+)
 from cardcore.keys import KeyUsage
 from cardcore.layouts.transit import LOG_RECORDS, LogRecord, PublicInformation, Sfi
 from cardcore.text import Text
@@ -83,27 +91,55 @@ def package(profile: PurseProfile, secrets: Sequence[Secret] = ()) -> Package:
 
     Raises `ValueError` for a value that does not fit, `KeyUsageError` for a key that is missing.
     """
-    purse = _PURSES[profile.name]
-    entry = DirectoryEntry(
-        purse["aid"].encode("ascii"), purse["directory_label"], purse["directory_place"]
-    )
-    tree = TreeBuilder()
-    application = tree.add_directory(None, purse["file_id"], name=entry.aid, copied_sfi=Sfi.PUBLIC)
-    add_key_file(tree, application, KEYS, secrets)
+    entry = _entry(profile.name)
     state = PurseState(
         balance_fen=0,
         balance_max_fen=profile.balance_max_fen,
         purchase_max_fen=profile.purchase_max_fen,
         day_max_fen=profile.day_max_fen,
     )
+    directory = _PURSES[profile.name]["file_id"]
+    contents = {
+        (directory, FID_PURSE): [state.encode()],
+        (directory, Sfi.PUBLIC): [profile.public.encode()],
+    }
+    if secrets:
+        return Package(_tree(profile.name, contents, secrets).cells, entry)
+    return Package(_form(profile.name, shape_of(contents)).filled(contents), entry)
+
+
+@cache
+def _entry(name: str) -> DirectoryEntry:
+    purse = _PURSES[name]
+    return DirectoryEntry(
+        purse["aid"].encode("ascii"), purse["directory_label"], purse["directory_place"]
+    )
+
+
+@cache
+def _form(name: str, shape: Shape) -> Form:
+    """Without keys: the same for every card that gets them later."""
+    return Form(_tree(name, blank_contents(shape), ()))
+
+
+def _tree(name: str, contents: Contents, secrets: Sequence[Secret]) -> TreeBuilder:
+    tree = TreeBuilder()
+    application = tree.add_directory(
+        None, _PURSES[name]["file_id"], name=_entry(name).aid, copied_sfi=Sfi.PUBLIC
+    )
+    add_key_file(tree, application, KEYS, secrets)
     tree.add_file(
-        application, FID_PURSE, Structure.TRANSPARENT, [state.encode()], read=Access.NEVER
+        application,
+        FID_PURSE,
+        Structure.TRANSPARENT,
+        contents[application.fid, FID_PURSE],
+        read=Access.NEVER,
     )
     tree.add_file(
         application,
         Sfi.PUBLIC,
         Structure.TRANSPARENT,
-        [profile.public.encode()],
+        contents[application.fid, Sfi.PUBLIC],
         sfi=Sfi.PUBLIC,
         update=Access.mac(1) | Access.CHANNEL,
     )
@@ -116,7 +152,7 @@ def package(profile: PurseProfile, secrets: Sequence[Secret] = ()) -> Package:
         size=LogRecord.SIZE,
         records_max=LOG_RECORDS,
     )
-    return Package(tree.cells, entry)
+    return tree
 
 
 @dataclass(frozen=True, slots=True)

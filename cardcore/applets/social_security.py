@@ -12,13 +12,23 @@ in part, so apart from residence (tags 23, 24, 28) a profile gives them as tag a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cardcore.application import Application
 from cardcore.chip.access import Access
 from cardcore.chip.cardkeys import Secret
 from cardcore.chip.keyfile import KeySlot, add_key_file
 from cardcore.chip.package import DirectoryEntry, Package
-from cardcore.chip.tree import DedicatedFile, Structure, TreeBuilder
+from cardcore.chip.tree import (
+    Contents,
+    DedicatedFile,
+    Form,
+    Shape,
+    Structure,
+    TreeBuilder,
+    blank_contents,
+    shape_of,
+)
 from cardcore.keys import Algorithm, KeyUsage
 from cardcore.layouts.tagged import TAG_BYTES, ValueCoding, table
 from cardcore.text import Text
@@ -33,6 +43,8 @@ FINGERPRINT_BYTES, PHOTO_BYTES = 1024, 3072
 READ_KEY, UPDATE_KEY = 0x0A, 0x04
 #: P2 of INTERNAL AUTHENTICATE; 01 asks for the TAC over the digest of a record instead.
 INTERNAL_KEY, TAC_KEY = 0x02, 0x01
+#: Shapes of the cards of a city: products, and holders with more or less in their DFs.
+_FORMS_KEPT = 64
 _TEXT, _DIGITS, _BYTES = ValueCoding.TEXT, ValueCoding.DIGITS, ValueCoding.BYTES
 #: SFI of EF05 under tag 88 of the FCI, with the three bits behind it of published cards.
 _DIRECTORY_SFI = b"\x0b"
@@ -115,60 +127,76 @@ def package(profile: SocialSecurityProfile, secrets: Sequence[Secret] = ()) -> P
 
     Raises `ValueError` for a value that does not fit, `KeyUsageError` for a key that is missing.
     """
-    tree = TreeBuilder()
-    proprietary = Tlv(0x88, _DIRECTORY_SFI).encode()
-    read = Access.ALWAYS
-    if profile.is_third_generation:
-        code = bytes((_ALGORITHM_CODES[profile.algorithm],))
-        proprietary += Tlv(0x9F0C, Tlv(0x86, code).encode()).encode()
-        read = Access.internal(INTERNAL_KEY) & Access.external(READ_KEY) | Access.CHANNEL
-    application = tree.add_directory(None, FID_APPLICATION, name=NAME, proprietary=proprietary)
-    add_key_file(tree, application, KEYS, secrets, has_pin=True)
-    update = Access.external(UPDATE_KEY) | Access.CHANNEL
-    for fid, records in (
-        (FID_ISSUE, ISSUE.encode(profile.issue)),
-        (FID_HOLDER, HOLDER.encode(profile.holder)),
-    ):
-        _add_records(tree, application, fid, records, read, update)
-    protected = Access.external(READ_KEY) | Access.CHANNEL
+    contents = _contents(profile)
+    shown = profile.algorithm if profile.is_third_generation else None
+    if secrets:
+        return Package(_tree(shown, contents, secrets).cells, ENTRY)
+    return Package(_form(shown, shape_of(contents)).filled(contents), ENTRY)
+
+
+def _contents(profile: SocialSecurityProfile) -> Contents:
     for fid, size, content in (
         (FID_FINGERPRINT, FINGERPRINT_BYTES, profile.fingerprint),
         (FID_PHOTO, PHOTO_BYTES, profile.photo),
     ):
         if len(content) > size:
             raise ValueError(f"EF{fid & 0xFF:02X}: {len(content)} bytes, the file has {size}")
+    return {
+        (FID_APPLICATION, FID_ISSUE): ISSUE.encode(profile.issue),
+        (FID_APPLICATION, FID_HOLDER): HOLDER.encode(profile.holder),
+        (FID_APPLICATION, FID_FINGERPRINT): [profile.fingerprint.ljust(FINGERPRINT_BYTES, b"\x00")],
+        (FID_APPLICATION, FID_PHOTO): [profile.photo.ljust(PHOTO_BYTES, b"\x00")],
+        (FID_HOUSEHOLD, FID_ISSUE): _raw(profile.household),
+        (FID_HOUSEHOLD, FID_HOLDER): RESIDENCE.encode(profile.residence),
+        (FID_EMPLOYMENT, FID_ISSUE): _raw(profile.employment),
+        (FID_INSURANCE, FID_ISSUE): _raw(profile.insurance),
+    }
+
+
+@lru_cache(maxsize=_FORMS_KEPT)
+def _form(shown: Algorithm | None, shape: Shape) -> Form:
+    """Without keys: the same for every card that gets them later."""
+    return Form(_tree(shown, blank_contents(shape), ()))
+
+
+def _tree(shown: Algorithm | None, contents: Contents, secrets: Sequence[Secret]) -> TreeBuilder:
+    """The files. `shown` is the algorithm in the FCI of version 3, where reading needs
+    authentication; None in the versions before.
+    """
+    tree = TreeBuilder()
+    proprietary = Tlv(0x88, _DIRECTORY_SFI).encode()
+    read = Access.ALWAYS
+    if shown is not None:
+        code = bytes((_ALGORITHM_CODES[shown],))
+        proprietary += Tlv(0x9F0C, Tlv(0x86, code).encode()).encode()
+        read = Access.internal(INTERNAL_KEY) & Access.external(READ_KEY) | Access.CHANNEL
+    application = tree.add_directory(None, FID_APPLICATION, name=NAME, proprietary=proprietary)
+    add_key_file(tree, application, KEYS, secrets, has_pin=True)
+    update = Access.external(UPDATE_KEY) | Access.CHANNEL
+    for fid in (FID_ISSUE, FID_HOLDER):
+        _add_records(tree, application, fid, contents, read, update)
+    protected = Access.external(READ_KEY) | Access.CHANNEL
+    for fid in (FID_FINGERPRINT, FID_PHOTO):
         tree.add_file(
             application,
             fid,
             Structure.TRANSPARENT,
-            [content.ljust(size, b"\x00")],
+            contents[FID_APPLICATION, fid],
             sfi=fid & 0x1F,
             read=protected,
             update=update,
         )
-    _add_directories(tree, application, profile, update)
-    return Package(tree.cells, ENTRY)
-
-
-def _add_directories(
-    tree: TreeBuilder,
-    application: DedicatedFile,
-    profile: SocialSecurityProfile,
-    update: Access,
-) -> None:
-    """DF01 to DF03: the holder's own data, open to the holder's PIN or to the read key."""
+    # DF01 to DF03: the holder's own data, open to the holder's PIN or to the read key.
     read = Access.PIN | Access.external(READ_KEY) | Access.CHANNEL
-    for fid, files in (
-        (
-            FID_HOUSEHOLD,
-            {FID_ISSUE: _raw(profile.household), FID_HOLDER: RESIDENCE.encode(profile.residence)},
-        ),
-        (FID_EMPLOYMENT, {FID_ISSUE: _raw(profile.employment)}),
-        (FID_INSURANCE, {FID_ISSUE: _raw(profile.insurance)}),
+    for directory_fid, fids in (
+        (FID_HOUSEHOLD, (FID_ISSUE, FID_HOLDER)),
+        (FID_EMPLOYMENT, (FID_ISSUE,)),
+        (FID_INSURANCE, (FID_ISSUE,)),
     ):
-        directory = tree.add_directory(application, fid)
-        for file, records in files.items():
-            _add_records(tree, directory, file, records, read, update)
+        directory = tree.add_directory(application, directory_fid)
+        for fid in fids:
+            _add_records(tree, directory, fid, contents, read, update)
+    return tree
 
 
 def _raw(records: Sequence[tuple[int, bytes]]) -> list[bytes]:
@@ -179,10 +207,11 @@ def _add_records(
     tree: TreeBuilder,
     directory: DedicatedFile,
     fid: int,
-    records: Sequence[bytes],
+    contents: Contents,
     read: Access,
     update: Access,
 ) -> None:
+    records = contents[directory.fid, fid]
     tree.add_file(
         directory,
         fid,

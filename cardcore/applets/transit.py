@@ -9,6 +9,7 @@ of EF15 mean, and in SFI 17: 60 bytes of card properties here, composite records
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cardcore.application import Application
 from cardcore.chip.access import Access
@@ -17,7 +18,16 @@ from cardcore.chip.keyfile import KeySlot, add_key_file
 from cardcore.chip.memory import Memory
 from cardcore.chip.package import FID_PPSE, DirectoryEntry, Package, directory
 from cardcore.chip.purse.offline import FID_PURSE, PurseState
-from cardcore.chip.tree import DedicatedFile, Structure, TreeBuilder
+from cardcore.chip.tree import (
+    Contents,
+    DedicatedFile,
+    Form,
+    Shape,
+    Structure,
+    TreeBuilder,
+    blank_contents,
+    shape_of,
+)
 from cardcore.errors import KeyUsageError
 from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.layouts.city_union import AID_CITY_UNION, CityPublicInformation, CompositeRecord
@@ -47,6 +57,8 @@ from cardcore.tlv import Tlv
 FID_CITY_UNION = 0x3F01
 #: Application version in the FCI (9F08) of published T-Union cards.
 _VERSION = b"\x02"
+#: Shapes of the cards of a city, which are few.
+_FORMS_KEPT = 64
 #: As the published two-application cards list it.
 ENTRY = DirectoryEntry(AID_PURSE, "MOT_T_EP", 2)
 ENTRY_CITY_UNION = DirectoryEntry(AID_CITY_UNION, "CITY_UNION", 6)
@@ -99,11 +111,26 @@ def package(profile: TransitProfile, secrets: Sequence[Secret] = ()) -> Package:
 
     Raises `ValueError` for a profile that does not fit, `KeyUsageError` for a missing key.
     """
+    is_city_union, contents = profile.is_city_union, _contents(profile)
+    entry = ENTRY_CITY_UNION if is_city_union else ENTRY
+    if secrets:
+        return Package(_tree(contents, secrets, is_city_union=is_city_union).cells, entry)
+    form = _form(shape_of(contents), is_city_union=is_city_union)
+    return Package(form.filled(contents), entry)
+
+
+@lru_cache(maxsize=_FORMS_KEPT)
+def _form(shape: Shape, *, is_city_union: bool) -> Form:
+    """Without keys: the same for every card that gets them later."""
+    return Form(_tree(blank_contents(shape), (), is_city_union=is_city_union))
+
+
+def _tree(contents: Contents, secrets: Sequence[Secret], *, is_city_union: bool) -> TreeBuilder:
     tree = TreeBuilder()
-    application = _add_application(tree, None, profile)
+    application = _add_application(tree, None, is_city_union=is_city_union)
     add_key_file(tree, application, KEYS, secrets)
-    _add_files(tree, application, profile)
-    return Package(tree.cells, ENTRY_CITY_UNION if profile.is_city_union else ENTRY)
+    _add_files(tree, application, contents)
+    return tree
 
 
 def personalise(
@@ -124,7 +151,7 @@ def personalise(
     root = tree.add_directory(None, FID_MASTER)
     entry = ENTRY_CITY_UNION if profile.is_city_union else ENTRY
     tree.add_directory(root, FID_PPSE, name=PPSE_NAME, proprietary=directory([entry]))
-    application = _add_application(tree, root, profile)
+    application = _add_application(tree, root, is_city_union=profile.is_city_union)
     wanted = [
         slot for slot in KEYS if slot.usage in _PURSE_USAGES or keys.get(slot.usage) is not None
     ]
@@ -134,7 +161,7 @@ def personalise(
         for slot in slots
     ]
     add_key_file(tree, application, slots, secrets)
-    _add_files(tree, application, profile)
+    _add_files(tree, application, _contents(profile))
     return Memory(tree.cells).image()
 
 
@@ -148,10 +175,10 @@ def _key(keys: Mapping[KeyUsage, Key], usage: KeyUsage) -> Key:
 
 
 def _add_application(
-    tree: TreeBuilder, root: DedicatedFile | None, profile: TransitProfile
+    tree: TreeBuilder, root: DedicatedFile | None, *, is_city_union: bool
 ) -> DedicatedFile:
     """The directory. Both forms copy EF15 into their FCI; only T-Union names a version."""
-    if profile.is_city_union:
+    if is_city_union:
         return tree.add_directory(root, FID_CITY_UNION, name=AID_CITY_UNION, copied_sfi=Sfi.PUBLIC)
     version = Tlv(0x9F08, _VERSION).encode()
     return tree.add_directory(
@@ -159,26 +186,44 @@ def _add_application(
     )
 
 
-def _add_files(tree: TreeBuilder, application: DedicatedFile, profile: TransitProfile) -> None:
+def _contents(profile: TransitProfile) -> Contents:
     """The purse and EF15 to EF1E. A file's id is its short id in two bytes."""
+    application = FID_CITY_UNION if profile.is_city_union else FID_TRANSIT
     state = PurseState(
         balance_fen=0,
         balance_max_fen=profile.balance_max_fen,
         overdraft_limit_fen=profile.overdraft_limit_fen,
     )
+    contents = {
+        (application, FID_PURSE): [state.encode()],
+        (application, Sfi.PUBLIC): [profile.public.encode()],
+        (application, Sfi.HOLDER): [profile.holder.encode()],
+        (application, Sfi.TRANSIT): [ride.encode() for ride in profile.rides],
+        (application, Sfi.TRIPS): [trip.encode() for trip in profile.trips],
+    }
+    if not profile.is_city_union:
+        contents[application, Sfi.PROPERTIES] = [profile.properties.encode()]
+    elif profile.composites:
+        contents[application, Sfi.PROPERTIES] = [each.encode() for each in profile.composites]
+    return contents
+
+
+def _add_files(tree: TreeBuilder, application: DedicatedFile, contents: Contents) -> None:
+    here, is_city_union = application.fid, application.fid == FID_CITY_UNION
     tree.add_file(
-        application, FID_PURSE, Structure.TRANSPARENT, [state.encode()], read=Access.NEVER
+        application, FID_PURSE, Structure.TRANSPARENT, contents[here, FID_PURSE], read=Access.NEVER
     )
     # The desk writes dates, kind and holder under the maintenance key (04 D6 95, 04 D6 96).
     update = Access.mac(1) | Access.CHANNEL
-    public = [(Sfi.PUBLIC, profile.public.encode()), (Sfi.HOLDER, profile.holder.encode())]
-    if not profile.is_city_union:
-        public.append((Sfi.PROPERTIES, profile.properties.encode()))
-    for sfi, content in public:
-        tree.add_file(application, sfi, Structure.TRANSPARENT, [content], sfi=sfi, update=update)
-    if profile.composites:
-        records = [record.encode() for record in profile.composites]
-        _add_composite(tree, application, Sfi.PROPERTIES, records, identifier_bytes=1)
+    public = (Sfi.PUBLIC, Sfi.HOLDER) if is_city_union else (Sfi.PUBLIC, Sfi.HOLDER, Sfi.PROPERTIES)
+    for sfi in public:
+        tree.add_file(
+            application, sfi, Structure.TRANSPARENT, contents[here, sfi], sfi=sfi, update=update
+        )
+    if is_city_union and (here, Sfi.PROPERTIES) in contents:
+        _add_composite(
+            tree, application, Sfi.PROPERTIES, contents[here, Sfi.PROPERTIES], identifier_bytes=1
+        )
     tree.add_file(
         application,
         Sfi.LOG,
@@ -188,13 +233,12 @@ def _add_files(tree: TreeBuilder, application: DedicatedFile, profile: TransitPr
         size=LogRecord.SIZE,
         records_max=LOG_RECORDS,
     )
-    rides = [ride.encode() for ride in profile.rides]
-    _add_composite(tree, application, Sfi.TRANSIT, rides, identifier_bytes=2)
+    _add_composite(tree, application, Sfi.TRANSIT, contents[here, Sfi.TRANSIT], identifier_bytes=2)
     tree.add_file(
         application,
         Sfi.TRIPS,
         Structure.CYCLIC,
-        [trip.encode() for trip in profile.trips],
+        contents[here, Sfi.TRIPS],
         sfi=Sfi.TRIPS,
         size=TripRecord.SIZE,
         records_max=TRIP_RECORDS,

@@ -11,7 +11,7 @@ command that is refused, also for a wrong Le, has changed nothing.
 
 from collections.abc import Callable, Mapping
 
-from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
+from cardcore.apdu import STATUS_BYTES, CommandApdu, ResponseApdu, StatusWord
 from cardcore.chip import scp03
 from cardcore.chip.commands import (
     Attempt,
@@ -24,6 +24,7 @@ from cardcore.chip.commands import (
     payment,
     pin,
     security,
+    store,
     update,
 )
 from cardcore.chip.filesystem import FileSystem
@@ -88,34 +89,36 @@ class Card:
         """One command, one answer: data and two bytes of status word."""
         if not self._powered:
             raise PowerLossError("the card has no power until it is reset")
+        if self._channel is not None and command and command[0] & scp03.SECURE:
+            return self._transmit_in_channel(self._channel, command)
         try:
             apdu = CommandApdu.decode(command)
         except DecodeError:
             return self._finish(None, Reply(sw=StatusWord.WRONG_LENGTH)).encode()
-        if self._channel is not None:
-            return self._transmit_in_channel(self._channel, apdu)
-        return self._answer(apdu, None).encode()
-
-    def _transmit_in_channel(self, channel: scp03.Channel, apdu: CommandApdu) -> bytes:
-        """A command while the secure channel is open. One that is not protected, or wrongly,
-        closes it; only the unprotected one is then carried out.
-        """
+        # A command that is not protected closes the channel, and is carried out.
         self._channel = None
-        if not apdu.cla & _SECURE:
-            return self._answer(apdu, None).encode()
-        opened = scp03.unwrap_command(channel, apdu)
-        if isinstance(opened, StatusWord):
-            return self._finish(apdu, Reply(sw=opened)).encode()
-        inner, channel = opened
-        self._channel = channel
-        answer = scp03.wrap_response(channel, self._answer(inner, channel))
-        if len(answer.data) > RESPONSE_BYTES_MAX:
-            return ResponseApdu(b"", StatusWord.WRONG_LENGTH).encode()
-        return answer.encode()
+        context = Context(self._files, self._session, self._random)
+        return self._finish(apdu, self._decide(context, apdu)).encode()
 
-    def _answer(self, apdu: CommandApdu, channel: scp03.Channel | None) -> ResponseApdu:
+    def _transmit_in_channel(self, channel: scp03.Channel, command: bytes) -> bytes:
+        """A protected command while the secure channel is open. One that is wrongly protected
+        closes it.
+        """
+        try:
+            opened = scp03.unwrap_command(channel, command)
+        except DecodeError:
+            return self._finish(None, Reply(sw=StatusWord.WRONG_LENGTH)).encode()
+        if isinstance(opened, StatusWord):
+            self._channel = None
+            return self._finish(None, Reply(sw=opened)).encode()
+        apdu, channel = opened
+        self._channel = channel
         context = Context(self._files, self._session, self._random, channel)
-        return self._finish(apdu, self._decide(context, apdu))
+        response = self._finish(apdu, self._decide(context, apdu))
+        answer = scp03.wrap_response(channel, response)
+        if len(answer) > RESPONSE_BYTES_MAX + STATUS_BYTES:
+            return ResponseApdu(b"", StatusWord.WRONG_LENGTH).encode()
+        return answer
 
     def _decide(self, context: Context, apdu: CommandApdu) -> Reply:
         """What the command comes to. A try is written down before a secret is compared."""
@@ -129,29 +132,31 @@ class Card:
             return Reply(sw=sw)
         decision = handler(context, apdu)
         if isinstance(decision, Attempt):
-            self._commit(decision.spend)
+            if decision.spend:
+                self._commit(decision.spend)
             decision = decision.compare()
         return Reply(sw=decision) if isinstance(decision, StatusWord) else decision
 
     def _finish(self, apdu: CommandApdu | None, reply: Reply) -> ResponseApdu:
         """Check Le, commit, move the session on, answer."""
-        session = reply.session
+        data, sw, session, changes, new_tree, channel = reply
         if session is None and (apdu is None or (apdu.cla, apdu.ins) not in payment.CONTINUING):
             # JR/T 0025: from INITIALIZE to its end a transaction is not interrupted; a challenge
             # is good for one command.
             session = self._session.idle()
-        if reply.data and apdu is not None and apdu.le not in (None, 256, len(reply.data)):
-            return ResponseApdu(b"", StatusWord.LE_WRONG | len(reply.data) & 0xFF)
-        self._stale |= reply.new_tree
-        self._commit(reply.changes)
+        if data and apdu is not None and apdu.le not in (None, 256, len(data)):
+            return ResponseApdu(b"", StatusWord.LE_WRONG | len(data) & 0xFF)
+        self._stale |= new_tree
+        if changes:
+            self._commit(changes)
         if session is not None:
             self._session = session
-        if reply.channel is not None:
-            self._channel = reply.channel
+        if channel is not None:
+            self._channel = channel
         if self._stale:
             self._read_tree()
             self._session = Session(self._files.root)
-        return ResponseApdu(reply.data, reply.sw)
+        return ResponseApdu(data, sw)
 
     def _read_tree(self) -> None:
         """Look at the files anew when some may have come or gone."""
@@ -160,8 +165,6 @@ class Card:
             self._stale = False
 
     def _commit(self, changes: Mapping[int, bytes]) -> None:
-        if not changes:
-            return
         try:
             self.memory.commit(changes)
         except PowerLossError:
@@ -172,12 +175,12 @@ class Card:
 _HANDLERS = {
     **files.HANDLERS,
     **update.HANDLERS,
+    **store.HANDLERS,
     **security.HANDLERS,
     **pin.HANDLERS,
     **blocking.HANDLERS,
     **payment.HANDLERS,
     **manage.HANDLERS,
 }
-_SECURE = 0x04  # the bit of CLA that says secure messaging
 _CLASSES = {cla for cla, _ in _HANDLERS}
 _INSTRUCTIONS = {ins for _, ins in _HANDLERS}

@@ -144,6 +144,11 @@ def is_key_head(head: bytes) -> bool:
     return True
 
 
+def key_in(record: bytes) -> Key:
+    """The key in a record of the key file, without what the record says of it."""
+    return Key(_USAGES[record[0]], record[HEAD_BYTES:])
+
+
 def check_value(record: bytes) -> bytes:
     """That of the key in a record of the key file, without taking the record apart."""
     return _check_of(record[0], record[_ALGORITHM_AT])(record[HEAD_BYTES:])

@@ -7,8 +7,8 @@ comparison to personalisation.
 SHA-256 over the files in the order of their numbers, first what they are, then what they hold:
 
 1. for each file the length of its header and the header, its parent by place among these files;
-2. for each transparent file its bytes; for each record file newest slot and count, then each
-   record with its length before it, in the order of their slots.
+2. for each transparent file its bytes; for each record file newest slot and count, the lengths of
+   its records, one byte each, and the records, in the order of their slots.
 
 Key files stand there by their headers alone: a key is known by its check value. So the digest of
 a card says of every file, also of those nobody may read, that it is the one that was planned.
@@ -16,6 +16,7 @@ a card says of every file, also of those nobody may read, that it is the one tha
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from cardcore.chip.cardkeys import FID_KEYS
 from cardcore.chip.tree import (
@@ -49,28 +50,29 @@ class Content:
     def __init__(self, files: Sequence[File]) -> None:
         places = {file.number: place for place, file in enumerate(files)}
         self._started = hashlib.sha256()
-        #: The body cell of each file that holds something, and whether it holds records.
-        self._bodies: list[tuple[int, bool]] = []
+        #: The body cell of each file that holds something, and its first record if it has records.
+        self._bodies: list[tuple[int, int | None]] = []
         for file in files:
             header = moved_header(file.encode(), places.get(file.parent, 0))
             self._started.update(bytes((len(header),)) + header)
             if isinstance(file, ElementaryFile) and file.fid != FID_KEYS:
+                base = file.number << 8
                 has_records = file.structure is not Structure.TRANSPARENT
-                self._bodies.append((file.number << 8 | BODY_SLOT, has_records))
+                first = base | FIRST_RECORD_SLOT if has_records else None
+                self._bodies.append((base | BODY_SLOT, first))
 
     def digest(self, read: Callable[[int], bytes | None]) -> bytes:
         """32 bytes; `read` gives the bytes of a cell."""
-        parts = []
-        for cell, has_records in self._bodies:
+        parts: list[bytes] = []
+        for cell, first in self._bodies:
             body = read(cell)
-            assert body is not None, f"cell {cell:04X} of a file is not there"
+            assert body, f"cell {cell:04X} of a file is not there"
             parts.append(body)
-            if has_records:
-                first = cell - BODY_SLOT + FIRST_RECORD_SLOT
-                for slot in range(first, first + body[1]):
-                    record = read(slot)
-                    assert record is not None, f"cell {slot:04X} of a record is not there"
-                    parts += (bytes((len(record),)), record)
+            if first is not None:
+                records: list[Any] = [*map(read, range(first, first + body[1]))]
+                assert all(records), f"a record of file {cell >> 8:02X} is not there"
+                parts.append(bytes(map(len, records)))
+                parts += records
         digest = self._started.copy()
         digest.update(b"".join(parts))
         return digest.digest()

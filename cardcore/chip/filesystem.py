@@ -6,9 +6,10 @@ whole to `cardcore.chip.memory`. Writing here means adding to a dict of changes;
 yet.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
+from typing import Any
 
 from cardcore.chip.content import Content, files_of
 from cardcore.chip.memory import Memory
@@ -48,6 +49,7 @@ class _Tree:
     __slots__ = (
         "_contents",
         "by_fid",
+        "by_name",
         "by_number",
         "by_sfi",
         "directories",
@@ -75,6 +77,8 @@ class _Tree:
             elif file.sfi:
                 self.by_sfi[file.parent << 16 | file.sfi] = file
         self.named = [file for file in self.directories if file.name]
+        #: What a whole name finds: readers seldom ask with less.
+        self.by_name = {file.name: self.starting(file.name) for file in self.named}
         #: The cells that can block each directory: its own and those of the ones above.
         self.states = {each.number: list(self._states(each)) for each in self.directories}
         self._contents: dict[int, Content] = {}
@@ -86,6 +90,10 @@ class _Tree:
             files = files_of(directory, list(self.by_number.values()))
             found = self._contents[directory.number] = Content(files)
         return found
+
+    def starting(self, prefix: bytes) -> list[DedicatedFile]:
+        """The directories whose name starts so, in the order of the tree."""
+        return [file for file in self.named if file.name.startswith(prefix)]
 
     def _states(self, directory: DedicatedFile) -> Iterator[int]:
         yield directory.number << 8 | BODY_SLOT
@@ -112,11 +120,12 @@ def _headers(memory: Memory) -> tuple[tuple[int, bytes], ...]:
 class FileSystem:
     """The files in a memory. The tree is read once; contents are read when they are asked for."""
 
-    __slots__ = ("_memory", "directories", "root", "tree")
+    __slots__ = ("_memory", "_read_cell", "directories", "root", "tree")
 
     def __init__(self, memory: Memory, like: "FileSystem | None" = None) -> None:
         """`like` are the files of a card whose headers are the same, so that none is read here."""
         self._memory = memory
+        self._read_cell = memory.reader()
         #: Shared by all cards with the same files.
         self.tree: _Tree = like.tree if like is not None else _tree(_headers(memory))
         self.root = self.tree.root
@@ -147,9 +156,12 @@ class FileSystem:
 
     def state(self, directory: DedicatedFile) -> ApplicationState:
         """Whether a directory is blocked, itself or with one above it."""
-        read = self._memory.read
-        found = [state[0] for cell in self.tree.states[directory.number] if (state := read(cell))]
-        return ApplicationState(max(found)) if found else ApplicationState.ACTIVE
+        highest = 0
+        for cell in self.tree.states[directory.number]:
+            state = self._read_cell(cell)
+            if state and state[0] > highest:
+                highest = state[0]
+        return ApplicationState(highest) if highest else ApplicationState.ACTIVE
 
     def write_state(
         self,
@@ -180,9 +192,10 @@ class FileSystem:
         """The EF with that short id directly in a directory."""
         return self.tree.by_sfi.get(directory.number << 16 | sfi)
 
-    def named(self, prefix: bytes) -> list[DedicatedFile]:
+    def named(self, prefix: bytes) -> Sequence[DedicatedFile]:
         """The directories whose name starts with the prefix, in the order of the tree."""
-        return [file for file in self.tree.named if file.name.startswith(prefix)]
+        found = self.tree.by_name.get(prefix)
+        return self.tree.starting(prefix) if found is None else found
 
     def fci(self, directory: DedicatedFile) -> bytes:
         """File control information, the answer to SELECT: 6F { 84 name, A5 { … } }.
@@ -201,11 +214,11 @@ class FileSystem:
 
     def digest(self, directory: DedicatedFile) -> bytes:
         """Of everything in a directory but its keys (`cardcore.chip.content`)."""
-        return self.tree.content(directory).digest(self._memory.read)
+        return self.tree.content(directory).digest(self._read_cell)
 
-    def body(self, file: ElementaryFile) -> bytes:
-        """The bytes of a transparent file."""
-        return self._read(file, BODY_SLOT)
+    def body(self, file: ElementaryFile, changes: Mapping[int, bytes] | None = None) -> bytes:
+        """The bytes of a transparent file, as they will be after `changes`."""
+        return self._read(file, BODY_SLOT, changes)
 
     def count(self, file: ElementaryFile, changes: Mapping[int, bytes] | None = None) -> int:
         """How many records a record file holds, as it will be after `changes`."""
@@ -218,16 +231,16 @@ class FileSystem:
         slot = self._slot(file, number, changes or {})
         return None if slot is None else self._read(file, slot, changes or {})
 
-    def records(self, file: ElementaryFile) -> Iterator[bytes]:
+    def records(self, file: ElementaryFile) -> list[bytes]:
         """Every record, from number 1."""
         base = file.number << 8 | FIRST_RECORD_SLOT
         newest, count = self._read(file, BODY_SLOT)
-        cyclic, read = file.structure is Structure.CYCLIC, self._memory.read
-        for place in range(count):
-            slot = (newest - place) % file.records_max if cyclic else place
-            record = read(base + slot)
-            assert record is not None, f"file {file.number} lacks record {place + 1}"
-            yield record
+        cells: Iterable[int] = range(base, base + count)
+        if file.structure is Structure.CYCLIC:
+            cells = [base + (newest - age) % file.records_max for age in range(count)]
+        records: list[Any] = [*map(self._read_cell, cells)]
+        assert all(records), f"file {file.number} lacks a record"
+        return records
 
     def identified(self, file: ElementaryFile, identifier: int) -> list[int]:
         """Numbers of the records whose identifier ends in that byte."""
@@ -280,17 +293,26 @@ class FileSystem:
         """Add a record: the newest of a cyclic file, where the oldest goes when the file is full,
         the last one of a linear file, which must have room.
         """
-        newest, count = self._read(file, BODY_SLOT, changes)
         if file.structure is not Structure.CYCLIC:
-            assert count < file.records_max, "the file is full"
-            changes[file.number << 8 | FIRST_RECORD_SLOT + count] = data
-            changes[file.number << 8 | BODY_SLOT] = bytes((0, count + 1))
+            self.extend(file, (data,), changes)
             return
+        newest, count = self._read(file, BODY_SLOT, changes)
         assert len(data) == file.size, "a cyclic file has records of one length"
         newest = (newest + 1) % file.records_max
         base = file.number << 8
         changes[base | FIRST_RECORD_SLOT + newest] = data
         changes[base | BODY_SLOT] = bytes((newest, min(count + 1, file.records_max)))
+
+    def extend(
+        self, file: ElementaryFile, records: Sequence[bytes], changes: MutableMapping[int, bytes]
+    ) -> None:
+        """Add records behind the last one of a linear file, which must have room."""
+        assert file.structure is not Structure.CYCLIC, "a cyclic file is appended to one by one"
+        base = file.number << 8
+        _, count = self._read(file, BODY_SLOT, changes)
+        assert count + len(records) <= file.records_max, "the file is full"
+        changes.update(enumerate(records, base | FIRST_RECORD_SLOT + count))
+        changes[base | BODY_SLOT] = bytes((0, count + len(records)))
 
     def _slot(self, file: ElementaryFile, number: int, changes: Mapping[int, bytes]) -> int | None:
         newest, count = self._read(file, BODY_SLOT, changes)
@@ -306,6 +328,6 @@ class FileSystem:
         cell = file.number << 8 | slot
         if changes and cell in changes:
             return changes[cell]
-        data = self._memory.read(cell)
-        assert data is not None, f"file {file.number} has no slot {slot}"
+        data = self._read_cell(cell)
+        assert data, f"file {file.number} has no slot {slot}"
         return data

@@ -16,7 +16,7 @@ during the repair. Without power every physical write may stop before, inside or
 
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cardcore.errors import DecodeError, PowerLossError
@@ -36,6 +36,7 @@ _MARK = struct.Struct(">HI")  # entries, checksum over them
 _CHECKSUM = struct.Struct(">I")
 _COUNT = struct.Struct(">H")
 _MARK_AT = -1
+_NO_MARK = bytes(_MARK.size)
 
 
 class Memory:
@@ -61,6 +62,12 @@ class Memory:
     def read(self, cell: int) -> bytes | None:
         """The bytes of a cell, or None when nothing was ever written there."""
         return self._cells.get(cell) or None
+
+    def reader(self) -> Callable[[int], bytes | None]:
+        """What reads cells of this memory from now on, where many are read: an erased cell may be
+        no bytes as well as None.
+        """
+        return self._cells.get
 
     def cells(self) -> dict[int, bytes]:
         """A copy of every cell that is not erased."""
@@ -91,18 +98,17 @@ class Memory:
         assert GENERATION not in changes, "the generation is the memory's own"
         assert not self._log, "power failed and the card was not powered up again"
         generation = ((self.generation + 1) & 0xFFFFFFFF).to_bytes(4, "big")
-        entries = [cell.to_bytes(2, "big") + data for cell, data in changes.items()]
-        entries.append(GENERATION.to_bytes(2, "big") + generation)
-        log, write = self._log, self._write
-        for position, entry in enumerate(entries):
-            write(log, position, entry)
-        write(log, _MARK_AT, self._mark_of(entries, len(entries)))
-        self._apply_log()
+        wanted = [*changes.items(), (GENERATION, generation)]
+        entries = [cell.to_bytes(2, "big") + data for cell, data in wanted]
+        self._write_each(self._log, enumerate(entries))
+        self._write(self._log, _MARK_AT, self._mark_of(entries, len(entries)))
+        self._apply(wanted)
 
     def power_up(self) -> None:
         """Finish or forget what the loss of power left behind. May lose power again."""
         if self._log_holds():
-            self._apply_log()
+            entries = [self._log[position] for position in range(len(self._log) - 1)]
+            self._apply([(entry[0] << 8 | entry[1], entry[2:]) for entry in entries])
         self._log.clear()
 
     def image(self) -> bytes:
@@ -154,15 +160,12 @@ class Memory:
             memory._log = {**log, _MARK_AT: cls._mark_of(log.values(), len(log))}
         return memory
 
-    def _apply_log(self) -> None:
-        log, cells, write, written = self._log, self._cells, self._write, self._written
-        for position in range(len(log) - 1):
-            entry = log[position]
-            cell = entry[0] << 8 | entry[1]
-            written.add(cell)
-            write(cells, cell, entry[2:])
-        write(log, _MARK_AT, bytes(_MARK.size))
-        log.clear()
+    def _apply(self, logged: Sequence[tuple[int, bytes]]) -> None:
+        """Write the cells that the log has; then it is free."""
+        self._written.update([cell for cell, _ in logged])
+        self._write_each(self._cells, logged)
+        self._write(self._log, _MARK_AT, _NO_MARK)
+        self._log.clear()
 
     def _log_holds(self) -> bool:
         entries = [entry for at, entry in self._log.items() if at != _MARK_AT]
@@ -172,8 +175,16 @@ class Memory:
     def _mark_of(entries: Iterable[bytes], count: int) -> bytes:
         return _MARK.pack(count, zlib.crc32(b"".join(entries)))
 
+    def _write_each(self, area: dict[int, bytes], writes: Iterable[tuple[int, bytes]]) -> None:
+        """Physical writes one after another, in one go while nobody can ask to stop them."""
+        if self.power is None:
+            area.update(writes)
+            return
+        for key, data in writes:
+            self._write(area, key, data)
+
     def _write(self, area: dict[int, bytes], key: int, data: bytes) -> None:
-        """One physical write; the only place where bytes reach the memory."""
+        """One physical write; here and above are the only places where bytes reach the memory."""
         if self.power is not None:
             reached = self.power(len(data))
             if reached is not None:

@@ -18,7 +18,7 @@ record an application), card number 0015 and holder 0016, and the PPSE.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -35,10 +35,14 @@ from cardcore.chip.tree import (
     DedicatedFile,
     ElementaryFile,
     File,
+    Form,
+    Shape,
     Structure,
     TreeBuilder,
+    blank_contents,
     check_tree,
     moved_header,
+    shape_of,
 )
 from cardcore.errors import DecodeError
 from cardcore.layouts.transit import FID_MASTER, PPSE_NAME, HolderInformation, LogRecord, Sfi
@@ -286,13 +290,24 @@ def new_chip(serial: bytes, keys: Iterable[CardKey]) -> dict[int, bytes]:
 
     Number and holder can be written through the secure channel only; anybody may read the number.
     """
+    contents = {
+        (FID_MASTER, FID_KEYS): [key.encode() for key in keys],
+        (FID_MASTER, Sfi.PUBLIC): [serial],
+    }
+    return _chip_form(shape_of(contents)).filled(contents)
+
+
+@cache
+def _chip_form(shape: Shape) -> Form:
+    """A chip that has no number and no keys yet."""
+    contents = blank_contents(shape)
     tree = TreeBuilder()
     root = tree.add_directory(None, FID_MASTER)
     tree.add_file(
         root,
         FID_KEYS,
         Structure.LINEAR_FIXED,
-        [key.encode() for key in keys],
+        contents[FID_MASTER, FID_KEYS],
         read=Access.NEVER,
     )
     tree.add_file(root, FID_CHANNEL, Structure.TRANSPARENT, [bytes(3)], read=Access.NEVER)
@@ -306,17 +321,17 @@ def new_chip(serial: bytes, keys: Iterable[CardKey]) -> dict[int, bytes]:
         records_max=APPLICATIONS_MAX,
     )
     for sfi, content, read in (
-        (Sfi.PUBLIC, serial, Access.ALWAYS),
-        (Sfi.HOLDER, HolderInformation().encode(), Access.CHANNEL),
+        (Sfi.PUBLIC, contents[FID_MASTER, Sfi.PUBLIC], Access.ALWAYS),
+        (Sfi.HOLDER, [HolderInformation().encode()], Access.CHANNEL),
     ):
         tree.add_file(
             root,
             sfi,
             Structure.TRANSPARENT,
-            [content],
+            content,
             sfi=sfi,
             read=read,
             update=Access.CHANNEL,
         )
     tree.add_directory(root, FID_PPSE, name=PPSE_NAME, proprietary=directory([]))
-    return tree.cells
+    return Form(tree)

@@ -30,7 +30,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
+from cardcore.apdu import STATUS_BYTES, CommandApdu, ResponseApdu, StatusWord
 from cardcore.errors import CryptogramError, DecodeError, KeyUsageError
 from cardcore.keys import ChannelKeys, Key, KeyUsage
 
@@ -47,8 +47,14 @@ SCP_ID = 0x03
 #: Parameter i: pseudo-random challenge, R-MAC and R-ENC.
 SCP_PARAMETER = 0x70
 INS_INITIALIZE_UPDATE, INS_EXTERNAL_AUTHENTICATE = 0x50, 0x82
-_SECURE = 0x04  # the bit of CLA that says so
+SECURE = 0x04  # the bit of CLA that says so
+_HEADER_BYTES = 5  # of a command that has data: CLA, INS, P1, P2, Lc
 _DATA_BYTES_MAX = 255
+#: What the block of a command's counter has set in it for the answer (Amendment D §6.2.7).
+_RESPONSE = 0x80 << 8 * (BLOCK - 1)
+_OK_BYTES = StatusWord.OK.to_bytes(STATUS_BYTES, "big")
+#: Behind the data of a protected answer: R-MAC and status word.
+_ENDING_BYTES = MAC_BYTES + STATUS_BYTES
 #: What pads data whose length leaves so much over whole blocks: 80 and zeros.
 _PADDING = tuple(b"\x80".ljust(BLOCK - rest, b"\x00") for rest in range(BLOCK))
 #: Beside 9000, the first bytes of the status words whose answers are protected.
@@ -140,18 +146,18 @@ class SessionKeys:
     SessionKeys(hidden)
     """
 
-    __slots__ = ("_command_mac", "_context", "_enc", "_mac", "_response_mac", "_vectors")
+    __slots__ = ("_command_mac", "_context", "_enc", "_mac", "_response_mac", "_vector")
 
     def __init__(self, enc: Key, mac: Key, context: bytes) -> None:
         assert len(context) == 2 * CHALLENGE_BYTES, len(context)
         self._context = context
         self._mac = derive(mac.value, _S_MAC, context, BLOCK)
-        # Contexts are made once: a card takes some hundred commands to be personalised.
+        # Contexts are made once: a card takes some fifty commands to be personalised.
         self._command_mac = CMAC(algorithms.AES(self._mac))
         self._response_mac = CMAC(algorithms.AES(derive(mac.value, _S_RMAC, context, BLOCK)))
         self._enc = algorithms.AES(derive(enc.value, _S_ENC, context, BLOCK))
         # Amendment D §6.2.6: one block under ECB makes the vector; S305 is about whole messages.
-        self._vectors = Cipher(self._enc, modes.ECB()).encryptor()  # noqa: S305 - one block
+        self._vector = Cipher(self._enc, modes.ECB()).encryptor().update  # noqa: S305 - one block
 
     def __repr__(self) -> str:
         return "SessionKeys(hidden)"
@@ -174,13 +180,11 @@ class SessionKeys:
 
     def encipher(self, counter: bytes, data: bytes) -> bytes:
         """See `cardcore.keys.ChannelKeys`."""
-        vector = self._vectors.update(counter)
-        return Cipher(self._enc, modes.CBC(vector)).encryptor().update(data)
+        return Cipher(self._enc, modes.CBC(self._vector(counter))).encryptor().update(data)
 
     def decipher(self, counter: bytes, data: bytes) -> bytes:
         """See `cardcore.keys.ChannelKeys`."""
-        vector = self._vectors.update(counter)
-        return Cipher(self._enc, modes.CBC(vector)).decryptor().update(data)
+        return Cipher(self._enc, modes.CBC(self._vector(counter))).decryptor().update(data)
 
 
 def key_wrapper(dek: Key) -> Callable[[bytes], bytes]:
@@ -282,7 +286,7 @@ def open_by_card(
 
 def authenticate_by_host(
     keys: ChannelKeys, response: InitializeResponse, level: int
-) -> tuple[CommandApdu, Channel]:
+) -> tuple[bytes, Channel]:
     """The host's side: check the card, answer with EXTERNAL AUTHENTICATE.
 
     Raises `CryptogramError` when the card does not hold the keys.
@@ -309,93 +313,106 @@ def authenticate_by_card(opening: Opening, apdu: CommandApdu) -> Channel | Statu
     expected = opening.keys.cryptogram(_HOST_CRYPTOGRAM)
     if not hmac.compare_digest(expected, apdu.data[:CRYPTOGRAM_BYTES]):
         return StatusWord.HOST_CRYPTOGRAM_WRONG
-    opened = unwrap_command(Channel(opening.keys, Level.C_MAC, _CHAIN_START), apdu)
+    opened = unwrap_command(Channel(opening.keys, Level.C_MAC, _CHAIN_START), apdu.encode())
     if isinstance(opened, StatusWord):
         return opened
     return Channel(opening.keys, apdu.p1, opened[1].chain)
 
 
-def wrap_command(channel: Channel, apdu: CommandApdu) -> tuple[CommandApdu, Channel]:
-    """Protect a command, with the channel as it is from then on.
+# Commands and answers are wrapped into bytes and out of bytes, not from one object into another:
+# a card that is made exchanges some fifty, on both ends.
+
+
+def wrap_command(channel: Channel, apdu: CommandApdu) -> tuple[bytes, Channel]:
+    """A protected command as it is sent, with the channel as it is from then on.
 
     Raises `ValueError` when the protected data no longer fit a short APDU.
     """
     keys, level, chain, counter = channel
-    ins, p1, p2, data, le = apdu.ins, apdu.p1, apdu.p2, apdu.data, apdu.le
+    cla, ins, p1, p2, data, le = apdu
     counter += 1
     if level & _C_ENC and data:
         data = keys.encipher(counter.to_bytes(BLOCK, "big"), data + _PADDING[len(data) % BLOCK])
     length = len(data) + MAC_BYTES
     if length > _DATA_BYTES_MAX:
         raise ValueError(f"{len(apdu.data)} bytes are more than one protected command carries")
-    cla = apdu.cla | _SECURE
-    chain = keys.command_mac(chain + bytes((cla, ins, p1, p2, length)) + data)
-    # What comes back is longer than what was asked for, so Le asks for all there is.
-    if le is not None and level & _R_MAC:
-        le = 256
-    wrapped = CommandApdu(cla, ins, p1, p2, data + chain[:MAC_BYTES], le)
-    return wrapped, Channel(keys, level, chain, counter)
+    sent = bytes((cla | SECURE, ins, p1, p2, length)) + data
+    chain = keys.command_mac(chain + sent)
+    sent += chain[:MAC_BYTES]
+    if le is not None:
+        # What comes back is longer than what was asked for, so Le asks for all there is.
+        sent += b"\x00" if level & _R_MAC else bytes((le & 0xFF,))
+    return sent, Channel(keys, level, chain, counter)
 
 
-def unwrap_command(channel: Channel, apdu: CommandApdu) -> tuple[CommandApdu, Channel] | StatusWord:
-    """Check and open a protected command on the card.
+def unwrap_command(channel: Channel, command: bytes) -> tuple[CommandApdu, Channel] | StatusWord:
+    """Check and open a protected command on the card. `DecodeError` when it is no APDU.
 
     Refusals, each of which ends the channel: 6987 no MAC at all, 6988 a MAC or a padding that
     does not hold.
     """
     keys, level, chain, counter = channel
-    cla, ins, p1, p2, sent = apdu.cla, apdu.ins, apdu.p1, apdu.p2, apdu.data
-    if not cla & _SECURE or len(sent) < MAC_BYTES:
+    end = _HEADER_BYTES + command[4] if len(command) > _HEADER_BYTES else 0
+    if not _HEADER_BYTES < end <= len(command) <= end + 1:
+        CommandApdu.decode(command)  # raises, unless it is one without data
+    if end < _HEADER_BYTES + MAC_BYTES or not command[0] & SECURE:
         return StatusWord.MAC_MISSING
-    data = sent[:-MAC_BYTES]
-    chain = keys.command_mac(chain + bytes((cla, ins, p1, p2, len(sent))) + data)
-    if not hmac.compare_digest(chain[:MAC_BYTES], sent[-MAC_BYTES:]):
+    data_end = end - MAC_BYTES
+    chain = keys.command_mac(chain + command[:data_end])
+    if not hmac.compare_digest(chain[:MAC_BYTES], command[data_end:end]):
         return StatusWord.MAC_WRONG
     counter += 1
+    data = command[_HEADER_BYTES:data_end]
     if level & _C_ENC and data:
         plain = _decipher(keys, counter.to_bytes(BLOCK, "big"), data)
         if plain is None:
             return StatusWord.MAC_WRONG
         data = plain
-    opened = CommandApdu(cla & ~_SECURE, ins, p1, p2, data, apdu.le)
+    cla, ins, p1, p2 = command[:4]
+    le = None if len(command) == end else command[end] or 256
+    opened = CommandApdu(cla & ~SECURE, ins, p1, p2, data, le)
     return opened, Channel(keys, level, chain, counter)
 
 
-def wrap_response(channel: Channel, response: ResponseApdu) -> ResponseApdu:
-    """Protect an answer on the card. An error is only its status word (Amendment D §6.2.5)."""
-    keys, level, chain, counter = channel
-    data, sw = response.data, response.sw
-    if not level & _R_MAC or (sw != StatusWord.OK and sw >> 8 not in _WARNINGS):
-        return response
-    if level & _R_ENC and data:
-        data = keys.encipher(_response_block(counter), data + _PADDING[len(data) % BLOCK])
-    mac = keys.response_mac(chain + data + sw.to_bytes(2, "big"))
-    return ResponseApdu(data + mac[:MAC_BYTES], sw)
-
-
-def unwrap_response(channel: Channel, response: ResponseApdu) -> ResponseApdu:
-    """Check and open an answer on the host, with the channel as it was after the command.
-
-    Raises `CryptogramError` when its R-MAC is missing or does not hold.
+def wrap_response(channel: Channel, response: ResponseApdu) -> bytes:
+    """A protected answer as the card sends it. An error is only its status word (Amendment D
+    §6.2.5).
     """
     keys, level, chain, counter = channel
-    sent, sw = response.data, response.sw
-    if not level & _R_MAC or (sw != StatusWord.OK and sw >> 8 not in _WARNINGS):
-        return response
-    data = sent[:-MAC_BYTES]
-    expected = keys.response_mac(chain + data + sw.to_bytes(2, "big"))
-    if not hmac.compare_digest(expected[:MAC_BYTES], sent[-MAC_BYTES:]):
+    data, sw = response
+    ending = sw.to_bytes(STATUS_BYTES, "big")
+    if not level & _R_MAC or (ending != _OK_BYTES and ending[0] not in _WARNINGS):
+        return data + ending
+    if level & _R_ENC and data:
+        data = keys.encipher(
+            (_RESPONSE | counter).to_bytes(BLOCK, "big"), data + _PADDING[len(data) % BLOCK]
+        )
+    mac = keys.response_mac(chain + data + ending)
+    return data + mac[:MAC_BYTES] + ending
+
+
+def unwrap_response(channel: Channel, answer: bytes) -> ResponseApdu:
+    """Check and open an answer on the host, with the channel as it was after the command.
+
+    Raises `CryptogramError` when its R-MAC is missing or does not hold, `DecodeError` when it has
+    not even a status word.
+    """
+    keys, level, chain, counter = channel
+    ending = answer[-STATUS_BYTES:]
+    if ending != _OK_BYTES and (len(ending) < STATUS_BYTES or ending[0] not in _WARNINGS):
+        return ResponseApdu.decode(answer)
+    if not level & _R_MAC:
+        return ResponseApdu.decode(answer)
+    data = answer[:-_ENDING_BYTES]
+    expected = keys.response_mac(chain + data + ending)
+    if not hmac.compare_digest(expected[:MAC_BYTES], answer[-_ENDING_BYTES:-STATUS_BYTES]):
         raise CryptogramError("the R-MAC of the card's answer does not hold")
     if level & _R_ENC and data:
-        plain = _decipher(keys, _response_block(counter), data)
+        plain = _decipher(keys, (_RESPONSE | counter).to_bytes(BLOCK, "big"), data)
         if plain is None:
             raise CryptogramError("the card's answer is not padded as it must be")
         data = plain
-    return ResponseApdu(data, sw)
-
-
-def _response_block(counter: int) -> bytes:
-    return b"\x80" + counter.to_bytes(BLOCK - 1, "big")
+    return ResponseApdu(data, int.from_bytes(ending, "big"))
 
 
 def _decipher(keys: ChannelKeys, counter: bytes, data: bytes) -> bytes | None:

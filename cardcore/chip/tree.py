@@ -12,7 +12,7 @@ A file's number is its place in the tree. Its cells are numbered file * 256 + sl
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -204,6 +204,55 @@ def _elementary(number: int, *rest: Any) -> tuple[ElementaryFile, bytes]:  # noq
     return file, file.encode()
 
 
+def _content_cells(file: ElementaryFile, contents: Sequence[bytes]) -> Iterable[tuple[int, bytes]]:
+    """The cells of its body, or of its records: newest first in a cyclic file."""
+    base = file.number << 8
+    if file.structure is Structure.TRANSPARENT:
+        return ((base | BODY_SLOT, contents[0]),)
+    ordered = contents[::-1] if file.structure is Structure.CYCLIC else contents
+    return enumerate(ordered, base | FIRST_RECORD_SLOT)
+
+
+#: File ids of a directory and of a file in it.
+Place = tuple[int, int]
+#: What files hold, by place: one body, or records.
+Contents = Mapping[Place, Sequence[bytes]]
+#: How many records of which length each place holds: what cards of one product have in common.
+Shape = tuple[tuple[Place, tuple[int, ...]], ...]
+
+
+def shape_of(contents: Contents) -> Shape:
+    """The shape of these contents."""
+    return tuple([(place, tuple(map(len, records))) for place, records in contents.items()])
+
+
+def blank_contents(shape: Shape) -> Contents:
+    """Zeros of that shape."""
+    return {place: [bytes(length) for length in lengths] for place, lengths in shape}
+
+
+class Form:
+    """A tree laid out once, and filled for every card whose contents are of its shape.
+
+    >>> tree = TreeBuilder()
+    >>> made = tree.add_file(tree.add_directory(None, 0x1001), 1, Structure.TRANSPARENT, [bytes(2)])
+    >>> Form(tree).filled({(0x1001, 1): [b"ab"]})[made.number << 8 | BODY_SLOT]
+    b'ab'
+    """
+
+    __slots__ = ("_cells", "_files")
+
+    def __init__(self, tree: "TreeBuilder") -> None:
+        self._cells, self._files = tree.cells, tree.files
+
+    def filled(self, contents: Contents) -> dict[int, bytes]:
+        """The cells of the tree with these contents in their places."""
+        cells = self._cells.copy()
+        for place, records in contents.items():
+            cells.update(_content_cells(self._files[place], records))
+        return cells
+
+
 class TreeBuilder:
     """Makes the tree of a new card, file by file, and collects its cells.
 
@@ -216,6 +265,8 @@ class TreeBuilder:
 
     def __init__(self) -> None:
         self.cells: dict[int, bytes] = {}
+        #: By file id of the directory, and of the file in it.
+        self.files: dict[Place, ElementaryFile] = {}
         self._next = 1  # cell 0 belongs to the memory
 
     def add_directory(
@@ -266,18 +317,15 @@ class TreeBuilder:
             read,
             update,
         )
+        self.files[parent.fid, fid] = file
         base = file.number << 8
         self.cells[base | HEADER_SLOT] = header
-        if structure is Structure.TRANSPARENT:
-            self.cells[base | BODY_SLOT] = contents[0]
-            return file
-        assert len(contents) <= file.records_max <= RECORDS_MAX, "too many records"
-        ordered = contents[::-1] if structure is Structure.CYCLIC else contents
-        for slot, record in enumerate(ordered):
-            self.cells[base | FIRST_RECORD_SLOT + slot] = record
-        cyclic = structure is Structure.CYCLIC
-        newest = (len(contents) - 1) % file.records_max if cyclic else 0
-        self.cells[base | BODY_SLOT] = bytes((newest, len(contents)))
+        self.cells.update(_content_cells(file, contents))
+        if structure is not Structure.TRANSPARENT:
+            assert len(contents) <= file.records_max <= RECORDS_MAX, "too many records"
+            cyclic = structure is Structure.CYCLIC
+            newest = (len(contents) - 1) % file.records_max if cyclic else 0
+            self.cells[base | BODY_SLOT] = bytes((newest, len(contents)))
         return file
 
     def _take_number(self) -> int:

@@ -21,10 +21,10 @@ def expand(key: bytes) -> bytes:
     >>> expand(bytes.fromhex("0011223344556677")).hex()
     '001122334455667700112233445566770011223344556677'
     """
-    if len(key) == 8:
-        return key * 3
     if len(key) == 16:
         return key + key[:8]
+    if len(key) == 8:
+        return key * 3
     raise ValueError(f"a DES key has 8 or 16 bytes, not {len(key)}")
 
 
@@ -90,7 +90,7 @@ class Pboc3DesSuite:
         >>> SUITE.check_value(bytes.fromhex("404142434445464748494A4B4C4D4E4F")).hex()
         '8baf47'
         """
-        return encrypt_ecb(key, _IV_ZERO)[:3]
+        return Cipher(TripleDES(expand(key)), _ECB).encryptor().update(_IV_ZERO)[:3]
 
     def authenticate(self, card_key: bytes, challenge: bytes) -> bytes:
         """3DES-ECB of the challenge."""

@@ -8,26 +8,25 @@ Nothing here raises for a damaged dump: a part that cannot be read, or not to it
 `problems`, and everything else is read. What was read but is odd stands in `remarks`.
 
 Balance. GET BALANCE P1 00 gives b0, what can be spent with the overdraft; P1 01 gives b1, the limit
-of the overdraft. Readers disagree on what to show; here it is b0 when b0 > 0, else b0 − b1, and
-`own_fen`, the money without the overdraft, is always b0 − b1. With a limit of zero all agree.
-Bit 31 is noise on several cards and is dropped; of the 31 bits left the highest is the sign.
+of the overdraft. The holder's own money is b0 − b1, below zero while overdraft is in use: that is
+the balance, and `available_fen` is b0. Bit 31 of every amount is noise on several cards.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
-from cardcore.dumps.parts import SFI_RIDES, Part, hexadecimal, is_part, parts
+from cardcore.dumps.applications import by_application, fci_name
+from cardcore.dumps.parts import SFI_RIDES, Part, hexadecimal, is_part, parts, unread
 from cardcore.dumps.public import CardFamily, Public, family_of, read_public
 from cardcore.errors import DecodeError
 from cardcore.layouts.bus import BusRecord, is_bus_layout
 from cardcore.layouts.city_union import CompositeRecord
-from cardcore.layouts.fixed import FixedLayout, read_prefix
+from cardcore.layouts.fixed import FixedLayout, is_unwritten, read_prefix, signed_balance
 from cardcore.layouts.transit import CardProperties, LogRecord, Sfi, TransitRecord, TripRecord
 from cardcore.tlv import Tlv, decode_all, find
 
 _TIMES = ("time", "entry_time", "exit_time")
-_NOISE, _SIGN = 1 << 31, 1 << 30
 _STATUS_OK = b"\x90\x00"
 _PUBLIC_BYTES = 30
 _LayoutT = TypeVar("_LayoutT", bound=FixedLayout)
@@ -56,8 +55,8 @@ class ParsedCard:
 
     name: str
     public: Public
-    balance_fen: int | None = None
-    own_fen: int | None = None  # without the overdraft: below zero when it is in use
+    balance_fen: int | None = None  # the holder's own: below zero when overdraft is in use
+    available_fen: int | None = None  # what may be spent, free overdraft included
     overdraft_limit_fen: int | None = None
     properties: CardProperties | None = None
     composites: tuple[CompositeRecord, ...] = ()
@@ -67,6 +66,7 @@ class ParsedCard:
     applications: tuple[Application, ...] = ()
     problems: tuple[Problem, ...] = ()
     remarks: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()  # where bytes stand that are no part known here
 
 
 def parse_dump(document: Mapping[str, object]) -> tuple[ParsedCard, ...]:
@@ -81,20 +81,16 @@ def parse_dump(document: Mapping[str, object]) -> tuple[ParsedCard, ...]:
             continue
         if any(isinstance(entry, Mapping) and _is_card(entry) for entry in entries):
             return tuple(
-                parse_card_dump(entry)
-                if isinstance(entry, Mapping)
-                else ParsedCard(
-                    f"{key}[{index}]",
-                    Public(),
-                    problems=(Problem(f"{key}[{index}]", "is no object"),),
-                )
+                card
                 for index, entry in enumerate(entries)
+                for card in _parse_entry(f"{key}[{index}]", entry)
             )
-    return (parse_card_dump(document),)
+    return _parse_card(document)
 
 
 def parse_card_dump(document: Mapping[str, object]) -> ParsedCard:
-    """One card, or one list of trips under `records` or `trips`.
+    """One card, or one list of trips under `records` or `trips`; of a card with several purses
+    that which readers ask for first.
 
     >>> card = parse_card_dump({
     ...     "fci": "6F318408A000000632010105A5259F0801029F0C1E"
@@ -103,25 +99,38 @@ def parse_card_dump(document: Mapping[str, object]) -> ParsedCard:
     >>> card.public.printed_number, card.balance_fen, card.problems
     ('3105170070104791381', 5710, ())
     """
-    reader = _Reader(document)
-    for part in parts(document):
-        reader.take(part)
+    return _parse_card(document)[0]
+
+
+def _parse_entry(name: str, entry: object) -> tuple[ParsedCard, ...]:
+    if isinstance(entry, Mapping):
+        return _parse_card(entry)
+    return (ParsedCard(name, Public(), problems=(Problem(name, "is no object"),)),)
+
+
+def _parse_card(document: Mapping[str, object]) -> tuple[ParsedCard, ...]:
+    """Every purse of one card, each with the parts that are its own."""
+    name = str(document.get("name") or document.get("source") or "")
+    found = [*parts(document)]
+    listed = []
     for key in ("trips", "records"):
         entries = document.get(key)
         for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-            name = f"{key}[{index}]"
-            reader.take(Part(name, "file", Sfi.TRIPS, hexadecimal(entry)))
-    return reader.card()
-
-
-def signed_balance(data: bytes) -> int:
-    """The four bytes of GET BALANCE as an amount: bit 31 dropped, bit 30 the sign.
-
-    >>> signed_balance(bytes.fromhex("8000164E")), signed_balance(bytes.fromhex("FFFFFF38"))
-    (5710, -200)
-    """
-    value = int.from_bytes(data, "big") & ~_NOISE
-    return value - 2 * _SIGN if value & _SIGN else value
+            data = hexadecimal(entry)
+            listed.append(Part(f"{key}[{index}]", "file", Sfi.TRIPS, data))
+    named = {part.name for part in listed}
+    cards = []
+    left = tuple(path for path in unread(document) if path.partition(".")[0] not in named)
+    for application in by_application(document, found + listed):
+        reader = _Reader(name, application.names)
+        for part in application.parts:
+            reader.take(part)
+        if not application.parts:
+            cards.append(ParsedCard(name, Public(), unread=left))
+            continue
+        # What nobody could read is said once, with the first purse.
+        cards.append(replace(reader.card(), unread=() if cards else left))
+    return tuple(cards)
 
 
 def _is_card(entry: Mapping[str, object]) -> bool:
@@ -131,11 +140,12 @@ def _is_card(entry: Mapping[str, object]) -> bool:
 class _Reader:
     """Gathers the parts of one card; whatever fails is named and left behind."""
 
-    def __init__(self, document: Mapping[str, object]) -> None:
-        self.name = str(document.get("name") or document.get("source") or "")
+    def __init__(self, name: str, names: tuple[bytes, ...]) -> None:
+        self.name = name
         self.problems: list[Problem] = []
         self.remarks: list[str] = []
-        self.names = _names(document)
+        self.names = names
+        self.unwritten: dict[str, int] = {}  # empty slots, by the name of their file
         self.files: dict[int, tuple[str, bytes]] = {}  # transparent files, by SFI
         self.from_fci: tuple[str, bytes] | None = None
         self.balances: dict[int, int] = {}
@@ -162,18 +172,20 @@ class _Reader:
     def card(self) -> ParsedCard:
         """Everything read so far, as one card."""
         public = self._public()
+        for name, slots in self.unwritten.items():
+            self.remarks.append(f"{name}: {slots} unwritten")
         available, limit = self.balances.get(0), self.balances.get(1)
-        balance = own = None
+        balance = None
         if available is not None:
-            own = available - (limit or 0)
-            balance = available if available > 0 else own
+            balance = available - (limit or 0)
         elif 3 in self.balances:  # P1 03 is the purse itself, P1 02 what of the overdraft is used
-            balance = own = self.balances[3] - self.balances.get(2, 0)
+            balance = self.balances[3] - self.balances.get(2, 0)
+            available = None if limit is None else balance + limit
         return ParsedCard(
             self.name,
             public,
             balance,
-            own,
+            available,
             limit,
             self.properties,
             tuple(self.composites),
@@ -186,14 +198,15 @@ class _Reader:
         )
 
     def _take_fci(self, name: str, data: bytes) -> None:
+        # The name a card answers with is stronger than the one it was asked for.
+        if (answered := fci_name(data)) is not None:
+            self.names = (answered, *self.names)
         try:
             objects = decode_all(data)
         except DecodeError as error:
             self.problems.append(Problem(name, f"byte {error.offset}: {error.reason}"))
             self._search_fci(name, data)
             return
-        if (named := find(objects, 0x84)) is not None:
-            self.names += (named.content,)
         if (copied := find(objects, 0x9F0C)) is not None:
             self.from_fci = (name, copied.content)
         entries = find(objects, 0xBF0C)
@@ -212,17 +225,11 @@ class _Reader:
         )
 
     def _search_fci(self, name: str, data: bytes) -> None:
-        """A template that does not hold together may still hold its pieces."""
-        for tag in (b"\x84", b"\x9f\x0c"):
-            at = data.find(tag)
-            start = at + len(tag) + 1
-            if at < 0 or start >= len(data):
-                continue
-            value = data[start : start + data[start - 1]]
-            if tag == b"\x84":
-                self.names += (value,)
-            else:
-                self.from_fci = (name, value)
+        """A template that does not hold together may still hold the copy of EF15."""
+        at = data.find(b"\x9f\x0c")
+        start = at + 3
+        if at >= 0 and start < len(data):
+            self.from_fci = (name, data[start : start + data[start - 1]])
 
     def _take_balance(self, name: str, which: int, data: bytes) -> None:
         if len(data) == 6 and data.endswith(_STATUS_OK):
@@ -270,6 +277,10 @@ class _Reader:
         """Read one record. It is kept when it reaches past `needed`; what is missing is zero."""
         if len(data) == layout.SIZE + 2 and data.endswith(_STATUS_OK):
             data = data[:-2]
+        if is_unwritten(data):
+            file = name.partition("[")[0]
+            self.unwritten[file] = self.unwritten.get(file, 0) + 1
+            return
         if len(data) > layout.SIZE:
             self.problems.append(Problem(name, f"{len(data)} bytes, not {layout.SIZE}"))
             data = data[: layout.SIZE]
@@ -320,14 +331,3 @@ def _filled(public: Public, copy: Public) -> Public:
         if own is None
     }
     return public._replace(**missing)
-
-
-def _names(document: Mapping[str, object]) -> tuple[bytes, ...]:
-    """Names the dump says were selected: the AID itself, or a SELECT by name."""
-    names: list[bytes] = []
-    aid, select = document.get("aid"), hexadecimal(document.get("select_apdu"))
-    if isinstance(aid, str):
-        names.append(hexadecimal(aid) or aid.encode())
-    if select is not None and select[1:3] == b"\xa4\x04" and len(select) > 5:
-        names.append(select[5 : 5 + select[4]])
-    return tuple(names)

@@ -12,13 +12,15 @@ from typing import NamedTuple
 
 _FILE = re.compile(r"(?:[a-z]+_)?(?:file|ef|sfi|records|record|recs|rec)_?([01][0-9a-f])(?:_\w+)?")
 _BALANCE = re.compile(r"balance(?:_p1)?(?:_?(0[0-3]))?(?:_resp(?:onse)?)?")
-_FCI = re.compile(r"(?:[a-z]+_)*fci(?:_resp(?:onse)?)?")
+_FCI = re.compile(r"(?:[a-z]+_)*fci(?:_\w+)?")
 _COMMENT = re.compile(r".*(?:apdu|note|meaning|source|layout|expect)")
 _RECORD = re.compile(r"r(?:ec|ecord)?_?\d")
 _NESTED = ("hex", "data", "resp", "value")
 #: A whole UPDATE CAPP DATA CACHE as it is found in logs of gates: 80 DC P1 P2 Lc data.
 _CAPP_HEAD = b"\x80\xdc"
-SFI_RIDES = 0x1A
+SFI_PUBLIC, SFI_RIDES = 0x15, 0x1A
+#: Shorter texts of hexadecimal digits are dates and numbers that a publisher took out himself.
+_UNREAD_DIGITS_MIN = 24
 
 
 class Part(NamedTuple):
@@ -63,6 +65,33 @@ def hexadecimal(value: object) -> bytes | None:
         return bytes.fromhex(value)
     except ValueError:
         return None
+
+
+def unread(document: Mapping[str, object]) -> Iterator[str]:
+    """Where bytes stand that are no part of a card known here, as paths through the document.
+
+    >>> [*unread({"note": "00", "app": [{"fci2": "6F318408A000000632010105A525"}]})]
+    ['app[0].fci2']
+    """
+    for key, value in document.items():
+        if not _COMMENT.fullmatch(key.lower()) and not is_part(key) and not _bytes_tell(value):
+            yield from _unread(key, value)
+
+
+def _bytes_tell(value: object) -> bool:
+    elements = value if isinstance(value, list) else [value]
+    return any(_kind_of_bytes(hexadecimal(each)) is not None for each in elements)
+
+
+def _unread(path: str, value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _unread(f"{path}.{key}", each)
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _unread(f"{path}[{index}]", each)
+    elif isinstance(value, str) and len(value) >= _UNREAD_DIGITS_MIN and hexadecimal(value):
+        yield path
 
 
 def is_part(key: str) -> bool:

@@ -4,8 +4,10 @@ Decides which family a card is of and where that family keeps number and dates. 
 files in a dump, and everything else on the card, to `cardcore.dumps.dumps`.
 
 The family is read from the name the card answered with. A dump without one is judged by EF15:
-T-Union's issuer ends in FFFFFFFF, City Union repeats its city as the interoperable id, the rest
-is the plain form of JR/T 0025.
+T-Union's issuer ends in FFFFFFFF, City Union repeats its city as the interoperable id, and any
+other issuer is of the plain form of JR/T 0025. Fields that were never filled tell nothing.
+
+A City Union card keeps its serial as decimal digits, two a byte; Shanghai's as a binary number.
 """
 
 from collections.abc import Mapping
@@ -20,6 +22,9 @@ from cardcore.layouts.fixed import FixedLayout, read_prefix
 from cardcore.layouts.transit import AID_CASH, AID_PURSE, PublicInformation
 
 _UNUSED = b"\xff" * 4
+#: Fields of two bytes that nobody filled.
+_EMPTY_CITIES = frozenset({bytes(2), b"\xff\xff"})
+_NO_ISSUER = bytes(8)
 
 
 class CardFamily(StrEnum):
@@ -71,6 +76,9 @@ _OLD_FORMS = {
 }
 #: Shenzhen Tong prints a number of its own: four bytes of the serial, the lowest first.
 _SHENZHEN_NUMBER = slice(16, 20)
+#: Cities of City Union whose serial is four bytes of a binary number, highest first.
+_BINARY_SERIAL_CITIES = frozenset({"2000"})  # Shanghai
+_BINARY_SERIAL = slice(16, 20)
 
 
 def family_of(names: tuple[bytes, ...], files: Mapping[int, bytes]) -> CardFamily:
@@ -90,9 +98,10 @@ def family_of(names: tuple[bytes, ...], files: Mapping[int, bytes]) -> CardFamil
         return CardFamily.LINGNAN
     if public[4:8] == _UNUSED:
         return CardFamily.T_UNION
-    if len(public) >= 12 and public[2:4] == public[10:12]:
+    city = public[2:4]
+    if len(public) >= 12 and city == public[10:12] and city not in _EMPTY_CITIES:
         return CardFamily.CITY_UNION
-    return CardFamily.PBOC
+    return CardFamily.UNKNOWN if public[:8] == _NO_ISSUER else CardFamily.PBOC
 
 
 def read_public(family: CardFamily, data: bytes) -> tuple[Public, tuple[DecodeError, ...]]:
@@ -113,9 +122,13 @@ def read_public(family: CardFamily, data: bytes) -> tuple[Public, tuple[DecodeEr
     printed = number
     if family is CardFamily.T_UNION and number is not None:
         printed = number.removeprefix("0")  # 19 digits are printed, 20 stored
-    if family is CardFamily.SHENZHEN and len(data) >= _SHENZHEN_NUMBER.stop:
-        number = printed = str(int.from_bytes(data[_SHENZHEN_NUMBER], "little"))
+    binary = _binary_serial(family, values.get("city"), data)
+    if binary is not None:
+        number = printed = str(binary)
+    if binary is not None or family is CardFamily.UNKNOWN:
         errors = tuple(error for error in errors if not error.reason.startswith("card_number"))
+    if family is CardFamily.UNKNOWN:  # what is not known is not read as a number of somebody
+        number = printed = issuer = None
     return Public(
         family,
         number,
@@ -125,6 +138,16 @@ def read_public(family: CardFamily, data: bytes) -> tuple[Public, tuple[DecodeEr
         values.get("valid_from"),
         values.get("valid_to"),
     ), errors
+
+
+def _binary_serial(family: CardFamily, city: str | None, data: bytes) -> int | None:
+    """The serial of a card that keeps it as a binary number; None for other cards."""
+    if family is CardFamily.SHENZHEN and len(data) >= _SHENZHEN_NUMBER.stop:
+        return int.from_bytes(data[_SHENZHEN_NUMBER], "little")
+    binary = family is CardFamily.CITY_UNION and city in _BINARY_SERIAL_CITIES
+    if binary and len(data) >= _BINARY_SERIAL.stop:
+        return int.from_bytes(data[_BINARY_SERIAL], "big")
+    return None
 
 
 def _read_old(

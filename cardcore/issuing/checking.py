@@ -9,7 +9,7 @@ reading, as a reader will, every file that holds something of this card alone. L
 from collections.abc import Collection, Generator, Mapping, Sequence
 
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
-from cardcore.chip.content import TAG_CONTENT
+from cardcore.chip.content import DIGEST_BYTES, TAG_CONTENT
 from cardcore.chip.package import ENTRY_BYTES_MAX, FID_DIRECTORY
 from cardcore.chip.tree import BODY_SLOT, ElementaryFile, Structure
 from cardcore.issuing.dialogue import (
@@ -30,9 +30,8 @@ from cardcore.layouts.transit import PPSE_NAME, Sfi
 from cardcore.limits import CHANNEL_RESPONSE_BYTES_MAX
 from cardcore.tlv import decode_all
 
-_SHOWN_BYTES = 3  # of a key in GET DATA 00E0, before its check value: usage, index, version
+_SHOWN_BYTES = 3  # of a key in GET DATA 00E1, before its check value: usage, index, version
 _KEY_ROW_BYTES = 6
-_KEYS = CommandApdu(0x80, 0xCA, 0x00, 0xE0, le=256)
 _CONTENT = CommandApdu(0x80, 0xCA, TAG_CONTENT >> 8, TAG_CONTENT & 0xFF, le=256)
 
 
@@ -54,13 +53,13 @@ def check_applications(applications: Sequence[PlannedApplication], desk: Desk) -
     yield from check_listed(applications, desk)
     for planned in applications:
         yield from desk.enter(planned.aid)
-        rows = accept((yield _KEYS))
+        cells = planned.cells
+        rows = yield from _check_digest(planned, cells)
         shown = {rows[at : at + _KEY_ROW_BYTES] for at in range(0, len(rows), _KEY_ROW_BYTES)}
         for key in planned.keys:
             if key.head[:_SHOWN_BYTES] + desk.check_value(key) not in shown:
                 raise EndError(Result.CHECK_FAILED, detail=f"{planned.name}: key {key.ref}")
-        yield from check_digest(planned)
-        yield from check_files(planned, {cell >> 8 for cell in planned.own})
+        yield from _check_files(planned, cells, {cell >> 8 for cell in planned.own})
         desk.left(OTHER)
 
 
@@ -85,26 +84,34 @@ def check_listed(applications: Sequence[PlannedApplication], desk: Desk) -> Dial
                 raise EndError(Result.CHECK_FAILED, detail=f"{planned.name} is not in {place}")
 
 
-def check_digest(planned: PlannedApplication) -> Dialogue:
+def _check_digest(
+    planned: PlannedApplication, cells: Mapping[int, bytes]
+) -> Generator[CommandApdu, ResponseApdu, bytes]:
     """What the selected application consists of, also the files that nobody may read. Where it is
-    something else, the files are read one by one, to say which.
+    something else, the files are read one by one, to say which. Returns what the card shows of its
+    keys.
     """
-    if accept((yield _CONTENT)) != planned.package.content.digest(planned.cells.get):
-        yield from check_files(planned, {file.number for file in planned.package.tree})
+    shown = accept((yield _CONTENT))
+    if shown[:DIGEST_BYTES] != planned.package.content.digest(cells.get):
+        yield from _check_files(planned, cells, {file.number for file in planned.package.tree})
         raise EndError(Result.CHECK_FAILED, detail=f"{planned.name}: digest of its files")
+    return shown[DIGEST_BYTES:]
 
 
 def check_installed(planned: PlannedApplication, desk: Desk) -> Dialogue:
     """An application that has no key yet: every readable file, and the digest of all."""
     yield from desk.enter(planned.aid)
-    yield from check_digest(planned)
-    yield from check_files(planned, {file.number for file in planned.package.tree})
+    cells = planned.cells
+    yield from _check_digest(planned, cells)
+    yield from _check_files(planned, cells, {file.number for file in planned.package.tree})
     desk.left(OTHER)
 
 
-def check_files(planned: PlannedApplication, numbers: Collection[int]) -> Dialogue:
+def _check_files(
+    planned: PlannedApplication, cells: Mapping[int, bytes], numbers: Collection[int]
+) -> Dialogue:
     """The files with these numbers in the package, as far as they may be read."""
-    tree, cells = planned.package.tree, planned.cells
+    tree = planned.package.tree
     current = tree[0].number
     for file in tree:
         if file.number not in numbers or not isinstance(file, ElementaryFile) or not file.read.ways:

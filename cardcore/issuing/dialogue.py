@@ -171,9 +171,8 @@ def run(
                 plain = next(dialogue)
                 while True:
                     sent, channel = scp03.wrap_command(channel, plain)
-                    raw = yield Exchange(sent.encode(), reached)
-                    answer = scp03.unwrap_response(channel, ResponseApdu.decode(raw))
-                    plain = dialogue.send(answer)
+                    answer = yield Exchange(sent, reached)
+                    plain = dialogue.send(scp03.unwrap_response(channel, answer))
             except StopIteration:
                 pass
     except EndError as end:
@@ -198,7 +197,7 @@ def _open(
     context = host_challenge + answer.card_challenge
     chip_keys = keys.open_channel(label, answer.key_version, number[-8:], context)
     command, channel = scp03.authenticate_by_host(chip_keys, answer, plan.product.channel_level)
-    accept(ResponseApdu.decode((yield Exchange(command.encode(), done))))
+    accept(ResponseApdu.decode((yield Exchange(command, done))))
     return channel, Desk(plan, keys, chip_keys)
 
 

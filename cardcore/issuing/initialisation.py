@@ -85,5 +85,6 @@ def initialised_chip(
     """The memory of a chip in stock that has the image of its product, and number and keys of its
     own. Raises `KeyUsageError` as `stock_chip` does.
     """
-    own = new_chip(public.encode(), chip_keys(public, product, keys, label))
-    return Memory({**own, **image.cells})
+    cells = new_chip(public.encode(), chip_keys(public, product, keys, label))
+    cells.update(image.cells)
+    return Memory(cells)

@@ -56,6 +56,8 @@ from cardcore.layouts.transit import (
 
 #: Products of a city, under the labels it has keys of.
 _PRODUCTS_KEPT = 64
+#: Empty records of EF1A: of one product they are the same on all cards of one day.
+_RIDES_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class PlannedApplication(NamedTuple):
     """
 
     name: str
+    key_label: str
     package: Package
     aid: bytes
     listing: bytes  # as the directory for readers lists it
@@ -132,8 +135,7 @@ def plan_applications(
     planned = []
     for blank in product_applications(product, label):
         settings = product.applications[blank.name]
-        key_label = application_label(label, application_named(blank.name).key_ending)
-        package = _MAKERS[blank.name](product, settings, order, key_label)
+        package = _MAKERS[blank.name](product, settings, order, blank.key_label)
         if blank.is_common:
             planned.append(blank._replace(own=_beside(blank.package, package)))
         else:
@@ -159,6 +161,7 @@ def product_applications(product: Product, label: str) -> tuple[PlannedApplicati
         planned.append(
             PlannedApplication(
                 name,
+                key_label,
                 package,
                 entry.aid,
                 entry.encode().encode(),
@@ -220,23 +223,36 @@ def _transit(product: Product, settings: TransitSettings, order: CardOrder, _: s
             public,
             order.holder,
             properties,
-            tuple(_ride(RECORDS[record], settings, order) for record in settings.records),
+            tuple(
+                [
+                    _ride(
+                        RECORDS[record],
+                        settings.concession,
+                        order.public.valid_to,
+                        order.inside_since,
+                    )
+                    for record in settings.records
+                ]
+            ),
             overdraft_limit_fen=settings.overdraft_limit_fen,
         )
     )
 
 
-def _ride(record_id: int, settings: TransitSettings, order: CardOrder) -> FixedLayout:
+@lru_cache(maxsize=_RIDES_KEPT)
+def _ride(
+    record_id: int, granted: str, valid_to: date, inside_since: datetime | None
+) -> FixedLayout:
     """An empty record of EF1A; the one of the concession says what the product grants."""
-    if record_id == RECORD_METRO and order.inside_since is not None:
-        return TransitRecord(record_id, status=TransitStatus.INSIDE, entry_time=order.inside_since)
+    if record_id == RECORD_METRO and inside_since is not None:
+        return TransitRecord(record_id, status=TransitStatus.INSIDE, entry_time=inside_since)
     if record_id in (RECORD_METRO, RECORD_BUS):
         return TransitRecord(record_id)
     if record_id in (RECORD_BICYCLE, RECORD_PARKING):
         return HireRecord(record_id)
     assert record_id == RECORD_CONCESSION, record_id
-    concession = Concession[settings.concession.upper()]
-    until = None if concession is Concession.ADULT else order.public.valid_to
+    concession = Concession[granted.upper()]
+    until = None if concession is Concession.ADULT else valid_to
     return ConcessionRecord(concession=concession, concession_to=until)
 
 
@@ -253,15 +269,20 @@ def _city_union(order: CardOrder) -> CityPublicInformation:
     )
 
 
+def _day(day: date) -> str:
+    """As tagged files write it: YYYYMMDD."""
+    return day.isoformat().replace("-", "")
+
+
 def _social_security(
     product: Product, settings: SocialSecuritySettings, order: CardOrder, key_label: str
 ) -> Package:
-    issue_names = {each.name for each in social_security.ISSUE.fields}
+    issue_names = social_security.ISSUE.places
     issue = {
         "version": settings.version,
         "card_class": settings.card_class,
-        "issued_on": f"{order.public.valid_from:%Y%m%d}",
-        "valid_to": f"{order.public.valid_to:%Y%m%d}",
+        "issued_on": _day(order.public.valid_from),
+        "valid_to": _day(order.public.valid_to),
     }
     holder = {
         "social_security_number": order.holder.id_number,
@@ -286,8 +307,8 @@ def _health(_: Product, settings: HealthSettings, order: CardOrder, __: str) -> 
     values: dict[str, str | bytes] = {
         "version": settings.version,
         "card_class": settings.card_class,
-        "issued_on": f"{order.public.valid_from:%Y%m%d}",
-        "valid_to": f"{order.public.valid_to:%Y%m%d}",
+        "issued_on": _day(order.public.valid_from),
+        "valid_to": _day(order.public.valid_to),
         "card_number": order.holder.id_number,
         "name": order.holder.name,
         "resident_id": order.holder.id_number,

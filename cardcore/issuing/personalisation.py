@@ -6,14 +6,14 @@ service, and what the card contains to `cardcore.issuing.orders`.
 
 A chip in stock is blank, or initialised (`cardcore.issuing.initialisation`). The applications of a
 product come onto a blank one as packages, the same for every card; an initialised one has them
-already. What is a card's own is then written file by file, on both alike.
+already. What is a card's own is then written over it, on both alike.
 
 Every step may be repeated: a package goes on with the next block, an application that is there is
 left alone, a file or a key is written over. `void` takes an unfinished card back to stock,
 `extend` adds applications to a card in use. The last step reads everything back, by itself.
 
 Steps: the number of the chip is looked at and its dates and holder written, then for each
-application package, files, keys and PIN, then the check of everything.
+application package, files, keys with the PIN, then the check of everything.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from functools import partial
 
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.chip.cardkeys import Pin
+from cardcore.chip.commands.store import GROUP_HEAD_BYTES, INS_STORE_DATA, WHOLE, group
 from cardcore.chip.tree import BODY_SLOT, FIRST_RECORD_SLOT, ElementaryFile, Structure
 from cardcore.issuing.checking import check_applications, check_card, enter
 from cardcore.issuing.dialogue import (
@@ -45,9 +46,9 @@ from cardcore.layouts.transit import Sfi
 
 #: Data of one command: what level 33 still carries in a short APDU, rounded down to whole blocks.
 BLOCK_BYTES = 224
-#: Keys of one PUT KEY: a head of 6 bytes, 16 enciphered and 3 of check value each; nine are what
-#: level 33 carries in a short APDU.
-KEYS_AT_ONCE = 9
+#: Groups of one STORE DATA, secrets of one PUT KEY: what level 33 carries in a short APDU, with a
+#: byte of padding.
+DATA_BYTES_MAX = 239
 _NUMBER = slice(10, 20)  # of EF15
 
 
@@ -63,10 +64,10 @@ def personalise(plan: Plan, keys: KeyService, host_challenge: bytes, done: int =
     Raises `CryptogramError` when the chip has not our keys or answers are not the chip's.
     """
     order = plan.order
+    dates = group(Sfi.PUBLIC, 0, order.public.encode())
     steps = [
         Step("look", partial(look, plan)),
-        Step("dates", partial(_write_master, Sfi.PUBLIC, order.public.encode())),
-        Step("holder", partial(_write_master, Sfi.HOLDER, order.holder.encode())),
+        Step("holder", partial(_write_master, dates + group(Sfi.HOLDER, 0, order.holder.encode()))),
         *_application_steps(plan, plan.applications),
         Step("check", partial(check_card, plan)),
     ]
@@ -101,7 +102,7 @@ def void(plan: Plan, keys: KeyService, host_challenge: bytes) -> Talk:
         for each in reversed(plan.applications)
     ]
     empty = CardOrder(plan.order.public).holder.encode()
-    steps.append(Step("holder", partial(_write_master, Sfi.HOLDER, empty)))
+    steps.append(Step("holder", partial(_write_master, group(Sfi.HOLDER, 0, empty))))
     return run(plan, keys, host_challenge, steps, 0)
 
 
@@ -111,9 +112,7 @@ def _application_steps(plan: Plan, applications: Sequence[PlannedApplication]) -
         steps.append(Step(f"install {each.name}", partial(install, each)))
         if each.own:
             steps.append(Step(f"files of {each.name}", partial(_write_own, each)))
-        steps.append(Step(f"keys of {each.name}", partial(_put_keys, each)))
-        if each.pin_tries:
-            steps.append(Step(f"PIN of {each.name}", partial(_put_pin, plan, each)))
+        steps.append(Step(f"keys of {each.name}", partial(_put_secrets, plan, each)))
     return steps
 
 
@@ -125,9 +124,10 @@ def look(plan: Plan, desk: Desk) -> Dialogue:
         raise EndError(Result.OTHER_CARD, detail=f"the chip is {public[_NUMBER].hex()}")
 
 
-def _write_master(sfi: Sfi, content: bytes, desk: Desk) -> Dialogue:
+def _write_master(groups: bytes, desk: Desk) -> Dialogue:
+    """Files of the whole chip."""
     yield from desk.enter(MASTER)
-    accept((yield CommandApdu(0x00, 0xD6, 0x80 | sfi, 0x00, content)))
+    accept((yield _store(groups)))
 
 
 def install(planned: PlannedApplication, desk: Desk) -> Dialogue:
@@ -151,26 +151,45 @@ def install(planned: PlannedApplication, desk: Desk) -> Dialogue:
 
 
 def _write_own(planned: PlannedApplication, desk: Desk) -> Dialogue:
-    """What is this card's own, over what every card of the product has."""
+    """What is this card's own, over what every card of the product has: the files that have a short
+    id by STORE DATA, as many as one command carries, all others by UPDATE.
+    """
     yield from desk.enter(planned.aid)
     tree, blank = planned.package.tree, planned.package.cells
     files = {file.number: file for file in tree}
-    current, entered = tree[0].number, 0
+    current, stored = tree[0].number, b""
     for cell, data in sorted(planned.own.items()):
         file = files[cell >> 8]
         assert isinstance(file, ElementaryFile), "a directory has nothing of its own"
-        if file.number != entered:
-            current = yield from enter(planned, file, current)
-            entered = file.number
+        assert file.structure is not Structure.CYCLIC, "what happens to a card is not ordered"
         if file.structure is Structure.TRANSPARENT:
             assert cell & 0xFF == BODY_SLOT, planned.name
-            yield from _write_body(file, blank[cell], data)
+            record = 0
         else:
-            assert file.structure is not Structure.CYCLIC, "what happens to a card is not ordered"
-            number = (cell & 0xFF) - FIRST_RECORD_SLOT + 1
-            accept((yield CommandApdu(0x00, 0xDC, number, file.sfi << 3 | 0x04, data)))
+            record = (cell & 0xFF) - FIRST_RECORD_SLOT + 1
+        size = GROUP_HEAD_BYTES + len(data)
+        is_stored = bool(file.sfi) and size <= DATA_BYTES_MAX
+        if stored and (
+            not is_stored or file.parent != current or len(stored) + size > DATA_BYTES_MAX
+        ):
+            accept((yield _store(stored)))
+            stored = b""
+        if not is_stored or file.parent != current:
+            current = yield from enter(planned, file, current)
+        if is_stored:
+            stored += group(file.sfi, record, data)
+        elif record:
+            accept((yield CommandApdu(0x00, 0xDC, record, file.sfi << 3 | 0x04, data)))
+        else:
+            yield from _write_body(file, blank[cell], data)
+    if stored:
+        accept((yield _store(stored)))
     if current != tree[0].number:
         desk.left(OTHER)
+
+
+def _store(groups: bytes) -> CommandApdu:
+    return CommandApdu(0x80, INS_STORE_DATA, WHOLE, 0x00, groups)
 
 
 def _write_body(file: ElementaryFile, blank: bytes, data: bytes) -> Dialogue:
@@ -183,27 +202,29 @@ def _write_body(file: ElementaryFile, blank: bytes, data: bytes) -> Dialogue:
         accept((yield CommandApdu(0x00, 0xD6, p1, at & 0xFF, data[at : at + BLOCK_BYTES])))
 
 
-def _put_keys(planned: PlannedApplication, desk: Desk) -> Dialogue:
-    """PUT KEY, as many in a command as it carries. For each the head of its record, the key under
-    the chip's DEK, its check value.
+def _put_secrets(plan: Plan, planned: PlannedApplication, desk: Desk) -> Dialogue:
+    """PUT KEY, as many in a command as it carries. For each key the head of its record, the key
+    under the chip's DEK, its check value; then the PIN.
     """
     yield from desk.enter(planned.aid)
-    wrapped = list(desk.wrapped(planned.keys))
-    for first in range(0, len(planned.keys), KEYS_AT_ONCE):
-        sent = planned.keys[first : first + KEYS_AT_ONCE]
-        data = b"".join([key.head + one for key, one in zip(sent, wrapped[first:], strict=False)])
-        response = yield CommandApdu(0x80, 0xD8, 0x00, 0x00, data)
+    wrapped = desk.wrapped(planned.keys)
+    secrets = [key.head + one for key, one in zip(planned.keys, wrapped, strict=True)]
+    if planned.pin_tries:
+        secrets.append(Pin.fresh(plan.order.pin, planned.pin_tries).encode())
+    first = 0
+    while first < len(secrets):
+        end, size = first, 0
+        while end < len(secrets) and size + len(secrets[end]) <= DATA_BYTES_MAX:
+            size += len(secrets[end])
+            end += 1
+        response = yield CommandApdu(0x80, 0xD8, 0x00, 0x00, b"".join(secrets[first:end]))
         if response.sw == StatusWord.DATA_WRONG:
+            sent = planned.keys[first:end]
             said = ", ".join(f"{key.ref} algorithm {key.head[3]:02X}" for key in sent)
             detail = f"the card finds another check value; the product says {said}"
             raise EndError(Result.REFUSED, response.sw, f"{detail}: what is the key's?")
         accept(response)
-
-
-def _put_pin(plan: Plan, planned: PlannedApplication, desk: Desk) -> Dialogue:
-    yield from desk.enter(planned.aid)
-    pin = Pin.fresh(plan.order.pin, planned.pin_tries)
-    accept((yield CommandApdu(0x80, 0xD8, 0x00, 0x00, pin.encode())))
+        first = end
 
 
 def _forget() -> Dialogue:

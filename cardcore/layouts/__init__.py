@@ -10,4 +10,5 @@ Read it in this order::
     tagged.py        records of tag, length and value, as social security and health keep them
     health_tags.py   the 57 data elements of a health card, as a table
     library.py       the reader's file and a loan
+    labels.py        what every field is called for people, and which numbers are masked
 """

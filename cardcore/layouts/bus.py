@@ -16,7 +16,7 @@ from datetime import datetime
 
 from cardcore.digits import decode_time
 from cardcore.errors import DecodeError
-from cardcore.layouts.fixed import ASCII, BYTES, HEX, TIME, UINT, FixedLayout, table
+from cardcore.layouts.fixed import AMOUNT, ASCII, BYTES, HEX, TIME, UINT, FixedLayout, table
 from cardcore.layouts.transit import RECORD_BUS
 
 _TIMES_AT = (46, 89)
@@ -51,7 +51,7 @@ class BusRecord(FixedLayout):
         ("entry_vehicle", 8, ASCII),
         ("entry_device", 8, HEX),
         ("entry_time", 7, TIME),
-        ("fare_max_fen", 4, UINT),
+        ("fare_max_fen", 4, AMOUNT),
         ("unknown", 1, UINT),
         ("exit_city", 2, HEX),
         ("exit_operator", 8, BYTES),
@@ -60,7 +60,7 @@ class BusRecord(FixedLayout):
         ("exit_vehicle", 8, ASCII),
         ("exit_device", 8, HEX),
         ("exit_time", 7, TIME),
-        ("actual_amount_fen", 4, UINT),
+        ("actual_amount_fen", 4, AMOUNT),
         ("tariff_fen", 2, UINT),
         ("local", 26, BYTES),
     )

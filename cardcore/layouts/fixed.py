@@ -6,14 +6,14 @@ has to `cardcore.layouts.transit`.
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple, Self
 
 from cardcore import digits
 from cardcore.errors import DecodeError
 
-#: One card's number and dates stand in several of its files, and its empty records on every card.
-_ENCODED_KEPT = 256
+#: Several cards set the topmost bit of amounts; readers mask it. Of what is left, the highest bit
+#: of a balance is its sign.
+_NOISE, _SIGN = 1 << 31, 1 << 30
 
 
 class Coding(NamedTuple):
@@ -60,6 +60,32 @@ def _encode_card_number(value: str, length: int) -> bytes:
     return digits.encode_bcd(value, length)
 
 
+def _encode_amount(value: int, length: int) -> bytes:
+    if not 0 <= value < _NOISE:
+        raise ValueError(f"{value} is no amount of a card")
+    return value.to_bytes(length, "big")
+
+
+def _decode_amount(data: bytes) -> int:
+    return int.from_bytes(data, "big") & ~_NOISE
+
+
+def signed_balance(data: bytes) -> int:
+    """Four bytes of a balance: bit 31 is noise and is dropped, bit 30 is the sign.
+
+    >>> signed_balance(bytes.fromhex("8000164E")), signed_balance(bytes.fromhex("FFFFFF38"))
+    (5710, -200)
+    """
+    value = _decode_amount(data)
+    return value - 2 * _SIGN if value & _SIGN else value
+
+
+def _encode_balance(value: int, length: int) -> bytes:
+    if not -_SIGN <= value < _SIGN:
+        raise ValueError(f"{value} is no balance of a card")
+    return value.to_bytes(length, "big", signed=True)
+
+
 def _decode_time(data: bytes) -> datetime | None:
     try:
         return digits.decode_time(data)
@@ -68,6 +94,8 @@ def _decode_time(data: bytes) -> datetime | None:
 
 
 UINT = Coding(lambda v, n: int(v).to_bytes(n, "big"), lambda d: int.from_bytes(d, "big"), "uint")
+AMOUNT = Coding(_encode_amount, _decode_amount, "uint")
+BALANCE = Coding(_encode_balance, signed_balance, "int")
 BYTES = Coding(_encode_bytes, bytes, "bytes")
 HEX = Coding(lambda v, n: _encode_bytes(bytes.fromhex(v), n), bytes.hex, "hex")
 CARD_NUMBER = Coding(_encode_card_number, digits.decode_bcd)
@@ -91,7 +119,9 @@ def table(*rows: tuple[str, int, Coding]) -> tuple[Field, ...]:
 class FixedLayout:
     """Fields one after another at fixed offsets; what the codecs share."""
 
-    __slots__ = ()
+    #: Its bytes, once they have been asked for: a card's number stands in several of its files.
+    __slots__ = ("_encoded",)
+    _encoded: bytes
     TITLE: ClassVar[str]
     SIZE: ClassVar[int]
     #: Published copies stop here or later; what is missing to SIZE reads as zero.
@@ -103,9 +133,17 @@ class FixedLayout:
         last = cls.FIELDS[-1]
         assert last.offset + last.length == cls.SIZE, cls
 
-    @lru_cache(maxsize=_ENCODED_KEPT)  # noqa: B019 - layouts are values, and hold nothing
     def encode(self) -> bytes:
         """The bytes of the file or record. `ValueError` names a value that does not fit."""
+        try:
+            return self._encoded
+        except AttributeError:
+            encoded = self._encode()
+        # A layout is frozen and stays what it is.
+        object.__setattr__(self, "_encoded", encoded)
+        return encoded
+
+    def _encode(self) -> bytes:
         parts = []
         for name, _, length, coding in self.FIELDS:
             try:
@@ -131,6 +169,17 @@ class FixedLayout:
                 reason = f"{name}: {error.reason}"
                 raise DecodeError(cls.TITLE, offset + error.start, reason) from error
         return cls(**values)
+
+
+def is_unwritten(data: bytes) -> bool:
+    """Whether a record was never written: cards deliver empty slots as zeros, or as FF.
+
+    >>> is_unwritten(bytes(23)), is_unwritten(bytes.fromhex("FFFF")), is_unwritten(b"")
+    (True, True, True)
+    >>> is_unwritten(bytes.fromhex("00FF"))
+    False
+    """
+    return set(data) <= {0x00} or set(data) <= {0xFF}
 
 
 def read_prefix(

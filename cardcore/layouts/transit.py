@@ -17,7 +17,9 @@ from enum import IntEnum
 
 from cardcore import digits
 from cardcore.layouts.fixed import (
+    AMOUNT,
     ASCII,
+    BALANCE,
     BYTES,
     CARD_NUMBER,
     DATE,
@@ -47,6 +49,8 @@ TRIP_RECORDS = 30
 
 class Sfi(IntEnum):
     """Short file ids of the transit application; file id 00xx holds the same number."""
+
+    __hash__ = int.__hash__  # files are looked up by it: as quick as the number it is
 
     PUBLIC = 0x15  # 公共信息
     HOLDER = 0x16  # 持卡人信息
@@ -196,7 +200,7 @@ class LogRecord(FixedLayout):
     FIELDS = table(
         ("counter", 2, UINT),
         ("overdraft_fen", 3, UINT),
-        ("amount_fen", 4, UINT),
+        ("amount_fen", 4, AMOUNT),
         ("transaction_type", 1, UINT),
         ("terminal", 6, HEX),
         ("time", 7, TIME),
@@ -244,12 +248,12 @@ class TransitRecord(FixedLayout):
         ("exit_device", 8, HEX),
         ("entry_time", 7, TIME),
         ("exit_time", 7, TIME),
-        ("fare_max_fen", 4, UINT),
+        ("fare_max_fen", 4, AMOUNT),
         ("entry_line", 1, UINT),
         ("exit_line", 1, UINT),
-        ("entry_amount_fen", 4, UINT),
-        ("entry_balance_fen", 4, UINT),
-        ("actual_amount_fen", 4, UINT),
+        ("entry_amount_fen", 4, AMOUNT),
+        ("entry_balance_fen", 4, BALANCE),
+        ("actual_amount_fen", 4, AMOUNT),
         ("local", 29, BYTES),
     )
 
@@ -300,8 +304,8 @@ class TripRecord(FixedLayout):
         ("station", 2, UINT),
         ("operator", 2, UINT),
         ("reserved", 1, UINT),
-        ("amount_fen", 4, UINT),
-        ("balance_fen", 4, UINT),
+        ("amount_fen", 4, AMOUNT),
+        ("balance_fen", 4, BALANCE),
         ("time", 7, TIME),
         ("city", 2, HEX),
         ("acquirer", 8, BYTES),
@@ -315,7 +319,7 @@ class TripRecord(FixedLayout):
     station: int
     operator: int
     amount_fen: int
-    balance_fen: int  # after the trip
+    balance_fen: int  # after the trip, below zero on overdraft
     time: datetime | None
     city: str  # 4 hexadecimal digits
     acquirer: bytes  # 8 bytes: organisation and FFFFFFFF

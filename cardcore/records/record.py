@@ -15,9 +15,11 @@ Version 1 had 192 bytes, one purse and no record MAC. Its fields stand at the sa
 record is lifted into the 256 bytes, keeps its version and is read by the same table.
 """
 
+import struct
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import IntEnum
+from operator import attrgetter
 from typing import Any
 
 from cardcore import digits
@@ -236,20 +238,47 @@ def lift_record(data: bytes) -> bytes:
     return (front + b"\x00" + payload).ljust(BODY_END, b"\x00") + tac.ljust(28, b"\x00")
 
 
+#: Numbers are packed all at once; of every other field its bytes.
+_NUMBERS = {1: "B", 2: "H", 4: "I"}
+_FORMATS = [
+    _NUMBERS[field.length] if field.coding.encode is UINT.encode else f"{field.length}s"
+    for field in FIELDS
+]
+_TAIL = next(at for at, field in enumerate(FIELDS) if field.offset >= BODY_END)
+_RECORD = struct.Struct(
+    ">B" + "".join(_FORMATS[:_TAIL]) + f"B{PAYLOAD_BYTES_MAX}s" + "".join(_FORMATS[_TAIL:])
+)
+assert _RECORD.size == RECORD_BYTES
+_VALUES = attrgetter(*(field.name for field in FIELDS))
+_CODED = [
+    (at, field.coding.encode, field.length)
+    for at, field in enumerate(FIELDS)
+    if field.coding.encode is not UINT.encode and field.name != "tac"
+]
+
+
 def encode_record(record: TransactionRecord) -> bytes:
     """The 256 bytes of a record. `ValueError` names a value that does not fit its field."""
     _check(record)
-    parts = [bytes((record.version,))]
+    values, payload = list(_VALUES(record)), record.payload
+    try:
+        for at, encode, length in _CODED:
+            values[at] = encode(values[at], length)
+        return _RECORD.pack(record.version, *values[:_TAIL], len(payload), payload, *values[_TAIL:])
+    except (ValueError, OverflowError, struct.error):
+        _name_fault(record)
+        raise
+
+
+def _name_fault(record: TransactionRecord) -> None:
+    """Raise `ValueError` for the first field whose value does not fit it."""
     for field in FIELDS:
-        value = getattr(record, field.name)
         if field.name == "tac":
-            parts.append((bytes((len(record.payload),)) + record.payload).ljust(85, b"\x00"))
-            value = value.ljust(field.length, b"\x00")
+            continue
         try:
-            parts.append(field.coding.encode(value, field.length))
+            field.coding.encode(getattr(record, field.name), field.length)
         except (ValueError, OverflowError) as error:
             raise ValueError(f"record field {field.name}: {error}") from error
-    return b"".join(parts)
 
 
 def _check(record: TransactionRecord) -> None:

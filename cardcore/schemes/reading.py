@@ -29,7 +29,7 @@ from cardcore.schemes import (
 )
 from cardcore.schemes.lines import Way, entry_lines
 from cardcore.schemes.pricing import RIDES, Band, Prices
-from cardcore.text import Text
+from cardcore.text import Text, quoted
 
 CODE_MAX = 2**32 - 1
 TARIFF_VERSION_MAX = 2**16 - 1
@@ -144,7 +144,9 @@ class _Table:
         self._lines = lines
         self._way = way
         if not isinstance(content, dict):
-            self.fail("", f"应为表，而不是 {content!r}", f"a table is needed, not {content!r}")
+            self.fail(
+                "", f"应为表，而不是 {quoted(content)}", f"a table is needed, not {quoted(content)}"
+            )
         self.content: Mapping[str, Any] = content
 
     def line(self, *way: str | int) -> int:
@@ -176,8 +178,8 @@ class _Table:
         if form is not None and not form.fullmatch(value):
             self.fail(
                 name,
-                f"{value!r} 不符合 {form.pattern}",
-                f"{value!r} is not of the form {form.pattern}",
+                f"{quoted(value)} 不符合 {form.pattern}",
+                f"{quoted(value)} is not of the form {form.pattern}",
             )
         if not value.strip() or not value.isprintable():
             self.fail(name, "应为一行可读文本", "one line that can be read is needed")
@@ -220,7 +222,7 @@ class _Table:
             if not isinstance(value, str) or value not in words:
                 self._unknown(name, value, words, number)
             if value in values[:number]:
-                self.fail(name, f"{value!r} 重复", f"{value!r} stands twice", number)
+                self.fail(name, f"{quoted(value)} 重复", f"{quoted(value)} stands twice", number)
         return [words[value] for value in values]
 
     def codes(self, name: str) -> tuple[int, ...]:
@@ -228,7 +230,7 @@ class _Table:
         values = self._of(name, list, "列表", "a list")
         for number, value in enumerate(values):
             if type(value) is not int or not 1 <= value <= CODE_MAX:
-                self.fail(name, f"{value!r} 不是代码", f"{value!r} is no code", number)
+                self.fail(name, f"{quoted(value)} 不是代码", f"{quoted(value)} is no code", number)
         return tuple(values)
 
     def table(self, name: str) -> "_Table":
@@ -248,12 +250,19 @@ class _Table:
     def _of(self, name: str, kind: type[_ValueT], zh: str, en: str) -> _ValueT:
         value = self.content[name]
         if type(value) is not kind:  # true is no whole number
-            self.fail(name, f"应为{zh}，而不是 {value!r}", f"{en} is needed, not {value!r}")
+            self.fail(
+                name, f"应为{zh}，而不是 {quoted(value)}", f"{en} is needed, not {quoted(value)}"
+            )
         return value
 
     def _unknown(self, name: str, value: object, words: Collection[str], *way: int) -> NoReturn:
         known = ", ".join(words)
-        self.fail(name, f"未知的词 {value!r}，可用 {known}", f"{value!r} is none of {known}", *way)
+        self.fail(
+            name,
+            f"未知的词 {quoted(value)}，可用 {known}",
+            f"{quoted(value)} is none of {known}",
+            *way,
+        )
 
 
 def _city_name(top: _Table) -> str:
@@ -269,8 +278,10 @@ def _city_name(top: _Table) -> str:
         found[0] if (found := _INDEX_ENDING.search(name)) else None
     )
     if ending is not None:
-        zh = f"{name!r} 以 {ending} 结尾，会与另一城市的密钥标签相同"
-        top.fail("name", zh, f"{name!r} ends with {ending}, as labels of another city's keys may")
+        zh = f"{quoted(name)} 以 {ending} 结尾，会与另一城市的密钥标签相同"
+        top.fail(
+            "name", zh, f"{quoted(name)} ends with {ending}, as labels of another city's keys may"
+        )
     return name
 
 

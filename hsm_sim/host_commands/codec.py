@@ -86,6 +86,7 @@ class Fields:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
+        self._storage_key_is_named = False
 
     def raw(self, size: int, name: str, code: ErrorCode = ErrorCode.INPUT) -> bytes:
         """Any bytes. `code` is for a message that ends before."""
@@ -140,6 +141,22 @@ class Fields:
         self._at += len(mark)
         return True
 
+    def storage_key(self) -> None:
+        """The number of the storage key, %00, where it stands before other options: hosts differ
+        in where they name it.
+        """
+        if self.starts(b"%"):
+            self._name_storage_key(self.text(2, "option %"))
+
+    def _name_storage_key(self, identifier: str) -> None:
+        if self._storage_key_is_named:
+            raise HostCommandError(ErrorCode.INPUT, "the storage key is named twice")
+        if identifier != _STORAGE_KEY_IDENTIFIER:
+            raise HostCommandError(
+                ErrorCode.STORAGE_KEY_IDENTIFIER, "there is one storage key, and its number is 00"
+            )
+        self._storage_key_is_named = True
+
     def options(self, sizes: dict[str, int]) -> dict[str, str]:
         """Values behind marks of one character, each once, in any order; then the message ends.
 
@@ -152,10 +169,8 @@ class Fields:
             if mark not in sizes or mark in found:
                 raise HostCommandError(ErrorCode.INPUT, "more follows than this command takes")
             found[mark] = self.text(sizes[mark], f"option {mark}")
-        if found.pop("%", _STORAGE_KEY_IDENTIFIER) != _STORAGE_KEY_IDENTIFIER:
-            raise HostCommandError(
-                ErrorCode.STORAGE_KEY_IDENTIFIER, "there is one storage key, and its number is 00"
-            )
+        if (identifier := found.pop("%", None)) is not None:
+            self._name_storage_key(identifier)
         self.trailer()
         return found
 

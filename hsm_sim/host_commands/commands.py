@@ -123,8 +123,9 @@ def _random(context: HostContext, fields: Fields) -> _Reply:
 
 
 def _generate_key(context: HostContext, fields: Fields) -> _Reply:
-    """A0: mode (0, or 1 to export as well), FFF, S; in mode 1 `;0`, wrapping key and R; then `#`,
-    usage 2, algorithm 2, mode of use 1, version 2, exportability 1, optional blocks 00.
+    """A0: mode (0, or 1 to export as well), FFF, S; in mode 1 `;` if
+    wanted, 0, wrapping key and R; then `%00` if wanted, `#`, usage 2, algorithm 2, mode of use 1,
+    version 2, exportability 1, optional blocks 00.
 
     The key, in mode 1 the key wrapped, the check value.
     """
@@ -132,7 +133,8 @@ def _generate_key(context: HostContext, fields: Fields) -> _Reply:
     _key_type_and_scheme(fields)
     wrapping = None
     if mode == "1":
-        fields.choice((";0",), "wrapping key flag")
+        fields.starts(b";")  # some hosts leave it out
+        fields.choice("0", "wrapping key flag")
         wrapping = context.keys.read(fields, "wrapping key")
         fields.choice("R", "wrapped key: key scheme", ErrorCode.KEY_SCHEME)
     header, size = _asked_header(fields)
@@ -146,7 +148,8 @@ def _generate_key(context: HostContext, fields: Fields) -> _Reply:
 
 
 def _form_key(context: HostContext, fields: Fields) -> _Reply:
-    """A4: number of components 1, FFF, S, the components; the key and its check value.
+    """A4: number of components 1, FFF, S, the components, then `%00` if wanted and `#`, version 2,
+    optional blocks 00 if wanted; the key and its check value.
 
     A component is a key block whose version number begins with a small c.
     """
@@ -155,6 +158,8 @@ def _form_key(context: HostContext, fields: Fields) -> _Reply:
         raise HostCommandError(ErrorCode.A4_COUNT, "number of components: is not 2 to 9")
     _key_type_and_scheme(fields)
     components = [context.keys.read(fields, f"component {number + 1}") for number in range(count)]
+    fields.storage_key()
+    version_number = _asked_version(fields) if fields.starts(b"#") else "00"
     fields.options({})
     header = replace(components[0].header, version_number="00")
     numbers = {each.header.version_number for each in components}
@@ -171,7 +176,7 @@ def _form_key(context: HostContext, fields: Fields) -> _Reply:
         raise HostCommandError(
             ErrorCode.COMPONENTS if same else ErrorCode.KEY_ALL_ZERO, str(error)
         ) from error
-    key = checked(HostKey(header, value), "key")
+    key = checked(HostKey(replace(header, version_number=version_number), value), "key")
     data = context.keys.key_block(key) + key.check_value
     return _Reply(data.encode(), f"{_shown(key)} formed of {count} components")
 
@@ -319,6 +324,7 @@ def _key_type_and_scheme(fields: Fields) -> None:
 
 def _asked_header(fields: Fields) -> tuple[KeyBlockHeader, int]:
     """The header of a key that is asked for, and its bytes."""
+    fields.storage_key()
     fields.choice("#", "key block mark")
     usage = fields.text(2, "key usage")
     if usage not in USAGES and not usage.isdigit():
@@ -337,6 +343,15 @@ def _asked_header(fields: Fields) -> tuple[KeyBlockHeader, int]:
     if HostKey(header, b"").is_component:
         raise HostCommandError(ErrorCode.KEY_VERSION, "key version: is that of a component")
     return header, size
+
+
+def _asked_version(fields: Fields) -> str:
+    """The version number of a key that is formed, and that it has no optional blocks."""
+    version = fields.text(2, "key version")
+    fields.choice(("00",), "number of optional blocks", ErrorCode.OPTIONAL_BLOCK_COUNT)
+    if not (version.isascii() and version.isalnum() and version == version.upper()):
+        raise HostCommandError(ErrorCode.KEY_VERSION, "key version: is none of a key")
+    return version
 
 
 def _shown(key: HostKey) -> str:

@@ -233,7 +233,8 @@ class KeyOperations:
         return self._masters.decipher_data(ref, nonce, sealed, context)
 
     def _new_card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
-        return self._card_key(ref, factor, CARD_USAGES, _MAKE, "be put into a card")
+        self._permit(ref, CARD_USAGES, _MAKE, "be put into a card")
+        return self._masters.card_key(ref, factor)
 
     def _channel_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         return self._card_key(ref, factor, CHANNEL_USAGES, _GO_ON, "open a channel")
@@ -283,8 +284,8 @@ class _IssuerChannel(scp03.SessionKeys):
 
     def wrapped_card_keys(self, refs: Sequence[KeyRef], factor: bytes) -> bytes:
         """See `cardcore.keys.IssuerChannelKeys`."""
-        handles = [self._new_card_key(ref, factor) for ref in refs]
-        values = [handle.value() for handle in handles]
-        checks = [handle.check_value() for handle in handles]
-        wrap = self._wrap
-        return b"".join([wrap(value) + check for value, check in zip(values, checks, strict=True)])
+        sent: list[bytes] = []
+        for ref in refs:
+            key = self._new_card_key(ref, factor)
+            sent += (self._wrap(key.value()), key.check_value())
+        return b"".join(sent)

@@ -26,7 +26,7 @@ from pkcs11.constants import DEFAULT
 
 from cardcore.chip import scp03
 from cardcore.crypto import SUITES, pboc_3des
-from cardcore.keys import Algorithm, Key, KeyUsage
+from cardcore.keys import Algorithm, KeyUsage
 from hsm_sim.keys.vault import CardKeyInMemory
 from hsm_sim.token.objects import CIPHERS, Cipher, DerivationData, TokenKey
 
@@ -221,4 +221,4 @@ def channel_key(master: TokenKey, usage: KeyUsage, factor: bytes) -> CardKeyInMe
     value = master.sign(scp03.static_key_data(first), mechanism=Mechanism.AES_CMAC)
     for part in rest:
         value = scp03.static_key(value, part)
-    return CardKeyInMemory(Key(usage, value), Algorithm.AES)
+    return CardKeyInMemory(usage, value, Algorithm.AES)

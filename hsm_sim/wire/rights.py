@@ -24,6 +24,7 @@ from typing import Any
 from cardcore.errors import DecodeError, KeyRightError
 from cardcore.key_labels import maintenance_label
 from cardcore.keys import KeyRef
+from cardcore.text import quoted
 from hsm_sim.psam import KeySlot, PsamKeyType, PsamProfile
 from hsm_sim.psam.image import decode_image
 from hsm_sim.wire.codec import messages
@@ -158,7 +159,8 @@ class Rights:
         for label in labels_of(operation, arguments):
             if not any(right.holds_for(label) for right in fitting):
                 raise KeyRightError(
-                    f"{mine[0].who} may not do {operation.name} with keys of label {label!r}; "
+                    f"{mine[0].who} may not do {operation.name} with keys of label "
+                    f"{quoted(label)}; "
                     f"{_WHO_DECIDES}"
                 )
 
@@ -244,7 +246,7 @@ def _right(entry: object, place: str) -> Right:
     named = _words(entry.get("duties"), f"{place}, duties")
     for each in named:
         if each not in set(Duty):
-            raise RightsError(f"{place}, duties: {each!r} is none of {', '.join(Duty)}")
+            raise RightsError(f"{place}, duties: {quoted(each)} is none of {', '.join(Duty)}")
     duties = frozenset(map(Duty, named))
     if "labels" not in entry:
         return Right(who, duties, None)
@@ -253,7 +255,7 @@ def _right(entry: object, place: str) -> Right:
     labels = _words(entry["labels"], f"{place}, labels")
     for each in labels:
         if "*" in each[:-1]:
-            raise RightsError(f"{place}, labels: {each!r}: `*` stands at the end only")
+            raise RightsError(f"{place}, labels: {quoted(each)}: `*` stands at the end only")
     return Right(who, duties, labels)
 
 
@@ -263,12 +265,14 @@ def _who(value: object, place: str) -> str:
     kind = next((k for k in _KINDS_OF_NAME if isinstance(value, str) and value.startswith(k)), "")
     if not isinstance(value, str) or not kind or value == kind:
         raise RightsError(
-            f"{place}: {value!r} is not user:NUMBER, certificate:COMMON NAME, subject:SUBJECT or "
-            f"{LOOPBACK}"
+            f"{place}: {quoted(value)} is not user:NUMBER, certificate:COMMON NAME, "
+            f"subject:SUBJECT or {LOOPBACK}"
         )
     number = value.removeprefix(kind)
     if kind == "user:" and not _USER_NUMBER.fullmatch(number):
-        raise RightsError(f"{place}: {value!r}: a user is named by the number that `id -u` says")
+        raise RightsError(
+            f"{place}: {quoted(value)}: a user is named by the number that `id -u` says"
+        )
     return value
 
 
@@ -284,4 +288,6 @@ def _words(value: object, place: str) -> tuple[str, ...]:
 def _only(table: Mapping[str, object], known: Collection[str], place: str) -> None:
     unknown = sorted(table.keys() - set(known))
     if unknown:
-        raise RightsError(f"{place}: {unknown[0]!r} is not known, only {', '.join(sorted(known))}")
+        raise RightsError(
+            f"{place}: {quoted(unknown[0])} is not known, only {', '.join(sorted(known))}"
+        )

@@ -39,22 +39,66 @@ _WORDS = {
 }
 
 
+#: Engines that nobody uses now. To start one takes longer than many a question it is asked.
+_idle: list[duckdb.DuckDBPyConnection] = []
+#: Those of the process that this one was forked from. Their threads stayed there, so they answer
+#: nothing here, and cannot even be closed.
+_left_behind: list[duckdb.DuckDBPyConnection] = []
+
+
+def _leave_behind() -> None:
+    _left_behind.extend(_idle)
+    _idle.clear()
+
+
+os.register_at_fork(after_in_child=_leave_behind)
+
+
 @contextmanager
 def connect(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An empty in-memory database. What does not fit into memory spills into `scratch`."""
-    connection = duckdb.connect(
+    """An empty in-memory database. What does not fit into memory spills into `scratch`.
+
+    It lies in an engine of this process that nobody else uses meanwhile, and nothing of it is left
+    there afterwards.
+    """
+    engine = _engine(str(scratch / "spill"))
+    connection = engine.cursor()
+    try:
+        connection.execute("ATTACH ':memory:' AS task; USE task")
+        yield connection
+    except BaseException:
+        engine.close()
+        raise
+    finally:
+        connection.close()
+    engine.execute("DETACH task")
+    _idle.append(engine)
+
+
+def _engine(spill: str) -> duckdb.DuckDBPyConnection:
+    """An idle engine that spills there, or a new one."""
+    try:
+        engine = _idle.pop()
+    except IndexError:
+        return _start(spill)
+    try:
+        engine.execute("SET temp_directory = $spill", {"spill": spill})
+    except duckdb.Error:  # it has spilled elsewhere, and then stays there
+        engine.close()
+        return _start(spill)
+    return engine
+
+
+def _start(spill: str) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(
         config={
             "threads": 1,  # with ORDER BY the only way to one sequence of bytes
             "memory_limit": TASK_MEMORY,
-            "temp_directory": str(scratch / "spill"),
+            "temp_directory": spill,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
     )
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def define_words(connection: duckdb.DuckDBPyConnection) -> None:
@@ -64,13 +108,17 @@ def define_words(connection: duckdb.DuckDBPyConnection) -> None:
         for prefix, words in _WORDS.items()
         for member in words
     ]
-    moving = ", ".join(str(kind.value) for kind in RecordKind if kind.moves_purse)
-    statements.append(f"CREATE MACRO moves_purse(kind) AS kind IN ({moving});")
-    every = ", ".join(str(kind.value) for kind in RecordKind)
-    statements.append(f"CREATE MACRO is_kind(kind) AS kind IN ({every});")
     of_card = (Evidence.TAC, Evidence.AUTHENTICATION)
-    signing = ", ".join(str(kind.value) for kind in RecordKind if kind.evidence in of_card)
-    statements.append(f"CREATE MACRO signed_by_card(kind) AS kind IN ({signing});")
+    kinds = {
+        "moves_purse": [kind for kind in RecordKind if kind.moves_purse],
+        "is_kind": list(RecordKind),
+        "signed_by_card": [kind for kind in RecordKind if kind.evidence in of_card],
+    }
+    # A bit a kind: a longer list of `IN` becomes a join, a look at a bit does not.
+    statements += [
+        f"CREATE MACRO {name}(kind) AS {sum(1 << kind for kind in among)}::UBIGINT >> kind & 1 = 1;"
+        for name, among in kinds.items()
+    ]
     connection.execute("".join(statements))
     run_script(connection, "macros")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cardcore.records import record as layout
 from settlement.facts.cells import Bytes, card_numbers, cells_of, unsigned
-from settlement.registry.placing import OWN, PlacedNumbers
+from settlement.registry.placing import OWN, PlacedNumbers, asked_owners
 
 Rows = NDArray[np.intp]
 
@@ -35,17 +35,13 @@ def cards_by_city(
         of_issuer = np.flatnonzero(issuers == np.uint64(int(issuer, 16)))
         if not len(of_issuer):
             continue
-        # On one day or another the same range may be somebody else's: ours goes first.
-        ranges: dict[tuple[int, int], tuple[int, str]] = {}
-        for each in held:
-            if each.issuer == issuer:
-                span, owner = (each.first_number, each.last_number), (each.centre, each.city)
-                ranges[span] = min(ranges.get(span, owner), owner)
-        spans = sorted(ranges)
-        owners = np.array([cities.index(ranges[span][1]) for span in spans])
+        asked = asked_owners(each for each in held if each.issuer == issuer)
+        spans = sorted(asked)
+        owners = np.array([cities.index(asked[span][1]) for span in spans])
         named = card_numbers(cells_of(rows[of_issuer], layout.FIELD["card_number"]))
-        place = np.searchsorted(np.array([first for first, _ in spans], np.uint64), named, "right")
-        ends = np.array([last for _, last in spans], np.uint64)
+        starts = np.array([first for *_, first, _ in spans], np.uint64)
+        place = np.searchsorted(starts, named, "right")
+        ends = np.array([last for *_, last in spans], np.uint64)
         within = (place > 0) & (named <= ends[np.maximum(place, 1) - 1])
         whose[of_issuer[within]] = owners[place[within] - 1]
     for number, name in enumerate(cities):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from cardcore.text import quoted
+
 
 class AccountKind(StrEnum):
     """What an account holds. The order is that of the lines of an entry."""
@@ -87,7 +89,7 @@ def parse_account(text: str) -> Account:
             date.fromisoformat(owner) if kind in _OF_A_DAY else None,
         )
     except ValueError as error:
-        raise AccountTextError(f"{text!r} is no account") from error
+        raise AccountTextError(f"{quoted(text)} is no account") from error
     if account.text != text:
-        raise AccountTextError(f"{text!r} is no account; {account.text!r} is one")
+        raise AccountTextError(f"{quoted(text)} is no account; {quoted(account.text)} is one")
     return account

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from cardcore.text import quoted
 from settlement.errors import SettlementError
 
 NAME_LENGTH_MAX = 64
@@ -56,7 +57,7 @@ class Actor:
         """
         kind, colon, name = code.partition(":")
         if not colon or kind not in set(ActorKind):
-            raise ActorError(f"{code!r} names nobody")
+            raise ActorError(f"{quoted(code)} names nobody")
         return cls(name, ActorKind(kind))
 
 
@@ -102,4 +103,4 @@ def _check(what: str, text: str, length_max: int) -> None:
     if len(text) > length_max:
         raise ActorError(f"{what} has at most {length_max} characters, not {len(text)}")
     if not text.isprintable() or text != text.strip():
-        raise ActorError(f"{what} is one line without spaces around it: {text!r}")
+        raise ActorError(f"{what} is one line without spaces around it: {quoted(text)}")

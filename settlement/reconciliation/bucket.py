@@ -74,6 +74,13 @@ _OPEN_LOADS_OUTPUT = {"open_loads": "FROM log_waiting_after ORDER BY issuer, num
 #: The same of torn debits that statements proved.
 TORN = "torn.parquet"
 _TORN_OUTPUT = {"torn": "FROM torn_after ORDER BY file, row"}
+#: The next of two decisions that do not stand in the order of the file.
+_OUT_OF_ORDER = """
+SELECT row FROM (
+    SELECT file, row, lag(file) OVER () AS file_before, lag(row) OVER () AS row_before FROM decision
+)
+WHERE file < file_before OR (file = file_before AND row < row_before) LIMIT 1
+"""
 _PASSED_ON = "FROM passed_on_tally ORDER BY ALL"
 
 
@@ -95,7 +102,8 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
             _take_up(connection)
         _load_past(connection, task)
         _bill_by_log(connection)
-        columnar.run_script(connection, "bucket_torn")
+        if connection.execute("FROM segment_before LIMIT 1").fetchall():
+            columnar.run_script(connection, "bucket_torn")
         columnar.run_script(connection, "bucket_reuse")
         _take_back(connection)
         columnar.run_script(connection, "bucket_seams")
@@ -107,7 +115,7 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         _share_out(connection, rules)
         follow_statements(connection, dict(task.history))
         figures = figure_statements(connection)
-        outputs = columnar.write_tables(connection, _OUTPUTS, output)
+        outputs = columnar.write_tables(connection, _outputs(connection), output)
         for table, queries in (
             ("waiting_after", _WAITING_OUTPUT),
             ("log_waiting_after", _OPEN_LOADS_OUTPUT),
@@ -204,6 +212,15 @@ def _load_past(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
         columnar.set_variables(connection, settled=files)
         columnar.run_script(connection, "bucket_past")
         columnar.run_script(connection, "bucket_log_past")
+
+
+def _outputs(connection: duckdb.DuckDBPyConnection) -> Mapping[str, str]:
+    """Decisions are made in the order of the facts, which is their own but for the few that are
+    added: nearly always nothing is left to sort.
+    """
+    if connection.execute(_OUT_OF_ORDER).fetchall():
+        return _OUTPUTS
+    return {**_OUTPUTS, "decisions": _OUTPUTS["decisions"].removesuffix(" ORDER BY file, row")}
 
 
 def _explain_fares(

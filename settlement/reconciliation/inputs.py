@@ -18,7 +18,7 @@ from settlement.facts import columnar
 from settlement.facts.columns import fact_columns
 from settlement.intake.answers import CLOCK_AHEAD_MAX
 from settlement.registry.book import CITY_ZONE
-from settlement.registry.placing import RunRegistry
+from settlement.registry.placing import RunRegistry, days_of_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def file_prefix(number: int) -> str:
 _REGISTRY = {
     "terminal": "terminal UBIGINT, owner UINTEGER, collector UINTEGER, sector UTINYINT",
     "number": "application UTINYINT, issuer UBIGINT, first_number UBIGINT, last_number UBIGINT, "
-    "centre UINTEGER",
+    "centre UINTEGER, is_asked BOOLEAN",
     "hotlist": "factor UBIGINT, version UINTEGER, since DATE",
 }
 
@@ -92,8 +92,8 @@ def write_registry(registry: RunRegistry, folder: Path) -> tuple[tuple[str, str]
         ],
         "number": [
             (each.application, int(each.issuer, 16), each.first_number, each.last_number,
-             each.centre, each.valid_from, each.valid_to)
-            for each in registry.numbers
+             each.centre, is_asked, each.valid_from, each.valid_to)
+            for each, is_asked in days_of_numbers(registry.numbers)
         ],
         "hotlist": [
             (each.factor, each.version, each.since, each.valid_from, each.valid_to)

@@ -180,9 +180,12 @@ def _of_collectors(
     """Registers that came from whoever collects for the device, or from anybody where nobody does
     (R7).
     """
+    registers = tuple(registers)
     collectors: dict[int, set[int]] = {}
     for terminal, collector in connection.execute(
-        "SELECT terminal, collector FROM collected"
+        "SELECT terminal, collector FROM collected "
+        "WHERE terminal IN (SELECT unnest($named::UBIGINT[]))",
+        {"named": sorted({int(register.terminal, 16) for _, register in registers})},
     ).fetchall():
         collectors.setdefault(terminal, set()).add(collector)
     for participant, register in registers:
@@ -212,16 +215,13 @@ def _find_gaps(
         "FROM touched_gap ORDER BY ALL"
     ).fetchall():
         before.setdefault(terminal, []).append(SerialGap(first, last, opened))
-    seen: dict[int, list[int]] = {}
-    for terminal, serial in connection.execute(
-        "SELECT terminal, terminal_serial FROM serial_seen SEMI JOIN odd_terminal USING (terminal) "
-        "WHERE proven > 0 ORDER BY ALL"
-    ).fetchall():
-        seen.setdefault(terminal, []).append(serial)
     rows = []
-    for terminal, last_before in connection.execute("FROM odd_terminal").fetchall():
+    for terminal, last_before, serials in connection.execute(
+        "SELECT terminal, any_value(last_before), list(terminal_serial) "
+        "FROM serial_seen JOIN odd_terminal USING (terminal) WHERE proven > 0 GROUP BY terminal"
+    ).fetchall():
         gaps = before.get(terminal, [])
-        after = continue_serials(gaps, last_before, seen[terminal], task.settlement_day)
+        after = continue_serials(gaps, last_before, sorted(serials), task.settlement_day)
         rows += [_row(terminal, gap, GapState.OPEN) for gap in after]
         # What is left of a gap begins in it. Gaps stand in the order of their serials.
         begins = [each.first_serial for each in after]

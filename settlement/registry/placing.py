@@ -171,6 +171,47 @@ def place_numbers(registry: Registry, city: str) -> Iterator[PlacedNumbers]:
                 yield PlacedNumbers(application, issuer, first, end - 1, since, until, base, centre)
 
 
+#: Application, issuer, first and last number.
+Span = tuple[int, str, int, int]
+
+
+def span_of(numbers: PlacedNumbers) -> Span:
+    """Which numbers they are, whosever on which days."""
+    return numbers.application, numbers.issuer, numbers.first_number, numbers.last_number
+
+
+def asked_owners(numbers: Iterable[PlacedNumbers]) -> dict[Span, tuple[int, str]]:
+    """Whose keys are asked about records of a span, whatever their day: centre and city. What was
+    ever ours goes first; of two centres the one of the smaller code.
+    """
+    owners: dict[Span, tuple[int, str]] = {}
+    for each in numbers:
+        span, owner = span_of(each), (each.centre, each.city)
+        owners[span] = min(owners.get(span, owner), owner)
+    return owners
+
+
+def days_of_numbers(numbers: Iterable[PlacedNumbers]) -> Iterator[tuple[PlacedNumbers, bool]]:
+    """Every span on every day there is, and whether whoever has it then is the one whose keys are
+    asked. On days on which nobody has it, nobody is.
+    """
+    placed: dict[Span, list[PlacedNumbers]] = {}
+    for each in numbers:
+        placed.setdefault(span_of(each), []).append(each)
+    owners = asked_owners(each for held in placed.values() for each in held)
+    for span, held in placed.items():
+        (centre, city), free = owners[span], date.min
+        for each in sorted(held, key=lambda each: each.valid_from):
+            if free < each.valid_from:
+                yield PlacedNumbers(*span, free, each.valid_from - _DAY, city, centre), False
+            yield each, (each.centre, each.city) == owners[span]
+            if each.valid_to == date.max:
+                break
+            free = each.valid_to + _DAY
+        else:
+            yield PlacedNumbers(*span, free, date.max, city, centre), False
+
+
 _APPLICATION_OF = {
     application_label("", each.key_ending): each.code for each in APPLICATIONS.values()
 }

@@ -12,7 +12,7 @@ from typing import Any
 from cardcore.keys import Algorithm
 from cardcore.records.kinds import Sector
 from cardcore.schemes import ParticipantKind
-from cardcore.text import Text
+from cardcore.text import Text, quoted
 from settlement.registry.columns import Column, Form, Number, Value, Words
 
 
@@ -163,7 +163,7 @@ class Kind:
             raise ValueError(f"{self.name}: {unknown[0]} is unknown")
         for column in self.columns:
             if not column.is_sound(values.get(column.name)):
-                raise ValueError(f"{self.name}: {column.name} is {values.get(column.name)!r}")
+                raise ValueError(f"{self.name}: {column.name} is {quoted(values.get(column.name))}")
         row: Any = self.row
         made: RegistryRow = row(**{each.name: values.get(each.name) for each in self.columns})
         return made

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 
-from cardcore.text import Text
+from cardcore.text import Text, quoted
 from settlement.registry.book import BEGINNING, FOREVER, AnyDated, Book, Dated, NewChange
 from settlement.registry.columns import Value, ValueFaultError
 from settlement.registry.decide import (
@@ -192,7 +192,7 @@ def read_day(text: str) -> date | None:
         day = None
     if day is None or day.isoformat() != text:
         raise ValueFaultError(
-            Text(f"{text!r} 不是 YYYY-MM-DD 日期", f"{text!r} is no date YYYY-MM-DD")
+            Text(f"{quoted(text)} 不是 YYYY-MM-DD 日期", f"{quoted(text)} is no date YYYY-MM-DD")
         )
     return day
 

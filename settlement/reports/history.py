@@ -19,6 +19,7 @@ import duckdb
 
 from cardcore.keys import ProofReason
 from cardcore.records.record import TransactionRecord
+from cardcore.text import quoted
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
@@ -97,7 +98,8 @@ def parse_record_id(text: str) -> tuple[str, int]:
     found = _RECORD_ID.fullmatch(text.strip().lower())
     if found is None or int(found[2]) > _SERIAL_MAX:
         raise ValueError(
-            f"{text!r} 不是交易记录号 is no record id: terminal-serial, e.g. 0000000000b1-00000007"
+            f"{quoted(text)} 不是交易记录号 is no record id: terminal-serial, "
+            "e.g. 0000000000b1-00000007"
         )
     return found[1], int(found[2])
 

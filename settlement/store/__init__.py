@@ -1,9 +1,11 @@
 """The only place with SQL: tables, migrations, and one function for each thing a decision loads
 or saves. Nothing here decides; what may follow from the rows stands in the pure rooms::
 
-    database.py  opens the database, brings its schema up to date, begins transactions
+    database.py  opens the database, makes a new one, begins transactions
+    upgrade.py   brings one of before up to date
     tables.py    the schema, in the vocabulary of the glossary
     migrations/  from one schema to the next, in `versions`, by number
+    newest.sql   what they all come to in a new file
     registry.py  participants, senders, terminals, names, hotlist
     files.py     batch files received, and what was answered
     load_logs.py  files of the load host's log, and the loads they list

@@ -7,21 +7,20 @@ A server that finds two writers in each other's way instead tells one of them to
 block of code cannot be done again: so whoever writes hands over a function.
 """
 
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from sqlite3 import complete_statement
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
-from settlement.errors import SchemaDiffersError
-from settlement.store.tables import METADATA
+from settlement.errors import DatabaseDamagedError, SchemaDiffersError
 
 #: A writer waits this long for another one before it gives up.
 BUSY_TIMEOUT_MS = 60_000
@@ -34,7 +33,13 @@ _REPEATABLE_STATES: Final = frozenset({"40001", "40P01"})
 #: SQLite, result codes: BUSY_RECOVERY and BUSY_SNAPSHOT pass by themselves. Plain BUSY is told only
 #: after `BUSY_TIMEOUT_MS` of waiting, and waiting longer would help nobody.
 _REPEATABLE_SQLITE_CODES: Final = frozenset({261, 517})
-_MIGRATIONS = Path(__file__).parent / "migrations"
+#: CANTOPEN and READONLY, in the lowest byte.
+_UNWRITABLE_CODES: Final = frozenset({8, 14})
+#: The newest schema: the last number in `migrations/versions`.
+NEWEST: Final = "0011"
+#: What all migrations come to in a new SQLite file, where it is made at once. Other databases, and
+#: those of before, go through the migrations.
+NEWEST_SQL = Path(__file__).with_name("newest.sql")
 #: Execution option that marks a transaction which is going to write.
 _WRITES = "onecard_writes"
 _AnswerT = TypeVar("_AnswerT")
@@ -43,35 +48,52 @@ _AnswerT = TypeVar("_AnswerT")
 class Database:
     """An open control database. Use as a context manager, or call `close`."""
 
-    def __init__(self, url: URL, *, to_read: bool = False) -> None:
+    def __init__(
+        self, url: URL, *, to_read: bool = False, aside: TemporaryDirectory[str] | None = None
+    ) -> None:
+        self._aside = aside  # goes when the database is closed
         if url.get_backend_name() == "sqlite":
             self._engine = create_engine(url)
             _prepare_sqlite(self._engine, _READER if to_read else _WRITER)
         else:
             # What a decision read must still be true when it commits.
             self._engine = create_engine(url, isolation_level="SERIALIZABLE")
-        if to_read:
-            self._expect_newest()
-        else:
-            self._upgrade()
+        try:
+            if to_read:
+                self._expect_newest()
+            else:
+                self._upgrade()
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def sqlite(cls, path: Path) -> Self:
         """Open, or make, the database file of a city."""
-        return cls(URL.create("sqlite", database=str(path)))
+        with _damage_named(path):
+            return cls(URL.create("sqlite", database=str(path)))
 
     @classmethod
     def sqlite_to_read(cls, path: Path) -> Self:
         """Open the database file of a city for reading only: whoever writes all the same is refused
-        by the engine.
+        by the engine. Where nothing may be written beside the file, which WAL needs even to read,
+        a copy is read.
 
-        Raises `SchemaDiffersError` when it is not up to date, `FileNotFoundError` without a file.
+        Raises `SchemaDiffersError` when it is not up to date, `FileNotFoundError` without a file,
+        `DatabaseDamagedError` when it is no database.
         """
-        address = path.resolve(strict=True).as_uri()
-        return cls(
-            URL.create("sqlite", database=address, query={"mode": "ro", "uri": "true"}),
-            to_read=True,
-        )
+        whole = path.resolve(strict=True)
+        with _damage_named(path):
+            try:
+                return cls(_reading(whole), to_read=True)
+            except OperationalError as error:
+                if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _UNWRITABLE_CODES:
+                    raise
+            aside = TemporaryDirectory(prefix="onecard-read-")
+            for each in (whole, whole.with_name(f"{whole.name}-wal")):
+                if each.exists():
+                    shutil.copyfile(each, Path(aside.name) / each.name)
+            return cls(_reading(Path(aside.name) / whole.name), to_read=True, aside=aside)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -105,9 +127,12 @@ class Database:
         """What the database engine itself finds wrong, in its own words."""
         if self._engine.dialect.name != "sqlite":
             return []  # a server checks its pages and references by itself
-        with self.read() as connection:
-            pages = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-            orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        try:
+            with self.read() as connection:
+                pages = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+                orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        except DatabaseError as error:
+            return [str(error.orig)]  # too damaged to be looked through
         return [text for text in pages if text != "ok"] + [
             f"{table}: row {row} refers to nothing in {parent}" for table, row, parent, _ in orphans
         ]
@@ -115,6 +140,8 @@ class Database:
     def close(self) -> None:
         """Give every connection back."""
         self._engine.dispose()
+        if self._aside is not None:
+            self._aside.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -129,36 +156,65 @@ class Database:
 
     def _revision(self) -> str | None:
         with self.read() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            return _revision_in(connection)
 
     def _expect_newest(self) -> None:
-        found, head = self._revision(), ScriptDirectory(str(_MIGRATIONS)).get_current_head()
-        if found != head:
-            self.close()
-            raise SchemaDiffersError(found, head)
+        found = self._revision()
+        if found != NEWEST:
+            raise SchemaDiffersError(found, NEWEST)
 
     def _upgrade(self) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
-        # The folder's name would otherwise be split at characters a folder may contain.
-        config.set_main_option("path_separator", "newline")
-        scripts = ScriptDirectory(str(_MIGRATIONS))
-        if self._revision() == scripts.get_current_head():
-            return
+        found = self._revision()
+        if found is None and self._engine.dialect.name == "sqlite":
+            found = self.write(_make_newest)
+        if found != NEWEST:
+            from settlement.store.upgrade import migrate  # noqa: PLC0415 - large, and seldom needed
 
-        def upgrade(revision: Any, _: MigrationContext) -> Any:  # noqa: ANN401 - Alembic's types
-            return scripts._upgrade_revs("head", revision)  # noqa: SLF001 - as its documents show
+            self.write(migrate)
 
-        def migrate(connection: Connection) -> None:
-            with EnvironmentContext(config, scripts, fn=upgrade) as steps:
-                steps.configure(
-                    connection=connection, target_metadata=METADATA, transactional_ddl=True
-                )
-                steps.run_migrations()
 
-        # One transaction for every step: two processes may open a new city at the same moment,
-        # and the second finds the first one's revision when the write lock is its own.
-        self.write(migrate)
+def _revision_in(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return None if found is None else str(found)
+
+
+def _make_newest(connection: Connection) -> str | None:
+    """Make a new database whole; the revision that is there then."""
+    # Two processes may open a new city at the same moment: the second finds it made when the write
+    # lock is its own.
+    if _revision_in(connection) is None:
+        for statement in split_statements(NEWEST_SQL.read_text(encoding="utf-8")):
+            connection.exec_driver_sql(statement)
+    return _revision_in(connection)
+
+
+def split_statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one: a script as a whole would end the transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if complete_statement(statement):
+            yield statement
+            statement = ""
+    assert not statement.strip(), statement
+
+
+def _reading(path: Path) -> URL:
+    return URL.create("sqlite", database=path.as_uri(), query={"mode": "ro", "uri": "true"})
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """What the driver says of a file that is no database, or no longer one, in our words."""
+    try:
+        yield
+    except DatabaseError as error:
+        # The driver's own root class: everything it can name more closely has a class below it.
+        if type(error.orig) is sqlite3.DatabaseError:
+            raise DatabaseDamagedError(path, str(error.orig)) from error
+        raise
 
 
 def _asks_to_repeat(error: DBAPIError) -> bool:

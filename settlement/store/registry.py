@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict
 from datetime import date
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RowMapping, func, select
@@ -210,6 +211,10 @@ def _changes(
     return [_change(row) for row in connection.execute(query).mappings()]
 
 
+#: A registry is the work of few, and names each of them in thousands of rows.
+_actor = lru_cache(maxsize=64)(Actor.from_code)
+
+
 def _change(row: RowMapping) -> Change:
     try:
         content = None if row["content"] is None else json.loads(row["content"])
@@ -220,7 +225,7 @@ def _change(row: RowMapping) -> Change:
             BEGINNING if row["valid_from"] is None else row["valid_from"],
             FOREVER if row["valid_to"] is None else row["valid_to"],
         )
-        action = Action(Actor.from_code(row["changed_by"]), row["changed_at"], row["why"])
+        action = Action(_actor(row["changed_by"]), row["changed_at"], row["why"])
     except (ValueError, KeyError, AttributeError, ActorError) as error:
         raise RegistryRowError(row["number"], f"{type(error).__name__}: {error}") from error
     return Change(row["number"], what, action, row["previous_hash"], row["hash"])

@@ -54,7 +54,7 @@ class RecordSigner:
                     break
                 signed = [
                     (position, data, self._signed(data))
-                    for position, data in rows
+                    for _, position, data in rows
                     if wants_mac(data, device.psam)
                 ]
                 done = [(at, before, after) for at, before, after in signed if after is not None]

@@ -68,14 +68,18 @@ def whole_answer(send: Callable[[bytes], bytes], command: bytes, *, t0: bool) ->
 
     Data a chip holds back (61xx) are fetched by GET RESPONSE with the class of the command
     (ISO/IEC 7816-4 §5.3.4). Under T=0 (ISO/IEC 7816-3 §12.2.1) Le is not sent behind data, and a
-    command that was refused for its Le alone (6Cxx) is said again with the right one.
+    command that was refused for its Le alone (6Cxx) is said again with the right one; so is a
+    GET RESPONSE under either protocol, for a chip that said 6100 may know better by then.
     """
     answer = send(_without_le(command) if t0 else command)
     if t0 and answer[-2:-1] == bytes((_LE_WRONG,)) and len(command) <= 5:
         answer = send(command[:4] + answer[-1:])
     data, brings = answer[:-2], True
     while answer[-2:-1] == bytes((_DATA_WAITING,)) and brings and len(data) < _ANSWER_BYTES_MAX:
-        answer = send(bytes((command[0] & 0x03, 0xC0, 0x00, 0x00, answer[-1])))
+        ask = bytes((command[0] & 0x03, 0xC0, 0x00, 0x00))
+        answer = send(ask + answer[-1:])
+        if answer[-2:-1] == bytes((_LE_WRONG,)) and len(answer) == _WORD_BYTES:
+            answer = send(ask + answer[-1:])
         data, brings = data + answer[:-2], len(answer) > _WORD_BYTES
     return data + answer[-2:]
 

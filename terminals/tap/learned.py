@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from cardcore.apdu import ResponseApdu
 from cardcore.layouts.transit import LogRecord, TransitRecord
+from cardcore.records.kinds import Mac2Check
 from cardcore.records.record import TransactionRecord
 from terminals.tap.actions import Action, Reply, TapContext
 from terminals.tap.commands import Initialised
@@ -36,6 +37,8 @@ class Learned:
     initialised: Initialised | None = None
     mac: bytes = b""  # MAC1 for the card (debits) or MAC2 (loads)
     proof: bytes = b""  # the card's MAC2 for the PSAM
+    mac2_check: Mac2Check = Mac2Check.NOT_ASKED
+    tac: bytes = b""
     record: TransactionRecord | None = None
     tap: int = 0
     refusal: TapOutcome | None = None

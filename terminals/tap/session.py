@@ -24,6 +24,7 @@ class Session:
         assert context.purses, "a role takes a purse"
         self.state = State.SELECTING
         self._learned = Learned(context, context.psam_sequence)
+        self._asked = self._ask()
 
     @property
     def psam_sequence(self) -> int | None:
@@ -33,9 +34,8 @@ class Session:
     def action(self) -> Action:
         """What has to be done now. Asking twice changes nothing."""
         if self.state is not State.DONE:
-            action = self._ask()
-            assert action is not None, self.state
-            return action
+            assert self._asked is not None, self.state
+            return self._asked
         result, refusal = self._learned.result, self._learned.refusal
         if result is None:
             assert refusal is not None
@@ -45,10 +45,14 @@ class Session:
     def answer(self, reply: Reply) -> None:
         """Take what came of the action and move on, over steps where there is nothing to ask."""
         self._move(self._take(reply))
-        while self.state is not State.DONE and self._ask() is None:
+        self._asked = self._ask()
+        while self.state is not State.DONE and self._asked is None:
             self._move(self._take(None))
+            self._asked = self._ask()
 
     def _ask(self) -> Action | None:
+        if self.state is State.DONE:
+            return None
         ask, _ = STEPS[self.state]
         return ask(self._learned)
 

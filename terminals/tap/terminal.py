@@ -89,6 +89,7 @@ class _Visit:
     """A card in the field, and what is said to it."""
 
     card: RecordingConnection
+    psam: RecordingConnection | None
     trace: Trace
     key: RequestKey
 
@@ -108,11 +109,10 @@ class Terminal:
         self.device = device
         self._role = role
         self._journal = journal
-        self._partner = partner
+        self._psam = partner if isinstance(partner, CardConnection) else None
+        self._authoriser = partner if isinstance(partner, Authoriser) else None
         self._psam_sequence: int | None = None
-        self._signer = (
-            RecordSigner(device, journal, partner) if isinstance(partner, CardConnection) else None
-        )
+        self._signer = None if self._psam is None else RecordSigner(device, journal, self._psam)
 
     def tap(self, card: CardConnection, request: TapRequest, now: datetime) -> TapResult:
         """Do one tap with the card in the field at `now`, the city's wall clock.
@@ -143,7 +143,8 @@ class Terminal:
             psam_sequence=self._psam_sequence,
         )
         trace = Trace()
-        visit = _Visit(RecordingConnection(card, Peer.CARD, trace), trace, key)
+        psam = None if self._psam is None else RecordingConnection(self._psam, Peer.PSAM, trace)
+        visit = _Visit(RecordingConnection(card, Peer.CARD, trace), psam, trace, key)
         return self._run(Session(context), visit)
 
     def sign_records(self) -> int:
@@ -177,11 +178,11 @@ class Terminal:
             case ToCard(command):
                 return exchange(visit.card, command)
             case ToPsam(command):
-                assert isinstance(self._partner, CardConnection)
-                return exchange(RecordingConnection(self._partner, Peer.PSAM, trace), command)
+                assert visit.psam is not None, "a role that asks a PSAM has one"
+                return exchange(visit.psam, command)
             case LoadQuestion():
-                assert isinstance(self._partner, Authoriser)
-                return self._partner.authorise(action)
+                assert self._authoriser is not None, "a role that asks for leave has whom to ask"
+                return self._authoriser.authorise(action)
             case FindIntent(card_number, application):
                 return journal.open_intent(card_number, application)
             case StoreIntent(draft):

@@ -28,12 +28,12 @@ from terminals.link.vpcd import (
     VirtualReaderMissingError,
     contactless_atr,
 )
+from tests.support.patience import SOON_S
 
 PCSCD = shutil.which("pcscd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 READERS = ("Virtual PCD 00 00", "Virtual PCD 00 01")
 CARD_ATR, PSAM_ATR = contactless_atr(), contactless_atr(b"PSAM")
 #: pcscd looks at a virtual slot 2.5 times a second.
-SOON_S = 10.0
 #: A card that is back before pcscd has looked for itself is not seen to have been away, and never
 #: powered up again.
 AWAY_S = 0.6
@@ -78,7 +78,7 @@ def run(*command: str, stdin: str = "") -> str:
     assert program, f"{command[0]} is missing: make test installs opensc and pcsc-tools"
     done = subprocess.run(
         [program, *command[1:]],
-        input=stdin, capture_output=True, text=True, timeout=30, check=False,
+        input=stdin, capture_output=True, text=True, timeout=SOON_S, check=False,
     )  # fmt: skip
     return done.stdout + done.stderr
 

@@ -18,7 +18,8 @@ from cardcore.chip.card import Card
 from tests.cardcore.chip.reference_terminal import ReferenceTerminal
 from tests.cardcore.transit_cards import LOAD_KEY, PROFILE, PURCHASE_KEY, TAC_KEY, TRIP
 from tests.cardcore.transit_cards import a_card as a_keyed_card
-from tests.pcsc.slots import CARD_ATR, READERS, SOON_S, Slots, needs_pcscd, run, wait_until
+from tests.pcsc.slots import CARD_ATR, READERS, Slots, needs_pcscd, run, wait_until
+from tests.support.patience import SLOW_S, SOON_S
 from tests.support.shared import VECTORS, needs_shared
 
 SELECT = "00 A4 04 00 08 A000000632010105 00"
@@ -56,8 +57,8 @@ def test_published_dumps_are_parsed_whole(name: str) -> None:
         assert card["serial"] == expected["serial"]
         assert card["valid_from"].replace("-", "") == expected["valid_from"]
         assert card["valid_to"].replace("-", "") == expected["valid_to"]
-        assert card["balance_fen"] == expected["metrodroid_balance_fen"]
-        assert card["own_fen"] == expected["coreextendednfc_balance_fen"]
+        assert card["balance_fen"] == expected["coreextendednfc_balance_fen"]
+        assert card["available_fen"] == expected["metrodroid_balance_fen"]
         assert [row["counter"] for row in card["log"]] == [row["seq"] for row in entry["records18"]]
 
 
@@ -82,6 +83,20 @@ def test_a_file_that_is_no_dump_is_a_usage_error(tmp_path: Path, text: str | Non
     if text is not None:
         path.write_text(text, "utf-8")
     assert onecard("parse", str(path)).exit_code == 2
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_dump_of_which_nothing_is_known_is_no_success_and_says_what_was_not_read(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    path = tmp_path / "app.json"
+    fci = "6F318408A000000632010105A5259F0801029F0C1E"
+    path.write_text(json.dumps({"tagId": "01020304", "app": [{"appFci": fci}]}), "utf-8")
+    result = onecard("parse", str(path), *options)
+    assert result.exit_code == 1
+    assert "nothing of a card was recognised" in result.stderr
+    assert "app[0].appFci" in result.stderr
+    assert bool(result.stdout) is bool(options)
 
 
 def test_a_file_without_a_part_of_a_card_is_said_to_be_none(tmp_path: Path) -> None:
@@ -131,7 +146,7 @@ class TestWithACard:
         assert [state["is_present"] for state in states] == [True, False]
         assert states[0]["atr"] == CARD_ATR.hex().upper()
 
-        said = as_json("info")
+        said = as_json("info", "--unmask")
         assert said["card_number"] == PROFILE.public.card_number
         assert (said["valid_from"], said["valid_to"]) == ("2018-01-01", "2040-12-31")
         assert said["balance_fen"] == 9_620
@@ -141,7 +156,7 @@ class TestWithACard:
         assert said["problems"] == []
 
         for name in ("public", "15", "EF15", "0015"):
-            content = as_json("read", name)["content"]
+            content = as_json("read", name, "--unmask")["content"]
             assert content == [PROFILE.public.encode().hex().upper()], name
         log = as_json("read", "log")
         assert [fields["counter"] for fields in log["fields"]] == [0, 0]
@@ -265,7 +280,7 @@ def test_without_pcscd_the_command_says_how_to_start_it() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program, "card", "info"],
         env={**os.environ, "PCSCLITE_CSOCK_NAME": "/nonexistent/pcscd.comm"},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=SLOW_S, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert "pcscd 未运行" in done.stderr

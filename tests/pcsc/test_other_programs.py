@@ -11,6 +11,7 @@ from tests.cardcore.chip.reference_terminal import ReferenceTerminal
 from tests.cardcore.transit_cards import LOAD_KEY, PROFILE, PURCHASE_KEY, TAC_KEY
 from tests.cardcore.transit_cards import a_card as a_keyed_card
 from tests.pcsc.slots import CARD_ATR, READERS, Slots, needs_pcscd, run
+from tests.support.patience import SLOW_S
 
 pytestmark = needs_pcscd
 SELECT = "00 A4 04 00 08 A0 00 00 06 32 01 01 05 00"
@@ -80,7 +81,7 @@ def test_an_independent_terminal_loads_and_buys_and_checks_every_cryptogram(card
     keys = [key.hex() for key in (PURCHASE_KEY, LOAD_KEY, TAC_KEY)]
     done = subprocess.run(
         [sys.executable, "-I", str(script), READERS[0], *keys],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=SLOW_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["balance", "13650"]

@@ -18,7 +18,8 @@ from terminals.link.pcsc import (
     translate,
 )
 from terminals.link.reader_faults import ReaderError, ReaderProblem
-from tests.pcsc.slots import CARD_ATR, PSAM_ATR, READERS, SOON_S, Slots, needs_pcscd
+from tests.pcsc.slots import CARD_ATR, PSAM_ATR, READERS, Slots, needs_pcscd
+from tests.support.patience import SOON_S
 from tests.terminals.equipment import a_card, a_psam
 
 SELECT = bytes.fromhex("00A4040008A00000063201010500")

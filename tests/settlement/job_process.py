@@ -20,6 +20,7 @@ from settlement.service.close import close_day
 from settlement.service.receive import receive_file
 from settlement.watching import OnStep
 from tests.settlement.device_files import CLERK, NOW, key_service
+from tests.support.patience import SLOW_S
 from tests.support.shared import REPOSITORY
 
 
@@ -37,7 +38,7 @@ def start_clerk(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 def finish(clerk: "subprocess.Popen[str]") -> tuple[int, str]:
     """Wait for a clerk: its exit status (negative: the signal that ended it) and what it said."""
-    said, _ = clerk.communicate(timeout=60)
+    said, _ = clerk.communicate(timeout=SLOW_S)
     return clerk.returncode, said.strip()
 
 

@@ -6,7 +6,7 @@ a key or a PIN: `terminals.reading.narration` leaves them out of every line.
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -15,26 +15,43 @@ from typing import Annotated, Any
 
 import typer
 
+from api.cli.card.applications import fields_of, read_in_words
 from api.cli.card.files import CardFile, FileNameError, name_file, read_file
-from api.cli.card.text import card_document, plain, says_something, show_card
+from api.cli.card.text import (
+    card_document,
+    mask_card,
+    not_read,
+    plain,
+    says_something,
+    show_card,
+    show_fields,
+    show_files,
+    shown_fields,
+    words_document,
+)
 from api.composition import open_city_keys
 from api.output import (
     EXIT_REFUSED,
     EXIT_USAGE,
     JsonOption,
+    UnmaskOption,
     amount_table,
     console,
     console_error,
     fen,
     print_json,
     refuse,
+    shortened,
 )
 from api.settings import read_settings
 from api.simulation.single_card import issue_card, load_card, sample_plan
 from cardcore.apdu import StatusWord, describe
+from cardcore.applets import catalogue
 from cardcore.dumps.dumps import Application, ParsedCard, parse_card_dump, parse_dump
 from cardcore.issuing.products import SHIPPED
+from cardcore.layouts.labels import PERSONAL
 from cardcore.schemes.catalogue import SCHEMES
+from cardcore.text import Text
 from terminals.errors import CardRemovedError
 from terminals.link.connection import CardConnection, InProcessConnection
 from terminals.link.pcsc import CardEvent, ReaderService, open_card
@@ -55,6 +72,10 @@ ReaderOption = Annotated[
         help="Part of the reader's name; the first reader by default. 读卡器名称的一部分。",
     ),
 ]
+_NOTHING_RECOGNISED = Text(
+    "其中没有可识别的卡片数据, 可解读的部分见 docs/formats.md",
+    "nothing of a card was recognised; the parts that are read stand in docs/formats.md",
+)
 _EVENTS = {
     CardEvent.INSERTED: "卡已放入",
     CardEvent.REMOVED: "卡已移走",
@@ -120,15 +141,35 @@ def _watch(service: ReaderService) -> None:
 
 
 @app.command()
-def info(reader: ReaderOption = None, as_json: JsonOption = False) -> None:
-    """Applications, number, validity, balance, log and trips of a card. 卡片信息。"""
+def info(
+    reader: ReaderOption = None, unmask: UnmaskOption = False, as_json: JsonOption = False
+) -> None:
+    """Every application of a card in words: number, balance, log, trips, what it says freely of its
+    holder. 卡片信息。
+    """
     with _card(reader) as connection:
         reading = read_card(connection)
+        words = {
+            each.name: (each.title, files)
+            for each in catalogue.APPLICATIONS.values()
+            if each.name != "transit" and (files := list(read_in_words(connection, each.name)))
+        }
     card = _parsed(reading)
+    if not unmask:
+        card = mask_card(card)
     if as_json:
-        print_json(card_document(card))
+        print_json(
+            card_document(card)
+            | {
+                "in_words": {
+                    name: words_document(files, unmask=unmask) for name, (_, files) in words.items()
+                }
+            }
+        )
     else:
         show_card(card)
+        for title, files in words.values():
+            show_files(title, files, unmask=unmask)
     if card.public.card_number is None:
         refuse(
             "未知的卡: 没有可识别的钱包应用 / unknown card: no purse known here answered; "
@@ -144,12 +185,13 @@ def _parsed(reading: CardReading) -> ParsedCard:
 @app.command()
 def read(
     file: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="A name (public holder properties log transit trips), a short id of two "
-            "hexadecimal digits, or a file id of four. 文件名、短文件标识或文件标识。"
+            "hexadecimal digits, or a file id of four; without one, the whole application in "
+            "words. 文件名、短文件标识或文件标识；不填则读出整个应用。"
         ),
-    ],
+    ] = None,
     application: Annotated[
         str, typer.Option(help="Whose file: a name, or an AID in hexadecimal. 应用。")
     ] = "transit",
@@ -157,41 +199,85 @@ def read(
         int | None, typer.Option(min=1, max=254, help="Only this record. 只读一条记录。")
     ] = None,
     reader: ReaderOption = None,
+    unmask: UnmaskOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One file of a card, in hexadecimal and in words. 读文件。"""
+    """One file of a card in hexadecimal and in words, or an application in words. 读文件。"""
+    if file is None:
+        _read_application(application, reader, unmask=unmask, as_json=as_json)
+        return
     try:
         wanted = name_file(file, application)
     except FileNameError as error:
         refuse(str(error), EXIT_USAGE)
     with _card(reader) as connection:
         content = read_file(connection, wanted, record)
+    decoded = [plain(each) for each in content.decoded]
+    decoded = decoded or fields_of(application, wanted.sfi, content.parts)
+    fields = [shown_fields(each, unmask=unmask) for each in decoded]
+    # The bytes would show what the words leave out.
+    hidden = not unmask and any(PERSONAL & each.keys() for each in fields)
     if as_json:
         print_json(
             {
                 "file": file,
                 "application": wanted.application.hex().upper(),
                 "sw": f"{content.sw:04X}",
-                "content": [each.hex().upper() for each in content.parts],
-                "fields": [plain(fields) for fields in content.decoded],
+                "content": [] if hidden else [each.hex().upper() for each in content.parts],
+                "fields": fields,
             }
         )
     else:
-        _show_file(wanted, content.parts, content.decoded)
+        _show_file(wanted, content.parts, fields, hidden=hidden)
         if content.sw != StatusWord.OK:
             console.print(show_status(content.sw), style="red", highlight=False)
     if content.sw != StatusWord.OK:
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _show_file(file: CardFile, parts: tuple[bytes, ...], decoded: tuple[object, ...]) -> None:
+def _read_application(name: str, reader: str | None, *, unmask: bool, as_json: bool) -> None:
+    known = {each.name: each for each in catalogue.APPLICATIONS.values()}
+    application = known.get(name.casefold().replace("-", "_"))
+    if application is None:
+        names = ", ".join(each.replace("_", "-") for each in known)
+        refuse(
+            str(
+                Text(
+                    f"没有应用 {shortened(name)}; 可读出的应用: {names}",
+                    f"no application {shortened(name)} is read in words; there are {names}",
+                )
+            ),
+            EXIT_USAGE,
+        )
+    with _card(reader) as connection:
+        files = list(read_in_words(connection, application.name))
+    if as_json:
+        document = {"application": application.name}
+        print_json(document | {"files": words_document(files, unmask=unmask)})
+    elif files:
+        show_files(application.title, files, unmask=unmask)
+    if not files:
+        title = application.title
+        refuse(str(Text(f"卡上没有{title.zh}应用", f"the card has no application {title.en}")))
+
+
+def _show_file(
+    file: CardFile, parts: Sequence[bytes], fields: Sequence[Mapping[str, Any]], *, hidden: bool
+) -> None:
+    if len(fields) > len(parts) or (fields and len(fields) < len(parts)) or hidden:
+        # One set of fields out of many records, or bytes that would show a number.
+        console.print(file.title, style="bold", highlight=False)
+        for part in () if hidden else parts:
+            console.print(spaced(part), highlight=False, soft_wrap=True)
+        for each in fields:
+            show_fields(each)
+        return
     for number, part in enumerate(parts):
         head = f"{file.title} #{number + 1}" if len(parts) > 1 else file.title
         console.print(head, style="bold", highlight=False)
         console.print(spaced(part), highlight=False, soft_wrap=True)
-        if number < len(decoded):
-            for name, value in plain(decoded[number]).items():
-                console.print(f"  {name}: {value}", style="dim", highlight=False, markup=False)
+        if fields:
+            show_fields(fields[number])
 
 
 @app.command()
@@ -285,20 +371,21 @@ def parse(
     except OSError as error:
         refuse(f"{file}: {error.strerror}", EXIT_USAGE)
     except (ValueError, RecursionError) as error:
-        refuse(f"{file}: no JSON document: {error}", EXIT_USAGE)
+        refuse(f"{file}: no JSON document: {shortened(str(error))}", EXIT_USAGE)
     if not isinstance(document, dict):
         refuse(f"{file}: a dump is a JSON object", EXIT_USAGE)
     cards = parse_dump(document)
+    found = [card for card in cards if says_something(card)]
     if as_json:
         print_json({"cards": [card_document(card) for card in cards]})
     else:
         for card in cards:
-            show_card(card)
-    if not any(says_something(card) for card in cards):
-        refuse(
-            f"{file}: 其中没有卡片数据 / nothing in it is what a card says of itself; "
-            "the parts that are read stand in docs/formats.md"
-        )
+            if card in found or card.problems:
+                show_card(card)
+    if not found:
+        unread = [path for card in cards for path in card.unread]
+        rest = f"; {not_read(unread)}" if unread else ""
+        refuse(f"{file}: {_NOTHING_RECOGNISED}{rest}")
 
 
 @app.command()

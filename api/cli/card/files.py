@@ -22,6 +22,7 @@ from cardcore.layouts.transit import (
     TransitRecord,
     TripRecord,
 )
+from cardcore.text import quoted
 from terminals.link.connection import CardConnection
 from terminals.reading.card import ask, read_binary, read_record, select_file, select_name
 
@@ -93,19 +94,21 @@ def name_file(file: str, application: str) -> CardFile:
             aid = bytes.fromhex(application)
         except ValueError as error:
             known = ", ".join(APPLICATIONS)
-            raise FileNameError(f"no application {application!r}; an AID, or {known}") from error
+            raise FileNameError(
+                f"no application {quoted(application)}; an AID, or {known}"
+            ) from error
     if (named := FILES.get(file.casefold())) is not None:
         return CardFile(aid, named, 0)
     digits = file.casefold().removeprefix("ef")
     try:
         number = int(digits, 16)
     except ValueError as error:
-        raise FileNameError(f"no file {file!r}; there are {', '.join(FILES)}") from error
+        raise FileNameError(f"no file {quoted(file)}; there are {', '.join(FILES)}") from error
     if len(digits) == 2 and 1 <= number <= _SFI_MAX:
         return CardFile(aid, number, 0)
     if len(digits) == 4:
         return CardFile(aid, 0, number)
-    raise FileNameError(f"{file!r}: a short id has two digits (01 to 1E), a file id four")
+    raise FileNameError(f"{quoted(file)}: a short id has two digits (01 to 1E), a file id four")
 
 
 def read_file(connection: CardConnection, file: CardFile, record: int | None) -> Content:

@@ -2,24 +2,35 @@
 or decoded here.
 
 Keys of one card: `name family card_number serial issuer city valid_from valid_to balance_fen
-own_fen overdraft_limit_fen applications log trips rides composites properties problems remarks`.
+available_fen overdraft_limit_fen applications log trips rides composites properties problems
+remarks unread`.
 `card_number` has the digits as the card stores them, `serial` those printed on it. Amounts are
 fen, dates and times ISO 8601, bytes hexadecimal; what a card does not say is null.
 """
 
-from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 from rich.table import Table
 
-from api.output import amount_table, console, fen, say
+from api.cli.card.applications import FileInWords
+from api.output import amount_table, console, fen, masked, say, shortened
+from cardcore.apdu import StatusWord, describe
 from cardcore.dumps.dumps import ParsedCard
 from cardcore.dumps.public import Public
+from cardcore.layouts.labels import PERSONAL, label
 from cardcore.layouts.transit import LogRecord, TripRecord, TripType
 from cardcore.records.kinds import TransactionType
+from cardcore.text import Text
 
+_CLOSED = Text("未开放, 须先认证", "closed to whoever has not shown himself")
+_EMPTY = Text("无记录", "nothing is written")
+_UNREADABLE = Text("无法解读", "cannot be read")
+_CLOSED_WORDS = frozenset({StatusWord.SECURITY_NOT_SATISFIED, StatusWord.CONDITIONS_NOT_SATISFIED})
+#: Of the parts of a dump that nobody could read.
+_UNREAD_SHOWN_MAX = 6
 _TRANSACTIONS: dict[int, str] = {
     TransactionType.LOAD: "load 充值",
     TransactionType.PURCHASE: "purchase 消费",
@@ -60,6 +71,15 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
     return value
 
 
+def mask_card(card: ParsedCard) -> ParsedCard:
+    """The card with its number masked."""
+    number, printed = card.public.card_number, card.public.printed_number
+    public = card.public._replace(
+        card_number=number and masked(number), printed_number=printed and masked(printed)
+    )
+    return replace(card, public=public)
+
+
 def card_document(card: ParsedCard) -> dict[str, Any]:
     """One card as a JSON object."""
     return {
@@ -74,16 +94,17 @@ def card_document(card: ParsedCard) -> dict[str, Any]:
         **{
             name: plain(getattr(card, name))
             for name in (
-                *("balance_fen", "own_fen", "overdraft_limit_fen", "applications", "log"),
+                *("balance_fen", "available_fen", "overdraft_limit_fen", "applications", "log"),
                 *("trips", "rides", "composites", "properties", "problems", "remarks"),
+                "unread",
             )
         },
     }
 
 
 def says_something(card: ParsedCard) -> bool:
-    """Whether anything in a dump was a part of a card, be it a damaged one."""
-    return card != ParsedCard(card.name, Public())
+    """Whether anything in a dump was recognised; a part that could not be read is nothing yet."""
+    return replace(card, problems=(), unread=()) != ParsedCard(card.name, Public())
 
 
 def show_card(card: ParsedCard) -> None:
@@ -92,12 +113,14 @@ def show_card(card: ParsedCard) -> None:
     # A published name may be longer than the table under it is wide.
     say(card.name or "Card 卡片", style="italic")
     table = amount_table("", "", "")
+    available, limit = card.available_fen, card.overdraft_limit_fen
     rows = (
         ("family 卡种", str(public.family)),
         ("card number 卡号", public.printed_number),
         ("valid 有效期", _period(public.valid_from, public.valid_to)),
         ("balance 余额", None if card.balance_fen is None else fen(card.balance_fen)),
-        ("overdraft limit 透支限额", fen(limit) if (limit := card.overdraft_limit_fen) else None),
+        ("may be spent 可用", fen(available) if limit and available is not None else None),
+        ("overdraft limit 透支限额", fen(limit) if limit else None),
     )
     for name, value in rows:
         if value is not None:
@@ -113,6 +136,66 @@ def show_card(card: ParsedCard) -> None:
         console.print(f"✗ {problem.part}: {problem.reason}", style="red", highlight=False)
     for remark in card.remarks:
         console.print(f"  {remark}", style="dim", highlight=False)
+    if card.unread:
+        say(str(not_read(card.unread)), style="yellow")
+
+
+def shown_fields(fields: Mapping[str, Any], *, unmask: bool) -> dict[str, Any]:
+    """The fields of a file as they are shown: numbers of a person masked unless asked for."""
+    return {
+        name: masked(str(value)) if name in PERSONAL and value and not unmask else value
+        for name, value in plain(dict(fields)).items()
+    }
+
+
+def show_fields(fields: Mapping[str, Any]) -> None:
+    """One record of a file, a field a line."""
+    for name, value in fields.items():
+        if value not in {"", None}:
+            say(f"  {label(name)}: {value}", style="dim")
+
+
+def words_document(files: Iterable[FileInWords], *, unmask: bool) -> list[dict[str, Any]]:
+    """The files of an application as JSON."""
+    return [
+        {
+            "title_zh": file.title.zh,
+            "title_en": file.title.en,
+            "sw": f"{file.sw:04X}",
+            "records": [shown_fields(each, unmask=unmask) for each in file.records],
+            "problem": file.problem,
+        }
+        for file in files
+    ]
+
+
+def show_files(title: Text, files: Iterable[FileInWords], *, unmask: bool) -> None:
+    """The files of an application for a person."""
+    say(str(title), style="bold")
+    for file in files:
+        say(f" {file.title}")
+        if file.problem:
+            say(f"  {_UNREADABLE}: {file.problem}", style="red")
+        elif file.sw in _CLOSED_WORDS:
+            say(f"  {_CLOSED}", style="dim")
+        elif file.sw != StatusWord.OK:
+            say(f"  {file.sw:04X} {describe(file.sw)}", style="dim")
+        elif not file.records:
+            say(f"  {_EMPTY}", style="dim")
+        for record in file.records:
+            show_fields(shown_fields(record, unmask=unmask))
+
+
+def not_read(paths: Sequence[str]) -> Text:
+    """That bytes stand in a dump which no rule here reads, and where.
+
+    >>> not_read(("tag",)).en
+    'not read: tag'
+    """
+    shown = ", ".join(shortened(path) for path in paths[:_UNREAD_SHOWN_MAX])
+    if more := len(paths) - _UNREAD_SHOWN_MAX:
+        shown += f", … (+{more})" if more > 0 else ""
+    return Text(f"未解读: {shown}", f"not read: {shown}")
 
 
 def _log(records: Sequence[LogRecord]) -> Table:

@@ -29,6 +29,7 @@ from api.cli.hsm.device import (
 from api.cli.hsm.keys import key_sentence
 from api.output import EXIT_USAGE, refuse
 from cardcore.keys import KeyDescription, KeyState
+from cardcore.text import quoted
 from hsm_sim.device import ceremony
 from hsm_sim.device.ceremony import NewKey
 from hsm_sim.device.device import Device
@@ -103,7 +104,7 @@ def derive(
     try:
         value = bytes.fromhex(factor)
     except ValueError:
-        refuse(f"{factor!r}: a factor is 16 hexadecimal digits", EXIT_USAGE)
+        refuse(f"{quoted(factor)}: a factor is 16 hexadecimal digits", EXIT_USAGE)
     with open_device(device, pin_file) as opened:
         _say(opened, "Derived 已分散", ceremony.derive(opened, above, new, value))
 

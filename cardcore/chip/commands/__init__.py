@@ -6,6 +6,7 @@ families of commands::
 
     files.py     SELECT, READ BINARY, READ RECORD
     update.py    UPDATE BINARY, UPDATE RECORD, APPEND RECORD, plain and with secure messaging
+    store.py     STORE DATA: several files by one command, through the secure channel
     security.py  GET CHALLENGE, INTERNAL and EXTERNAL AUTHENTICATE; which conditions hold
     pin.py       VERIFY, CHANGE PIN, RELOAD PIN, PIN UNBLOCK
     payment.py   the commands of the purse
@@ -66,7 +67,7 @@ class Session(NamedTuple):
         self, directory: DedicatedFile, granted: frozenset[tuple[int, Condition]]
     ) -> "Session":
         """The session in a directory, with what is still granted there."""
-        return Session(directory, granted=granted)
+        return Session(directory, None, 0, granted)
 
     @property
     def is_idle(self) -> bool:

@@ -4,8 +4,6 @@ Decides which file and which record a command means, whether it may be read and 
 answer. Leaves how files lie in memory to `cardcore.chip.filesystem`.
 """
 
-from itertools import islice
-
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.chip.commands import Context, Handler, Reply
 from cardcore.chip.commands.security import holds
@@ -60,7 +58,7 @@ def _select_by_fid(card: Context, fid: int, apdu: CommandApdu) -> StatusWord | R
 
 
 def _find_name(card: Context, prefix: bytes, *, following: bool) -> DedicatedFile | None:
-    matches = card.files.named(prefix) if prefix else []
+    matches = card.files.named(prefix) if prefix else ()
     if following:
         current = card.session.directory.number
         matches = [file for file in matches if file.number > current]
@@ -191,7 +189,7 @@ def read_record(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
 def _records_from(card: Context, file: ElementaryFile, number: int) -> bytes:
     """Whole records from this one on, as many as one answer carries."""
     data, room = b"", card.room
-    for record in islice(card.files.records(file), number - 1, None):
+    for record in card.files.records(file)[number - 1 :]:
         if len(data) + len(record) > room:
             break
         data += record

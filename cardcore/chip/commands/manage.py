@@ -20,11 +20,10 @@ PUT KEY                 80 D8 00 00 Lc        secrets into the key file of the c
                                               its record of 22 bytes (`cardcore.chip.cardkeys`). A
                                               key has its last 16 bytes enciphered under the chip's
                                               CHANNEL_DEK key (`scp03.key_wrapper`) and 3 bytes of
-                                              check value behind; a PIN stands alone
-GET DATA, key check     80 CA 00 E0           for each key of the current directory: usage 1,
-                                              index 1, version 1, check value 3
-GET DATA, content       80 CA 00 E1           32 bytes: the digest of the current directory and
-                                              all in it but keys (`cardcore.chip.content`)
+                                              check value behind; a PIN comes last, as its record
+GET DATA, content       80 CA 00 E1           digest 32 of the current directory and all in it but
+                                              keys (`cardcore.chip.content`), and behind it for
+                                              each key: usage 1, index 1, version 1, check value 3
 ======================= ===================== ====================================================
 
 Blocks are kept when power fails: INSTALL for load of the same package goes on where it was. A key
@@ -46,10 +45,10 @@ from cardcore.chip.cardkeys import (
     HEAD_BYTES,
     PIN_PREFIX,
     SECRET_BYTES,
-    CardKey,
     Pin,
     check_value,
     is_key_head,
+    key_in,
     usage_prefix,
 )
 from cardcore.chip.commands import Attempt, Context, Decision, Handler, Reply, payment
@@ -65,7 +64,6 @@ from cardcore.limits import PACKAGE_BYTES_MAX
 #: Name of the chip's manager, which goes into the card's challenge (GlobalPlatform).
 MANAGER_AID = bytes.fromhex("A000000151000000")
 _FOR_LOAD, _FOR_INSTALL = 0x02, 0x0C
-_TAG_KEYS = 0x00E0
 _CHANNEL_USAGES = (KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK)
 _NUMBER = slice(10, 20)  # the card number in EF15, by which the static keys were made
 _CHANNEL_CODES = {usage_prefix(usage)[0] for usage in _CHANNEL_USAGES}
@@ -73,8 +71,10 @@ _CHANNEL_CODES = {usage_prefix(usage)[0] for usage in _CHANNEL_USAGES}
 _ARRIVAL = 0xE000
 _ANNOUNCED_BYTES = 36
 _BLOCKS_MAX = 0x1000
-_VALUE_BYTES, _CHECK_BYTES = 16, 3
-_TRIES_AT = 4  # of the record of a key: how many tries there are, and are left
+_CHECK_BYTES = 3
+_SHOWN_BYTES = 3  # of a key in GET DATA, before its check value: usage, index, version
+_VERSION_AT = 2  # of the record of a key
+_TRIES_AT = 4  # how many tries there are, and are left
 
 
 def initialize(card: Context, apdu: CommandApdu) -> Decision:
@@ -133,10 +133,10 @@ def authenticate(card: Context, apdu: CommandApdu) -> Decision:
 def _static_keys(card: Context, version: int) -> tuple[scp03.StaticKeys, int] | None:
     """The chip's channel keys of a version, 00 of any, and the version they have."""
     places = [look_up(card, card.files.root, usage_prefix(usage)) for usage in _CHANNEL_USAGES]
-    keys = [CardKey.decode(place.record) for place in places if place is not None]
-    if len(keys) != len(_CHANNEL_USAGES) or version not in (0, keys[0].version):
+    records = [place.record for place in places if place is not None]
+    if len(records) != len(_CHANNEL_USAGES) or version not in (0, records[0][_VERSION_AT]):
         return None
-    return scp03.StaticKeys(*(key.key for key in keys)), keys[0].version
+    return scp03.StaticKeys(*map(key_in, records)), records[0][_VERSION_AT]
 
 
 def install(card: Context, apdu: CommandApdu) -> Decision:
@@ -212,21 +212,23 @@ def put_key(card: Context, apdu: CommandApdu) -> Decision:
         return StatusWord.SECURITY_NOT_SATISFIED
     if apdu.p1 or apdu.p2:
         return StatusWord.P1P2_WRONG
-    is_pin = apdu.data.startswith(PIN_PREFIX)
-    size = SECRET_BYTES if is_pin else SECRET_BYTES + _CHECK_BYTES
-    sent = [apdu.data[at : at + size] for at in range(0, len(apdu.data), size)]
-    if not sent or len(sent[-1]) != size or (is_pin and len(sent) > 1):
+    count, rest = divmod(len(apdu.data), SECRET_BYTES + _CHECK_BYTES)
+    end = len(apdu.data) - rest
+    keys, pin = apdu.data[:end], apdu.data[end:]
+    if not apdu.data or (pin and (rest != SECRET_BYTES or not pin.startswith(PIN_PREFIX))):
         return StatusWord.WRONG_LENGTH
     file = card.files.child(card.session.directory, FID_KEYS)
     place = look_up(card, card.files.root, usage_prefix(KeyUsage.CHANNEL_DEK))
     if not isinstance(file, ElementaryFile) or place is None:
         return StatusWord.FILE_NOT_FOUND
-    if is_pin and not _is_enciphered(card):
+    if pin and not _is_enciphered(card):
         return StatusWord.SECURITY_NOT_SATISFIED
-    unwrap = scp03.key_unwrapper(CardKey.decode(place.record).key)
-    records = [record for data in sent if (record := _opened(data, unwrap)) is not None]
-    channel = {record[0] for record in records} & _CHANNEL_CODES
-    if len(records) < len(sent) or channel not in (set(), _CHANNEL_CODES):
+    records = _opened_keys(keys, scp03.key_unwrapper(key_in(place.record))) if keys else []
+    if pin:
+        count += 1
+        records += _opened_pin(pin)
+    channel = _CHANNEL_CODES.intersection([record[0] for record in records])
+    if len(records) < count or len(channel) not in (0, len(_CHANNEL_CODES)):
         return StatusWord.DATA_WRONG
     changes: dict[int, bytes] = {}
     if not _put(card, file, records, changes):
@@ -239,33 +241,44 @@ def _put(
 ) -> bool:
     """Each secret in place of the one with its usage and index, or behind the last one."""
     places = {old[:2]: number for number, old in enumerate(card.files.records(file), start=1)}
+    added: dict[bytes, bytes] = {}
     for record in records:
         number = places.get(record[:2])
-        if number is not None:
+        if number is None:
+            added[record[:2]] = record
+        else:
             card.files.replace_record(file, number, record, changes)
-            continue
-        # No two secrets of a key file have the same usage and index, so these are all of them.
-        if len(places) >= file.records_max:
-            return False
-        card.files.append(file, record, changes)
-        places[record[:2]] = len(places) + 1
+    # No two secrets of a key file have the same usage and index, so these are all of them.
+    if len(places) + len(added) > file.records_max:
+        return False
+    if added:
+        card.files.extend(file, list(added.values()), changes)
     return True
 
 
-def _opened(data: bytes, unwrap: Callable[[bytes], bytes]) -> bytes | None:
-    """The record of a secret with its key in the clear, or None when it is none."""
-    if data.startswith(PIN_PREFIX):
-        try:
-            pin = Pin.decode(data)
-            return Pin.fresh(pin.value, pin.tries_max).encode()
-        except (DecodeError, ValueError):
-            return None
-    head, wrapped = data[:HEAD_BYTES], data[HEAD_BYTES:]
-    if not is_key_head(head):
-        return None
-    tries = head[_TRIES_AT : _TRIES_AT + 1]  # all of them are left
-    record = head[:_TRIES_AT] + tries + tries + unwrap(wrapped[:_VALUE_BYTES])
-    return record if check_value(record) == wrapped[_VALUE_BYTES:] else None
+def _opened_pin(data: bytes) -> list[bytes]:
+    """The record of a PIN with all its tries; none when it is no PIN."""
+    try:
+        pin = Pin.decode(data)
+        return [Pin.fresh(pin.value, pin.tries_max).encode()]
+    except (DecodeError, ValueError):
+        return []
+
+
+def _opened_keys(data: bytes, unwrap: Callable[[bytes], bytes]) -> list[bytes]:
+    """The records of keys in the clear, with all their tries; without those that are no keys or of
+    which the check value does not hold.
+    """
+    records = []
+    for at in range(0, len(data), SECRET_BYTES + _CHECK_BYTES):
+        end = at + SECRET_BYTES
+        head = data[at : at + HEAD_BYTES]
+        if is_key_head(head):
+            tries = head[_TRIES_AT : _TRIES_AT + 1]
+            record = head[:_TRIES_AT] + tries + tries + unwrap(data[at + HEAD_BYTES : end])
+            if check_value(record) == data[end : end + _CHECK_BYTES]:
+                records.append(record)
+    return records
 
 
 def remove(card: Context, apdu: CommandApdu) -> Decision:
@@ -287,24 +300,24 @@ def remove(card: Context, apdu: CommandApdu) -> Decision:
 
 
 def get_data(card: Context, apdu: CommandApdu) -> Decision:
-    """GET DATA: 00E0 what keys the current directory has, each recognisable and none readable;
-    00E1 the digest of all else that is in it.
+    """GET DATA 00E1: the digest of all that is in the current directory but keys, and what keys it
+    has, each recognisable and none readable.
     """
     if not card.in_channel:
         return StatusWord.SECURITY_NOT_SATISFIED
-    tag = apdu.p1 << 8 | apdu.p2
-    if tag not in (_TAG_KEYS, TAG_CONTENT):
+    if apdu.p1 << 8 | apdu.p2 != TAG_CONTENT:
         return StatusWord.KEY_NOT_FOUND
     if apdu.data:
         return StatusWord.WRONG_LENGTH
-    if tag == TAG_CONTENT:
-        return Reply(card.files.digest(card.session.directory))
-    file = card.files.child(card.session.directory, FID_KEYS)
-    if not isinstance(file, ElementaryFile):
-        return StatusWord.FILE_NOT_FOUND
-    records = [record for record in card.files.records(file) if not record.startswith(PIN_PREFIX)]
-    shown = b"".join([record[:3] + check_value(record) for record in records])
-    return Reply(shown[: card.room])
+    directory = card.session.directory
+    file = card.files.child(directory, FID_KEYS)
+    records = card.files.records(file) if isinstance(file, ElementaryFile) else ()
+    shown = [
+        record[:_SHOWN_BYTES] + check_value(record)
+        for record in records
+        if not record.startswith(PIN_PREFIX)
+    ]
+    return Reply((card.files.digest(directory) + b"".join(shown))[: card.room])
 
 
 def _blocks(card: Context) -> dict[int, bytes]:

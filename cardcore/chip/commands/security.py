@@ -10,7 +10,7 @@ it, and so does the loss of power. A wrong try is written down before the compar
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.chip import messaging
@@ -31,8 +31,7 @@ _PREFIX_OF = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a secret was found."""
 
     directory: int

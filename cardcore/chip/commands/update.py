@@ -56,18 +56,26 @@ def update_binary(card: Context, apdu: CommandApdu) -> Decision:
     file, offset = place
 
     def write(data: bytes, changes: dict[int, bytes]) -> StatusWord | Reply:
-        if offset >= file.size:
-            return StatusWord.OFFSET_WRONG
-        end = offset + len(data)
-        if end > file.size:
-            return StatusWord.NO_SPACE
-        if not data:
-            return StatusWord.WRONG_LENGTH
-        old = card.files.body(file)
-        card.files.write_body(file, old[:offset] + data + old[end:], changes)
-        return Reply(session=card.session.at(file), changes=changes)
+        refused = write_part(card, file, offset, data, changes)
+        return refused or Reply(session=card.session.at(file), changes=changes)
 
     return _authorised(card, file, apdu, write)
+
+
+def write_part(
+    card: Context, file: ElementaryFile, offset: int, data: bytes, changes: dict[int, bytes]
+) -> StatusWord | None:
+    """Bytes from there on in a transparent file; the rest of it stays."""
+    if offset >= file.size:
+        return StatusWord.OFFSET_WRONG
+    end = offset + len(data)
+    if end > file.size:
+        return StatusWord.NO_SPACE
+    if not data:
+        return StatusWord.WRONG_LENGTH
+    old = card.files.body(file, changes)
+    card.files.write_body(file, old[:offset] + data + old[end:], changes)
+    return None
 
 
 def update_record(card: Context, apdu: CommandApdu) -> Decision:
@@ -91,17 +99,25 @@ def update_record(card: Context, apdu: CommandApdu) -> Decision:
         number = locate(card, file, apdu.p1, mode)
         if isinstance(number, StatusWord):
             return number
-        refused = _misfit(file, data)
-        if refused is not None:
-            return refused
-        old = card.files.record(file, number)
-        assert old is not None, "a record that was just located"
-        if data[: file.identifier_bytes] != old[: file.identifier_bytes]:
-            return StatusWord.DATA_WRONG
-        card.files.replace_record(file, number, data, changes)
-        return Reply(session=card.session.at(file, number), changes=changes)
+        refused = write_record(card, file, number, data, changes)
+        return refused or Reply(session=card.session.at(file, number), changes=changes)
 
     return _authorised(card, file, apdu, write)
+
+
+def write_record(
+    card: Context, file: ElementaryFile, number: int, data: bytes, changes: dict[int, bytes]
+) -> StatusWord | None:
+    """Other bytes in the place of a record that is there; it keeps its identifier."""
+    refused = _misfit(file, data)
+    if refused is not None:
+        return refused
+    old = card.files.record(file, number, changes)
+    assert old is not None, "a record that was just located"
+    if data[: file.identifier_bytes] != old[: file.identifier_bytes]:
+        return StatusWord.DATA_WRONG
+    card.files.replace_record(file, number, data, changes)
+    return None
 
 
 def append_record(card: Context, apdu: CommandApdu) -> Decision:

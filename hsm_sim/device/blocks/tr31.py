@@ -28,6 +28,9 @@ BLOCK_CHARACTERS_MAX = 9999  # four digits of length (TR-31 §4.1)
 OPTIONAL_BLOCKS_MAX = 99  # two digits of count
 _HEADER_CHARACTERS = 16
 _SHORT_LENGTH_MAX = 0xFF  # of an optional block; a longer one has an extended length
+#: Four hexadecimal characters of length, said as 04 (X9.143:2021, example 8.5); some
+#: programs count the bytes in them and say 02.
+_EXTENDED_DIGITS, _EXTENDED_MARKS = 4, frozenset({2, 4})
 _PADDING = "PB"
 _EXPORTABILITIES = "ENS"  # exportable under trusted keys, not at all, and otherwise
 _ENCIPHERING, _AUTHENTICATING = b"\x00\x00", b"\x00\x01"  # what a derived key is for (§4.3)
@@ -262,7 +265,7 @@ def _optional_text(blocks: Mapping[str, str], block_bytes: int) -> tuple[int, st
         if length <= _SHORT_LENGTH_MAX:
             text += f"{identifier}{length:02X}{data}"
         else:
-            text += f"{identifier}0002{length + 6:04X}{data}"
+            text += f"{identifier}00{_EXTENDED_DIGITS:02X}{length + 6:04X}{data}"
     if len(text) % block_bytes == 0:
         return len(blocks), text
     # A padding block holds one character at least, as other devices write it.
@@ -280,8 +283,10 @@ def _optional_blocks(block: str) -> tuple[dict[str, str], int]:
         identifier = block[at : at + 2]
         length, head = _number(block[at + 2 : at + 4]), 4
         if length == 0:
-            digits = 2 * _number(block[at + 4 : at + 6])
-            length, head = _number(block[at + 6 : at + 6 + digits]), 6 + digits
+            if _number(block[at + 4 : at + 6]) not in _EXTENDED_MARKS:
+                raise KeyBlockError(KeyBlockFault.OPTIONAL_BLOCK, "its long length is not 04 long")
+            head = 6 + _EXTENDED_DIGITS
+            length = _number(block[at + 6 : at + head])
         if length < head or at + length > len(block):
             raise KeyBlockError(KeyBlockFault.OPTIONAL_BLOCK, "its length does not fit the block")
         if identifier in found:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from cardcore.text import quoted
+
 PATH_BYTES_MAX = 107  # sun_path of unix(7), with its end
 _PORT = re.compile(r"[0-9]{1,5}")
 
@@ -53,5 +55,5 @@ def read_host_port(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not _PORT.fullmatch(port) or int(port) > 0xFFFF:
-        raise AddressError(f"{text!r} is not HOST:PORT; for example 127.0.0.1:9443")
+        raise AddressError(f"{quoted(text)} is not HOST:PORT; for example 127.0.0.1:9443")
     return host, int(port)

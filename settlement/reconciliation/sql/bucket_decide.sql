@@ -3,7 +3,8 @@
 CREATE TABLE decision AS
 WITH judged AS (
     SELECT
-        record.* EXCLUDE (reason, chained),
+        record.* EXCLUDE (reason, chained, notes),
+        record.notes AS own_notes,
         record.chained AND unplaced.id IS NULL AS chained,
         unplaced.id IS NOT NULL AS is_unplaced,
         CASE
@@ -43,7 +44,7 @@ SELECT
     judged.file, judged.row, judged.record_hash_high, judged.record_hash_low,
     judged.issuer, judged.card_number, judged.application, judged.terminal,
     judged.terminal_serial, judged.kind, judged.sector, judged.is_load,
-    if(judged.is_load, judged.online_counter, judged.offline_counter) AS counter,
+    judged.counter,
     judged.position, judged.operator, business_day_of(judged.time) AS business_day, judged.time,
     -- What was signed by a clock that ran ahead is dated back to its receipt.
     least(judged.time, judged.time_max) AS dated,
@@ -62,27 +63,18 @@ SELECT
     disposition(judged.reason) AS disposition,
     judged.reason,
     CASE WHEN is_posted(judged.reason)
-        THEN judged.fare_notes
-            | if(judged.kind IN (kind_entry(), kind_exit()) AND judged.station = 0,
-                note_station_missing(), 0)
+        THEN judged.own_notes | judged.fare_notes
             | if(judged.is_hotlisted AND judged.reason = reason_none(), note_hotlisted_late(), 0)
-            | if(judged.flags & flag_recovered() <> 0, note_recovered(), 0)
-            | if(judged.record_mac = record_mac_wrong(), note_record_mac_wrong(), 0)
-            | if(judged.proof = proof_wrong_version(), note_key_version_misnamed(), 0)
-            | if(NOT judged.is_balanced, note_balance_broken(), 0)
             | if(judged.serial_reused, note_terminal_serial_reused(), 0)
-            | if(judged.counter_reused, note_card_counter_reused(), 0)
             | if(judged.is_unplaced, note_card_counter_regressed(), 0)
-            | if(
-                judged.claims_differ OR judged.tariff_fen > judged.known_tariff_fen,
-                note_claims_differ(), 0)
-            | if(judged.statement_proven, note_statement_proven(), 0)
-        WHEN judged.statement_proven THEN note_taken_back()
+            | if(judged.tariff_fen > judged.known_tariff_fen, note_claims_differ(), 0)
+        WHEN judged.own_notes & note_statement_proven() <> 0 THEN note_taken_back()
         ELSE 0
     END::USMALLINT AS notes,
     coalesce(business_day_of(judged.time) < getvariable('settlement_day'), false) AS late,
     judged.chained,
-    judged.by_log,
+    -- What no file brought counts down from below 0; of it, what waited as a record is one.
+    judged.id < 0 AND NOT judged.reviewed AS by_log,
     judged.centre
 FROM judged;
 
@@ -99,18 +91,8 @@ SELECT sector, application, operator, paid_fen FROM payment_back;
 
 -- Cards without a seam end where arithmetic says; threaded ones where the chain says.
 CREATE TABLE card_after AS
-SELECT
-    issuer, card_number, application,
-    any_value(known_balance_fen) + sum(
-        if(is_load, amount_fen::BIGINT, -amount_fen::BIGINT)
-    )::BIGINT AS balance_fen,
-    any_value(known_offline) + count(*) FILTER (NOT is_load) AS next_offline,
-    any_value(known_online) + count(*) FILTER (is_load) AS next_online,
-    max(time) AS time,
-    any_value(known_gap_count) AS gap_count
-FROM record
-WHERE chained AND (issuer, card_number, application) NOT IN (FROM odd_card)
-GROUP BY issuer, card_number, application;
+SELECT * EXCLUDE (joins) FROM purse_linked
+WHERE (issuer, card_number, application) NOT IN (FROM odd_card);
 INSERT INTO card_after FROM card_threaded;
 INSERT INTO card_after
 FROM card_before

@@ -6,12 +6,11 @@ CREATE TABLE entry AS
 SELECT
     asked.*, factor_of(card_number) AS factor, business_day_of(asked.time) AS day,
     if(
-        number.centre <> 0
-            OR (
-                number.application IS NULL
-                AND asked.application IN (SELECT application FROM number WHERE centre = 0)
-            ),
-        NULL, terminal.owner
+        coalesce(
+            number.centre = 0 AND number.is_asked,
+            asked.application NOT IN (SELECT application FROM number WHERE centre = 0)
+        ),
+        terminal.owner, NULL
     ) AS owner,
     terminal.sector
 FROM (

@@ -34,7 +34,8 @@ QUALIFY row_number() OVER (
 
 UPDATE record
 SET
-    reason = reason_none(), statement_proven = true, chained = true, is_balanced = true, tac = 0,
+    reason = reason_none(), chained = true, tac = 0,
+    notes = notes & ~note_balance_broken() | note_statement_proven(),
     balance_before_fen = due_record.balance_before_fen,
     balance_after_fen = due_record.balance_before_fen + record.amount_fen,
     signed_balance_fen = due_record.balance_before_fen + record.amount_fen
@@ -52,21 +53,17 @@ SELECT
     due_claim.file IS NOT NULL AS reviewed,
     due.issuer, due.card_number, due.application, due.terminal,
     coalesce(due_claim.terminal_serial, 0) AS terminal_serial,
-    kind_load() AS kind, due.sector, due.owner AS operator, false AS claims_differ,
+    kind_load() AS kind, due.sector, due.owner AS operator,
     reason_none() AS reason, 0 AS flags, record_mac_none() AS record_mac,
-    0 AS concession, 0 AS station, 0 AS hotlist_version, 0 AS tariff_fen,
+    0 AS concession, 0 AS hotlist_version, 0 AS tariff_fen,
     due.balance_before_fen, due.balance_before_fen::BIGINT + due.amount_fen AS balance_after_fen,
-    due.amount_fen, due.online_counter, transaction_type_load() AS transaction_type, due.time,
+    due.amount_fen, due.online_counter AS counter, transaction_type_load() AS transaction_type, due.time,
     due.day, 0 AS previous_type, 0 AS previous_counter,
     true AS moves_purse, true AS is_load, due.factor, due.online_counter AS sequence,
     due.balance_before_fen::BIGINT + due.amount_fen AS signed_balance_fen, 0 AS tac,
-    coalesce(card.balance_fen, 0) AS known_balance_fen,
-    coalesce(card.next_offline, 0) AS known_offline,
-    coalesce(card.next_online, 0) AS known_online,
-    coalesce(card.gap_count, 0) AS known_gap_count,
-    unwrap(due.online_counter, known_online) AS position,
-    true AS is_balanced, false AS linked, false AS counter_reused, true AS statement_proven, 0 AS centre,
-    due_claim.file IS NULL AS by_log, true AS chained
+    unwrap(due.online_counter, coalesce(card.next_online, 0)) AS position,
+    note_statement_proven() AS notes, 0 AS centre,
+    true AS chained
 FROM due
 LEFT JOIN due_claim ON due_claim.log_issuer = due.issuer AND due_claim.number = due.number
 LEFT JOIN card_before AS card

@@ -3,7 +3,11 @@
 CREATE TABLE record AS
 SELECT
     told.file_index::BIGINT << 20 | told.row AS id,
-    told.* EXCLUDE (card_kind, line, vehicle, tariff_version, mac2_check, mac_profile, tac)
+    told.* EXCLUDE (
+        format_fault, participant, card_kind, line, station, vehicle, business_day, tariff_version,
+        mac2_check, mac_profile, online_counter, offline_counter, psam_sequence, claims_differ, tac,
+        file_index, stands
+    )
         REPLACE (
             moved_fen(told.kind, told.amount_fen) AS amount_fen,
             moved_fen(told.kind, told.tariff_fen) AS tariff_fen,
@@ -27,26 +31,28 @@ SELECT
         factor, told.application, told.transaction_type, told.amount_fen, told.terminal, sequence,
         signed_balance_fen, told.time
     ) AS message,
-    coalesce(card.balance_fen, 0) AS known_balance_fen,
-    coalesce(card.next_offline, 0) AS known_offline,
-    coalesce(card.next_online, 0) AS known_online,
-    coalesce(card.gap_count, 0) AS known_gap_count,
+    if(is_load(told.kind), told.online_counter, told.offline_counter) AS counter,
     -- Where no purse moves no counter is used up: what the PSAM counted tells the events of a card
     -- apart, below every counter.
     if(
         moves_purse(told.kind),
         unwrap(
-            if(is_load(told.kind), told.online_counter, told.offline_counter),
-            if(is_load(told.kind), known_online, known_offline)
+            counter,
+            coalesce(if(is_load(told.kind), card.next_online, card.next_offline), 0)
         ),
         -1 - told.psam_sequence::BIGINT
     ) AS position,
-    is_balanced(told.kind, told.balance_before_fen, told.amount_fen, told.balance_after_fen)
-        AS is_balanced,
-    false AS linked,
-    false AS counter_reused,
-    false AS statement_proven,
-    false AS by_log,
+    -- What is noted of it should it be posted, as far as it says so itself.
+    (
+        if(told.kind IN (kind_entry(), kind_exit()) AND told.station = 0, note_station_missing(), 0)
+        | if(told.flags & flag_recovered() <> 0, note_recovered(), 0)
+        | if(told.record_mac = record_mac_wrong(), note_record_mac_wrong(), 0)
+        | if(told.proof = proof_wrong_version(), note_key_version_misnamed(), 0)
+        | if(
+            is_balanced(told.kind, told.balance_before_fen, told.amount_fen, told.balance_after_fen),
+            0, note_balance_broken())
+        | if(told.claims_differ, note_claims_differ(), 0)
+    )::USMALLINT AS notes,
     -- Posted, and balances and amount agree: a link in the card's chain, unless its counter is
     -- taken or lies where nothing is missing. What is posted and no link is loose. Chains of other
     -- centres' cards are theirs to follow.
@@ -66,16 +72,22 @@ SET position = position + 65535
 FROM (
     SELECT DISTINCT issuer, card_number, application, is_load
     FROM record
-    WHERE moves_purse AND position > 49152 AND known_offline = 0 AND known_online = 0
+    ANTI JOIN (FROM card_before WHERE next_offline <> 0 OR next_online <> 0)
+        USING (issuer, card_number, application)
+    WHERE moves_purse AND position > 49152
 ) AS high
 WHERE record.moves_purse AND record.position BETWEEN 1 AND 16383
-    AND record.known_offline = 0 AND record.known_online = 0
     AND high.issuer = record.issuer AND high.card_number = record.card_number
     AND high.application = record.application AND high.is_load = record.is_load;
 
 -- Messages that occur more than once: copies, variants, and torn taps proven later.
 CREATE TABLE crowd AS
-SELECT message FROM record WHERE NOT is_void(reason) GROUP BY message HAVING count(*) > 1;
+SELECT DISTINCT message
+FROM (
+    SELECT message, lag(message) OVER () AS message_before
+    FROM (SELECT message FROM record WHERE NOT is_void(reason) ORDER BY message)
+)
+WHERE message = message_before;
 
 -- The dates whose settled movements are looked up: those that cards or load hosts signed, and no
 -- other.

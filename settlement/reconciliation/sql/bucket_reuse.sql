@@ -36,15 +36,15 @@ CREATE TABLE variant AS
 SELECT id
 FROM (
     SELECT
-        id,
+        record.id,
         row_number() OVER (
             PARTITION BY
                 factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
                 signed_balance_fen, time, tac
-            ORDER BY NOT stands, mac_rank(record_mac), record_hash_high, record_hash_low
+            ORDER BY linked.id IS NULL, mac_rank(record_mac), record_hash_high, record_hash_low
         ) AS number
-    FROM record SEMI JOIN crowd USING (message)
-    WHERE is_posted(reason)
+    FROM (FROM record SEMI JOIN crowd USING (message) WHERE is_posted(reason)) AS record
+    LEFT JOIN linked ON linked.id = record.id
 )
 WHERE number > 1
 UNION

@@ -6,8 +6,7 @@ FROM waiting_before SEMI JOIN review USING (file, row);
 DELETE FROM waiting_before WHERE (file, row) IN (SELECT (file, row) FROM taken_up);
 
 -- What is posted lies in the card's chain already, as a link or loose: it is not put there twice.
-UPDATE record
-SET linked = true, chained = false
-FROM taken_up
-WHERE is_posted(taken_up.reason) AND record.reviewed
-    AND record.file = taken_up.file AND record.row = taken_up.row;
+INSERT INTO linked
+SELECT id
+FROM (FROM record WHERE reviewed) SEMI JOIN (FROM taken_up WHERE is_posted(reason)) USING (file, row);
+UPDATE record SET chained = false FROM linked WHERE linked.id = record.id;

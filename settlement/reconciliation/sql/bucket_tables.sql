@@ -44,6 +44,13 @@ FROM taken_up;
 CREATE TABLE torn_after AS FROM torn_before;
 CREATE TABLE taken_back AS FROM torn_before;
 CREATE TABLE torn_signed (file UBIGINT, row UINTEGER);
+-- Those that statements prove today.
+CREATE TABLE stated_debit (
+    file UBIGINT, row UINTEGER, left_online BIGINT, left_balance_fen BIGINT, left_time TIMESTAMP,
+    right_online BIGINT, right_balance_fen BIGINT, right_time TIMESTAMP
+);
+-- Records whose movement lies in its card's chain already.
+CREATE TABLE linked (id BIGINT);
 -- Movements of closed days that records of today are about again, by all that a card signs of one.
 CREATE TABLE past (
     factor UBIGINT, application UTINYINT, is_load BOOLEAN, transaction_type UTINYINT,

@@ -29,12 +29,12 @@ LEFT JOIN segment_before AS segment
 LEFT JOIN (
     SELECT torn.file, torn.row, sum(record.amount_fen)::BIGINT AS paid_fen
     FROM torn_before AS torn
-    JOIN record ON record.issuer = torn.issuer AND record.card_number = torn.card_number
+    JOIN (FROM record ANTI JOIN linked USING (id)) AS record ON record.issuer = torn.issuer AND record.card_number = torn.card_number
         AND record.application = torn.application
         AND least(record.time, record.time_max) >= torn.left_time
         AND least(record.time, record.time_max) < torn.right_time
     WHERE record.moves_purse AND NOT record.is_load AND is_posted(record.reason)
-        AND record.centre = 0 AND NOT record.linked
+        AND record.centre = 0
     GROUP BY torn.file, torn.row
 ) AS late USING (file, row)
 WHERE coalesce(late.paid_fen, 0) - coalesce(segment.price_fen, 0) = torn.amount_fen;
@@ -53,13 +53,11 @@ SELECT
     -- Below those that statements prove.
     -2199023255552 - row_number() OVER (ORDER BY file, row) AS id,
     file, row, record_hash_high, record_hash_low, true AS reviewed, issuer, card_number,
-    application, terminal, terminal_serial, kind, sector, operator, false AS claims_differ,
+    application, terminal, terminal_serial, kind, sector, operator,
     reason_tac_missing() AS reason, 0 AS flags, record_mac_none() AS record_mac, 0 AS concession,
-    0 AS station, hotlist_version, tariff_fen, 0 AS balance_before_fen, 0 AS balance_after_fen,
+    hotlist_version, tariff_fen, 0 AS balance_before_fen, 0 AS balance_after_fen,
     amount_fen, transaction_type, time, business_day_of(time) AS day, 0 AS previous_type,
     0 AS previous_counter, true AS moves_purse, false AS is_load,
     factor_of(card_number) AS factor, sequence, signed_balance_fen, 0 AS tac,
-    0 AS known_balance_fen, 0 AS known_offline, 0 AS known_online, 0 AS known_gap_count, position,
-    true AS is_balanced, false AS linked, false AS counter_reused, true AS statement_proven,
-    0 AS centre, false AS by_log, false AS chained
+    position, note_statement_proven() AS notes, 0 AS centre, false AS chained
 FROM taken_back;

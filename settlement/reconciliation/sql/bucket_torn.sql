@@ -11,7 +11,7 @@ SELECT issuer, card_number, application, time, amount_fen, NULL, NULL
 FROM record
 WHERE reason = reason_tac_missing() AND moves_purse AND NOT is_load;
 
-CREATE TABLE stated_debit AS
+INSERT INTO stated_debit BY NAME
 SELECT
     any_value(torn.file) AS file, any_value(torn.row) AS row, segment.left_online,
     any_value(segment.left_balance_fen) AS left_balance_fen, segment.left_time,
@@ -49,16 +49,18 @@ SELECT
     claim.file, claim.row, claim.record_hash_high, claim.record_hash_low, true AS reviewed,
     claim.issuer, claim.card_number, claim.application, claim.terminal, claim.terminal_serial,
     claim.kind, coalesce(terminal.sector, claim.sector) AS sector,
-    coalesce(terminal.owner, claim.operator) AS operator, false AS claims_differ,
+    coalesce(terminal.owner, claim.operator) AS operator,
     if(terminal.terminal IS NULL, reason_terminal_unknown(), reason_none()) AS reason,
-    0 AS flags, record_mac_none() AS record_mac, 0 AS concession, 0 AS station,
+    0 AS flags, record_mac_none() AS record_mac, 0 AS concession,
     claim.hotlist_version, claim.tariff_fen, 0 AS balance_before_fen, 0 AS balance_after_fen,
     claim.amount_fen, claim.transaction_type, claim.time, business_day_of(claim.time) AS day,
     0 AS previous_type, 0 AS previous_counter, true AS moves_purse, false AS is_load,
     factor_of(claim.card_number) AS factor, claim.sequence, claim.signed_balance_fen,
-    0 AS tac, 0 AS known_balance_fen, 0 AS known_offline, 0 AS known_online, 0 AS known_gap_count,
-    claim.position, true AS is_balanced, false AS linked, false AS counter_reused,
-    true AS statement_proven, 0 AS centre, false AS by_log, false AS chained
+    0 AS tac, claim.position,
+    -- The station is not kept of what waits.
+    note_statement_proven()
+        | if(claim.kind IN (kind_entry(), kind_exit()), note_station_missing(), 0) AS notes,
+    0 AS centre, false AS chained
 FROM stated_claim AS claim
 LEFT JOIN terminal ON terminal.terminal = claim.terminal
     AND business_day_of(claim.time) BETWEEN terminal.valid_from AND terminal.valid_to;

@@ -9,15 +9,15 @@
 -- MAC1 of our cards. A host may load others too; what those hold is no money of ours.
 CREATE VIEW asked AS
 SELECT DISTINCT
-    load_log.issuer, load_log.card_number, load_log.application, online_counter,
-    balance_before_fen, time
+    load_log.issuer, load_log.card_number, load_log.application, load_log.online_counter,
+    load_log.balance_before_fen, load_log.time
 FROM load_log
 LEFT JOIN number ON number.application = load_log.application AND number.issuer = load_log.issuer
     AND load_log.card_number BETWEEN number.first_number AND number.last_number
     AND business_day_of(load_log.time) BETWEEN number.valid_from AND number.valid_to
-WHERE number.centre = 0 OR (
-    number.application IS NULL
-    AND load_log.application NOT IN (SELECT application FROM number WHERE centre = 0)
+WHERE coalesce(
+    number.centre = 0 AND number.is_asked,
+    load_log.application NOT IN (SELECT application FROM number WHERE centre = 0)
 );
 
 -- A counter has 16 bits. One card is followed from its last statement; a card that never stated
@@ -30,7 +30,7 @@ SELECT
         max(counter) - min(counter) > 32768, max(counter), first(counter ORDER BY dated, counter)
     ) AS near, max(counter) AS most
 FROM (
-    SELECT issuer, card_number, application, counter, dated FROM posted WHERE is_load AND sign > 0
+    SELECT issuer, card_number, application, counter, dated FROM posted_load WHERE sign > 0
     UNION ALL
     SELECT issuer, card_number, application, online_counter, time FROM asked
 )
@@ -62,15 +62,15 @@ WITH told AS (
     SELECT
         issuer, card_number, application, counter, true AS is_load, dated,
         balance_after_fen - amount_fen AS before_fen, balance_after_fen AS after_fen
-    FROM posted
-    WHERE is_load AND sign > 0
+    FROM posted_load
+    WHERE sign > 0
     UNION ALL
     SELECT
         issuer, card_number, application, online_counter, false, time,
         balance_before_fen::BIGINT, balance_before_fen::BIGINT
     FROM asked
-    ANTI JOIN posted
-        ON posted.is_load AND posted.sign > 0
+    ANTI JOIN posted_load AS posted
+        ON posted.sign > 0
         AND posted.issuer = asked.issuer AND posted.card_number = asked.card_number
         AND posted.application = asked.application AND posted.counter = asked.online_counter
         AND posted.balance_after_fen - posted.amount_fen = asked.balance_before_fen
@@ -154,14 +154,19 @@ SELECT
     NULL::BIGINT AS right_online, NULL::BIGINT AS right_balance_fen, NULL::TIMESTAMP AS right_time,
     getvariable('settlement_day') AS opened_day,
     coalesce(known.tail_fen, 0) AS paid_fen, coalesce(known.tail_count, 0) AS paid_count,
-    known.tail_time AS paid_time
-FROM (SELECT DISTINCT issuer, card_number, application FROM slotted WHERE slot = 0)
+    known.tail_time AS paid_time,
+    -- The one statement of its purse that is new: nothing to be put in order.
+    statements = 1 AS is_alone
+FROM (
+    SELECT issuer, card_number, application, count(*) AS statements
+    FROM slotted WHERE slot = 0 GROUP BY issuer, card_number, application
+)
 LEFT JOIN statement_before AS known USING (issuer, card_number, application)
 UNION ALL
 SELECT
     issuer, card_number, application, id, left_online, left_balance_fen, left_time,
     right_online, right_balance_fen, right_time, opened_day,
-    left_balance_fen - right_balance_fen - price_fen, NULL, NULL
+    left_balance_fen - right_balance_fen - price_fen, NULL, NULL, false
 FROM open_segment
 WHERE id IN (SELECT slot FROM slotted);
 
@@ -169,8 +174,15 @@ WHERE id IN (SELECT slot FROM slotted);
 -- one it follows, nor after the one that follows it.
 CREATE TABLE step AS
 SELECT
-    issuer, card_number, application, slot, slotted.dated AS told, is_load,
+    issuer, card_number, application, slot, is_alone, slotted.dated AS told, is_load,
     position AS online, before_fen, after_fen, position + is_load::INTEGER AS next_online,
+    greatest(slotted.dated, coalesce(left_time, '-infinity'::TIMESTAMP)) AS time,
+    left_online, left_balance_fen, left_time, opened_day
+FROM slotted JOIN (FROM slot_side WHERE is_alone) USING (issuer, card_number, application, slot)
+UNION ALL
+SELECT
+    issuer, card_number, application, slot, is_alone, slotted.dated, is_load,
+    position, before_fen, after_fen, position + is_load::INTEGER,
     least(
         greatest(
             max(slotted.dated) OVER (
@@ -178,11 +190,12 @@ SELECT
                 ORDER BY position, is_load, slotted.dated, before_fen, after_fen
                 ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
             ),
-            coalesce(slot_side.left_time, '-infinity'::TIMESTAMP)
+            coalesce(left_time, '-infinity'::TIMESTAMP)
         ),
-        coalesce(slot_side.right_time, 'infinity'::TIMESTAMP)
-    ) AS time
-FROM slotted JOIN slot_side USING (issuer, card_number, application, slot)
+        coalesce(right_time, 'infinity'::TIMESTAMP)
+    ),
+    left_online, left_balance_fen, left_time, opened_day
+FROM slotted JOIN (FROM slot_side WHERE NOT is_alone) USING (issuer, card_number, application, slot)
 WHERE slot >= 0;
 
 -- What was paid in a slot before lies on both sides of a new statement: debits of closed days dated

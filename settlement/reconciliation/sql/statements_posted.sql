@@ -1,7 +1,7 @@
 -- What the run posts on purses, less what it takes back. Whatever was posted when it waited and is
 -- posted now stands where it stood.
 
-CREATE TABLE posted AS
+CREATE VIEW posted AS
 SELECT
     issuer, card_number, application, is_load, counter, amount_fen::BIGINT AS amount_fen,
     signed_balance_fen::BIGINT AS balance_after_fen, dated, 1 AS sign
@@ -15,3 +15,16 @@ SELECT
 FROM decision
 SEMI JOIN (FROM taken_up WHERE is_posted(reason)) USING (file, row)
 WHERE NOT is_posted(reason) AND moves_purse(kind) AND centre = 0;
+
+CREATE TABLE posted_load AS SELECT * EXCLUDE (is_load) FROM posted WHERE is_load;
+
+-- The same a purse. Most debits are dated behind the last statement and need no closer look.
+CREATE TABLE purse_posted AS
+SELECT
+    issuer, card_number, application,
+    sum(sign * if(is_load, amount_fen, -amount_fen))::BIGINT AS moved_fen,
+    sum(sign * amount_fen) FILTER (NOT is_load)::BIGINT AS debit_fen,
+    sum(sign) FILTER (NOT is_load)::BIGINT AS debit_count,
+    min(dated) FILTER (NOT is_load) AS first_debit, max(dated) FILTER (NOT is_load) AS last_debit
+FROM posted
+GROUP BY issuer, card_number, application;

@@ -3,57 +3,71 @@
 -- Everything between cancels, whatever is dated where, so for every purse and always
 --     loads - debits  =  last statement - tail + sum of prices
 
+-- Sides and statements of a slot one behind the other, put in order once: each slot begins with a side,
+-- so what comes before a statement is of its own slot.
 CREATE TABLE piece AS
-SELECT
-    row_number() OVER (ORDER BY issuer, card_number, application, slot, side, online, is_load,
-        told, before_fen, after_fen) AS number,
-    *
+SELECT row_number() OVER () AS number, *
 FROM (
     SELECT
-        issuer, card_number, application, slot, side, online, is_load, told, before_fen, after_fen,
-        lag(side) OVER slot_order = 0 AS is_first, lag(next_online) OVER slot_order AS left_online,
-        lag(after_fen) OVER slot_order AS left_balance_fen,
-        lag(time) OVER slot_order AS left_time, opened_day,
+        issuer, card_number, application, slot, is_load, after_fen, next_online,
+        true AS is_first, true AS is_last, left_online, left_balance_fen, left_time, opened_day,
         online AS right_online, before_fen AS right_balance_fen, time AS right_time
+    FROM step
+    WHERE is_alone
+    UNION ALL
+    SELECT * EXCLUDE (side)
     FROM (
         SELECT
-            issuer, card_number, application, slot, 0 AS side, NULL::TIMESTAMP AS told,
-            false AS is_load, left_online AS online, left_balance_fen AS before_fen,
-            left_balance_fen AS after_fen, left_online AS next_online, left_time AS time,
-            opened_day
-        FROM slot_side
-        UNION ALL
-        SELECT
-            issuer, card_number, application, slot, 1, told, step.is_load, step.online, before_fen,
-            after_fen, next_online, time, opened_day
-        FROM step JOIN slot_side USING (issuer, card_number, application, slot)
-        UNION ALL
-        SELECT
-            issuer, card_number, application, slot, 2, NULL, false, right_online,
-            right_balance_fen, right_balance_fen, right_online, right_time, opened_day
-        FROM slot_side
-        WHERE slot > 0
+            issuer, card_number, application, slot, is_load, after_fen, next_online,
+            lag(side) OVER () = 0 AS is_first, coalesce(lead(side) OVER () = 0, true) AS is_last,
+            lag(next_online) OVER () AS left_online, lag(after_fen) OVER () AS left_balance_fen,
+            lag(time) OVER () AS left_time, opened_day,
+            online AS right_online, before_fen AS right_balance_fen, time AS right_time, side
+        FROM (
+            SELECT
+                issuer, card_number, application, slot, 0 AS side, NULL::TIMESTAMP AS told,
+                false AS is_load, left_online AS online, left_balance_fen AS before_fen,
+                left_balance_fen AS after_fen, left_online AS next_online, left_time AS time,
+                opened_day
+            FROM slot_side
+            WHERE NOT is_alone
+            UNION ALL
+            SELECT
+                issuer, card_number, application, slot, 1, told, is_load, online, before_fen,
+                after_fen, next_online, time, opened_day
+            FROM step
+            WHERE NOT is_alone
+            UNION ALL
+            SELECT
+                issuer, card_number, application, slot, 2, NULL, false, right_online,
+                right_balance_fen, right_balance_fen, right_online, right_time, opened_day
+            FROM slot_side
+            WHERE slot > 0
+            ORDER BY issuer, card_number, application, slot, side, online, is_load, told,
+                before_fen, after_fen
+        )
     )
-    WINDOW slot_order AS (
-        PARTITION BY issuer, card_number, application, slot
-        ORDER BY side, online, is_load, told, before_fen, after_fen
-    )
-)
-WHERE side > 0;
+    WHERE side > 0
+);
 
 CREATE TABLE statement_new AS
 SELECT
-    issuer, card_number, application,
-    last(next_online ORDER BY online, is_load, told, before_fen, after_fen) AS online,
-    last(after_fen ORDER BY online, is_load, told, before_fen, after_fen) AS balance_fen,
-    max(time) AS time,
-    last(is_load ORDER BY online, is_load, told, before_fen, after_fen) AS after_load
-FROM step
-WHERE slot = 0
-GROUP BY ALL;
+    issuer, card_number, application, next_online AS online, after_fen AS balance_fen,
+    right_time AS time, is_load AS after_load
+FROM piece
+WHERE slot = 0 AND is_last;
 
--- Debits to be put where they are dated: those of the run, and those whose slot was cut. Most are
--- dated behind the last statement.
+-- Purses with a debit to be put where it is dated: before the last statement, or in a slot that was
+-- cut.
+CREATE TABLE cut_purse AS
+SELECT issuer, card_number, application
+FROM purse_posted
+LEFT JOIN statement_new USING (issuer, card_number, application)
+LEFT JOIN statement_before AS known USING (issuer, card_number, application)
+WHERE first_debit < coalesce(statement_new.time, known.time)
+UNION
+SELECT issuer, card_number, application FROM past_debit;
+
 CREATE TABLE paid AS
 SELECT
     debit.*,
@@ -62,7 +76,7 @@ FROM (
     SELECT
         issuer, card_number, application, dated, sign * amount_fen AS paid_fen,
         sign::BIGINT AS paid_count
-    FROM posted
+    FROM posted SEMI JOIN cut_purse USING (issuer, card_number, application)
     WHERE NOT is_load
     UNION ALL
     SELECT issuer, card_number, application, dated, amount_fen, 1 FROM past_debit
@@ -126,7 +140,7 @@ FROM (
     UNION ALL
     SELECT
         issuer, card_number, application, dated, getvariable('settlement_day'), -amount_fen
-    FROM posted WHERE is_load AND sign < 0
+    FROM posted_load WHERE sign < 0
 )
 GROUP BY issuer, card_number, application, moment;
 
@@ -163,25 +177,18 @@ FROM (
 WHERE price_fen <> 0 OR missing_loads > 0;
 
 CREATE TABLE statement_after AS
-WITH booked AS (
+WITH cut AS (
     SELECT
-        issuer, card_number, application,
-        sum(sign * if(is_load, amount_fen, -amount_fen))::BIGINT AS moved_fen
-    FROM posted
-    GROUP BY ALL
-),
-tail AS (
-    SELECT
-        issuer, card_number, application, sum(paid_fen)::BIGINT AS paid_fen,
-        sum(paid_count)::BIGINT AS paid_count, max(dated) AS paid_time
+        issuer, card_number, application, sum(paid_fen) FILTER (is_tail)::BIGINT AS debit_fen,
+        sum(paid_count) FILTER (is_tail)::BIGINT AS debit_count,
+        max(dated) FILTER (is_tail) AS last_debit
     FROM paid
-    WHERE is_tail
     GROUP BY ALL
 ),
 purse AS (
     SELECT issuer, card_number, application FROM statement_before
     UNION
-    SELECT issuer, card_number, application FROM booked
+    SELECT issuer, card_number, application FROM purse_posted
     UNION
     SELECT issuer, card_number, application FROM statement_new
 )
@@ -191,17 +198,20 @@ SELECT
     coalesce(stated.balance_fen, known.balance_fen, 0) AS balance_fen,
     coalesce(stated.time, known.time) AS time,
     coalesce(stated.after_load, known.after_load, false) AS after_load,
-    if(stated.time IS NULL, coalesce(known.tail_fen, 0), 0) + coalesce(tail.paid_fen, 0)
-        AS tail_fen,
-    if(stated.time IS NULL, coalesce(known.tail_count, 0), 0) + coalesce(tail.paid_count, 0)
-        AS tail_count,
-    greatest(if(stated.time IS NULL, known.tail_time, NULL), tail.paid_time) AS tail_time,
-    coalesce(known.posted_fen, 0) + coalesce(booked.moved_fen, 0) AS posted_fen
+    if(stated.time IS NULL, coalesce(known.tail_fen, 0), 0)
+        + coalesce(if(cut.issuer IS NULL, posted.debit_fen, cut.debit_fen), 0) AS tail_fen,
+    if(stated.time IS NULL, coalesce(known.tail_count, 0), 0)
+        + coalesce(if(cut.issuer IS NULL, posted.debit_count, cut.debit_count), 0) AS tail_count,
+    greatest(
+        if(stated.time IS NULL, known.tail_time, NULL),
+        if(cut.issuer IS NULL, posted.last_debit, cut.last_debit)
+    ) AS tail_time,
+    coalesce(known.posted_fen, 0) + coalesce(posted.moved_fen, 0) AS posted_fen
 FROM purse
 LEFT JOIN statement_before AS known USING (issuer, card_number, application)
 LEFT JOIN statement_new AS stated USING (issuer, card_number, application)
-LEFT JOIN tail USING (issuer, card_number, application)
-LEFT JOIN booked USING (issuer, card_number, application);
+LEFT JOIN purse_posted AS posted USING (issuer, card_number, application)
+LEFT JOIN cut USING (issuer, card_number, application);
 
 -- The equation, purse by purse.
 CREATE VIEW uneven_purse AS

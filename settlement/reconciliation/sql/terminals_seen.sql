@@ -5,40 +5,52 @@
 
 CREATE TABLE seen AS
 SELECT
-    file, row, terminal, terminal_serial, card_number, time, time_max, kind, reviewed,
+    file, row, terminal, terminal_serial, card_number, time, time_max, kind,
+    NOT reviewed AND NOT is_void(reason) AS counts,
     is_load(kind) AS is_load, if(is_load(kind), online_counter, psam_sequence) AS sequence,
     moved_fen(kind, amount_fen) AS amount_fen, is_posted(reason) AS is_posted
-FROM told
-WHERE NOT is_void(reason);
+FROM told;
+
+-- The few serials that came more than once. Serials stand close together, so they are counted 64 at a
+-- time, and one by one only where fewer came than records.
+CREATE TABLE serial_twice AS
+SELECT terminal, terminal_serial
+FROM seen
+SEMI JOIN (
+    SELECT terminal, terminal_serial >> 6 AS block
+    FROM seen
+    WHERE counts
+    GROUP BY ALL
+    HAVING count(*) > bit_count(bit_or(1::UBIGINT << (terminal_serial & 63)))
+) AS crowded
+    ON crowded.terminal = seen.terminal AND crowded.block = seen.terminal_serial >> 6
+WHERE counts
+GROUP BY terminal, terminal_serial
+HAVING count(*) > 1;
 
 CREATE TABLE serial_seen AS
 SELECT
-    terminal, terminal_serial, count(*) AS records,
-    coalesce(sum(amount_fen) FILTER (NOT is_load), 0)::BIGINT AS debit_fen,
-    coalesce(sum(amount_fen) FILTER (is_load), 0)::BIGINT AS load_fen,
-    count(*) FILTER (is_posted) AS proven
-FROM seen
-WHERE NOT reviewed
-GROUP BY terminal, terminal_serial;
-
--- The few serials that came more than once: is it one movement, or are there several?
-CREATE TABLE serial_again AS
+    terminal, terminal_serial, 1::BIGINT AS records,
+    if(is_load, 0, amount_fen)::BIGINT AS debit_fen, if(is_load, amount_fen, 0)::BIGINT AS load_fen,
+    is_posted::BIGINT AS proven
+FROM seen ANTI JOIN serial_twice USING (terminal, terminal_serial)
+WHERE counts
+UNION ALL
+-- Is it one movement, or are there several?
 SELECT
-    terminal, terminal_serial, count(*) AS records,
-    coalesce(sum(amount_fen) FILTER (NOT is_load), 0)::BIGINT AS debit_fen,
-    coalesce(sum(amount_fen) FILTER (is_load), 0)::BIGINT AS load_fen,
-    count(*) FILTER (is_posted) AS proven
+    terminal, terminal_serial, count(*),
+    coalesce(sum(amount_fen) FILTER (NOT is_load), 0)::BIGINT,
+    coalesce(sum(amount_fen) FILTER (is_load), 0)::BIGINT,
+    count(*) FILTER (is_posted)
 FROM (
     SELECT
         terminal, terminal_serial, card_number, time, is_load, sequence, amount_fen,
         bool_or(is_posted) AS is_posted
-    FROM seen SEMI JOIN (FROM serial_seen WHERE records > 1) USING (terminal, terminal_serial)
-    WHERE NOT reviewed
+    FROM seen SEMI JOIN serial_twice USING (terminal, terminal_serial)
+    WHERE counts
     GROUP BY ALL
 )
 GROUP BY terminal, terminal_serial;
-DELETE FROM serial_seen WHERE records > 1;
-INSERT INTO serial_seen FROM serial_again;
 
 CREATE TABLE terminal_seen AS
 SELECT

@@ -23,8 +23,11 @@ SELECT
         WHEN NOT stands AND known_terminal.terminal IS NOT NULL
             AND NOT coalesce(collected.last_day >= business_day_of(dated.time), false)
             THEN reason_not_your_terminal()
-        WHEN signed_by_card(kind) AND number.application IS NULL
-            AND dated.application IN (SELECT application FROM number WHERE centre = 0)
+        -- No keys but those of the number's owner on that day prove anything.
+        WHEN signed_by_card(kind) AND NOT coalesce(
+            number.is_asked,
+            dated.application NOT IN (SELECT application FROM number WHERE centre = 0)
+        )
             THEN reason_foreign_card()
         -- Its centre can prove what no key that is held here can.
         WHEN number.centre <> 0 AND proof IN (proof_unknown_algorithm(), proof_unknown_version())

@@ -5,6 +5,7 @@ role in their order, each under all its names, and the first it has is taken.
 """
 
 from cardcore.apdu import StatusWord
+from cardcore.layouts.fixed import is_unwritten
 from cardcore.layouts.transit import LOG_RECORDS, CardProperties, LogRecord
 from terminals.dialogue.commands import select
 from terminals.tap import commands, decisions
@@ -57,7 +58,8 @@ def take_log(tap: Learned, reply: Reply) -> Signal:
     response = response_of(reply)
     if not response.ok and response.sw != StatusWord.RECORD_NOT_FOUND:
         return tap.refuse(TapOutcome.CARD_UNREADABLE)
-    log = LogRecord.decode(response.data) if response.ok else None
+    written = response.ok and not is_unwritten(response.data)
+    log = LogRecord.decode(response.data) if written else None
     if tap.log_number == 1:
         tap.newest_log = log
     if tap.intent is None:

@@ -137,8 +137,7 @@ def take_commit(tap: Learned, reply: Reply) -> Signal:
     load = tap.context.role.flow is Flow.LOAD
     if not response.ok or len(response.data) != (TAC_BYTES if load else 2 * TAC_BYTES):
         return tap.refuse(TapOutcome.CARD_REFUSED)
-    tap.record = replace(known(tap.record), tac=response.data[:TAC_BYTES])
-    tap.proof = response.data[TAC_BYTES:]
+    tap.tac, tap.proof = response.data[:TAC_BYTES], response.data[TAC_BYTES:]
     return Signal.GOOD
 
 
@@ -154,13 +153,14 @@ def take_verify(tap: Learned, reply: Reply) -> Signal:
         return tap.refuse(TapOutcome.CARD_FORGED, Signal.FORGED)
     if not response.ok:
         raise PsamFaultError("CREDIT_SAM_FOR_PURCHASE", response.sw)
-    tap.record = replace(known(tap.record), mac2_check=Mac2Check.HELD)
+    tap.mac2_check = Mac2Check.HELD
     return Signal.GOOD
 
 
 def ask_store_record(tap: Learned) -> Action:
-    """The finished record."""
-    return StoreRecord(tap.tap, TapOutcome.APPROVED, known(tap.record), also_answers=False)
+    """The finished record: the draft, what the card signed, and what the PSAM said to its MAC2."""
+    record = replace(known(tap.record), tac=tap.tac, mac2_check=tap.mac2_check)
+    return StoreRecord(tap.tap, TapOutcome.APPROVED, record, also_answers=False)
 
 
 def take_store_record(tap: Learned, reply: Reply) -> Signal:

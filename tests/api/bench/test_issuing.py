@@ -14,7 +14,17 @@ from cardcore.schemes.catalogue import SCHEMES
 from tests.cardcore.issuing.test_personalisation import KEYS
 
 SCHEME = SCHEMES["demo"]
+RATIO_MAX = 3.0
 KEY, DATA = bytes(range(16)), bytes(32)
+
+
+def test_a_card_costs_less_than_three_times_its_cryptography() -> None:
+    """Twice is the aim (benchmarks/README.md); a machine that does other things may take longer."""
+    ratios: list[float] = []
+    while len(ratios) < 3 and min(ratios, default=RATIO_MAX) >= RATIO_MAX:
+        made = personalise_many(60, shipped("citizen"), SCHEME, KEYS, secrets.token_bytes)
+        ratios.append(made.ratio)
+    assert min(ratios) < RATIO_MAX
 
 
 @pytest.mark.parametrize("name", SHIPPED)

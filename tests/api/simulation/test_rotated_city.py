@@ -63,7 +63,7 @@ def rotate(vault: KeyVault, algorithm: Algorithm) -> None:
     for usage in ROTATED:
         ref = KeyRef(usage, "demo", 2)
         vault.install(ref, published_key(ref), algorithm)
-        vault.move(replace(ref, version=1), KeyState.RETIRING)
+        vault.move(ref._replace(version=1), KeyState.RETIRING)
 
 
 def city_keys_of(vault: KeyVault) -> CityKeys:

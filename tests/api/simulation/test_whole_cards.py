@@ -46,7 +46,7 @@ def test_a_public_reader_finds_every_field_it_looks_at(name: str, scheme_name: s
     assert (shown.public.printed_number, shown.public.card_number) == (number[1:], number)
     assert shown.public.issuer == scheme.issuer.hex()
     assert (shown.public.valid_from, shown.public.valid_to) == (DAY, UNTIL)
-    assert (shown.balance_fen, shown.own_fen, shown.overdraft_limit_fen) == (0, 0, 0)
+    assert (shown.balance_fen, shown.available_fen, shown.overdraft_limit_fen) == (0, 0, 0)
     # The fields of EF17 as published cards have them: 5800 and 5840, 1000 and 1000.
     assert shown.properties == CardProperties(
         country="00000156",
@@ -108,5 +108,5 @@ def test_a_card_can_begin_inside(tmp_path: Path) -> None:
         transit = files.named(NAMES["transit"])[0]
         file = files.by_sfi(transit, 0x1A)
         assert file is not None
-        metro = TransitRecord.decode(next(files.records(file)))
+        metro = TransitRecord.decode(files.records(file)[0])
         assert (metro.status, metro.entry_time) == (status, entered)

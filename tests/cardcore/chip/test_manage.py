@@ -12,6 +12,7 @@ from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.chip import scp03
 from cardcore.chip.cardkeys import CardKey, Pin
 from cardcore.chip.commands.manage import MANAGER_AID
+from cardcore.chip.content import DIGEST_BYTES
 from cardcore.chip.package import DirectoryEntry, Package
 from cardcore.chip.purse.offline import PurseState
 from cardcore.chip.tree import TreeBuilder
@@ -59,14 +60,14 @@ class Desk:
         assert shown.card_challenge == expected
         keys = scp03.SessionKeys(ENC, self.mac_key, host + shown.card_challenge)
         command, self.channel = scp03.authenticate_by_host(keys, shown, self.level)
-        self.opened = self.plain(command).sw
+        self.opened = ResponseApdu.decode(self.reader.card.transmit(command)).sw
         assert self.opened == 0x9000
 
     def send(self, text: str, data: bytes = b"", le: int | None = None) -> ResponseApdu:
         header = bytes.fromhex(text)
         apdu = CommandApdu(header[0], header[1], header[2], header[3], data, le)
         wrapped, self.channel = scp03.wrap_command(self.channel, apdu)
-        return scp03.unwrap_response(self.channel, self.plain(wrapped))
+        return scp03.unwrap_response(self.channel, self.reader.card.transmit(wrapped))
 
     def announce(self, data: bytes = DATA) -> ResponseApdu:
         head = len(data).to_bytes(4, "big") + hashlib.sha256(data).digest()
@@ -126,13 +127,39 @@ def test_keys_are_put_one_by_one_and_recognised_by_their_check_values(level: int
     assert desk.send("80D80000", wrapped + bytes(3)).sw == 0x6A80
     assert desk.send("80D80000", record + check).sw == 0x6A80
     assert desk.send("80D80000", wrapped + check).sw == 0x9000
-    shown = desk.send("80CA00E0", le=256).data
+    shown = desk.send("80CA00E1", le=256).data[DIGEST_BYTES:]
     entries = [shown[at : at + 6] for at in range(0, len(shown), 6)]
     assert b"\x02\x01\x09" + check in entries
     pin = Pin.fresh(bytes.fromhex("9876"), 5).encode()
     assert desk.send("80D80000", pin).sw == (0x9000 if level & 2 else 0x6982)
     extra = CardKey(7, 9, 1, Key(KeyUsage.LOAD, value)).encode()
     assert desk.send("80D80000", extra[:6] + wrapped[6:] + check).sw == 0x6A84
+    reader.reset()
+    assert reader.verify(bytes.fromhex("9876")) == ("9000" if level & 2 else "63C2")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_pin_comes_behind_the_keys_and_both_or_neither_are_taken(level: int) -> None:
+    reader = Reader(EVERYTHING)
+    desk = Desk(reader, level)
+    assert desk.send("00A4040C", AID).sw == 0x9000
+    value = bytes(range(16))
+    head = CardKey(1, 9, 1, Key(KeyUsage.LOAD, value)).encode()[:6]
+    key = head + scp03.key_wrapper(DEK)(value) + des3(value, bytes(8))[:3]
+    pin = Pin.fresh(bytes.fromhex("9876"), 5).encode()
+    before = content(reader)
+    for data, word in (
+        (pin + key, 0x6700),
+        (key + pin[:-1], 0x6700),
+        (key + pin + pin, 0x6700),
+        (key + key[:22], 0x6700),
+        (key[:-1] + b"?" + pin, 0x6A80 if level & 2 else 0x6982),
+    ):
+        assert desk.send("80D80000", data).sw == word
+        assert content(reader) == before
+    assert desk.send("80D80000", key + pin).sw == (0x9000 if level & 2 else 0x6982)
+    shown = desk.send("80CA00E1", le=256).data[DIGEST_BYTES:]
+    assert (b"\x02\x01\x09" + key[-3:] in shown) == bool(level & 2)
     reader.reset()
     assert reader.verify(bytes.fromhex("9876")) == ("9000" if level & 2 else "63C2")
 
@@ -248,7 +275,7 @@ def test_a_channel_ends_with_the_first_command_that_is_not_in_it() -> None:
     assert desk.send("80E40000").sw == 0x6E00  # its class means nothing without a channel
     assert reader.send("80E40000") == "6982"
     desk = Desk(reader)
-    wrapped, _ = scp03.wrap_command(desk.channel, CommandApdu(0x80, 0xE4, 0, 0))
+    wrapped = CommandApdu.decode(scp03.wrap_command(desk.channel, CommandApdu(0x80, 0xE4, 0, 0))[0])
     assert desk.plain(wrapped).sw == 0x9000
     assert desk.plain(wrapped).sw == 0x6988  # repeated
     assert desk.plain(wrapped).sw == 0x6E00

@@ -70,7 +70,7 @@ def opened(level: int) -> tuple[Channel, Channel]:
     answer, opening = an_opening()
     keys = SessionKeys(STATIC.enc, STATIC.mac, HOST_CHALLENGE + answer.card_challenge)
     authenticate, host = authenticate_by_host(keys, answer, level)
-    card = authenticate_by_card(opening, authenticate)
+    card = authenticate_by_card(opening, CommandApdu.decode(authenticate))
     assert isinstance(card, Channel)
     return host, card
 
@@ -118,7 +118,7 @@ def test_host_and_card_agree_with_the_published_authenticate_and_its_chain() -> 
     answer, opening = an_opening()
     keys = SessionKeys(STATIC.enc, STATIC.mac, HOST_CHALLENGE + answer.card_challenge)
     authenticate, host = authenticate_by_host(keys, answer, 0x01)
-    assert authenticate.encode().hex().upper() == vector["ext_auth_level01"]
+    assert authenticate.hex().upper() == vector["ext_auth_level01"]
     assert host.chain.hex().upper() == vector["mac_chain_after"]
     card = authenticate_by_card(opening, command(vector["ext_auth_level01"]))
     assert isinstance(card, Channel)
@@ -131,7 +131,8 @@ def test_level_03_enciphers_the_command_as_published() -> None:
     host, card = opened(0x03)
     plain = command(vector["install_plain"])
     wrapped, _ = wrap_command(host, plain)
-    assert wrapped.data[:-8].hex().upper() == vector["install_cenc_data_level03"]
+    data = CommandApdu.decode(wrapped).data
+    assert data[:-8].hex().upper() == vector["install_cenc_data_level03"]
     unwrapped = unwrap_command(card, wrapped)
     assert not isinstance(unwrapped, StatusWord)
     assert unwrapped[0] == plain
@@ -145,23 +146,23 @@ def test_a_whole_published_session_is_wrapped_and_opened(name: str) -> None:
     keys = published_keys(vector, session["init"], session["resp"])
     answer = InitializeResponse.decode(bytes.fromhex(session["resp"]))
     authenticate, host = authenticate_by_host(keys, answer, int(name[-2:], 16))
-    assert authenticate.encode().hex().upper() == session["ext"]
+    assert authenticate.hex().upper() == session["ext"]
     card = authenticate_by_card(Opening(keys, answer.sequence), command(session["ext"]))
     assert isinstance(card, Channel)
     wrapped = session.get("wrapped") or [session["wrapped_first"]]
     for number, expected in enumerate(wrapped):
         plain = command(vector["plain_sequence"][number])
         sent, host = wrap_command(host, plain)
-        assert sent.encode().hex().upper() == expected
-        unwrapped = unwrap_command(card, command(expected))
+        assert sent.hex().upper() == expected
+        unwrapped = unwrap_command(card, bytes.fromhex(expected))
         assert not isinstance(unwrapped, StatusWord)
         assert unwrapped[0]._replace(le=plain.le) == plain
         card = unwrapped[1]
         if number == 0:
             raw = bytes.fromhex(session["first_response"])
-            response = unwrap_response(host, ResponseApdu(raw, 0x9000))
+            response = unwrap_response(host, ResponseApdu(raw, 0x9000).encode())
             assert response.data[:2].hex() == "bf3e"
-            assert wrap_response(card, response).data == raw
+            assert wrap_response(card, response) == ResponseApdu(raw, 0x9000).encode()
 
 
 @pytest.mark.parametrize("level", sorted(LEVELS))
@@ -174,27 +175,27 @@ def test_what_goes_in_comes_out_at_every_level(
     for data, answer in exchanges:
         plain = CommandApdu(0x80, 0xE2, 1, 2, data, le=256)
         sent, host = wrap_command(host, plain)
-        assert len(sent.encode()) <= 261
-        received = unwrap_command(card, CommandApdu.decode(sent.encode()))
+        assert len(sent) <= 261
+        received = unwrap_command(card, sent)
         assert not isinstance(received, StatusWord)
         opened_command, card = received
         assert opened_command == plain
         response = ResponseApdu(answer, 0x9000)
         assert unwrap_response(host, wrap_response(card, response)) == response
         if level & Level.C_ENC and len(data) > 15:
-            assert data not in sent.data
+            assert data not in sent
 
 
 @pytest.mark.parametrize("level", sorted(LEVELS))
 def test_a_command_changed_in_one_bit_ends_the_channel(level: int) -> None:
     host, card = opened(level)
-    raw = wrap_command(host, WRITE)[0].encode()
+    raw = wrap_command(host, WRITE)[0]
     for bit in range(8 * len(raw)):
         if bit // 8 in (4, len(raw) - 1):  # Lc changes the form, Le stands under no MAC
             continue
         changed = bytearray(raw)
         changed[bit // 8] ^= 1 << bit % 8
-        assert isinstance(unwrap_command(card, CommandApdu.decode(bytes(changed))), StatusWord)
+        assert isinstance(unwrap_command(card, bytes(changed)), StatusWord)
 
 
 def test_a_command_cannot_be_repeated_left_out_or_moved() -> None:
@@ -210,8 +211,23 @@ def test_a_command_cannot_be_repeated_left_out_or_moved() -> None:
 
 def test_a_plain_command_in_a_channel_is_refused() -> None:
     _, card = opened(0x01)
-    assert unwrap_command(card, WRITE) is StatusWord.MAC_MISSING
-    assert unwrap_command(card, CommandApdu(0x84, 0xE2, 0, 0)) is StatusWord.MAC_MISSING
+    assert unwrap_command(card, WRITE.encode()) is StatusWord.MAC_MISSING
+    for bare in (CommandApdu(0x84, 0xE2, 0, 0), CommandApdu(0x84, 0xE2, 0, 0, le=256)):
+        assert unwrap_command(card, bare.encode()) is StatusWord.MAC_MISSING
+
+
+@pytest.mark.parametrize(
+    "raw", ["", "84", "84E20000", "84E2000000" + "11" * 9, "84E2000009" + "11" * 8]
+)
+def test_bytes_that_are_no_command_are_named_or_carry_no_mac(raw: str) -> None:
+    _, card = opened(0x01)
+    try:
+        CommandApdu.decode(bytes.fromhex(raw))
+    except DecodeError:
+        with pytest.raises(DecodeError):
+            unwrap_command(card, bytes.fromhex(raw))
+    else:
+        assert unwrap_command(card, bytes.fromhex(raw)) is StatusWord.MAC_MISSING
 
 
 @pytest.mark.parametrize("level", [0x11, 0x33])
@@ -220,22 +236,24 @@ def test_an_answer_changed_in_one_bit_is_an_error(level: int) -> None:
     sent, host = wrap_command(host, READ)
     received = unwrap_command(card, sent)
     assert not isinstance(received, StatusWord)
-    response = wrap_response(received[1], ResponseApdu(b"balance", 0x9000))
+    response = ResponseApdu.decode(wrap_response(received[1], ResponseApdu(b"balance", 0x9000)))
     for bit in range(8 * len(response.data)):
         changed = bytearray(response.data)
         changed[bit // 8] ^= 1 << bit % 8
         with pytest.raises(CryptogramError):
-            unwrap_response(host, ResponseApdu(bytes(changed), 0x9000))
+            unwrap_response(host, ResponseApdu(bytes(changed), 0x9000).encode())
     with pytest.raises(CryptogramError):
-        unwrap_response(host, ResponseApdu(response.data, 0x6282))
+        unwrap_response(host, ResponseApdu(response.data, 0x6282).encode())
     with pytest.raises(CryptogramError):
-        unwrap_response(host, ResponseApdu(b"", 0x9000))
+        unwrap_response(host, ResponseApdu(b"", 0x9000).encode())
+    with pytest.raises(DecodeError):
+        unwrap_response(host, b"\x90")
 
 
 def test_an_error_is_only_its_status_word() -> None:
     _, card = opened(0x33)
     refused = ResponseApdu(b"", StatusWord.FILE_NOT_FOUND)
-    assert wrap_response(card, refused) == refused
+    assert wrap_response(card, refused) == refused.encode()
 
 
 def test_a_card_with_other_keys_is_not_authenticated() -> None:
@@ -250,7 +268,7 @@ def authenticate_with(
 ) -> Channel | StatusWord:
     answer, opening = an_opening()
     keys = SessionKeys(STATIC.enc, STATIC.mac, HOST_CHALLENGE + answer.card_challenge)
-    apdu, _ = authenticate_by_host(keys, answer, 0x01)
+    apdu = CommandApdu.decode(authenticate_by_host(keys, answer, 0x01)[0])
     data = bytes(a ^ b for a, b in zip(apdu.data, change or bytes(16), strict=True))
     return authenticate_by_card(opening, apdu._replace(p1=level, data=data[:length]))
 

@@ -98,6 +98,7 @@ INSTALL outside of the channel          | 80E60C00                              
 LOAD outside of the channel             | 80E80000 01 00                           | 6982
 DELETE outside of the channel           | 80E40000                                 | 6982
 PUT KEY outside of the channel          | 80D80000 01 00                           | 6982
+STORE DATA outside of the channel       | 80E28800 04 01000100                     | 6982
 GET DATA outside of the channel         | 80CA00E0                                 | 6982
 """.strip().splitlines()
 ROWS = [[cell.strip() for cell in row.split("|")] for row in REFUSED]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from cardcore.crypto import SUITES, Suite, block_suites, pboc_3des, suite_algorithm
 from cardcore.keys import Algorithm
 from tests.cardcore.crypto import reference_suites as reference
+from tests.support.patience import SOON_S
 
 CIPHERS: dict[Algorithm, reference.BlockCipher] = {Algorithm.SM4: SM4, Algorithm.AES: AES}
 OPENSSL_CIPHERS = {Algorithm.SM4: "SM4-CBC", Algorithm.AES: "AES-128-CBC"}
@@ -48,7 +49,7 @@ factors = st.binary(min_size=8, max_size=8)
 def openssl(*arguments: str, data: bytes) -> bytes:
     """What the command line prints or writes for these bytes."""
     ended = subprocess.run(
-        ["openssl", *arguments], input=data, capture_output=True, check=True, timeout=20
+        ["openssl", *arguments], input=data, capture_output=True, check=True, timeout=SOON_S
     )
     return ended.stdout
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardcore.dumps.dumps import ParsedCard, parse_card_dump, parse_dump, signed_balance
+from cardcore.dumps.dumps import ParsedCard, parse_card_dump, parse_dump
 from cardcore.dumps.public import CardFamily, Public
 from cardcore.layouts.bus import BusRecord
 from cardcore.layouts.city_union import CityPublicInformation, CompositeRecord
-from tests.support.shared import VECTORS, needs_shared
+from cardcore.layouts.fixed import signed_balance
+from tests.support.shared import SHARED, VECTORS, needs_shared
 
 FILES = ("tunion_cards.json", "city_cards.json", "tunion_trips.json")
 FILE15 = "00083010FFFFFFFF02010310483001000641250720220301204912310000"
@@ -44,7 +45,7 @@ def test_every_published_card_parses_to_what_its_source_expects() -> None:
         if "expect" not in source:
             continue
         expected = source["expect"]
-        assert card.balance_fen == expected["metrodroid_balance_fen"]
+        assert card.balance_fen == expected["coreextendednfc_balance_fen"]
         assert card.public.printed_number == expected["serial"]
         assert card.public.card_number == source["info15"]["card_number20"]
         assert card.public.valid_from == date.fromisoformat(expected["valid_from"])
@@ -52,12 +53,12 @@ def test_every_published_card_parses_to_what_its_source_expects() -> None:
 
 
 @needs_shared
-def test_the_money_without_the_overdraft_is_what_the_other_reader_shows() -> None:
+def test_what_may_be_spent_is_what_the_other_reader_shows() -> None:
     for source, card in zip(
         load("tunion_cards.json")["records"], parse_dump(load("tunion_cards.json")), strict=True
     ):
         if "expect" in source:
-            assert card.own_fen == source["expect"]["coreextendednfc_balance_fen"]
+            assert card.available_fen == source["expect"]["metrodroid_balance_fen"]
 
 
 @needs_shared
@@ -201,19 +202,21 @@ def test_a_time_that_is_none_is_remarked_and_zero_is_silent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("available", "limit", "balance", "own"),
+    ("available", "limit", "own_fen", "available_fen"),
     [
-        ("00000320", "00000320", 800, 0),
+        ("00000320", "00000320", 0, 800),
         ("000002E4", "00000000", 740, 740),
-        ("00000000", "00000320", -800, -800),
-        ("000000C8", "00000320", 200, -600),
+        ("00000000", "00000320", -800, 0),
+        ("000000C8", "00000320", -600, 200),
         ("8000164E", "80000000", 5710, 5710),
         ("FFFFFF38", "00000000", -200, -200),
     ],
 )
-def test_the_balance_follows_its_rule(available: str, limit: str, balance: int, own: int) -> None:
+def test_the_balance_is_the_holders_own_money_and_not_what_may_be_spent(
+    available: str, limit: str, own_fen: int, available_fen: int
+) -> None:
     card = parse_card_dump({"balance_p1_00": available, "balance_p1_01": limit})
-    assert (card.balance_fen, card.own_fen) == (balance, own)
+    assert (card.balance_fen, card.available_fen) == (own_fen, available_fen)
 
 
 def test_a_balance_of_another_length_is_named() -> None:
@@ -287,3 +290,117 @@ def test_city_union_public_information_round_trips(number: str, interoperable: b
     )
     assert CityPublicInformation.decode(info.encode()) == info
     assert info.factor == bytes.fromhex(number)
+
+
+TU_FCI = (
+    "6F318408A000000632010105A5259F0801029F0C1E"
+    "02002900FFFFFFFF02010310477004006744280220200115204012310114"
+)
+CU_FCI = (
+    "6F2E8409A00000000386980701A5219F0C1E"
+    "847531000000000000003100310000015107302820191225206912250000"
+)
+CU_FILE15 = "847531000000000000003100310000019856102320191225206912250000"
+SZT_FILE15 = "0000000000000000FD44000051800000D63C1D29201712012027120110100000"
+
+
+def case(name: str) -> tuple[ParsedCard, ...]:
+    return parse_dump(json.loads((SHARED / "cases" / name).read_text("utf-8")))
+
+
+@needs_shared
+def test_cases_of_other_readers_are_read_right() -> None:
+    (shanghai,) = case("card_shanghai_balance.json")
+    assert (shanghai.balance_fen, shanghai.available_fen) == (0, 800)
+    (noise,) = case("card_log_amount_bit31.json")
+    assert [each.amount_fen for each in noise.log] == [160]
+    (empty,) = case("card_empty_log_slots.json")
+    assert [each.amount_fen for each in empty.log] == [160]
+    (trip,) = case("card_trip_overdrawn.json")
+    assert [each.balance_fen for each in trip.trips] == [-200]
+    (unnamed,) = case("card_szt_unnamed.json")
+    assert (unnamed.public.family, unnamed.public.city) == (CardFamily.UNKNOWN, None)
+    (nothing,) = case("card_no_part_known.json")
+    assert nothing.unread == ("iso7816.applications[0][1].generic.appFci",)
+    assert [card.public.printed_number for card in case("card_dual.json")] == [
+        "3104770040067442802",
+        "3100000151073028",
+    ]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"cu_fci": CU_FCI, "tu_fci": TU_FCI},
+        {"tu_fci": TU_FCI, "cu_fci": CU_FCI},
+        {"fci": [CU_FCI, TU_FCI]},
+        {"fci": TU_FCI, "file15": CU_FCI[-60:]},
+        {"fci": CU_FCI, "file15": TU_FCI[-60:]},
+        {"fci_1": CU_FCI, "fci_2": TU_FCI, "balance_p1_00": "00000064"},
+        {"cu_fci": CU_FCI, "cu_balance": "00000001", "tu_fci": TU_FCI, "balance": "00000064"},
+    ],
+)
+def test_no_number_of_one_purse_stands_under_the_name_of_another(document: dict[str, Any]) -> None:
+    cards = parse_dump(document)
+    assert [(card.public.family, card.public.printed_number) for card in cards] == [
+        (CardFamily.T_UNION, "3104770040067442802"),
+        (CardFamily.CITY_UNION, "3100000151073028"),
+    ]
+    assert cards[1].balance_fen in {None, 1}
+    assert parse_card_dump(document) == cards[0]
+
+
+def test_the_name_a_card_answers_with_is_stronger_than_the_one_it_was_asked_for() -> None:
+    (card,) = parse_dump({"aid": "A00000000386980701", "fci": TU_FCI})
+    assert card.public.family is CardFamily.T_UNION
+    assert card.public.printed_number == "3104770040067442802"
+
+
+@pytest.mark.parametrize(
+    "file15",
+    [SZT_FILE15, "00" * 16 + "EFCDAB002009010120190101FFFF", "0000" * 6 + CU_FILE15[24:]],
+)
+def test_fields_that_nobody_filled_make_no_city_union(file15: str) -> None:
+    public = parse_card_dump({"file15": file15}).public
+    assert (public.family, public.card_number, public.city) == (CardFamily.UNKNOWN, None, None)
+
+
+def test_the_serial_of_shanghai_is_a_binary_number() -> None:
+    file15 = "0000200000000000000020000000000001AB9F0E2015010120250101" + "0000"
+    for document in ({"file15": file15}, {"aid": "A00000000386980701", "file15": file15}):
+        card = parse_card_dump(document)
+        assert card.public.family is CardFamily.CITY_UNION
+        assert card.public.printed_number == str(0x01AB9F0E)
+        assert card.problems == ()
+
+
+@pytest.mark.parametrize("filling", ["00", "FF"])
+@pytest.mark.parametrize(
+    ("key", "size"), [("records18", 23), ("records1E", 48), ("records1A", 128)]
+)
+def test_a_slot_that_was_never_written_is_no_record(key: str, size: int, filling: str) -> None:
+    for text in (filling * size, filling * size + "9000"):
+        card = parse_card_dump({key: [text, text]})
+        assert (card.log, card.trips, card.rides, card.problems) == ((), (), (), ())
+        assert card.remarks == (f"{key}: 2 unwritten",)
+
+
+def test_bit_31_is_noise_in_every_amount_and_balances_have_a_sign() -> None:
+    log = LOG[:10] + "800000A0" + LOG[18:]
+    trip = TRIP[:34] + "800001F4" + "FFFFFF38" + TRIP[50:]
+    card = parse_card_dump({"rec18": log, "rec1E": trip})
+    assert card.log[0].amount_fen == 160
+    assert (card.trips[0].amount_fen, card.trips[0].balance_fen) == (500, -200)
+
+
+@pytest.mark.parametrize(
+    ("document", "unread"),
+    [
+        ({"aid": "A000000632010105"}, ()),
+        ({"iso": [{"fci": TU_FCI}], "note": TU_FCI, "id": "01020304"}, ("iso[0].fci",)),
+    ],
+)
+def test_what_is_no_part_of_a_card_is_named_and_makes_none(
+    document: dict[str, Any], unread: tuple[str, ...]
+) -> None:
+    assert parse_dump(document) == (ParsedCard("", Public(), unread=unread),)

@@ -125,7 +125,7 @@ def test_a_pin_never_travels_in_the_clear() -> None:
     finished = drive(talk, a_chip().transmit)
     assert (finished.result, finished.step, finished.sw) == (
         Result.REFUSED,
-        "PIN of social_security",
+        "keys of social_security",
         0x6982,
     )
 
@@ -194,6 +194,20 @@ def test_the_pin_of_the_order_opens_what_is_the_holders_own() -> None:
     reader.select(library.NAME)
     assert reader.send("0020000003" + "000000")[1] == "63C2"
     assert reader.send("0020000003" + PIN.hex())[1] == "9000"
+
+
+def test_a_photo_longer_than_a_command_is_written_in_blocks_and_read_back() -> None:
+    order = replace(an_order(), photo=bytes(range(1, 201)) * 5)
+    plan, card, sent = make_plan(shipped("citizen"), order, LABEL), a_chip(), []
+
+    def listening(command: bytes) -> bytes:
+        sent.append(command[1])
+        return card.transmit(command)
+
+    talk = personalisation.personalise(plan, KEYS, HOST_CHALLENGE)
+    assert drive(talk, listening) == Finished(Result.DONE, "check")
+    assert sent.count(0xD6) >= 2 * len(order.photo) // 224, "of two applications"
+    assert sum(order.photo in data for data in card.memory.cells().values()) == 2
 
 
 class Unplugged(Exception):  # noqa: N818 - what happens to the reader, no error of ours

@@ -23,7 +23,7 @@ from tests.cardcore.applets.citizen_chips import LIBRARY
 
 DAYS = st.dates(min_value=date(2000, 1, 1), max_value=date(2099, 12, 31))
 TIMES = st.none() | st.datetimes().map(lambda moment: moment.replace(microsecond=0))
-AMOUNTS = st.integers(0, 0xFFFFFFFF)
+AMOUNTS = st.integers(0, 0x7FFFFFFF)
 CITY = CityPublicInformation(
     "8475", "3100", "3100000198561023", date(2019, 12, 25), date(2069, 12, 25)
 )

@@ -248,8 +248,8 @@ def test_holder_information_comes_back(holder: HolderInformation) -> None:
         line=st.integers(0, 0xFFFF),
         station=st.integers(0, 0xFFFF),
         operator=st.integers(0, 0xFFFF),
-        amount_fen=st.integers(0, 2**32 - 1),
-        balance_fen=st.integers(0, 2**32 - 1),
+        amount_fen=st.integers(0, 2**31 - 1),
+        balance_fen=st.integers(-(2**30), 2**30 - 1),
         time=TIMES,
         city=hexadecimal(2),
         acquirer=st.binary(min_size=8, max_size=8),
@@ -269,7 +269,7 @@ def test_a_trip_comes_back(trip: TripRecord) -> None:
         entry_station=hexadecimal(8),
         entry_time=TIMES,
         exit_time=TIMES,
-        fare_max_fen=st.integers(0, 2**32 - 1),
+        fare_max_fen=st.integers(0, 2**31 - 1),
         local=st.binary(min_size=29, max_size=29),
     )
 )

@@ -36,6 +36,7 @@ from tests.hsm_sim.device.devices import (
     reopen,
 )
 from tests.hsm_sim.keys.test_vault import shows
+from tests.support.patience import SOON_S
 
 
 @pytest.fixture
@@ -172,7 +173,7 @@ def test_of_two_who_make_a_device_in_one_folder_one_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both find the folder free before either writes."""
-    both_looked = threading.Barrier(2, timeout=10)
+    both_looked = threading.Barrier(2, timeout=SOON_S)
     look_once = DeviceFolder.check_empty
 
     def check_empty(folder: DeviceFolder) -> None:

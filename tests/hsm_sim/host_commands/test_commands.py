@@ -465,3 +465,34 @@ def test_any_fields_in_any_order_get_an_answer_and_no_clear_key(
         for key in (ZMK, RETAIL, CMAC):
             assert key.value.hex().upper() not in text
             assert key.value.decode("latin-1") not in text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [("#72T2B00E00%00!D",), ("%00#72T2B00E00!D",), ("%00#72T2B00E00",), ("#72T2B00E00",)],
+)
+@pytest.mark.parametrize("flag", [";0", "0"])
+def test_hosts_differ_in_where_they_name_the_storage_key(
+    host: Host, flag: str, fields: tuple[str]
+) -> None:
+    assert len(keys_in(host.send("A01FFFS" + flag, ZMK, "R", *fields))) == 3
+    assert host.send("A00FFFS%00#D0A3B00E00")[:2] == "00"
+    assert host.send("A00FFFS%01#D0A3B00E00") == "13"
+    assert host.send("A00FFFS%00#D0A3B00E00%00") == "15"
+
+
+def test_a_key_is_formed_with_the_version_and_the_count_that_hosts_write_behind_it(
+    host: Host,
+) -> None:
+    parts = components("M3", [bytes(range(16)), os.urandom(16)])
+    key = host.read(keys_in(host.send("A42FFFS", *parts))[0])
+    for ending, version in (
+        ("#0000", "00"),
+        ("%00#0000", "00"),
+        ("#0100", "01"),
+        ("#0000%00", "00"),
+    ):
+        formed = host.read(keys_in(host.send("A42FFFS", *parts, ending))[0])
+        assert (formed.value, formed.header.version_number) == (key.value, version)
+    assert host.send("A42FFFS", *parts, "#0001") == "AB"
+    assert host.send("A42FFFS", *parts, "#c100") == "A9"

@@ -24,6 +24,7 @@ from hsm_sim.proof.lanes import LANES
 from hsm_sim.proof.reasons import ProofKey
 from hsm_sim.proof.shares import Share
 from hsm_sim.proof.workers import ProofWorkers
+from tests.support.patience import SOON_S
 
 ALGORITHMS = {1: Algorithm.PBOC_3DES, 4: Algorithm.SM4, 5: Algorithm.AES}
 MASTERS = {version: bytes(range(16 * version, 16 * version + 16)) for version in ALGORITHMS}
@@ -125,9 +126,12 @@ def test_a_worker_killed_in_the_middle_of_a_column_gives_no_verdict(
     give, given = workers._Worker.give, []
 
     def give_and_kill(worker: workers._Worker, share: Share) -> None:
-        give(worker, share)
         given.append(worker.pid)
-        if len(given) == nth + 1:
+        dies = len(given) == nth + 1
+        if dies:  # stopped first: the share must not be answered before the kill arrives
+            os.kill(worker.pid, signal.SIGSTOP)
+        give(worker, share)
+        if dies:
             os.kill(worker.pid, signal.SIGKILL)
 
     # However slow the worker is, it is waited for, so that it gets as many shares as it takes.
@@ -259,7 +263,7 @@ def test_workers_end_with_the_process_they_belong_to() -> None:
         worker = Path("/proc") / owner.stdout.readline().strip()
         assert worker.exists()
         owner.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + SOON_S
     while worker.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not worker.exists()

@@ -1,6 +1,5 @@
 """A PSAM for tests, the commands it is sent, and what a genuine card and a maintainer answer."""
 
-from dataclasses import replace
 from datetime import date
 
 from cardcore.apdu import CommandApdu, ResponseApdu
@@ -27,7 +26,7 @@ PIN_USAGES = (KeyUsage.PIN_UNBLOCK, KeyUsage.PIN_RELOAD)
 FURTHER = (
     KeySlot(PsamKeyType.MAC, 1, STK),
     KeySlot(PsamKeyType.ENCIPHER, 10, READ_KEY),
-    KeySlot(PsamKeyType.ENCIPHER, 11, replace(READ_KEY, version=5)),
+    KeySlot(PsamKeyType.ENCIPHER, 11, READ_KEY._replace(version=5)),
     KeySlot(PsamKeyType.MAC_AND_ENCIPHER, 1, STK),
     KeySlot(PsamKeyType.MAC_AND_ENCIPHER, 4, KeyRef(KeyUsage.FILE_MAINTENANCE, LABEL, 4)),
     KeySlot(PsamKeyType.MAC_AND_ENCIPHER, 5, KeyRef(KeyUsage.FILE_MAINTENANCE, LABEL, 5)),
@@ -58,7 +57,7 @@ def a_vault(levels: int = 1) -> KeyVault:
         for ref in card_key_refs(LABEL, version):
             if not ref.usage.startswith("channel"):
                 vault.install(ref, published_key(ref), ALGORITHMS[version], levels=levels)
-    aes_read_key = replace(READ_KEY, version=5)
+    aes_read_key = READ_KEY._replace(version=5)
     vault.install(aes_read_key, published_key(aes_read_key), Algorithm.AES, levels=levels)
     return vault
 
@@ -104,7 +103,7 @@ def card_key(ref: KeyRef, factor: bytes = FACTOR) -> bytes:
 
 def card_mac(sequence: int, message: bytes, version: int = 1, factor: bytes = FACTOR) -> bytes:
     """A MAC of a purchase as the genuine card makes it, under the key it holds."""
-    ref, suite = replace(PURCHASE, version=version), SUITES[ALGORITHMS[version]]
+    ref, suite = PURCHASE._replace(version=version), SUITES[ALGORITHMS[version]]
     session_input = cryptograms.purchase_session_input(RANDOM, 5, sequence)
     return suite.session_mac(suite.session_key(card_key(ref, factor), session_input), message)
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord, describe
 from cardcore.crypto import cryptograms
 from cardcore.errors import KeyServiceUnavailableError, PowerLossError
-from cardcore.keys import Algorithm, Key, KeyRef, KeyState, KeyUsage
+from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
 from hsm_sim.keys.masters import CardKeyHandle
 from hsm_sim.keys.vault import CardKeyInMemory, KeyVault
 from hsm_sim.psam import MAC2_TRIES_MAX, SEQUENCES_RESERVED, Psam, make_psam
@@ -63,8 +63,8 @@ def test_the_published_purchase_passes_through_the_psam() -> None:
 
         def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
             assert (ref, factor) == (PURCHASE, FACTOR)
-            key = Key(KeyUsage.PURCHASE, bytes.fromhex(vector["key"]))
-            return CardKeyInMemory(key, Algorithm.PBOC_3DES)
+            value = bytes.fromhex(vector["key"])
+            return CardKeyInMemory(KeyUsage.PURCHASE, value, Algorithm.PBOC_3DES)
 
     masters = PublishedCardKey({PURCHASE: VAULT.key(PURCHASE).value})
     psam = make_psam(replace(PROFILE, terminal=vector["terminal"]), masters)

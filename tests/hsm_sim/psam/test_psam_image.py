@@ -113,7 +113,7 @@ def test_any_bytes_are_an_image_or_a_decode_error(noise: bytes, kept: int) -> No
 def test_a_vault_without_the_psams_keys_or_with_others_does_not_wake_it(psam: Psam) -> None:
     image = psam.image()
     with pytest.raises(UnknownKeyError, match=r"/shenzhen/v1: no version"):
-        Psam.from_image(image, published_vault([replace(PURCHASE, label="x")]))
+        Psam.from_image(image, published_vault([PURCHASE._replace(label="x")]))
     poor = make_psam(PROFILE, published_vault([PURCHASE]))
     with pytest.raises(KeyServiceError, match="purchase/shenzhen/v1: the key held is not"):
         Psam.from_image(poor.image(), KeyVault({PURCHASE: bytes(16)}))
@@ -138,21 +138,21 @@ def test_a_new_psam_gets_the_keys_of_its_label_that_are_in_use() -> None:
     vault = published_vault(
         [
             PURCHASE,
-            replace(PURCHASE, version=2),
-            replace(PURCHASE, version=3),
-            replace(PURCHASE, version=4),
-            replace(PURCHASE, label="hangzhou"),
+            PURCHASE._replace(version=2),
+            PURCHASE._replace(version=3),
+            PURCHASE._replace(version=4),
+            PURCHASE._replace(label="hangzhou"),
             KeyRef(KeyUsage.FILE_MAINTENANCE, LABEL, 7),
             KeyRef(KeyUsage.LOAD, LABEL, 1),
             KeyRef(KeyUsage.TAC, LABEL, 1),
             OWN,
-            replace(OWN, version=2),
+            OWN._replace(version=2),
             STK,
         ]
     )
-    vault.move(replace(PURCHASE, version=2), KeyState.RETIRING)
-    vault.move(replace(PURCHASE, version=3), KeyState.DESTROYED)
-    prepared = replace(PURCHASE, version=5)
+    vault.move(PURCHASE._replace(version=2), KeyState.RETIRING)
+    vault.move(PURCHASE._replace(version=3), KeyState.DESTROYED)
+    prepared = PURCHASE._replace(version=5)
     vault.install(prepared, bytes(range(16)), state=KeyState.PREPARED)
     assert held_keys(vault) == {
         "PURCHASE 1 purchase/shenzhen/v1",
@@ -167,7 +167,7 @@ def test_a_new_psam_gets_the_keys_of_its_label_that_are_in_use() -> None:
 def test_a_psam_is_not_made_without_a_purchase_key_or_with_a_key_that_is_not_there() -> None:
     with pytest.raises(UnknownKeyError, match="purchase/hangzhou"):
         make_psam(replace(PROFILE, key_label="hangzhou"), VAULT)
-    unknown = KeySlot(PsamKeyType.MAC, 1, replace(STK, label="nowhere"))
+    unknown = KeySlot(PsamKeyType.MAC, 1, STK._replace(label="nowhere"))
     with pytest.raises(UnknownKeyError, match="file-maintenance/nowhere/v1"):
         make_psam(PROFILE, VAULT, [unknown])
     taken = KeySlot(PsamKeyType.CARD_MAINTENANCE, 1, STK)

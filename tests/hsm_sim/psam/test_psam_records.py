@@ -89,7 +89,7 @@ def test_a_terminal_can_read_algorithm_and_version_of_the_key(algorithm: Algorit
 
 def test_a_psam_signs_records_under_the_newest_version_of_whatever_suite() -> None:
     vault = a_vault(Algorithm.PBOC_3DES)
-    newer = replace(KEY, version=9)
+    newer = KEY._replace(version=9)
     vault.install(newer, published_key(newer), Algorithm.AES)
     psam = make_psam(PROFILE, vault)
     assert send(psam, ASK).data == bytes((Algorithm.AES, 9))
@@ -291,7 +291,7 @@ def test_the_record_mac_key_never_enciphers(kind: PsamKeyType) -> None:
 def test_a_pboc_psam_stays_one_when_its_keys_are_renewed() -> None:
     vault = a_vault(Algorithm.PBOC_3DES)
     psam = make_psam(PROFILE, vault, [KeySlot(PsamKeyType.MAC, 7, KEY)])
-    newer = replace(KEY, version=8)
+    newer = KEY._replace(version=8)
     vault.install(newer, published_key(newer))
     renewed = renew_psam(psam.image(), vault)
     assert send(renewed, ASK).sw == StatusWord.KEY_NOT_FOUND

@@ -1,7 +1,5 @@
 """A PSAM's keys are renewed after a rotation: new cards are served, and no number comes again."""
 
-from dataclasses import replace
-
 import pytest
 
 from cardcore.errors import DecodeError, KeyServiceError, UnknownKeyError
@@ -23,7 +21,7 @@ from tests.hsm_sim.psam.psams import (
     sequence_of,
 )
 
-NEXT = replace(PURCHASE, version=9)
+NEXT = PURCHASE._replace(version=9)
 #: A card that shows version 9.
 NEW_CARD = {"key_version": b"\x09"}
 

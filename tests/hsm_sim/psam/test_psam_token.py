@@ -114,7 +114,16 @@ def test_the_lock_and_the_image_over_a_token(psam: Psam, token: TokenMasterKeys)
     assert sequence_of(send(again, initialise())) > MAC2_TRIES_MAX
 
 
-def test_a_key_destroyed_in_the_token_serves_no_more(psam: Psam, token: TokenMasterKeys) -> None:
+def test_a_key_destroyed_in_the_token_serves_no_more(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    # A token of its own: the others share one, in any order.
+    with softhsm(tmp_path_factory.mktemp("softhsm")) as library, library.empty_token() as token:
+        fill(token, 1)
+        _destroyed(psam_over(token), token)
+
+
+def _destroyed(psam: Psam, token: TokenMasterKeys) -> None:
     token.move(PURCHASE, KeyState.RETIRING)
     assert send(psam, initialise()).ok
     token.move(PURCHASE, KeyState.DESTROYED)

@@ -5,7 +5,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -236,7 +235,7 @@ def test_as_many_levels_as_a_psam_may_ask_for_lead_to_the_same_key(
 ) -> None:
     factor = bytes(range(8 * levels))
     for held, algorithm in ((PURCHASE, None), (MAINTENANCE_AES, Algorithm.AES), (CHANNEL, None)):
-        ref, vault = replace(held, version=20 + levels), KeyVault({})
+        ref, vault = held._replace(version=20 + levels), KeyVault({})
         for each in (vault, masters):
             each.install(ref, published_key(ref), algorithm, levels=levels)
         mine, theirs = masters.card_key(ref, factor), vault.card_key(ref, factor)

@@ -33,6 +33,7 @@ from hsm_sim.wire.links.addresses import UnixAddress
 from hsm_sim.wire.links.listeners import Listener, listen_unix
 from hsm_sim.wire.rights import Rights
 from hsm_sim.wire.server import HostAnswer, Server, ServerLimits
+from tests.support.patience import SOON_S
 
 LABEL = "demo"
 FACTOR = bytes.fromhex("0487123456789012")
@@ -159,12 +160,12 @@ def a_key_server(
     ready = threading.Event()
     thread = threading.Thread(target=server.serve, args=(served.listeners, ready.set))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(SOON_S)
     try:
         yield served
     finally:
         server.stop()
-        thread.join(20)
+        thread.join(SOON_S)
         assert not thread.is_alive()
 
 
@@ -186,5 +187,5 @@ def in_thread(act: Callable[[], object]) -> tuple[threading.Thread, list[object]
 def a_stream(served: KeyServer) -> socket.socket:
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     stream.connect(str(served.path))
-    stream.settimeout(10)
+    stream.settimeout(SOON_S)
     return stream

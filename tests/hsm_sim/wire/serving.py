@@ -29,9 +29,8 @@ from hsm_sim.wire.links.addresses import UnixAddress
 from hsm_sim.wire.links.listeners import listen_tls, listen_unix
 from hsm_sim.wire.links.tls import server_context
 from hsm_sim.wire.server import Server, ServerLimits
+from tests.support.patience import SOON_S
 from tests.support.shared import REPOSITORY
-
-WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class KeyServiceProcess:
         assert words[:1] == [b"ready"], self.log.read_text()
         self.port = int(words[1])
 
-    def service(self, timeout_seconds: float = WAIT_SECONDS) -> RemoteKeyService:
+    def service(self, timeout_seconds: float = SOON_S) -> RemoteKeyService:
         return RemoteKeyService(UnixAddress(self.path), timeout_seconds)
 
     @property
@@ -103,7 +102,7 @@ class KeyServiceProcess:
         if self._child.poll() is None:
             self.send(number)
             self.send(signal.SIGCONT)
-        code = self._child.wait(WAIT_SECONDS)
+        code = self._child.wait(SOON_S)
         assert self._child.stdout is not None
         self._child.stdout.close()
         return code

@@ -38,6 +38,7 @@ from tests.hsm_sim.wire.key_server import (
     in_thread,
 )
 from tests.hsm_sim.wire.serving import KeyServiceProcess
+from tests.support.patience import SOON_S
 
 VAULT = a_vault()
 LOCAL = KeyOperations(VAULT)
@@ -264,7 +265,7 @@ def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(tmp_path: Path
     class Slow(KeyOperations):
         def prove_tacs(self, label: str, column: TacColumn) -> bytes:
             begun.set()
-            assert go_on.wait(10)
+            assert go_on.wait(SOON_S)
             return super().prove_tacs(label, column)
 
     column = a_column(30)
@@ -272,7 +273,7 @@ def test_told_to_stop_it_finishes_what_runs_and_takes_nothing_new(tmp_path: Path
         silent = a_stream(served)
         service = served.service()
         thread, found = in_thread(lambda: service.prove_tacs(LABEL, column))
-        assert begun.wait(10)
+        assert begun.wait(SOON_S)
         stopping = threading.Timer(0.1, go_on.set)
         stopping.start()
     # The block is left when the server has ended.

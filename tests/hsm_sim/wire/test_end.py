@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.patience import SLOW_S
 from tests.support.shared import REPOSITORY
 
 CHILD = """
@@ -29,6 +30,6 @@ print("ended")
 def test_a_signal_taken_by_another_thread_ends_the_service(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path / "keys.socket")],
-        cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=20,
+        cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=SLOW_S,
     )  # fmt: skip
     assert (done.stdout, done.returncode) == ("ended\n", 0), done.stderr

@@ -49,11 +49,12 @@ from tests.hsm_sim.wire.key_server import (
     card_ref,
 )
 from tests.hsm_sim.wire.links.certificates import Authority
+from tests.support.patience import SOON_S
 
 VAULT = a_vault()
 CLEARING = Peer("clearing-1 at home", ("certificate:clearing-1", "subject:commonName=clearing-1"))
 TAC = card_ref(KeyUsage.TAC)
-ELSEWHERE = replace(TAC, label="elsewhere")
+ELSEWHERE = TAC._replace(label="elsewhere")
 MAINTENANCE = card_ref(KeyUsage.FILE_MAINTENANCE)
 COLUMN = a_column(20)
 
@@ -126,7 +127,7 @@ def test_labels_are_exact_or_end_in_a_star(labels: tuple[str, ...], given: set[s
     asked = {"demo", "demo-psam", "demos", "dem", "", "*"}
     assert {each for each in asked if is_given(rights, messages.PROVE_TACS, each, COLUMN)} == given
     for label in asked:
-        ref = replace(SIGNING, label=label)
+        ref = SIGNING._replace(label=label)
         assert is_given(rights, messages.PUBLIC_KEY, ref) == (label in given)
 
 
@@ -137,15 +138,15 @@ def test_rights_of_one_client_add_up_and_do_not_mix() -> None:
     assert is_given(rights, messages.PROVE_TACS, "demo", COLUMN)
     assert is_given(rights, messages.SIGN, SIGNING, b"file")
     assert not is_given(rights, messages.PROVE_TACS, "sender-101", COLUMN)
-    assert not is_given(rights, messages.SIGN, replace(SIGNING, label="demo"), b"file")
-    assert is_given(rights, messages.PUBLIC_KEY, replace(SIGNING, label="demo"))
+    assert not is_given(rights, messages.SIGN, SIGNING._replace(label="demo"), b"file")
+    assert is_given(rights, messages.PUBLIC_KEY, SIGNING._replace(label="demo"))
 
 
 def test_every_way_to_name_a_key_in_a_request_is_looked_at() -> None:
     """A parameter of a new form must be thought of here, or labels would not bind it."""
     profile, slots = psams.PROFILE, (KeySlot(PsamKeyType.MAC, 1, psams.STK),)
     image = make_psam(profile, psams.VAULT, slots).image()
-    refs = (TAC, replace(SIGNING, label="demo"))
+    refs = (TAC, SIGNING._replace(label="demo"))
     values = {
         "ref": TAC,
         "refs": refs,
@@ -410,7 +411,7 @@ def test_host_commands_are_a_duty_of_their_own(tmp_path: Path, *, dialect_is_giv
             (socket.AF_UNIX, str(tmp_path / "host.socket")),
         ):
             with socket.socket(family, socket.SOCK_STREAM) as stream:
-                stream.settimeout(5)
+                stream.settimeout(SOON_S)
                 stream.connect(place)
                 try:
                     stream.sendall(struct.pack(">H", 6) + b"0000NC")
@@ -445,5 +446,5 @@ def test_the_right_of_a_key_is_refused_before_it_is_said_whether_there_is_one(
         with pytest.raises(KeyRightError):
             service.derive_card_key(unknown, FACTOR)
         with pytest.raises(UnknownKeyError):
-            service.derive_card_key(replace(TAC, version=9), FACTOR)
+            service.derive_card_key(TAC._replace(version=9), FACTOR)
         service.close()

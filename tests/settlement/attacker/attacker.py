@@ -1,6 +1,6 @@
-"""An attacker as a machine: it owns a collector with its buses, clocks and PSAMs, a load agent and
-a stolen card. It changes, copies, withholds, reorders and invents records and files, and tries to
-be paid more than the cards signed, or to be billed less.
+"""An attacker as a machine: it owns a collector with its buses, clocks and PSAMs, a load agent, a
+stolen card and a card of a partner's city. It changes, copies, withholds, reorders and invents
+records and files, and tries to be paid more than the cards signed, or to be billed less.
 
 After every close the books are held against `truth`; at the end everything that is true is sent as
 it was written, and must have moved, once.
@@ -9,7 +9,6 @@ it was written, and must have moved, once.
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -17,21 +16,33 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from cardcore.records.kinds import RecordFlag
-from cardcore.records.record import FIELD
 from settlement.days.closing import ClosedDay
 from settlement.ledger.accounts import AccountKind, parse_account
-from settlement.registry.book import Dated
-from settlement.registry.rows import HotlistRow, TerminalRow
+from settlement.registry.book import Dated, since_ever
+from settlement.registry.rows import CardNumbersRow, HotlistRow, TerminalRow
 from settlement.service.receive import receive_file
 from settlement.service.registering import change_row, register_rows
+from tests.settlement.attacker.changes import (
+    CHANGES,
+    SOLD_BUS,
+    STRAY,
+    UNSIGNED,
+    Change,
+    Piece,
+    changed,
+)
 from tests.settlement.attacker.truth import Movement, Truth
 from tests.settlement.attacks.town import (
     AGENT,
     AGENT_HOST,
     BUS,
     BUS_COLLECTOR,
+    CENTRE,
+    GUEST_CITY,
+    GUEST_ISSUER,
     METRO,
     METRO_COLLECTOR,
+    PARTNERS,
     SENDERS,
     Card,
     Terminal,
@@ -39,87 +50,24 @@ from tests.settlement.attacks.town import (
     altered,
     at,
     build_town,
-    vouched,
+    guest_signed,
 )
-from tests.settlement.device_files import ACTION, BUS_TERMINAL, DAY, KIOSK, METRO_TERMINAL
+from tests.settlement.device_files import (
+    ACTION,
+    BUS_TERMINAL,
+    DAY,
+    KIOSK,
+    METRO_TERMINAL,
+    key_service,
+)
 from tests.settlement.load_logs import Host, register_host
 
-#: A bus that is sold one day, and a terminal that nobody registered at first.
-SOLD_BUS, STRAY = "0000000000b2", "0000000000d1"
 #: How far the attacker's clocks are wrong, in days.
 SKEWS = (0, 0, 0, -2, -1, 1, 3)
 CARDS = 3
-#: What the attacker writes into bytes that nobody signed: any of these leaves a true record true.
-HARMLESS: dict[str, tuple[int, ...]] = {
-    "terminal_serial": (0, 1, 2, 3, 50, 2**32 - 1),
-    "offline_counter": (0, 1, 2, 3, 0xFFFF),
-    "balance_before_fen": (0, 160, 10_000, 2**32 - 1),
-    "operator": (BUS, METRO, AGENT, 4_242, 0),
-    "sector": (1, 5, 6, 200),
-    "tariff_fen": (0, 1, 200, 2**32 - 1),
-    "flags": (0, int(RecordFlag.TAC_MISSING), int(RecordFlag.RECOVERED)),
-    "concession": (0, 1, 2),
-    "business_day": (0x20180901, 0x20991231),
-    "hotlist_version": (0, 2**32 - 1),
-    "line": (1, 2, 3),
-}
-#: What keeps a record from being judged as a card's of this city.
-FOREIGN: dict[str, tuple[int | bytes, ...]] = {
-    "issuer": (0x0102030405060708,),
-    "card_number": (bytes(2),),
-    "application": (1, 2),
-    "algorithm": (4, 99),
-    "key_version": (2, 77),
-}
-#: What cards did sign: the attacker can only hope.
-SIGNED: dict[str, tuple[int | bytes, ...]] = {
-    "amount_fen": (0, 1, 9_999, 2**32 - 1),
-    "terminal": tuple(bytes.fromhex(each) for each in (BUS_TERMINAL, METRO_TERMINAL, STRAY)),
-    "psam_sequence": (9_001, 9_002),
-    "tac": (bytes(8), b"\1\2\3\4" + bytes(4)),
-}
-#: A change of a record: the name of a field and its new value; "": none, "mac": a PSAM vouches.
-Change = tuple[str, int | bytes]
-UNSIGNED = st.sampled_from(sorted(HARMLESS)).flatmap(
-    lambda name: st.tuples(st.just(name), st.sampled_from(HARMLESS[name]))
-)
-CHANGES: st.SearchStrategy[Change] = st.one_of(
-    st.just(("", 0)),
-    UNSIGNED,
-    UNSIGNED,
-    st.sampled_from([("mac", psam) for psam in (1, 4, 9)]),
-    st.sampled_from([(name, each) for name, values in SIGNED.items() for each in values]),
-    st.sampled_from([(name, each) for name, values in FOREIGN.items() for each in values]),
-)
+#: Beside them a card of a partner, whose number ends in the digits of our first card.
+GUEST, GUEST_START = CARDS, "08885840"
 AMOUNTS = st.sampled_from([1, 160, 200, 5_000])
-
-
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """A record the attacker holds, and the movement whose signature it carries, if any."""
-
-    record: bytes
-    origin: Movement | None
-    is_judgeable: bool = True
-
-
-def changed(piece: Piece, name: str, value: int | bytes) -> Piece:
-    """The record with something else in one field, and what is left of its truth."""
-    if name == "mac":
-        assert isinstance(value, int)
-        return Piece(vouched(piece.record, f"{value}" * 20), piece.origin, piece.is_judgeable)
-    if name == "card_number":  # the first digits, which choose no key
-        assert isinstance(value, bytes)
-        start = FIELD[name].offset
-        value += piece.record[start + len(value) : start + FIELD[name].length]
-    record = altered(piece.record, name, value)
-    if name in SIGNED and record != piece.record and not _is_unsigned_of_a_load(piece, name):
-        return Piece(record, None)
-    return Piece(record, piece.origin, piece.is_judgeable and name not in FOREIGN)
-
-
-def _is_unsigned_of_a_load(piece: Piece, name: str) -> bool:
-    return name == "psam_sequence" and piece.origin is not None and piece.origin.is_load
 
 
 class Attacker(RuleBasedStateMachine):
@@ -133,7 +81,9 @@ class Attacker(RuleBasedStateMachine):
     @initialize()
     def build(self) -> None:
         sold = Dated(TerminalRow(SOLD_BUS, BUS, "bus"))
-        self.town: Town = build_town(self.folder / "city", sold)
+        numbers = since_ever(CardNumbersRow(GUEST_CITY, GUEST_START, GUEST_ISSUER))
+        self.town: Town = build_town(self.folder / "city", sold, *PARTNERS, *numbers)
+        self.town.keys = key_service(partners=(GUEST_CITY,))
         self.truth = Truth(
             owners={
                 terminal: [(date.min, owner)]
@@ -145,6 +95,7 @@ class Attacker(RuleBasedStateMachine):
         self.second_bus = Terminal(SOLD_BUS, BUS, 1, "4" * 20)
         self.stray = Terminal(STRAY, METRO, 1, "5" * 20)
         self.cards = [self.town.card(number) for number in range(CARDS)]
+        self.cards.append(Card(f"{GUEST_START}{0:012}", 20_000))
         self.stolen: set[int] = set()
         self.pool: list[Piece] = []
         self.honest: list[Movement] = []
@@ -180,7 +131,7 @@ class Attacker(RuleBasedStateMachine):
         self, record: bytes, card: int, terminal: str, amount_fen: int, day: date
     ) -> Movement:
         is_load = terminal == KIOSK
-        movement = Movement(record, card, is_load, amount_fen, terminal, day)
+        movement = Movement(record, card, is_load, amount_fen, terminal, day, card == GUEST)
         self.truth.movements.append(movement)
         self.pool.append(Piece(record, movement))
         return movement
@@ -188,7 +139,9 @@ class Attacker(RuleBasedStateMachine):
     def _pays(self, card: int, terminal: Terminal, amount_fen: int, day: int) -> Movement:
         moment = self._moment(day)
         self.truth.has_true_clocks &= day == self.today
-        record = self.cards[card].pay(terminal, amount_fen, moment)
+        claims = {"issuer": bytes.fromhex(GUEST_ISSUER)} if card == GUEST else {}
+        record = self.cards[card].pay(terminal, amount_fen, moment, **claims)
+        record = guest_signed(record) if card == GUEST else record
         return self._happens(record, card, terminal.number, amount_fen, moment.date())
 
     @rule(card=st.integers(0, CARDS - 1), amount_fen=st.sampled_from([1_000, 20_000]))
@@ -207,6 +160,10 @@ class Attacker(RuleBasedStateMachine):
     def ride_the_attacker_s_bus(self, card: int, amount_fen: int, skew: int) -> None:
         if self._spends(card, amount_fen):
             self._pays(card, self.town.bus, amount_fen, self.today + skew)
+
+    @rule(amount_fen=AMOUNTS)
+    def ride_the_attacker_s_bus_as_a_guest(self, amount_fen: int) -> None:
+        self.ride_the_attacker_s_bus(GUEST, amount_fen, 0)
 
     @rule(card=st.integers(0, CARDS - 1), amount_fen=AMOUNTS)
     def ride_the_bus_that_is_sold(self, card: int, amount_fen: int) -> None:
@@ -359,11 +316,14 @@ class Attacker(RuleBasedStateMachine):
         money = self.town.money()
         assert sum(money.values()) == 0, money
         accounts = {parse_account(text): amount_fen for text, amount_fen in money.items()}
-        billed = held = paid = 0
+        guests_fen = sum(each.amount_fen for each in known if each.is_guest)
+        billed = held = paid = owed = 0
         for account, amount_fen in accounts.items():
             if account.kind is AccountKind.OPERATOR:
                 assert account.participant is not None
-                most_fen = self.truth.debits_fen(account.participant, known)
+                # What a guest paid is nobody's before its centre answers.
+                own = [each for each in known if not each.is_guest]
+                most_fen = self.truth.debits_fen(account.participant, own)
                 assert 0 <= -amount_fen <= most_fen, (account.text, -amount_fen, most_fen)
                 paid -= amount_fen
             elif account.kind is AccountKind.LOAD_AGENT:
@@ -374,16 +334,22 @@ class Attacker(RuleBasedStateMachine):
             elif account.kind is AccountKind.SUSPENSE:
                 assert account.participant in {BUS, METRO, AGENT}, account
                 held -= amount_fen
+            elif account.kind is AccountKind.CENTRE:
+                assert account.participant == CENTRE, account
+                assert 0 <= amount_fen <= guests_fen, (amount_fen, guests_fen)
+                owed += amount_fen
             else:
                 assert account.kind is AccountKind.CARD_FLOAT, account
         # No holder's money moves twice.
-        assert paid + held <= sum(m.amount_fen for m in known if not m.is_load)
+        debits_fen = sum(m.amount_fen for m in known if not m.is_load)
+        assert paid + held - owed <= debits_fen - guests_fen
         # Nothing that is true and came stays behind, once a day is closed.
         if closed is not None:
             assert sum(m.amount_fen for m in due if not m.is_load) <= paid + held
+            assert sum(m.amount_fen for m in due if m.is_guest) <= owed
             assert sum(m.amount_fen for m in due if m.is_load) <= billed
             totals = self.town.totals(closed)
-            assert totals["float_fen"] == billed - paid - held
+            assert totals["float_fen"] == billed - paid - held + owed
             if known == due and self.truth.has_true_clocks:
                 self._check_proof(totals["float_proof"])
         self.is_sound = True
@@ -421,6 +387,8 @@ class Attacker(RuleBasedStateMachine):
         self.town.now += timedelta(days=max(SKEWS) + 1)
         self._check(self.town.close(self.town.now.date()))
         money = self.town.money()
+        guests_fen = sum(each.amount_fen for each in self.truth.movements if each.is_guest)
+        assert money.get(f"centre/{CENTRE}", 0) == guests_fen, money
         for participant in SENDERS.values():
             mine = [money.get(f"{kind}/{participant}", 0) for kind in ("operator", "suspense")]
             assert -sum(mine) == self.truth.debits_fen(participant, self.truth.movements), money

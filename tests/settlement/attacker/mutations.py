@@ -17,7 +17,7 @@ from settlement.facts import columnar
 
 @dataclass(frozen=True)
 class Mutation:
-    """A rule (R1 to R7), what is left of it, and the words that are changed in a script."""
+    """A rule (R1 to R7, I3), what is left of it, and the words that are changed in a script."""
 
     rule: str
     name: str
@@ -102,6 +102,13 @@ MUTATIONS = (
         "told",
         "AND NOT coalesce(collected.last_day >= business_day_of(dated.time), false)",
         "AND false",
+    ),
+    Mutation(
+        "I3",
+        "a partner's card is paid for as ours",
+        "told",
+        "coalesce(number.centre, 0) AS centre",
+        "0 AS centre",
     ),
 )
 

@@ -22,6 +22,8 @@ class Movement:
     amount_fen: int
     terminal: str
     day: date
+    #: Of a card of another issuer: its centre owes it, and nobody is paid for it yet.
+    is_guest: bool = False
     #: The load host's log tells of it, in a file that came: the card's balance before it is known.
     is_logged: bool = False
     #: A record that carries its signature came, from somebody who may deliver it.

@@ -17,8 +17,15 @@ from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, KeyRef, KeyUsage
 from cardcore.records.batch import DeviceRegister
 from cardcore.records.kinds import MacProfile, Sector
-from cardcore.records.record import FIELD, RECORD_BYTES, TransactionRecord, encode_record
+from cardcore.records.record import (
+    FIELD,
+    RECORD_BYTES,
+    TransactionRecord,
+    decode_record,
+    encode_record,
+)
 from cardcore.records.tac import record_digest, tac_message
+from cardcore.schemes import ParticipantKind
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import published_key
 from settlement.city import City, create_city
@@ -30,7 +37,13 @@ from settlement.facts.proof import signing_keys
 from settlement.intake.answers import Acknowledgement
 from settlement.reconciliation.inputs import file_number
 from settlement.registry.book import AnyDated, since_ever
-from settlement.registry.rows import SenderRow, TerminalRow
+from settlement.registry.rows import (
+    CardNumbersRow,
+    CentreRow,
+    ParticipantRow,
+    SenderRow,
+    TerminalRow,
+)
 from settlement.reports.history import explain
 from settlement.service.close import close_day
 from settlement.service.computation import decisions_path
@@ -57,6 +70,14 @@ BUS, METRO, AGENT = 101, 201, 900
 #: Senders of files: whose collector each is.
 BUS_COLLECTOR, METRO_COLLECTOR, AGENT_HOST = 7, 8, 9
 SENDERS = {BUS_COLLECTOR: BUS, METRO_COLLECTOR: METRO, AGENT_HOST: AGENT}
+#: Another city, whose cards come here, and the centre that answers for them.
+CENTRE, GUEST_CITY, GUEST_ISSUER, GUEST_PREFIX = 301, "ningbo", "01053320FFFFFFFF", "03103320"
+CENTRE_ROW = ParticipantRow(CENTRE, "宁波发卡中心", ParticipantKind.CENTRE, Sector.CARD_SERVICE)
+PARTNERS: tuple[AnyDated, ...] = since_ever(
+    CENTRE_ROW,
+    CentreRow(GUEST_CITY, CENTRE),
+    CardNumbersRow(GUEST_CITY, GUEST_PREFIX, GUEST_ISSUER),
+)
 ENGINE = LocalEngine(1)
 _SUITE = SUITES[Algorithm.PBOC_3DES]
 
@@ -70,12 +91,17 @@ def at(clock: str = "08:00", day: int = 0) -> datetime:
     return datetime.fromisoformat(f"{DAY + timedelta(days=day)}T{clock}")
 
 
-def signed(record: TransactionRecord) -> bytes:
+def signed(record: TransactionRecord, label: str = SCHEME.name) -> bytes:
     """The record as its card signs it."""
     data = encode_record(replace(record, tac=bytes(4)))
-    master = published_key(KeyRef(KeyUsage.TAC, SCHEME.name, record.key_version))
+    master = published_key(KeyRef(KeyUsage.TAC, label, record.key_version))
     key = _SUITE.diversify(master, bytes.fromhex(record.card_number)[-8:])
     return encode_record(replace(record, tac=_SUITE.tac(key, tac_message(data))))
+
+
+def guest_signed(data: bytes, label: str = GUEST_CITY) -> bytes:
+    """The record as a card of the other city signs it."""
+    return signed(decode_record(data), label)
 
 
 def vouched(data: bytes, psam: str, profile: MacProfile = MacProfile.FIXED) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from cardcore.records.record import FIELD
+from cardcore.records.record import decode_record
 from cardcore.records.tac import tac_message
 from settlement.dispositions import Disposition as ProductDisposition
 from settlement.dispositions import Note as ProductNote
@@ -21,6 +21,7 @@ from tests.settlement.audited.product import Decided, Product, StatedPurse
 from tests.settlement.audited.world import SETTLED, World, settlement_day
 from tests.support.audit.auditor import Auditor
 from tests.support.audit.books import books_of, purses_of
+from tests.support.audit.known import NOBODYS, OURS, Known
 from tests.support.audit.words import Disposition, Entry, Note, Purse
 
 K = TypeVar("K")
@@ -46,6 +47,8 @@ class Compared:
     reasons: Counter[str] = field(default_factory=Counter)
     lies: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
+    #: What became of records under numbers of partners.
+    guests: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Compared") -> None:
         """Both together."""
@@ -54,12 +57,14 @@ class Compared:
         self.reasons += other.reasons
         self.lies += other.lies
         self.notes += other.notes
+        self.guests += other.guests
 
     def shares(self) -> str:
         """What the worlds held, as people read it."""
         lines = [f"{self.worlds} worlds, {self.records} records"]
         for title, counts in (
-            ("reasons", self.reasons), ("notes", self.notes), ("lies", self.lies),
+            ("reasons", self.reasons), ("reasons of guests", self.guests), ("notes", self.notes),
+            ("lies", self.lies),
         ):  # fmt: skip
             lines.append(title)
             lines += [f"  {count:8}  {name}" for name, count in counts.most_common()]
@@ -90,6 +95,7 @@ def compare_block(seeds: Sequence[int], folder: Path, *, buckets: int = 1) -> Co
         assert not decisions, f"{len(decisions)} decisions about no record of these worlds"
         sums.compare(outcome, list(auditors.values()))
     purses = product.purses()
+    _same("purses of guests", [], [each for each in purses if each.city != OURS])
     for world in worlds:
         _compare_with_truth(world, auditors[world.seed])
         _compare_purses(world, auditors[world.seed], purses)
@@ -128,6 +134,8 @@ def _differences(entry: Entry, decided: Decided) -> Iterator[str]:
         yield f"for {entry.payee} / {decided.operator}"
     if entry.sector not in {None, decided.sector}:
         yield f"sector {entry.sector} / {decided.sector}"
+    if entry.centre != decided.centre:
+        yield f"of {entry.centre} / {decided.centre}"
     if entry.sound.amount_fen != decided.amount_fen:
         yield f"{entry.sound.amount_fen} fen / {decided.amount_fen}"
     notes = {ours for theirs, ours in _NOTES.items() if theirs in ProductNote(decided.notes)}
@@ -157,6 +165,9 @@ def _about(entry: Entry) -> str:
     )
 
 
+_SIDES = {AccountKind.SUSPENSE: "held", AccountKind.CENTRE: "owed"}
+
+
 class _Sums:
     """What the days of a product add up to."""
 
@@ -172,10 +183,11 @@ class _Sums:
         books = books_of(entries)
         for accounts in outcome.clearing.participants.values():
             for account, gross in accounts.items():
-                side = "held" if account.kind is AccountKind.SUSPENSE else "paid"
+                side = _SIDES.get(account.kind, "paid")
                 self._net_fen[side, account.participant] += gross.credit_fen - gross.debit_fen
         positions = {("paid", code): fen for code, fen in books.paid_fen.items()}
         positions |= {("held", code): fen for code, fen in books.held_fen.items()}
+        positions |= {("owed", code): -fen for code, fen in books.centres_fen.items()}
         _same("positions", +Counter(positions), +self._net_fen)
         _same("owed by", +Counter(_negated(positions)), +Counter(_negated(self._net_fen)))
         for each in Disposition:
@@ -206,9 +218,10 @@ def _compare_with_truth(world: World, auditor: Auditor) -> None:
     each purse adds up exactly.
     """
     booked = [entry for entry in auditor.decided.values() if entry.is_booked]
-    true = {_signed_part(data) for data in world.truth}
+    known = world.known(SETTLED[-1])
+    true = {_signed_part(known, data) for data in world.truth}
     signed = [entry for entry in booked if Note.STATEMENT_PROVEN not in entry.notes]
-    found = [_signed_part(entry.data) for entry in signed]
+    found = [_signed_part(known, entry.data) for entry in signed]
     assert len(found) == len(set(found)), f"seed {world.seed}: a movement is booked twice"
     assert set(found) <= true, f"seed {world.seed}: a movement is booked that never was"
     for purse, statement in purses_of(booked).items():
@@ -240,13 +253,12 @@ def _compare_purses(
         raise DisagreementError(world.seed, SETTLED[-1], lines)
 
 
-def _signed_part(data: bytes) -> tuple[bytes, ...]:
-    """Which purse, what its card signed, and how."""
-    number, tac, application = (
-        FIELD[name].offset for name in ("card_number", "tac", "application")
-    )
-    factor = data[number + 2 : number + 10]
-    return factor, data[application : application + 1], tac_message(data), data[tac : tac + 4]
+def _signed_part(known: Known, data: bytes) -> tuple[object, ...]:
+    """Which purse of whose card, what it signed, and how."""
+    record = decode_record(data)
+    number, day = record.card_number, known.business_day(record.time)
+    city = known.city_of(record.application, record.issuer, number, day)
+    return city, number[-16:], record.application, tac_message(data), record.tac
 
 
 def _counted(worlds: Sequence[World], auditors: dict[int, Auditor]) -> Compared:
@@ -256,5 +268,8 @@ def _counted(worlds: Sequence[World], auditors: dict[int, Auditor]) -> Compared:
         found.records += len(decided)
         found.reasons.update(entry.reason.name for entry in decided)
         found.lies += world.lies
+        found.guests.update(
+            each.reason.name for each in decided if each.city not in {OURS, NOBODYS}
+        )
         found.notes.update(note.name for entry in decided for note in entry.notes)
     return found

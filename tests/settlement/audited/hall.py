@@ -9,7 +9,7 @@ from hsm_sim.keys.published_keys import published_key
 from tests.settlement.audited.encoding import signed_by_card
 from tests.support.audit.auditor import Auditor
 from tests.support.audit.books import Books, books_of
-from tests.support.audit.known import CardRange, Known, MacKey, TacKey, TerminalDays
+from tests.support.audit.known import OURS, CardRange, Known, MacKey, TacKey, TerminalDays
 from tests.support.audit.words import Entry, Reason, Sent
 from tests.support.records import a_bus_ride, a_load
 
@@ -18,11 +18,14 @@ BUS, METRO, AGENT = 101, 201, 900
 BUS_SITE, GATE, KIOSK, NEW_SITE = "0000000000b1", "0000000000e1", "0000000000c1", "0000000000f1"
 CARD, ISSUER, SIBLING = "03105840000000000001", bytes.fromhex("05845840FFFFFFFF"), bytes(8)
 CITY = "shenzhen"
+#: A partner, whose numbers end in the digits of ours, and another one with other digits.
+PARTNER, CENTRE, GUEST, GUEST_ISSUER = "ningbo", 301, "08885840000000000001", bytes(7) + b"\x01"
+OTHER_PARTNER, OTHER_CENTRE, OTHER_PREFIX = "foshan", 302, "03103320"
 
 
-def tac_key(version: int, *, is_held: bool = True) -> TacKey:
-    value = published_key(KeyRef(KeyUsage.TAC, CITY, version))
-    return TacKey(0, version, 1, value if is_held else None)
+def tac_key(version: int, city: str = OURS, *, is_held: bool = True) -> TacKey:
+    value = published_key(KeyRef(KeyUsage.TAC, city or CITY, version))
+    return TacKey(0, version, 1, value if is_held else None, city)
 
 
 KNOWN = Known(
@@ -35,6 +38,16 @@ KNOWN = Known(
     ranges=(CardRange(0, "03105840", ISSUER), CardRange(0, "07775840", SIBLING)),
     tac_keys=(tac_key(1),),
     mac_keys=(MacKey(1, 1, published_key(KeyRef(KeyUsage.RECORD_MAC, CITY, 1))),),
+)
+WITH_PARTNERS = replace(
+    KNOWN,
+    ranges=(
+        *KNOWN.ranges,
+        CardRange(0, GUEST[:8], GUEST_ISSUER, PARTNER),
+        CardRange(0, OTHER_PREFIX, GUEST_ISSUER, OTHER_PARTNER),
+    ),
+    tac_keys=(tac_key(1), tac_key(1, PARTNER), tac_key(1, OTHER_PARTNER)),
+    centres={PARTNER: CENTRE, OTHER_PARTNER: OTHER_CENTRE},
 )
 COLLECTORS = {BUS_SITE: BUS, GATE: METRO, KIOSK: AGENT, NEW_SITE: BUS}
 
@@ -49,6 +62,9 @@ class Card:
     now: datetime = datetime(2018, 9, 1, 8)  # noqa: DTZ001 - wall clock of the city
     sequence: int = 0
     version: int = 1
+    number: str = CARD
+    issuer: bytes = ISSUER
+    label: str = CITY
 
     def load(self, amount_fen: int = 10_000) -> bytes:
         self.balance_fen += amount_fen
@@ -81,11 +97,18 @@ class Card:
         self.now += timedelta(minutes=1)
         self.sequence += 1
         stamped: dict[str, object] = {
-            "card_number": CARD, "time": self.now, "psam_sequence": self.sequence,
-            "terminal_serial": self.sequence, "key_version": self.version,
+            "card_number": self.number, "issuer": self.issuer, "time": self.now,
+            "psam_sequence": self.sequence, "terminal_serial": self.sequence,
+            "key_version": self.version,
         }  # fmt: skip
         data = encode_record(replace(begun, **(stamped | values)))  # type: ignore[arg-type]
-        return signed_by_card(data, CITY, self.version)
+        return signed_by_card(data, self.label, self.version)
+
+
+def guest(**values: object) -> Card:
+    """A card of the partner."""
+    known: dict[str, object] = {"number": GUEST, "issuer": GUEST_ISSUER, "label": PARTNER}
+    return Card(**(known | values))  # type: ignore[arg-type]
 
 
 @dataclass

@@ -4,7 +4,7 @@ Decides which bytes arrive, from whom and on which day. Nobody here holds a key 
 collector's own PSAMs sign what its terminals send, so a lie may carry a true record MAC.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -18,7 +18,14 @@ from tests.settlement.audited.encoding import (
     without_mac,
 )
 from tests.settlement.audited.lives import Tap
-from tests.settlement.audited.world import DAYS, FOREIGN_START, SECTORS, SIBLING_START, World
+from tests.settlement.audited.world import (
+    DAYS,
+    FOREIGN_START,
+    OWN_START,
+    SECTORS,
+    SIBLING_START,
+    World,
+)
 
 
 @dataclass(frozen=True)
@@ -240,6 +247,38 @@ def _twisted_time(scene: Scene) -> tuple[str, list[Delivery]]:
     return "hole filled without TAC", [scene.honest(), replace(scene.honest(), data=torn)]
 
 
+def _told_as_ours(scene: Scene) -> tuple[str, list[Delivery]]:
+    """A guest's record under numbers of ours: all of a number's start, or the digits that choose no
+    key.
+    """
+    scheme = scene.world.city.scheme
+    start = scene.dice.choice((OWN_START, scheme.card_numbers[0].prefix))
+    told = _numbered(scene.tap.data, scheme.issuer, start)
+    return "guest told as ours", _beside(scene, told)
+
+
+def _told_as_anothers(scene: Scene) -> tuple[str, list[Delivery]]:
+    return "guest told as a partner's", _beside(scene, _as_anothers(scene))
+
+
+def _as_anothers(scene: Scene) -> bytes:
+    """A record under numbers of a partner."""
+    partner = scene.dice.choice(scene.world.city.partners)
+    return _numbered(scene.tap.data, partner.issuer, partner.prefix)
+
+
+def _numbered(data: bytes, issuer: bytes, start: str) -> bytes:
+    card = FIELD["card_number"]
+    number = data[card.offset : card.offset + card.length].hex()
+    return changed(data, issuer=issuer, card_number=start + number[len(start) :])
+
+
+def _beside(scene: Scene, told: bytes) -> list[Delivery]:
+    """A lie alone, or the true record before or after it."""
+    lie = replace(scene.honest(), data=told, day=scene.later())
+    return [lie] if scene.dice.random() < 0.3 else [scene.honest(), lie]
+
+
 Fate = Callable[[Scene], tuple[str, list[Delivery]]]
 #: What may happen to a true record, and how often beside the others.
 FATES: tuple[tuple[Fate, int], ...] = (
@@ -256,19 +295,39 @@ FATES: tuple[tuple[Fate, int], ...] = (
     (_torn, 2),
     (_twisted_time, 1),
 )
+#: The same of a guest's record.
+_GUEST_FATES = (*FATES, (_told_as_ours, 6), (_told_as_anothers, 6))
 #: Every lie that can be counted.
 LIES = (
     *CLAIMS, *DEBIT_CLAIMS, *FORGERIES, "twenty variants", "copied", "copied by another sender",
     "wrong sender", "wrong sender, then the right one", "late", "withheld",
-    "hole filled without TAC", "torn, and never proven",
+    "hole filled without TAC", "torn, and never proven", "guest told as ours",
+    "guest told as a partner's", "ours told as a partner's",
 )  # fmt: skip
 
 
 def deliver(scene: Scene) -> list[Delivery]:
     """What arrives of a true record; the lie is counted in the world."""
+    return _delivered(scene, FATES)
+
+
+def deliver_of_guest(scene: Scene) -> list[Delivery]:
+    """What arrives of a guest's true record."""
+    return _delivered(scene, _GUEST_FATES)
+
+
+def disguise(scene: Scene) -> list[Delivery]:
+    """What arrives besides of our own card's record, told as a partner's: seldom anything."""
+    if scene.dice.random() < 0.8:
+        return []
+    scene.world.lies["ours told as a partner's"] += 1
+    return [replace(scene.honest(), data=_as_anothers(scene), day=scene.later())]
+
+
+def _delivered(scene: Scene, fates: Sequence[tuple[Fate, int]]) -> list[Delivery]:
     if scene.dice.random() < 0.45:
         return [scene.honest()]
-    (fate,) = scene.dice.choices([each for each, _ in FATES], [often for _, often in FATES])
+    (fate,) = scene.dice.choices([each for each, _ in fates], [often for _, often in fates])
     name, deliveries = fate(scene)
     scene.world.lies[name] += 1
     return deliveries

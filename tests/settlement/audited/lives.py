@@ -1,8 +1,10 @@
-"""What truly happened: sites are built, cards are loaded and pay, terminals keep records.
+"""What truly happened: sites are built, cards of this city and guests are loaded and pay,
+terminals keep records.
 
 Decides every true record and whose it was to bring. Leaves what became of it on its way to `lies`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from random import Random
@@ -21,6 +23,7 @@ from tests.settlement.audited.world import (
     SCHEME_NAMES,
     SECTORS,
     SHOP,
+    Guests,
     Site,
     World,
     settlement_day,
@@ -48,26 +51,29 @@ class Tap:
     day: int
     site: Site
     collector: int
-    key_version: int
 
 
 @dataclass
 class _Purse:
+    issuer: bytes
     number: str
     application: int
+    label: str
     key_version: int
     balance_fen: int = 0
     online: int = 0
     offline: int = 0
+    seen: datetime = datetime.min  # noqa: DTZ901 - wall clock of the city
 
 
 @dataclass
-class _Street:
-    """The world while its records are made."""
+class Street:
+    """The world while its records are made: each terminal's last serial and moment."""
 
     world: World
     dice: Random
     serials: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, datetime] = field(default_factory=dict)
 
 
 def new_world(seed: int, dice: Random) -> World:
@@ -125,17 +131,54 @@ def new_world(seed: int, dice: Random) -> World:
     return world
 
 
-def live(world: World, dice: Random) -> list[Tap]:
-    """Every true record of the world, in the order in which things happened."""
-    street = _Street(world, dice)
+def invite(world: World, dice: Random) -> Guests:
+    """Cards of a partner come, and what is held of its keys; one of them may be on our list."""
+    first = dice.choice((0, 0, 0, 1, 2, DAYS, NEVER))
+    second = max(first, dice.choice((0, 0, DAYS, NEVER)))
+    cards = (1, 5, 6)[: dice.randint(2, 3)]
+    partner = dice.choice(world.city.partners)
+    guests = Guests(partner, cards, (first, second), is_announced=dice.random() < 0.5)
+    if dice.random() < 0.4:
+        listed = guests.card_number(cards[1], world.seed)
+        world.hotlist.append(ListedDays(listed, settlement_day(dice.randint(0, DAYS - 1))))
+    return guests
+
+
+def visit(street: Street, guests: Guests) -> list[Tap]:
+    """Every true record of guests: they come with money, after whoever was at a terminal before."""
+    world, dice = street.world, street.dice
+    purses = []
+    for card in guests.cards:
+        version = dice.choice((1, 1, 1, 2))
+        number = guests.card_number(card, world.seed)
+        application = dice.choice((0, 0, 1))
+        label = world.city.label(application, guests.partner.name)
+        purse = _Purse(guests.partner.issuer, number, application, label, version, 10_000)
+        purses.append(purse)
+    moments = [(moment, number) for number in range(len(purses)) for moment in _moments(dice)]
+    return _taps(street, purses, moments)
+
+
+def live(street: Street) -> list[Tap]:
+    """Every true record of the world's own cards, in the order in which things happened."""
+    world, dice = street.world, street.dice
+    issuer = world.city.scheme.issuer
     purses: list[_Purse] = []
     moments: list[tuple[datetime, int]] = []
     for card in range(1, world.cards + 1):
         version = dice.choice((1, 1, 1, 2))
         for application in world.city.applications:
             online = 65_534 if dice.random() < 0.2 else 0  # a counter near its end
-            purses.append(_Purse(world.card_number(card), application, version, online=online))
+            label = world.city.label(application)
+            number = world.card_number(card)
+            purses.append(_Purse(issuer, number, application, label, version, online=online))
             moments += [(moment, len(purses) - 1) for moment in _moments(dice)]
+    return _taps(street, purses, moments)
+
+
+def _taps(
+    street: Street, purses: Sequence[_Purse], moments: Sequence[tuple[datetime, int]]
+) -> list[Tap]:
     taps = (_tap(street, purses[number], moment) for moment, number in sorted(moments))
     return [tap for tap in taps if tap is not None]
 
@@ -151,7 +194,7 @@ def _moments(dice: Random) -> list[datetime]:
     return found
 
 
-def _tap(street: _Street, purse: _Purse, moment: datetime) -> Tap | None:
+def _tap(street: Street, purse: _Purse, moment: datetime) -> Tap | None:
     """The card is used once more: loaded when it is low, else it pays where its purse is taken."""
     world, dice = street.world, street.dice
     is_load = purse.balance_fen < 1500 or dice.random() < 0.2
@@ -163,7 +206,8 @@ def _tap(street: _Street, purse: _Purse, moment: datetime) -> Tap | None:
     if not sites:
         return None
     site = dice.choice(sites)
-    clock = moment
+    moment = max(moment, purse.seen, street.seen.get(site.terminal, moment))
+    clock = purse.seen = street.seen[site.terminal] = moment
     if dice.random() < 0.04:
         lie = dice.choice(list(CLOCKS_OFF))
         world.lies[lie] += 1
@@ -175,7 +219,7 @@ def _tap(street: _Street, purse: _Purse, moment: datetime) -> Tap | None:
     owner = row.owner if row else site.sender
     serial = street.serials[site.terminal] = street.serials.get(site.terminal, 0) + 1
     values: dict[str, object] = {
-        "issuer": world.city.scheme.issuer,
+        "issuer": purse.issuer,
         "card_number": purse.number,
         "balance_before_fen": purse.balance_fen,
         "balance_after_fen": after_fen,
@@ -209,8 +253,8 @@ def _tap(street: _Street, purse: _Purse, moment: datetime) -> Tap | None:
     purse.balance_fen = after_fen
     data = encode_record(begun)
     profile = dice.choice((MacProfile.FIXED, MacProfile.FIXED, MacProfile.PBOC, MacProfile.NONE))
-    data = signed_by_card(data, world.city.label(purse.application), purse.key_version)
+    data = signed_by_card(data, purse.label, purse.key_version)
     data = signed_by_psam(data, world.city.name, profile) if profile else without_mac(data)
     world.truth.append(data)
     civil_day = (business_day - settlement_day(0)).days
-    return Tap(data, max(civil_day, 0), site, site.collector_on(business_day), purse.key_version)
+    return Tap(data, max(civil_day, 0), site, site.collector_on(business_day))

@@ -10,28 +10,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import duckdb
 
-from cardcore.keys import InsecureKeyServiceWarning, KeyRef, KeyService
+from cardcore.keys import InsecureKeyServiceWarning, KeyRef, KeyService, KeyUsage
 from cardcore.records.record import RECORD_BYTES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_vault
 from settlement.dispositions import SegmentKind
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
-from settlement.facts.proof import Proof, prove_records, signing_keys
+from settlement.facts.proof import prove_records, signing_keys
 from settlement.reconciliation.inputs import FactInput
-from settlement.registry.book import Dated
+from settlement.registry.book import Dated, Registry
 from settlement.registry.placing import (
-    OWN,
     PlacedNumbers,
     PlacedTerminal,
     RunRegistry,
     place_hotlist,
+    place_numbers,
 )
-from settlement.registry.rows import HotlistRow, TacKeyRow
+from settlement.registry.rows import CardNumbersRow, CentreRow, HotlistRow, TacKeyRow
 from settlement.service.computation import (
     ComputationOutcome,
     ComputationTask,
@@ -42,11 +43,14 @@ from settlement.service.computation import (
 from tests.settlement.audited.encoding import MAC_VERSION
 from tests.settlement.audited.world import (
     BLOCK,
+    ENDINGS,
     SECTORS,
     City,
+    Keys,
     World,
     settlement_day,
 )
+from tests.support.audit.known import OURS, CardRange
 from tests.support.audit.words import Purse, Sent
 
 #: Versions of the keys that exist.
@@ -63,6 +67,7 @@ class Decided:
     sector: int
     amount_fen: int
     notes: int
+    centre: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +177,8 @@ class Product:
         paths = [str(decisions_path(folder, bucket)) for bucket in range(self._buckets)]
         with duckdb.connect() as connection:
             rows = connection.execute(
-                "SELECT file, row, reason, disposition, operator, sector, amount_fen, notes "
+                "SELECT file, row, reason, disposition, operator, sector, amount_fen, notes, "
+                "centre "
                 "FROM read_parquet($paths)",
                 {"paths": paths},
             ).fetchall()
@@ -193,9 +199,16 @@ class Product:
             "statements", "issuer, card_number, application, balance_fen, tail_fen"
         ):
             opened = segments.get((issuer, number, application), [])
-            purse = Purse(application, f"{number:020}"[-16:])
+            purse = Purse(application, f"{number:020}"[-16:], self._whose(issuer, number))
             found.setdefault(purse, []).append(StatedPurse.of(balance_fen, tail_fen, opened))
         return found
+
+    def _whose(self, issuer: int, number: int) -> str:
+        named = (issuer.to_bytes(8), f"{number:020}")
+        partners = self._city.partners
+        return next(
+            (p.name for p in partners if (p.issuer, p.prefix) == (named[0], named[1][:8])), OURS
+        )
 
     def _table(self, name: str, columns: str) -> list[tuple[int, ...]]:
         folder = decisions_path(self._closed[-1][1], 0).parent.parent
@@ -219,17 +232,28 @@ class Product:
     def _proofs(self, day: int, rows: Sequence[tuple[World, bytes]]) -> bytes:
         """What the key service of each world says of its rows, packed as facts keep it."""
         packed = bytearray(len(rows))
-        asked: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
+        asked: dict[tuple[Keys, ...], list[int]] = {}
         for number, (world, _) in enumerate(rows):
-            state = world.versions_held(day), world.versions_registered(day)
-            asked.setdefault(state, []).append(number)
-        for (held, registered), numbers in asked.items():
+            asked.setdefault(world.keys(day), []).append(number)
+        for keys, numbers in asked.items():
             records = b"".join(rows[number][1] for number in numbers)
             assert len(records) == len(numbers) * RECORD_BYTES
-            found = _prove(self._city, records, held, registered)
+            held = {each.city: each.held for each in keys}
+            found = prove_records(
+                records,
+                _key_service(self._city, tuple(held.items())),
+                self._city.name,
+                _rows(self._city, keys),
+                numbers=self._numbers(day),
+            )
             for number, answer in zip(numbers, found.packed, strict=True):
                 packed[number] = answer
         return bytes(packed)
+
+    def _numbers(self, day: int) -> tuple[PlacedNumbers, ...]:
+        """Whose card numbers are whose: what is registered is the same for all worlds of a run."""
+        known = self._worlds[0].known(day)
+        return _placed(self._city, known.ranges, tuple(known.centres.items()))
 
     def _review(self, day: int, again: Sequence[tuple[int, int]]) -> ReviewRequest | None:
         if not again:
@@ -261,19 +285,7 @@ class Product:
                 for world in self._worlds
                 for row in world.known(day).terminals
             ),
-            numbers=tuple(
-                PlacedNumbers(
-                    each.application,
-                    each.issuer.hex().upper(),
-                    int(each.prefix.ljust(20, "0")),
-                    int(each.prefix.ljust(20, "9")),
-                    date.min,
-                    date.max,
-                    self._city.name,
-                    OWN,
-                )
-                for each in self._city.ranges
-            ),
+            numbers=self._numbers(day),
             hotlist=tuple(
                 place_hotlist(
                     Dated(HotlistRow(each.card_number, each.version), each.first, each.last)
@@ -285,25 +297,55 @@ class Product:
 
 
 @lru_cache
-def _keys(city: City, held: tuple[int, ...]) -> KeyService:
-    """The key service of a city that holds these versions."""
-    labels = [city.label(application) for application in city.applications]
-    refs: set[KeyRef] = {
-        ref for label in labels for version in held for ref in issuer_key_refs(label, version)
-    }
+def _key_service(city: City, held: tuple[tuple[str, tuple[int, ...]], ...]) -> KeyService:
+    """The key service of a city that holds these versions, its own and of partners."""
+    refs: set[KeyRef] = set()
+    for name, versions in held:
+        labels = [city.label(each, name) for each in (ENDINGS if name else city.applications)]
+        for label, version in product(labels, versions):
+            refs |= (
+                {KeyRef(KeyUsage.TAC, label, version)}
+                if name
+                else set(issuer_key_refs(label, version))
+            )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InsecureKeyServiceWarning)
         return InProcessKeyService(published_vault(sorted(refs, key=str)))
 
 
 @lru_cache
-def _rows(city: City, registered: tuple[int, ...]) -> Sequence[TacKeyRow]:
-    """The registered keys of a city, of cards and of PSAMs."""
-    rows = signing_keys(_keys(city, _VERSIONS), city.name)
-    return tuple(
-        row for row in rows if row.version in ((MAC_VERSION,) if "/" in row.label else registered)
+def _rows(city: City, keys: tuple[Keys, ...]) -> Sequence[TacKeyRow]:
+    """The registered keys of a city and of partners, of cards and of PSAMs."""
+    rows = []
+    for each in keys:
+        name = each.city or city.name
+        every = _key_service(city, ((OURS, _VERSIONS), (each.city, _VERSIONS)))
+        rows += [
+            row
+            for row in signing_keys(every, name)
+            if row.version in ((MAC_VERSION,) if "/" in row.label else each.registered)
+        ]
+    return tuple(rows)
+
+
+@lru_cache
+def _placed(
+    city: City, ranges: tuple[CardRange, ...], centres: tuple[tuple[str, int], ...]
+) -> tuple[PlacedNumbers, ...]:
+    """Registered numbers and centres as a run asks for them."""
+    registry = Registry(
+        card_numbers=tuple(
+            Dated(
+                CardNumbersRow(
+                    city.label(each.application, each.city),
+                    each.prefix,
+                    each.issuer.hex().upper(),
+                ),
+                each.first,
+                each.last,
+            )
+            for each in ranges
+        ),
+        centres=tuple(Dated(CentreRow(*each)) for each in centres),
     )
-
-
-def _prove(city: City, records: bytes, held: tuple[int, ...], registered: tuple[int, ...]) -> Proof:
-    return prove_records(records, _keys(city, held), city.name, _rows(city, registered))
+    return tuple(place_numbers(registry, city.name))

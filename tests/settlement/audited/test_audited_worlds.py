@@ -54,4 +54,5 @@ def test_product_and_auditor_agree_on_every_record_of_ten_thousand_worlds() -> N
     assert {Note[name] for name in compared.notes} == set(Note)
     assert min(compared.lies.values()) >= 100
     assert min(compared.reasons.values()) >= 100
+    assert sum(compared.guests.values()) >= 10_000
     assert len(SCHEME_NAMES) > 1

@@ -16,20 +16,28 @@ from tests.settlement.audited.hall import (
     BUS,
     BUS_SITE,
     CARD,
+    CENTRE,
     CITY,
     DAY,
     GATE,
+    GUEST,
+    GUEST_ISSUER,
+    ISSUER,
     KNOWN,
     METRO,
     NEW_SITE,
+    OTHER_PREFIX,
+    PARTNER,
     SIBLING,
+    WITH_PARTNERS,
     Card,
     Hall,
+    guest,
     tac_key,
 )
-from tests.support.audit.books import Books
-from tests.support.audit.known import ListedDays, TerminalDays
-from tests.support.audit.words import Note, Reason
+from tests.support.audit.books import Books, purses_of
+from tests.support.audit.known import CardRange, ListedDays, TerminalDays
+from tests.support.audit.words import Note, Purse, Reason
 
 
 def variants(data: bytes, count: int) -> list[bytes]:
@@ -290,3 +298,115 @@ def test_a_record_of_the_first_version_is_the_same_movement() -> None:
 def test_the_kind_of_a_debit_is_a_claim(kind: RecordKind) -> None:
     ride = Card().ride()
     assert sorted(Hall().reasons(ride, changed(ride, kind=kind))) == [Reason.NONE, Reason.VARIANT]
+
+
+def test_a_guests_ride_and_load_are_owed_by_and_to_its_centre_and_are_no_part_of_the_float() -> (
+    None
+):
+    hall, card, own = Hall(WITH_PARTNERS), guest(), Card()
+    assert hall.reasons(card.ride(), own.ride(170)) == [Reason.CENTRE_PENDING, Reason.NONE]
+    assert hall.reasons(card.load(), sender=AGENT) == [Reason.CENTRE_PENDING]
+    assert hall.books == Books(
+        float_fen=-170,
+        centres_fen={CENTRE: 160 - 10_000},
+        paid_fen={BUS: 170},
+        held_fen={BUS: 160, AGENT: -10_000},
+    )
+    assert set(purses_of(hall.auditor.decided.values())) == {Purse(0, CARD[4:])}
+
+
+def test_only_the_key_of_the_numbers_that_it_names_proves_a_record() -> None:
+    hall, own, theirs = Hall(WITH_PARTNERS), Card(), guest()
+    of_other = guest(number=OTHER_PREFIX + CARD[8:], label=PARTNER)
+    lies = [
+        changed(own.ride(), card_number=GUEST, issuer=GUEST_ISSUER),
+        changed(theirs.ride(170), card_number=CARD, issuer=ISSUER),
+        of_other.ride(180),
+    ]
+    assert hall.reasons(*lies) == [Reason.TAC_WRONG] * 3
+    strange = [
+        changed(theirs.ride(190), issuer=ISSUER),
+        changed(theirs.ride(200), card_number="0999" + GUEST[4:]),
+        changed(theirs.ride(210), application=1),
+    ]
+    # Of that application no numbers are registered: our keys for it are asked, and there are none.
+    expected = [Reason.FOREIGN_CARD, Reason.FOREIGN_CARD, Reason.KEY_VERSION_UNKNOWN]
+    assert hall.reasons(*strange) == expected
+    assert (hall.books.float_fen, hall.books.centres_fen, hall.books.held_fen) == (0, {}, {})
+
+
+def test_what_a_guest_signed_is_owed_once_and_is_no_movement_of_our_card_with_its_digits() -> None:
+    hall, own, theirs = Hall(WITH_PARTNERS), Card(), guest()
+    ride, same = own.ride(), theirs.ride()
+    found = hall.reasons(ride, same, same, *variants(same, 5))
+    expected = [Reason.CENTRE_PENDING, Reason.DUPLICATE, Reason.NONE, *[Reason.VARIANT] * 5]
+    assert sorted(found) == sorted(expected)
+    later = hall.reasons(changed(same, line=77), same, day=DAY + timedelta(days=1))
+    assert set(later) <= {Reason.VARIANT, Reason.DUPLICATE}
+    assert (hall.books.centres_fen, hall.books.paid_fen) == ({CENTRE: 160}, {BUS: 160})
+
+
+@pytest.mark.parametrize("is_registered", [False, True])
+def test_a_guest_waits_while_its_key_is_not_held_and_is_judged_once_it_is(
+    is_registered: bool,  # noqa: FBT001 - parameter
+) -> None:
+    lost = (tac_key(1, PARTNER, is_held=False),) if is_registered else ()
+    hall = Hall(replace(WITH_PARTNERS, tac_keys=(tac_key(1), *lost)))
+    card = guest()
+    ride, forged = card.ride(), changed(card.ride(170), amount_fen=9_999)
+    torn = changed(card.ride(180), tac=bytes(8), flags=RecordFlag.TAC_MISSING)
+    assert set(hall.reasons(ride, forged, torn)) == {Reason.FOREIGN_CARD}
+    hall.settle(day=DAY + timedelta(days=1), again=True)
+    assert (hall.books.claims, hall.books.centres_fen) == (3, {})
+    hall.known = WITH_PARTNERS
+    hall.settle(day=DAY + timedelta(days=2), again=True)
+    assert [hall.auditor.decided[1, row].reason for row in range(3)] == [
+        Reason.CENTRE_PENDING, Reason.TAC_WRONG, Reason.TAC_MISSING,
+    ]  # fmt: skip
+    assert (hall.books.claims, hall.books.centres_fen) == (2, {CENTRE: 160})
+
+
+def test_a_guest_names_a_key_that_is_elsewhere_and_waits_for_its_centre() -> None:
+    hall = Hall(WITH_PARTNERS)
+    assert hall.reasons(guest(version=2).ride()) == [Reason.FOREIGN_CARD]
+    # The key that proves it counts, whichever it names.
+    assert hall.reasons(changed(guest().ride(170), key_version=77)) == [Reason.CENTRE_PENDING]
+
+
+def test_numbers_are_a_partners_on_its_days_and_while_somebody_answers_for_them() -> None:
+    tomorrow = DAY + timedelta(days=1)
+    dated = CardRange(0, GUEST[:8], GUEST_ISSUER, PARTNER, first=tomorrow)
+    hall = Hall(replace(WITH_PARTNERS, ranges=(*KNOWN.ranges, dated)))
+    second = datetime(2018, 9, 2, 8)  # noqa: DTZ001 - wall clock
+    assert hall.reasons(guest().ride()) == [Reason.FOREIGN_CARD]
+    assert hall.reasons(guest(now=second).ride(), day=tomorrow) == [Reason.CENTRE_PENDING]
+    unanswered = Hall(replace(WITH_PARTNERS, centres={}))
+    assert unanswered.reasons(guest().ride()) == [Reason.FOREIGN_CARD]
+
+
+def test_a_guest_is_held_as_others_are_first_and_is_still_its_centres() -> None:
+    listed = ListedDays(GUEST)
+    known = replace(WITH_PARTNERS, hotlist=(listed,))
+    hall = Hall(known)
+    # The list names a card, and no other city's with the same digits.
+    assert hall.reasons(guest().ride(), Card().ride()) == [Reason.HOTLISTED, Reason.NONE]
+    other = guest(number=GUEST[:-1] + "2", sequence=3)
+    assert hall.reasons(other.ride(170, NEW_SITE)) == [Reason.TERMINAL_UNKNOWN]
+    assert hall.books.centres_fen == {CENTRE: 330}
+    row = TerminalDays(NEW_SITE, METRO, METRO)
+    hall.known = replace(known, terminals=(*KNOWN.terminals, row))
+    hall.settle(day=DAY + timedelta(days=1), again=True)
+    assert hall.auditor.decided[2, 0].reason is Reason.CENTRE_PENDING
+    assert (hall.books.centres_fen, hall.books.held_fen) == ({CENTRE: 330}, {BUS: 160, METRO: 170})
+
+
+def test_a_guests_torn_ride_is_never_proven_by_statements() -> None:
+    hall, card = Hall(WITH_PARTNERS), guest(balance_fen=0)
+    loads, ride = [card.load()], card.ride(170)
+    loads.append(card.load(5000))
+    torn = changed(ride, tac=bytes(8), flags=RecordFlag.TAC_MISSING)
+    hall.settle(*loads, sender=AGENT)
+    hall.settle(torn)
+    hall.settle(day=DAY + timedelta(days=60))
+    assert hall.auditor.decided[2, 0].reason is Reason.TAC_MISSING
+    assert hall.books.centres_fen == {CENTRE: -15_000}

@@ -1,7 +1,7 @@
 """A small world: sites, participants, cards, what the registry says on each day, and the files.
 
-Decides names and numbers: worlds of different seeds share participants and no card, terminal or
-PSAM, so that many of them can be settled in one run and told apart afterwards.
+Decides names and numbers: worlds of different seeds share participants, partners and no card,
+terminal or PSAM, so that many of them can be settled in one run and told apart afterwards.
 """
 
 from collections import Counter
@@ -16,7 +16,15 @@ from cardcore.schemes import Scheme
 from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.published_keys import published_key
 from tests.settlement.audited.encoding import MAC_VERSION, SUITE_OF_VERSION
-from tests.support.audit.known import CardRange, Known, ListedDays, MacKey, TacKey, TerminalDays
+from tests.support.audit.known import (
+    OURS,
+    CardRange,
+    Known,
+    ListedDays,
+    MacKey,
+    TacKey,
+    TerminalDays,
+)
 
 DAY = date(2018, 9, 1)
 DAYS = 4
@@ -41,6 +49,8 @@ SECTORS: dict[int, int] = {
     AGENT: Sector.CARD_SERVICE,
     LIAR: Sector.TRANSIT,
 }
+#: Centres of partners' cards, which answer for what those pay here.
+CENTRE, OTHER_CENTRE = 10_011, 10_012
 #: So many seeds lie between two that are settled in one run.
 BLOCK = 1024
 _END_OF_DAY = time(23, 59, 59)
@@ -79,12 +89,62 @@ class Part:
     records: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """Another city whose cards come here."""
+
+    name: str  # first part of every key label
+    centre: int
+    prefix: str
+    issuer: bytes
+    #: From which settled day on its numbers are known, and from which day on they are its cards'.
+    known_from: int = 0
+    first: date = date.min
+
+    def ranges(self) -> Iterator[CardRange]:
+        """Its numbers, of both purses."""
+        for application in ENDINGS:
+            yield CardRange(application, self.prefix, self.issuer, self.name, self.first)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Versions of the keys of one city on a day: which are registered, and which are held."""
+
+    city: str  # OURS, or a partner's
+    registered: tuple[int, ...]
+    held: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Guests:
+    """Cards of a partner in a world, and from which settled day each version of its keys is held.
+    The first has the digits of our first card behind its prefix.
+    """
+
+    partner: Partner
+    cards: tuple[int, ...]
+    keys_from: tuple[int, ...]
+    is_announced: bool
+
+    def card_number(self, card: int, seed: int) -> str:
+        """20 digits of a card."""
+        return f"{self.partner.prefix}{seed * 10 + card:012}"
+
+    def keys(self, day: int) -> Keys:
+        """What there is of the partner's keys on a day."""
+        held = tuple(n for n, since in enumerate(self.keys_from, 1) if since <= day)
+        registered = tuple(SUITE_OF_VERSION) if self.is_announced else held
+        return Keys(self.partner.name, registered, held)
+
+
 @dataclass(frozen=True, eq=False)
 class City:
     """What worlds of one scheme have in common."""
 
     scheme: Scheme
     ranges: tuple[CardRange, ...]
+    partners: tuple[Partner, ...]
 
     @property
     def name(self) -> str:
@@ -101,9 +161,9 @@ class City:
         """Purses of the city."""
         return tuple(sorted({each.application for each in self.ranges}))
 
-    def label(self, application: int) -> str:
-        """The label of an application's keys."""
-        return application_label(self.name, ENDINGS[application])
+    def label(self, application: int, city: str = OURS) -> str:
+        """The label of an application's keys, ours or a partner's."""
+        return application_label(city or self.name, ENDINGS[application])
 
 
 def _city(name: str) -> City:
@@ -116,7 +176,20 @@ def _city(name: str) -> City:
         ranges.append(CardRange(code, each.prefix, each.issuer))
         ranges.append(CardRange(code, SIBLING_START + each.prefix[4:], sibling))
         ranges.append(CardRange(code, each.prefix, sibling))
-    return City(scheme, tuple(ranges))
+    return City(scheme, tuple(ranges), _partners(scheme))
+
+
+def _partners(scheme: Scheme) -> tuple[Partner, ...]:
+    """One like any other; one whose cards sign with the digits of ours and name our issuer, known
+    late; one whose numbers are ours under another issuer, of the first one's centre, from a day on.
+    """
+    prefix = scheme.card_numbers[0].prefix
+    other, third = bytes.fromhex("01053320FFFFFFFF"), bytes.fromhex("0606060606060606")
+    return (
+        Partner("ningbo", CENTRE, "03103320", other),
+        Partner("dongguan", OTHER_CENTRE, "0888" + prefix[4:], scheme.issuer, known_from=2),
+        Partner("foshan", CENTRE, prefix, third, first=settlement_day(1)),
+    )
 
 
 CITIES = {name: _city(name) for name in SCHEME_NAMES}
@@ -132,6 +205,7 @@ class World:
     #: Day from which version 2 of the keys is held, and whether it is registered before that.
     keys_from: int
     is_announced: bool
+    guests: Guests | None = None
     sites: list[Site] = field(default_factory=list)
     hotlist: list[ListedDays] = field(default_factory=list)
     parts: list[list[Part]] = field(default_factory=list)
@@ -154,31 +228,22 @@ class World:
         last = DAYS - 1 if self.is_closed_late else day
         return datetime.combine(settlement_day(last), _END_OF_DAY, UTC)
 
-    def versions_held(self, day: int) -> tuple[int, ...]:
-        """Versions of the keys that are held on a day."""
-        return (1, 2) if day >= self.keys_from else (1,)
-
-    def versions_registered(self, day: int) -> tuple[int, ...]:
-        """Versions of the keys that are registered on a day."""
-        return (1, 2) if self.is_announced or day >= self.keys_from else (1,)
+    def keys(self, day: int) -> tuple[Keys, ...]:
+        """What there is of the keys of this city, and of its guests'."""
+        held = (1, 2) if day >= self.keys_from else (1,)
+        own = Keys(OURS, (1, 2) if self.is_announced else held, held)
+        return (own, self.guests.keys(day)) if self.guests else (own,)
 
     def known(self, day: int) -> Known:
         """What the city knows when it settles a day."""
-        held = self.versions_held(day)
+        partners = self.city.partners
+        known = [each for each in partners if each.known_from <= day]
         return Known(
             sectors=SECTORS,
             terminals=tuple(self._rows(day)),
-            ranges=self.city.ranges,
-            tac_keys=tuple(
-                TacKey(
-                    application,
-                    version,
-                    SUITE_OF_VERSION[version],
-                    self._key(application, version) if version in held else None,
-                )
-                for application in self.city.applications
-                for version in self.versions_registered(day)
-            ),
+            ranges=(*self.city.ranges, *(row for each in known for row in each.ranges())),
+            tac_keys=tuple(self._tac_keys(day)),
+            centres={each.name: each.centre for each in partners},
             mac_keys=(MacKey(MAC_VERSION, 1, self._mac_key()),),
             hotlist=tuple(self.hotlist),
             cutover_hour=self.city.scheme.cutover_hour,
@@ -191,8 +256,19 @@ class World:
             if site.known_from <= day:
                 yield from site.rows
 
-    def _key(self, application: int, version: int) -> bytes:
-        return published_key(KeyRef(KeyUsage.TAC, self.city.label(application), version))
+    def _tac_keys(self, day: int) -> Iterator[TacKey]:
+        for keys in self.keys(day):
+            for application in ENDINGS if keys.city else self.city.applications:
+                label = self.city.label(application, keys.city)
+                for version in keys.registered:
+                    value = published_key(KeyRef(KeyUsage.TAC, label, version))
+                    yield TacKey(
+                        application,
+                        version,
+                        SUITE_OF_VERSION[version],
+                        value if version in keys.held else None,
+                        keys.city,
+                    )
 
     def _mac_key(self) -> bytes:
         return published_key(KeyRef(KeyUsage.RECORD_MAC, self.city.name, MAC_VERSION))

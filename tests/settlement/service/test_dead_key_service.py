@@ -22,6 +22,7 @@ from settlement.verification.verify import verify
 from tests.settlement.device_files import CLERK, NOW, OTHER_SENDER, Street, key_service, make_office
 from tests.settlement.intake.test_intake import disk
 from tests.settlement.service.test_service import everything_stored
+from tests.support.patience import SLOW_S, SOON_S
 
 FIRST, BOTH = key_service(1), key_service(1, 2)
 ENGINE = LocalEngine(1)
@@ -123,7 +124,7 @@ class SlowService(DyingService):
 
     def prove_tacs(self, label: str, column: TacColumn) -> bytes:
         self.asked.set()
-        assert self.go_on.wait(60)
+        assert self.go_on.wait(SOON_S)
         return super().prove_tacs(label, column)
 
 
@@ -138,12 +139,12 @@ def test_while_a_slow_key_service_is_asked_for_one_file_others_are_taken_in(offi
 
     worker = threading.Thread(target=work)
     worker.start()
-    assert slow.asked.wait(60)
+    assert slow.asked.wait(SOON_S)
     assert receive_file(office, other_file, BOTH, NOW).answer is FileAnswer.ACCEPTED
     # The same file by another door: the slow one finds it there and gives the first answer.
     assert receive_file(office, slow_file, BOTH, NOW).answer is FileAnswer.ACCEPTED
     slow.go_on.set()
-    worker.join(60)
+    worker.join(SLOW_S)
     assert answers == [FileAnswer.ALREADY_RECEIVED]
     assert len(load_files(office.database)) == 2
 
@@ -159,11 +160,11 @@ def test_while_a_slow_key_service_holds_up_a_clearing_run_files_come_in(office: 
 
     worker = threading.Thread(target=work)
     worker.start()
-    assert slow.asked.wait(60)
+    assert slow.asked.wait(SOON_S)
     late = street.file([street.card(9).load(500)], OTHER_SENDER)
     assert receive_file(office, late, BOTH, NOW).answer is FileAnswer.ACCEPTED
     slow.go_on.set()
-    worker.join(60)
+    worker.join(SLOW_S)
     (day,) = results
     assert isinstance(day, ClosedDay)
     assert {row.settlement_day for row in load_files(office.database)} == {day.settlement_day}

@@ -36,10 +36,11 @@ from settlement.registry.rows import (
     TerminalRow,
 )
 from settlement.store import database as database_store
-from settlement.store.database import WRITE_ATTEMPTS_MAX, Database
+from settlement.store.database import NEWEST, NEWEST_SQL, WRITE_ATTEMPTS_MAX, Database
 from settlement.store.files import load_refusals
 from settlement.store.registry import load_changes, load_public_key, load_registry, register
 from settlement.store.tables import METADATA
+from settlement.store.upgrade import migrate
 from tests.settlement.device_files import (
     ACTION,
     BUS,
@@ -49,6 +50,8 @@ from tests.settlement.device_files import (
     make_office,
     public_registry,
 )
+from tests.settlement.store.newest_schema import migrated_schema
+from tests.support.patience import SLOW_S
 from tests.support.shared import REPOSITORY
 
 SCHEME = SCHEMES["shenzhen"]
@@ -60,6 +63,48 @@ def test_the_migrations_make_exactly_the_tables_the_code_uses(tmp_path: Path) ->
     with Database.sqlite(tmp_path / "c.sqlite") as database, database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
+
+
+def schema_of(path: Path) -> list[tuple[str, ...]]:
+    """Every table, index and trigger, word for word, and the rows of all tables."""
+    with closing(sqlite3.connect(path)) as file:
+        made = file.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid")
+        schema = made.fetchall()
+        rows = [
+            (name, str(row))
+            for kind, name, *_ in schema
+            if kind == "table"
+            for row in file.execute(f"SELECT * FROM {name}")
+        ]
+    return schema + rows
+
+
+def test_a_new_database_is_word_for_word_what_the_migrations_make(tmp_path: Path) -> None:
+    made, migrated = tmp_path / "made.sqlite", tmp_path / "migrated.sqlite"
+    Database.sqlite(made).close()
+    engine = create_engine(f"sqlite:///{migrated}")
+    with engine.begin() as connection:
+        migrate(connection)
+    engine.dispose()
+    assert schema_of(made) == schema_of(migrated)
+    assert ("trigger", "days_refuse_update") in [each[:2] for each in schema_of(made)]
+    # After a migration was added: python -m tests.settlement.store.newest_schema
+    assert NEWEST_SQL.read_text("utf-8") == migrated_schema()
+
+
+def test_the_newest_schema_is_the_last_migration() -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == NEWEST
+
+
+def test_a_new_database_that_cannot_be_made_whole_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("CREATE TABLE sheets (number INTEGER)")
+        file.execute("CREATE TABLE postings (number INTEGER)")
+    before = schema_of(path)
+    with pytest.raises(OperationalError, match="postings already exists"):
+        Database.sqlite(path)
+    assert schema_of(path) == before
 
 
 def test_commits_are_on_the_disk_and_references_are_kept(tmp_path: Path) -> None:
@@ -84,7 +129,7 @@ def test_two_processes_may_open_a_new_database_at_the_same_moment(tmp_path: Path
         subprocess.Popen([sys.executable, "-c", program, str(path)], cwd=REPOSITORY)
         for _ in range(3)
     ]
-    assert [opener.wait(timeout=60) for opener in openers] == [0, 0, 0]
+    assert [opener.wait(timeout=SLOW_S) for opener in openers] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(

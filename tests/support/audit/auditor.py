@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 from cardcore.records.kinds import RecordFlag, Sector
 from tests.support.audit.books import stretches_of
-from tests.support.audit.known import Known
+from tests.support.audit.known import NOBODYS, OURS, Known
 from tests.support.audit.proof import MacProof, TacProof, prove_mac, prove_tac
 from tests.support.audit.words import WAITING_CLAIMS, Entry, Identity, Note, Reason, Sent
 
@@ -74,7 +74,11 @@ class Auditor:
         """
         found: list[Entry] = []
         waiting = WAITING_CLAIMS - {Reason.FOREIGN_CARD}  # which is of no card of ours
-        claims = [e for e in self.decided.values() if e.reason in waiting and not e.is_load]
+        claims = [
+            each
+            for each in self.decided.values()
+            if each.reason in waiting and each.city == OURS and not each.is_load
+        ]
         for purse in sorted({entry.purse for entry in claims}):
             booked = [e for e in self.decided.values() if e.is_booked and e.purse == purse]
             for since, until, price_fen in stretches_of(booked):
@@ -171,19 +175,33 @@ def _may_come_in(entry: Entry, known: Known) -> bool:
 
 
 def _is_proven(entry: Entry, known: Known) -> bool:
-    """R3: what no key of this city proves is a claim."""
+    """R3: what is not proven by a key of the city whose card it says to be is a claim. A partner's
+    waits for its centre while the key that it names is not held here.
+    """
     record = entry.sound
-    if not known.is_own(record.application, record.issuer, record.card_number):
+    entry.city = _city_of(entry, known)
+    if entry.city == NOBODYS:
         entry.reason = Reason.FOREIGN_CARD
         return False
-    entry.tac = prove_tac(known, record, entry.data)
+    entry.centre = known.centres.get(entry.city, 0)
+    entry.tac = prove_tac(known, record, entry.data, entry.city)
     if entry.tac in {TacProof.HOLDS, TacProof.HOLDS_UNDER_ANOTHER}:
         entry.identity = (*entry.movement, record.tac)
         return True
+    if entry.tac in _UNPROVEN and entry.centre:
+        entry.reason = Reason.FOREIGN_CARD
+        return False
     is_told_missing = RecordFlag.TAC_MISSING in record.flags or not any(record.tac)
     missing = Reason.TAC_MISSING if is_told_missing else Reason.TAC_WRONG
     entry.reason = _UNPROVEN.get(entry.tac, missing)
     return False
+
+
+def _city_of(entry: Entry, known: Known) -> str:
+    """Whose card it says to be, by the day that was signed."""
+    record = entry.sound
+    day = known.business_day(record.time)
+    return known.city_of(record.application, record.issuer, record.card_number, day)
 
 
 def _judge(entry: Entry, known: Known, day: date, effective: datetime) -> Reason:
@@ -200,9 +218,11 @@ def _judge(entry: Entry, known: Known, day: date, effective: datetime) -> Reason
     entry.sector = known.sectors[row.owner] if row.sector is None else row.sector
     if entry.is_clock_ahead and business_day > day:
         return Reason.CLOCK_AHEAD
-    if known.is_listed(entry.purse.factor, effective_day, record.hotlist_version):
+    if known.is_listed(entry.city, entry.purse.factor, effective_day, record.hotlist_version):
         return Reason.HOTLISTED
-    return Reason.NONE
+    # I3: its centre owes it, and pays when it answers. Every record the auditor proves moves a
+    # purse.
+    return Reason.CENTRE_PENDING if entry.centre else Reason.NONE
 
 
 def _note(entry: Entry) -> None:
@@ -231,9 +251,12 @@ def _has_news(entry: Entry, known: Known, day: date) -> bool:
         case Reason.NOT_YOUR_TERMINAL:
             return known.may_deliver(entry.participant, record.terminal, business_day)
         case Reason.FOREIGN_CARD:
-            return known.is_own(record.application, record.issuer, record.card_number)
+            city = _city_of(entry, known)
+            if city in {NOBODYS, OURS}:
+                return city == OURS
+            return prove_tac(known, record, entry.data, city) not in _UNPROVEN
         case Reason.ALGORITHM_UNKNOWN | Reason.KEY_VERSION_UNKNOWN:
-            return prove_tac(known, record, entry.data) not in _UNPROVEN
+            return prove_tac(known, record, entry.data, _city_of(entry, known)) not in _UNPROVEN
         case Reason.TERMINAL_UNKNOWN:
             return known.row_on(record.terminal, business_day) is not None
         case Reason.CLOCK_AHEAD:

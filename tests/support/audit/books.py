@@ -1,4 +1,5 @@
-"""What follows from the decisions in money: the float, who is owed what, claims, exact purses.
+"""What follows from the decisions in money: the float, who is owed what, what partners' centres
+owe, claims, exact purses.
 
 Everything is added up from the first record on, every time: nothing is carried.
 """
@@ -14,9 +15,12 @@ from tests.support.audit.words import Disposition, Entry, Purse
 
 @dataclass
 class Books:
-    """Fen, by whom. Owed to a participant counts up, owed by it counts down."""
+    """Fen, by whom. Owed to a participant counts up, owed by it counts down; but a centre's side is
+    a receivable, and counts up when it owes.
+    """
 
     float_fen: int = 0
+    centres_fen: dict[int, int] = field(default_factory=dict)
     paid_fen: dict[int, int] = field(default_factory=dict)
     held_fen: dict[int, int] = field(default_factory=dict)
     claims: int = 0
@@ -24,7 +28,9 @@ class Books:
 
 
 def books_of(entries: Iterable[Entry]) -> Books:
-    """The books over the last word on every record."""
+    """The books over the last word on every record. I3: the float is of own cards only; what moves
+    on a partner's card moves between its centre and us.
+    """
     books = Books()
     for entry in entries:
         if entry.reason.disposition is Disposition.CLAIM:
@@ -33,7 +39,11 @@ def books_of(entries: Iterable[Entry]) -> Books:
         if not entry.is_booked:
             continue
         earned_fen = -entry.sound.amount_fen if entry.is_load else entry.sound.amount_fen
-        books.float_fen -= earned_fen
+        if entry.centre:
+            owed_fen = books.centres_fen.get(entry.centre, 0)
+            books.centres_fen[entry.centre] = owed_fen + earned_fen
+        else:
+            books.float_fen -= earned_fen
         is_paid = entry.reason.disposition is Disposition.ACCEPTED
         side = books.paid_fen if is_paid else books.held_fen
         side[entry.payee] = side.get(entry.payee, 0) + earned_fen
@@ -120,10 +130,10 @@ def stretches_of(booked: Iterable[Entry]) -> list[tuple[datetime, datetime, int]
 
 
 def purses_of(entries: Iterable[Entry]) -> dict[Purse, PurseStatement]:
-    """Every purse of which anything is booked."""
+    """Every purse of ours of which anything is booked: a partner's are for its own centre."""
     by_purse: dict[Purse, list[Entry]] = {}
     for entry in entries:
-        if entry.is_booked:
+        if entry.is_booked and not entry.centre:
             by_purse.setdefault(entry.purse, []).append(entry)
     return {purse: statement_of(each) for purse, each in sorted(by_purse.items())}
 

@@ -1,14 +1,17 @@
 """What the city knows on the day it settles: who is registered, which keys it holds.
 
-Decides what holds on which day. Rows are dated, the first and the last day included.
+Decides what holds on which day, and under whose keys a card number's cards sign: ours, or a
+partner's whose centre answers for them. Rows are dated, the first and the last day included.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 
 #: The city's wall clock: terminals write it, received times are brought to it.
 CITY_CLOCK = timezone(timedelta(hours=8))
+#: Whose keys: ours, nobody's that is registered, else the name of a partner's city.
+OURS, NOBODYS = "", "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,18 @@ class ListedDays:
 
 @dataclass(frozen=True, slots=True)
 class CardRange:
-    """Card numbers that belong to the keys of an application."""
+    """Card numbers that belong to the keys of an application, ours or of a partner's city."""
 
     application: int
     prefix: str
     issuer: bytes
+    city: str = OURS
+    first: date = date.min
+    last: date = date.max
+
+    def has(self, issuer: bytes, card_number: str) -> bool:
+        """Whether a number is one of them, on whatever day."""
+        return self.issuer == issuer and card_number.startswith(self.prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,7 @@ class TacKey:
     version: int
     algorithm: int
     value: bytes | None
+    city: str = OURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,8 @@ class Known:
     grace_days: int = 0
     #: Days after which no file is expected any more.
     late_days: int = 30
+    #: The participant that answers for the cards of a partner's city.
+    centres: Mapping[str, int] = field(default_factory=dict)
 
     def business_day(self, time: datetime) -> date:
         """The day begins at the cutover hour."""
@@ -97,23 +110,32 @@ class Known:
         rows = self.rows_of(terminal)
         return not rows or any(row.collector == participant and row.last >= day for row in rows)
 
-    def is_own(self, application: int, issuer: bytes, card_number: str) -> bool:
-        """Whether a number belongs to keys of this city. Of an application for which no numbers are
-        registered every number may be: then its keys decide.
+    def city_of(self, application: int, issuer: bytes, card_number: str, day: date) -> str:
+        """Under whose keys the cards of a number sign on a day (§2). Of an application for which we
+        have no numbers every number may be ours that is never anybody else's: then our keys decide.
         """
         ranges = [each for each in self.ranges if each.application == application]
-        return not ranges or any(
-            each.issuer == issuer and card_number.startswith(each.prefix) for each in ranges
-        )
+        named = [each for each in ranges if each.has(issuer, card_number)]
+        cities = {each.city for each in named if each.first <= day <= each.last}
+        for city in (OURS, *self.centres):
+            if city in cities:
+                return city
+        return NOBODYS if named or any(each.city == OURS for each in ranges) else OURS
 
-    def is_listed(self, factor: str, day: date, version: int) -> bool:
+    def is_listed(self, city: str, factor: str, day: date, version: int) -> bool:
         """R10: an entry binds once the grace is over, before that whoever says to have the list.
-        A card is known by what it signs with.
+        A card is known by what it signs with: the digits of its key, and whose key that is.
         """
         grace = timedelta(days=self.grace_days)
         return any(
             each.card_number[-16:] == factor
+            and city in self._cities_named(each.card_number)
             and each.first <= day <= each.last
             and (version >= each.version or each.first == date.min or each.first + grace <= day)
             for each in self.hotlist
         )
+
+    def _cities_named(self, card_number: str) -> set[str]:
+        """Whose card a number on the list may be: no issuer stands there."""
+        named = {each.city for each in self.ranges if card_number.startswith(each.prefix)}
+        return named or {OURS}

@@ -41,11 +41,12 @@ class MacProof(IntEnum):
     WRONG = 3
 
 
-def prove_tac(known: Known, record: TransactionRecord, data: bytes) -> TacProof:
-    """Under the version the record names, else under any other that is registered: which one it
-    names nobody signed.
+def prove_tac(known: Known, record: TransactionRecord, data: bytes, city: str) -> TacProof:
+    """Under the keys of that city and no other's: under the version the record names, else under
+    any other that is registered, for which one it names nobody signed.
     """
-    keys = [key for key in known.tac_keys if key.application == record.application]
+    whose = (record.application, city)
+    keys = [key for key in known.tac_keys if (key.application, key.city) == whose]
     holding = [key for key in keys if _tac_holds(key, record, data)]
     named = (record.key_version, record.algorithm)
     if any((key.version, key.algorithm) == named for key in holding):

@@ -11,7 +11,7 @@ from enum import Enum, StrEnum
 from cardcore.errors import RecordFormatError
 from cardcore.records.kinds import RecordKind
 from cardcore.records.record import TransactionRecord, decode_record
-from tests.support.audit.known import CITY_CLOCK, TerminalDays
+from tests.support.audit.known import CITY_CLOCK, OURS, TerminalDays
 from tests.support.audit.proof import MacProof, TacProof, digest_of, message_of
 
 #: Codes of applications that exist.
@@ -43,6 +43,7 @@ class Reason(StrEnum):
     TERMINAL_UNKNOWN = "TERMINAL_UNKNOWN"
     CLOCK_AHEAD = "CLOCK_AHEAD"
     HOTLISTED = "HOTLISTED"
+    CENTRE_PENDING = "CENTRE_PENDING"
     NONE = "NONE"
 
     @property
@@ -64,6 +65,7 @@ _DISPOSITIONS = {
     Reason.TERMINAL_UNKNOWN: Disposition.SUSPENDED,
     Reason.CLOCK_AHEAD: Disposition.SUSPENDED,
     Reason.HOTLISTED: Disposition.SUSPENDED,
+    Reason.CENTRE_PENDING: Disposition.SUSPENDED,
     Reason.NONE: Disposition.ACCEPTED,
 }
 #: Claims that something may still prove: kept, so that their copies are known.
@@ -101,10 +103,13 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Purse:
-    """A purse as keys know it: the application, and the digits that make the card's key."""
+    """A purse as keys know it: the application, the digits that make the card's key, and whose
+    keys those are.
+    """
 
     application: int
     factor: str
+    city: str = OURS
 
 
 #: A movement as the card signed it: purse, load or debit, signed message, TAC.
@@ -125,6 +130,9 @@ class Entry:
     tac: TacProof = TacProof.HOLDS_NOT
     mac: MacProof = MacProof.NOTHING
     identity: Identity | None = None
+    #: Under whose keys its card signs, and the participant that answers for a partner's card.
+    city: str = OURS
+    centre: int = 0
     #: Who is paid or held for, in which sector; a terminal that nobody knows is of none.
     payee: int = 0
     sector: int | None = None
@@ -176,7 +184,7 @@ class Entry:
     @property
     def purse(self) -> Purse:
         """The purse it moves."""
-        return Purse(self.sound.application, self.sound.card_number[-16:])
+        return Purse(self.sound.application, self.sound.card_number[-16:], self.city)
 
     @property
     def movement(self) -> tuple[Purse, bool, bytes]:

@@ -28,6 +28,7 @@ from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.links.addresses import TlsAddress, UnixAddress
 from tests.hsm_sim.wire.key_server import FACTOR, until
 from tests.hsm_sim.wire.links.certificates import Authority
+from tests.support.patience import SLOW_S, SOON_S
 from tests.support.shared import REPOSITORY
 
 ONECARD = [sys.executable, "-c", "from api.cli import main; main()"]
@@ -38,7 +39,7 @@ ROLES = ("custodian-1", "custodian-2", "custodian-3")
 def onecard(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*ONECARD, *map(str, arguments)], cwd=REPOSITORY, capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, timeout=60, check=False,
+        stdin=subprocess.DEVNULL, timeout=SLOW_S, check=False,
     )  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def served(home: Path, *arguments: str | Path) -> Iterator[Served]:
         yield running
     finally:
         running.child.terminate()
-        output, _ = running.child.communicate(timeout=30)
+        output, _ = running.child.communicate(timeout=SOON_S)
         assert output == b""
 
 
@@ -122,7 +123,7 @@ def test_a_device_is_served_until_it_is_told_to_stop(home: Path) -> None:
         assert re.search(r"Max core file size\s+0\s+0", limits)
         assert Path(f"/proc/{running.child.pid}/mem").stat().st_uid == 0
         running.child.send_signal(signal.SIGINT)  # as Ctrl-C at the terminal
-        assert running.child.wait(30) == 0
+        assert running.child.wait(SOON_S) == 0
         assert not running.path.exists()
     actions = [str(line) for line in log_lines(home / "device")]
     kept = "\n".join(actions)
@@ -174,7 +175,7 @@ def test_it_serves_under_tls_and_takes_host_commands_beside(home: Path, tmp_path
         assert service.prove_tacs("demo", column) == local.prove_tacs("demo", column)
         service.close()
         port = int(running.place(r"tcp:127\.0\.0\.1:(\d+)"))
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as stream:
+        with socket.create_connection(("127.0.0.1", port), timeout=SOON_S) as stream:
             for message, answer in ((b"0042B20004ping", b"0042B300ping"), (b"0042ZZ", b"0042Z[68")):
                 stream.sendall(struct.pack(">H", len(message)) + message)
                 assert stream.recv(200)[2:] == answer

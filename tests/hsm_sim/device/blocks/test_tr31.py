@@ -1,5 +1,6 @@
 """Key blocks: as others write and read them, and refused when one bit is another."""
 
+import json
 import os
 import traceback
 from dataclasses import replace
@@ -20,6 +21,7 @@ from hsm_sim.device.blocks.tr31 import (
     wrap,
 )
 from tests.hsm_sim.device.blocks import oracle
+from tests.support.shared import VECTORS, needs_shared
 
 AES_KEY = bytes.fromhex("88E1AB2A2E3DD38C1FA039A536500CC8A87AB9D62DC92C01058FA79F44657DE6")
 KEY = bytes.fromhex("3F419E1CB7079442AA37474C2EFBF8B8")
@@ -237,7 +239,22 @@ def test_digits_are_those_of_the_standard() -> None:
 
 @pytest.mark.parametrize(
     "optional",
-    ["LB01", "LB03", "LBFF", "LB00", "LB0000", "LB00FF", "LB0002ZZZZ", "LB000200FF", "LB00020006"],
+    [
+        "LB01",
+        "LB03",
+        "LBFF",
+        "LB00",
+        "LB0000",
+        "LB00FF",
+        "LB0002ZZZZ",
+        "LB000200FF",
+        "LB00020006",
+        "LB0004ZZZZ",
+        "LB000400FF",
+        "LB00040006",
+        "LB0003000010",
+        "LB00080000000010",
+    ],
 )
 def test_an_optional_block_that_does_not_fit_is_refused(optional: str) -> None:
     block = wrap(AES_KEY, replace(HEADER, optional_blocks={"LB": "x" * 12}), KEY, os.urandom)
@@ -356,3 +373,32 @@ def test_a_sender_who_wrapped_no_key_is_refused(bits: int) -> None:
     enciphering = method.cipher(method.derived(AES_KEY, b"\x00\x00"))
     sealed = Cipher(enciphering, modes.CBC(mac)).encryptor().update(clear) + mac
     assert fault_of(AES_KEY, text + sealed.hex().upper()) is KeyBlockFault.KEY
+
+
+@needs_shared
+def test_the_published_block_with_a_long_optional_block_opens() -> None:
+    case = json.loads((VECTORS / "tr31_x9143.json").read_text("utf-8"))
+    header, key = unwrap(bytes.fromhex(case["kbpk"]), case["block"])
+    assert key == bytes.fromhex(case["key"])
+    again = wrap(bytes.fromhex(case["kbpk"]), header, key, os.urandom)
+    head = case["block"].index("7F007724")
+    assert again[:head] == case["block"][:head]
+
+
+@given(protected(), st.integers(252, 400))
+def test_a_long_optional_block_says_its_length_in_four_characters_and_is_read_in_either_form(
+    case: tuple[bytes, KeyBlockHeader], size: int
+) -> None:
+    protection_key, header = case
+    header = replace(header, optional_blocks={"CT": "x" * size})
+    block = wrap(protection_key, header, KEY, os.urandom)
+    assert block[16:26] == f"CT0004{size + 10:04X}"
+    assert unwrap(protection_key, block) == (header, KEY)
+    theirs = psec.tr31.Header(
+        *(header.version, header.usage, header.algorithm, header.mode_of_use),
+        *(header.version_number, header.exportability),
+    )
+    theirs.blocks["CT"] = "x" * size
+    block = oracle.wrap(protection_key, theirs, KEY)
+    assert block[16:22] == "CT0002"
+    assert unwrap(protection_key, block) == (header, KEY)

@@ -18,6 +18,7 @@ from hsm_sim.wire.links.listeners import (
 )
 from hsm_sim.wire.server import ServerLimits
 from tests.hsm_sim.wire.key_server import KeyServer, a_key_server, a_vault
+from tests.support.patience import SOON_S
 
 asked: list[tuple[str, bytes]] = []
 
@@ -46,7 +47,7 @@ def framed(message: bytes) -> bytes:
 def test_commands_are_answered_in_order_on_one_connection(
     street: tuple[KeyServer, Listener],
 ) -> None:
-    with socket.create_connection(("127.0.0.1", street[1].port), timeout=5) as stream:
+    with socket.create_connection(("127.0.0.1", street[1].port), timeout=SOON_S) as stream:
         stream.sendall(framed(b"0000NC") + framed(b"0001NC"))
         expected = framed(b"answer to 0000NC") + framed(b"answer to 0001NC")
         assert receive_exactly(stream, len(expected), Deadline(5)) == expected
@@ -66,11 +67,11 @@ def test_a_half_sent_command_is_over_at_its_deadline_or_end(
     street: tuple[KeyServer, Listener], sent: bytes
 ) -> None:
     served, listener = street
-    with socket.create_connection(("127.0.0.1", listener.port), timeout=5) as stream:
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=SOON_S) as stream:
         stream.sendall(sent)
         assert stream.recv(1) == b""
     assert "not complete" in served.wait_for(EventKind.REFUSED).why
-    with socket.create_connection(("127.0.0.1", listener.port), timeout=5) as stream:
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=SOON_S) as stream:
         stream.sendall(sent)
     assert "half sent" in served.wait_for(EventKind.REFUSED, 2).why
     assert asked == []
@@ -79,7 +80,7 @@ def test_a_half_sent_command_is_over_at_its_deadline_or_end(
 def test_an_empty_command_reaches_the_parser_as_what_it_is(
     street: tuple[KeyServer, Listener],
 ) -> None:
-    with socket.create_connection(("127.0.0.1", street[1].port), timeout=5) as stream:
+    with socket.create_connection(("127.0.0.1", street[1].port), timeout=SOON_S) as stream:
         stream.sendall(framed(b""))
         assert stream.recv(100) == framed(b"answer to ")
 

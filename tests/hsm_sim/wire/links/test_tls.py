@@ -20,6 +20,7 @@ from hsm_sim.wire.links.tls import TlsSetupError, client_context, server_context
 from hsm_sim.wire.server import ServerLimits
 from tests.hsm_sim.wire.key_server import SIGNING, KeyServer, a_key_server, a_vault, until
 from tests.hsm_sim.wire.links.certificates import Authority, Paper
+from tests.support.patience import SOON_S
 
 VAULT = a_vault()
 KEY = KeyOperations(VAULT).public_key(SIGNING)
@@ -72,7 +73,7 @@ def test_a_client_with_a_certificate_of_the_city_is_served_and_named_in_the_log(
 def test_a_client_without_a_certificate_is_refused(street: Street) -> None:
     context = ssl.create_default_context(cafile=street.city.path)
     with (
-        socket.create_connection(("127.0.0.1", street.address.port), timeout=5) as stream,
+        socket.create_connection(("127.0.0.1", street.address.port), timeout=SOON_S) as stream,
         context.wrap_socket(stream, server_hostname="127.0.0.1") as secured,
     ):
         secured.sendall(messages.encode_request(1, messages.PUBLIC_KEY, [SIGNING]))
@@ -108,7 +109,7 @@ def test_tls_before_1_3_is_refused(street: Street) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with (
-        socket.create_connection(("127.0.0.1", street.address.port), timeout=5) as stream,
+        socket.create_connection(("127.0.0.1", street.address.port), timeout=SOON_S) as stream,
         pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"),
     ):
         context.wrap_socket(stream, server_hostname="127.0.0.1")
@@ -119,7 +120,7 @@ def test_tls_before_1_3_is_refused(street: Street) -> None:
 def test_whoever_speaks_no_tls_or_stops_in_the_handshake_is_turned_away(
     street: Street, sent: bytes
 ) -> None:
-    with socket.create_connection(("127.0.0.1", street.address.port), timeout=5) as stream:
+    with socket.create_connection(("127.0.0.1", street.address.port), timeout=SOON_S) as stream:
         stream.sendall(sent)
         while stream.recv(100):
             pass
@@ -193,7 +194,7 @@ def test_somebody_still_in_the_handshake_when_the_service_stops_is_turned_away(
     limits = ServerLimits(handshake_seconds=0.2)
     with (
         a_key_server(tmp_path, VAULT, further=(listener,), limits=limits) as served,
-        socket.create_connection(("127.0.0.1", listener.port), timeout=5),
+        socket.create_connection(("127.0.0.1", listener.port), timeout=SOON_S),
     ):
         until(lambda: any("_serve_connection" in each.name for each in threading.enumerate()))
     # The block is left when every connection has ended.

@@ -141,7 +141,8 @@ class Purses:
             "CREATE TABLE load_log (issuer UBIGINT, card_number UBIGINT, application UTINYINT, "
             "online_counter USMALLINT, balance_before_fen UINTEGER, time TIMESTAMP);"
             "CREATE TABLE number (application UTINYINT, issuer UBIGINT, first_number UBIGINT, "
-            "last_number UBIGINT, centre UINTEGER, valid_from DATE, valid_to DATE)"
+            "last_number UBIGINT, centre UINTEGER, is_asked BOOLEAN, valid_from DATE, "
+            "valid_to DATE)"
         )
         rows = [_row(each, _ACCEPTED) for each in moved]
         rows += [_row(each, 2) for each in taken_back]
