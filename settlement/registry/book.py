@@ -7,7 +7,7 @@ which the row holds, both.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, Generic, TypeVar
 
@@ -44,11 +44,14 @@ def civil_day(moment: datetime) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Dated(Generic[RowT_co]):
-    """A row and the days on which it holds, the first and the last included."""
+    """A row and the days on which it holds, the first and the last included. `entered` is the day
+    on which the registry began to say so, where that is asked for (`published`).
+    """
 
     row: RowT_co
     valid_from: date = BEGINNING
     valid_to: date = FOREVER
+    entered: date | None = None
 
     @property
     def subject(self) -> tuple[str, str]:
@@ -235,6 +238,41 @@ def registry_of(book: Book) -> Registry:
     """Everything a book holds."""
     tables: dict[str, Any] = {name: tuple(book.all(kind)) for kind, name in FIELDS.items()}
     return Registry(**tables)
+
+
+def published(changes: Iterable[Change]) -> tuple[Dated[HotlistRow], ...]:
+    """The hotlist with the days on which it was told. A change that says of a card what was said
+    already, or says it otherwise, publishes nothing: a terminal could know before.
+    """
+    told: dict[str, list[Dated[HotlistRow]]] = {}
+    for each in changes:
+        if each.what.kind == "hotlist":
+            told[each.what.subject] = _told(told.get(each.what.subject, []), each)
+    return tuple(row for subject in sorted(told) for row in told[subject])
+
+
+def _told(held: Sequence[Dated[HotlistRow]], change: Change) -> list[Dated[HotlistRow]]:
+    what, entered = change.what, civil_day(change.action.at)
+    first, last, row = what.valid_from, what.valid_to, what.row
+    said: list[Dated[HotlistRow]] = []
+    unsaid: date | None = first  # the first day of the change that nothing was said of
+    for each in held:
+        if each.valid_to < first or each.valid_from > last:
+            said.append(each)
+            continue
+        if each.valid_from < first:
+            said.append(replace(each, valid_to=first - _DAY))
+        if each.valid_to > last:
+            said.append(replace(each, valid_from=last + _DAY))
+        if isinstance(row, HotlistRow):
+            begin, end = max(first, each.valid_from), min(last, each.valid_to)
+            said.append(Dated(row, begin, end, each.entered))
+            if unsaid is not None and unsaid < begin:
+                said.append(Dated(row, unsaid, begin - _DAY, entered))
+            unsaid = None if end == FOREVER else end + _DAY
+    if isinstance(row, HotlistRow) and unsaid is not None and unsaid <= last:
+        said.append(Dated(row, unsaid, last, entered))
+    return sorted(said, key=lambda each: each.valid_from)
 
 
 def broken_link(changes: Sequence[Change]) -> int | None:

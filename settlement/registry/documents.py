@@ -6,13 +6,24 @@ from the beginning.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
 
 from cardcore.errors import DecodeError
-from settlement.registry.book import BEGINNING, FIELDS, FOREVER, AnyDated, Dated, Registry
+from settlement.registry.book import (
+    BEGINNING,
+    FIELDS,
+    FOREVER,
+    AnyDated,
+    Book,
+    Change,
+    Dated,
+    Registry,
+    published,
+    registry_of,
+)
 from settlement.registry.columns import Value
 from settlement.registry.rows import KINDS, Kind
 from settlement.seal import Sealable, canonical_json
@@ -47,9 +58,12 @@ def encode_registry(registry: Registry) -> bytes:
     return canonical_json({"format": FORMAT, **tables})
 
 
-def read_by_runs(registry: Registry) -> Registry:
-    """The part that a run may read: what places are called decides no record."""
-    return replace(registry, names=(), load_hosts=())
+def read_by_runs(changes: Sequence[Change]) -> Registry:
+    """The part of what the changes say that a run may read: what places are called decides no
+    record, and from when on a card was listed is the day on which that was told.
+    """
+    registry = registry_of(Book(each.what for each in changes))
+    return replace(registry, names=(), load_hosts=(), hotlist=published(changes))
 
 
 def decode_registry(data: bytes) -> Registry:
@@ -68,7 +82,8 @@ def decode_registry(data: bytes) -> Registry:
 def _content(each: AnyDated) -> Sealable:
     first = None if each.valid_from == BEGINNING else each.valid_from
     last = None if each.valid_to == FOREVER else each.valid_to
-    return [asdict(each.row), first, last]
+    told = [] if each.entered is None else [each.entered]
+    return [asdict(each.row), first, last, *told]
 
 
 def _rows(name: str, kind: str, document: Mapping[str, Any]) -> tuple[AnyDated, ...]:
@@ -77,11 +92,18 @@ def _rows(name: str, kind: str, document: Mapping[str, Any]) -> tuple[AnyDated, 
     return tuple(_row(KINDS[kind], *each) for each in document[name])
 
 
-def _row(kind: Kind, values: Mapping[str, Value], first: str | None, last: str | None) -> AnyDated:
+def _row(
+    kind: Kind,
+    values: Mapping[str, Value],
+    first: str | None,
+    last: str | None,
+    entered: str | None = None,
+) -> AnyDated:
     dated: AnyDated = Dated(
         kind.make(values),
         BEGINNING if first is None else date.fromisoformat(first),
         FOREVER if last is None else date.fromisoformat(last),
+        None if entered is None else date.fromisoformat(entered),
     )
     if dated.valid_to < dated.valid_from:
         raise ValueError(f"{kind.name}: {last} lies before {first}")

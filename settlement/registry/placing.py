@@ -1,7 +1,8 @@
 """What a run asks the registry, laid out so that every question has at most one answer.
 
-Decides who answers for a terminal on which days, and which card numbers belong to the keys of which
-application of which city. Leaves asking to reconciliation and to the proof of a file.
+Decides who answers for a terminal on which days, which card numbers belong to the keys of which
+application of which city, and on which days a card is listed. Leaves asking to reconciliation and
+to the proof of a file.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,8 @@ from settlement.registry.rows import HotlistRow, SenderRow, TerminalRow
 
 _DAY = timedelta(days=1)
 _DIGITS = 20
+#: A card is known to its keys by so many digits, the last of its number.
+FACTOR_DIGITS = 16
 #: The centre of cards that are ours: no participant has this code.
 OWN = 0
 
@@ -52,12 +55,29 @@ class PlacedNumbers:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedCard:
+    """A card on the hotlist on some days, by the digits that make its keys: whatever number of the
+    city it is told under, it is that card. No two of a card share a day.
+
+    `since` is the first day on which one of its entries that hold then held and was told, from
+    which the grace is counted; `version` the lowest list that names it in one that was told by
+    then, None where none was: on days that an entry was dated back over, no terminal could know.
+    """
+
+    factor: int
+    version: int | None
+    since: date
+    valid_from: date
+    valid_to: date
+
+
+@dataclass(frozen=True, slots=True)
 class RunRegistry:
     """What a run asks the registry."""
 
     terminals: tuple[PlacedTerminal, ...] = ()
     numbers: tuple[PlacedNumbers, ...] = ()
-    hotlist: tuple[Dated[HotlistRow], ...] = ()
+    hotlist: tuple[ListedCard, ...] = ()
 
 
 def place(registry: Registry, city: str) -> RunRegistry:
@@ -65,7 +85,7 @@ def place(registry: Registry, city: str) -> RunRegistry:
     return RunRegistry(
         tuple(place_terminals(registry)),
         tuple(place_numbers(registry, city)),
-        registry.hotlist,
+        tuple(place_hotlist(registry.hotlist)),
     )
 
 
@@ -87,6 +107,31 @@ def place_terminals(registry: Registry) -> Iterator[PlacedTerminal]:
             if first <= last:
                 collector = collector_of(row)
                 yield PlacedTerminal(row.terminal, row.participant, collector, sector, first, last)
+
+
+def place_hotlist(rows: Iterable[Dated[HotlistRow]]) -> Iterator[ListedCard]:
+    """Entries of numbers that end in the same digits are entries of one card."""
+    held: dict[int, list[Dated[HotlistRow]]] = {}
+    for each in rows:
+        held.setdefault(int(each.row.card_number[-FACTOR_DIGITS:]), []).append(each)
+    for factor, entries in sorted(held.items()):
+        # A stretch begins where an entry does or is told, or behind the end of one.
+        begins = {each.valid_from for each in entries}
+        begins |= {_told(each) for each in entries if _told(each) <= each.valid_to}
+        begins |= {each.valid_to + _DAY for each in entries if each.valid_to < date.max}
+        for first, behind in pairwise([*sorted(begins), None]):
+            assert first is not None
+            last = date.max if behind is None else behind - _DAY
+            listed = [each for each in entries if each.holds_on(first)]
+            if listed:
+                known = [each.row.version for each in listed if _told(each) <= first]
+                since = min(_told(each) for each in listed)
+                yield ListedCard(factor, min(known, default=None), since, first, last)
+
+
+def _told(entry: Dated[HotlistRow]) -> date:
+    """The first day on which an entry held and had been told."""
+    return entry.valid_from if entry.entered is None else max(entry.valid_from, entry.entered)
 
 
 def collector_of(row: TerminalRow) -> int:

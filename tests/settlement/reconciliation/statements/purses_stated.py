@@ -132,11 +132,17 @@ class Purses:
             "counter UINTEGER, amount_fen UINTEGER, signed_balance_fen UINTEGER, "
             "dated TIMESTAMP, reason UTINYINT, centre UINTEGER);"
             "CREATE TABLE taken_up AS FROM decision;"
+            "CREATE TABLE torn_before (file UBIGINT, row UINTEGER, issuer UBIGINT, "
+            "card_number UBIGINT, application UTINYINT, settlement_day DATE, left_online BIGINT, "
+            "left_balance_fen BIGINT, left_time TIMESTAMP, right_online BIGINT, "
+            "right_balance_fen BIGINT, right_time TIMESTAMP, is_taken_back BOOLEAN);"
+            "CREATE TABLE torn_after AS FROM torn_before;"
             "CREATE TABLE settled_day_before (signed_day DATE, settlement_day DATE);"
             "CREATE TABLE load_log (issuer UBIGINT, card_number UBIGINT, application UTINYINT, "
             "online_counter USMALLINT, balance_before_fen UINTEGER, time TIMESTAMP);"
             "CREATE TABLE number (application UTINYINT, issuer UBIGINT, first_number UBIGINT, "
-            "last_number UBIGINT, centre UINTEGER, valid_from DATE, valid_to DATE)"
+            "last_number UBIGINT, centre UINTEGER, is_asked BOOLEAN, valid_from DATE, "
+            "valid_to DATE)"
         )
         rows = [_row(each, _ACCEPTED) for each in moved]
         rows += [_row(each, 2) for each in taken_back]
