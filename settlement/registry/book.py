@@ -8,7 +8,7 @@ which the row holds, both.
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, Generic, TypeVar
 
 from settlement.people.actions import Action
@@ -118,7 +118,8 @@ def change_content(number: int, what: NewChange, action: Action) -> Sealable:
         "valid_from": None if what.valid_from == BEGINNING else what.valid_from,
         "valid_to": None if what.valid_to == FOREVER else what.valid_to,
         "by": action.by.code,
-        "at": action.at,
+        # As it is kept: whoever acted in another zone acted at the same moment.
+        "at": action.at.astimezone(UTC),
         "why": action.why,
     }
 
