@@ -10,22 +10,13 @@ write the index, the desk writes the reader's file, each under its own key, with
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from cardcore.application import Application
 from cardcore.chip.access import Access
 from cardcore.chip.cardkeys import Secret
 from cardcore.chip.keyfile import KeySlot, add_key_file
-from cardcore.chip.package import DirectoryEntry, Package
-from cardcore.chip.tree import (
-    Contents,
-    Form,
-    Shape,
-    Structure,
-    TreeBuilder,
-    blank_contents,
-    shape_of,
-)
+from cardcore.chip.package import DirectoryEntry, Package, lay_out
+from cardcore.chip.tree import Contents, Structure, TreeBuilder
 from cardcore.keys import KeyUsage
 from cardcore.layouts.library import LOAN_RECORDS, LoanRecord, ReaderInformation
 from cardcore.layouts.transit import Sfi
@@ -77,18 +68,10 @@ def package(profile: LibraryProfile, secrets: Sequence[Secret] = ()) -> Package:
         (FID_APPLICATION, Sfi.PUBLIC): [profile.reader.encode()],
         (FID_APPLICATION, Sfi.LOG): [loan.encode() for loan in profile.loans],
     }
-    if secrets:
-        return Package(_tree(contents, secrets).cells, ENTRY)
-    return Package(_form(shape_of(contents)).filled(contents), ENTRY)
+    return Package(lay_out(_tree, None, contents, secrets), ENTRY)
 
 
-@cache
-def _form(shape: Shape) -> Form:
-    """Without keys: the same for every card that gets them later."""
-    return Form(_tree(blank_contents(shape), ()))
-
-
-def _tree(contents: Contents, secrets: Sequence[Secret]) -> TreeBuilder:
+def _tree(_: None, contents: Contents, secrets: Sequence[Secret]) -> TreeBuilder:
     tree = TreeBuilder()
     application = tree.add_directory(None, FID_APPLICATION, name=NAME)
     add_key_file(tree, application, KEYS, secrets, has_pin=True)

@@ -22,18 +22,10 @@ from cardcore.application import Application
 from cardcore.chip.access import Access
 from cardcore.chip.cardkeys import Secret
 from cardcore.chip.keyfile import KeySlot, add_key_file
-from cardcore.chip.package import DirectoryEntry, Package
+from cardcore.chip.package import DirectoryEntry, Package, lay_out
 from cardcore.chip.purse.offline import FID_PURSE, PurseState
 from cardcore.chip.section import Section
-from cardcore.chip.tree import (
-    Contents,
-    Form,
-    Shape,
-    Structure,
-    TreeBuilder,
-    blank_contents,
-    shape_of,
-)
+from cardcore.chip.tree import Contents, Structure, TreeBuilder
 from cardcore.keys import KeyUsage
 from cardcore.layouts.transit import LOG_RECORDS, LogRecord, PublicInformation, Sfi
 from cardcore.text import Text
@@ -103,9 +95,7 @@ def package(profile: PurseProfile, secrets: Sequence[Secret] = ()) -> Package:
         (directory, FID_PURSE): [state.encode()],
         (directory, Sfi.PUBLIC): [profile.public.encode()],
     }
-    if secrets:
-        return Package(_tree(profile.name, contents, secrets).cells, entry)
-    return Package(_form(profile.name, shape_of(contents)).filled(contents), entry)
+    return Package(lay_out(_tree, profile.name, contents, secrets), entry)
 
 
 @cache
@@ -114,12 +104,6 @@ def _entry(name: str) -> DirectoryEntry:
     return DirectoryEntry(
         purse["aid"].encode("ascii"), purse["directory_label"], purse["directory_place"]
     )
-
-
-@cache
-def _form(name: str, shape: Shape) -> Form:
-    """Without keys: the same for every card that gets them later."""
-    return Form(_tree(name, blank_contents(shape), ()))
 
 
 def _tree(name: str, contents: Contents, secrets: Sequence[Secret]) -> TreeBuilder:

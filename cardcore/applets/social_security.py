@@ -12,23 +12,13 @@ in part, so apart from residence (tags 23, 24, 28) a profile gives them as tag a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from cardcore.application import Application
 from cardcore.chip.access import Access
 from cardcore.chip.cardkeys import Secret
 from cardcore.chip.keyfile import KeySlot, add_key_file
-from cardcore.chip.package import DirectoryEntry, Package
-from cardcore.chip.tree import (
-    Contents,
-    DedicatedFile,
-    Form,
-    Shape,
-    Structure,
-    TreeBuilder,
-    blank_contents,
-    shape_of,
-)
+from cardcore.chip.package import DirectoryEntry, Package, lay_out
+from cardcore.chip.tree import Contents, DedicatedFile, Structure, TreeBuilder
 from cardcore.keys import Algorithm, KeyUsage
 from cardcore.layouts.tagged import TAG_BYTES, ValueCoding, table
 from cardcore.text import Text
@@ -43,8 +33,6 @@ FINGERPRINT_BYTES, PHOTO_BYTES = 1024, 3072
 READ_KEY, UPDATE_KEY = 0x0A, 0x04
 #: P2 of INTERNAL AUTHENTICATE; 01 asks for the TAC over the digest of a record instead.
 INTERNAL_KEY, TAC_KEY = 0x02, 0x01
-#: Shapes of the cards of a city: products, and holders with more or less in their DFs.
-_FORMS_KEPT = 64
 _TEXT, _DIGITS, _BYTES = ValueCoding.TEXT, ValueCoding.DIGITS, ValueCoding.BYTES
 #: SFI of EF05 under tag 88 of the FCI, with the three bits behind it of published cards.
 _DIRECTORY_SFI = b"\x0b"
@@ -129,9 +117,7 @@ def package(profile: SocialSecurityProfile, secrets: Sequence[Secret] = ()) -> P
     """
     contents = _contents(profile)
     shown = profile.algorithm if profile.is_third_generation else None
-    if secrets:
-        return Package(_tree(shown, contents, secrets).cells, ENTRY)
-    return Package(_form(shown, shape_of(contents)).filled(contents), ENTRY)
+    return Package(lay_out(_tree, shown, contents, secrets), ENTRY)
 
 
 def _contents(profile: SocialSecurityProfile) -> Contents:
@@ -151,12 +137,6 @@ def _contents(profile: SocialSecurityProfile) -> Contents:
         (FID_EMPLOYMENT, FID_ISSUE): _raw(profile.employment),
         (FID_INSURANCE, FID_ISSUE): _raw(profile.insurance),
     }
-
-
-@lru_cache(maxsize=_FORMS_KEPT)
-def _form(shown: Algorithm | None, shape: Shape) -> Form:
-    """Without keys: the same for every card that gets them later."""
-    return Form(_tree(shown, blank_contents(shape), ()))
 
 
 def _tree(shown: Algorithm | None, contents: Contents, secrets: Sequence[Secret]) -> TreeBuilder:

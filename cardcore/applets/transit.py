@@ -9,25 +9,15 @@ of EF15 mean, and in SFI 17: 60 bytes of card properties here, composite records
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from cardcore.application import Application
 from cardcore.chip.access import Access
 from cardcore.chip.cardkeys import CardKey, Secret
 from cardcore.chip.keyfile import KeySlot, add_key_file
 from cardcore.chip.memory import Memory
-from cardcore.chip.package import FID_PPSE, DirectoryEntry, Package, directory
+from cardcore.chip.package import FID_PPSE, DirectoryEntry, Package, directory, lay_out
 from cardcore.chip.purse.offline import FID_PURSE, PurseState
-from cardcore.chip.tree import (
-    Contents,
-    DedicatedFile,
-    Form,
-    Shape,
-    Structure,
-    TreeBuilder,
-    blank_contents,
-    shape_of,
-)
+from cardcore.chip.tree import Contents, DedicatedFile, Structure, TreeBuilder
 from cardcore.errors import KeyUsageError
 from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.layouts.city_union import AID_CITY_UNION, CityPublicInformation, CompositeRecord
@@ -57,8 +47,6 @@ from cardcore.tlv import Tlv
 FID_CITY_UNION = 0x3F01
 #: Application version in the FCI (9F08) of published T-Union cards.
 _VERSION = b"\x02"
-#: Shapes of the cards of a city, which are few.
-_FORMS_KEPT = 64
 #: As the published two-application cards list it.
 ENTRY = DirectoryEntry(AID_PURSE, "MOT_T_EP", 2)
 ENTRY_CITY_UNION = DirectoryEntry(AID_CITY_UNION, "CITY_UNION", 6)
@@ -111,21 +99,12 @@ def package(profile: TransitProfile, secrets: Sequence[Secret] = ()) -> Package:
 
     Raises `ValueError` for a profile that does not fit, `KeyUsageError` for a missing key.
     """
-    is_city_union, contents = profile.is_city_union, _contents(profile)
-    entry = ENTRY_CITY_UNION if is_city_union else ENTRY
-    if secrets:
-        return Package(_tree(contents, secrets, is_city_union=is_city_union).cells, entry)
-    form = _form(shape_of(contents), is_city_union=is_city_union)
-    return Package(form.filled(contents), entry)
+    entry = ENTRY_CITY_UNION if profile.is_city_union else ENTRY
+    cells = lay_out(_tree, profile.is_city_union, _contents(profile), secrets)
+    return Package(cells, entry)
 
 
-@lru_cache(maxsize=_FORMS_KEPT)
-def _form(shape: Shape, *, is_city_union: bool) -> Form:
-    """Without keys: the same for every card that gets them later."""
-    return Form(_tree(blank_contents(shape), (), is_city_union=is_city_union))
-
-
-def _tree(contents: Contents, secrets: Sequence[Secret], *, is_city_union: bool) -> TreeBuilder:
+def _tree(is_city_union: bool, contents: Contents, secrets: Sequence[Secret]) -> TreeBuilder:  # noqa: FBT001 - a variant, as `lay_out` hands it over
     tree = TreeBuilder()
     application = _add_application(tree, None, is_city_union=is_city_union)
     add_key_file(tree, application, KEYS, secrets)

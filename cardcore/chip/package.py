@@ -16,15 +16,23 @@ The files of a chip (`new_chip`): MF 3F00 with its keys 0000, the directory file
 record an application), card number 0015 and holder 0016, and the PPSE.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cardcore.apdu import StatusWord
 from cardcore.chip.access import Access
-from cardcore.chip.cardkeys import FID_CHANNEL, FID_KEYS, PIN_PREFIX, SECRET_BYTES, CardKey, Pin
+from cardcore.chip.cardkeys import (
+    FID_CHANNEL,
+    FID_KEYS,
+    PIN_PREFIX,
+    SECRET_BYTES,
+    CardKey,
+    Pin,
+    Secret,
+)
 from cardcore.chip.content import Content
 from cardcore.chip.filesystem import FileSystem
 from cardcore.chip.memory import GENERATION, Memory
@@ -32,6 +40,7 @@ from cardcore.chip.purse.offline import PurseKind, PurseState
 from cardcore.chip.tree import (
     BODY_SLOT,
     FILES_MAX,
+    Contents,
     DedicatedFile,
     ElementaryFile,
     File,
@@ -57,6 +66,10 @@ FID_DIRECTORY = 0x0001
 APPLICATIONS_MAX = 8
 #: A record of the directory file.
 ENTRY_BYTES_MAX = 48
+_VariantT = TypeVar("_VariantT", bound=Hashable)
+#: Variants and shapes of the applications of a city: products, and holders with more or less in
+#: their files.
+_FORMS_KEPT = 256
 _PURSES = frozenset(PurseKind)
 #: What an answer of `CHANNEL_RESPONSE_BYTES_MAX` leaves beside the PPSE's name and the templates.
 _LIST_BYTES_MAX = CHANNEL_RESPONSE_BYTES_MAX - 24
@@ -284,6 +297,30 @@ def _list(
     return None
 
 
+def lay_out(
+    build: Callable[[_VariantT, Contents, Sequence[Secret]], TreeBuilder],
+    variant: _VariantT,
+    contents: Contents,
+    secrets: Sequence[Secret] = (),
+) -> dict[int, bytes]:
+    """The cells of the tree that `build` makes of a variant (anything that can be hashed), contents
+    and secrets. Without secrets the tree is the same for every card whose contents are of one
+    shape: it is built once and then filled.
+    """
+    if secrets:
+        return build(variant, contents, secrets).cells
+    return _form(build, variant, shape_of(contents)).filled(contents)
+
+
+@lru_cache(maxsize=_FORMS_KEPT)
+def _form(
+    build: Callable[[_VariantT, Contents, Sequence[Secret]], TreeBuilder],
+    variant: _VariantT,
+    shape: Shape,
+) -> Form:
+    return Form(build(variant, blank_contents(shape), ()))
+
+
 def new_chip(serial: bytes, keys: Iterable[CardKey]) -> dict[int, bytes]:
     """The cells of a blank chip: no application, no holder. `serial` is its EF15 (30 bytes, the
     number that all applications share), `keys` those of the secure channel and of CARD BLOCK.
@@ -294,13 +331,12 @@ def new_chip(serial: bytes, keys: Iterable[CardKey]) -> dict[int, bytes]:
         (FID_MASTER, FID_KEYS): [key.encode() for key in keys],
         (FID_MASTER, Sfi.PUBLIC): [serial],
     }
-    return _chip_form(shape_of(contents)).filled(contents)
+    return lay_out(_chip, None, contents)
 
 
-@cache
-def _chip_form(shape: Shape) -> Form:
+def _chip(_: None, contents: Contents, secrets: Sequence[Secret]) -> TreeBuilder:
     """A chip that has no number and no keys yet."""
-    contents = blank_contents(shape)
+    assert not secrets, "its own keys are contents"
     tree = TreeBuilder()
     root = tree.add_directory(None, FID_MASTER)
     tree.add_file(
@@ -334,4 +370,4 @@ def _chip_form(shape: Shape) -> Form:
             update=Access.CHANNEL,
         )
     tree.add_directory(root, FID_PPSE, name=PPSE_NAME, proprietary=directory([]))
-    return Form(tree)
+    return tree

@@ -36,7 +36,7 @@ from settlement.people.actions import Action, Actor
 from settlement.reconciliation.bucket import WAITING
 from settlement.reconciliation.inputs import file_number, file_prefix
 from settlement.registry.book import Registry
-from settlement.registry.placing import PlacedTerminal, RunRegistry, place
+from settlement.registry.placing import PlacedTerminal, RunRegistry, days_of_numbers, place
 from settlement.service.keeping import KeptFiles
 from settlement.service.proven import hash_of, participant_of_file, proven_bytes, proven_paths
 from settlement.service.proving import SHOWN, prove_in_city
@@ -209,7 +209,8 @@ class _Places:
 
     def __init__(self, registry: Registry, placed: RunRegistry) -> None:
         self._registry = registry
-        self._numbers = placed.numbers
+        # Nothing is asked anew of numbers that were somebody else's on the day: it could not help.
+        self._numbers = [each for each, is_asked in days_of_numbers(placed.numbers) if is_asked]
         self._terminals: dict[int, list[PlacedTerminal]] = {}
         for each in placed.terminals:
             self._terminals.setdefault(int(each.terminal, 16), []).append(each)
@@ -228,7 +229,7 @@ class _Places:
         )
 
     def has_keys(self, issuer: int, card_number: int, application: int, day: date) -> bool:
-        """Whether a card number belongs to keys of ours, or of a partner."""
+        """Whether keys, of ours or of a partner, may prove a card number on a day."""
         return any(
             (each.application, int(each.issuer, 16)) == (application, issuer)
             and each.first_number <= card_number <= each.last_number
