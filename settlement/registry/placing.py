@@ -131,7 +131,8 @@ def place_hotlist(rows: Iterable[Dated[HotlistRow]]) -> Iterator[ListedCard]:
 
 def _told(entry: Dated[HotlistRow]) -> date:
     """The first day on which an entry held and had been told."""
-    return entry.valid_from if entry.entered is None else max(entry.valid_from, entry.entered)
+    day = entry.row.published
+    return entry.valid_from if day is None else max(entry.valid_from, date.fromisoformat(day))
 
 
 def collector_of(row: TerminalRow) -> int:
