@@ -119,9 +119,9 @@ def test_entries_of_one_card_are_laid_out_without_an_overlap() -> None:
         Dated(HotlistRow(one, 7), first, last),
         Dated(HotlistRow("0" * 19 + "2", 1)),
     ]
-    assert list(place_hotlist(rows)) == [
-        ListedCard(1, 7, first, first, later - timedelta(days=1)),
-        ListedCard(1, 2, first, later, last),
-        ListedCard(1, 2, later, last + timedelta(days=1), date.max),
-        ListedCard(2, 1, date.min, date.min, date.max),
+    assert list(place_hotlist(rows, ())) == [
+        ListedCard(0, 1, 7, first, first, later - timedelta(days=1)),
+        ListedCard(0, 1, 2, first, later, last),
+        ListedCard(0, 1, 2, later, last + timedelta(days=1), date.max),
+        ListedCard(0, 2, 1, date.min, date.min, date.max),
     ]
