@@ -7,7 +7,7 @@ import pytest
 
 from settlement.dispositions import Note, Reason
 from settlement.registry.book import Dated
-from settlement.registry.placing import ListedCard, place_hotlist
+from settlement.registry.placing import ListedCard, PlacedNumbers, place_hotlist
 from settlement.registry.rows import HotlistRow, TerminalRow
 from tests.settlement.reconciliation.run_inputs import (
     BUS,
@@ -109,6 +109,26 @@ def test_a_listed_card_is_listed_under_every_number_that_ends_in_its_digits(tmp_
         assert desk.reasons(rides)[1] == Reason.HOTLISTED
         # However many entries name it, the record is one.
         assert (len(desk.verdicts()), outcome.clearing.totals.records) == (2, 2)
+
+
+def test_an_entry_lists_the_card_of_whichever_centre_has_its_number() -> None:
+    def numbers(centre: int, prefix: str) -> PlacedNumbers:
+        ends = int(prefix.ljust(20, "0")), int(prefix.ljust(20, "9"))
+        return PlacedNumbers(1, "0" * 16, *ends, date.min, date.max, "city", centre)
+
+    placed = numbers(0, "0310"), numbers(7, "0888"), numbers(9, "08881")
+    digits = "0" * 15 + "1"
+    for number, centres in (
+        ("0310" + digits, [0]),
+        ("0888" + digits, [7]),
+        ("08881" + digits[1:], [7, 9]),
+        ("0777" + digits, [0]),
+        ("0100" + digits, [0]),
+    ):
+        listed = place_hotlist([Dated(HotlistRow(number, 1))], placed)
+        assert [(each.centre, each.factor) for each in listed] == [
+            (centre, int(number[-16:])) for centre in centres
+        ]
 
 
 def test_entries_of_one_card_are_laid_out_without_an_overlap() -> None:
