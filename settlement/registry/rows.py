@@ -6,7 +6,7 @@ new kind is one more class here and one more line in `KINDS`; tables and command
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from cardcore.keys import Algorithm
@@ -326,10 +326,11 @@ def stated(row: RegistryRow) -> RegistryRow:
     >>> stated(HotlistRow("0310" + "0" * 16, 1, "2018-09-01")).published is None
     True
     """
-    own = {each.name: None for each in kind_of(row).columns if each.is_own}
-    made: Any = replace(row, **own) if own else row
-    stated_row: RegistryRow = made
-    return stated_row
+    kind = kind_of(row)
+    own = {each.name for each in kind.columns if each.is_own}
+    if not own:
+        return row
+    return kind.make({**asdict(row), **dict.fromkeys(own)})
 
 
 def content_of(row: RegistryRow) -> dict[str, Value]:
