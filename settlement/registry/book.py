@@ -7,7 +7,7 @@ which the row holds, both.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, Generic, TypeVar
 
@@ -25,6 +25,7 @@ from settlement.registry.rows import (
     SenderRow,
     TacKeyRow,
     TerminalRow,
+    content_of,
     kind_of,
 )
 from settlement.seal import GENESIS, Sealable, link
@@ -44,14 +45,11 @@ def civil_day(moment: datetime) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Dated(Generic[RowT_co]):
-    """A row and the days on which it holds, the first and the last included. `entered` is the day
-    on which the registry began to say so, where that is asked for (`published`).
-    """
+    """A row and the days on which it holds, the first and the last included."""
 
     row: RowT_co
     valid_from: date = BEGINNING
     valid_to: date = FOREVER
-    entered: date | None = None
 
     @property
     def subject(self) -> tuple[str, str]:
@@ -114,7 +112,7 @@ def change_content(number: int, what: NewChange, action: Action) -> Sealable:
         "number": number,
         "kind": what.kind,
         "subject": what.subject,
-        "content": None if what.row is None else asdict(what.row),
+        "content": None if what.row is None else content_of(what.row),
         "valid_from": None if what.valid_from == BEGINNING else what.valid_from,
         "valid_to": None if what.valid_to == FOREVER else what.valid_to,
         "by": action.by.code,
@@ -241,22 +239,36 @@ def registry_of(book: Book) -> Registry:
     return Registry(**tables)
 
 
-def published(changes: Iterable[Change]) -> tuple[Dated[HotlistRow], ...]:
-    """The hotlist with the days on which it was told. A change that says of a card what was said
-    already, or says it otherwise, publishes nothing: a terminal could know before.
+def book_of(changes: Iterable[Change]) -> Book:
+    """What the changes say, the hotlist with the days on which it was told."""
+    changes = tuple(changes)
+    book = Book(each.what for each in changes if each.what.kind != "hotlist")
+    for row in told(changes):
+        book.enter(NewChange.of(row))
+    return book
+
+
+def told(changes: Iterable[Change]) -> tuple[Dated[HotlistRow], ...]:
+    """The hotlist with the days on which it was told: those of the changes, or the day that a city
+    taken over had it told. A change that says of a card what was said already, or says it
+    otherwise, publishes nothing: a terminal could know before.
     """
-    told: dict[str, list[Dated[HotlistRow]]] = {}
+    rows: dict[str, list[Dated[HotlistRow]]] = {}
     for each in changes:
         if each.what.kind == "hotlist":
-            told[each.what.subject] = _told(told.get(each.what.subject, []), each)
-    return tuple(row for subject in sorted(told) for row in told[subject])
+            rows[each.what.subject] = _told(rows.get(each.what.subject, []), each)
+    return tuple(row for subject in sorted(rows) for row in rows[subject])
 
 
 def _told(held: Sequence[Dated[HotlistRow]], change: Change) -> list[Dated[HotlistRow]]:
-    what, entered = change.what, civil_day(change.action.at)
-    first, last, row = what.valid_from, what.valid_to, what.row
+    what, row = change.what, change.what.row
+    first, last = what.valid_from, what.valid_to
     said: list[Dated[HotlistRow]] = []
+    new: list[tuple[HotlistRow, date, date]] = []
     unsaid: date | None = first  # the first day of the change that nothing was said of
+    if isinstance(row, HotlistRow):
+        day = civil_day(change.action.at).isoformat()
+        row = replace(row, published=min(row.published or day, day))
     for each in held:
         if each.valid_to < first or each.valid_from > last:
             said.append(each)
@@ -267,13 +279,15 @@ def _told(held: Sequence[Dated[HotlistRow]], change: Change) -> list[Dated[Hotli
             said.append(replace(each, valid_from=last + _DAY))
         if isinstance(row, HotlistRow):
             begin, end = max(first, each.valid_from), min(last, each.valid_to)
-            said.append(Dated(row, begin, end, each.entered))
+            new.append((replace(row, published=each.row.published), begin, end))
             if unsaid is not None and unsaid < begin:
-                said.append(Dated(row, unsaid, begin - _DAY, entered))
+                new.append((row, unsaid, begin - _DAY))
             unsaid = None if end == FOREVER else end + _DAY
     if isinstance(row, HotlistRow) and unsaid is not None and unsaid <= last:
-        said.append(Dated(row, unsaid, last, entered))
-    return sorted(said, key=lambda each: each.valid_from)
+        new.append((row, unsaid, last))
+    said += [Dated(each, begin, end) for each, begin, end in new]
+    rows: list[Any] = _joined(sorted(said, key=lambda each: each.valid_from))
+    return rows
 
 
 def broken_link(changes: Sequence[Change]) -> int | None:

@@ -7,7 +7,7 @@ from the beginning.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -17,15 +17,14 @@ from settlement.registry.book import (
     FIELDS,
     FOREVER,
     AnyDated,
-    Book,
     Change,
     Dated,
     Registry,
-    published,
+    book_of,
     registry_of,
 )
 from settlement.registry.columns import Value
-from settlement.registry.rows import KINDS, Kind
+from settlement.registry.rows import KINDS, Kind, content_of
 from settlement.seal import Sealable, canonical_json
 
 FORMAT = 2
@@ -60,10 +59,9 @@ def encode_registry(registry: Registry) -> bytes:
 
 def read_by_runs(changes: Sequence[Change]) -> Registry:
     """The part of what the changes say that a run may read: what places are called decides no
-    record, and from when on a card was listed is the day on which that was told.
+    record.
     """
-    registry = registry_of(Book(each.what for each in changes))
-    return replace(registry, names=(), load_hosts=(), hotlist=published(changes))
+    return replace(registry_of(book_of(changes)), names=(), load_hosts=())
 
 
 def decode_registry(data: bytes) -> Registry:
@@ -82,8 +80,7 @@ def decode_registry(data: bytes) -> Registry:
 def _content(each: AnyDated) -> Sealable:
     first = None if each.valid_from == BEGINNING else each.valid_from
     last = None if each.valid_to == FOREVER else each.valid_to
-    told = [] if each.entered is None else [each.entered]
-    return [asdict(each.row), first, last, *told]
+    return [content_of(each.row), first, last]
 
 
 def _rows(name: str, kind: str, document: Mapping[str, Any]) -> tuple[AnyDated, ...]:
@@ -97,13 +94,11 @@ def _row(
     values: Mapping[str, Value],
     first: str | None,
     last: str | None,
-    entered: str | None = None,
 ) -> AnyDated:
     dated: AnyDated = Dated(
         kind.make(values),
         BEGINNING if first is None else date.fromisoformat(first),
         FOREVER if last is None else date.fromisoformat(last),
-        None if entered is None else date.fromisoformat(entered),
     )
     if dated.valid_to < dated.valid_from:
         raise ValueError(f"{kind.name}: {last} lies before {first}")

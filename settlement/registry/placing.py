@@ -5,6 +5,7 @@ application of which city, and on which days a card is listed. Leaves asking to 
 to the proof of a file.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -56,14 +57,16 @@ class PlacedNumbers:
 
 @dataclass(frozen=True, slots=True)
 class ListedCard:
-    """A card on the hotlist on some days, by the digits that make its keys: whatever number of the
-    city it is told under, it is that card. No two of a card share a day.
+    """A card on the hotlist on some days, by the centre that answers for it and the digits that
+    make its keys: whatever number of that city it is told under, it is that card, and a card of
+    another city with these digits is not. No two of a card share a day.
 
     `since` is the first day on which one of its entries that hold then held and was told, from
     which the grace is counted; `version` the lowest list that names it in one that was told by
     then, None where none was: on days that an entry was dated back over, no terminal could know.
     """
 
+    centre: int
     factor: int
     version: int | None
     since: date
@@ -82,10 +85,9 @@ class RunRegistry:
 
 def place(registry: Registry, city: str) -> RunRegistry:
     """What runs of a city ask. `city` is the label of its keys."""
+    numbers = tuple(place_numbers(registry, city))
     return RunRegistry(
-        tuple(place_terminals(registry)),
-        tuple(place_numbers(registry, city)),
-        tuple(place_hotlist(registry.hotlist)),
+        tuple(place_terminals(registry)), numbers, tuple(place_hotlist(registry.hotlist, numbers))
     )
 
 
@@ -109,12 +111,17 @@ def place_terminals(registry: Registry) -> Iterator[PlacedTerminal]:
                 yield PlacedTerminal(row.terminal, row.participant, collector, sector, first, last)
 
 
-def place_hotlist(rows: Iterable[Dated[HotlistRow]]) -> Iterator[ListedCard]:
-    """Entries of numbers that end in the same digits are entries of one card."""
-    held: dict[int, list[Dated[HotlistRow]]] = {}
+def place_hotlist(
+    rows: Iterable[Dated[HotlistRow]], numbers: Iterable[PlacedNumbers]
+) -> Iterator[ListedCard]:
+    """Entries of numbers of one centre that end in the same digits are entries of one card."""
+    centres_of = _CentresOf(numbers)
+    held: dict[tuple[int, int], list[Dated[HotlistRow]]] = {}
     for each in rows:
-        held.setdefault(int(each.row.card_number[-FACTOR_DIGITS:]), []).append(each)
-    for factor, entries in sorted(held.items()):
+        factor = int(each.row.card_number[-FACTOR_DIGITS:])
+        for centre in centres_of(int(each.row.card_number)):
+            held.setdefault((centre, factor), []).append(each)
+    for (centre, factor), entries in sorted(held.items()):
         # A stretch begins where an entry does or is told, or behind the end of one.
         begins = {each.valid_from for each in entries}
         begins |= {_told(each) for each in entries if _told(each) <= each.valid_to}
@@ -126,12 +133,33 @@ def place_hotlist(rows: Iterable[Dated[HotlistRow]]) -> Iterator[ListedCard]:
             if listed:
                 known = [each.row.version for each in listed if _told(each) <= first]
                 since = min(_told(each) for each in listed)
-                yield ListedCard(factor, min(known, default=None), since, first, last)
+                yield ListedCard(centre, factor, min(known, default=None), since, first, last)
+
+
+class _CentresOf:
+    """Whose card a number may be: the list names no issuer, so every centre's that has it on any
+    day; ours where nobody has it.
+    """
+
+    def __init__(self, numbers: Iterable[PlacedNumbers]) -> None:
+        spans = {(each.first_number, each.last_number, each.centre) for each in numbers}
+        bounds = sorted({bound for first, last, _ in spans for bound in (first, last + 1)})
+        #: Between two bounds the answer does not change.
+        self._bounds = bounds
+        self._centres = [
+            sorted({centre for first, last, centre in spans if first <= bound <= last}) or [OWN]
+            for bound in bounds
+        ]
+
+    def __call__(self, number: int) -> list[int]:
+        at = bisect_right(self._bounds, number) - 1
+        return self._centres[at] if at >= 0 else [OWN]
 
 
 def _told(entry: Dated[HotlistRow]) -> date:
     """The first day on which an entry held and had been told."""
-    return entry.valid_from if entry.entered is None else max(entry.valid_from, entry.entered)
+    day = entry.row.published
+    return entry.valid_from if day is None else max(entry.valid_from, date.fromisoformat(day))
 
 
 def collector_of(row: TerminalRow) -> int:

@@ -31,7 +31,8 @@ WITH judged AS (
     LEFT JOIN conflict
         ON conflict.terminal = record.terminal
         AND conflict.terminal_serial = record.terminal_serial
-    LEFT JOIN hotlist ON signed_by_card(record.kind) AND hotlist.factor = record.factor
+    LEFT JOIN hotlist ON signed_by_card(record.kind)
+        AND hotlist.centre = record.centre AND hotlist.factor = record.factor
         AND record.day BETWEEN hotlist.valid_from AND hotlist.valid_to
     LEFT JOIN fare
         ON fare.sector = record.sector AND fare.operator = record.operator

@@ -186,6 +186,26 @@ def test_a_foreign_ride_sent_again_with_other_claims_is_owed_once(tmp_path: Path
         assert sound(town)
 
 
+@pytest.mark.parametrize("is_own_listed", [True, False])
+def test_a_guest_with_the_digits_of_a_listed_card_is_another_card(
+    tmp_path: Path, *, is_own_listed: bool
+) -> None:
+    other = "08885840"  # the last four digits of the prefix are in the keys, as those of ours
+    guest, numbers = Card(f"{other}{1:012}", 5_000), CardNumbersRow(GUEST_CITY, other, GUEST_ISSUER)
+    listed = f"03105840{1:012}" if is_own_listed else guest.number
+    town = a_town(tmp_path / "city", *PARTNERS, *since_ever(numbers, HotlistRow(listed, 1)))
+    with town.city:
+        card, load = own(town)
+        local = card.pay(town.bus, FARE_FEN, at())
+        issuer = bytes.fromhex(GUEST_ISSUER)
+        visitor = guest_signed(guest.pay(town.bus, FARE_FEN, at("09:00"), issuer=issuer))
+        town.settle((AGENT_HOST, [load]), (BUS_COLLECTOR, [local, visitor]))
+        assert (town.fate(local), town.fate(visitor)) == (
+            (HOTLISTED, PENDING) if is_own_listed else (ACCEPTED, HOTLISTED)
+        )
+        assert sound(town)
+
+
 def test_a_foreign_card_of_an_unknown_terminal_or_on_our_list_is_still_its_centres(
     tmp_path: Path,
 ) -> None:

@@ -288,9 +288,12 @@ class Product:
             numbers=self._numbers(day),
             hotlist=tuple(
                 place_hotlist(
-                    Dated(HotlistRow(each.card_number, each.version), each.first, each.last)
-                    for world in self._worlds
-                    for each in world.hotlist
+                    (
+                        Dated(HotlistRow(each.card_number, each.version), each.first, each.last)
+                        for world in self._worlds
+                        for each in world.hotlist
+                    ),
+                    self._numbers(day),
                 )
             ),
         )

@@ -206,7 +206,7 @@ class Desk:
             registry=RunRegistry(
                 terminals=tuple(_placed(each) for each in self.terminals),
                 numbers=self.numbers,
-                hotlist=tuple(place_hotlist(map(_dated, self.hotlist))),
+                hotlist=tuple(place_hotlist(map(_dated, self.hotlist), self.numbers)),
             ),
             previous=self._closed[-1][1] if self._closed else None,
             history=tuple(self._closed),

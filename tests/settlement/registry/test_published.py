@@ -1,5 +1,6 @@
 """R10: from when on anybody could know that a card is listed."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given
@@ -13,7 +14,7 @@ from settlement.registry.book import (
     NewChange,
     RegistryEnd,
     chain_changes,
-    published,
+    told,
 )
 from settlement.registry.documents import decode_registry, encode_registry, read_by_runs
 from settlement.registry.rows import HotlistRow
@@ -53,9 +54,9 @@ def test_every_day_of_a_card_is_told_when_it_was_first_said_and_not_taken_back(
                 expected.pop(each, None)
             else:
                 expected[each] = (version, expected[each][1] if each in expected else day(number))
-    rows = published(changes)
+    rows = told(changes)
     found = {
-        each: (row.row.version, row.entered)
+        each: (row.row.version, date.fromisoformat(row.row.published or ""))
         for row in rows
         for each in (row.valid_from + timedelta(days=n) for n in range(10))
         if each <= row.valid_to
@@ -71,11 +72,12 @@ def test_every_day_of_a_card_is_told_when_it_was_first_said_and_not_taken_back(
 def _without_moments(rows: tuple[Dated[HotlistRow], ...]) -> list[Dated[HotlistRow]]:
     """Neighbours that read the same are one row."""
     joined: list[Dated[HotlistRow]] = []
-    for each in rows:
+    for dated in rows:
+        each = replace(dated, row=HotlistRow(dated.row.card_number, dated.row.version))
         last = joined[-1] if joined else None
         is_next = last is not None and last.valid_to + timedelta(days=1) == each.valid_from
         if last is not None and is_next and last.row == each.row:
             joined[-1] = Dated(each.row, last.valid_from, each.valid_to)
         else:
-            joined.append(Dated(each.row, each.valid_from, each.valid_to))
+            joined.append(each)
     return joined
