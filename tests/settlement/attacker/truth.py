@@ -88,20 +88,6 @@ class Truth:
             if each.is_load and self.owner(each.terminal, each.day) == participant
         )
 
-    def confirm_loads(self) -> None:
-        """R6: a load that the log tells of is billed, whether or not its own record comes, once its
-        card says what it had later: at a load that is logged too, or whose record came.
-        """
-        known: set[int] = set()  # cards that said so in something that came
-        due: set[int] = set()  # and in something that is judged
-        for each in reversed([movement for movement in self.movements if movement.is_load]):
-            each.is_known |= each.is_logged and each.card in known
-            each.is_due |= each.is_logged and each.card in due
-            if each.is_known or each.is_logged:
-                known.add(each.card)
-            if each.is_due or each.is_logged:
-                due.add(each.card)
-
     def missing_fen(self) -> tuple[int, int]:
         """R5: what left cards between two of their statements and is not known, and what came onto
         them, each summed up for itself; what is missing of both between the same two is one price.
