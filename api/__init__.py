@@ -2,6 +2,10 @@
 
 Read it in this order::
 
+    language.py     which language is spoken
+    exits.py        how commands end
+    lines.py        where words go on in a next line
+    tables.py       rows that are never cut, on a terminal and in a pipe
     settings.py     which environment this is, and what production refuses
     composition.py  which provider stands behind each port; opens a city and its keys
     output.py       how the program speaks: one JSON object, or tables and sentences

@@ -20,7 +20,7 @@ from api.settings import (
     SettingsRefusedError,
 )
 from cardcore.applets.catalogue import application_named
-from cardcore.errors import KeyStateError
+from cardcore.errors import KeyStateError, system_words
 from cardcore.issuing.products import (
     APPLICATIONS,
     SHIPPED,
@@ -36,6 +36,7 @@ from cardcore.key_labels import (
 )
 from cardcore.keys import KeyDescription, KeyRef, KeyService, KeyState, KeyUsage
 from cardcore.schemes import Scheme
+from cardcore.text import Text, shorten, text_of
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.keys.operations import KeyOperations
@@ -135,7 +136,14 @@ class CityKeys:
         described = self.service.describe_keys(usage, label)
         active = [each for each in described if each.state is KeyState.ACTIVE]
         if not active:
-            raise KeyStateError(f"{usage}/{label}: no version is active; activate or load one")
+            raise KeyStateError(
+                Text(
+                    f"{usage}/{label}：没有启用的版本；请启用或注入一个："
+                    "`onecard hsm ceremony activate` 或 `onecard hsm ceremony load`",
+                    f"{usage}/{label}: no version is active; activate or load one with "
+                    "`onecard hsm ceremony activate` or `onecard hsm ceremony load`",
+                )
+            )
         return active[-1]
 
     def sender_keys(self, sender: int) -> tuple[KeyDescription, ...]:
@@ -217,7 +225,10 @@ def _address(chosen: KeyServiceSettings) -> Address:
     try:
         host, port = read_host_port(chosen.address)
     except AddressError as error:
-        raise SettingsRefusedError(f"ONECARD_KEY_SERVICE: {error}") from error
+        said = text_of(error)
+        raise SettingsRefusedError(
+            Text(f"ONECARD_KEY_SERVICE：{said.zh}", f"ONECARD_KEY_SERVICE: {said.en}")
+        ) from error
     return TlsAddress(host, port, chosen.certificate, chosen.private_key, chosen.authority)
 
 
@@ -229,20 +240,32 @@ def open_settings_token(chosen: KeyServiceSettings) -> "TokenMasterKeys":
     label, at, library = chosen.address.partition("@")
     if not at or not label or not library:
         raise SettingsRefusedError(
-            f"ONECARD_KEY_SERVICE: {chosen.address!r} is not LABEL@LIBRARY, a token and the "
-            "PKCS#11 library that reaches it"
+            Text(
+                f"ONECARD_KEY_SERVICE：{shorten(chosen.address)} 不是 LABEL@LIBRARY，即令牌和访问"
+                "它的 PKCS#11 库",
+                f"ONECARD_KEY_SERVICE: {shorten(chosen.address)} is not LABEL@LIBRARY, a token "
+                "and the PKCS#11 library that reaches it",
+            )
         )
     assert chosen.pin_file is not None  # settings without it cannot be made
     try:
         if chosen.pin_file.stat().st_mode & 0o077:
             raise SettingsRefusedError(
-                f"{chosen.pin_file}: others may read the PIN; take that away with chmod 600"
+                Text(
+                    f"{chosen.pin_file}：他人可读其中的 PIN；请用 chmod 600 收回权限",
+                    f"{chosen.pin_file}: others may read the PIN; take that away with chmod 600",
+                )
             )
         pin = chosen.pin_file.read_text(encoding="utf-8").strip()
     except OSError as error:
+        said = system_words(error)
         raise SettingsRefusedError(
-            f"{chosen.pin_file}: {error.strerror}; ONECARD_KEY_SERVICE_PIN_FILE must name a file "
-            "with the token's PIN"
+            Text(
+                f"{chosen.pin_file}：{said.zh}；ONECARD_KEY_SERVICE_PIN_FILE 或 --token-pin-file "
+                "须指明令牌 PIN 的文件",
+                f"{chosen.pin_file}: {said.en}; ONECARD_KEY_SERVICE_PIN_FILE or --token-pin-file "
+                "must name a file with the token's PIN",
+            )
         ) from error
     return open_token(Path(library), label, pin)
 
@@ -255,6 +278,10 @@ def _refuse_public_keys(settings: Settings, service: KeyService) -> None:
     if public:
         names = ", ".join(str(each.ref) for each in public[:3])
         raise SettingsRefusedError(
-            f"production refuses public test keys: the key service holds {names} and "
-            f"{len(public)} in all; load real ones by a ceremony"
+            Text(
+                f"生产环境不接受公开测试密钥：密钥服务持有 {names} 等共 {len(public)} 把；请以密钥"
+                "仪式注入真实密钥：`onecard hsm ceremony load`",
+                f"production refuses public test keys: the key service holds {names} and "
+                f"{len(public)} in all; load real ones: `onecard hsm ceremony load`",
+            )
         )

@@ -6,7 +6,7 @@ error and only to a terminal. Exit codes: 0 done, 1 refused or failed check, 2 u
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -17,11 +17,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from api.exits import EXIT_REFUSED, EXIT_USAGE
+from api.lines import wrap
+from api.tables import Table as Sheet
+from api.tables import as_csv, show
 from cardcore.money import yuan
-from cardcore.text import QUOTED_CHARACTERS_MAX
+from cardcore.text import Text, shorten, words
 
-EXIT_REFUSED = 1
-EXIT_USAGE = 2
 #: No sentence of ours is longer; what is, holds somebody's input.
 _MESSAGE_CHARACTERS_MAX = 1_000
 #: Digits of a number that stay when it is masked.
@@ -30,12 +32,29 @@ console = Console()
 console_error = Console(stderr=True)
 
 DataOption = Annotated[
-    Path, typer.Option("--data", help="Folder of one city. 一座城市的数据目录。")
+    Path, typer.Option("--data", help=words("一座城市的数据目录。", "Folder of one city."))
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json", help=words("只打印一个 JSON 对象。", "Print one JSON object and nothing else.")
+    ),
+]
+CsvOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv",
+        help=words(
+            "另写一个 CSV 文件（UTF-8，带 BOM）。", "Write a CSV file as well (UTF-8 with BOM)."
+        ),
+    ),
+]
 UnmaskOption = Annotated[
     bool,
-    typer.Option("--unmask", help="Show numbers of cards and persons whole. 显示完整号码。"),
+    typer.Option(
+        "--unmask",
+        help=words("显示完整的卡号与个人号码。", "Show numbers of cards and persons whole."),
+    ),
 ]
 DEFAULT_DATA = Path("onecard-data")
 
@@ -50,25 +69,24 @@ def _as_text(value: object) -> str:
     """The text of a value that JSON has no form for; of others it is a mistake to ask."""
     if isinstance(value, date | Path):
         return str(value)
+    if isinstance(value, Text):
+        return value.en  # documents are the same in every language
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-def say(text: str, style: str | None = None) -> None:
-    """A sentence for people, on one line: whoever reads through a pipe can search for it."""
-    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
-
-
-def shortened(text: str) -> str:
-    r"""Somebody's input as a message quotes it: control characters escaped, and not more than a
-    glance; a whole line of it helps nobody.
-
-    >>> shortened("x" * 100), shortened("a\x1bb")
-    ('xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…', 'a\\x1bb')
+def say(text: str, style: str | None = None, hang: int = 0) -> None:
+    """A sentence for people. On a terminal it goes on between words, so far in as `hang` says; in a
+    pipe it is one line: whoever reads there can search for it.
     """
-    shown = "".join(
-        each if each.isprintable() else repr(each)[1:-1] for each in text[:QUOTED_CHARACTERS_MAX]
-    )
-    return shown if len(text) <= QUOTED_CHARACTERS_MAX else shown + "…"
+    _print(console, text, style, hang)
+
+
+def _print(to: Console, text: str, style: str | None, hang: int = 0) -> None:
+    if to.is_terminal:
+        further = "\n" + " " * hang
+        lines = (further.join(wrap(line, to.width - hang)) for line in text.split("\n"))
+        text = "\n".join(lines)
+    to.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def masked(number: str) -> str:
@@ -77,24 +95,33 @@ def masked(number: str) -> str:
     >>> masked("03104770040067442802"), masked("123")
     ('****************2802', '***')
     """
-    return (
-        "*" * (len(number) - _UNMASKED) + number[-_UNMASKED:]
-        if len(number) > _UNMASKED
-        else ("*" * len(number))
-    )
+    shown = number[-_UNMASKED:] if len(number) > _UNMASKED else ""
+    return shown.rjust(len(number), "*")
 
 
-def say_fault(message: str) -> None:
-    """What went wrong, on standard error; a message that grew by what somebody put in is cut."""
+def complain(message: str, style: str = "red") -> None:
+    """Say what is wrong on standard error; what grew by somebody's input is cut."""
     if len(message) > _MESSAGE_CHARACTERS_MAX:
-        message = message[:_MESSAGE_CHARACTERS_MAX] + "…"
-    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+        message = f"{message[:_MESSAGE_CHARACTERS_MAX]}…"
+    _print(console_error, message, style)
 
 
 def refuse(message: str, exit_code: int = EXIT_REFUSED) -> NoReturn:
     """Say what is wrong on standard error and leave."""
-    say_fault(message)
+    complain(message)
     raise typer.Exit(exit_code)
+
+
+def refuse_choice(option: str, what: Text, given: str, known: Iterable[str]) -> NoReturn:
+    """What was given with an option is none of the things there are."""
+    said, there = shorten(given, 40), list(known)
+    refuse(
+        words(
+            f"{option}：没有{what.zh} {said}；有 {'、'.join(there)}",
+            f"{option}: there is no {what.en} {said}; there are {', '.join(there)}",
+        ),
+        EXIT_USAGE,
+    )
 
 
 class Advance(Protocol):
@@ -135,25 +162,18 @@ def status_line() -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
+def print_table(table: Sheet, csv: Path | None = None) -> None:
+    """A table on standard output, and into a CSV file where one is asked for."""
+    show(table, console)
+    if csv is not None:
+        csv.write_text(as_csv(table), "utf-8-sig", newline="")
+
+
 def amount_table(title: str, *columns: str) -> Table:
     """A table whose first column is text and whose others are right-aligned."""
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right")
-    return table
-
-
-def figures_table(title: str, figures: Mapping[str, object]) -> Table:
-    """Figures by name, one a row; of a group of counts those that counted something."""
-    table = amount_table(title, "", "")
-    for name, value in figures.items():
-        if isinstance(value, Mapping):
-            shown = ", ".join(f"{each} {count:,}" for each, count in value.items() if count) or "–"
-        elif isinstance(value, int) and name.endswith("_fen"):
-            shown = fen(value)
-        else:
-            shown = str(value)
-        table.add_row(name, shown)
     return table
 
 

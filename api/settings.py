@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from cardcore.text import Text, shorten
+
 #: How long a key service may take to answer one request before it counts as absent.
 KEY_SERVICE_TIMEOUT_SECONDS = 30.0
 
@@ -49,8 +51,13 @@ class KeyServiceSettings:
     def __post_init__(self) -> None:
         if (self.kind is KeyServiceKind.IN_PROCESS) != (not self.address):
             raise SettingsRefusedError(
-                f"ONECARD_KEY_SERVICE: {self.kind} and {self.address!r} do not go together; write "
-                "in-process, unix:PATH, tls:HOST:PORT or pkcs11:LABEL@LIBRARY"
+                Text(
+                    f"ONECARD_KEY_SERVICE：{self.kind} 与地址 {shorten(self.address)} 不能并用；请"
+                    "写 in-process、unix:PATH、tls:HOST:PORT 或 pkcs11:LABEL@LIBRARY",
+                    f"ONECARD_KEY_SERVICE: {self.kind} and address {shorten(self.address)} do not "
+                    "go together; write in-process, unix:PATH, tls:HOST:PORT or "
+                    "pkcs11:LABEL@LIBRARY",
+                )
             )
         if self.kind is KeyServiceKind.TLS and None in {
             self.certificate,
@@ -58,13 +65,23 @@ class KeyServiceSettings:
             self.authority,
         }:
             raise SettingsRefusedError(
-                "a key service behind TLS asks who calls: set ONECARD_KEY_SERVICE_CERTIFICATE, "
-                "ONECARD_KEY_SERVICE_PRIVATE_KEY and ONECARD_KEY_SERVICE_AUTHORITY to PEM files"
+                Text(
+                    "TLS 后的密钥服务要知道是谁来访：请把 ONECARD_KEY_SERVICE_CERTIFICATE、"
+                    "ONECARD_KEY_SERVICE_PRIVATE_KEY 和 ONECARD_KEY_SERVICE_AUTHORITY 设为 PEM 文"
+                    "件",
+                    "a key service behind TLS asks who calls: set ONECARD_KEY_SERVICE_CERTIFICATE, "
+                    "ONECARD_KEY_SERVICE_PRIVATE_KEY and ONECARD_KEY_SERVICE_AUTHORITY to PEM "
+                    "files",
+                )
             )
         if self.kind is KeyServiceKind.PKCS11 and self.pin_file is None:
             raise SettingsRefusedError(
-                "a token asks for its PIN: set ONECARD_KEY_SERVICE_PIN_FILE to a file only this "
-                "user can read"
+                Text(
+                    "令牌要 PIN：请把 ONECARD_KEY_SERVICE_PIN_FILE 设为只有本用户可读的文件",
+                    "a token asks for its PIN: set ONECARD_KEY_SERVICE_PIN_FILE to a file only "
+                    "this "
+                    "user can read",
+                )
             )
 
 
@@ -80,9 +97,14 @@ class Settings:
             self.key_service.kind is KeyServiceKind.IN_PROCESS
         ):
             raise SettingsRefusedError(
-                "production refuses the in-process key service: it holds public test keys in "
-                "memory. Set ONECARD_ENVIRONMENT to demo or test, or ONECARD_KEY_SERVICE to a key "
-                "service of its own."
+                Text(
+                    "生产环境不接受进程内密钥服务：它在内存中持有公开测试密钥。请把 "
+                    "ONECARD_ENVIRONMENT 设为 demo 或 test，或把 ONECARD_KEY_SERVICE 设为独立的密"
+                    "钥服务",
+                    "production refuses the in-process key service: it holds public test keys in "
+                    "memory. Set ONECARD_ENVIRONMENT to demo or test, or ONECARD_KEY_SERVICE to a "
+                    "key service of its own",
+                )
             )
 
 
@@ -91,7 +113,13 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> Environment:
     value = environ.get("ONECARD_ENVIRONMENT", Environment.DEMO)
     if value not in set(Environment):
         known = ", ".join(Environment)
-        raise SettingsRefusedError(f"ONECARD_ENVIRONMENT is {value!r}; it must be one of {known}")
+        given = shorten(value)
+        raise SettingsRefusedError(
+            Text(
+                f"ONECARD_ENVIRONMENT 是 {given}；须为其中之一：{known}",
+                f"ONECARD_ENVIRONMENT is {given}; it must be one of {known}",
+            )
+        )
     return Environment(value)
 
 
@@ -107,7 +135,10 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     if kind not in set(KeyServiceKind):
         known = ", ".join(KeyServiceKind)
         raise SettingsRefusedError(
-            f"ONECARD_KEY_SERVICE is {service!r}; it must begin with one of {known}"
+            Text(
+                f"ONECARD_KEY_SERVICE 是 {shorten(service)}；须以其中之一开头：{known}",
+                f"ONECARD_KEY_SERVICE is {shorten(service)}; it must begin with one of {known}",
+            )
         )
 
     def path(name: str) -> Path | None:

@@ -17,22 +17,34 @@ A programmer's mistake is an `assert`. What is left is bytes or messages that ca
     └── PowerLossError         the card lost power inside a command (fault injection only)
 """
 
+import errno
+
+from cardcore.text import Text
+
 
 class CardcoreError(Exception):
-    """Root of everything this package raises."""
+    """Root of everything this package raises. What people read of it is a `cardcore.text.Text`, so
+    it is said in the language of whoever reads it; logs and wires keep the English of it.
+    """
 
 
 class DecodeError(CardcoreError):
     """Bytes could not be decoded.
 
-    `what` names the thing, `offset` the byte where reading stopped making sense.
+    `what` names the thing, `offset` the byte where reading stopped making sense. `place` says that
+    byte and what is wrong there, `reason` the latter in English.
     """
 
-    def __init__(self, what: str, offset: int, reason: str) -> None:
-        super().__init__(f"{what}: byte {offset}: {reason}")
+    def __init__(self, what: str, offset: int, reason: str | Text) -> None:
+        """A `Text` is said of what has the same name in both languages."""
+        said = reason if isinstance(reason, Text) else Text(reason, reason)
+        self.place = Text(f"第 {offset} 字节：{said.zh}", f"byte {offset}: {said.en}")
+        whole = Text(f"{what}：{self.place.zh}", f"{what}: {self.place.en}")
+        super().__init__(whole if isinstance(reason, Text) else whole.en)
         self.what = what
         self.offset = offset
-        self.reason = reason
+        self.said = said
+        self.reason = said.en
 
 
 class RecordFormatError(DecodeError):
@@ -44,12 +56,13 @@ class RecordFormatError(DecodeError):
 
 
 class FileFaultError(DecodeError):
-    """A signed file that proves itself wrong. `kind` is the short name of the fault, `entry` the
-    number of the entry that shows it, 0 where it is the file.
+    """A signed file that proves itself wrong. `kind` is the short name of the fault, `fault` what
+    it says to people, `entry` the number of the entry that shows it, 0 where it is the file.
     """
 
-    def __init__(self, what: str, kind: str, offset: int, reason: str, *, entry: int = 0) -> None:
+    def __init__(self, what: str, kind: str, offset: int, reason: Text, *, entry: int = 0) -> None:
         super().__init__(what, offset, reason)
+        self.fault = reason
         self.kind = kind
         self.entry = entry
 
@@ -88,3 +101,52 @@ class KeyServiceUnavailableError(CardcoreError):
 
 class PowerLossError(CardcoreError):
     """Power failed inside the card. Only fault injection raises it."""
+
+
+#: What the system under us says is wrong, by its error numbers (POSIX, `errno.h`).
+_SYSTEM_WORDS = {
+    errno.EPERM: Text("不允许此操作", "not permitted"),
+    errno.ENOENT: Text("没有这个文件或目录", "no such file or folder"),
+    errno.EIO: Text("读写出错", "input or output failed"),
+    errno.EACCES: Text("没有权限", "permission denied"),
+    errno.EEXIST: Text("已存在", "exists already"),
+    errno.ENOTDIR: Text("路径中有一段不是目录", "a part of the path is no folder"),
+    errno.EISDIR: Text("是目录", "is a folder"),
+    errno.EINVAL: Text("参数不合法", "an argument is not valid"),
+    errno.EMFILE: Text("打开的文件过多", "too many files are open"),
+    errno.ENFILE: Text("打开的文件过多", "too many files are open"),
+    errno.ENOSPC: Text("磁盘没有空间", "no room is left on the disk"),
+    errno.EDQUOT: Text("磁盘配额已用完", "the disk quota is used up"),
+    errno.EROFS: Text("文件系统只读", "the file system is read-only"),
+    errno.ENAMETOOLONG: Text("名称过长", "the name is too long"),
+    errno.ENOTEMPTY: Text("目录不是空的", "the folder is not empty"),
+    errno.EADDRINUSE: Text("地址已被占用", "the address is in use"),
+    errno.EADDRNOTAVAIL: Text("本机没有这个地址", "this machine has no such address"),
+    errno.ENETUNREACH: Text("网络不可达", "the network cannot be reached"),
+    errno.EHOSTUNREACH: Text("主机不可达", "the host cannot be reached"),
+    errno.ECONNREFUSED: Text("连接被拒绝", "the connection was refused"),
+    errno.ECONNRESET: Text("连接被对方断开", "the other side ended the connection"),
+    errno.ETIMEDOUT: Text("超时", "it took too long"),
+}
+
+
+def system_words(error: OSError) -> Text:
+    """What is wrong, without where.
+
+    >>> print(system_words(FileNotFoundError(errno.ENOENT, "No such file or directory", "city")))
+    no such file or folder
+    """
+    number = 0 if error.errno is None else error.errno
+    return _SYSTEM_WORDS.get(number) or Text(f"系统错误 {number}", f"system error {number}")
+
+
+def placed_system_words(error: OSError) -> Text:
+    """The same after the file that the system named, if it named one.
+
+    >>> print(placed_system_words(PermissionError(errno.EACCES, "Permission denied", "city")))
+    city: permission denied
+    """
+    said = system_words(error)
+    if not isinstance(error.filename, str):
+        return said
+    return Text(f"{error.filename}：{said.zh}", f"{error.filename}: {said.en}")

@@ -12,6 +12,8 @@ from datetime import date
 from enum import IntEnum, StrEnum
 from typing import NamedTuple, Protocol, Self
 
+from cardcore.text import Text
+
 
 class KeyUsage(StrEnum):
     """What a key may be used for; a key has exactly one usage."""
@@ -36,6 +38,11 @@ class KeyUsage(StrEnum):
     CHANNEL_DEK = "channel-dek"  # 通道数据加密密钥: SCP03 Key-DEK: enciphers keys inside commands
     DATA_ENCRYPTION = "data-encryption"  # 数据加密密钥: data at rest, enciphered and proven
     TRANSPORT = "transport"  # 传输密钥 ZMK: wraps keys on their way between two devices
+
+    @property
+    def use(self) -> Text:
+        """What the key is for, in a sentence; the name of a key has the word itself."""
+        return _USAGES[self]
 
 
 class KeyRef(NamedTuple):
@@ -83,6 +90,11 @@ class Algorithm(IntEnum):
     AES = 5  # AES 算法: ours: the field names no code for it
     ED25519 = 6  # Ed25519 签名: ours; signs files
 
+    @property
+    def label(self) -> str:
+        """As people write it, in every language: `pboc-3des`."""
+        return self.name.lower().replace("_", "-")
+
 
 class KeyState(StrEnum):
     """Where a key stands in its life; it only ever moves down this list."""
@@ -93,6 +105,38 @@ class KeyState(StrEnum):
     ACTIVE = "active"  # 启用: makes cards, signs, enciphers, and everything below
     RETIRING = "retiring"  # 退役中: cards in the field go on; proves, verifies, deciphers
     DESTROYED = "destroyed"  # 已销毁: its name and check value are all that is left
+
+    @property
+    def text(self) -> Text:
+        """For people."""
+        return _STATES[self]
+
+
+_USAGES = {
+    KeyUsage.PURCHASE: Text("消费", "purchase"),
+    KeyUsage.LOAD: Text("圈存", "load"),
+    KeyUsage.TAC: Text("交易认证码", "TAC"),
+    KeyUsage.FILE_MAINTENANCE: Text("应用维护", "file maintenance"),
+    KeyUsage.FILE_SIGNING: Text("文件签名", "file signing"),
+    KeyUsage.UNLOAD: Text("圈提", "unload"),
+    KeyUsage.OVERDRAFT: Text("修改透支限额", "overdraft"),
+    KeyUsage.PIN_UNBLOCK: Text("PIN 解锁", "PIN unblock"),
+    KeyUsage.PIN_RELOAD: Text("PIN 重装", "PIN reload"),
+    KeyUsage.INTERNAL_AUTHENTICATION: Text("内部认证", "internal authentication"),
+    KeyUsage.EXTERNAL_AUTHENTICATION: Text("外部认证", "external authentication"),
+    KeyUsage.RECORD_MAC: Text("交易记录鉴别", "record MAC"),
+    KeyUsage.CHANNEL_ENC: Text("安全通道加密", "channel encryption"),
+    KeyUsage.CHANNEL_MAC: Text("安全通道认证", "channel MAC"),
+    KeyUsage.CHANNEL_DEK: Text("通道数据加密", "channel data encryption"),
+    KeyUsage.DATA_ENCRYPTION: Text("数据加密", "data encryption"),
+    KeyUsage.TRANSPORT: Text("传输", "transport"),
+}
+_STATES = {
+    KeyState.PREPARED: Text("待启用", "prepared"),
+    KeyState.ACTIVE: Text("启用", "active"),
+    KeyState.RETIRING: Text("退役中", "retiring"),
+    KeyState.DESTROYED: Text("已销毁", "destroyed"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,9 @@ from cardcore.key_labels import application_label
 from cardcore.schemes import Scheme
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.schemes.reading import SchemeError, read_scheme
+from cardcore.text import Text, shorten
 from settlement.durable import write_durable
-from settlement.errors import CityError, DatabaseDamagedError, SchemaDiffersError
+from settlement.errors import CityError, DatabaseDamagedError, SchemaDiffersError, reason_of
 from settlement.people.actions import Action
 from settlement.registry.book import AnyDated, since_ever
 from settlement.registry.rows import CardNumbersRow, ParticipantRow
@@ -152,7 +153,7 @@ def create_city(
     that is no power of two. Repeating a call that was killed is safe.
     """
     if scheme_name not in SCHEMES:
-        raise CityError(folder, f"no scheme {scheme_name!r}; there are {', '.join(SCHEMES)}")
+        raise CityError(folder, _no_scheme(scheme_name))
     return _create(folder, SCHEMES[scheme_name], None, action, bucket_count)
 
 
@@ -170,7 +171,13 @@ def create_own_city(
     """
     scheme = read_scheme(scheme_file, name)
     if scheme.name in SCHEMES:
-        raise CityError(folder, f"scheme {scheme.name} ships with onecard; name yours otherwise")
+        raise CityError(
+            folder,
+            Text(
+                f"规则 {scheme.name} 随 onecard 发布；请给自己的规则另取名称",
+                f"scheme {scheme.name} ships with onecard; name yours otherwise",
+            ),
+        )
     return _create(folder, scheme, scheme_file, action, bucket_count)
 
 
@@ -178,9 +185,21 @@ def _create(
     folder: Path, scheme: Scheme, own: bytes | None, action: Action, bucket_count: int
 ) -> City:
     if (folder / _SETTINGS).exists():
-        raise CityError(folder, "a city is here already")
+        raise CityError(
+            folder,
+            Text(
+                "此处已有一座城市；请另选目录：--data",
+                "a city is here already; name another folder: --data",
+            ),
+        )
     if not 1 <= bucket_count <= BUCKET_COUNT_MAX or bucket_count & (bucket_count - 1):
-        raise CityError(folder, f"{bucket_count} buckets: a power of two up to {BUCKET_COUNT_MAX}")
+        raise CityError(
+            folder,
+            Text(
+                f"分桶数 {bucket_count}：应为 2 的幂，至多 {BUCKET_COUNT_MAX}",
+                f"{bucket_count} buckets: a power of two up to {BUCKET_COUNT_MAX}",
+            ),
+        )
     folder.mkdir(parents=True, exist_ok=True)
     database = Database.sqlite(folder / _DATABASE)
     register(database, _seed(scheme), action)
@@ -226,15 +245,23 @@ def open_city(folder: Path, *, to_read: bool = False) -> City:
             settings[key] for key in ("format", "scheme", "bucket_count")
         )
     except FileNotFoundError as error:
-        raise CityError(folder, "no city here") from error
+        raise CityError(folder, Text("此处没有城市", "no city here")) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise CityError(folder, f"{_SETTINGS} cannot be read") from error
+        reason = Text(f"{_SETTINGS} 无法读取", f"{_SETTINGS} cannot be read")
+        raise CityError(folder, reason) from error
     if version != FORMAT:
-        raise CityError(folder, f"format {version}; this version reads {FORMAT}")
+        given = shorten(str(version), 20)
+        raise CityError(
+            folder,
+            Text(
+                f"格式为 {given}；本版本读取 {FORMAT}",
+                f"format {given}; this version reads {FORMAT}",
+            ),
+        )
     sha256 = settings.get("scheme_sha256")
     scheme = SCHEMES.get(name) if sha256 is None else _own_scheme(folder, sha256)
     if scheme is None:
-        raise CityError(folder, f"no scheme {name!r}")
+        raise CityError(folder, _no_scheme(str(name)))
     database = _open_database(folder, to_read=to_read)
     return City(folder, scheme, sha256, bucket_count, database)
 
@@ -244,14 +271,28 @@ def _open_database(folder: Path, *, to_read: bool) -> Database:
     path = folder / _DATABASE
     try:
         if path.stat().st_size < _DATABASE_BYTES_MIN:
-            raise CityError(folder, f"{_DATABASE} is empty 数据库为空")
+            reason = Text(f"数据库 {_DATABASE} 为空", f"its database {_DATABASE} is empty")
+            raise CityError(folder, reason)
         return Database.sqlite_to_read(path) if to_read else Database.sqlite(path)
     except FileNotFoundError as error:
-        raise CityError(folder, f"{_DATABASE} is missing 数据库缺失") from error
+        reason = Text(f"数据库 {_DATABASE} 缺失", f"its database {_DATABASE} is missing")
+        raise CityError(folder, reason) from error
     except (OSError, SchemaDiffersError) as error:
-        raise CityError(folder, str(error)) from error
+        raise CityError(folder, reason_of(error)) from error
     except DatabaseDamagedError as error:
-        raise CityError(folder, f"{_DATABASE}: 数据库已损坏 / damaged: {error.reason}") from error
+        reason = Text(
+            f"数据库 {_DATABASE} 已损坏：{error.reason.zh}",
+            f"its database {_DATABASE} is damaged: {error.reason.en}",
+        )
+        raise CityError(folder, reason) from error
+
+
+def _no_scheme(name: str) -> Text:
+    given = shorten(name, 40)
+    return Text(
+        f"没有规则 {given}；可用：{'、'.join(SCHEMES)}",
+        f"no scheme {given}; there are {', '.join(SCHEMES)}",
+    )
 
 
 def _own_scheme(folder: Path, sha256: str) -> Scheme:
@@ -259,7 +300,12 @@ def _own_scheme(folder: Path, sha256: str) -> Scheme:
     try:
         data = (folder / _SCHEME).read_bytes()
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise CityError(folder, f"{_SCHEME} is not the file the city was made with")
+            reason = Text(
+                f"{_SCHEME} 不是建城时的文件", f"{_SCHEME} is not the file the city was made with"
+            )
+            raise CityError(folder, reason)
         return read_scheme(data, _SCHEME)
     except (OSError, SchemeError) as error:
-        raise CityError(folder, f"{_SCHEME} cannot be read: {error}") from error
+        why = reason_of(error)
+        reason = Text(f"{_SCHEME} 无法读取：{why.zh}", f"{_SCHEME} cannot be read: {why.en}")
+        raise CityError(folder, reason) from error

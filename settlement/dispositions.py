@@ -10,6 +10,7 @@ nobody signed is worth a note, and never a reason. What no card signed moves not
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
+from cardcore.keys import ProofReason
 from cardcore.text import Text
 
 
@@ -75,6 +76,11 @@ class Reason(IntEnum):
     def remedy(self) -> Text:
         """What would clear it up, for people."""
         return _RULES[self].remedy
+
+
+def proof_text(proof: ProofReason) -> Text:
+    """How a TAC, or what stands for one, was judged, for people."""
+    return _PROOF_TEXTS[proof]
 
 
 class GapState(IntEnum):
@@ -241,6 +247,16 @@ _DISPOSITION_TEXTS = {
     Disposition.CLAIM: Text("主张", "claim"),
 }
 
+_PROOF_TEXTS = {
+    ProofReason.PROVEN: Text("成立", "holds"),
+    ProofReason.WRONG: Text("不成立", "does not hold under any key"),
+    ProofReason.WRONG_VERSION: Text("密钥版本不符", "holds only under another key version"),
+    ProofReason.UNKNOWN_VERSION: Text(
+        "密钥版本未知", "cannot be judged: its key version is not held"
+    ),
+    ProofReason.UNKNOWN_ALGORITHM: Text("算法未知", "cannot be judged: its algorithm is not held"),
+}
+
 _SEGMENT_TEXTS = {
     SegmentKind.MISSING_DEBITS: Text("缺失扣款", "missing debits"),
     SegmentKind.MISSING_LOADS: Text("缺失充值", "missing loads"),
@@ -277,5 +293,6 @@ _NOTE_TEXTS = {
 }
 assert set(_RULES) == set(Reason)
 assert set(_DISPOSITION_TEXTS) == set(Disposition)
+assert set(_PROOF_TEXTS) == set(ProofReason)
 assert set(_SEGMENT_TEXTS) == set(SegmentKind)
 assert set(_NOTE_TEXTS) == set(Note)

@@ -8,22 +8,24 @@ A refusal the business expects is a value (`FileAnswer`, `DayAnswer`), never one
     ├── SchemaDiffersError  the database is older or newer than this version
     ├── StoredBytesError    a stored file is absent or no longer what its hash says
     ├── RegistryRowError    a kept change of the registry is not what this version can read
-    ├── RegistryRowError  a change of the registry is not what this version can read
     └── RunDiffersError     the same inputs gave other output bytes than before
 """
 
 from pathlib import Path
 
+from cardcore.errors import system_words
+from cardcore.text import Text, text_of
+
 
 class SettlementError(Exception):
-    """Root of everything this package raises."""
+    """Root of everything this package raises. What people read of it is a `cardcore.text.Text`."""
 
 
 class CityError(SettlementError):
     """The folder does not hold a city that this version can open; `folder` names it."""
 
-    def __init__(self, folder: Path, reason: str) -> None:
-        super().__init__(f"{folder}: {reason}")
+    def __init__(self, folder: Path, reason: Text) -> None:
+        super().__init__(Text(f"{folder}：{reason.zh}", f"{folder}: {reason.en}"))
         self.folder = folder
         self.reason = reason
 
@@ -31,8 +33,13 @@ class CityError(SettlementError):
 class DatabaseDamagedError(SettlementError):
     """The control database cannot be read; `path` names it. Nothing was decided from it."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: 数据库已损坏 / the database is damaged: {reason}")
+    def __init__(self, path: Path, reason: Text) -> None:
+        super().__init__(
+            Text(
+                f"{path}：数据库已损坏：{reason.zh}",
+                f"{path}: the database is damaged: {reason.en}",
+            )
+        )
         self.path = path
         self.reason = reason
 
@@ -42,16 +49,19 @@ class SchemaDiffersError(SettlementError):
 
     def __init__(self, found: str | None, expected: str | None) -> None:
         super().__init__(
-            f"the database has schema {found}, this version reads {expected}; "
-            "`onecard verify` brings an older one up to date"
+            Text(
+                f"数据库结构为 {found}，本版本读取 {expected}；较旧的由 `onecard verify` 升级",
+                f"the database has schema {found}, this version reads {expected}; "
+                "`onecard verify` brings an older one up to date",
+            )
         )
 
 
 class StoredBytesError(SettlementError):
     """A stored file is absent or altered; `path` names it. Nothing was decided from it."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
+    def __init__(self, path: Path, reason: Text) -> None:
+        super().__init__(Text(f"{path}：{reason.zh}", f"{path}: {reason.en}"))
         self.path = path
         self.reason = reason
 
@@ -60,7 +70,12 @@ class RunDiffersError(SettlementError):
     """The same inputs gave other output bytes: a stored byte, or the machine, is damaged."""
 
     def __init__(self, run_id: str, stored_hash: str, computed_hash: str) -> None:
-        super().__init__(f"run {run_id}: stored {stored_hash}, computed {computed_hash}")
+        super().__init__(
+            Text(
+                f"清分 {run_id}：已存结果 {stored_hash}，重算得 {computed_hash}",
+                f"run {run_id}: stored {stored_hash}, computed {computed_hash}",
+            )
+        )
         self.run_id = run_id
         self.stored_hash = stored_hash
         self.computed_hash = computed_hash
@@ -69,6 +84,33 @@ class RunDiffersError(SettlementError):
 class RegistryRowError(SettlementError):
     """A kept change of the registry cannot be read; `number` names it. Nothing was decided."""
 
-    def __init__(self, number: int, reason: str) -> None:
-        super().__init__(f"registry_changes, row {number}: cannot be read: {reason}")
+    def __init__(self, number: int, reason: Text) -> None:
+        super().__init__(
+            Text(
+                f"registry_changes 第 {number} 行：无法读取：{reason.zh}",
+                f"registry_changes, row {number}: cannot be read: {reason.en}",
+            )
+        )
         self.number = number
+
+
+def hash_differs(sha256: str) -> Text:
+    """A stored file is not what its name or its row says."""
+    return Text(f"哈希不是 {sha256}", f"does not hash to {sha256}")
+
+
+#: Of whatever fails in its own words over bytes that nobody here wrote so.
+_DAMAGED = Text("内容已损坏", "what stands there is damaged")
+
+
+def reason_of(error: Exception) -> Text:
+    """What another error says is wrong, without a word that only programmers read.
+
+    >>> print(reason_of(KeyError("valid_from")))
+    what stands there is damaged
+    """
+    if isinstance(error, OSError):
+        return system_words(error)
+    if len(error.args) == 1 and isinstance(error.args[0], Text):
+        return text_of(error)
+    return _DAMAGED

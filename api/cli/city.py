@@ -5,63 +5,81 @@ key means for a record to settlement.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from api.cli.session import ByOption, acting, open_to_act, open_to_read
+from api.cli.frame.loading import command, noun
+from api.cli.frame.session import ByOption, acting, open_to_act, open_to_read
+from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
-    EXIT_REFUSED,
-    EXIT_USAGE,
+    CsvOption,
     DataOption,
     JsonOption,
-    amount_table,
-    console,
+    complain,
     print_json,
+    print_table,
     refuse,
     say,
 )
-from cardcore.errors import DecodeError
+from api.tables import Column, Count, Table, amounts
+from cardcore.errors import DecodeError, placed_system_words, system_words
 from cardcore.keys import Algorithm, KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.schemes.reading import SchemeError
+from cardcore.text import Text, words
 from settlement.city import BUCKET_COUNT_DEFAULT, City, create_city, create_own_city
-from settlement.errors import CityError
+from settlement.errors import CityError, reason_of
 from settlement.facts.proof import signing_keys
 from settlement.people.actions import Action
-from settlement.registry.book import FOREVER, AnyDated, since_ever
+from settlement.registry.book import FIELDS, FOREVER, AnyDated, since_ever
 from settlement.registry.decide import RegistryConflictError
 from settlement.registry.documents import decode_registry, encode_registry
 from settlement.registry.rows import TacKeyRow
 from settlement.reports.registry import read_registry
 from settlement.service.registering import register_rows
 
-_RIGHT = "as registered 相符"
+_RIGHT = Text("相符", "as registered")
+_UNREGISTERED = Text("未登记", "not registered")
+_UNHELD = Text("未装载", "not held")
+_OTHER = Text("密钥不符", "other bytes")
 SchemeOption = Annotated[
     str,
     typer.Option(
-        help=f"Whose rules: {', '.join(SCHEMES)}, or a .toml file of your own. 规则文件。"
+        help=words(
+            f"规则：{'、'.join(SCHEMES)}，或自己的 .toml 文件。",
+            f"Whose rules: {', '.join(SCHEMES)}, or a .toml file of your own.",
+        )
     ),
 ]
-app = typer.Typer(help="A city's folder and registry. 城市目录与登记簿。", no_args_is_help=True)
+app = noun(Text("城市：新建、导出、密钥。", "A city: make, export, keys."))
 
 
-@app.command()
+@command(
+    app, "init", Text("新建空城市，可接收文件。", "Make an empty city, ready to receive files.")
+)
 def init(
     data: DataOption = DEFAULT_DATA,
     scheme: SchemeOption = "demo",
     buckets: Annotated[
-        int, typer.Option(help="Card buckets, a power of two, fixed for good.")
+        int,
+        typer.Option(
+            help=words(
+                "卡片分桶数，2 的幂，建成后不变。", "Card buckets, a power of two, fixed for good."
+            )
+        ),
     ] = BUCKET_COUNT_DEFAULT,
     registry: Annotated[
-        Path | None, typer.Option(help="A registry another city exported. 导入登记簿。")
+        Path | None,
+        typer.Option(help=words("另一城市导出的登记簿。", "A registry another city exported.")),
     ] = None,
     by: ByOption = None,
 ) -> None:
-    """Make an empty city, ready to receive files. 新建城市。"""
+    """Nothing is left where it is refused."""
     action = Action(acting(by), datetime.now(UTC), "onecard city init")
     try:
         rows = () if registry is None else _registry_file(registry)
@@ -69,10 +87,30 @@ def init(
             register_rows(city, rows, action)
             name = city.scheme.name
     except OSError as error:
-        refuse(f"{error.filename}: {error.strerror}. Nothing was made.", EXIT_USAGE)
-    except (CityError, RegistryConflictError, SchemeError) as error:
-        refuse(str(error), EXIT_USAGE)
-    say(f"City 城市 {name} in {data}")
+        why = placed_system_words(error)
+        refuse(words(f"{why}。未作任何更改。", f"{why}. Nothing was made."), EXIT_USAGE)
+    except SchemeError as error:
+        refuse(
+            words(
+                f"{error}。未作任何更改；改正后重复此命令。",
+                f"{error}. Nothing was made; mend it and repeat the command.",
+            ),
+            EXIT_USAGE,
+        )
+    except (CityError, RegistryConflictError) as error:
+        refuse(
+            words(
+                f"{error}。未作任何更改；说明：`onecard city init --help`",
+                f"{error}. Nothing was made; see `onecard city init --help`",
+            ),
+            EXIT_USAGE,
+        )
+    say(
+        words(
+            f"城市 {name} 已建于 {data}；接着 `onecard files add`",
+            f"City {name} is made in {data}; go on with `onecard files add`",
+        )
+    )
 
 
 def _registry_file(path: Path) -> Iterable[AnyDated]:
@@ -80,7 +118,14 @@ def _registry_file(path: Path) -> Iterable[AnyDated]:
     try:
         return decode_registry(path.read_bytes())
     except DecodeError as error:
-        refuse(f"{path}: {error}; `onecard city export` writes such a file", EXIT_USAGE)
+        why = reason_of(error)
+        refuse(
+            words(
+                f"{path}：不是登记簿：{why}；此类文件由 `onecard city export` 写出",
+                f"{path}: no registry: {why}; `onecard city export` writes such a file",
+            ),
+            EXIT_USAGE,
+        )
 
 
 def _make(data: Path, scheme: str, action: Action, buckets: int) -> City:
@@ -91,42 +136,64 @@ def _make(data: Path, scheme: str, action: Action, buckets: int) -> City:
     return create_own_city(data, file.read_bytes(), scheme, action, buckets)
 
 
-@app.command()
+@command(
+    app,
+    "export",
+    Text(
+        "导出公开登记簿：参与方、发送方、终端、名称。",
+        "Write the public registry: participants, senders, terminals, names.",
+    ),
+)
 def export(
-    path: Annotated[Path, typer.Argument(help="Where to write the registry.")],
+    path: Annotated[Path, typer.Argument(help=words("写到何处。", "Where to write the registry."))],
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the public registry: participants, senders, terminals, names. 导出登记簿。"""
+    """`onecard city init --registry` takes it in."""
     with open_to_read(data) as city:
         held = read_registry(city)
     try:
         path.write_bytes(encode_registry(held))
     except OSError as error:
-        refuse(f"{path}: {error.strerror}", EXIT_USAGE)
+        why = system_words(error)
+        refuse(
+            words(f"{path}：{why}；请另写一处", f"{path}: {why}; name another place"), EXIT_USAGE
+        )
     counts = {name: len(getattr(held, name)) for name in held.__slots__}
     if as_json:
         print_json({"path": str(path), **counts})
     else:
-        say(f"{path}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+        table = amounts(Text(f"{path}", f"{path}"), Text("种类", "kind"), Text("行数", "rows"))
+        for name, count in counts.items():
+            table.add(_KINDS[name], Count(count))
+        print_table(table)
 
 
-@app.command()
+@command(
+    app,
+    "keys",
+    Text(
+        "核对卡片与 PSAM 签名用的密钥：登记的与持有的，按校验值。",
+        "The keys cards and PSAMs sign under, by check value, and what is held.",
+    ),
+)
 def keys(
     data: DataOption = DEFAULT_DATA,
     add: Annotated[
         bool,
         typer.Option(
-            "--register", help="Register the versions held: compare check values first. 登记。"
+            "--register",
+            help=words(
+                "登记所持有的版本；请先核对校验值。",
+                "Register the versions held: compare check values first.",
+            ),
         ),
     ] = False,
     by: ByOption = None,
+    csv: CsvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The keys cards and PSAMs sign under, by check value, and what is held. 认证密钥核对。
-
-    Exit 1 when one is not held as registered: records that name it are suspended until it is.
-    """
+    """Exit 1 when one is not held as registered: records that name it are suspended until it is."""
     action = Action(acting(by), datetime.now(UTC), "onecard city keys --register")
     with open_to_act(data) as opened:
         held = signing_keys(opened.keys.service, opened.city.scheme.name)
@@ -134,7 +201,13 @@ def keys(
             try:
                 register_rows(opened.city, since_ever(*held), action)
             except RegistryConflictError as error:
-                refuse(f"{error}; the key service holds other bytes. Nothing was registered.")
+                refuse(
+                    words(
+                        f"{error}；密钥服务持有的密钥不同。未登记；核对：`onecard city keys`",
+                        f"{error}; the key service holds other bytes. Nothing was registered; "
+                        "compare them: `onecard city keys`",
+                    )
+                )
         known = read_registry(opened.city).tac_keys
     registered = [each.row for each in known if each.valid_to == FOREVER]
     sides = [{(row.label, row.version): row for row in side} for side in (registered, held)]
@@ -142,32 +215,91 @@ def keys(
     names = sorted(sides[0].keys() | sides[1], key=lambda name: ("/" in name[0], *name))
     rows = [_beside(*(side.get(name) for side in sides)) for name in names]
     if as_json:
-        print_json({"keys": rows})
+        print_json({"keys": [row.document() for row in rows]})
     else:
-        table = amount_table("keys 认证密钥", "key", "registered 登记", "held 持有", "")
-        for row in rows:
-            shown = (row[name] or "-" for name in ("registered", "held", "standing"))
-            table.add_row(f"{row['key']} {row['algorithm']}", *shown)
-        console.print(table)
-    if any(row["registered"] and row["standing"] != _RIGHT for row in rows):
+        print_table(_table(rows), csv)
+    wrong = [row for row in rows if row.registered and row.standing != _RIGHT]
+    if wrong:
+        complain(
+            words(
+                "有密钥未按登记装载：记录将挂起，直到装载：`onecard hsm --help`",
+                "a key is not held as registered: its records wait until it is loaded: "
+                "`onecard hsm --help`",
+            )
+        )
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _beside(registered: TacKeyRow | None, held: TacKeyRow | None) -> dict[str, str | None]:
+@dataclass(frozen=True, slots=True)
+class _KeyLine:
+    """One version of a key, as registered and as held."""
+
+    key: str
+    algorithm: str
+    registered: str | None
+    held: str | None
+    standing: Text
+
+    def document(self) -> dict[str, str | None]:
+        """As a JSON object."""
+        return {
+            "key": self.key,
+            "algorithm": self.algorithm,
+            "registered": self.registered,
+            "held": self.held,
+            "standing": f"{self.standing.en} {self.standing.zh}",
+        }
+
+
+def _table(rows: Iterable[_KeyLine]) -> Table:
+    table = Table(
+        Text("认证密钥", "Keys"),
+        [
+            Column(Text("密钥", "key")),
+            Column(Text("算法", "algorithm")),
+            Column(Text("登记校验值", "registered")),
+            Column(Text("持有校验值", "held")),
+            Column(Text("核对", "standing")),
+        ],
+    )
+    for row in rows:
+        style = "" if row.standing in {_RIGHT, _UNREGISTERED} else "red"
+        table.add(row.key, row.algorithm, row.registered, row.held, row.standing, style=style)
+    return table
+
+
+#: Kinds of rows by the field of a registry.
+_KINDS = {
+    "participants": Text("参与方", "participants"),
+    "senders": Text("发送方", "senders"),
+    "terminals": Text("终端", "terminals"),
+    "psams": Text("PSAM", "PSAMs"),
+    "names": Text("名称", "names"),
+    "hotlist": Text("黑名单", "hotlist"),
+    "tac_keys": Text("认证密钥", "keys"),
+    "card_numbers": Text("卡号段", "card numbers"),
+    "load_hosts": Text("圈存主机", "load hosts"),
+    "centres": Text("发卡中心", "centres"),
+}
+
+assert set(_KINDS) == set(FIELDS.values())
+
+
+def _beside(registered: TacKeyRow | None, held: TacKeyRow | None) -> _KeyLine:
     """One version as the city knows it and as the key service holds it."""
     row = registered or held
     assert row is not None
     if registered is None:
-        standing = "not registered 未登记"
+        standing = _UNREGISTERED
     elif held is None:
-        standing = "not held 未装载"
+        standing = _UNHELD
     else:
-        standing = _RIGHT if held == registered else "other bytes 密钥不符"
+        standing = _RIGHT if held == registered else _OTHER
     name = row.label if "/" in row.label else f"{KeyUsage.TAC}/{row.label}"
-    return {
-        "key": f"{name}/v{row.version}",
-        "algorithm": Algorithm(row.algorithm).name,
-        "registered": None if registered is None else registered.check_value,
-        "held": None if held is None else held.check_value,
-        "standing": standing,
-    }
+    return _KeyLine(
+        f"{name}/v{row.version}",
+        Algorithm(row.algorithm).name,
+        None if registered is None else registered.check_value,
+        None if held is None else held.check_value,
+        standing,
+    )

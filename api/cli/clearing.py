@@ -1,34 +1,42 @@
-"""`onecard clear` and `onecard close`: a day computed, and a day for good."""
+"""`onecard clear` and `onecard close`: a day computed, and a day for good.
+
+Decides how a day ends on the screen: what became of its records, and who is owed what. Every figure
+and every refusal is settlement's.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from api.cli.days import day_document
-from api.cli.session import ByOption, EngineOption, WorkersOption, acting, open_to_act
+from api.cli.days import day_document, read_day_argument
+from api.cli.frame.session import ByOption, EngineOption, WorkersOption, acting, open_to_act
+from api.cli.statements import dispositions, figures, positions
 from api.composition import EngineName, open_engine
+from api.exits import EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
-    EXIT_USAGE,
+    CsvOption,
     DataOption,
     JsonOption,
-    console,
     console_error,
-    figures_table,
     print_json,
+    print_table,
     progress_bar,
     refuse,
     say,
 )
+from cardcore.text import Text, shorten, words
 from settlement.city import City
 from settlement.days.aside import SetAside
 from settlement.days.opening import DayAnswer
 from settlement.people.actions import Actor, ActorError
 from settlement.reports.days import read_day
 from settlement.reports.files import read_set_aside
+from settlement.reports.statement import Statement, read_run_statement, read_statement
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.review import review_size
@@ -36,7 +44,11 @@ from settlement.service.review import review_size
 DayOption = Annotated[
     str | None,
     typer.Option(
-        "--settlement-day", help="Day YYYY-MM-DD; by default the oldest one ready. 清算日。"
+        "--settlement-day",
+        help=words(
+            "清算日 YYYY-MM-DD，默认为最早的就绪日。",
+            "Day YYYY-MM-DD; by default the oldest one ready.",
+        ),
     ),
 ]
 #: How the option was called before; whoever still types it is told.
@@ -45,13 +57,41 @@ SecondOption = Annotated[
     str | None,
     typer.Option(
         "--second",
-        help="A second person, where a day is out of bounds. 复核人，超出范围的日须双人。",
+        help=words(
+            "复核人；超出范围的日须双人办理。", "A second person, where a day is out of bounds."
+        ),
     ),
 ]
-_BY_TWO = (
-    "Nothing was changed. If it is meant, two people close it: --by NAME --second NAME "
-    "如确需关闭，请双人办理"
+_BY_TWO = Text(
+    "如确需关闭，请双人办理：`onecard close --by NAME --second NAME`",
+    "If it is meant, two people close it: `onecard close --by NAME --second NAME`",
 )
+#: What to do about each refusal.
+_NEXT = {
+    DayAnswer.DAY_OUTSIDE_LIFE: Text(
+        "`onecard days list` 列出已关闭的日", "`onecard days list` says which days are closed"
+    ),
+    DayAnswer.DAY_BEFORE_LAST_CLOSED: Text(
+        "`onecard days list` 列出已关闭的日", "`onecard days list` says which days are closed"
+    ),
+    DayAnswer.NOTHING_READY: Text(
+        "`onecard files list` 列出等待补传的文件，`onecard files add` 接收文件",
+        "`onecard files list` says which files wait for others, `onecard files add` takes some in",
+    ),
+    DayAnswer.FILES_SET_ASIDE: Text(
+        "按上列缘由处理后，以 `onecard files add` 接收重传的文件",
+        "do what stands beside each, then take it in again with `onecard files add`",
+    ),
+    DayAnswer.DAY_BEYOND_TOMORROW: Text(
+        "请用 --settlement-day 改写清算日，或省略之",
+        "write another day with --settlement-day, or leave it out",
+    ),
+    DayAnswer.DAY_FAR_FROM_FILES: Text(
+        "请用 --settlement-day 改写清算日，或省略之",
+        "write another day with --settlement-day, or leave it out",
+    ),
+}
+assert set(_NEXT) == set(DayAnswer)
 
 
 def clear(
@@ -61,42 +101,50 @@ def clear(
     engine: EngineOption = EngineName.LOCAL,
     workers: WorkersOption = 2,
     by: ByOption = None,
+    csv: CsvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Clear the oldest ready day over its complete files; nothing is posted before `close`. 清分。
-
-    Records that waited for a key or for their terminal's registration are judged again. 复核。
+    """Records that waited for a key or for their terminal's registration are judged again. The CSV
+    file has the positions.
     """
     day, actor = _day(settlement_day, business_day), acting(by)
-    with open_to_act(data) as opened, progress_bar("clearing 清分", 0) as advance:
+    with (
+        open_to_act(data) as opened,
+        progress_bar(words("清分", "clearing"), 0) as advance,
+    ):
         chosen, now = open_engine(workers, engine), datetime.now(UTC)
         result = run_clearing(opened.city, day, opened.keys.service, chosen, now, actor)
         advance()
         if isinstance(result, DayAnswer):
             _refuse(opened.city, result, as_json=as_json)
         reviewed = review_size(opened.city, result.run.review_sha256)
-    document = {
-        "settlement_day": result.run.settlement_day,
-        "run_id": result.run.run_id,
-        "is_closed": result.is_closed,
-        "files": result.file_count,
-        "set_aside": _aside(result.set_aside),
-        **result.run.totals,
-        "reviewed": reviewed,
-        "output_hash": result.run.output_hash,
-    }
+        statement = read_run_statement(opened.city, [result.run])
     if as_json:
+        document = {
+            "settlement_day": result.run.settlement_day,
+            "run_id": result.run.run_id,
+            "is_closed": result.is_closed,
+            "files": result.file_count,
+            "set_aside": _aside(result.set_aside),
+            **result.run.totals,
+            "reviewed": reviewed,
+            "output_hash": result.run.output_hash,
+        }
         print_json(document)
         return
-    console.print(
-        figures_table(
-            f"Clearing 清分 {result.run.settlement_day}",
-            document | {"set_aside": len(result.set_aside), "float_proof": "onecard float"},
-        )
+    cleared, files = result.run.settlement_day, result.file_count
+    say(
+        words(f"清分 {cleared}：{files:,} 个文件", f"Day {cleared}, cleared: {files:,} files"),
+        style="bold",
     )
+    _show(statement, reviewed, csv)
     _name_aside(result.set_aside)
     if not result.is_closed:
-        console.print("Provisional until `onecard close`. 日终关闭后方入账。", style="dim")
+        provisional = words(
+            "以上为预算：`onecard close` 关闭该日时方入账。",
+            "Provisional: posted when `onecard close` closes the day.",
+        )
+        say(provisional, style="dim")
 
 
 def close(
@@ -107,11 +155,11 @@ def close(
     workers: WorkersOption = 2,
     by: ByOption = None,
     second: SecondOption = None,
+    csv: CsvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Close the oldest ready day: post, net, seal. A closed day never changes. 日终关闭。
-
-    A day beyond tomorrow, or far from the files that wait, is closed only by two. 须双人。
+    """A day beyond tomorrow, or far from the files that wait, is closed only by two. The CSV file
+    has the positions.
     """
     day, actor = _day(settlement_day, business_day), acting(by)
     other = _second(actor, second)
@@ -119,28 +167,47 @@ def close(
         chosen, now = open_engine(workers, engine), datetime.now(UTC)
         closed = close_day(opened.city, day, opened.keys.service, chosen, now, actor, second=other)
         if isinstance(closed, DayAnswer):
-            _refuse(opened.city, closed, _BY_TWO, as_json=as_json)
+            _refuse(opened.city, closed, by_two=True, as_json=as_json)
         report = read_day(opened.city, closed.settlement_day)
+        statement = read_statement(opened.city, [closed.settlement_day])
     assert report is not None, closed
     if as_json:
         print_json(day_document(closed) | {"reviewed": report.reviewed})
         return
+    _show(statement, report.reviewed, csv)
     _name_aside(closed.set_aside)
-    if report.reviewed:
-        say(f"{report.reviewed:,} records were judged again 复核.")
-    say(f"Day {closed.settlement_day} is closed 已关闭. Seal 封存 {closed.seal}")
+    say(
+        words(
+            f"清算日 {closed.settlement_day} 已关闭。封存 {closed.seal}",
+            f"Day {closed.settlement_day} is closed. Seal {closed.seal}",
+        )
+    )
 
 
-def _refuse(city: City, answer: DayAnswer, by_two: str = "", *, as_json: bool) -> NoReturn:
-    """`by_two` says how two people have it done all the same."""
+def _show(statement: Statement, reviewed: int, csv: Path | None) -> None:
+    """What became of the records, and who is owed what."""
+    print_table(dispositions(statement.totals))
+    print_table(positions(statement), csv)
+    print_table(figures(statement.totals))
+    if reviewed:
+        say(words(f"复核 {reviewed:,} 条记录。", f"{reviewed:,} records were judged again."))
+
+
+def _refuse(city: City, answer: DayAnswer, *, as_json: bool, by_two: bool = False) -> NoReturn:
+    """`by_two` where two people may have it done all the same."""
     set_aside = read_set_aside(city) if answer is DayAnswer.FILES_SET_ASIDE else ()
     if as_json:
         text = answer.text
         refusal = {"refusal": answer.name, "text_zh": text.zh, "text_en": text.en}
         print_json(refusal | ({"set_aside": _aside(set_aside)} if set_aside else {}))
     _name_aside(set_aside)
-    todo = f". {by_two}" if by_two and answer.two_may_say_so else ""
-    refuse(f"{answer.name}: {answer.text}{todo}")
+    todo = _NEXT[answer]
+    said = words(
+        f"{answer.text}。未作任何更改；{todo}", f"{answer.text}. Nothing was changed; {todo}"
+    )
+    if by_two and answer.two_may_say_so:
+        said = words(f"{said}。{_BY_TWO}", f"{said}. {_BY_TWO}")
+    refuse(said)
 
 
 def _aside(files: Sequence[SetAside]) -> list[dict[str, str | int]]:
@@ -149,11 +216,15 @@ def _aside(files: Sequence[SetAside]) -> list[dict[str, str | int]]:
 
 def _name_aside(files: Sequence[SetAside]) -> None:
     for each in files:
+        name, why = each.content_hash[:12], each.why.text
         console_error.print(
-            f"Set aside 搁置: sender {each.sender}, sequence {each.sequence}, "
-            f"file {each.content_hash[:12]}: {each.why.text}",
+            words(
+                f"搁置：发送方 {each.sender}，序号 {each.sequence}，文件 {name}：{why}",
+                f"Set aside: sender {each.sender}, sequence {each.sequence}, file {name}: {why}",
+            ),
             style="yellow",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
 
@@ -164,17 +235,27 @@ def _second(first: Actor, name: str | None) -> Actor | None:
     try:
         other = Actor(name)
     except ActorError as error:
-        refuse(f"--second 复核人: {error}", EXIT_USAGE)
+        refuse(words(f"--second 复核人：{error}", f"--second: {error}"), EXIT_USAGE)
     if other == first:
-        refuse(f"--second 复核人: {name} acts already; a second person is needed", EXIT_USAGE)
+        said = shorten(name)
+        refuse(
+            words(
+                f"--second 复核人：{said} 已是经办人，须另有一人",
+                f"--second: {said} acts already; a second person is needed",
+            ),
+            EXIT_USAGE,
+        )
     return other
 
 
 def _day(settlement_day: str | None, former: str | None) -> date | None:
     if former is not None:
-        console_error.print("--business-day is called --settlement-day now 已改名", style="dim")
+        told = words(
+            "--business-day 现名 --settlement-day", "--business-day is called --settlement-day now"
+        )
+        console_error.print(told, style="dim", highlight=False)
     text = former if settlement_day is None else settlement_day
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        refuse(f"--settlement-day {text!r} is not a date YYYY-MM-DD", EXIT_USAGE)
+    if text is None:
+        return None
+    option = Text("--settlement-day 清算日", "--settlement-day")
+    return read_day_argument(option, text)

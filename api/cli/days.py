@@ -9,77 +9,129 @@ from typing import Annotated
 
 import typer
 
-from api.cli.session import open_to_read
+from api.cli.frame.loading import command, noun
+from api.cli.frame.session import open_to_read
+from api.cli.statements import account_text, dispositions, figures, ledger_positions
+from api.exits import EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
-    EXIT_USAGE,
+    CsvOption,
     DataOption,
     JsonOption,
-    amount_table,
-    console,
-    fen,
-    figures_table,
     print_json,
+    print_table,
     refuse,
+    say,
 )
+from api.tables import Column, Fen, Table, amounts
+from cardcore.text import Text, shorten, words
 from settlement.days.closing import ClosedDay
+from settlement.people.actions import Actor
 from settlement.reports.days import DayReport, read_balances, read_closed_days, read_day
 
-app = typer.Typer(help="Closed days: list, show. 已关闭的清算日。", no_args_is_help=True)
+app = noun(Text("已关闭的清算日：列出、查看。", "Closed days: list, show."))
 
 
-@app.command("list")
-def list_(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
-    """Every closed day, and the balances they left. 已关闭的清算日与账户余额。"""
+@command(
+    app,
+    "list",
+    Text("已关闭的清算日，及其留下的余额。", "Every closed day, and the balances they left."),
+)
+def list_(
+    data: DataOption = DEFAULT_DATA, csv: CsvOption = None, as_json: JsonOption = False
+) -> None:
+    """The CSV file has the days."""
     with open_to_read(data) as city:
         days, balances = read_closed_days(city), read_balances(city)
     if as_json:
         print_json({"days": [day_document(each) for each in days], "balances": balances})
         return
-    table = amount_table("Days 清算日", "day 清算日", "closed at 关闭时间", "seal 封存")
+    table = Table(
+        Text("清算日", "Days"),
+        [
+            Column(Text("清算日", "day")),
+            Column(Text("关闭时间（UTC）", "closed at (UTC)")),
+            Column(Text("经办", "closed by")),
+            Column(Text("复核", "confirmed by")),
+            Column(Text("封存", "seal")),
+        ],
+    )
     for each in days:
-        closed_at = f"{each.closed_at:%Y-%m-%d %H:%M} UTC"
-        table.add_row(str(each.settlement_day), closed_at, each.seal[:12])
-    accounts = amount_table("Balances 账户余额, debit positive 借方为正", "account 账户", "")
+        table.add(
+            str(each.settlement_day),
+            f"{each.closed_at:%Y-%m-%d %H:%M}",
+            _name(each.closed_by),
+            _name(each.confirmed_by),
+            each.seal,
+        )
+    print_table(table, csv)
+    accounts = amounts(
+        Text("账户余额，借方为正", "Balances, debit positive"),
+        Text("账户", "account"),
+        Text("余额", "balance"),
+    )
     for account, amount_fen in balances.items():
-        accounts.add_row(account, fen(amount_fen))
-    console.print(table)
-    console.print(accounts)
+        accounts.add(account_text(account), Fen(amount_fen))
+    print_table(accounts)
+    if not days:
+        say(words("尚无已关闭的清算日：`onecard close`", "no day is closed yet: `onecard close`"))
 
 
-@app.command()
+@command(app, "show", Text("一个清算日的合计与轧差。", "One closed day: totals and positions."))
 def show(
-    day: Annotated[str, typer.Argument(help="Settlement day YYYY-MM-DD. 清算日。")],
+    day: Annotated[
+        str,
+        typer.Argument(help=words("清算日 YYYY-MM-DD。", "Settlement day YYYY-MM-DD.")),
+    ],
     data: DataOption = DEFAULT_DATA,
+    csv: CsvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """One closed day: totals and positions. 一个清算日的合计与轧差。"""
-    try:
-        settlement_day = date.fromisoformat(day)
-    except ValueError:
-        refuse(f"{day!r} is not a date YYYY-MM-DD", EXIT_USAGE)
+    """The CSV file has the positions."""
+    settlement_day = read_day_argument(Text("清算日", "the day"), day)
     with open_to_read(data) as city:
         report = read_day(city, settlement_day)
     if report is None:
-        refuse(f"{settlement_day} is not closed; see `onecard days list`")
+        refuse(
+            words(
+                f"{settlement_day} 未关闭；见 `onecard days list`",
+                f"{settlement_day} is not closed; see `onecard days list`",
+            )
+        )
     if as_json:
         print_json(_document(report))
         return
-    closed_by = day_document(report.day)["closed_by"]
-    totals = figures_table(
-        f"Day 清算日 {settlement_day}",
-        {**report.totals, "float_proof": "onecard float", "closed_by": closed_by or "–"},
-    )
-    positions = amount_table(
-        "Positions 轧差", "account 账户", "owner 参与方", "debit 借", "credit 贷", "net 净额"
-    )
-    for each in report.positions:
-        positions.add_row(
-            each.account, each.owner, fen(each.gross_debit_fen), fen(each.gross_credit_fen),
-            fen(each.net_fen),
-        )  # fmt: skip
-    console.print(totals)
-    console.print(positions)
+    closed = report.day
+    at = f"{closed.closed_at:%Y-%m-%d %H:%M} UTC"
+    by = [name for each in (closed.closed_by, closed.confirmed_by) if (name := _name(each))]
+    said = words(f"{settlement_day} 于 {at} 关闭", f"Day {settlement_day}, closed at {at}")
+    say(said + (words("，经办：", " by ") + words("、", " and ").join(by) if by else ""), "bold")
+    for each in (dispositions(report.totals), figures(report.totals)):
+        print_table(each)
+    print_table(ledger_positions(report), csv)
+    if report.reviewed:
+        say(words(f"复核 {report.reviewed:,} 条", f"{report.reviewed:,} records judged again"))
+    say(words(f"封存 {closed.seal}", f"seal {closed.seal}"))
+    say(words("备付金证明：`onecard float`", "The proof of the float: `onecard float`"), "dim")
+
+
+def read_day_argument(where: Text, text: str) -> date:
+    """A day of a command line; one that is none ends the command with usage."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        said = shorten(text)
+        refuse(
+            words(
+                f"{where}：{said} 不是日期；写作 YYYY-MM-DD",
+                f"{where}: {said} is not a date; write YYYY-MM-DD",
+            ),
+            EXIT_USAGE,
+        )
+
+
+def _name(actor: Actor | None) -> str:
+    return "" if actor is None else actor.name
 
 
 def day_document(day: ClosedDay) -> dict[str, object]:

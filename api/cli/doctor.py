@@ -1,125 +1,262 @@
-"""`onecard doctor`: is everything here that the engine needs? Each line has its remedy."""
+"""`onecard doctor`: is everything here that the engine needs? Each line has its remedy.
 
+Decides what is needed and what only helps: without readers and fonts a city is cleared all the
+same, so their absence is told and fails nothing.
+"""
+
+import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import typer
-from rich.table import Table
 
 from api.composition import open_city_keys
+from api.exits import EXIT_REFUSED
 from api.output import (
     DEFAULT_DATA,
-    EXIT_REFUSED,
+    CsvOption,
     DataOption,
     JsonOption,
-    console,
+    complain,
     print_json,
-    shortened,
+    print_table,
+    say,
 )
 from api.settings import KeyServiceKind, Settings, SettingsRefusedError, read_settings
+from api.tables import Column, Table
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from cardcore.schemes.catalogue import SCHEMES
+from cardcore.text import Text, text_of, words
 from settlement.city import open_city
 from settlement.errors import CityError
+from terminals.link.pcsc import ReaderService
+from terminals.link.reader_faults import ReaderError
 
 SCHEME = SCHEMES["demo"]
 
-_RESTORE = "control.sqlite is damaged 数据库已损坏: restore the folder from a copy"
+_RESTORE = Text(
+    "数据库已损坏：由备份恢复该目录", "the database is damaged: restore the folder from a copy"
+)
 _LIBRARIES = ("cryptography", "duckdb", "numpy", "sqlalchemy", "alembic", "typer", "rich")
 _FREE_BYTES_MIN = 1 << 30
 #: Journals need STRICT tables and WAL.
 _SQLITE_MIN = (3, 37, 0)
+#: How long the list of fonts may take: a first call builds its cache.
+_FONTS_TIMEOUT_SECONDS = 10
+_PYTHON_REMEDY = Text("安装 Python 3.11 或更新版本", "install Python 3.11 or newer")
+_SQLITE_REMEDY = Text(
+    "使用带 SQLite 3.37 或更新版本的 Python", "use a Python built with SQLite 3.37 or newer"
+)
+_CLOCK_REMEDY = Text(
+    "校准时钟：清算日由它而定，`timedatectl set-ntp true`",
+    "set the clock, settlement days follow from it: `timedatectl set-ntp true`",
+)
+_DISK_REMEDY = Text(
+    "腾出至少 1 GiB，或以 --data 另指目录", "free at least 1 GiB, or name another folder: --data"
+)
+_FOLDER_REMEDY = Text(
+    "取得该目录的写权限，或以 --data 另指目录",
+    "get the right to write there, or name another folder: --data",
+)
+_FONTS_REMEDY = Text(
+    "`sudo apt install fonts-noto-cjk`；否则图形界面中的汉字显示为方框",
+    "`sudo apt install fonts-noto-cjk`, else Chinese shows as boxes in graphical programs",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the examination; `remedy` is empty when nothing is to be done."""
+    """One line of the examination; `remedy` is what to do where it is not `good`, or where
+    something that only helps is absent.
+    """
 
-    what: str
-    found: str
+    what: Text
+    found: Text
     good: bool
-    remedy: str = ""
+    remedy: Text | None = None
+
+    def document(self) -> dict[str, object]:
+        """As a JSON object."""
+        what = self.what
+        return {
+            "what": what.en if what.en == what.zh else f"{what.en} {what.zh}",
+            "found": self.found.en,
+            "good": self.good,
+            "remedy": "" if self.remedy is None else self.remedy.en,
+        }
 
 
-def doctor(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
-    """Examine this machine and, if there is one, the city. 环境自检。"""
+def doctor(
+    data: DataOption = DEFAULT_DATA, csv: CsvOption = None, as_json: JsonOption = False
+) -> None:
+    """Exit 1 when something that is needed is not there."""
     checks = list(examine(data))
+    failed = sum(not each.good for each in checks)
     if as_json:
-        print_json({"checks": [asdict(each) for each in checks]})
+        print_json({"checks": [each.document() for each in checks]})
     else:
-        table = Table(title="doctor 自检", title_justify="left")
-        for column in ("", "what 项目", "found 现状", "remedy 处理"):
-            table.add_column(column)
+        table = Table(
+            Text("自检", "doctor"),
+            [
+                Column(Text("", "")),
+                Column(Text("项目", "what")),
+                Column(Text("现状", "found"), words=True),
+                Column(Text("处理", "remedy"), words=True),
+            ],
+        )
         for each in checks:
-            remedy = "" if each.good and each.what != "city 城市" else each.remedy
-            table.add_row("✓" if each.good else "✗", each.what, each.found, remedy)
-        console.print(table)
-    if not all(each.good for each in checks):
+            mark = "✗" if not each.good else "✓" if each.remedy is None else "–"
+            style = "" if each.good else "red"
+            table.add(mark, each.what, each.found, each.remedy, style=style)
+        print_table(table, csv)
+        if not failed:
+            say(words("所需皆备。", "Everything that is needed is here."))
+    if failed:
+        complain(
+            words(
+                f"{failed} 项不合格：按上列处理后重复 `onecard doctor`",
+                f"{failed} of these fail: do what stands beside each and repeat `onecard doctor`",
+            )
+        )
         raise typer.Exit(EXIT_REFUSED)
 
 
 def examine(data: Path) -> Iterator[Check]:
     """Every check, cheapest first."""
     python = ".".join(map(str, sys.version_info[:3]))
-    yield Check("Python", python, sys.version_info >= (3, 11), "install Python 3.11 or newer")
-    yield Check(
-        "SQLite",
-        sqlite3.sqlite_version,
-        sqlite3.sqlite_version_info >= _SQLITE_MIN,
-        "use a Python built with SQLite 3.37 or newer",
+    yield _needed(_same("Python"), _same(python), _PYTHON_REMEDY, good=sys.version_info >= (3, 11))
+    yield _needed(
+        _same("SQLite"),
+        _same(sqlite3.sqlite_version),
+        _SQLITE_REMEDY,
+        good=sqlite3.sqlite_version_info >= _SQLITE_MIN,
     )
     for library in _LIBRARIES:
         try:
-            yield Check(library, version(library), good=True)
+            yield Check(_same(library), _same(version(library)), good=True)
         except PackageNotFoundError:
-            yield Check(library, "missing", good=False, remedy="make setup")
+            absent = Text("缺失", "missing")
+            yield Check(_same(library), absent, good=False, remedy=_same("`make setup`"))
     settings = read_settings()
-    yield Check("environment 环境", settings.environment, good=True)
+    environment = _same(str(settings.environment))
+    yield Check(Text("环境", "environment"), environment, good=True)
     yield _key_service(settings)
     clock = datetime.now(UTC)
-    yield Check(
-        "clock 时钟",
-        clock.isoformat(timespec="seconds"),
-        clock.year >= 2025,
-        "set the clock: settlement days follow from it",
-    )
-    existing = next(each for each in (data, *data.absolute().parents) if each.exists())
-    free = shutil.disk_usage(existing).free
-    yield Check(
-        "disk 磁盘",
-        f"{free >> 20:,} MiB free",
-        free >= _FREE_BYTES_MIN,
-        "free at least 1 GiB before a day is cleared",
-    )
+    at = _same(clock.isoformat(timespec="seconds"))
+    yield _needed(Text("时钟", "clock"), at, _CLOCK_REMEDY, good=clock.year >= 2025)
+    yield from _disk(data)
+    yield _readers()
+    yield from _fonts()
     yield _city(data)
 
 
+def _same(said: str) -> Text:
+    return Text(said, said)
+
+
+def _needed(what: Text, found: Text, remedy: Text, *, good: bool) -> Check:
+    return Check(what, found, good, None if good else remedy)
+
+
 def _key_service(settings: Settings) -> Check:
-    name = "key service 密钥服务"
+    name = Text("密钥服务", "key service")
     chosen = settings.key_service
     if chosen.kind is KeyServiceKind.IN_PROCESS:
-        return Check(name, "in this process (public test keys)", good=True)
+        found = Text("在本进程内（公开测试密钥）", "in this process (public test keys)")
+        return Check(name, found, good=True)
     where = f"{chosen.kind}:{chosen.address}"
     try:
         held = open_city_keys(settings, SCHEME).service.describe_keys()
     except (KeyRightError, KeyServiceUnavailableError, SettingsRefusedError) as error:
-        return Check(name, where, good=False, remedy=str(error))
-    return Check(name, f"{where}, {len(held)} keys", good=True)
+        why = text_of(error)
+        remedy = Text(
+            f"{why.zh}；启动密钥服务：`onecard hsm serve`",
+            f"{why.en}; start the key service: `onecard hsm serve`",
+        )
+        return Check(name, _same(where), good=False, remedy=remedy)
+    count = len(held)
+    return Check(name, Text(f"{where}，{count} 把密钥", f"{where}, {count} keys"), good=True)
+
+
+def _disk(data: Path) -> Iterator[Check]:
+    existing = next(each for each in (data, *data.absolute().parents) if each.exists())
+    free = shutil.disk_usage(existing).free
+    size = f"{free >> 20:,} MiB"
+    found = Text(f"可用 {size}", f"{size} free")
+    yield _needed(Text("磁盘", "disk"), found, _DISK_REMEDY, good=free >= _FREE_BYTES_MIN)
+    can = os.access(existing, os.W_OK)
+    found = Text(f"{existing} 可写", f"{existing} can be written")
+    if not can:
+        found = Text(f"{existing} 不可写", f"{existing} cannot be written")
+    if is_copy := not can and (data / "city.json").exists():
+        found = Text(
+            f"{existing} 只读：可查看与验证，不能清分",
+            f"{existing} is read-only: it is shown and verified, and no day closes there",
+        )
+    yield _needed(Text("目录", "folder"), found, _FOLDER_REMEDY, good=can or is_copy)
+
+
+def _readers() -> Check:
+    """Whoever has no reader needs none."""
+    name = Text("读卡器", "readers")
+    try:
+        with ReaderService() as service:
+            names = service.names()
+    except ReaderError as error:
+        return Check(name, Text("不可用", "not to be had"), good=True, remedy=error.problem.text)
+    if not names:
+        found = Text("pcscd 在运行，没有读卡器", "pcscd runs, and no reader is there")
+        remedy = Text("需要时连接读卡器", "plug one in when you need it")
+        return Check(name, found, good=True, remedy=remedy)
+    listed = ", ".join(names)
+    return Check(name, Text(f"pcscd 在运行：{listed}", f"pcscd runs: {listed}"), good=True)
+
+
+def _fonts() -> Iterator[Check]:
+    """Only where the system can be asked."""
+    program = shutil.which("fc-list")
+    if program is None:
+        return
+    name = Text("中文字体", "Chinese font")
+    try:
+        told = subprocess.run(  # noqa: S603 - the system's own list of fonts
+            [program, ":lang=zh", "family"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_FONTS_TIMEOUT_SECONDS,
+            check=False,
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        told = ""
+    family = next((each.split(",")[0].strip() for each in sorted(told.splitlines()) if each), "")
+    if family:
+        yield Check(name, _same(family), good=True)
+    else:
+        yield Check(name, Text("没有", "none"), good=True, remedy=_FONTS_REMEDY)
 
 
 def _city(data: Path) -> Check:
+    name = Text("城市", "city")
     if not (data / "city.json").exists():
-        return Check("city 城市", f"none in {data}", good=True, remedy="onecard demo makes one")
+        found = Text(f"{data} 中没有", f"none in {data}")
+        remedy = Text("新建：`onecard demo`", "make one: `onecard demo`")
+        return Check(name, found, good=True, remedy=remedy)
     try:
         with open_city(data, to_read=True) as city:
             if damage := city.database.damage():
-                return Check("city 城市", shortened(damage[0]), good=False, remedy=_RESTORE)
-            return Check("city 城市", f"{city.scheme.name}, {city.bucket_count} buckets", good=True)
+                return Check(name, damage[0], good=False, remedy=_RESTORE)
+            said, count = city.scheme.name, city.bucket_count
+            return Check(name, Text(f"{said}，{count} 桶", f"{said}, {count} buckets"), good=True)
     except CityError as error:
-        return Check("city 城市", error.reason, good=False, remedy="name another folder: --data")
+        remedy = Text(
+            "以 --data 另指目录，或由备份恢复", "name another folder: --data, or restore a copy"
+        )
+        return Check(name, error.reason, good=False, remedy=remedy)

@@ -7,14 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.session import open_to_read
+from api.cli.frame.session import open_to_read
+from api.exits import EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
-    EXIT_USAGE,
     DataOption,
     JsonOption,
     UnmaskOption,
-    console,
     console_error,
     print_json,
     refuse,
@@ -22,35 +21,59 @@ from api.output import (
 )
 from api.simulation.virtual_city import journal_path
 from cardcore.errors import DecodeError
+from cardcore.text import Text, words
+from settlement.errors import reason_of
 from settlement.reports.history import explain as explain_record
 from settlement.reports.history import parse_record_id
 from settlement.reports.wording import RecordHistory, Step
 from terminals.errors import JournalError
 from terminals.journal.journal import Journal
-from terminals.link.connection import decode_trace
+from terminals.link.connection import Peer, decode_trace
 from terminals.reading.narration import show_command, show_response
 
 #: Digits of a card number that every form of it has, and that stay when it is masked.
 _SERIAL_DIGITS, _DIGITS_SHOWN = 16, 4
+_PEERS = {Peer.CARD: Text("卡片", "card"), Peer.PSAM: Text("PSAM", "PSAM")}
+#: A step goes on under its words, behind its number.
+_HANG = 5
 
 
 def explain(
-    record: Annotated[str, typer.Argument(help="Terminal and serial, e.g. 000231017240-00000017.")],
+    record: Annotated[
+        str,
+        typer.Argument(
+            help=words(
+                "终端号-流水号，如 000231017240-00000017。",
+                "Terminal and serial, e.g. 000231017240-00000017.",
+            )
+        ),
+    ],
     data: DataOption = DEFAULT_DATA,
     unmask: UnmaskOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Where one record came from and where its money went, step by step. 一笔交易的来龙去脉。"""
+    """Where one record came from and where its money went, step by step."""
     try:
         terminal, serial = parse_record_id(record)
     except ValueError as error:
-        refuse(str(error), EXIT_USAGE)
+        refuse(
+            words(
+                f"{error}；`onecard files list` 列出已收文件",
+                f"{error}; `onecard files list` says what came",
+            ),
+            EXIT_USAGE,
+        )
     with open_to_read(data) as city:
         history = explain_record(city, record)
     if not history.copies:
         refuse(
-            f"no file that {data} received holds a record {history.record_id}: it may still be at "
-            "its terminal, or in a file that was refused; `onecard files list` says what came"
+            words(
+                f"{data} 已收的文件中没有记录 {history.record_id}：可能仍在终端，或在被拒收的文件"
+                "中；见 `onecard files list`",
+                f"no file that {data} received holds a record {history.record_id}: it may still "
+                "be at its terminal, or in a file that was refused; `onecard files list` says what "
+                "came",
+            )
         )
     numbers = {each.record.card_number for each in history.copies if each.record is not None}
     hide = _hiding(() if unmask else numbers)
@@ -71,19 +94,19 @@ def explain(
             }
         )
         return
-    console.print(f"Record 交易记录 {history.record_id}", style="bold", highlight=False)
+    name = history.record_id
+    say(words(f"交易记录 {name}", f"Record {name}"), style="bold")
     if apdus:
-        console.print("At the terminal 终端侧", style="bold cyan")
+        say(words("终端侧", "At the terminal"), style="bold cyan")
         for number, line in enumerate(apdus, start=1):
-            say(f"{number:3}  {line}")
+            say(f"{number:3}  {line}", hang=_HANG)
     for which, copy in enumerate(history.copies, start=1):
-        title = "In the back office 清算侧"
-        if len(history.copies) > 1:
-            title += f", copy 第 {which} 份 / {len(history.copies)}"
-        console.print(title, style="bold cyan")
+        title, count = words("清算侧", "In the back office"), len(history.copies)
+        if count > 1:
+            title += words(f"，{count} 份中的第 {which} 份", f", copy {which} of {count}")
+        say(title, style="bold cyan")
         for number, step in enumerate(copy.steps, start=1):
-            say(f"{number:3}  {hide(step.text.zh)}")
-            say(f"     {hide(step.text.en)}", style="dim")
+            say(f"{number:3}  {hide(str(step.text))}", hang=_HANG)
 
 
 def _step(step: Step, hide: Callable[[str], str]) -> dict[str, Any]:
@@ -138,10 +161,16 @@ def _apdus(data: Path, history: RecordHistory, terminal: str, serial: int) -> li
         with Journal.open_to_read(journal_path(data, record.operator)) as journal:
             exchanges = decode_trace(journal.trace(terminal, serial))
     except (JournalError, DecodeError) as error:
-        _warn(f"The journal of the collector cannot be read 采集点流水无法读取: {error}")
+        why = reason_of(error)
+        _warn(
+            words(
+                f"采集点流水无法读取：{why}；终端侧从略",
+                f"The journal of the collector cannot be read: {why}; its part is left out",
+            )
+        )
         return []
     return [
-        f"{exchange.peer.name}  > {show_command(exchange.command)}  "
+        f"{_PEERS[exchange.peer]}  > {show_command(exchange.command)}  "
         f"< {show_response(exchange.response)}"
         for exchange in exchanges
     ]

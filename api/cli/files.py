@@ -3,50 +3,70 @@
 Decides how answers are shown; leaves every answer to settlement.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from api.cli.session import open_to_act, open_to_read
+from api.cli.frame.loading import command, noun
+from api.cli.frame.session import open_to_act, open_to_read
+from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
-    EXIT_REFUSED,
-    EXIT_USAGE,
+    CsvOption,
     DataOption,
     JsonOption,
-    amount_table,
-    console,
-    fen,
+    complain,
     print_json,
+    print_table,
     progress_bar,
     refuse,
     say,
 )
+from api.tables import Column, Count, Fen, Table
 from cardcore.records.batch import FILE_BYTES_MAX
+from cardcore.text import Text, shorten, words
 from settlement.intake.answers import Acknowledgement
-from settlement.reports.files import read_files
+from settlement.reports.files import FileReport, read_files, read_refusals
 from settlement.service.receive import receive_file
 
-app = typer.Typer(help="Batch files: add, list, show. 批次文件。", no_args_is_help=True)
+app = noun(Text("批次文件：接收、列出、查看。", "Batch files: add, list, show."))
 
 
-@app.command()
+@command(
+    app,
+    "add",
+    Text(
+        "接收批次文件；重复上传不重复入账。",
+        "Take in batch files; sending one twice changes nothing.",
+    ),
+)
 def add(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Batch files (.ocb) and files of a load log (.ocl), in any order."),
+        typer.Argument(
+            help=words(
+                "批次文件（.ocb）与充值日志文件（.ocl），次序不限。",
+                "Batch files (.ocb) and files of a load log (.ocl), in any order.",
+            )
+        ),
     ],
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Take in batch files; sending one twice changes nothing. 接收批次文件，重复上传不重复入账。"""
+    """Every answer is settlement's; refused ones end the command with 1."""
     for path in paths:
         if not path.is_file():
-            refuse(f"{path}: no such file, or not a plain one", EXIT_USAGE)
+            refuse(
+                words(
+                    f"{path}：没有这个文件，或不是普通文件。`ls` 看看文件名",
+                    f"{path}: no such file, or not a plain one; look at its name with `ls`",
+                ),
+                EXIT_USAGE,
+            )
     answers = []
-    with open_to_act(data) as opened, progress_bar("files 文件", len(paths)) as advance:
+    with open_to_act(data) as opened, progress_bar(words("文件", "files"), len(paths)) as advance:
         for path in paths:
             # One byte more than allowed is enough to be answered "too large".
             with path.open("rb") as file:
@@ -59,66 +79,167 @@ def add(
         print_json({"files": [{"path": str(p), **_document(a)} for p, a in answers]})
     else:
         for path, answer in answers:
-            say(f"{path.name}  {_sentence(answer)}")
+            said = _sentence(answer)
+            say(words(f"{path.name}：{said}", f"{path.name}: {said}"))
     if refused:
+        complain(
+            words(
+                f"拒收 {len(refused):,} 个，未作任何更改；见 `onecard files list`",
+                f"{len(refused):,} refused, and nothing was changed by them; see "
+                "`onecard files list`",
+            )
+        )
         raise typer.Exit(EXIT_REFUSED)
 
 
-@app.command("list")
-def list_(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
-    """Every file that is kept. 已收文件一览。"""
+@command(app, "list", Text("已收与被拒收的文件一览。", "Every file that is kept, or was refused."))
+def list_(
+    data: DataOption = DEFAULT_DATA, csv: CsvOption = None, as_json: JsonOption = False
+) -> None:
+    """How each stands. The sender of a refused file is whom it named."""
     with open_to_read(data) as city:
-        files = read_files(city)
+        files, refused = read_files(city), read_refusals(city)
     if as_json:
-        print_json({"files": [_document(row.file.acknowledgement()) for row in files]})
+        print_json(
+            {
+                "files": [_document(row.file.acknowledgement()) for row in files],
+                "refused": [_document(each) for each in refused],
+            }
+        )
         return
-    table = amount_table(
-        "Files 批次文件", "sender 采集点", "seq 序号", "business day 营运日", "records 笔数",
-        "debit 消费", "load 充值", "settled 清算日", "hash",
-    )  # fmt: skip
+    table = Table(
+        Text("批次文件", "Files"),
+        [
+            Column(Text("采集点", "sender"), right=True),
+            Column(Text("序号", "seq"), right=True),
+            Column(Text("营运日", "business day")),
+            Column(Text("笔数", "records"), right=True),
+            Column(Text("消费", "debit"), right=True),
+            Column(Text("充值", "load"), right=True),
+            Column(Text("哈希", "hash")),
+            Column(Text("收到（UTC）", "received (UTC)")),
+            Column(Text("状态", "standing"), words=True),
+        ],
+    )
     for row in files:
         file = row.file
-        standing = row.standing.text
-        settled = str(row.settlement_day or f"{standing.en} {standing.zh}")
-        table.add_row(
-            str(file.sender), str(file.sequence), str(file.business_day),
-            f"{file.record_count:,}", fen(file.debit_fen), fen(file.load_fen),
-            settled, file.content_hash[:12],
+        table.add(
+            str(file.sender), str(file.sequence), str(file.business_day), Count(file.record_count),
+            Fen(file.debit_fen), Fen(file.load_fen), file.content_hash[:12],
+            _moment(file.received_at), _standing(row),
         )  # fmt: skip
-    console.print(table)
+    for each in refused:
+        table.add(
+            _or_none(each.sender), _or_none(each.sequence), None, None, None, None,
+            each.content_hash[:12], _moment(each.received_at), _why(each), style="red",
+        )  # fmt: skip
+    print_table(table, csv)
+    if refused:
+        say(
+            words(
+                f"拒收 {len(refused):,} 次：按所述缘由更正后，以 `onecard files add` 重新上送",
+                f"{len(refused):,} refused: mend what is said of each and send it again with "
+                "`onecard files add`",
+            )
+        )
 
 
-@app.command()
+@command(app, "show", Text("一个文件及其回执。", "One file and what was answered."))
 def show(
-    content_hash: Annotated[str, typer.Argument(help="The first digits of a content hash.")],
+    content_hash: Annotated[
+        str,
+        typer.Argument(help=words("内容哈希的前几位。", "The first digits of a content hash.")),
+    ],
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """One file and what was answered. 一个文件及其回执。"""
+    """All that is kept of it; of a refused one, each answer."""
     with open_to_read(data) as city:
         found = read_files(city, content_hash)
-    if len(found) != 1:
-        refuse(f"{len(found)} files start with {content_hash!r}; see `onecard files list`")
-    document = _document(found[0].file.acknowledgement())
-    document["settlement_day"] = found[0].settlement_day
+        refused = read_refusals(city, content_hash)
+    names = {*(row.file.content_hash for row in found), *(each.content_hash for each in refused)}
+    if len(names) != 1:
+        said = shorten(content_hash)
+        refuse(
+            words(
+                f"以 {said} 开头的文件有 {len(names)} 个；见 `onecard files list`",
+                f"files that start with {said}: {len(names)}; see `onecard files list`",
+            )
+        )
     if as_json:
-        print_json(document)
+        (answer,) = [row.file.acknowledgement() for row in found] or [refused[-1]]
+        day = found[0].settlement_day if found else None
+        print_json({**_document(answer), "settlement_day": day})
+        return
+    for row in found:
+        _tell(row.file.acknowledgement(), _standing(row), row.settlement_day)
+    for each in refused:
+        _tell(each, Text("拒收", "refused"), None)
+
+
+def _tell(answer: Acknowledgement, standing: Text, settlement_day: date | None) -> None:
+    """A file in words."""
+    facts: list[tuple[Text, object]] = [
+        (Text("哈希", "hash"), answer.content_hash),
+        (Text("收到", "received"), f"{_moment(answer.received_at)} UTC"),
+        (Text("回执", "answer"), _sentence(answer)),
+        (Text("状态", "standing"), standing),
+        (Text("采集点", "sender"), answer.sender),
+        (Text("序号", "sequence"), answer.sequence),
+        (Text("营运日", "business day"), answer.business_day),
+    ]
+    if answer.answer.is_kept:
+        facts += [
+            (Text("笔数", "records"), Count(answer.record_count)),
+            (Text("消费", "debit"), Fen(answer.debit_fen)),
+            (Text("充值", "load"), Fen(answer.load_fen)),
+            (Text("清算日", "settled on"), settlement_day),
+        ]
     else:
-        for name, value in document.items():
-            say(f"{name:16} {value if value or value == 0 else '–'}")
+        again = Text("可按原样重新上送", "sending it again as it is may help")
+        mend = Text("须先更正再上送", "it has to be mended first")
+        facts.append((Text("处理", "to do"), again if answer.answer.retry_may_help else mend))
+    for name, value in facts:
+        said = "–" if value is None else value
+        say(words(f"{name}：{said}", f"{name}: {said}"))
+
+
+def _standing(row: FileReport) -> Text:
+    if row.settlement_day is None:
+        return row.standing.text
+    said, day = row.standing.text, row.settlement_day
+    return Text(f"{said.zh} {day}", f"{said.en} {day}")
+
+
+def _why(refused: Acknowledgement) -> Text:
+    said, detail = refused.answer.text, refused.detail
+    if detail is None:
+        return Text(f"拒收：{said.zh}", f"refused: {said.en}")
+    return Text(f"拒收：{said.zh}（{detail.zh}）", f"refused: {said.en} ({detail.en})")
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _or_none(number: int | None) -> str | None:
+    return None if number is None else str(number)
 
 
 def _document(answer: Acknowledgement) -> dict[str, Any]:
     document: dict[str, Any] = {name: getattr(answer, name) for name in answer.__slots__}
     document["answer"] = answer.answer.name.lower()
     document["first_answer"] = answer.first_answer.name.lower() if answer.first_answer else None
+    document["detail"] = "" if answer.detail is None else answer.detail.en
     document["retry_may_help"] = answer.answer.retry_may_help
     return document
 
 
 def _sentence(answer: Acknowledgement) -> str:
-    text = f"{answer.answer.name}  {answer.answer.text}"
+    text = str(answer.answer.text)
     if answer.missing:
         ranges = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in answer.missing)
-        text += f"; send again 请补传: {ranges}"
-    return f"{text} ({answer.detail})" if answer.detail else text
+        text += words(f"；请补传：{ranges}", f"; send again: {ranges}")
+    if answer.detail is not None:
+        text += words(f"（{answer.detail}）", f" ({answer.detail})")
+    return text

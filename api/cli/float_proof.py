@@ -3,27 +3,26 @@
 Decides how it is shown; every figure, and what is wrong with one, is settlement's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from itertools import islice
 
 import typer
-from rich.table import Table
 
-from api.cli.session import open_to_read
+from api.cli.frame.session import open_to_read
+from api.exits import EXIT_REFUSED
 from api.output import (
     DEFAULT_DATA,
-    EXIT_REFUSED,
     DataOption,
     JsonOption,
-    amount_table,
-    console,
-    fen,
     print_json,
+    print_table,
     refuse,
     say,
 )
+from api.tables import Cell, Column, Count, Fen, Table, amounts
+from cardcore.text import Text, words
 from settlement.clearing.proof import AGE_CLASSES, AgeLine, Contradiction
 from settlement.reports.float_proof import FloatReport, read_float_proof
 
@@ -32,14 +31,18 @@ _SHOWN_MAX = 20
 
 
 def float_(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
-    """How strong the float is: what cards signed, what is missing, what cannot be. 备付金证明。
-
-    Added up anew from every purse and held against the ledger; exit 1 names what does not agree.
+    """Added up anew from every purse and held against the ledger; exit 1 names what does not
+    agree.
     """
     with open_to_read(data) as city:
         report = read_float_proof(city)
     if report is None:
-        refuse("no day is closed yet 尚无已关闭的清算日; see `onecard close`")
+        refuse(
+            words(
+                "尚无已关闭的清算日；见 `onecard close`",
+                "no day is closed yet; see `onecard close`",
+            )
+        )
     if as_json:
         print_json(_document(report))
     else:
@@ -83,100 +86,127 @@ def _iso(moment: datetime | None) -> str | None:
 
 def print_float_proof(report: FloatReport) -> None:
     """The proof as tables, with whatever does not agree."""
-    console.print(_made_of(report))
-    console.print(_since(report))
+    print_table(_made_of(report))
+    print_table(_since(report))
     if report.contradictions:
-        console.print(_named(report.contradictions))
+        print_table(_named(report.contradictions))
         left = len(report.contradictions) - _SHOWN_MAX
         if left > 0:
-            say(f"and {left:,} more, in --json 其余见 --json")
+            say(words(f"另有 {left:,} 个，见 `--json`", f"and {left:,} more, in `--json`"))
     for fault in report.faults:
-        say(
-            f"✗ {fault.where}: {fen(fault.stated_fen)} / {fen(fault.found_fen)}: {fault.text}",
-            style="red",
-        )
+        sums = f"{Fen(fault.stated_fen)} / {Fen(fault.found_fen)}"
+        place, text = fault.place, fault.text
+        say(words(f"✗ {place}：{sums}：{text}", f"✗ {place}: {sums}: {text}"), style="red")
     if report.holds:
-        say("✓ The proof holds: every purse, their sum and the ledger agree. 证明成立，账卡相符。")
+        say(
+            words(
+                "✓ 证明成立：各钱包、其合计与总账相符。",
+                "✓ The proof holds: every purse, their sum and the ledger agree.",
+            )
+        )
     else:
-        say("✗ The proof FAILS; `onecard verify` says what was changed. 证明不成立。", style="red")
+        said = words(
+            "✗ 证明不成立；`onecard verify` 指出何处被改动。",
+            "✗ The proof FAILS; `onecard verify` says what was changed.",
+        )
+        say(said, style="red")
+
+
+_COUNT, _AMOUNT = Text("笔数", "how many"), Text("金额", "amount")
 
 
 def _made_of(report: FloatReport) -> Table:
     """Line by line to the float."""
     figures = report.figures
-    table = amount_table(
-        f"Float, proven 备付金证明 {report.day}", "", "how many 笔数", "amount 金额"
-    )  # fmt: skip
-    table.columns[0].overflow = "fold"
-    table.add_row(
-        "balances signed by cards 卡签余额", f"{figures.stated_purses:,}", fen(figures.stated_fen)
+    table = amounts(
+        Text(f"备付金证明 {report.day}", f"Float, proven {report.day}"),
+        Text("组成", "made of"),
+        _COUNT,
+        _AMOUNT,
     )
-    for text, line in _ages(figures.stated_by_age):
-        table.add_row(f"  {text}", f"{line.count:,}", fen(line.amount_fen), style="dim")
+    stated = Text("卡签余额", "balances signed by cards")
+    table.add(stated, Count(figures.stated_purses), Fen(figures.stated_fen))
+    _add_ages(table, figures.stated_by_age)
     rows = (
-        ("- debits since 此后扣款", figures.tail_debits, figures.tail_fen),
+        (Text("- 此后扣款", "- debits since"), figures.tail_debits, figures.tail_fen),
         (
-            "- debits of cards that signed nothing yet 未开户卡扣款",
+            Text("- 未开户卡扣款", "- debits of cards that signed nothing yet"),
             figures.unopened_debits,
             figures.unopened_fen,
         ),
-        ("+ missing debits, exact 缺失扣款（确数）", None, figures.missing_debits_fen),
         (
-            "- missing loads, exact 缺失充值（确数）",
+            Text("+ 缺失扣款（确数）", "+ missing debits, exact"),
+            None,
+            figures.missing_debits_fen,
+        ),
+        (
+            Text("- 缺失充值（确数）", "- missing loads, exact"),
             figures.missing_loads,
             figures.missing_loads_fen,
         ),
-        ("+ contradictions, left a card 矛盾：多出卡", None, figures.contradictions_out_fen),
-        ("- contradictions, came onto a card 矛盾：多入卡", None, figures.contradictions_in_fen),
+        (
+            Text("+ 矛盾：多出卡", "+ contradictions, left a card"),
+            None,
+            figures.contradictions_out_fen,
+        ),
+        (
+            Text("- 矛盾：多入卡", "- contradictions, came onto a card"),
+            None,
+            figures.contradictions_in_fen,
+        ),
     )
     for text, count, amount_fen in rows:
-        table.add_row(text, "" if count is None else f"{count:,}", fen(amount_fen))
-    table.add_row(
-        "  of these before first statements 其中首次陈述之前",
-        f"{figures.openings:,}",
-        fen(figures.openings_fen),
-        style="dim",
-    )
-    table.add_row(
-        "= float, as in the ledger 备付金（总账）", "", fen(report.float_fen), style="bold"
-    )
+        table.add(text, None if count is None else Count(count), Fen(amount_fen))
+    before = Text("  其中首次陈述之前", "  of these before first statements")
+    table.add(before, Count(figures.openings), Fen(figures.openings_fen), style="dim")
+    whole = Text("= 备付金（总账）", "= float, as in the ledger")
+    table.add(whole, None, Fen(report.float_fen), style="bold")
     return table
 
 
 def _since(report: FloatReport) -> Table:
     """What nobody signed: it is in no sum above."""
     figures = report.figures
-    table = amount_table(
-        "Not signed by any card 无卡签名，不计入", "", "how many 笔数", "amount 金额"
+    table = amounts(
+        Text("无卡签名，不计入", "Not signed by any card, in no sum"),
+        Text("所称", "claimed"),
+        _COUNT,
+        _AMOUNT,
     )
-    table.columns[0].overflow = "fold"
-    table.add_row("claimed gaps since 此后所称缺口", f"{figures.claimed_gaps:,}", "")
-    table.add_row("  debits 扣款", "", fen(figures.claimed_debits_fen))
-    table.add_row("  loads 充值", "", fen(figures.claimed_loads_fen))
-    table.add_row(
-        "claims that move nothing 未证实主张", f"{figures.claims:,}", fen(figures.claims_fen)
-    )
-    for text, line in _ages(figures.claims_by_age):
-        table.add_row(f"  {text}", f"{line.count:,}", fen(line.amount_fen), style="dim")
-    table.add_row("oldest statement 最早陈述", "", _day(report.oldest_statement), style="dim")
-    table.add_row("oldest claim 最早主张", "", _day(report.oldest_claim), style="dim")
+    table.add(Text("此后所称缺口", "claimed gaps since"), Count(figures.claimed_gaps), None)
+    table.add(Text("  扣款", "  debits"), None, Fen(figures.claimed_debits_fen))
+    table.add(Text("  充值", "  loads"), None, Fen(figures.claimed_loads_fen))
+    claims = Text("未证实主张", "claims that move nothing")
+    table.add(claims, Count(figures.claims), Fen(figures.claims_fen))
+    _add_ages(table, figures.claims_by_age)
+    oldest = Text("最早陈述", "oldest statement")
+    table.add(oldest, None, _day(report.oldest_statement), style="dim")
+    table.add(Text("最早主张", "oldest claim"), None, _day(report.oldest_claim), style="dim")
     return table
 
 
-def _ages(lines: Sequence[AgeLine]) -> Iterator[tuple[str, AgeLine]]:
+def _add_ages(table: Table, lines: Sequence[AgeLine]) -> None:
     """Every age that there is."""
     for days, line in zip(AGE_CLASSES, lines, strict=True):
-        text = "older 更早" if days is None else f"days ≤ {days} 天数"
+        text = Text("  更早", "  older")
+        if days is not None:
+            text = Text(f"  {days} 天以内", f"  days ≤ {days}")
         if line.count:
-            yield text, line
+            table.add(text, Count(line.count), Fen(line.amount_fen), style="dim")
 
 
 def _named(contradictions: Sequence[Contradiction]) -> Table:
-    table = amount_table("Contradictions by card 矛盾卡片", "card 卡号", "since 起", "amount 金额")
+    table = Table(
+        Text("矛盾卡片", "Contradictions by card"),
+        [
+            Column(Text("卡号 / 应用", "card / application")),
+            Column(Text("自", "since")),
+            Column(_AMOUNT, right=True),
+        ],
+    )
     for each in islice(contradictions, _SHOWN_MAX):
-        table.add_row(
-            f"{each.card_number} / {each.application}", str(each.opened_day), fen(each.price_fen)
-        )
+        cells: list[Cell] = [str(each.opened_day), Fen(each.price_fen)]
+        table.add(f"{each.card_number} / {each.application}", *cells)
     return table
 
 

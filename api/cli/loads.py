@@ -3,50 +3,69 @@
 Decides how they are shown; how each stands is settlement's.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from api.cli.session import open_to_read
+from api.cli.days import read_day_argument
+from api.cli.frame.loading import command, noun
+from api.cli.frame.session import open_to_read
 from api.output import (
     DEFAULT_DATA,
-    EXIT_USAGE,
+    CsvOption,
     DataOption,
     JsonOption,
-    amount_table,
-    console,
-    fen,
     print_json,
+    print_table,
     refuse,
     say,
 )
+from api.tables import Cell, Column, Count, Fen, Table
 from cardcore.applets.catalogue import APPLICATIONS
+from cardcore.text import Text, words
 from settlement.intake.load_log import LogReach
 from settlement.loads.ages import LoadLine
 from settlement.reports.loads import LoadsReport, read_load, read_loads
 
-app = typer.Typer(
-    help="Loads: list, show; log, records and cards matched. 圈存核对。", no_args_is_help=True
+app = noun(
+    Text(
+        "充值：主机授权、代理记录与卡片三方核对。",
+        "Loads: log, records and cards matched; list, show.",
+    )
 )
-FirstOption = Annotated[str | None, typer.Option("--from", help="First day YYYY-MM-DD. 起始日。")]
-LastOption = Annotated[str | None, typer.Option("--to", help="Last day YYYY-MM-DD. 截止日。")]
+FirstOption = Annotated[
+    str | None,
+    typer.Option("--from", help=words("起始日 YYYY-MM-DD。", "First day YYYY-MM-DD.")),
+]
+LastOption = Annotated[
+    str | None,
+    typer.Option("--to", help=words("截止日 YYYY-MM-DD。", "Last day YYYY-MM-DD.")),
+]
 
 
-@app.command("list")
+@command(
+    app,
+    "list",
+    Text("圈存三方核对，按代理与账龄。", "Loads by agent and age: allowed, recorded, confirmed?"),
+)
 def list_(
     data: DataOption = DEFAULT_DATA,
     unmatched: Annotated[
-        bool, typer.Option("--unmatched", help="Only what does not match. 仅列不符。")
+        bool,
+        typer.Option("--unmatched", help=words("仅列不符者。", "Only what does not match.")),
     ] = False,
     first: FirstOption = None,
     last: LastOption = None,
+    csv: CsvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Loads by age and agent: allowed, recorded, confirmed? 圈存三方核对，按账龄与代理。"""
-    days = (_day(first), _day(last))
+    """The CSV file has the loads, one a line."""
+    days = (
+        None if first is None else read_day_argument(Text("--from 起始日", "--from"), first),
+        None if last is None else read_day_argument(Text("--to 截止日", "--to"), last),
+    )
     with open_to_read(data) as city:
         report = read_loads(city, *days)
     lines = report.unmatched if unmatched else report.lines
@@ -56,122 +75,183 @@ def list_(
     for log in report.logs:
         say(_reach(log))
     if not report.logs:
-        say("no load log was received 尚未收到圈存授权日志: `onecard files add FILE.ocl`")
-    console.print(_figures(report))
-    for table in _tables(lines, report.agents):
-        console.print(table)
+        say(
+            words(
+                "尚未收到圈存授权日志：`onecard files add FILE.ocl`",
+                "no load log was received: `onecard files add FILE.ocl`",
+            )
+        )
+    print_table(_figures(report))
+    _show_lines(lines, report.agents, csv)
     if unmatched and not lines:
-        say("everything matches 全部相符")
+        say(words("全部相符", "everything matches"))
     _legend(lines)
     if report.older:
-        say(f"{report.older:,} allowed loads before {report.first} were not looked at: --from DAY "
-             "此前的授权未核对")  # fmt: skip
+        say(
+            words(
+                f"{report.first} 之前的 {report.older:,} 笔授权未核对：--from DAY",
+                f"{report.older:,} allowed loads before {report.first} were not looked at: "
+                "--from DAY",
+            )
+        )
 
 
-@app.command()
+@command(
+    app,
+    "show",
+    Text(
+        "一笔授权的结果，及该钱包的前后圈存。",
+        "One allowed load, what became of it, and its purse.",
+    ),
+)
 def show(
-    number: Annotated[int, typer.Argument(help="Number in the load log. 日志编号。", min=1)],
+    number: Annotated[
+        int,
+        typer.Argument(help=words("日志编号。", "Number in the load log."), min=1),
+    ],
     issuer: Annotated[
-        str | None, typer.Option(help="Whose log, 16 hexadecimal digits. 发卡机构。")
+        str | None,
+        typer.Option(help=words("发卡机构，16 位十六进制。", "Whose log, 16 hexadecimal digits.")),
     ] = None,
     data: DataOption = DEFAULT_DATA,
+    csv: CsvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """One allowed load, what became of it, and its purse. 一笔授权的结果与该钱包的前后圈存。"""
+    """The CSV file has the loads of the purse."""
     with open_to_read(data) as city:
         report = read_load(city, number, None if issuer is None else issuer.upper())
     if report is None:
-        refuse(f"no log that is complete so far has an entry {number}; see `onecard loads list`")
+        refuse(
+            words(
+                f"目前完整的日志中没有第 {number} 条；见 `onecard loads list`",
+                f"no log that is complete so far has an entry {number}; see `onecard loads list`",
+            )
+        )
     line, agents = report.line, report.agents
-    document = _line(line, agents)
     if as_json:
+        document = _line(line, agents)
         print_json({**document, "purse": [_line(each, agents) for each in report.purse]})
         return
-    for name, value in document.items():
-        say(f"{name:18} {value}")
-    say(f"{'meaning 含义':18} {line.judged.standing.meaning}")
-    say(f"{'to do 处理':18} {line.judged.standing.advice}")
-    for table in _tables(report.purse, agents):
-        console.print(table)
+    _show_one(line, agents)
+    _show_lines(report.purse, agents, csv)
 
 
-def _day(text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        refuse(f"{text!r} is not a date YYYY-MM-DD", EXIT_USAGE)
+def _show_one(line: LoadLine, agents: Mapping[int, str]) -> None:
+    judged = line.judged
+    load = None if judged.logged is None else judged.logged.load
+    told = load or judged.recorded
+    records = () if judged.recorded is None else judged.recorded.record_ids
+    application = APPLICATIONS.get(judged.application)
+    code = str(judged.application)
+    facts: tuple[tuple[Text, object], ...] = (
+        (Text("状态", "standing"), judged.standing.text),
+        (Text("依据", "evidence"), judged.evidence.text),
+        (Text("含义", "meaning"), judged.standing.meaning),
+        (Text("处理", "to do"), judged.standing.advice),
+        (Text("卡号", "card"), judged.card_number),
+        (Text("应用", "application"), code if application is None else application.title),
+        (Text("联机交易序号", "online counter"), judged.counter),
+        (Text("金额", "amount"), None if told is None else Fen(told.amount_fen)),
+        (Text("圈存前余额", "before it"), None if load is None else Fen(load.balance_before_fen)),
+        (Text("终端", "terminal"), None if told is None else told.terminal),
+        (Text("时间", "time"), None if told is None else told.time),
+        (Text("代理", "agent"), _agent(line.agent, agents)),
+        (Text("账龄（天）", "age in days"), line.age_days),
+        (Text("交易记录", "records"), ", ".join(records) or None),
+        (Text("按日志计费于", "billed by the log on"), line.billed_on),
+    )
+    for name, value in facts:
+        if value is not None:
+            say(words(f"{name}：{value}", f"{name}: {value}"))
 
 
 def _reach(log: LogReach) -> str:
-    text = f"load log 圈存授权日志 {log.issuer}: 1-{log.last_number}"
+    text = words(
+        f"圈存授权日志 {log.issuer}：1-{log.last_number}",
+        f"load log {log.issuer}: 1-{log.last_number}",
+    )
     if log.reaches is not None:
-        text += f", as of 截至 {log.reaches:%Y-%m-%d %H:%M}"
+        at = f"{log.reaches:%Y-%m-%d %H:%M}"
+        text += words(f"，截至 {at}", f", as of {at}")
     if log.missing:
         holes = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in log.missing)
-        text += f"; waits for entries 等待补传: {holes}"
+        text += words(f"；等待补传 {holes}", f"; waits for entries {holes}")
     return text
 
 
 def _figures(report: LoadsReport) -> Table:
     days = "" if report.as_of is None else f" {report.first} - {report.last}"
-    table = amount_table(
-        f"Loads by agent 圈存核对{days}", "agent 代理, standing 状态", "loads 笔数",
-        "amount 金额", "unmatched 不符", "amount 金额", "oldest 账龄",
-    )  # fmt: skip
-    table.columns[0].overflow = "fold"
+    table = Table(
+        Text(f"圈存核对{days}", f"Loads by agent{days}"),
+        [
+            Column(Text("代理", "agent")),
+            Column(Text("状态", "standing")),
+            *(
+                Column(each, right=True)
+                for each in (
+                    Text("笔数", "loads"),
+                    Text("金额", "amount"),
+                    Text("不符笔数", "unmatched"),
+                    Text("不符金额", "unmatched amount"),
+                    Text("最长账龄", "oldest, days"),
+                )
+            ),
+        ],
+    )
     for each in report.figures:
-        table.add_row(
-            f"{_agent(each.agent, report.agents)}\n{each.standing.text}", f"{each.loads:,}",
-            fen(each.amount_fen), f"{each.unmatched:,}", fen(each.unmatched_fen),
-            str(each.oldest_days) if each.unmatched else "",
+        oldest = Count(each.oldest_days) if each.unmatched else None
+        table.add(
+            _agent(each.agent, report.agents), each.standing.text, Count(each.loads),
+            Fen(each.amount_fen), Count(each.unmatched), Fen(each.unmatched_fen), oldest,
         )  # fmt: skip
     return table
 
 
-def _tables(lines: Sequence[LoadLine], agents: Mapping[int, str]) -> Iterator[Table]:
-    """One table an agent, its oldest loads first. Numbers stand whole, on a narrow screen too."""
-    by_agent: dict[int | None, list[LoadLine]] = {}
-    for each in lines:
-        by_agent.setdefault(each.agent, []).append(each)
-    for agent in sorted(by_agent, key=lambda code: (code is None, code or 0)):
-        table = amount_table(
-            f"Loads 圈存: {_agent(agent, agents)}", "standing 状态", "days 账龄", "card 卡号",
-            "amount 金额", "log 日志",
+def _show_lines(lines: Sequence[LoadLine], agents: Mapping[int, str], csv: Path | None) -> None:
+    """Agent by agent, the oldest loads of each first."""
+    table = Table(
+        Text("圈存", "Loads"),
+        [
+            Column(Text("代理", "agent")),
+            Column(Text("状态", "standing")),
+            Column(Text("账龄（天）", "age, days"), right=True),
+            Column(Text("卡号", "card")),
+            Column(Text("金额", "amount"), right=True),
+            Column(Text("日志编号", "log entry"), right=True),
+            Column(Text("按日志计费", "billed by the log")),
+        ],
+    )
+    for each in sorted(lines, key=lambda line: (line.agent is None, line.agent or 0)):
+        judged = each.judged
+        number = None if judged.logged is None else str(judged.logged.load.number)
+        billed = None if each.billed_on is None else str(each.billed_on)
+        table.add(
+            _agent(each.agent, agents), judged.standing.text, Count(each.age_days),
+            judged.card_number, _amount(each), number, billed,
+            style="red" if judged.standing.is_alarm else "",
         )  # fmt: skip
-        for column in table.columns[1:]:
-            column.no_wrap = True
-        for each in by_agent[agent]:
-            judged = each.judged
-            table.add_row(
-                _standing(each), str(each.age_days), judged.card_number, _amount(each),
-                "" if judged.logged is None else str(judged.logged.load.number),
-                style="red" if judged.standing.is_alarm else None,
-            )  # fmt: skip
-        yield table
+    print_table(table, csv)
 
 
-def _standing(line: LoadLine) -> str:
-    text = str(line.judged.standing.text)
-    return text if line.billed_on is None else f"{text}\n按日志计费 by the log {line.billed_on}"
-
-
-def _amount(line: LoadLine) -> str:
+def _amount(line: LoadLine) -> Cell:
     judged = line.judged
     if judged.logged is None and judged.recorded is None:
         return f"{judged.count} x ?"
-    return fen(judged.amount_fen)
+    return Fen(judged.amount_fen)
 
 
 def _legend(lines: Sequence[LoadLine]) -> None:
     """What each standing that occurs means, and what to do."""
     occurring = {each.judged.standing for each in lines if not each.judged.is_matched}
     for standing in sorted(occurring, key=lambda each: each.value):
-        say(f"{standing.text}: {standing.meaning.zh}。{standing.advice.zh}。")
-        say(f"  {standing.meaning.en}. To do: {standing.advice.en}.")
+        name, meaning, advice = standing.text, standing.meaning, standing.advice
+        say(words(f"{name}：{meaning}。处理：{advice}。", f"{name}: {meaning}. To do: {advice}."))
 
 
-def _agent(agent: int | None, agents: Mapping[int, str]) -> str:
-    return "nobody's 无主" if agent is None else f"{agents.get(agent, '')} {agent}".strip()
+def _agent(agent: int | None, agents: Mapping[int, str]) -> Text | str:
+    if agent is None:
+        return Text("无主", "nobody's")
+    return f"{agents.get(agent, '')} {agent}".strip()
 
 
 def _document(report: LoadsReport, lines: Sequence[LoadLine]) -> dict[str, Any]:

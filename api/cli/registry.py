@@ -4,7 +4,6 @@ Decides how rows are written on a command line and shown. Leaves every answer to
 nouns and their fields are its kinds of rows, so a new kind needs nothing here.
 """
 
-import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -12,20 +11,22 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.session import ByOption, acting, open_to_act, open_to_read
+from api.cli.frame.loading import command, noun
+from api.cli.frame.session import ByOption, acting, open_to_act, open_to_read
+from api.exits import EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
-    EXIT_REFUSED,
-    EXIT_USAGE,
     DataOption,
     JsonOption,
-    amount_table,
-    console,
-    console_error,
+    complain,
     print_json,
+    print_table,
     refuse,
+    say,
 )
-from cardcore.text import quoted
+from api.tables import Column, Table
+from cardcore.errors import system_words
+from cardcore.text import Text, shorten, words
 from settlement.people.actions import Action, ActorError
 from settlement.registry.book import BEGINNING, FOREVER, AnyDated, Change, Dated, civil_day
 from settlement.registry.columns import Value, ValueFaultError
@@ -35,40 +36,63 @@ from settlement.registry.sheets import SheetFault, read_day, sheet_document, wri
 from settlement.reports.registry import read_history, read_rows
 from settlement.service.registering import add_row, change_row, end_row, import_sheet
 
-_NOUNS = ", ".join(KINDS)
+_NOUNS = ", ".join(f"`{name}`" for name in KINDS)
 #: What may be written of each kind; what may be left out stands in brackets.
-_FIELDS = "FIELDs 各列: " + "; ".join(
-    f"{kind.name}: "
-    + " ".join(
+_FIELDS = "; ".join(
+    f"{kind.name}: `"
+    + ",".join(
         f"[{each.name}]" if each.optional else each.name for each in kind.columns if not each.is_own
     )
+    + "`"
     for kind in KINDS.values()
 )
-app = typer.Typer(
-    help="Dated rows of the registry, never overwritten. 登记簿：每行有起止日期，只增不改。",
-    no_args_is_help=True,
+app = noun(
+    Text("登记簿：每行有起止日期，只增不改。", "Dated rows of the registry, never overwritten.")
 )
-NounArgument = Annotated[str, typer.Argument(metavar="NOUN", help=f"种类 One of {_NOUNS}.")]
+NounArgument = Annotated[
+    str,
+    typer.Argument(metavar="NOUN", help=words(f"种类：{_NOUNS}。", f"One of {_NOUNS}.")),
+]
 SubjectArgument = Annotated[
     str,
     typer.Argument(
-        metavar="SUBJECT", help="What names the row, e.g. 101, 7/1 or line/3. 行的名称。"
+        metavar="SUBJECT",
+        help=words(
+            "行的名称，如 101、7/1 或 line/3。", "What names the row, e.g. 101, 7/1 or line/3."
+        ),
     ),
 ]
 FieldsArgument = Annotated[
-    list[str], typer.Argument(metavar="FIELD=VALUE...", help="What the row says. 各列取值。")
+    list[str],
+    typer.Argument(
+        metavar="FIELD=VALUE...",
+        help=words(f"各列取值。{_FIELDS}", f"What the row says. {_FIELDS}"),
+    ),
 ]
 FromOption = Annotated[
     str | None,
-    typer.Option("--from", help="First day YYYY-MM-DD; by default today. 首日，默认今日。"),
+    typer.Option(
+        "--from",
+        help=words("首日 YYYY-MM-DD，默认今日。", "First day YYYY-MM-DD; by default today."),
+    ),
 ]
 ToOption = Annotated[
-    str | None, typer.Option("--to", help="Last day; by default none. 末日，默认无。")
+    str | None,
+    typer.Option("--to", help=words("末日，默认无。", "Last day; by default none.")),
 ]
-WhyOption = Annotated[str, typer.Option("--why", help="The reason, in a sentence. 缘由。")]
+WhyOption = Annotated[
+    str, typer.Option("--why", help=words("缘由，一句话。", "The reason, in a sentence."))
+]
 
 
-@app.command(epilog=_FIELDS)
+@command(
+    app,
+    "add",
+    Text(
+        "新增一行；该行在这些日期尚不存在。",
+        "Add a row on days on which there is none.",
+    ),
+)
 def add(
     noun: NounArgument,
     fields: FieldsArgument,
@@ -79,12 +103,16 @@ def add(
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a row on days on which there is none. 新增。"""
+    """What stands there already is changed with `change`."""
     kind, action = _kind(noun), _action(by, why)
     values = _values(kind, fields)
     for column in kind.columns:
         if column.name not in values and not column.optional:
-            refuse(f"{column.name} is missing 缺少; write {column.name}=…", EXIT_USAGE)
+            name = column.name
+            refuse(
+                words(f"缺少 {name}；请写 {name}=…", f"{name} is missing; write {name}=…"),
+                EXIT_USAGE,
+            )
     row = kind.make(values)
     first = _day("--from", valid_from) or civil_day(action.at)
     offered: AnyDated = Dated(row, first, _day("--to", valid_to) or FOREVER)
@@ -93,7 +121,14 @@ def add(
     _tell(decided, as_json=as_json)
 
 
-@app.command(epilog=_FIELDS)
+@command(
+    app,
+    "change",
+    Text(
+        "自某日起变更一行；此前的内容保留。",
+        "Let a row read otherwise from a day on; what it said before stays.",
+    ),
+)
 def change(
     noun: NounArgument,
     subject: SubjectArgument,
@@ -105,7 +140,7 @@ def change(
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a row read otherwise from a day on; what it said before stays. 变更。"""
+    """Fields that are not named stay as they are."""
     kind, action = _kind(noun), _action(by, why)
     values, last = _values(kind, fields), _day("--to", valid_to)
     first = _day("--from", valid_from) or civil_day(action.at)
@@ -114,19 +149,20 @@ def change(
     _tell(decided, as_json=as_json)
 
 
-@app.command()
+@command(app, "end", Text("一行于某日最后有效。", "Let a row hold for the last time on a day."))
 def end(
     noun: NounArgument,
     subject: SubjectArgument,
     why: WhyOption,
     on: Annotated[
-        str | None, typer.Option("--on", help="Its last day; by default today. 末日，默认今日。")
+        str | None,
+        typer.Option("--on", help=words("末日，默认今日。", "Its last day; by default today.")),
     ] = None,
     by: ByOption = None,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a row hold for the last time on a day. 终止。"""
+    """It goes on standing in the registry, up to that day."""
     kind, action = _kind(noun), _action(by, why)
     last = _day("--on", on) or civil_day(action.at)
     with open_to_act(data) as opened:
@@ -134,64 +170,109 @@ def end(
     _tell(decided, as_json=as_json)
 
 
-@app.command("list")
+@command(
+    app,
+    "list",
+    Text(
+        "各行及其日期；指明一行时，列出谁何时为何作何变更。",
+        "Rows with their days; of one row, who changed what, when and why.",
+    ),
+)
 def list_(
     noun: NounArgument,
     subject: Annotated[
         str | None,
-        typer.Argument(metavar="[SUBJECT]", help="Show every change of this row. 单行的全部变更。"),
+        typer.Argument(
+            metavar="[SUBJECT]",
+            help=words("列出此行的全部变更。", "Show every change of this row."),
+        ),
     ] = None,
     on: Annotated[
-        str | None, typer.Option("--on", help="Only rows that hold on this day. 该日有效的行。")
+        str | None,
+        typer.Option("--on", help=words("只列该日有效的行。", "Only rows that hold on this day.")),
     ] = None,
-    as_csv: Annotated[
-        bool, typer.Option("--csv", help="As a file that `import` takes. 输出 CSV。")
-    ] = False,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            help=words(
+                "另写一个 `import` 可读入的 CSV 文件（UTF-8，带 BOM）。",
+                "Write a CSV file as well that `import` takes (UTF-8 with BOM).",
+            ),
+        ),
+    ] = None,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Rows with their days; of one row, who changed what, when and why. 查询。"""
+    """The columns of the CSV file have the names that stand in the registry, in any language."""
     kind, day = _kind(noun), _day("--on", on)
     with open_to_read(data) as city:
         if subject is not None:
             history = read_history(city, kind, subject)
             if not history:
+                said = shorten(subject)
                 refuse(
-                    f"从未登记 / never registered: {kind.name} {subject}; see "
-                    f"`onecard registry list {kind.name}`"
+                    words(
+                        f"从未登记：{kind.name} {said}；见 `onecard registry list {kind.name}`",
+                        f"never registered: {kind.name} {said}; see "
+                        f"`onecard registry list {kind.name}`",
+                    )
                 )
-            _show_history(kind, history, as_json=as_json)
+            _show_history(kind, history, csv, as_json=as_json)
             return
         rows = read_rows(city, kind, day)
-    if as_csv:
-        sys.stdout.write(write_sheet(kind, rows))
-    elif as_json:
+    if csv is not None:
+        csv.write_text(write_sheet(kind, rows), "utf-8-sig", newline="")
+    if as_json:
         print_json({"rows": [sheet_document(each) for each in rows]})
     else:
-        table = amount_table(f"registry 登记簿: {kind.name}", "", "", "days 日期")
+        table = Table(
+            Text(f"登记簿：{kind.name}", f"registry: {kind.name}"),
+            [
+                Column(Text("名称", "subject")),
+                Column(Text("日期", "days")),
+                Column(Text("内容", "says"), words=True),
+            ],
+        )
         for each in rows:
-            table.add_row(each.subject[1], _said(kind, each), days(each))
-        console.print(table)
+            table.add(each.subject[1], days(each), _said(kind, each))
+        print_table(table)
 
 
-@app.command("import")
+@command(
+    app,
+    "import",
+    Text("导入 CSV 文件，全部或全不。", "Take in a CSV file, whole or not at all."),
+)
 def import_(
     noun: NounArgument,
-    file: Annotated[Path, typer.Argument(help="A CSV file with the columns of `list --csv`.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help=words(
+                "CSV 文件，列同 `list --csv` 所写。", "A CSV file with the columns of `list --csv`."
+            )
+        ),
+    ],
     why: WhyOption,
     by: ByOption = None,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Take in a CSV file, whole or not at all. 导入 CSV，全部或全不。
-
-    The file says of every row it names all its days; rows it does not name stay as they are.
-    """
+    """The file says of every row it names all its days; rows it does not name stay as they are."""
     kind, action = _kind(noun), _action(by, why)
     try:
         content = file.read_bytes()
     except OSError as error:
-        refuse(f"{file}: {error.strerror}", EXIT_USAGE)
+        fault = system_words(error)
+        refuse(
+            words(
+                f"{file}：{fault}；此类文件由 `onecard registry list {kind.name} --csv FILE` 写出",
+                f"{file}: {fault}; `onecard registry list {kind.name} --csv FILE` writes "
+                "such a file",
+            ),
+            EXIT_USAGE,
+        )
     with open_to_act(data) as opened:
         decided = import_sheet(opened.city, kind, content, action)
     if isinstance(decided, Decided):
@@ -201,18 +282,26 @@ def import_(
         print_json({"changed": 0, "faults": [_fault_document(each) for each in decided]})
     for each in decided:
         where = f"{file}:{each.line}" + (f" {each.column}" if each.column else "")
-        console_error.print(
-            f"{where}: {each.fault.zh} / {each.fault.en}",
-            style="red", highlight=False, markup=False, soft_wrap=True,
-        )  # fmt: skip
-    console_error.print("Nothing was changed 未作任何更改。", highlight=False)
-    raise typer.Exit(EXIT_REFUSED)
+        complain(words(f"{where}：{each.fault}", f"{where}: {each.fault}"))
+    refuse(
+        words(
+            "未作任何更改；改正以上各行后重复此命令。",
+            "Nothing was changed; mend these lines and repeat the command.",
+        )
+    )
 
 
 def _kind(noun: str) -> Kind:
     name = noun.replace("-", "_")
     if name not in KINDS:
-        refuse(f"{quoted(noun)} is none of 未知种类 {_NOUNS}", EXIT_USAGE)
+        said = shorten(noun)
+        refuse(
+            words(
+                f"{said} 不是登记簿的种类；可用：{_NOUNS}",
+                f"{said} is no kind of rows; there are {_NOUNS}",
+            ),
+            EXIT_USAGE,
+        )
     return KINDS[name]
 
 
@@ -220,9 +309,12 @@ def _action(by: str | None, why: str) -> Action:
     try:
         action = Action(acting(by), datetime.now(UTC), why)
     except ActorError as error:
-        refuse(f"--why 缘由: {error}", EXIT_USAGE)
+        refuse(words(f"--why 缘由：{error}", f"--why: {error}"), EXIT_USAGE)
     if not why:
-        refuse("--why 缘由: a reason is needed, in a sentence", EXIT_USAGE)
+        refuse(
+            words("--why 缘由：请用一句话写明", "--why: a reason is needed, in a sentence"),
+            EXIT_USAGE,
+        )
     return action
 
 
@@ -230,7 +322,7 @@ def _day(option: str, text: str | None) -> date | None:
     try:
         return read_day(text or "")
     except ValueFaultError as error:
-        refuse(f"{option}: {error}", EXIT_USAGE)
+        refuse(words(f"{option}：{error}", f"{option}: {error}"), EXIT_USAGE)
 
 
 def _values(kind: Kind, fields: Sequence[str]) -> dict[str, Value]:
@@ -241,11 +333,15 @@ def _values(kind: Kind, fields: Sequence[str]) -> dict[str, Value]:
         name, sign, text = field.partition("=")
         if not sign or name not in columns or name in values:
             known = " ".join(f"{each}=…" for each in columns)
-            refuse(f"{quoted(field)}: write each field once 每列一次, {known}", EXIT_USAGE)
+            said = shorten(field)
+            refuse(
+                words(f"{said}：每列只写一次：{known}", f"{said}: write each field once: {known}"),
+                EXIT_USAGE,
+            )
         try:
             values[name] = columns[name].read(text)
         except ValueFaultError as error:
-            refuse(f"{name}: {error}", EXIT_USAGE)
+            refuse(words(f"{name}：{error}", f"{name}: {error}"), EXIT_USAGE)
     return values
 
 
@@ -253,10 +349,14 @@ def _tell(decided: Decided | Refused, *, as_json: bool) -> None:
     """What was changed, or why not."""
     if isinstance(decided, Refused):
         if as_json:
-            print_json({"changed": 0, "refusal": decided.refusal.name, "detail": decided.detail})
+            detail = decided.detail.en
+            print_json({"changed": 0, "refusal": decided.refusal.name, "detail": detail})
         refuse(
-            f"{decided.refusal.name}  {decided.text.zh} / {decided.text.en}. "
-            "Nothing was changed 未作任何更改。"
+            words(
+                f"{decided.text}。未作任何更改；现有各行见 `onecard registry list`",
+                f"{decided.text}. Nothing was changed; `onecard registry list` says what stands "
+                "there",
+            )
         )
     notes = [each.name for each in decided.notes]
     if as_json:
@@ -268,23 +368,37 @@ def _tell(decided: Decided | Refused, *, as_json: bool) -> None:
             None if change.row is None else Dated(change.row, change.valid_from, change.valid_to)
         )
         told = (
-            f"registered no more 不再登记, from 自 {change.valid_from}"
+            words(
+                f"自 {change.valid_from} 起不再登记",
+                f"registered no more, from {change.valid_from} on",
+            )
             if shown is None
             else f"{_said(KINDS[change.kind], shown)}  {days(shown)}"
         )
-        console.print(f"{change.kind} {change.subject}: {told}", highlight=False, markup=False)
+        name = f"{change.kind} {change.subject}"
+        say(words(f"{name}：{told}", f"{name}: {told}"))
     if not decided.changes:
-        console.print("It reads so already 内容一致，无需更改。", highlight=False)
+        say(words("内容一致，无需更改。", "It reads so already."))
     for note in decided.notes:
-        console.print(f"{note.value.zh} / {note.value.en}", style="yellow", highlight=False)
+        say(f"{note.value}", style="yellow")
 
 
-def _show_history(kind: Kind, changes: Sequence[Change], *, as_json: bool) -> None:
+def _show_history(
+    kind: Kind, changes: Sequence[Change], csv: Path | None, *, as_json: bool
+) -> None:
     if as_json:
         print_json({"changes": [_change_document(each) for each in changes]})
         return
-    table = amount_table(
-        f"history 变更: {kind.name}", "no", "by 经办", "at UTC", "why 缘由", "", "days"
+    table = Table(
+        Text(f"变更：{kind.name}", f"history: {kind.name}"),
+        [
+            Column(Text("编号", "no"), right=True),
+            Column(Text("经办", "by")),
+            Column(Text("时间（UTC）", "at (UTC)")),
+            Column(Text("日期", "days")),
+            Column(Text("缘由", "why"), words=True),
+            Column(Text("内容", "says"), words=True),
+        ],
     )
     for each in changes:
         what = each.what
@@ -292,10 +406,11 @@ def _show_history(kind: Kind, changes: Sequence[Change], *, as_json: bool) -> No
             None if what.row is None else Dated(what.row, what.valid_from, what.valid_to)
         )
         first = "…" if what.valid_from == BEGINNING else what.valid_from
-        said = ("–", f"{first} - …") if shown is None else (_said(kind, shown), days(shown))
+        period = f"{first} - …" if shown is None else days(shown)
+        said = "–" if shown is None else _said(kind, shown)
         at = f"{each.action.at:%Y-%m-%d %H:%M}"
-        table.add_row(str(each.number), each.action.by.code, at, each.action.why, *said)
-    console.print(table)
+        table.add(str(each.number), each.action.by.name, at, period, each.action.why, said)
+    print_table(table, csv)
 
 
 def _change_document(change: Change) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from cardcore.errors import CryptogramError, DecodeError, FileFaultError
 from cardcore.keys import Algorithm
 from cardcore.records.kinds import RecordKind
 from cardcore.records.record import BYTES_OF_VERSION, FIELD, RECORD_BYTES, VERSION, lift_record
+from cardcore.text import Text
 
 MAGIC, TRAILER_MAGIC = b"OCB1", b"OCBT"
 #: Signature algorithms by their number in the header, never used again for something else.
@@ -89,7 +90,7 @@ class BatchTotals:
 class BatchFaultError(FileFaultError):
     """A batch file that proves itself wrong."""
 
-    def __init__(self, kind: str, offset: int, reason: str) -> None:
+    def __init__(self, kind: str, offset: int, reason: Text) -> None:
         super().__init__("batch file", kind, offset, reason)
 
 
@@ -177,16 +178,23 @@ def _encode_register(register: DeviceRegister) -> bytes:
 def decode_header(data: bytes) -> BatchHeader:
     """Read the first 64 bytes. Proves form only: the signature still has to be checked."""
     if not data.startswith(MAGIC):
-        raise BatchFaultError("not_a_batch", 0, "does not start with OCB1")
+        raise BatchFaultError("not_a_batch", 0, Text("不以 OCB1 开头", "does not start with OCB1"))
     if len(data) < HEADER.size:
-        raise BatchFaultError("truncated", len(data), "ends inside the header")
+        reason = Text("文件头不完整", "ends inside the header")
+        raise BatchFaultError("truncated", len(data), reason)
     (_, version, algorithm, record_bytes, sender, sequence, day, records, registers, key_version,
      reserved, created) = HEADER.unpack_from(data)  # fmt: skip
     is_known = BYTES_OF_VERSION.get(version) == record_bytes and not reserved
     if not is_known or algorithm not in _SIGNATURES:
-        raise BatchFaultError("version_unknown", 4, f"version {version}, signature {algorithm}")
+        reason = Text(
+            f"版本 {version}，签名算法 {algorithm}", f"version {version}, signature {algorithm}"
+        )
+        raise BatchFaultError("version_unknown", 4, reason)
     if records > RECORDS_MAX or registers > RECORDS_MAX:
-        raise BatchFaultError("too_large", 20, f"more than {RECORDS_MAX} records or registers")
+        reason = Text(
+            f"记录或设备登记超过 {RECORDS_MAX} 条", f"more than {RECORDS_MAX} records or registers"
+        )
+        raise BatchFaultError("too_large", 20, reason)
     try:
         return BatchHeader(
             sender,
@@ -200,7 +208,8 @@ def decode_header(data: bytes) -> BatchHeader:
             version,
         )
     except DecodeError as error:
-        raise BatchFaultError("not_a_batch", 16, error.reason) from error
+        reason = Text("文件头中的日期或时间不合法", "a day or a time in the header is none")
+        raise BatchFaultError("not_a_batch", 16, reason) from error
 
 
 def decode_batch(data: bytes, public_key: bytes) -> Batch:
@@ -213,23 +222,27 @@ def decode_batch(data: bytes, public_key: bytes) -> Batch:
     registers_end = records_end + header.register_count * REGISTER.size
     expected = registers_end + TRAILER_BYTES
     if len(data) < expected:
-        raise BatchFaultError("truncated", len(data), f"{expected} bytes announced")
+        reason = Text(f"应有 {expected} 字节", f"{expected} bytes announced")
+        raise BatchFaultError("truncated", len(data), reason)
     if len(data) > expected:
-        raise BatchFaultError("too_long", expected, f"{len(data) - expected} bytes too many")
+        extra = len(data) - expected
+        reason = Text(f"多出 {extra} 字节", f"{extra} bytes too many")
+        raise BatchFaultError("too_long", expected, reason)
     magic, count, debit, load, hash_total, digest = TRAILER.unpack_from(data, registers_end)
     if magic != TRAILER_MAGIC or digest != hashlib.sha256(data[:registers_end]).digest():
-        raise BatchFaultError("altered", registers_end, "content and trailer do not agree")
+        reason = Text("内容与文件尾不符", "content and trailer do not agree")
+        raise BatchFaultError("altered", registers_end, reason)
     signature, signed = data[-SIGNATURE_BYTES:], data[:-SIGNATURE_BYTES]
     try:
         signatures.verify(header.signature_algorithm, public_key, signature, signed)
     except (CryptogramError, DecodeError) as error:
-        raise BatchFaultError(
-            "signature_wrong", expected - 64, "not signed by its sender"
-        ) from error
+        reason = Text("不是其发送方所签", "not signed by its sender")
+        raise BatchFaultError("signature_wrong", expected - 64, reason) from error
     records = data[HEADER.size : records_end]
     totals = BatchTotals(count, debit, load, hash_total)
     if totals != total_records(records, header.record_bytes):
-        raise BatchFaultError("totals_wrong", registers_end, "trailer totals are not the records'")
+        reason = Text("文件尾的合计与记录不符", "trailer totals are not the records'")
+        raise BatchFaultError("totals_wrong", registers_end, reason)
     return Batch(
         header,
         lift_records(records, header.version),

@@ -26,6 +26,7 @@ from cardcore.layouts.fixed import BYTES, HEX, UINT, FixedLayout, table
 from cardcore.records.kinds import Funding
 from cardcore.records.payloads import NO_TERMINAL, words
 from cardcore.records.record import CARD, TIME
+from cardcore.text import Text
 
 MAGIC, TRAILER_MAGIC = b"OCL1", b"OCLT"
 VERSION = 1
@@ -105,9 +106,10 @@ def encode_entry(load: AllowedLoad, previous: bytes) -> bytes:
 class LoadLogFaultError(FileFaultError):
     """A load log that proves itself wrong."""
 
-    def __init__(self, kind: str, entry: int, offset: int, reason: str) -> None:
-        at = f"entry {entry}: " if entry else ""
-        super().__init__("load log", kind, offset, at + reason, entry=entry)
+    def __init__(self, kind: str, entry: int, offset: int, reason: Text) -> None:
+        if entry:
+            reason = Text(f"第 {entry} 条：{reason.zh}", f"entry {entry}: {reason.en}")
+        super().__init__("load log", kind, offset, reason, entry=entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +157,24 @@ def read_entries(
         number = first_number + len(loads)
         entry = data[at : at + ENTRY_BYTES]
         if len(entry) < ENTRY_BYTES:
-            raise LoadLogFaultError("truncated", number, at, f"{len(entry)} of {ENTRY_BYTES} bytes")
+            reason = Text(
+                f"{ENTRY_BYTES} 字节中只有 {len(entry)} 字节",
+                f"{len(entry)} of {ENTRY_BYTES} bytes",
+            )
+            raise LoadLogFaultError("truncated", number, at, reason)
         body, digest = entry[: AllowedLoad.SIZE], entry[AllowedLoad.SIZE :]
         found = int.from_bytes(body[:4], "big")
         if found != number:
-            raise LoadLogFaultError("number_wrong", number, at, f"the number there is {found}")
+            reason = Text(f"该处编号为 {found}", f"the number there is {found}")
+            raise LoadLogFaultError("number_wrong", number, at, reason)
         if hashlib.sha256(TAG + previous + body).digest() != digest:
-            raise LoadLogFaultError("altered", number, at, "it and its digest do not agree")
+            reason = Text("与其摘要不符", "it and its digest do not agree")
+            raise LoadLogFaultError("altered", number, at, reason)
         try:
             loads.append(AllowedLoad.decode(body))
         except DecodeError as error:
-            raise LoadLogFaultError("damaged", number, at + error.offset, error.reason) from error
+            reason = Text("其中有字段不合法", error.reason)
+            raise LoadLogFaultError("damaged", number, at + error.offset, reason) from error
         previous = digest
     return tuple(loads), previous
 
@@ -205,23 +214,29 @@ def decode_load_log(data: bytes, public_key: bytes) -> LoadLogFile:
     entries_end = HEADER.size + header.entry_count * ENTRY_BYTES
     expected = entries_end + TRAILER_BYTES
     if len(data) < expected:
-        raise LoadLogFaultError("truncated", 0, len(data), f"{expected} bytes announced")
+        reason = Text(f"应有 {expected} 字节", f"{expected} bytes announced")
+        raise LoadLogFaultError("truncated", 0, len(data), reason)
     if len(data) > expected:
-        raise LoadLogFaultError("too_long", 0, expected, f"{len(data) - expected} bytes too many")
+        extra = len(data) - expected
+        reason = Text(f"多出 {extra} 字节", f"{extra} bytes too many")
+        raise LoadLogFaultError("too_long", 0, expected, reason)
     magic, count, total, digest = TRAILER.unpack_from(data, entries_end)
     if magic != TRAILER_MAGIC or digest != hashlib.sha256(data[:entries_end]).digest():
-        raise LoadLogFaultError("altered", 0, entries_end, "content and trailer do not agree")
+        reason = Text("内容与文件尾不符", "content and trailer do not agree")
+        raise LoadLogFaultError("altered", 0, entries_end, reason)
     signature, signed = data[-SIGNATURE_BYTES:], data[:-SIGNATURE_BYTES]
     try:
         signatures.verify(header.signature_algorithm, public_key, signature, signed)
     except (CryptogramError, DecodeError) as error:
         at = expected - SIGNATURE_BYTES
-        raise LoadLogFaultError("signature_wrong", 0, at, "not signed by its host") from error
+        reason = Text("不是其圈存主机所签", "not signed by its host")
+        raise LoadLogFaultError("signature_wrong", 0, at, reason) from error
     entries = data[HEADER.size : entries_end]
     if (count, total) != (header.entry_count, _total_fen(entries)):
-        raise LoadLogFaultError("totals_wrong", 0, entries_end, "trailer is not the entries'")
+        reason = Text("文件尾与各条目不符", "trailer is not the entries'")
+        raise LoadLogFaultError("totals_wrong", 0, entries_end, reason)
     if header.first_number == 1 and header.previous != chain_start(header.issuer):
-        reason = "the log of this issuer begins otherwise"
+        reason = Text("该发卡机构的日志开头不符", "the log of this issuer begins otherwise")
         raise LoadLogFaultError("altered", header.first_number, 28, reason)
     loads, last = read_entries(entries, header.first_number, header.previous)
     return LoadLogFile(header, loads, last, hashlib.sha256(data).hexdigest())
@@ -232,22 +247,30 @@ def decode_header(data: bytes) -> LoadLogHeader:
     truncated as above.
     """
     if not data.startswith(MAGIC):
-        raise LoadLogFaultError("not_a_load_log", 0, 0, "does not start with OCL1")
+        reason = Text("不以 OCL1 开头", "does not start with OCL1")
+        raise LoadLogFaultError("not_a_load_log", 0, 0, reason)
     if len(data) < HEADER.size:
-        raise LoadLogFaultError("truncated", 0, len(data), "ends inside the header")
+        reason = Text("文件头不完整", "ends inside the header")
+        raise LoadLogFaultError("truncated", 0, len(data), reason)
     (_, version, algorithm, entry_bytes, issuer, key_version, first, count, previous, created,
      reserved) = HEADER.unpack_from(data)  # fmt: skip
     is_known = (version, entry_bytes, reserved) == (VERSION, ENTRY_BYTES, bytes(5))
     if not is_known or algorithm not in _SIGNATURES:
-        raise LoadLogFaultError("version_unknown", 0, 4, f"version {version}, {entry_bytes} bytes")
+        reason = Text(
+            f"版本 {version}，{entry_bytes} 字节", f"version {version}, {entry_bytes} bytes"
+        )
+        raise LoadLogFaultError("version_unknown", 0, 4, reason)
     if count > ENTRIES_MAX:
-        raise LoadLogFaultError("too_large", 0, 24, f"more than {ENTRIES_MAX} entries")
+        reason = Text(f"超过 {ENTRIES_MAX} 条", f"more than {ENTRIES_MAX} entries")
+        raise LoadLogFaultError("too_large", 0, 24, reason)
     if first < 1 or first + count > 2**32:
-        raise LoadLogFaultError("not_a_load_log", 0, 20, "numbers count from 1, in four bytes")
+        reason = Text("编号从 1 起，占四字节", "numbers count from 1, in four bytes")
+        raise LoadLogFaultError("not_a_load_log", 0, 20, reason)
     try:
         created_at = digits.decode_time(created)
     except DecodeError as error:
-        raise LoadLogFaultError("not_a_load_log", 0, 60, error.reason) from error
+        reason = Text("文件头中的时间不合法", "a time in the header is none")
+        raise LoadLogFaultError("not_a_load_log", 0, 60, reason) from error
     return LoadLogHeader(
         issuer, key_version, first, count, previous, created_at, _SIGNATURES[algorithm]
     )

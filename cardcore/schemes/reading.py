@@ -29,7 +29,7 @@ from cardcore.schemes import (
 )
 from cardcore.schemes.lines import Way, entry_lines
 from cardcore.schemes.pricing import RIDES, Band, Prices
-from cardcore.text import Text, quoted
+from cardcore.text import Text, shorten
 
 CODE_MAX = 2**32 - 1
 TARIFF_VERSION_MAX = 2**16 - 1
@@ -64,7 +64,7 @@ class SchemeError(CardcoreError):
     """A scheme's file says something that no scheme can be; `line` counts from 1."""
 
     def __init__(self, file: str, line: int, fault: Text) -> None:
-        super().__init__(f"{file}:{line}: {fault.zh} / {fault.en}")
+        super().__init__(Text(f"{file}:{line}：{fault.zh}", f"{file}:{line}: {fault.en}"))
         self.file = file
         self.line = line
         self.fault = fault
@@ -144,9 +144,8 @@ class _Table:
         self._lines = lines
         self._way = way
         if not isinstance(content, dict):
-            self.fail(
-                "", f"应为表，而不是 {quoted(content)}", f"a table is needed, not {quoted(content)}"
-            )
+            said = shorten(content)
+            self.fail("", f"应为表，而不是 {said}", f"a table is needed, not {said}")
         self.content: Mapping[str, Any] = content
 
     def line(self, *way: str | int) -> int:
@@ -178,8 +177,8 @@ class _Table:
         if form is not None and not form.fullmatch(value):
             self.fail(
                 name,
-                f"{quoted(value)} 不符合 {form.pattern}",
-                f"{quoted(value)} is not of the form {form.pattern}",
+                f"{shorten(value)} 不符合 {form.pattern}",
+                f"{shorten(value)} is not of the form {form.pattern}",
             )
         if not value.strip() or not value.isprintable():
             self.fail(name, "应为一行可读文本", "one line that can be read is needed")
@@ -222,7 +221,7 @@ class _Table:
             if not isinstance(value, str) or value not in words:
                 self._unknown(name, value, words, number)
             if value in values[:number]:
-                self.fail(name, f"{quoted(value)} 重复", f"{quoted(value)} stands twice", number)
+                self.fail(name, f"{shorten(value)} 重复", f"{shorten(value)} stands twice", number)
         return [words[value] for value in values]
 
     def codes(self, name: str) -> tuple[int, ...]:
@@ -230,7 +229,8 @@ class _Table:
         values = self._of(name, list, "列表", "a list")
         for number, value in enumerate(values):
             if type(value) is not int or not 1 <= value <= CODE_MAX:
-                self.fail(name, f"{quoted(value)} 不是代码", f"{quoted(value)} is no code", number)
+                said = shorten(value)
+                self.fail(name, f"{said} 不是代码", f"{said} is no code", number)
         return tuple(values)
 
     def table(self, name: str) -> "_Table":
@@ -251,7 +251,7 @@ class _Table:
         value = self.content[name]
         if type(value) is not kind:  # true is no whole number
             self.fail(
-                name, f"应为{zh}，而不是 {quoted(value)}", f"{en} is needed, not {quoted(value)}"
+                name, f"应为{zh}，而不是 {shorten(value)}", f"{en} is needed, not {shorten(value)}"
             )
         return value
 
@@ -259,8 +259,8 @@ class _Table:
         known = ", ".join(words)
         self.fail(
             name,
-            f"未知的词 {quoted(value)}，可用 {known}",
-            f"{quoted(value)} is none of {known}",
+            f"未知的词 {shorten(value)}，可用 {known}",
+            f"{shorten(value)} is none of {known}",
             *way,
         )
 
@@ -278,9 +278,9 @@ def _city_name(top: _Table) -> str:
         found[0] if (found := _INDEX_ENDING.search(name)) else None
     )
     if ending is not None:
-        zh = f"{quoted(name)} 以 {ending} 结尾，会与另一城市的密钥标签相同"
+        zh = f"{shorten(name)} 以 {ending} 结尾，会与另一城市的密钥标签相同"
         top.fail(
-            "name", zh, f"{quoted(name)} ends with {ending}, as labels of another city's keys may"
+            "name", zh, f"{shorten(name)} ends with {ending}, as labels of another city's keys may"
         )
     return name
 

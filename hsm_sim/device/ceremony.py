@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from cardcore.crypto import signatures
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef, KeyState, KeyUsage
+from cardcore.text import Text
 from hsm_sim.device import custody
 from hsm_sim.device.blocks.components import COMPONENTS_MIN, combine, component_check_value
 from hsm_sim.device.device import Device, Step, random
@@ -99,19 +100,42 @@ def derive(device: Device, parent: KeyRef, new: NewKey, factor: bytes) -> KeyDes
     """
     with device.step("derive", str(new.ref)) as step:
         if len(factor) != FACTOR_BYTES:
-            raise CeremonyError(f"a factor has {FACTOR_BYTES} bytes, not {len(factor)}")
+            raise CeremonyError(
+                Text(
+                    f"分散因子须为 {FACTOR_BYTES} 字节，现为 {len(factor)} 字节",
+                    f"a factor has {FACTOR_BYTES} bytes, not {len(factor)}",
+                )
+            )
         if parent.usage not in CARD_USAGES or parent.usage is not new.ref.usage:
-            raise CeremonyError(f"{new.ref}: cannot come from {parent}: its use is another")
+            raise CeremonyError(
+                Text(
+                    f"{new.ref}：不能由 {parent} 分散：用途不同",
+                    f"{new.ref}: cannot come from {parent}: its use is another",
+                )
+            )
         above = step.vault.describe(parent)
         state = state_on(above, device.today())
         if state is not KeyState.ACTIVE:
-            raise CeremonyError(f"{parent}: is {state}; derive from an active key")
+            raise CeremonyError(
+                Text(
+                    f"{parent}：{state.text.zh}；只能从启用的密钥分散",
+                    f"{parent}: is {state.text.en}; derive from an active key",
+                )
+            )
         if new.algorithm not in {None, above.algorithm}:
-            raise CeremonyError(f"{new.ref}: is {above.algorithm.name}, as its parent is")
+            raise CeremonyError(
+                Text(
+                    f"{new.ref}：须与上级同为 {above.algorithm.name}",
+                    f"{new.ref}: is {above.algorithm.name}, as its parent is",
+                )
+            )
         if above.levels == 1:
             raise CeremonyError(
-                f"{parent}: is an issuer's master, below it are keys of cards; a master of the "
-                "scheme is made with --levels 2"
+                Text(
+                    f"{parent}：是发卡方主密钥，其下为卡片密钥；系统主密钥须以 --levels 2 生成",
+                    f"{parent}: is an issuer's master, below it are keys of cards; a master of the "
+                    "scheme is made with --levels 2",
+                )
             )
         value = step.vault.key_below(parent, factor)
         step.detail = f"from {parent} by {factor.hex().upper()}"
@@ -141,12 +165,27 @@ def set_validity(
         entry = _entry(step, ref)
         state = state_on(entry.description, today)
         if state not in {KeyState.PREPARED, KeyState.ACTIVE}:
-            raise CeremonyError(f"{ref}: is {state}; its days are over")
+            raise CeremonyError(
+                Text(
+                    f"{ref}：{state.text.zh}；有效期已过",
+                    f"{ref}: is {state.text.en}; its days are over",
+                )
+            )
         if valid_from is not None and valid_to is not None and valid_to < valid_from:
-            raise CeremonyError(f"{ref}: its last day {valid_to} is before its first {valid_from}")
+            raise CeremonyError(
+                Text(
+                    f"{ref}：末日 {valid_to} 早于首日 {valid_from}",
+                    f"{ref}: its last day {valid_to} is before its first {valid_from}",
+                )
+            )
         described = replace(entry.description, valid_from=valid_from, valid_to=valid_to)
         if state is KeyState.ACTIVE and state_on(described, today) is KeyState.PREPARED:
-            raise CeremonyError(f"{ref}: is active and cannot become prepared again")
+            raise CeremonyError(
+                Text(
+                    f"{ref}：已启用，不能退回待启用",
+                    f"{ref}: is active and cannot become prepared again",
+                )
+            )
         step.put(KeyEntry(described, entry.value))
         step.check_value = described.check_value
         step.detail = f"{valid_from or 'any day'} to {valid_to or 'any day'}"
@@ -232,14 +271,29 @@ def combined_key(
     """
     known = device.custodians
     if len(components) < COMPONENTS_MIN:
-        raise CeremonyError(f"components of {COMPONENTS_MIN} custodians at least make a key")
+        raise CeremonyError(
+            Text(
+                f"密钥至少须由 {COMPONENTS_MIN} 名保管员的分量合成",
+                f"components of {COMPONENTS_MIN} custodians at least make a key",
+            )
+        )
     if not set(components) <= set(known):
-        raise CeremonyError(f"components come from custodians: {', '.join(known)}")
+        raise CeremonyError(
+            Text(
+                f"分量须来自保管员：{'、'.join(known)}",
+                f"components come from custodians: {', '.join(known)}",
+            )
+        )
     value = combine(list(components.values()), usage)
     shown = check_value(Key(usage, value), algorithm)
     stated = expected.strip().upper().encode(errors="replace")
     if not hmac.compare_digest(shown.encode(), stated):
-        raise CeremonyError(f"the key has check value {shown}, not the one expected")
+        raise CeremonyError(
+            Text(
+                f"密钥检查值为 {shown}，与预期不符",
+                f"the key has check value {shown}, not the one expected",
+            )
+        )
     return value
 
 
@@ -296,18 +350,42 @@ def _versions(vault: KeyVault, rotation: Rotation) -> list[KeyDescription]:
 def _check_rotation(rotation: Rotation, held: list[KeyDescription], today: date) -> None:
     name = f"{rotation.usage}/{rotation.label}"
     if not held:
-        raise KeyServiceError(f"{name}: no version is held; generate or load the first one")
+        raise KeyServiceError(
+            Text(
+                f"{name}：没有任何版本；先生成或注入第一个版本：`onecard hsm ceremony generate` 或"
+                " `onecard hsm ceremony load`",
+                f"{name}: no version is held; make the first one with `onecard hsm ceremony "
+                "generate` or `load`",
+            )
+        )
     if rotation.first_day < today:
-        raise CeremonyError(f"{name}: its first day {rotation.first_day} is over")
+        raise CeremonyError(
+            Text(
+                f"{name}：首日 {rotation.first_day} 已过",
+                f"{name}: its first day {rotation.first_day} is over",
+            )
+        )
     if rotation.overlap_days < 0:
-        raise CeremonyError(f"{name}: an overlap is 0 days or more")
+        raise CeremonyError(
+            Text(f"{name}：重叠天数须为 0 或以上", f"{name}: an overlap is 0 days or more")
+        )
     try:
         _last_day(rotation)
     except OverflowError:
-        raise CeremonyError(f"{name}: its overlap ends on no day of the calendar") from None
+        raise CeremonyError(
+            Text(
+                f"{name}：重叠期的末日超出日历",
+                f"{name}: its overlap ends on no day of the calendar",
+            )
+        ) from None
     newest = held[-1]
     if state_on(newest, today) is KeyState.PREPARED:
-        raise CeremonyError(f"{newest.ref}: is the next version already; activate it instead")
+        raise CeremonyError(
+            Text(
+                f"{newest.ref}：已是下一版本；请改为启用它：`onecard hsm ceremony activate`",
+                f"{newest.ref}: is the next version already; activate it instead",
+            )
+        )
 
 
 def _last_day(rotation: Rotation) -> date:

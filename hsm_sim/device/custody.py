@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
+from cardcore.text import Text, shorten
 from hsm_sim.device.errors import CustodyError, DeviceError
 
 STORAGE_KEY_BYTES = 32  # AES-256: TR-31 blocks of version D are kept under it
@@ -65,14 +66,22 @@ class Custody:
             if each.role == role:
                 return each
         known = ", ".join(each.role for each in self.custodians)
-        raise CustodyError(f"no custodian is called {role!r} here; they are {known}")
+        raise CustodyError(
+            Text(
+                f"没有名为 {shorten(role)} 的保管员；有：{known.replace(', ', '、')}",
+                f"no custodian is called {shorten(role)} here; they are {known}",
+            )
+        )
 
 
 def check_pin(role: str, pin: bytes) -> None:
     """`CustodyError` for a PIN that is too short, too long or not one line."""
     if not PIN_BYTES_MIN <= len(pin) <= PIN_BYTES_MAX or b"\n" in pin or b"\r" in pin:
         raise CustodyError(
-            f"{role}: a PIN has {PIN_BYTES_MIN} to {PIN_BYTES_MAX} bytes on one line"
+            Text(
+                f"{role}：PIN 须为一行 {PIN_BYTES_MIN} 至 {PIN_BYTES_MAX} 字节",
+                f"{role}: a PIN has {PIN_BYTES_MIN} to {PIN_BYTES_MAX} bytes on one line",
+            )
         )
 
 
@@ -81,7 +90,12 @@ def check_role(role: str) -> None:
     good = 0 < len(role) <= ROLE_CHARACTERS_MAX and role.isprintable()
     if not good or any(character in role for character in "=/+ "):
         raise CustodyError(
-            f"{role!r} is no role: 1 to {ROLE_CHARACTERS_MAX} letters, digits and -, no space"
+            Text(
+                f"{shorten(role)} 不能作保管员名称：须为 1 至 {ROLE_CHARACTERS_MAX} 个字母、数字或"
+                " -，不含空格",
+                f"{shorten(role)} is no role: 1 to {ROLE_CHARACTERS_MAX} letters, digits and -, "
+                "no space",
+            )
         )
 
 
@@ -94,7 +108,10 @@ def appoint(
     """
     if not CUSTODIANS_MIN <= len(pins) <= CUSTODIANS_MAX:
         raise CustodyError(
-            f"{len(pins)} custodians; a device has {CUSTODIANS_MIN} to {CUSTODIANS_MAX}"
+            Text(
+                f"有 {len(pins)} 名保管员；一台设备须有 {CUSTODIANS_MIN} 至 {CUSTODIANS_MAX} 名",
+                f"{len(pins)} custodians; a device has {CUSTODIANS_MIN} to {CUSTODIANS_MAX}",
+            )
         )
     secrets = {}
     for role, pin in pins.items():
@@ -139,8 +156,12 @@ def storage_key_of(custody: Custody, secrets: Mapping[str, bytes]) -> bytes:
         return aes_key_unwrap(_pair_key(custody, (first, second), secrets), wrapped)
     except (KeyError, InvalidUnwrap):
         raise DeviceError(
-            f"the storage key does not open for {first} and {second}: the device is damaged; "
-            "restore its folder from a copy, or its keys from a backup"
+            Text(
+                f"{first} 与 {second} 打不开存储密钥：设备已损坏；请从副本恢复其目录，或从备份恢复"
+                "密钥",
+                f"the storage key does not open for {first} and {second}: the device is damaged; "
+                "restore its folder from a copy, or its keys from a backup",
+            )
         ) from None
 
 

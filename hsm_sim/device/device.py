@@ -18,6 +18,7 @@ from typing import Self
 
 from cardcore.errors import CardcoreError
 from cardcore.keys import KeyRef, KeyState
+from cardcore.text import Text, text_of
 from hsm_sim.device import custody as custodians
 from hsm_sim.device.custody import OPENING_CUSTODIANS, Custody
 from hsm_sim.device.document import (
@@ -152,7 +153,7 @@ class Device:
             try:
                 storage_key = _admit(folder, custody, pins)
             except CardcoreError as error:
-                refused = Event(now(), roles, "open", Outcome.REFUSED, reason=str(error))
+                refused = Event(now(), roles, "open", Outcome.REFUSED, reason=text_of(error).en)
                 log.write(log.following(refused, document.generation))
                 raise
             device = cls(folder, document, storage_key, roles, log, now)
@@ -179,7 +180,9 @@ class Device:
     def storage_key(self) -> bytes:
         """The key that key blocks of this device are under (LMK). `DeviceError` once closed."""
         if self._storage_key is None:
-            raise DeviceError(f"device {self.device_id} is closed")
+            raise DeviceError(
+                Text(f"设备 {self.device_id} 已关闭", f"device {self.device_id} is closed")
+            )
         return self._storage_key
 
     @property
@@ -209,7 +212,9 @@ class Device:
         was destroyed or damaged meanwhile; the vault is empty then, and the device closed.
         """
         if self._storage_key is None:
-            raise DeviceError(f"device {self.device_id} is closed")
+            raise DeviceError(
+                Text(f"设备 {self.device_id} 已关闭", f"device {self.device_id} is closed")
+            )
         if self._folder.stamp() == self._stamp:
             return False
         before = self.generation
@@ -237,7 +242,7 @@ class Device:
         try:
             yield
         except CardcoreError as error:
-            self.note(action, Outcome.REFUSED, key=key, reason=str(error))
+            self.note(action, Outcome.REFUSED, key=key, reason=text_of(error).en)
             raise
 
     @contextmanager
@@ -255,7 +260,7 @@ class Device:
                 keys = self._stored(step)
             except CardcoreError as error:
                 refused = Event(self._now(), self.roles, action, Outcome.REFUSED, key)
-                self._write(replace(refused, reason=str(error)))
+                self._write(replace(refused, reason=text_of(error).en))
                 raise
             done = Event(
                 self._now(), self.roles, action, Outcome.DONE, key, step.check_value, step.detail
@@ -351,7 +356,13 @@ def check_folder(path: Path) -> None:
 def _living(document: DeviceDocument) -> Custody:
     """The custody of a device that was not destroyed."""
     if document.custody is None:
-        raise DeviceError(f"device {document.device_id} was destroyed; make a new one")
+        raise DeviceError(
+            Text(
+                f"设备 {document.device_id} 已销毁；请新建一台：`onecard hsm ceremony init`",
+                f"device {document.device_id} was destroyed; make a new one with `onecard hsm "
+                "ceremony init`",
+            )
+        )
     return document.custody
 
 
@@ -360,18 +371,33 @@ def read_tries(folder: DeviceFolder, roles: Iterable[str] = ()) -> dict[str, int
     tries = folder.read(ATTEMPTS)
     counted = all(type(count) is int and count >= 0 for count in tries.values())
     if not counted or not tries.keys() >= set(roles):
-        raise DeviceError(f"{ATTEMPTS} is damaged: restore the folder from a copy")
+        raise DeviceError(
+            Text(
+                f"{ATTEMPTS} 已损坏：请从副本恢复目录",
+                f"{ATTEMPTS} is damaged: restore the folder from a copy",
+            )
+        )
     return tries
 
 
 def _admit(folder: DeviceFolder, custody: Custody, pins: Mapping[str, bytes]) -> bytes:
     """The storage key, for two custodians and their PINs. Tries are written before they count."""
     if len(pins) != OPENING_CUSTODIANS:
-        raise CustodyError(f"two different custodians open a device; {len(pins)} came")
+        raise CustodyError(
+            Text(
+                f"打开设备须有两名不同的保管员；来了 {len(pins)} 名",
+                f"two different custodians open a device; {len(pins)} came",
+            )
+        )
     known = [each.role for each in custody.custodians]
     if not set(pins) <= set(known):
         # What was typed may be a PIN in the wrong place: it is not repeated.
-        raise CustodyError(f"no custodian has that name; they are {', '.join(known)}")
+        raise CustodyError(
+            Text(
+                f"没有此名称的保管员；有：{'、'.join(known)}",
+                f"no custodian has that name; they are {', '.join(known)}",
+            )
+        )
     tries = read_tries(folder, known)
     for role in pins:
         if tries[role] >= TRIES_MAX:
@@ -391,8 +417,11 @@ def _admit(folder: DeviceFolder, custody: Custody, pins: Mapping[str, bytes]) ->
 def _refuse_public(ref: KeyRef, value: bytes) -> None:
     if is_public_test_key(ref, value):
         raise CeremonyError(
-            f"{ref}: is a public test key, which anybody can compute; only a device made with "
-            "--public-test-keys takes it"
+            Text(
+                f"{ref}：是公开测试密钥，人人可算出；只有以 --public-test-keys 新建的设备才接受",
+                f"{ref}: is a public test key, which anybody can compute; only a device made with "
+                "--public-test-keys takes it",
+            )
         )
 
 

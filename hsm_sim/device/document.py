@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState
+from cardcore.text import Text, text_of
 from hsm_sim.device.blocks import tr31
 from hsm_sim.device.blocks.key_names import entry_of, header_of, read_name
 from hsm_sim.device.custody import Custody, custody_document, read_custody
@@ -28,8 +29,9 @@ from hsm_sim.device.log import LogEntry, canonical, read_entry
 from hsm_sim.keys.vault import KeyEntry
 
 FORMAT = "onecard device 1"
-_DAMAGED = (
-    "the device's file was altered: restore its folder from a copy, or its keys from a backup"
+_DAMAGED = Text(
+    "设备文件被改动：请从副本恢复其目录，或从备份恢复密钥",
+    "the device's file was altered: restore its folder from a copy, or its keys from a backup",
 )
 
 
@@ -75,9 +77,19 @@ def load_key(protection_key: bytes, stored: StoredKey) -> KeyEntry:
     try:
         entry = entry_of(*tr31.unwrap(protection_key, stored.block))
     except KeyServiceError as error:
-        raise DeviceError(f"{stored.description.ref}: {error}; {_DAMAGED}") from None
+        raise DeviceError(
+            Text(
+                f"{stored.description.ref}：{text_of(error).zh}；{_DAMAGED.zh}",
+                f"{stored.description.ref}: {text_of(error).en}; {_DAMAGED.en}",
+            )
+        ) from None
     if entry.description != stored.description:
-        raise DeviceError(f"{stored.description.ref}: its block says otherwise; {_DAMAGED}")
+        raise DeviceError(
+            Text(
+                f"{stored.description.ref}：其密钥块所写与此不同；{_DAMAGED.zh}",
+                f"{stored.description.ref}: its block says otherwise; {_DAMAGED.en}",
+            )
+        )
     return entry
 
 
@@ -145,7 +157,12 @@ def seal_document(document: DeviceDocument, storage_key: bytes) -> dict[str, Any
 def read_document(content: Mapping[str, Any]) -> DeviceDocument:
     """The device's file, before its seal can be proven. `DeviceError` when it is none."""
     if content.get("format") != FORMAT:
-        raise DeviceError(f"not a device of this version: its format is not {FORMAT!r}")
+        raise DeviceError(
+            Text(
+                f"不是本版本的设备：格式不是 {FORMAT}",
+                f"not a device of this version: its format is not {FORMAT}",
+            )
+        )
     try:
         device_id, entry, custody = str(content["device_id"]), content["entry"], content["custody"]
         return DeviceDocument(

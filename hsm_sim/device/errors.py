@@ -14,6 +14,7 @@ No message carries a byte of a key, a component or a PIN.
 from collections.abc import Mapping
 
 from cardcore.errors import KeyServiceError
+from cardcore.text import Text
 
 #: What reading a JSON document that somebody altered can run into: another field, another type,
 #: a number that is none (1e999), half a character.
@@ -27,8 +28,10 @@ class DeviceError(KeyServiceError):
 class LogError(DeviceError):
     """The log does not hold. `sequence` is the first entry that does not."""
 
-    def __init__(self, sequence: int, reason: str) -> None:
-        super().__init__(f"log entry {sequence}: {reason}")
+    def __init__(self, sequence: int, reason: Text) -> None:
+        super().__init__(
+            Text(f"日志第 {sequence} 条{reason.zh}", f"log entry {sequence}: {reason.en}")
+        )
         self.sequence = sequence
 
 
@@ -41,7 +44,10 @@ class WrongPinError(CustodyError):
 
     def __init__(self, tries_left: Mapping[str, int]) -> None:
         super().__init__(
-            "; ".join(f"{role}: wrong PIN, {left} tries left" for role, left in tries_left.items())
+            Text(
+                "；".join(f"{role}：PIN 不对，还可再试 {n} 次" for role, n in tries_left.items()),
+                "; ".join(f"{role}: wrong PIN, {n} tries left" for role, n in tries_left.items()),
+            )
         )
         self.tries_left = tries_left
 
@@ -51,11 +57,23 @@ class CustodianLockedError(CustodyError):
 
     def __init__(self, role: str, others: int) -> None:
         way_out = (
-            "two other custodians can give a new one"
+            Text(
+                "另两名保管员可重置：`onecard hsm ceremony new-pin`",
+                "two other custodians can give a new one: `onecard hsm ceremony new-pin`",
+            )
             if others >= 2
-            else "nobody is left to give a new one, so restore a backup into a new device"
+            else Text(
+                "已无人能重置，请把备份恢复到新设备：`onecard hsm ceremony restore`",
+                "nobody is left to give a new one, so restore a backup into a new device: "
+                "`onecard hsm ceremony restore`",
+            )
         )
-        super().__init__(f"{role}: locked after too many wrong PINs; {way_out}")
+        super().__init__(
+            Text(
+                f"{role}：PIN 错误次数过多，已锁定；{way_out.zh}",
+                f"{role}: locked after too many wrong PINs; {way_out.en}",
+            )
+        )
         self.role = role
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cardcore.text import Text
 from hsm_sim.device.device import TRIES_MAX, read_tries
 from hsm_sim.device.document import DeviceDocument, read_document
 from hsm_sim.device.errors import LogError
@@ -55,5 +56,8 @@ def prove_log(path: Path, noted_head: str | None = None) -> LogProof:
         log.settle(document.entry)
         sealed_count = log.check_seal(None)
     if noted_head is not None and not log.has(noted_head):
-        raise LogError(log.count, "none of the entries has the hash that was noted")
+        raise LogError(
+            log.count,
+            Text("所记的哈希不属于任何一条", "none of the entries has the hash that was noted"),
+        )
     return LogProof(log.count, sealed_count, log.head)

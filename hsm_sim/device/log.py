@@ -25,6 +25,7 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from cardcore.text import Text
 from hsm_sim.device.errors import NOT_OF_THE_FORM, LogError
 from hsm_sim.device.storage import LOG, LOG_SEAL, DeviceFolder
 
@@ -125,11 +126,25 @@ def read_entry(document: Mapping[str, Any], sequence: int, previous: str) -> Log
         )
         is_whole = canonical(entry.document()) == canonical(document)
     except (*NOT_OF_THE_FORM, RecursionError):
-        raise LogError(sequence, "is no entry: it was changed") from None
+        raise LogError(
+            sequence, Text("不成条目：已被改动", "is no entry: it was changed")
+        ) from None
     if not is_whole:
-        raise LogError(sequence, "does not have the hash of what it says: it was changed")
+        raise LogError(
+            sequence,
+            Text(
+                "哈希与其内容不符：已被改动",
+                "does not have the hash of what it says: it was changed",
+            ),
+        )
     if (entry.sequence, entry.previous) != (sequence, previous):
-        raise LogError(sequence, "does not follow the one before: one was removed or put elsewhere")
+        raise LogError(
+            sequence,
+            Text(
+                "与前一条不相接：有条目被删除或挪动",
+                "does not follow the one before: one was removed or put elsewhere",
+            ),
+        )
     return entry
 
 
@@ -159,7 +174,10 @@ class _Chain:
         for line in text.splitlines():
             entry = read_entry(read_line(line) or {}, self.count + 1, self.hashes[-1])
             if entry.generation < self.generation:
-                raise LogError(entry.sequence, "tells of older keys than the one before it")
+                raise LogError(
+                    entry.sequence,
+                    Text("所述密钥比前一条更旧", "tells of older keys than the one before it"),
+                )
             self.add(entry)
             entries.append(entry)
         return entries
@@ -200,7 +218,9 @@ class DeviceLog:
         what it told of had not been said to anybody.
         """
         if self._folder.size(LOG) < self._bytes_read:
-            raise LogError(self.count, "is no longer there: the log was cut")
+            raise LogError(
+                self.count, Text("已不在：日志被截断", "is no longer there: the log was cut")
+            )
         text = self._folder.read_from(LOG, self._bytes_read)
         whole = text[: text.rfind(b"\n") + 1]
         self._chain.read(whole)
@@ -230,13 +250,20 @@ class DeviceLog:
         elif entry.sequence > self.count or self._chain.hashes[entry.sequence] != entry.hash:
             raise LogError(
                 min(entry.sequence, self.count + 1),
-                "is not the one the device's file carries: the log was cut or changed",
+                Text(
+                    "不是设备文件所记的那一条：日志被截断或改动",
+                    "is not the one the device's file carries: the log was cut or changed",
+                ),
             )
         elif entry.generation != self._chain.generation:
             raise LogError(
                 self.count,
-                "tells of changes that the device's file does not have: an older file was put in "
-                "its place",
+                Text(
+                    "述及设备文件所没有的变更：文件被换成了旧的",
+                    "tells of changes that the device's file does not have: an older file was put "
+                    "in "
+                    "its place",
+                ),
             )
 
     def seal(self, storage_key: bytes) -> None:
@@ -256,16 +283,38 @@ class DeviceLog:
             mac = str(document["mac"])
         except NOT_OF_THE_FORM:
             raise LogError(
-                self.count, f"cannot be held against {LOG_SEAL}: it is damaged"
+                self.count,
+                Text(
+                    f"无法与 {LOG_SEAL} 核对：该文件已损坏",
+                    f"cannot be held against {LOG_SEAL}: it is damaged",
+                ),
             ) from None
         if storage_key is not None and not hmac.compare_digest(
             self._mac(storage_key, {"count": sealed, "hash": head}).encode(), mac.encode()
         ):
-            raise LogError(self.count, f"cannot be held against {LOG_SEAL}: it was changed")
+            raise LogError(
+                self.count,
+                Text(
+                    f"无法与 {LOG_SEAL} 核对：该文件已被改动",
+                    f"cannot be held against {LOG_SEAL}: it was changed",
+                ),
+            )
         if not 0 <= sealed <= self.count:
-            raise LogError(self.count + 1, f"is missing, up to {sealed}: the log was cut")
+            raise LogError(
+                self.count + 1,
+                Text(
+                    f"至第 {sealed} 条缺失：日志被截断",
+                    f"is missing, up to {sealed}: the log was cut",
+                ),
+            )
         if self._chain.hashes[sealed] != head:
-            raise LogError(sealed, "is not the one that was sealed: the log was written anew")
+            raise LogError(
+                sealed,
+                Text(
+                    "不是已封的那一条：日志被重写",
+                    "is not the one that was sealed: the log was written anew",
+                ),
+            )
         return sealed
 
     def _mac(self, storage_key: bytes, end: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import KeyDescription, KeyRef, KeyState
+from cardcore.text import Text
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import CeremonyError
 
@@ -44,11 +45,25 @@ def _usual(device: Device, token: "TokenMasterKeys") -> list[KeyDescription]:
 def _named(device: Device, token: "TokenMasterKeys", ref: KeyRef) -> KeyDescription:
     described = device.vault.describe(ref)
     if described.state is KeyState.DESTROYED:
-        raise CeremonyError(f"{ref}: is destroyed; there is nothing to put into a token")
+        raise CeremonyError(
+            Text(
+                f"{ref}：已销毁；没有可装入令牌的密钥",
+                f"{ref}: is destroyed; there is nothing to put into a token",
+            )
+        )
     if not token.can_hold(described.algorithm):
-        raise CeremonyError(f"{ref}: PKCS#11 knows no {described.algorithm.name}; it stays here")
+        raise CeremonyError(
+            Text(
+                f"{ref}：PKCS#11 没有 {described.algorithm.name}；它留在本设备",
+                f"{ref}: PKCS#11 knows no {described.algorithm.name}; it stays here",
+            )
+        )
     if not device.is_exportable(ref):
-        raise CeremonyError(f"{ref}: was made to stay in this device (不可导出)")
+        raise CeremonyError(
+            Text(
+                f"{ref}：生成时规定不可导出，留在本设备", f"{ref}: was made to stay in this device"
+            )
+        )
     return described
 
 
@@ -64,7 +79,12 @@ def _put(device: Device, token: "TokenMasterKeys", key: KeyDescription) -> KeyDe
         levels=key.levels,
     )
     if held.check_value != key.check_value:
-        raise KeyServiceError(f"{key.ref}: the token shows check value {held.check_value}")
+        raise KeyServiceError(
+            Text(
+                f"{key.ref}：令牌显示的检查值是 {held.check_value}，与设备不符",
+                f"{key.ref}: the token shows check value {held.check_value}, not the device's",
+            )
+        )
     if held.state is not key.state:
         held = token.move(key.ref, key.state)
     device.note("to-token", key=str(key.ref), check_value=held.check_value)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cardcore.text import Text
 from hsm_sim.device.errors import DeviceError
 
 DEVICE = "device.json"  # custody and keys: the one file whose replacement is a commit
@@ -40,12 +41,27 @@ class DeviceFolder:
         if not self.path.exists():
             return
         if not self.path.is_dir():
-            raise DeviceError(f"{self.path} is no folder; name a new one for the device")
+            raise DeviceError(
+                Text(
+                    f"{self.path} 不是目录；请为设备另起一个新目录",
+                    f"{self.path} is no folder; name a new one for the device",
+                )
+            )
         names = {each.name for each in self.path.iterdir()}
         if DEVICE in names:
-            raise DeviceError(f"{self.path} holds a device already; name a new folder")
+            raise DeviceError(
+                Text(
+                    f"{self.path} 已有一台设备；请另起一个新目录",
+                    f"{self.path} holds a device already; name a new folder",
+                )
+            )
         if not names <= {*FILES, *(name + _NEW for name in FILES)}:
-            raise DeviceError(f"{self.path} is not empty; name a new folder for the device")
+            raise DeviceError(
+                Text(
+                    f"{self.path} 不是空目录；请为设备另起一个新目录",
+                    f"{self.path} is not empty; name a new folder for the device",
+                )
+            )
 
     @contextmanager
     def making(self) -> Iterator[None]:
@@ -69,7 +85,10 @@ class DeviceFolder:
         """
         if self.path.stat().st_mode & 0o077:
             raise DeviceError(
-                f"{self.path}: others may open this folder; take that away with chmod 700"
+                Text(
+                    f"{self.path}：他人可打开此目录；请用 chmod 700 收回权限",
+                    f"{self.path}: others may open this folder; take that away with chmod 700",
+                )
             )
 
     @contextmanager
@@ -93,7 +112,10 @@ class DeviceFolder:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise DeviceError(
-                        f"{self.path}: another process is writing; try again when it is done"
+                        Text(
+                            f"{self.path}：另一进程正在写入；待其完成后再试",
+                            f"{self.path}: another process is writing; try again when it is done",
+                        )
                     ) from None
                 time.sleep(_LOCK_PAUSE_SECONDS)
             else:
@@ -104,7 +126,9 @@ class DeviceFolder:
         try:
             found = (self.path / DEVICE).stat()
         except FileNotFoundError:
-            raise DeviceError(f"{self.path}: no device lies here any more") from None
+            raise DeviceError(
+                Text(f"{self.path}：这里已没有设备", f"{self.path}: no device lies here any more")
+            ) from None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def read(self, name: str) -> dict[str, Any]:
@@ -115,19 +139,38 @@ class DeviceFolder:
                 text = file.read(_DOCUMENT_BYTES_MAX + 1)
         except (FileNotFoundError, NotADirectoryError):
             if (self.path / DEVICE).exists():
-                raise DeviceError(f"{path} is missing: restore the folder from a copy") from None
+                raise DeviceError(
+                    Text(
+                        f"{path} 缺失：请从副本恢复目录",
+                        f"{path} is missing: restore the folder from a copy",
+                    )
+                ) from None
             raise DeviceError(
-                f"{path} is not there; name the folder of a device with --device, "
-                "or make one with `onecard hsm ceremony init`"
+                Text(
+                    f"{path} 不存在；请用 --device 指明设备目录，或新建一台：`onecard hsm "
+                    "ceremony init`",
+                    f"{path} is not there; name the folder of a device with --device, "
+                    "or make one with `onecard hsm ceremony init`",
+                )
             ) from None
         if len(text) > _DOCUMENT_BYTES_MAX:
-            raise DeviceError(f"{path} has more than {_DOCUMENT_BYTES_MAX} bytes: it is damaged")
+            raise DeviceError(
+                Text(
+                    f"{path} 超过 {_DOCUMENT_BYTES_MAX} 字节：已损坏",
+                    f"{path} has more than {_DOCUMENT_BYTES_MAX} bytes: it is damaged",
+                )
+            )
         try:
             document = json.loads(text)
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
-            raise DeviceError(f"{path} is damaged: restore the folder from a copy")
+            raise DeviceError(
+                Text(
+                    f"{path} 已损坏：请从副本恢复目录",
+                    f"{path} is damaged: restore the folder from a copy",
+                )
+            )
         return document
 
     def replace(self, name: str, document: Mapping[str, Any], *, erase_old: bool = False) -> None:

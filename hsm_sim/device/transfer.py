@@ -15,6 +15,7 @@ from typing import Any
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Key, KeyDescription, KeyRef, KeyState, KeyUsage
+from cardcore.text import Text
 from hsm_sim.device.blocks import tr31
 from hsm_sim.device.blocks.key_names import entry_of, header_of
 from hsm_sim.device.ceremony import combined_key
@@ -78,9 +79,14 @@ def export_block(device: Device, ref: KeyRef, transport: KeyRef) -> str:
         value = step.vault.key(ref).value
         step.check_value = described.check_value
         if not device.is_exportable(ref):
-            raise CeremonyError(f"{ref}: was made to stay in this device (不可导出)")
+            raise CeremonyError(
+                Text(
+                    f"{ref}：生成时规定不可导出，留在本设备",
+                    f"{ref}: was made to stay in this device",
+                )
+            )
         if ref == transport:
-            raise CeremonyError(f"{ref}: cannot carry itself")
+            raise CeremonyError(Text(f"{ref}：不能用自己保护自己", f"{ref}: cannot carry itself"))
         key = _transport_key(device, step, transport, {KeyState.ACTIVE})
         return tr31.wrap(key, header_of(described, exportable=True), value, random)
 
@@ -96,7 +102,12 @@ def backup(device: Device, components: Mapping[str, bytes], expected: str) -> di
         entries = step.vault.entries()
         for entry in entries:
             if entry.value is not None and hmac.compare_digest(entry.value, key):
-                raise CeremonyError(f"{entry.description.ref}: is held here and is no backup key")
+                raise CeremonyError(
+                    Text(
+                        f"{entry.description.ref}：由本设备持有，不是备份密钥",
+                        f"{entry.description.ref}: is held here and is no backup key",
+                    )
+                )
         step.detail = f"{len(entries)} keys"
         stored = tuple(
             store_key(key, entry, random, exportable=device.is_exportable(entry.description.ref))
@@ -118,19 +129,38 @@ def restore(
     """Take all keys of a backup into a device that holds none yet."""
     with device.step("restore") as step:
         if step.vault.refs():
-            raise CeremonyError("this device holds keys already; restore into a new one")
+            raise CeremonyError(
+                Text(
+                    "本设备已有密钥；请恢复到新设备",
+                    "this device holds keys already; restore into a new one",
+                )
+            )
         if content.get("format") != BACKUP_FORMAT:
-            raise CeremonyError(f"not a backup: its format is not {BACKUP_FORMAT!r}")
+            raise CeremonyError(
+                Text(
+                    f"不是备份：格式不是 {BACKUP_FORMAT}",
+                    f"not a backup: its format is not {BACKUP_FORMAT}",
+                )
+            )
         key = combined_key(device, components, KeyUsage.TRANSPORT, None, expected)
         step.check_value = check_value(Key(KeyUsage.TRANSPORT, key))
         if content.get("backup_key_check_value") != step.check_value:
-            raise CeremonyError("the backup is under another backup key")
+            raise CeremonyError(
+                Text("该备份用的是另一把备份密钥", "the backup is under another backup key")
+            )
         if not seal_holds(content, key):
-            raise CeremonyError("the backup was altered, or is under another backup key")
+            raise CeremonyError(
+                Text(
+                    "备份被改动，或用的是另一把备份密钥",
+                    "the backup was altered, or is under another backup key",
+                )
+            )
         try:
             stored = read_keys(content["keys"])
         except NOT_OF_THE_FORM:
-            raise CeremonyError("the backup is of another version") from None
+            raise CeremonyError(
+                Text("备份属于另一版本", "the backup is of another version")
+            ) from None
         for each in stored:
             step.vault.restore(load_key(key, each))
             step.exportable[each.description.ref] = is_exportable(each)
@@ -141,8 +171,18 @@ def restore(
 def _transport_key(device: Device, step: Step, ref: KeyRef, states: set[KeyState]) -> bytes:
     described = step.vault.describe(ref)
     if ref.usage is not KeyUsage.TRANSPORT:
-        raise KeyServiceError(f"{ref}: is no transport key; load one as transport/<partner>/v1")
+        raise KeyServiceError(
+            Text(
+                f"{ref}：不是传输密钥；请以 transport/<对方>/v1 的名称注入一把",
+                f"{ref}: is no transport key; load one as transport/<partner>/v1",
+            )
+        )
     state = state_on(described, device.today())
     if state not in states:
-        raise CeremonyError(f"{ref}: is {state}; no key travels under it")
+        raise CeremonyError(
+            Text(
+                f"{ref}：{state.text.zh}；不能用来传输密钥",
+                f"{ref}: is {state.text.en}; no key travels under it",
+            )
+        )
     return step.vault.key(ref).value

@@ -62,6 +62,50 @@ class ErrorCode(StrEnum):
     WRAPPING_KEY = "BB"
     KEY_BLOCK_VERSION = "BE"
 
+    @property
+    def words_zh(self) -> str:
+        """What the code means, for a terminal that speaks Chinese; the log has the reason itself,
+        in English.
+        """
+        return _WORDS_ZH[self.value]
+
+
+_WORDS_ZH = {
+    "00": "完成",
+    "01": "校验不符，或长度不对",
+    "02": "方式代码不对",
+    "03": "个数不对，或输入格式代码不对",
+    "04": "密钥类型代码不对，或算法代码不对",
+    "05": "密钥长度标志不对，或密钥类型不对",
+    "06": "报文长度不对",
+    "09": "填充代码不对",
+    "11": "密钥全零",
+    "13": "存储密钥标识不对",
+    "15": "输入数据不对",
+    "26": "密钥方案不对",
+    "27": "密钥长度不对",
+    "28": "密钥类型不对",
+    "29": "不允许此密钥功能",
+    "41": "本服务出错",
+    "68": "不提供此命令",
+    "75": "密钥各部分相同，等于更短的密钥",
+    "80": "数据长度不对",
+    "83": "密钥块格式不对",
+    "A4": "密钥块校验不符",
+    "A5": "密钥块中的密钥长度不对",
+    "A6": "密钥用途不对",
+    "A7": "密钥算法不对",
+    "A8": "密钥使用方式不对",
+    "A9": "密钥版本号不对",
+    "AA": "可导出性不对",
+    "AB": "可选块个数不对",
+    "AC": "可选块不对",
+    "B2": "密钥块不对",
+    "B5": "分量不对",
+    "BB": "保护密钥强度不足或不对",
+    "BE": "密钥块版本不对",
+}
+
 
 class HostCommandError(KeyServiceError):
     """A host command is refused: `code` goes into the answer, the reason into the log.

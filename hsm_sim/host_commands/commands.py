@@ -18,6 +18,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from cardcore.text import Text, text_of
 from hsm_sim.device.blocks.components import ComponentError, ComponentFault, xor_components
 from hsm_sim.device.blocks.tr31 import KeyBlockError, KeyBlockHeader
 from hsm_sim.host_commands.codec import ErrorCode, Fields, HostCommandError
@@ -43,7 +44,7 @@ class HostContext:
     """
 
     keys: HostKeys
-    log: Callable[[str, str, str], None]
+    log: Callable[[str, str, Text], None]
     firmware: str = "0001-0001"
     header_characters: int = 4
 
@@ -56,7 +57,7 @@ class _Reply:
     """Fields behind the error code; what was done, for the log, if a key was moved."""
 
     data: bytes = field(repr=False)
-    done: str = ""
+    done: Text | None = None
 
 
 def answer(context: HostContext, message: bytes) -> bytes:
@@ -75,7 +76,8 @@ def answer(context: HostContext, message: bytes) -> bytes:
     header = message[: context.header_characters]
     code = message[len(header) : len(header) + 2]
     if len(code) < 2 or not code.isalnum():
-        context.log("?", ErrorCode.COMMAND, f"{len(message)} bytes without a command")
+        why = f"{len(message)} bytes without a command"
+        context.log("?", ErrorCode.COMMAND, Text(f"{len(message)} 字节，没有命令", why))
         return b""
     command = code.decode("ascii")
     start = header + code[:1] + bytes((code[1] + 1,))
@@ -84,11 +86,11 @@ def answer(context: HostContext, message: bytes) -> bytes:
         reply = _COMMANDS.get(command, _unknown)(context, fields)
         trailer = fields.trailer()
     except HostCommandError as error:
-        context.log(command, error.code, str(error))
+        context.log(command, error.code, Text(error.code.words_zh, text_of(error).en))
         return start + error.code.encode()
     except Exception as error:  # noqa: BLE001 - a fault here must not end the service
         # The class alone: a fault's text may show what it failed on.
-        context.log(command, ErrorCode.INTERNAL, type(error).__name__)
+        context.log(command, ErrorCode.INTERNAL, Text("本服务出错", type(error).__name__))
         return start + ErrorCode.INTERNAL.encode()
     if reply.done:
         context.log(command, ErrorCode.OK, reply.done)
@@ -143,8 +145,8 @@ def _generate_key(context: HostContext, fields: Fields) -> _Reply:
     # What cannot be exported is refused before a key is given out.
     wrapped = "" if wrapping is None else context.keys.exported(wrapping, key, options)
     data = context.keys.key_block(key) + wrapped + key.check_value
-    way = "made" if wrapping is None else "made and exported"
-    return _Reply(data.encode(), f"{_shown(key)} {way}")
+    way = Text("已生成", "made") if wrapping is None else Text("已生成并导出", "made and exported")
+    return _Reply(data.encode(), Text(f"{_shown(key)} {way.zh}", f"{_shown(key)} {way.en}"))
 
 
 def _form_key(context: HostContext, fields: Fields) -> _Reply:
@@ -174,11 +176,14 @@ def _form_key(context: HostContext, fields: Fields) -> _Reply:
     except ComponentError as error:
         same = error.fault is ComponentFault.LENGTH
         raise HostCommandError(
-            ErrorCode.COMPONENTS if same else ErrorCode.KEY_ALL_ZERO, str(error)
+            ErrorCode.COMPONENTS if same else ErrorCode.KEY_ALL_ZERO, text_of(error).en
         ) from error
     key = checked(HostKey(replace(header, version_number=version_number), value), "key")
     data = context.keys.key_block(key) + key.check_value
-    return _Reply(data.encode(), f"{_shown(key)} formed of {count} components")
+    return _Reply(
+        data.encode(),
+        Text(f"{_shown(key)} 由 {count} 个分量合成", f"{_shown(key)} formed of {count} components"),
+    )
 
 
 def _import_key(context: HostContext, fields: Fields) -> _Reply:
@@ -189,7 +194,7 @@ def _import_key(context: HostContext, fields: Fields) -> _Reply:
     fields.choice("S", "key scheme", ErrorCode.KEY_SCHEME)
     fields.options({})
     data = context.keys.key_block(key) + key.check_value
-    return _Reply(data.encode(), f"{_shown(key)} imported")
+    return _Reply(data.encode(), Text(f"{_shown(key)} 已导入", f"{_shown(key)} imported"))
 
 
 def _export_key(context: HostContext, fields: Fields) -> _Reply:
@@ -202,7 +207,7 @@ def _export_key(context: HostContext, fields: Fields) -> _Reply:
     fields.choice("R", "key scheme", ErrorCode.KEY_SCHEME)
     options = fields.options({"&": 1, "!": 1})
     data = context.keys.exported(wrapping, key, options) + key.check_value
-    return _Reply(data.encode(), f"{_shown(key)} exported")
+    return _Reply(data.encode(), Text(f"{_shown(key)} 已导出", f"{_shown(key)} exported"))
 
 
 def _check_value(context: HostContext, fields: Fields) -> _Reply:
@@ -339,7 +344,7 @@ def _asked_header(fields: Fields) -> tuple[KeyBlockHeader, int]:
     try:
         header = KeyBlockHeader(usage, letter, mode, version, exportability)
     except KeyBlockError as error:
-        raise HostCommandError(ErrorCode.KEY_VERSION, str(error)) from error
+        raise HostCommandError(ErrorCode.KEY_VERSION, text_of(error).en) from error
     if HostKey(header, b"").is_component:
         raise HostCommandError(ErrorCode.KEY_VERSION, "key version: is that of a component")
     return header, size

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from cardcore.text import text_of
 from hsm_sim.device.blocks import tr31
 from hsm_sim.device.blocks.tr31 import KeyBlockError, KeyBlockFault, KeyBlockHeader, triple_des
 from hsm_sim.host_commands.codec import ErrorCode, Fields, HostCommandError
@@ -215,7 +216,7 @@ def _check_strength(wrapping: HostKey, key: HostKey) -> None:
 
 
 def _refusal(error: KeyBlockError, name: str) -> HostCommandError:
-    return HostCommandError(_FAULTS[error.fault], f"{name}: {error}")
+    return HostCommandError(_FAULTS[error.fault], f"{name}: {text_of(error).en}")
 
 
 def _odd(value: bytes) -> bytes:

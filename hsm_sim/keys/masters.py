@@ -9,6 +9,7 @@ from typing import Protocol
 
 from cardcore.errors import KeyUsageError
 from cardcore.keys import KeyDescription, KeyRef
+from cardcore.text import Text
 from hsm_sim.proof.circuits.bitslice import Words
 
 FACTOR_BYTES = 8
@@ -25,8 +26,12 @@ def check_levels(key: KeyDescription, factor_bytes: int) -> None:
     """
     if factor_bytes != FACTOR_BYTES * key.levels:
         raise KeyUsageError(
-            f"{key.ref}: {factor_bytes} bytes of factors; levels from it to a card's key: "
-            f"{key.levels}, so it takes {FACTOR_BYTES * key.levels}"
+            Text(
+                f"{key.ref}：分散因子有 {factor_bytes} 字节；由它到卡片密钥为 {key.levels} 级，须"
+                f"有 {FACTOR_BYTES * key.levels} 字节",
+                f"{key.ref}: {factor_bytes} bytes of factors; levels from it to a card's key: "
+                f"{key.levels}, so it takes {FACTOR_BYTES * key.levels}",
+            )
         )
 
 

@@ -31,6 +31,7 @@ from cardcore.keys import (
     RecordMacColumn,
     TacColumn,
 )
+from cardcore.text import Text
 from hsm_sim.keys.masters import CardKeyHandle, MasterKeys
 from hsm_sim.keys.vault import CARD_USAGES, CHANNEL_USAGES
 from hsm_sim.proof.bundles import prove_authentications, prove_record_macs
@@ -123,36 +124,47 @@ class KeyOperations:
 
     def check_value(self, ref: KeyRef, factor: bytes) -> bytes:
         """See the port."""
-        usages, operation = CARD_USAGES, "be recognised in a card"
+        usages, operation = CARD_USAGES, Text("核对卡片", "be recognised in a card")
         return self._card_key(ref, factor, usages, _GO_ON, operation).check_value()
 
     def authenticate(self, ref: KeyRef, factor: bytes, challenge: bytes) -> bytes:
         """See the port."""
         assert len(challenge) == _BLOCK, len(challenge)
         usages = _AUTHENTICATION_USAGES
-        key = self._card_key(ref, factor, usages, _GO_ON, "authenticate")
+        key = self._card_key(ref, factor, usages, _GO_ON, Text("认证", "authenticate"))
         return key.authenticate(challenge)
 
     def message_mac(self, ref: KeyRef, factor: bytes, challenge: bytes, data: bytes) -> bytes:
         """See the port. The challenge has 4 or 8 bytes."""
         assert len(challenge) in (4, _BLOCK), len(challenge)
-        key = self._card_key(ref, factor, _MESSAGE_USAGES, _GO_ON, "protect a message")
+        key = self._card_key(
+            ref, factor, _MESSAGE_USAGES, _GO_ON, Text("保护报文", "protect a message")
+        )
         return key.message_mac(challenge, data)
 
     def encipher_message(self, ref: KeyRef, factor: bytes, blocks: bytes) -> bytes:
         """See the port. `KeyServiceError` for blocks that are not whole: only the key tells how
         long one is, so no caller in another process could have known.
         """
-        key = self._card_key(ref, factor, _MESSAGE_USAGES, _GO_ON, "protect a message")
+        key = self._card_key(
+            ref, factor, _MESSAGE_USAGES, _GO_ON, Text("保护报文", "protect a message")
+        )
         block_bytes = SUITES[self._masters.describe(ref).algorithm].block_bytes
         if len(blocks) % block_bytes:
-            raise KeyServiceError(f"{ref}: {len(blocks)} bytes, not whole blocks of {block_bytes}")
+            raise KeyServiceError(
+                Text(
+                    f"{ref}：{len(blocks)} 字节，不是 {block_bytes} 字节分组的整数倍",
+                    f"{ref}: {len(blocks)} bytes, not whole blocks of {block_bytes}",
+                )
+            )
         return key.encipher(blocks)
 
     def session_mac(self, ref: KeyRef, factor: bytes, session_input: bytes, data: bytes) -> bytes:
         """See the port. The session input is 8 bytes, the MAC 4."""
         assert len(session_input) == _BLOCK, len(session_input)
-        key = self._card_key(ref, factor, _SESSION_USAGES, _GO_ON, "open a session")
+        key = self._card_key(
+            ref, factor, _SESSION_USAGES, _GO_ON, Text("建立会话", "open a session")
+        )
         return key.session_mac(session_input, data)
 
     def verify_session_mac(
@@ -160,7 +172,7 @@ class KeyOperations:
     ) -> None:
         """See the port."""
         if not hmac.compare_digest(self.session_mac(ref, factor, session_input, data), mac):
-            raise CryptogramError(f"{ref}: the MAC does not hold")
+            raise CryptogramError(Text(f"{ref}：MAC 不符", f"{ref}: the MAC does not hold"))
 
     def prove_tacs(self, label: str, column: TacColumn) -> bytes:
         """See the port and `hsm_sim.proof`."""
@@ -198,7 +210,10 @@ class KeyOperations:
         near = [each for each in described if each.levels == 1]
         if not near:
             raise UnknownKeyError(
-                f"{usage}/{label}: no version is held that stands one level above its cards"
+                Text(
+                    f"{usage}/{label}：没有一个版本是比卡片高一级的主密钥",
+                    f"{usage}/{label}: no version is held that stands one level above its cards",
+                )
             )
         return {
             each.ref.version: ProofKey(
@@ -212,32 +227,34 @@ class KeyOperations:
     def sign(self, ref: KeyRef, message: bytes) -> bytes:
         """See the port."""
         # A file planned under a version that has been rotated since is still signed with it.
-        self._permit(ref, _SIGNING_USAGES, _GO_ON, "sign files")
+        self._permit(ref, _SIGNING_USAGES, _GO_ON, Text("签名文件", "sign files"))
         return self._masters.sign(ref, message)
 
     def public_key(self, ref: KeyRef) -> bytes:
         """See the port."""
-        self._permit(ref, _SIGNING_USAGES, _GO_ON, "prove files")
+        self._permit(ref, _SIGNING_USAGES, _GO_ON, Text("验证文件", "prove files"))
         return self._masters.public_key(ref)
 
     def encipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:
         """See the port."""
-        self._permit(ref, _DATA_USAGES, _MAKE, "encipher data")
+        self._permit(ref, _DATA_USAGES, _MAKE, Text("加密数据", "encipher data"))
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._masters.encipher_data(ref, nonce, data, context)
 
     def decipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:
         """See the port."""
-        self._permit(ref, _DATA_USAGES, _GO_ON, "decipher data")
+        self._permit(ref, _DATA_USAGES, _GO_ON, Text("解密数据", "decipher data"))
         nonce, sealed = data[:NONCE_BYTES], data[NONCE_BYTES:]
         return self._masters.decipher_data(ref, nonce, sealed, context)
 
     def _new_card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
-        self._permit(ref, CARD_USAGES, _MAKE, "be put into a card")
+        self._permit(ref, CARD_USAGES, _MAKE, Text("写入卡片", "be put into a card"))
         return self._masters.card_key(ref, factor)
 
     def _channel_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
-        return self._card_key(ref, factor, CHANNEL_USAGES, _GO_ON, "open a channel")
+        return self._card_key(
+            ref, factor, CHANNEL_USAGES, _GO_ON, Text("建立安全通道", "open a channel")
+        )
 
     def _card_key(
         self,
@@ -245,24 +262,34 @@ class KeyOperations:
         factor: bytes,
         usages: frozenset[KeyUsage],
         states: frozenset[KeyState],
-        operation: str,
+        operation: Text,
     ) -> CardKeyHandle:
         self._permit(ref, usages, states, operation)
         # Masters refuse a factor of another level than the key's themselves: a PSAM asks them too.
         return self._masters.card_key(ref, factor)
 
     def _permit(
-        self, ref: KeyRef, usages: frozenset[KeyUsage], states: frozenset[KeyState], operation: str
+        self, ref: KeyRef, usages: frozenset[KeyUsage], states: frozenset[KeyState], operation: Text
     ) -> None:
         """Named and held, then of the right use, then in the right state."""
         described = self._masters.describe(ref)
         if ref.usage not in usages:
-            raise KeyUsageError(f"{ref}: a {ref.usage} key may not {operation}")
+            raise KeyUsageError(
+                Text(
+                    f"{ref}：{ref.usage.use.zh}密钥不能用于{operation.zh}",
+                    f"{ref}: a {ref.usage} key may not {operation.en}",
+                )
+            )
         state = described.state
         if described.valid_from is not None or described.valid_to is not None:
             state = state_on(described, self._today())
         if state not in states:
-            raise KeyStateError(f"{ref}: is {state} and may not {operation}")
+            raise KeyStateError(
+                Text(
+                    f"{ref}：{state.text.zh}，不能用于{operation.zh}",
+                    f"{ref}: is {state.text.en} and may not {operation.en}",
+                )
+            )
 
 
 class _IssuerChannel(scp03.SessionKeys):

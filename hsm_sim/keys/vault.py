@@ -25,6 +25,7 @@ from cardcore.errors import (
     UnknownKeyVersionError,
 )
 from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef, KeyState, KeyUsage
+from cardcore.text import Text
 from hsm_sim.keys.masters import FACTOR_BYTES, LEVELS_MAX, CardKeyHandle, check_levels
 from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.derivation import card_key_column
@@ -110,36 +111,66 @@ def checked_algorithm(ref: KeyRef, algorithm: Algorithm | None) -> Algorithm:
     usage does not allow.
     """
     if not 0 <= ref.version <= VERSION_MAX:
-        raise KeyServiceError(f"{ref}: a version is 0 to {VERSION_MAX}")
+        raise KeyServiceError(
+            Text(f"{ref}：版本须为 0 至 {VERSION_MAX}", f"{ref}: a version is 0 to {VERSION_MAX}")
+        )
     allowed = key_algorithms(ref.usage)
     algorithm = algorithm or allowed[0]
     if algorithm not in allowed:
         names = ", ".join(each.name for each in allowed)
-        raise KeyServiceError(f"{ref}: cannot be {algorithm.name}; it may be {names}")
+        raise KeyServiceError(
+            Text(
+                f"{ref}：不能用 {algorithm.name}；可用 {names}",
+                f"{ref}: cannot be {algorithm.name}; it may be {names}",
+            )
+        )
     return algorithm
 
 
 def check_key_bytes(ref: KeyRef, algorithm: Algorithm, value: bytes) -> None:
     """Raises `KeyServiceError` when these bytes cannot be a key of that name."""
     if len(value) != key_bytes(ref.usage):
-        raise KeyServiceError(f"{ref}: {len(value)} bytes, not {key_bytes(ref.usage)}")
+        raise KeyServiceError(
+            Text(
+                f"{ref}：{len(value)} 字节，应为 {key_bytes(ref.usage)} 字节",
+                f"{ref}: {len(value)} bytes, not {key_bytes(ref.usage)}",
+            )
+        )
     if ref.usage is KeyUsage.FILE_SIGNING and not signatures.is_secret(algorithm, value):
-        raise KeyServiceError(f"{ref}: these bytes are no {algorithm.name} key")
+        raise KeyServiceError(
+            Text(
+                f"{ref}：这些字节不是 {algorithm.name} 密钥",
+                f"{ref}: these bytes are no {algorithm.name} key",
+            )
+        )
 
 
 def check_key_levels(ref: KeyRef, levels: int) -> None:
     """Raises `KeyServiceError` for a number of levels (分散级数) no key of that name can have."""
     if not 1 <= levels <= LEVELS_MAX:
-        raise KeyServiceError(f"{ref}: {levels} levels to a card's key, not 1 to {LEVELS_MAX}")
+        raise KeyServiceError(
+            Text(
+                f"{ref}：到卡片密钥 {levels} 级，应为 1 至 {LEVELS_MAX} 级",
+                f"{ref}: {levels} levels to a card's key, not 1 to {LEVELS_MAX}",
+            )
+        )
     if levels > 1 and ref.usage not in CARD_USAGES:
-        raise KeyServiceError(f"{ref}: makes no card's key, so it stands at no level above one")
+        raise KeyServiceError(
+            Text(
+                f"{ref}：不产生卡片密钥，分散级数只能是 1",
+                f"{ref}: makes no card's key, so it stands at no level above one",
+            )
+        )
 
 
 def check_same_levels(held: KeyDescription, levels: int) -> None:
     """Raises `KeyServiceError` when a key held is said to stand at another level."""
     if held.levels != levels:
         raise KeyServiceError(
-            f"{held.ref}: is held with {held.levels} levels to a card's key, not {levels}"
+            Text(
+                f"{held.ref}：持有时的分散级数是 {held.levels}，不是 {levels}",
+                f"{held.ref}: is held with {held.levels} levels to a card's key, not {levels}",
+            )
         )
 
 
@@ -147,7 +178,12 @@ def moved_description(description: KeyDescription, state: KeyState) -> KeyDescri
     """A key moved on in its life; `KeyStateError` for a way back."""
     if _STATES.index(state) < _STATES.index(description.state):
         now = description.state
-        raise KeyStateError(f"{description.ref}: is {now} and cannot become {state} again")
+        raise KeyStateError(
+            Text(
+                f"{description.ref}：{now.text.zh}，不能再变为{state.text.zh}",
+                f"{description.ref}: is {now.text.en} and cannot become {state.text.en} again",
+            )
+        )
     return replace(description, state=state)
 
 
@@ -202,7 +238,12 @@ class KeyVault:
         made = KeyDescription(ref, algorithm, state, shown, valid_from, valid_to, parent, levels)
         held = self._entries.setdefault(ref, KeyEntry(made, bytes(value)))
         if (held.value, held.description.algorithm) != (value, algorithm):
-            raise KeyServiceError(f"{ref}: another key is held under this name, or was")
+            raise KeyServiceError(
+                Text(
+                    f"{ref}：此名称下持有或曾持有另一把密钥",
+                    f"{ref}: another key is held under this name, or was",
+                )
+            )
         check_same_levels(held.description, levels)
         return held.description
 
@@ -236,7 +277,7 @@ class KeyVault:
         """
         value = self._entry(ref).value
         if value is None:
-            raise KeyStateError(f"{ref}: is destroyed")
+            raise KeyStateError(Text(f"{ref}：已销毁", f"{ref}: is destroyed"))
         return Key(ref.usage, value)
 
     def entries(self) -> tuple[KeyEntry, ...]:
@@ -269,7 +310,7 @@ class KeyVault:
         entry = self._entry(ref)
         described, value = entry.description, entry.value
         if value is None:
-            raise KeyStateError(f"{ref}: is destroyed")
+            raise KeyStateError(Text(f"{ref}：已销毁", f"{ref}: is destroyed"))
         if len(factor) != FACTOR_BYTES * described.levels:
             check_levels(described, len(factor))
         # Two levels (二级分散): the issuer's factor stands last and is applied first.
@@ -285,7 +326,12 @@ class KeyVault:
         """
         key, described = self.key(ref), self.describe(ref)
         if described.levels == 1:
-            raise KeyUsageError(f"{ref}: below it are the keys of cards, and no master")
+            raise KeyUsageError(
+                Text(
+                    f"{ref}：其下是卡片密钥，没有主密钥",
+                    f"{ref}: below it are the keys of cards, and no master",
+                )
+            )
         return _diversified(described, key.value, factor)
 
     def card_key_column(self, ref: KeyRef, factors: Words) -> Words:
@@ -321,7 +367,11 @@ class KeyVault:
             decryptor.authenticate_additional_data(context)
             return decryptor.update(data[:-16]) + decryptor.finalize()
         except (InvalidTag, ValueError) as error:
-            raise CryptogramError(f"{ref}: the data are not what was enciphered") from error
+            raise CryptogramError(
+                Text(
+                    f"{ref}：数据不是当初加密的数据", f"{ref}: the data are not what was enciphered"
+                )
+            ) from error
 
     def _entry(self, ref: KeyRef) -> KeyEntry:
         held = self._entries.get(ref)
@@ -329,8 +379,15 @@ class KeyVault:
             return held
         versions = self.versions(ref.usage, ref.label)
         if versions:
-            raise UnknownKeyVersionError(f"{ref}: not held, versions held are {versions}")
-        raise UnknownKeyError(f"{ref}: no version of this key is held")
+            raise UnknownKeyVersionError(
+                Text(
+                    f"{ref}：未持有此版本；持有的版本：{'、'.join(map(str, versions))}",
+                    f"{ref}: not held, versions held are {versions}",
+                )
+            )
+        raise UnknownKeyError(
+            Text(f"{ref}：没有此密钥的任何版本", f"{ref}: no version of this key is held")
+        )
 
 
 def _diversified(key: KeyDescription, value: bytes, factor: bytes) -> bytes:

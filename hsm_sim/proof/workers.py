@@ -28,6 +28,7 @@ import numpy as np
 
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import TacColumn
+from cardcore.text import Text
 from hsm_sim.proof.column import prove_column
 from hsm_sim.proof.reasons import ProofKey
 from hsm_sim.proof.shares import Mask, Share
@@ -50,7 +51,10 @@ def _gone_is_unavailable() -> Iterator[None]:
         yield
     except (EOFError, OSError) as error:
         raise KeyServiceUnavailableError(
-            "a worker of the bulk proof has ended or is silent; nothing was decided, ask again"
+            Text(
+                "批量验证的一个工作进程已结束或无响应；未作任何判定，请重试",
+                "a worker of the bulk proof has ended or is silent; nothing was decided, ask again",
+            )
         ) from error
 
 

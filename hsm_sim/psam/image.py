@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from cardcore.digits import decode_bcd, decode_date, encode_bcd, encode_date
 from cardcore.errors import DecodeError, KeyUsageError
 from cardcore.keys import KeyRef, KeyUsage
+from cardcore.text import Text
 from hsm_sim.psam.keys import KeySlot, PsamKey, PsamKeyType
 from hsm_sim.psam.profile import PsamProfile
 
@@ -25,7 +26,7 @@ _FRONT = struct.Struct(">4s10s6s8s4s4sBIBBBB")
 _KEY = struct.Struct(">BB3sB")
 _MAGIC = b"OCP4"
 _SEAL_BYTES = 8
-_NOT_OURS = "not an image of this version"
+_NOT_OURS = Text("不是本版本的映像", "not an image of this version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,9 @@ def decode_image(image: bytes) -> PsamImage:
     """Take an image apart; `DecodeError` when it is damaged or of another version."""
     body, seal = image[:-_SEAL_BYTES], image[-_SEAL_BYTES:]
     if len(body) < _FRONT.size or _seal(body) != seal:
-        raise DecodeError("PSAM image", len(image), "the check sum does not hold")
+        raise DecodeError(
+            "PSAM image", len(image), Text("校验和不符", "the check sum does not hold")
+        )
     if body[: len(_MAGIC)] != _MAGIC:
         raise DecodeError("PSAM image", 0, _NOT_OURS)
     try:

@@ -35,6 +35,7 @@ from cardcore.applets.catalogue import city_of
 from cardcore.errors import KeyServiceError, KeyStateError, KeyUsageError, UnknownKeyError
 from cardcore.key_labels import maintenance_label
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
+from cardcore.text import Text
 from hsm_sim.keys.masters import FACTOR_BYTES, MasterKeys, check_levels
 
 _NUMBER_MAX = 0xFF
@@ -110,7 +111,10 @@ class KeySlot:
             raise ValueError(f"{self.ref}: key number {self.number} does not fit one byte")
         if self.ref.usage not in _USAGES.get(self.kind, frozenset()):
             raise KeyUsageError(
-                f"{self.ref}: a {self.ref.usage} key cannot be a PSAM's {self.kind.name} key"
+                Text(
+                    f"{self.ref}：{self.ref.usage.use.zh}密钥不能作 PSAM 的 {self.kind.name} 密钥",
+                    f"{self.ref}: a {self.ref.usage} key cannot be a PSAM's {self.kind.name} key",
+                )
             )
 
 
@@ -141,7 +145,12 @@ def find_keys(
         if each.ref.label == label and each.ref.usage in _USUAL
     ]
     if not any(key.slot.kind is PsamKeyType.PURCHASE for key in keys):
-        raise UnknownKeyError(f"{KeyUsage.PURCHASE}/{label}: no version is held")
+        raise UnknownKeyError(
+            Text(
+                f"{KeyUsage.PURCHASE}/{label}：没有任何版本",
+                f"{KeyUsage.PURCHASE}/{label}: no version is held",
+            )
+        )
     further = tuple(further)
     city = city_of(label)
     own = {PsamKeyType.MAINTENANCE: (KeyUsage.FILE_MAINTENANCE, maintenance_label(city))}
@@ -156,9 +165,19 @@ def find_keys(
     for slot in further:
         described = masters.describe(slot.ref)
         if described.state not in _LIVE:
-            raise KeyStateError(f"{slot.ref}: is {described.state} and goes into no PSAM")
+            raise KeyStateError(
+                Text(
+                    f"{slot.ref}：{described.state.text.zh}，不能装入 PSAM",
+                    f"{slot.ref}: is {described.state.text.en} and goes into no PSAM",
+                )
+            )
         if any((key.slot.kind, key.slot.number) == (slot.kind, slot.number) for key in keys):
-            raise KeyServiceError(f"{slot.ref}: {slot.kind.name} key {slot.number} is taken")
+            raise KeyServiceError(
+                Text(
+                    f"{slot.ref}：{slot.kind.name} 密钥 {slot.number} 号已被占用",
+                    f"{slot.ref}: {slot.kind.name} key {slot.number} is taken",
+                )
+            )
         keys.append(_placed(slot, described))
     return tuple(keys)
 
@@ -177,7 +196,12 @@ def renew_keys(
     for slot, shown in held:
         described = masters.describe(slot.ref)
         if described.check_value != shown:
-            raise KeyServiceError(f"{slot.ref}: the key held now is not the one in this PSAM")
+            raise KeyServiceError(
+                Text(
+                    f"{slot.ref}：现持有的密钥不是此 PSAM 中的那一把",
+                    f"{slot.ref}: the key held now is not the one in this PSAM",
+                )
+            )
         if slot.kind not in usual and described.state in _LIVE:
             further.append(slot)
     return find_keys(label, masters, further)
@@ -189,7 +213,12 @@ def recognise_key(slot: KeySlot, check_value: str, masters: MasterKeys) -> PsamK
     """
     described = masters.describe(slot.ref)
     if described.check_value != check_value:
-        raise KeyServiceError(f"{slot.ref}: the key held is not the one in this PSAM")
+        raise KeyServiceError(
+            Text(
+                f"{slot.ref}：持有的密钥不是此 PSAM 中的那一把",
+                f"{slot.ref}: the key held is not the one in this PSAM",
+            )
+        )
     return _placed(slot, described)
 
 

@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardcore.errors import KeyServiceUnavailableError
+from cardcore.text import Text
 
 if TYPE_CHECKING:
     from hsm_sim.token.masters import TokenMasterKeys
@@ -58,6 +59,9 @@ def open_token(module: Path, token_label: str, pin: str) -> "TokenMasterKeys":
         if error.name != "pkcs11":
             raise
         raise KeyServiceUnavailableError(
-            "keys in a PKCS#11 token need the extra `hsm`: pip install 'onecard[hsm]'"
+            Text(
+                "使用 PKCS#11 令牌须安装 `hsm` 扩展：`pip install 'onecard[hsm]'`",
+                "keys in a PKCS#11 token need the extra `hsm`: `pip install 'onecard[hsm]'`",
+            )
         ) from error
     return TokenMasterKeys(TokenSession(module, token_label, pin))

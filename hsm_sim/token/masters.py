@@ -31,6 +31,7 @@ from cardcore.errors import (
     UnknownKeyVersionError,
 )
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState
+from cardcore.text import Text
 from hsm_sim.keys.masters import FACTOR_BYTES, CardKeyHandle, check_levels
 from hsm_sim.keys.vault import (
     CHANNEL_USAGES,
@@ -133,7 +134,12 @@ class TokenMasterKeys:
                 if known.algorithm is algorithm and self._is_the_same(session, known, value):
                     check_same_levels(known, levels)
                     return known
-                raise KeyServiceError(f"{ref}: another key is held under this name, or was")
+                raise KeyServiceError(
+                    Text(
+                        f"{ref}：此名称下持有或曾持有另一把密钥",
+                        f"{ref}: another key is held under this name, or was",
+                    )
+                )
             self._remove_keys(session, ref)  # of an installation that was cut short
             if algorithm in CIPHERS:
                 template = secret_template(ref, algorithm)
@@ -168,7 +174,12 @@ class TokenMasterKeys:
         check_offered(ref, algorithm)
         with self._session.use() as session:
             if self._known(session, ref) is not None:
-                raise KeyServiceError(f"{ref}: a key is held under this name, or was")
+                raise KeyServiceError(
+                    Text(
+                        f"{ref}：此名称下持有或曾持有一把密钥",
+                        f"{ref}: a key is held under this name, or was",
+                    )
+                )
             self._remove_keys(session, ref)
             if algorithm in CIPHERS:
                 cipher = CIPHERS[algorithm]
@@ -227,8 +238,15 @@ class TokenMasterKeys:
             and each.state is not KeyState.DESTROYED
         )
         if versions:
-            raise UnknownKeyVersionError(f"{ref}: not held, versions held are {versions}")
-        raise UnknownKeyError(f"{ref}: no version of this key is held")
+            raise UnknownKeyVersionError(
+                Text(
+                    f"{ref}：未持有此版本；持有的版本：{'、'.join(map(str, versions))}",
+                    f"{ref}: not held, versions held are {versions}",
+                )
+            )
+        raise UnknownKeyError(
+            Text(f"{ref}：没有此密钥的任何版本", f"{ref}: no version of this key is held")
+        )
 
     def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         """See `hsm_sim.keys.masters.MasterKeys`."""
@@ -279,7 +297,9 @@ class TokenMasterKeys:
                 cause: Exception | None = error
             else:
                 cause = None
-        raise CryptogramError(f"{ref}: the data are not what was enciphered") from cause
+        raise CryptogramError(
+            Text(f"{ref}：数据不是当初加密的数据", f"{ref}: the data are not what was enciphered")
+        ) from cause
 
     @contextmanager
     def _master(self, ref: KeyRef) -> Iterator[TokenKey]:
@@ -292,16 +312,23 @@ class TokenMasterKeys:
         with self._session.use():
             described = self.describe(ref)
             if described.state is KeyState.DESTROYED:
-                raise KeyStateError(f"{ref}: is destroyed")
+                raise KeyStateError(Text(f"{ref}：已销毁", f"{ref}: is destroyed"))
             key = self._held[str(ref)].secret
             if key is None:
-                raise KeyServiceUnavailableError(f"{ref}: the token describes it and shows no key")
+                raise KeyServiceUnavailableError(
+                    Text(
+                        f"{ref}：令牌有其说明，却没有密钥",
+                        f"{ref}: the token describes it and shows no key",
+                    )
+                )
             yield key, described
 
     def _public(self, ref: KeyRef) -> bytes:
         public = self._held[str(ref)].public
         if public is None:
-            raise KeyServiceUnavailableError(f"{ref}: the token shows no public key of it")
+            raise KeyServiceUnavailableError(
+                Text(f"{ref}：令牌没有其公钥", f"{ref}: the token shows no public key of it")
+            )
         return _public_bytes(public)
 
     def _known(self, session: pkcs11.Session, ref: KeyRef) -> KeyDescription | None:
@@ -338,9 +365,13 @@ class TokenMasterKeys:
         missing = sorted(looked_for - found.keys())
         if missing:
             raise KeyServiceUnavailableError(
-                f"{missing[0]} was in the token and is not any more "
-                f"({len(missing)} in all); keys are never removed without a trace. If it is "
-                "another token now, open it anew"
+                Text(
+                    f"{missing[0]} 曾在令牌中，现在没有了（共 {len(missing)} 把）；密钥不会无痕消"
+                    "失。若现在是另一个令牌，请重新打开",
+                    f"{missing[0]} was in the token and is not any more "
+                    f"({len(missing)} in all); keys are never removed without a trace. If it is "
+                    "another token now, open it anew",
+                )
             )
         self._held = found if name is None else self._held | found
         self._looked_up_in = session

@@ -21,6 +21,7 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
+from cardcore.text import Text, shorten
 from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.keys.vault import CHANNEL_USAGES, DIVERSIFIED_USAGES
 
@@ -100,7 +101,11 @@ def check_offered(ref: KeyRef, algorithm: Algorithm) -> None:
     """Raises `KeyServiceError` for an algorithm that is not offered."""
     if not is_offered(algorithm):
         raise KeyServiceError(
-            f"{ref}: a PKCS#11 token has no {algorithm.name}; hold keys of it in another provider"
+            Text(
+                f"{ref}：PKCS#11 令牌没有 {algorithm.name}；此类密钥请放在其他提供者",
+                f"{ref}: a PKCS#11 token has no {algorithm.name}; hold keys of it in another "
+                "provider",
+            )
         )
 
 
@@ -235,7 +240,12 @@ def decode_description(value: bytes) -> KeyDescription:
         )
     except (ValueError, TypeError, KeyError) as error:
         shown = value[:80].decode("ascii", errors="replace")
-        raise KeyServiceError(f"a key's description in the token is damaged: {shown}") from error
+        raise KeyServiceError(
+            Text(
+                f"令牌中一把密钥的说明已损坏：{shorten(shown)}",
+                f"a key's description in the token is damaged: {shorten(shown)}",
+            )
+        ) from error
 
 
 def _levels(number: object) -> int:

@@ -19,6 +19,7 @@ from cardcore.keys import (
     RecordMacColumn,
     TacColumn,
 )
+from cardcore.text import Text
 from hsm_sim.psam import KeySlot, PsamProfile
 from hsm_sim.wire.codec import messages
 from hsm_sim.wire.links.addresses import Address
@@ -126,8 +127,12 @@ class RemoteKeyService:
         reasons = b"".join(self.ask(operation, label, part) for part in cut_column(column))
         if len(reasons) != len(column):
             raise KeyServiceUnavailableError(
-                f"{self._address}: {len(reasons)} answers for {len(column)} rows; what serves "
-                "there is not a key service of this version"
+                Text(
+                    f"{self._address}：{len(column)} 行只有 {len(reasons)} 个应答；那里服务的不是"
+                    "本版本的密钥服务",
+                    f"{self._address}: {len(reasons)} answers for {len(column)} rows; what serves "
+                    "there is not a key service of this version",
+                )
             )
         return reasons
 

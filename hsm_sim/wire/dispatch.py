@@ -13,11 +13,12 @@ from typing import Any
 
 from cardcore.errors import CardcoreError, KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import IssuerChannelKeys, Key, KeyService
+from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
 from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.wire.codec import messages
 from hsm_sim.wire.codec.frames import Frame
-from hsm_sim.wire.events import Event, EventKind, Log
+from hsm_sim.wire.events import Event, EventKind, Log, plain
 from hsm_sim.wire.psams import HostedPsams
 from hsm_sim.wire.rights import Peer, Rights
 
@@ -58,29 +59,35 @@ class Dispatcher:
 
     def answer(self, frame: Frame) -> bytes:
         """The answer to one message, whatever it says."""
-        number, what = messages.request_number(frame), "a message"
+        number, what = messages.request_number(frame), Text("一条消息", "a message")
         try:
             if self._shared.rights:
                 self._shared.rights.check_peer(self._peer)
             request = messages.decode_request(frame)
-            what = request.operation.name
+            what = plain(request.operation.name)
             if self._shared.rights:
                 self._shared.rights.check(self._peer, request.operation, request.arguments)
             result = self._do(request.operation, request.arguments)
             return messages.encode_result(number, request.operation, result)
         except CardcoreError as error:
-            self._log(EventKind.REFUSED, what, f"{type(error).__name__}: {error}")
+            why = text_of(error)
+            named = Text(why.zh, f"{type(error).__name__}: {why.en}")
+            self._log(EventKind.REFUSED, what, named)
             return messages.encode_error(number, error)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end the service
-            self._log(EventKind.FAILED, what, class_and_place(error))
+            self._log(EventKind.FAILED, what, plain(class_and_place(error)))
             return messages.encode_error(
                 number,
                 KeyServiceUnavailableError(
-                    f"the key service failed inside {what}; its log says where. Nothing was done."
+                    Text(
+                        f"密钥服务执行 {what.zh} 时出错，其日志写明何处。什么都没有做。",
+                        f"the key service failed inside {what.en}; its log says where. Nothing "
+                        "was done.",
+                    )
                 ),
             )
 
-    def _log(self, kind: EventKind, what: str, why: str) -> None:
+    def _log(self, kind: EventKind, what: Text, why: Text) -> None:
         self._shared.log(Event(kind, self._peer.shown, what, why))
 
     def _do(self, operation: messages.Operation[Any], arguments: tuple[Any, ...]) -> object:
@@ -128,5 +135,10 @@ class Dispatcher:
     def _channel(self, handle: int) -> IssuerChannelKeys:
         channel = self._channels.get(handle)
         if channel is None:
-            raise KeyServiceError(f"channel {handle} is not open on this connection")
+            raise KeyServiceError(
+                Text(
+                    f"本连接没有打开通道 {handle}",
+                    f"channel {handle} is not open on this connection",
+                )
+            )
         return channel

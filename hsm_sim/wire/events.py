@@ -4,9 +4,11 @@ Decides which events there are and what they may show. Leaves where they are kep
 the server.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from cardcore.text import Text
 
 _CHARACTERS_MAX = 600
 
@@ -22,30 +24,64 @@ class EventKind(StrEnum):
     FAILED = "failed"  # 故障: a request that should have been done
     DONE = "done"  # 完成: a request that gave a key out or took one in
 
+    @property
+    def text(self) -> Text:
+        """For people."""
+        return Text(_KINDS_ZH[self], str(self))
+
+
+_KINDS_ZH = {
+    EventKind.STARTED: "开始服务",
+    EventKind.STOPPED: "停止服务",
+    EventKind.CONNECTED: "连接",
+    EventKind.TURNED_AWAY: "拒绝连接",
+    EventKind.REFUSED: "拒绝请求",
+    EventKind.FAILED: "故障",
+    EventKind.DONE: "完成",
+}
+
+
+def plain(name: str) -> Text:
+    """A name, which is the same in both languages."""
+    return Text(name, name)
+
+
+_NOTHING = plain("")
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
     r"""One event: who asked for what, and why it came to nothing.
 
-    >>> str(Event(EventKind.REFUSED, "user 1000", "sign", "UnknownKeyError: no\nsuch key"))
-    'refused: user 1000: sign: UnknownKeyError: no?such key'
+    >>> who, why = Text("用户 1000", "user 1000"), Text("没有\n密钥", "no\nsuch key")
+    >>> print(Event(EventKind.REFUSED, who, plain("sign"), why).said)
+    refused: user 1000: sign: no?such key
     """
 
     kind: EventKind
-    who: str
-    what: str = ""
-    why: str = ""
+    who: Text
+    what: Text = _NOTHING
+    why: Text = _NOTHING
 
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.reason}"
+    @property
+    def said(self) -> Text:
+        """All of it in one line, for the terminal."""
+        parts = (self.who, self.what, self.why)
+        return Text(
+            _line("：", [self.kind.text.zh, *(each.zh for each in parts)]),
+            _line(": ", [self.kind.text.en, *(each.en for each in parts)]),
+        )
 
     @property
     def reason(self) -> str:
-        """All but the kind, in one line."""
-        text = ": ".join(part for part in (self.who, self.what, self.why) if part)
-        # What a client wrote stands in here: it must not write lines of its own.
-        shown = (each if each.isprintable() else "?" for each in text[:_CHARACTERS_MAX])
-        return "".join(shown)
+        """All but the kind, in one line, for the log, which is in English."""
+        return _line(": ", [each.en for each in (self.who, self.what, self.why)])
+
+
+def _line(between: str, parts: Sequence[str]) -> str:
+    """What a client wrote stands in here: it must not write lines of its own."""
+    text = between.join(part for part in parts if part)[:_CHARACTERS_MAX]
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 #: Called by one thread at a time.

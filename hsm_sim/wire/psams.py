@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from cardcore.errors import DecodeError, KeyServiceError, KeyServiceUnavailableError
+from cardcore.text import Text, text_of
 from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.psam import KeySlot, Psam, PsamProfile, make_psam, renew_psam
 from hsm_sim.wire.codec.messages import PsamAnswer
@@ -84,7 +85,10 @@ class HostedPsams:
             seat = self._seats.get(handle)
             if seat is None:
                 raise KeyServiceUnavailableError(
-                    "this PSAM lost power in the key service: wake it up from its image"
+                    Text(
+                        "此 PSAM 在密钥服务中已断电：请用其映像唤醒",
+                        "this PSAM lost power in the key service: wake it up from its image",
+                    )
                 )
             self._seats.move_to_end(handle)
             return seat
@@ -95,4 +99,4 @@ def _read(image: bytes, masters: MasterKeys, make: Callable[[bytes, MasterKeys],
     try:
         return make(image, masters)
     except DecodeError as error:
-        raise KeyServiceError(str(error)) from None
+        raise KeyServiceError(text_of(error)) from None

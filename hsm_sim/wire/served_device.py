@@ -8,7 +8,8 @@ import os
 import threading
 from collections.abc import Callable
 
-from cardcore.errors import KeyServiceUnavailableError
+from cardcore.errors import KeyServiceUnavailableError, placed_system_words
+from cardcore.text import Text, text_of
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import DeviceError
 from hsm_sim.device.log import Outcome
@@ -18,7 +19,7 @@ from hsm_sim.host_commands.keys import HostKeys
 from hsm_sim.keys.operations import KeyOperations, Prove
 from hsm_sim.proof.column import prove_column
 from hsm_sim.wire.dispatch import ServedKeys
-from hsm_sim.wire.events import Event, EventKind
+from hsm_sim.wire.events import Event, EventKind, plain
 
 #: Who came and was let in is said, not kept: a clearing run connects many times.
 _KEPT = frozenset(EventKind) - {EventKind.CONNECTED}
@@ -31,14 +32,14 @@ class ServedDevice:
     """
 
     def __init__(
-        self, device: Device, say: Callable[[str], None], prove: Prove = prove_column
+        self, device: Device, say: Callable[[Text], None], prove: Prove = prove_column
     ) -> None:
         self._device = device
         self._say = say
         self._lock = threading.Lock()
         self._keys = ServedKeys(KeyOperations(device.vault, device.today, prove), device.vault)
         self._host_keys = HostKeys(device.storage_key, os.urandom)
-        self._why_closed = ""
+        self._why_closed: Text | None = None
 
     def keys(self) -> ServedKeys:
         """What is served now. Costs one look at the device's folder.
@@ -58,7 +59,7 @@ class ServedDevice:
 
     def log(self, event: Event) -> None:
         """Say an event, and write what matters into the device's log."""
-        self._say(str(event))
+        self._say(event.said)
         if event.kind not in _KEPT or self._why_closed:
             return
         outcome = Outcome.DONE if event.kind in _DONE else Outcome.REFUSED
@@ -66,24 +67,32 @@ class ServedDevice:
             with self._lock:
                 self._device.note(f"serve {event.kind}", outcome, reason=event.reason)
         except (DeviceError, OSError) as error:
-            self._say(f"the device's log could not be written: {error}")
+            why = _why(error)
+            self._say(
+                Text(
+                    f"设备日志写不进去：{why.zh}",
+                    f"the device's log could not be written: {why.en}",
+                )
+            )
 
-    def host_answer(self, who: str, message: bytes) -> bytes:
+    def host_answer(self, who: Text, message: bytes) -> bytes:
         """The answer to a host command; see `hsm_sim.host_commands.commands.answer`.
 
         Raises `KeyServiceUnavailableError` as `keys` does.
         """
         self.keys()
 
-        def note(command: str, code: str, reason: str) -> None:
+        def note(command: str, code: str, reason: Text) -> None:
             kind = EventKind.DONE if code == ErrorCode.OK else EventKind.REFUSED
-            self.log(Event(kind, who, command, f"{code}: {reason}"))
+            said = Text(f"{code}：{reason.zh}", f"{code}: {reason.en}")
+            self.log(Event(kind, who, plain(command), said))
 
         return answer(HostContext(self._host_keys, note), message)
 
-    def _close(self, error: Exception) -> None:
+    def _close(self, error: DeviceError | OSError) -> None:
         """A device that holds its keys still is tried again at the next request."""
-        why = f"the device cannot be read: {error}"
+        said = _why(error)
+        why = Text(f"设备读不出来：{said.zh}", f"the device cannot be read: {said.en}")
         try:
             held = self._device.storage_key
         except DeviceError:
@@ -91,3 +100,7 @@ class ServedDevice:
         if held:
             raise KeyServiceUnavailableError(why) from None
         self._why_closed = why
+
+
+def _why(error: DeviceError | OSError) -> Text:
+    return text_of(error) if isinstance(error, DeviceError) else placed_system_words(error)

@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from cardcore.errors import KeyRightError, KeyServiceUnavailableError
+from cardcore.errors import KeyRightError, KeyServiceUnavailableError, system_words
+from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
 from hsm_sim.wire.codec.frames import MessageError
 from hsm_sim.wire.codec.messages import encode_error
@@ -34,13 +35,13 @@ from hsm_sim.wire.codec.streams import (
     wait_for_news,
 )
 from hsm_sim.wire.dispatch import Dispatcher, ServedKeys, Shared
-from hsm_sim.wire.events import Event, EventKind, Log
+from hsm_sim.wire.events import Event, EventKind, Log, plain
 from hsm_sim.wire.links.listeners import Dialect, Listener, TurnedAwayError, admit
 from hsm_sim.wire.rights import Peer, Rights
 
 #: Who asks and one host command without its length; the answer, also without. No bytes at all end
 #: the connection: who is there does not speak this dialect. So does `KeyServiceUnavailableError`.
-HostAnswer = Callable[[str, bytes], bytes]
+HostAnswer = Callable[[Text, bytes], bytes]
 _HOST_LENGTH = struct.Struct(">H")
 _ROOM_WAIT_SECONDS = 0.5
 
@@ -97,7 +98,9 @@ class Server:
         for listener in listeners:
             assert listener.dialect is Dialect.FRAMES or self._host_answer is not None
             listener.stream.setblocking(False)
-            self._log(Event(EventKind.STARTED, str(listener), str(self._shared.rights or "")))
+            who = self._shared.rights.who if self._shared.rights else ""
+            rights = Text(f"权限：{who}", f"rights: {who}") if who else plain("")
+            self._log(Event(EventKind.STARTED, plain(str(listener)), rights))
         poller = select.poll()
         poller.register(self._wake, select.POLLIN)
         by_descriptor = {each.stream.fileno(): each for each in listeners}
@@ -112,9 +115,11 @@ class Server:
         for listener in listeners:
             listener.close()
         left = self._drain()
-        why = f"{left} requests were cut off" if left else ""
+        cut = Text(f"有 {left} 个请求被中断", f"{left} requests were cut off")
         for listener in listeners:
-            self._log(Event(EventKind.STOPPED, str(listener), why=why))
+            self._log(
+                Event(EventKind.STOPPED, plain(str(listener)), why=cut if left else plain(""))
+            )
 
     @contextmanager
     def _woken_by_signals(self) -> Iterator[None]:
@@ -172,13 +177,15 @@ class Server:
             return len(self._connections)
 
     def _serve_connection(self, connection: _Connection) -> None:
-        who = "somebody"
+        who = Text("某方", "somebody")
+        place, message = plain(str(connection.listener)), Text("一条消息", "a message")
+        link = Text("该连接", "the connection")
         close: Callable[[socket.socket], None] = socket.socket.close
         try:
             deadline = Deadline(self._limits.handshake_seconds)
             connection.stream, peer = admit(connection.listener, connection.stream, deadline)
             who = peer.shown
-            self._log(Event(EventKind.CONNECTED, who, str(connection.listener.dialect)))
+            self._log(Event(EventKind.CONNECTED, who, plain(connection.listener.dialect)))
             if connection.listener.dialect is Dialect.FRAMES:
                 self._serve_frames(connection, peer)
             else:
@@ -186,22 +193,23 @@ class Server:
                     self._shared.rights.check_host_commands(peer)
                 self._serve_host_commands(connection, who)
         except TurnedAwayError as error:
-            self._log(Event(EventKind.TURNED_AWAY, str(connection.listener), why=str(error)))
+            self._log(Event(EventKind.TURNED_AWAY, place, why=text_of(error)))
         except KeyRightError as error:
             # That dialect has no word for it: the connection ends.
-            self._log(Event(EventKind.TURNED_AWAY, str(connection.listener), who, str(error)))
+            self._log(Event(EventKind.TURNED_AWAY, place, who, text_of(error)))
         except (HalfSentError, MessageError) as error:
             close = close_gently  # why stands in the answer just sent
-            self._log(Event(EventKind.REFUSED, who, "a message", str(error)))
+            self._log(Event(EventKind.REFUSED, who, message, text_of(error)))
         except KeyServiceUnavailableError as error:
-            self._log(Event(EventKind.FAILED, who, "the connection", str(error)))
+            self._log(Event(EventKind.FAILED, who, link, text_of(error)))
         except TimeoutError:
-            seconds = f"not complete within {self._limits.message_seconds:g} seconds"
-            self._log(Event(EventKind.REFUSED, who, "a message", seconds))
+            seconds = f"{self._limits.message_seconds:g}"
+            late = Text(f"{seconds} 秒内没有发完", f"not complete within {seconds} seconds")
+            self._log(Event(EventKind.REFUSED, who, message, late))
         except OSError as error:
-            self._log(Event(EventKind.FAILED, who, "the connection", type(error).__name__))
+            self._log(Event(EventKind.FAILED, who, link, _system_fault(error)))
         except Exception as error:  # noqa: BLE001 - one connection must not end the service
-            self._log(Event(EventKind.FAILED, who, "the connection", class_and_place(error)))
+            self._log(Event(EventKind.FAILED, who, link, plain(class_and_place(error))))
         finally:
             close(connection.stream)
             with self._changed:
@@ -233,7 +241,7 @@ class Server:
             answer = dispatcher.answer(frame)
             send_all(connection.stream, answer, Deadline(self._limits.message_seconds))
 
-    def _serve_host_commands(self, connection: _Connection, who: str) -> None:
+    def _serve_host_commands(self, connection: _Connection, who: Text) -> None:
         assert self._host_answer is not None
         while deadline := self._next_message(connection):
             head = receive_exactly(connection.stream, _HOST_LENGTH.size, deadline)
@@ -242,9 +250,19 @@ class Server:
             (length,) = _HOST_LENGTH.unpack(head)
             message = receive_exactly(connection.stream, length, deadline)
             if len(message) < length:
-                raise HalfSentError(f"half sent: a length of {length} bytes, then the end")
+                raise HalfSentError(
+                    Text(
+                        f"只发了一半：长度为 {length} 字节，随即断开",
+                        f"half sent: a length of {length} bytes, then the end",
+                    )
+                )
             answer = self._host_answer(who, message)
             if not answer:
                 return
             framed = _HOST_LENGTH.pack(len(answer)) + answer
             send_all(connection.stream, framed, Deadline(self._limits.message_seconds))
+
+
+def _system_fault(error: OSError) -> Text:
+    """The log names the class, as it does of any fault."""
+    return Text(system_words(error).zh, type(error).__name__)

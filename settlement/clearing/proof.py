@@ -145,6 +145,47 @@ class ProofFault:
     found_fen: int
     text: Text
 
+    @property
+    def place(self) -> Text:
+        """`where` for people."""
+        card = self.where.removeprefix(_CARD)
+        if card != self.where:
+            return Text(f"卡 {card}", f"card {card}")
+        said = _PLACES[self.where]
+        return Text(f"{said.zh}（{self.where}）", f"{said.en} ({self.where})")
+
+
+_CARD = "card "
+_PLACES = {
+    "stated_purses": Text("卡签余额的钱包数", "purses that signed a balance"),
+    "stated_fen": Text("卡签余额", "balances signed by cards"),
+    "tail_debits": Text("此后扣款笔数", "debits since, counted"),
+    "tail_fen": Text("此后扣款", "debits since"),
+    "unopened_purses": Text("未开户钱包数", "purses that signed nothing yet"),
+    "unopened_debits": Text("未开户卡扣款笔数", "their debits, counted"),
+    "unopened_fen": Text("未开户卡扣款", "debits of cards that signed nothing yet"),
+    "missing_debits_fen": Text("缺失扣款", "missing debits"),
+    "missing_loads": Text("缺失充值笔数", "missing loads, counted"),
+    "missing_loads_fen": Text("缺失充值", "missing loads"),
+    "openings": Text("首次陈述之前的区间数", "segments before first statements, counted"),
+    "openings_fen": Text("首次陈述之前", "segments before first statements"),
+    "contradictions": Text("矛盾数", "contradictions, counted"),
+    "contradictions_out_fen": Text("矛盾：多出卡", "contradictions that left a card"),
+    "contradictions_in_fen": Text("矛盾：多入卡", "contradictions that came onto a card"),
+    "claimed_gaps": Text("所称缺口数", "claimed gaps, counted"),
+    "claimed_debits_fen": Text("所称扣款", "claimed debits"),
+    "claimed_loads_fen": Text("所称充值", "claimed loads"),
+    "claims": Text("未证实主张数", "claims, counted"),
+    "claims_fen": Text("未证实主张", "claims"),
+    "stated_by_age": Text("卡签余额按账龄", "signed balances by age"),
+    "claims_by_age": Text("未证实主张按账龄", "claims by age"),
+    "float_fen": Text("清分的备付金", "the float of the run"),
+    "ledger": Text("总账", "the ledger"),
+    "posted": Text("逐卡入账", "what was posted purse by purse"),
+    "card_balance_fen + open_gap_fen": Text("记录所称余额与缺口", "balances and gaps as claimed"),
+}
+assert {each.name for each in fields(FloatFigures)} <= _PLACES.keys()
+
 
 @dataclass(frozen=True, slots=True)
 class UnevenPurse:
@@ -182,7 +223,11 @@ def check_proof(
     faults += [
         ProofFault(name, explained_fen, found_fen, text)
         for name, found_fen, text in (
-            ("float_fen", float_fen, Text("与清分浮额不符", "do not explain the float of the run")),
+            (
+                "float_fen",
+                float_fen,
+                Text("与清分所得备付金不符", "do not explain the float of the run"),
+            ),
             ("ledger", ledger_fen, Text("与总账不符", "do not explain the ledger's card float")),
             ("posted", posted_fen, Text("与逐卡入账不符", "do not explain what was posted")),
             (
@@ -200,7 +245,7 @@ def check_proof(
             faults.append(ProofFault(age, getattr(stated, f"{whole}_fen"), found_fen, text))
     faults += [
         ProofFault(
-            f"card {each.card_number}/{each.application}",
+            f"{_CARD}{each.card_number}/{each.application}",
             each.posted_fen,
             each.explained_fen,
             Text("该钱包不平", "the purse does not add up"),

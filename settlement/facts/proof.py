@@ -45,6 +45,7 @@ from cardcore.keys import (
 )
 from cardcore.records import record as layout
 from cardcore.records.kinds import Evidence, MacProfile, RecordKind
+from cardcore.text import Text
 from settlement.dispositions import RecordMac
 from settlement.facts.cells import record_rows
 from settlement.facts.columns import PROOF_BITS, UNJUDGED
@@ -227,7 +228,10 @@ class _Asked:
         assert len(proven) == len(versions), (len(proven), len(versions))
         if self._service.describe_keys(usage, label) != held:
             raise KeyServiceUnavailableError(
-                f"the keys of {label} changed while records were proven"
+                Text(
+                    f"验证记录期间 {label} 的密钥发生变化",
+                    f"the keys of {label} changed while records were proven",
+                )
             )
         name = registered_label(usage, label)
         known = {each.version: each for each in self._registered if each.label == name}

@@ -108,7 +108,7 @@ _TEXTS = {
     FileAnswer.BEYOND_BOUNDS: Text(
         "超出可处理范围", "a register or the business day lies beyond what any run can hold"
     ),
-    FileAnswer.WAITING_FOR_GAP: Text("已收妥, 等待缺号文件", "kept, but earlier files are missing"),
+    FileAnswer.WAITING_FOR_GAP: Text("已收妥，等待缺号文件", "kept, but earlier files are missing"),
     FileAnswer.ACCEPTED: Text("已收妥", "received and complete"),
 }
 assert set(_TEXTS) == set(FileAnswer)
@@ -133,7 +133,7 @@ class Acknowledgement:
     debit_fen: int = 0
     load_fen: int = 0
     missing: tuple[SequenceRange, ...] = ()
-    detail: str = ""
+    detail: Text | None = None
     first_answer: FileAnswer | None = None
 
 
@@ -174,12 +174,15 @@ class StoredFile:
             detail=self._clock_note(),
         )
 
-    def _clock_note(self) -> str:
+    def _clock_note(self) -> Text | None:
         # Nothing follows from the sender's clock, so a file is not refused for it.
         received = self.received_at.astimezone(UTC).replace(tzinfo=None)
         if self.created_at <= received + CLOCK_AHEAD_MAX:
-            return ""
-        return f"made at {self.created_at} by a clock more than a day ahead 文件生成时间超前"
+            return None
+        return Text(
+            f"文件生成时间 {self.created_at}，其时钟超前一天以上",
+            f"made at {self.created_at} by a clock more than a day ahead",
+        )
 
     @property
     def row_hash(self) -> str:
@@ -239,6 +242,27 @@ def encode_ranges(ranges: tuple[SequenceRange, ...]) -> str:
     '[[3,3],[5,9]]'
     """
     return canonical_json([list(each) for each in ranges]).decode()
+
+
+def encode_detail(detail: Text | None) -> str:
+    """What was said with an answer, as the store keeps it.
+
+    >>> encode_detail(Text("文件尾部多余", "bytes follow"))
+    '["文件尾部多余","bytes follow"]'
+    """
+    return "" if detail is None else canonical_json([detail.zh, detail.en]).decode()
+
+
+def decode_detail(text: str) -> Text | None:
+    """What `encode_detail` wrote. What was kept before it was said in two languages is said as it
+    stands.
+
+    >>> decode_detail('["文件尾部多余","bytes follow"]').zh
+    '文件尾部多余'
+    """
+    if not text.startswith("["):
+        return Text(text, text) if text else None
+    return Text(*json.loads(text))
 
 
 def decode_ranges(text: str) -> tuple[SequenceRange, ...]:

@@ -12,8 +12,10 @@ leave 64 bits.
 from collections.abc import Sequence
 from datetime import date
 
+from cardcore.money import yuan
 from cardcore.records.batch import DeviceRegister
 from cardcore.schemes import Life
+from cardcore.text import Text
 
 #: The largest amount a record can carry, in fen: 32 bits.
 AMOUNT_FEN_MAX = 2**32 - 1
@@ -24,33 +26,49 @@ LIFETIME_FEN_MAX = 2**62 - 1
 
 def beyond_bounds(
     business_day: date, registers: Sequence[DeviceRegister], life: Life
-) -> str | None:
+) -> Text | None:
     """What no run can hold of a file, in words; None when there is nothing.
 
     >>> from datetime import date
     >>> life = Life(date(2010, 1, 1), date(2099, 12, 31))
-    >>> beyond_bounds(date(1970, 1, 1), (), life)
-    'business day 1970-01-01 lies outside the life of the scheme, 2010-01-01 to 2099-12-31'
+    >>> print(beyond_bounds(date(1970, 1, 1), (), life))
+    business day 1970-01-01 lies outside the life of the scheme, 2010-01-01 to 2099-12-31
     """
     if business_day not in life:
-        return (
+        return Text(
+            f"营运日 {business_day} 不在规则有效期 {life.first_day} 至 {life.last_day} 内",
             f"business day {business_day} lies outside the life of the scheme, "
-            f"{life.first_day} to {life.last_day}"
+            f"{life.first_day} to {life.last_day}",
         )
     faults = (_fault(register) for register in registers)
     return next((fault for fault in faults if fault is not None), None)
 
 
-def _fault(register: DeviceRegister) -> str | None:
-    where = f"register of terminal {register.terminal}"
+def _fault(register: DeviceRegister) -> Text | None:
+    fault = _fault_of(register)
+    if fault is None:
+        return None
+    number = register.terminal
+    return Text(
+        f"终端 {number} 的设备登记：{fault.zh}", f"register of terminal {number}: {fault.en}"
+    )
+
+
+def _fault_of(register: DeviceRegister) -> Text | None:
     if register.last_serial < register.first_serial:
-        return f"{where}: serials {register.first_serial} to {register.last_serial} run backwards"
+        first, last = register.first_serial, register.last_serial
+        return Text(f"流水号 {first} 至 {last} 倒序", f"serials {first} to {last} run backwards")
     lifetime_fen = register.lifetime_debit_fen + register.lifetime_load_fen
     if lifetime_fen > min(LIFETIME_FEN_MAX, register.lifetime_records * AMOUNT_FEN_MAX):
-        return f"{where}: {register.lifetime_records} records cannot come to {lifetime_fen} fen"
+        count = register.lifetime_records
+        return Text(
+            f"{count} 条记录合计不可能为 {yuan(lifetime_fen)}",
+            f"{count} records cannot come to {yuan(lifetime_fen)}",
+        )
     if register.unresolved_fen > register.unresolved_records * AMOUNT_FEN_MAX:
-        return (
-            f"{where}: {register.unresolved_records} unresolved taps cannot come to "
-            f"{register.unresolved_fen} fen"
+        count, amount = register.unresolved_records, yuan(register.unresolved_fen)
+        return Text(
+            f"{count} 笔未决交易合计不可能为 {amount}",
+            f"{count} unresolved taps cannot come to {amount}",
         )
     return None

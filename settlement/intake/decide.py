@@ -15,6 +15,7 @@ from datetime import datetime
 from cardcore.records.batch import FILE_BYTES_MAX, Batch, BatchHeader, decode_header
 from cardcore.records.record import VERSION
 from cardcore.schemes import Life
+from cardcore.text import Text
 from settlement.intake.answers import Acknowledgement, FileAnswer, SequenceRange, StoredFile
 from settlement.intake.bounds import beyond_bounds
 from settlement.intake.signed_file import read_head, refuse, refuse_bytes
@@ -37,9 +38,13 @@ def read_claim(data: bytes, now: datetime) -> BatchHeader | Acknowledgement:
     if isinstance(header, Acknowledgement):
         return header
     if header.sequence < 1:
-        return refuse_bytes(FileAnswer.NOT_A_BATCH, data, now, "sequences count from 1", header)
+        reason = Text("序号从 1 起", "sequences count from 1")
+        return refuse_bytes(FileAnswer.NOT_A_BATCH, data, now, reason, header)
     if len(data) > FILE_BYTES_MAX:
-        reason = f"{len(data)} bytes, at most {FILE_BYTES_MAX}"
+        reason = Text(
+            f"{len(data)} 字节，至多 {FILE_BYTES_MAX} 字节",
+            f"{len(data)} bytes, at most {FILE_BYTES_MAX}",
+        )
         return refuse_bytes(FileAnswer.TOO_LARGE, data, now, reason, header)
     return header
 
@@ -57,7 +62,10 @@ def place_file(
             FileAnswer.SEQUENCE_CONFLICT,
             batch.content_hash,
             now,
-            f"sequence {header.sequence} is file {history.same_sequence}",
+            Text(
+                f"序号 {header.sequence} 是文件 {history.same_sequence}",
+                f"sequence {header.sequence} is file {history.same_sequence}",
+            ),
             header,
         )
     if history.went_back is not None:
@@ -66,8 +74,13 @@ def place_file(
             FileAnswer.VERSION_WENT_BACK,
             batch.content_hash,
             now,
-            f"terminal {terminal} has sent version {VERSION} from serial {serial} on; this file "
-            f"has later serials of it in version {header.version}. Send them with its new program",
+            Text(
+                f"终端 {terminal} 自流水号 {serial} 起已用版本 {VERSION}；本文件以版本 "
+                f"{header.version} 上送其更晚的流水。请用新程序上送",
+                f"terminal {terminal} has sent version {VERSION} from serial {serial} on; this "
+                f"file has later serials of it in version {header.version}. Send them with its new "
+                "program",
+            ),
             header,
         )
     return StoredFile(
@@ -95,6 +108,5 @@ def judge_bounds(batch: Batch, life: Life, now: datetime) -> Acknowledgement | N
     fault = beyond_bounds(batch.header.business_day, batch.registers, life)
     if fault is None:
         return None
-    return refuse(
-        FileAnswer.BEYOND_BOUNDS, batch.content_hash, now, f"{fault}. Mend it there", batch.header
-    )
+    detail = Text(f"{fault.zh}。请在该处更正", f"{fault.en}. Mend it there")
+    return refuse(FileAnswer.BEYOND_BOUNDS, batch.content_hash, now, detail, batch.header)

@@ -18,6 +18,7 @@ from cardcore.records.load_log import (
     chain_start,
     decode_header,
 )
+from cardcore.text import Text
 from settlement.intake.answers import Acknowledgement, FileAnswer, SequenceRange, encode_ranges
 from settlement.intake.signed_file import issuer_of, read_head, refuse, refuse_bytes
 from settlement.seal import Sealable, digest
@@ -59,7 +60,9 @@ class StoredLoadLog:
             record_count=self.entry_count,
             load_fen=self.amount_fen,
             missing=self.missing,
-            detail=f"load log of issuer {self.issuer}",
+            detail=Text(
+                f"发卡机构 {self.issuer} 的圈存授权日志", f"load log of issuer {self.issuer}"
+            ),
         )
 
     @property
@@ -128,7 +131,7 @@ def read_log_claim(data: bytes, now: datetime) -> LoadLogHeader | Acknowledgemen
     if isinstance(header, Acknowledgement):
         return header
     if header.entry_count < 1:
-        reason = "a file has at least one entry"
+        reason = Text("文件至少有一个条目", "a file has at least one entry")
         return refuse_bytes(FileAnswer.NOT_A_LOAD_LOG, data, now, reason, header)
     return header
 
@@ -142,15 +145,24 @@ def place_log(
         first = history.same_content.acknowledgement()
         return replace(first, answer=FileAnswer.ALREADY_RECEIVED, first_answer=first.answer)
     if history.same_numbers is not None:
-        reason = f"file {history.same_numbers} has entries of the same numbers"
+        reason = Text(
+            f"文件 {history.same_numbers} 有相同编号的条目",
+            f"file {history.same_numbers} has entries of the same numbers",
+        )
         return refuse(FileAnswer.SEQUENCE_CONFLICT, file.content_hash, now, reason, header)
     before = chain_start(header.issuer).hex() if header.first_number == 1 else history.before
     if before is not None and before != header.previous.hex():
-        reason = f"the log up to entry {header.first_number - 1} is {before}"
+        end = header.first_number - 1
+        reason = Text(
+            f"截至第 {end} 条的日志摘要为 {before}", f"the log up to entry {end} is {before}"
+        )
         return refuse(FileAnswer.LOG_FORKED, file.content_hash, now, reason, header)
     if history.after is not None and history.after != file.digest.hex():
         last = header.first_number + header.entry_count - 1
-        reason = f"what is kept behind entry {last} follows {history.after}"
+        reason = Text(
+            f"已收第 {last} 条之后的部分接续 {history.after}",
+            f"what is kept behind entry {last} follows {history.after}",
+        )
         return refuse(FileAnswer.LOG_FORKED, file.content_hash, now, reason, header)
     return StoredLoadLog(
         content_hash=file.content_hash,

@@ -13,6 +13,7 @@ from typing import TypeVar
 from cardcore.errors import FileFaultError
 from cardcore.records.batch import BatchHeader
 from cardcore.records.load_log import LoadLogHeader
+from cardcore.text import Text
 from settlement.intake.answers import Acknowledgement, FileAnswer
 
 #: What a head says, not yet proven.
@@ -28,7 +29,7 @@ def read_head(
     try:
         return decode(data)
     except FileFaultError as error:
-        return refuse_bytes(_answer(error), data, now, error.reason, None)
+        return refuse_bytes(_answer(error), data, now, error.fault, None)
 
 
 def prove_file(
@@ -43,23 +44,24 @@ def prove_file(
     `public_key` is None when the signer, or its key version, is not registered.
     """
     if public_key is None:
-        reason = f"{_signer(claim)}, key version {claim.key_version}"
+        who, version = _signer(claim), claim.key_version
+        reason = Text(f"{who.zh}，密钥版本 {version}", f"{who.en}, key version {version}")
         return refuse_bytes(FileAnswer.SENDER_UNKNOWN, data, now, reason, claim)
     try:
         return decode(data, public_key)
     except FileFaultError as error:
-        return refuse_bytes(_answer(error), data, now, error.reason, claim)
+        return refuse_bytes(_answer(error), data, now, error.fault, claim)
 
 
 def refuse_bytes(
-    answer: FileAnswer, data: bytes, now: datetime, detail: str, claim: Claim | None
+    answer: FileAnswer, data: bytes, now: datetime, detail: Text, claim: Claim | None
 ) -> Acknowledgement:
     """A refusal of these bytes, of which nothing is proven."""
     return refuse(answer, hashlib.sha256(data).hexdigest(), now, detail, claim)
 
 
 def refuse(
-    answer: FileAnswer, content_hash: str, now: datetime, detail: str, claim: Claim | None
+    answer: FileAnswer, content_hash: str, now: datetime, detail: Text, claim: Claim | None
 ) -> Acknowledgement:
     """A refusal. The sequence it names is the file's own, of a log the number of its first entry;
     what it names of a claim is as proven as the claim.
@@ -92,12 +94,13 @@ def _place(claim: Claim | None) -> tuple[int | None, int | None, date | None]:
             return None, claim.first_number, claim.created_at.date()
 
 
-def _signer(claim: Claim) -> str:
+def _signer(claim: Claim) -> Text:
     match claim:
         case BatchHeader():
-            return f"sender {claim.sender}"
+            return Text(f"发送方 {claim.sender}", f"sender {claim.sender}")
         case LoadLogHeader():
-            return f"load host of issuer {issuer_of(claim)}"
+            issuer = issuer_of(claim)
+            return Text(f"发卡机构 {issuer} 的圈存主机", f"load host of issuer {issuer}")
 
 
 def _answer(error: FileFaultError) -> FileAnswer:

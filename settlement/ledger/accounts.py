@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from cardcore.text import quoted
+from cardcore.text import Text, shorten
 
 
 class AccountKind(StrEnum):
@@ -23,6 +23,23 @@ class AccountKind(StrEnum):
     LOAD_AGENT = "load_agent"  # 应收充值代理: what a load agent owes
     CENTRE = "centre"  # 应收发卡中心: what another issuer's centre owes for its cards
     SUSPENSE = "suspense"  # 可疑账: of a participant, held until somebody decides
+
+    @property
+    def text(self) -> Text:
+        """For people."""
+        return _TEXTS[self]
+
+
+_TEXTS = {
+    AccountKind.CARD_FLOAT: Text("备付金", "the float of all cards"),
+    AccountKind.HOLDER_DUE: Text("应退持卡人", "due to holders"),
+    AccountKind.CLEARING: Text("清分户", "clearing"),
+    AccountKind.OPERATOR: Text("应付运营商", "due to an operator"),
+    AccountKind.LOAD_AGENT: Text("应收充值代理", "due from a load agent"),
+    AccountKind.CENTRE: Text("应收发卡中心", "due from an issuing centre"),
+    AccountKind.SUSPENSE: Text("可疑挂账", "held in suspense"),
+}
+assert set(_TEXTS) == set(AccountKind)
 
 
 _OF_A_DAY = frozenset({AccountKind.CLEARING})
@@ -89,7 +106,15 @@ def parse_account(text: str) -> Account:
             date.fromisoformat(owner) if kind in _OF_A_DAY else None,
         )
     except ValueError as error:
-        raise AccountTextError(f"{quoted(text)} is no account") from error
+        raise AccountTextError(_no_account(text)) from error
     if account.text != text:
-        raise AccountTextError(f"{quoted(text)} is no account; {quoted(account.text)} is one")
+        said = _no_account(text)
+        raise AccountTextError(
+            Text(f"{said.zh}，{account.text} 才是", f"{said.en}; {account.text} is one")
+        )
     return account
+
+
+def _no_account(text: str) -> Text:
+    said = shorten(text)
+    return Text(f"{said} 不是账户", f"{said} is no account")

@@ -70,22 +70,22 @@ _WORDS = {
         Text("已确认", "confirmed"),
         Text("卡片已证明该笔圈存发生", "the card has proven it, by a TAC or by its next statement"),
         Text(
-            "无记录者照样计入代理, 并向其索取文件",
+            "无记录者照样计入代理，并向其索取文件",
             "without a record it is billed all the same: ask the agent for the file",
         ),
     ),
     LoadStanding.VOID: _Words(
         Text("未发生", "void"),
         Text(
-            "卡片后来以同一序号再次圈存, 本笔未发生",
+            "卡片后来以同一序号再次圈存，本笔未发生",
             "the card came again with the same counter: this one did not come about",
         ),
-        Text("有记录者为不实申报, 查问代理", "with a record: the claim is false, ask the agent"),
+        Text("有记录者为不实申报，查问代理", "with a record: the claim is false, ask the agent"),
     ),
     LoadStanding.RECORDED: _Words(
         Text("有记录未证明", "recorded, not proven"),
         Text(
-            "主机已授权, 代理有记录, 但认证码不成立或缺失",
+            "主机已授权，代理有记录，但认证码不成立或缺失",
             "allowed and in a record whose TAC does not hold; the card has said nothing since",
         ),
         Text("等待卡片下次圈存", "wait for the card's next load, which decides"),
@@ -93,20 +93,20 @@ _WORDS = {
     LoadStanding.ALLOWED_ONLY: _Words(
         Text("仅授权", "allowed only"),
         Text(
-            "主机已授权, 既无记录, 卡片也未再出现",
+            "主机已授权，既无记录，卡片也未再出现",
             "allowed; no record came, and the card has said nothing since",
         ),
         Text(
-            "催代理上传; 久无结果由两人解除", "ask the agent for its files; if old, two release it"
+            "催代理上传；久无结果由两人解除", "ask the agent for its files; if old, two release it"
         ),
     ),
     LoadStanding.SEVERAL_CLAIM: _Words(
         Text("多笔争一", "one of several"),
         Text(
-            "卡片只发生一笔, 而同序号有几笔不同的授权",
+            "卡片只发生一笔，而同序号有几笔不同的授权",
             "one load came about, and several that differ were allowed for this counter",
         ),
-        Text("向各代理索取记录, 由认证码定", "ask the agents for records: a TAC decides"),
+        Text("向各代理索取记录，由认证码定", "ask the agents for records: a TAC decides"),
     ),
     LoadStanding.UNEXPLAINED: _Words(
         Text("余额矛盾", "contradiction: balance"),
@@ -114,24 +114,24 @@ _WORDS = {
             "卡片余额高于任何授权所能解释",
             "the card then held more than any load allowed for this counter explains",
         ),
-        Text("报警, 立案核查卡片与密钥", "alarm: look into card, kiosk and keys"),
+        Text("报警，立案核查卡片与密钥", "alarm: look into card, kiosk and keys"),
     ),
     LoadStanding.NEVER_ALLOWED: _Words(
         Text("未经授权", "contradiction: never allowed"),
-        Text("钱已入卡, 而主机从未授权", "money came onto a card, and no load host allowed it"),
-        Text("报警, 立案核查主机与圈存密钥", "alarm: look into load host and load keys"),
+        Text("钱已入卡，而主机从未授权", "money came onto a card, and no load host allowed it"),
+        Text("报警，立案核查主机与圈存密钥", "alarm: look into load host and load keys"),
     ),
     LoadStanding.CLAIMED_ONLY: _Words(
         Text("仅申报", "claim only"),
         Text(
-            "记录未证明, 主机也未授权, 不值分文",
+            "记录未证明，主机也未授权，不值分文",
             "a record that proves nothing, of a load nobody allowed: worth nothing",
         ),
         Text("查问代理", "ask the agent"),
     ),
     LoadStanding.LOG_AWAITED: _Words(
         Text("待日志", "log awaited"),
-        Text("已有记录, 日志尚未到该时", "recorded; the load log does not reach so far yet"),
+        Text("已有记录，日志尚未到该时", "recorded; the load log does not reach so far yet"),
         Text("催主机上传日志", "have the load host send its log"),
     ),
 }

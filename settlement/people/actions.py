@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from cardcore.text import quoted
+from cardcore.text import Text, shorten
 from settlement.errors import SettlementError
 
 NAME_LENGTH_MAX = 64
@@ -35,9 +35,9 @@ class Actor:
     kind: ActorKind = ActorKind.PERSON
 
     def __post_init__(self) -> None:
-        _check("a name", self.name, NAME_LENGTH_MAX)
+        _check(Text("名称", "a name"), self.name, NAME_LENGTH_MAX)
         if not self.name:
-            raise ActorError("a name is needed: who acts?")
+            raise ActorError(Text("缺少名称：由谁办理？", "a name is needed: who acts?"))
 
     @property
     def code(self) -> str:
@@ -57,7 +57,8 @@ class Actor:
         """
         kind, colon, name = code.partition(":")
         if not colon or kind not in set(ActorKind):
-            raise ActorError(f"{quoted(code)} names nobody")
+            said = shorten(code)
+            raise ActorError(Text(f"{said} 不是经办人的写法", f"{said} names nobody"))
         return cls(name, ActorKind(kind))
 
 
@@ -96,11 +97,22 @@ class Action:
 
     def __post_init__(self) -> None:
         assert self.at.tzinfo is not None, self.at
-        _check("a reason", self.why, WHY_LENGTH_MAX)
+        _check(Text("缘由", "a reason"), self.why, WHY_LENGTH_MAX)
 
 
-def _check(what: str, text: str, length_max: int) -> None:
+def _check(what: Text, text: str, length_max: int) -> None:
     if len(text) > length_max:
-        raise ActorError(f"{what} has at most {length_max} characters, not {len(text)}")
+        raise ActorError(
+            Text(
+                f"{what.zh}至多 {length_max} 字，现有 {len(text)} 字",
+                f"{what.en} has at most {length_max} characters, not {len(text)}",
+            )
+        )
     if not text.isprintable() or text != text.strip():
-        raise ActorError(f"{what} is one line without spaces around it: {quoted(text)}")
+        said = shorten(text)
+        raise ActorError(
+            Text(
+                f"{what.zh}应为一行文字，首尾无空格：{said}",
+                f"{what.en} is one line without spaces around it: {said}",
+            )
+        )

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from cardcore.text import Text, quoted
+from cardcore.text import Text, shorten
 
 Value = int | str | None
 
 
 class ValueFaultError(ValueError):
-    """A text is no value of its column; `fault` says what is needed, in both languages."""
+    """A text is no value of its column; `fault` says what is needed."""
 
     def __init__(self, fault: Text) -> None:
-        super().__init__(f"{fault.zh} / {fault.en}")
+        super().__init__(fault)
         self.fault = fault
 
 
@@ -77,8 +77,9 @@ class Words:
             return self.words[text]
         if self.most and re.fullmatch(r"[0-9]{1,9}", text) and int(text) <= self.most:
             return int(text)
-        known = ", ".join(self.words)
-        zh, en = f"未知的词 {quoted(text)}，可用 {known}", f"{quoted(text)} is none of {known}"
+        said = shorten(text)
+        zh = f"未知的词 {said}，可用 {'、'.join(self.words)}"
+        en = f"{said} is none of {', '.join(self.words)}"
         raise ValueFaultError(Text(zh, en))
 
     def has(self, value: int | str) -> bool:
@@ -94,7 +95,8 @@ class Day:
     def read(self, text: str) -> str:
         """The text as it is."""
         if not self.has(text):
-            zh, en = f"{quoted(text)} 不是 YYYY-MM-DD 日期", f"{quoted(text)} is no date YYYY-MM-DD"
+            said = shorten(text)
+            zh, en = f"{said} 不是 YYYY-MM-DD 日期", f"{said} is no date YYYY-MM-DD"
             raise ValueFaultError(Text(zh, en))
         return text
 

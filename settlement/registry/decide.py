@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from enum import Enum
 
-from cardcore.text import Text
+from cardcore.text import Text, text_of
 from settlement.errors import SettlementError
 from settlement.registry.book import BEGINNING, FOREVER, AnyDated, Book, Dated, NewChange
 from settlement.registry.columns import Value
@@ -54,13 +54,13 @@ class Refused:
     """A refusal and what it is about; nothing was changed."""
 
     refusal: RegistryRefusal
-    detail: str
+    detail: Text
 
     @property
     def text(self) -> Text:
         """For people."""
         said = self.refusal.value
-        return Text(f"{said.zh}：{self.detail}", f"{said.en}: {self.detail}")
+        return Text(f"{said.zh}：{self.detail.zh}", f"{said.en}: {self.detail.en}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class RegistryConflictError(SettlementError):
     """Rows that a machine offered contradict the held ones; nothing was registered."""
 
     def __init__(self, refused: Refused) -> None:
-        super().__init__(f"registry 登记簿: {refused.text.zh} / {refused.text.en}")
+        super().__init__(Text(f"登记簿：{refused.text.zh}", f"registry: {refused.text.en}"))
         self.refused = refused
 
 
@@ -112,13 +112,13 @@ def decide_change(
     """Other values from a day on: to a stated day, else as long as the row of that day holds."""
     name, which = subject
     if valid_to is not None and valid_to < valid_from:
-        return Refused(RegistryRefusal.END_BEFORE_START, f"{valid_from} - {valid_to}")
+        return Refused(RegistryRefusal.END_BEFORE_START, _same(f"{valid_from} - {valid_to}"))
     held = book.on(name, which, valid_from)
     if held is None:
         rows = book.rows(name, which)
         is_hole = bool(rows) and not KINDS[name].may_pause
         why = RegistryRefusal.HOLE if is_hole else RegistryRefusal.NOT_REGISTERED
-        return Refused(why, describe(rows[-1]) if rows else f"{name} {which}")
+        return Refused(why, describe(rows[-1]) if rows else _same(f"{name} {which}"))
     last = held.valid_to if valid_to is None else valid_to
     beyond = [] if last <= held.valid_to else book.within(name, which, held.valid_to + _DAY, last)
     if beyond:
@@ -126,12 +126,15 @@ def decide_change(
     try:
         row = KINDS[name].make({**asdict(stated(held.row)), **values})
     except ValueError as error:
-        return Refused(RegistryRefusal.VALUE_WRONG, str(error))
+        return Refused(RegistryRefusal.VALUE_WRONG, text_of(error))
     change = NewChange.of(Dated(row, valid_from, last))
     if row != stated(row):
         return Refused(RegistryRefusal.NOT_TO_STATE, describe(Dated(row, valid_from, last)))
     if change.subject != which:
-        return Refused(RegistryRefusal.VALUE_WRONG, f"{name} {which} is not {change.subject}")
+        other = Text(
+            f"{name} {which} 不是 {change.subject}", f"{name} {which} is not {change.subject}"
+        )
+        return Refused(RegistryRefusal.VALUE_WRONG, other)
     if row == stated(held.row) and last <= held.valid_to:
         return Refused(RegistryRefusal.NOTHING_CHANGES, describe(held))
     return check_references(book, change) or _decided([change], last_closed)
@@ -147,9 +150,8 @@ def decide_end(
     if held is None:
         if rows and last_day < rows[0].valid_from:
             return Refused(RegistryRefusal.END_BEFORE_START, describe(rows[0]))
-        return Refused(
-            RegistryRefusal.NOT_REGISTERED, describe(rows[-1]) if rows else f"{name} {which}"
-        )
+        about = describe(rows[-1]) if rows else _same(f"{name} {which}")
+        return Refused(RegistryRefusal.NOT_REGISTERED, about)
     # Before "it reads so already": where another row follows, the subject goes on.
     if rows[-1] is not held and not KINDS[name].may_pause:
         return Refused(RegistryRefusal.HOLE, describe(rows[-1]))
@@ -181,15 +183,20 @@ def decide_register(book: Book, offered: Iterable[AnyDated]) -> Decided | Refuse
     return Decided(tuple(changes))
 
 
-def describe(dated: AnyDated) -> str:
-    """A row and its days on one line.
+def describe(dated: AnyDated) -> Text:
+    """A row and its days on one line, its columns by their names.
 
     >>> from settlement.registry.rows import NameRow
-    >>> describe(Dated(NameRow("line", 1, "一号线"), valid_to=date(2026, 6, 30)))
-    'name line/1 (text=一号线) … - 2026-06-30'
+    >>> print(describe(Dated(NameRow("line", 1, "一号线"), valid_to=date(2026, 6, 30))))
+    name line/1 (text=一号线) … - 2026-06-30
     """
     name, subject = dated.subject
-    return f"{name} {subject} ({_values(KINDS[name], dated.row)}) {days(dated)}"
+    return _same(f"{name} {subject} ({_values(KINDS[name], dated.row)}) {days(dated)}")
+
+
+def _same(said: str) -> Text:
+    """What is said in names, codes and days alone."""
+    return Text(said, said)
 
 
 def days(dated: AnyDated) -> str:
@@ -208,11 +215,9 @@ def check_references(book: Book, change: NewChange) -> Refused | None:
         if code is not None and not book.is_covered(
             "participant", str(code), change.valid_from, change.valid_to
         ):
-            return Refused(
-                RegistryRefusal.UNKNOWN_PARTICIPANT,
-                f"{code}, {change.kind} {change.subject} "
-                f"{days(Dated(change.row, change.valid_from, change.valid_to))}",
-            )
+            period = days(Dated(change.row, change.valid_from, change.valid_to))
+            about = _same(f"{code}, {change.kind} {change.subject} {period}")
+            return Refused(RegistryRefusal.UNKNOWN_PARTICIPANT, about)
     return None
 
 
@@ -229,12 +234,13 @@ def _decided(changes: list[NewChange], last_closed: date | None) -> Decided:
 
 def _check_form(kind: Kind, change: NewChange) -> Refused | None:
     if change.valid_to < change.valid_from:
-        return Refused(RegistryRefusal.END_BEFORE_START, f"{change.valid_from} - {change.valid_to}")
+        period = _same(f"{change.valid_from} - {change.valid_to}")
+        return Refused(RegistryRefusal.END_BEFORE_START, period)
     assert change.row is not None
     try:
         kind.make(asdict(change.row))
     except ValueError as error:
-        return Refused(RegistryRefusal.VALUE_WRONG, str(error))
+        return Refused(RegistryRefusal.VALUE_WRONG, text_of(error))
     return None
 
 

@@ -12,6 +12,8 @@ from datetime import date
 from typing import Any
 
 from cardcore.errors import DecodeError
+from cardcore.text import Text, shorten
+from settlement.errors import reason_of
 from settlement.registry.book import (
     BEGINNING,
     FIELDS,
@@ -69,12 +71,14 @@ def decode_registry(data: bytes) -> Registry:
     try:
         document = json.loads(data)
         if document["format"] not in {1, FORMAT}:
-            raise DecodeError("registry", 0, f"format {document['format']} is not known")
+            given = shorten(str(document["format"]), 20)
+            reason = Text(f"格式 {given} 不识别", f"format {given} is not known")
+            raise DecodeError("registry", 0, reason)
         read = _old_rows if document["format"] == 1 else _rows
         tables: dict[str, Any] = {name: read(name, kind, document) for kind, name in FIELDS.items()}
         return Registry(**tables)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DecodeError("registry", 0, f"{type(error).__name__}: {error}") from error
+        raise DecodeError("registry", 0, reason_of(error)) from error
 
 
 def _content(each: AnyDated) -> Sealable:
@@ -89,19 +93,16 @@ def _rows(name: str, kind: str, document: Mapping[str, Any]) -> tuple[AnyDated, 
     return tuple(_row(KINDS[kind], *each) for each in document[name])
 
 
-def _row(
-    kind: Kind,
-    values: Mapping[str, Value],
-    first: str | None,
-    last: str | None,
-) -> AnyDated:
+def _row(kind: Kind, values: Mapping[str, Value], first: str | None, last: str | None) -> AnyDated:
     dated: AnyDated = Dated(
         kind.make(values),
         BEGINNING if first is None else date.fromisoformat(first),
         FOREVER if last is None else date.fromisoformat(last),
     )
     if dated.valid_to < dated.valid_from:
-        raise ValueError(f"{kind.name}: {last} lies before {first}")
+        raise ValueError(
+            Text(f"{kind.name}：{last} 早于 {first}", f"{kind.name}: {last} lies before {first}")
+        )
     return dated
 
 

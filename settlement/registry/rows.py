@@ -12,7 +12,7 @@ from typing import Any
 from cardcore.keys import Algorithm
 from cardcore.records.kinds import Sector
 from cardcore.schemes import ParticipantKind
-from cardcore.text import Text, quoted
+from cardcore.text import Text, shorten
 from settlement.registry.columns import Column, Day, Form, Number, Value, Words
 
 
@@ -164,10 +164,18 @@ class Kind:
         """The row of these values. `ValueError` names the one that is absent, unknown or wrong."""
         known = {each.name for each in self.columns}
         if unknown := sorted(values.keys() - known):
-            raise ValueError(f"{self.name}: {unknown[0]} is unknown")
+            raise ValueError(
+                Text(f"{self.name}：没有列 {unknown[0]}", f"{self.name}: {unknown[0]} is unknown")
+            )
         for column in self.columns:
             if not column.is_sound(values.get(column.name)):
-                raise ValueError(f"{self.name}: {column.name} is {quoted(values.get(column.name))}")
+                given = shorten(str(values.get(column.name, "")))
+                raise ValueError(
+                    Text(
+                        f"{self.name}：{column.name} 为 {given}",
+                        f"{self.name}: {column.name} is {given}",
+                    )
+                )
         row: Any = self.row
         made: RegistryRow = row(**{each.name: values.get(each.name) for each in self.columns})
         return made

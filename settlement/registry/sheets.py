@@ -91,8 +91,8 @@ def read_sheet(kind: Kind, data: bytes) -> tuple[list[SheetLine], list[SheetFaul
                 faults += read
             if len(faults) >= FAULTS_MAX:
                 break
-    except csv.Error as error:
-        said = Text(f"不是 CSV：{error}", f"is no CSV: {error}")
+    except csv.Error:
+        said = Text("不是 CSV：引号不成对或有多余字符", "is no CSV: a quote or a sign too many")
         faults.append(SheetFault(max(1, reader.line_num), "", said))
     return lines, faults[:FAULTS_MAX]
 
@@ -132,7 +132,7 @@ def _header_faults(kind: Kind, header: Sequence[str]) -> list[SheetFault]:
             1,
             name,
             Text(
-                f"未知列，可用 {', '.join(names)}", f"no such column; there are {', '.join(names)}"
+                f"未知列，可用 {'、'.join(names)}", f"no such column; there are {', '.join(names)}"
             ),
         )
         for name in header
@@ -196,11 +196,13 @@ def _days_fault(
     """What is wrong with the days of a subject's lines, which stand in order of their first day."""
     for before, line in pairwise(said):
         if line.dated.valid_from <= before.dated.valid_to:
-            refused = Refused(RegistryRefusal.OVERLAP, f"line 第 {before.number} 行")
+            at = Text(f"第 {before.number} 行", f"line {before.number}")
+            refused = Refused(RegistryRefusal.OVERLAP, at)
             return _fault(line.number, refused)
         first, last = before.dated.valid_to + _DAY, line.dated.valid_from - _DAY
         if first <= last and (not kind.may_pause or book.within(kind.name, subject, first, last)):
-            return _fault(line.number, Refused(RegistryRefusal.HOLE, f"{first} - {last}"))
+            hole = f"{first} - {last}"
+            return _fault(line.number, Refused(RegistryRefusal.HOLE, Text(hole, hole)))
     for line in said:
         dated = line.dated
         days_held = book.within(kind.name, subject, dated.valid_from, dated.valid_to)

@@ -10,9 +10,9 @@ from enum import Enum
 from cardcore.text import Text
 from settlement.city import City
 from settlement.days.aside import SetAside, leave_out
-from settlement.intake.answers import FileLine, StoredFile
+from settlement.intake.answers import Acknowledgement, FileLine, StoredFile
 from settlement.service.keeping import raw_fault
-from settlement.store.files import load_file_lines, load_files
+from settlement.store.files import load_file_lines, load_files, load_refusals
 
 
 class FileStanding(Enum):
@@ -40,6 +40,15 @@ class FileReport:
 def read_files(city: City, prefix: str = "") -> tuple[FileReport, ...]:
     """Every kept file whose content hash begins so, by sender and sequence."""
     return tuple(_report(line) for line in load_file_lines(city.database, [prefix.lower()]))
+
+
+def read_refusals(city: City, prefix: str = "") -> tuple[Acknowledgement, ...]:
+    """Every refused file whose content hash begins so, in the order of receipt."""
+    return tuple(
+        each.acknowledgement
+        for each in load_refusals(city.database)
+        if each.acknowledgement.content_hash.startswith(prefix.lower())
+    )
 
 
 def read_set_aside(city: City) -> tuple[SetAside, ...]:

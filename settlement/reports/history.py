@@ -19,7 +19,7 @@ import duckdb
 
 from cardcore.keys import ProofReason
 from cardcore.records.record import TransactionRecord
-from cardcore.text import quoted
+from cardcore.text import Text, shorten
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.dispositions import Disposition, Note, Reason
@@ -97,9 +97,12 @@ def parse_record_id(text: str) -> tuple[str, int]:
     """
     found = _RECORD_ID.fullmatch(text.strip().lower())
     if found is None or int(found[2]) > _SERIAL_MAX:
+        said = shorten(text)
         raise ValueError(
-            f"{quoted(text)} 不是交易记录号 is no record id: terminal-serial, "
-            "e.g. 0000000000b1-00000007"
+            Text(
+                f"{said} 不是交易记录号；写作终端号-流水号，如 0000000000b1-00000007",
+                f"{said} is no record id: terminal-serial, e.g. 0000000000b1-00000007",
+            )
         )
     return found[1], int(found[2])
 

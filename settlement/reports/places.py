@@ -16,7 +16,7 @@ from cardcore.keys import ProofReason
 from cardcore.records.batch import HEADER, decode_header, read_records
 from cardcore.records.record import RECORD_BYTES, TransactionRecord, decode_record
 from settlement.city import City
-from settlement.errors import StoredBytesError
+from settlement.errors import StoredBytesError, reason_of
 from settlement.facts.columns import bucket_of, record_columns
 from settlement.facts.serials import rows_of
 from settlement.intake.answers import FileLine
@@ -70,7 +70,7 @@ def read_record(city: City, content_hash: str, row: int) -> TransactionRecord | 
             file.seek(HEADER.size + row * header.record_bytes)
             return _decode(file.read(header.record_bytes))
     except OSError as error:
-        raise StoredBytesError(path, error.strerror or "cannot be read") from error
+        raise StoredBytesError(path, reason_of(error)) from error
 
 
 def _decode(data: bytes) -> TransactionRecord | None:

@@ -12,6 +12,7 @@ from cardcore.applets.catalogue import APPLICATIONS
 from settlement.city import City
 from settlement.clearing.proof import FloatFigures
 from settlement.clearing.totals import AcceptedTotals
+from settlement.days.run import StoredRun
 from settlement.dispositions import Disposition, Note
 from settlement.ledger.accounts import HOLDER_DUE, AccountKind
 from settlement.sectors.catalogue import read_rules, rule_of
@@ -57,14 +58,22 @@ class Statement:
 
 def read_statement(city: City, days: Sequence[date]) -> Statement:
     """The statement of closed days, in order. Days that are not closed are left out."""
-    outcomes: list[ComputationOutcome] = []
-    hashes: dict[date, str] = {}
+    runs = []
     for closed in load_days(city.database, days):
         run = load_run(city.database, closed.run_id)
         assert run is not None, closed  # the database refers to it
-        folder = city.run_folder(closed.settlement_day, closed.run_id)
-        outcomes.append(read_outcome(folder, run.outputs))
-        hashes[closed.settlement_day] = closed.output_hash
+        runs.append(run)
+    return read_run_statement(city, runs)
+
+
+def read_run_statement(city: City, runs: Sequence[StoredRun]) -> Statement:
+    """The statement of runs, one a day and in order: of a day that is cleared, and not yet closed,
+    too.
+    """
+    outcomes = [
+        read_outcome(city.run_folder(run.settlement_day, run.run_id), run.outputs) for run in runs
+    ]
+    hashes = {run.settlement_day: run.output_hash for run in runs}
     names = _names(city, outcomes)
     operators: dict[str, OperatorLine] = {}
     loads: Counter[str] = Counter()

@@ -16,7 +16,7 @@ from cardcore.records.kinds import Evidence, RecordKind
 from cardcore.records.record import TransactionRecord
 from cardcore.text import Text
 from settlement.days.closing import ClosedDay
-from settlement.dispositions import Disposition, Note, Reason
+from settlement.dispositions import Disposition, Note, Reason, proof_text
 from settlement.intake.answers import FileLine
 from settlement.ledger.accounts import HOLDER_DUE, parse_account
 from settlement.ledger.entries import Entry
@@ -146,16 +146,6 @@ _EVIDENCE = {
     Evidence.FOREIGN: Text("记录 MAC", "the record MAC"),
 }
 assert set(_EVIDENCE) == set(Evidence)
-_PROOFS = {
-    ProofReason.PROVEN: Text("成立", "holds"),
-    ProofReason.WRONG: Text("不成立", "does not hold under any key"),
-    ProofReason.WRONG_VERSION: Text("密钥版本不符", "holds only under another key version"),
-    ProofReason.UNKNOWN_VERSION: Text(
-        "密钥版本未知", "cannot be judged: its key version is not held"
-    ),
-    ProofReason.UNKNOWN_ALGORITHM: Text("算法未知", "cannot be judged: its algorithm is not held"),
-}
-assert set(_PROOFS) == set(ProofReason)
 
 
 def describe_copy(
@@ -196,12 +186,14 @@ def _tap(record: TransactionRecord | None, registry: Registry) -> Step:
     if record is None:
         return Step("tap", Text("记录有损坏的字段", "a field of the record is damaged"), {})
     kind = _KINDS[record.kind]
-    who = " ".join((_participant_name(record.operator, registry), *_places(record, registry)))
+    name, places = _participant_name(record.operator, registry), list(_places(record, registry))
+    who_zh = " ".join((name, *(each.zh for each in places)))
+    who_en = " ".join((name, *(each.en for each in places)))
     asked = _application(record.application)
     zh = f"{record.time} 卡 {record.card_number}（{asked.zh}）"
-    zh += f"在 {who} 终端 {record.terminal} {kind.zh}"
+    zh += f"在 {who_zh} 终端 {record.terminal} {kind.zh}"
     en = f"{record.time} card {record.card_number} ({asked.en}): "
-    en += f"{kind.en} at {who}, terminal {record.terminal}"
+    en += f"{kind.en} at {who_en}, terminal {record.terminal}"
     if record.kind.moves_purse or record.amount_fen:
         zh += f" {yuan(record.amount_fen)}"
         en += f", {yuan(record.amount_fen)}"
@@ -234,12 +226,22 @@ def _participant_name(code: int, registry: Registry) -> str:
     return names[-1] if names else str(code)
 
 
-def _places(record: TransactionRecord, registry: Registry) -> Iterator[str]:
+_PLACES = {
+    "line": Text("线路", "line"),
+    "station": Text("站点", "station"),
+    "vehicle": Text("车辆", "vehicle"),
+}
+
+
+def _places(record: TransactionRecord, registry: Registry) -> Iterator[Text]:
     names = {(each.row.kind, each.row.code): each.row.text for each in registry.names}
-    for kind in ("line", "station", "vehicle"):
+    for kind, said in _PLACES.items():
         code = getattr(record, kind)
         if code:
-            yield names.get((kind, code), f"{kind} {code}")
+            name = names.get((kind, code))
+            yield (
+                Text(f"{said.zh} {code}", f"{said.en} {code}") if name is None else Text(name, name)
+            )
 
 
 def _file(row: FileLine, number: int) -> Step:
@@ -248,24 +250,18 @@ def _file(row: FileLine, number: int) -> Step:
     zh += f"，{file.received_at:%Y-%m-%d %H:%M:%S} UTC 收妥，签名与合计已核"
     en = f"record {number + 1} of file {file.sequence} from sender {file.sender}, received "
     en += f"{file.received_at:%Y-%m-%d %H:%M:%S} UTC, signature and totals proven"
-    data: dict[str, Sealable] = {
-        "content_hash": file.content_hash,
-        "sender": file.sender,
-        "sequence": file.sequence,
-        "row": number,
-        "received_at": file.received_at,
-    }
+    names = ("content_hash", "sender", "sequence", "received_at")
+    data: dict[str, Sealable] = {name: getattr(file, name) for name in names} | {"row": number}
     return Step("file", Text(zh, en), data)
 
 
 def _proof(proof: ProofReason, record: TransactionRecord | None) -> Step:
-    said = _judged(proof, record)
-    return Step("tac", said, {"proof": proof.name})
+    return Step("tac", _judged(proof, record), {"proof": proof.name})
 
 
 def _judged(proof: ProofReason, record: TransactionRecord | None) -> Text:
     evidence = Evidence.TAC if record is None else record.kind.evidence
-    what, how = _EVIDENCE[evidence], _PROOFS[proof]
+    what, how = _EVIDENCE[evidence], proof_text(proof)
     zh, en = f"{what.zh} {how.zh}", f"{what.en} {how.en}"
     if proof is ProofReason.PROVEN and evidence in {Evidence.TAC, Evidence.AUTHENTICATION}:
         en = f"{en}: the card itself signed this"
@@ -306,8 +302,8 @@ def _chain(record: TransactionRecord, chain: Chain) -> Step:
 def _waiting(file: FileLine) -> Step:
     if file.is_ready:
         return Step("decision", Text("等待清分", "waits for the next clearing run"), {})
-    zh, en = "等待同一发送方的缺号文件", "waits for earlier files of its sender"
-    return Step("decision", Text(zh, en), {})
+    said = Text("等待同一发送方的缺号文件", "waits for earlier files of its sender")
+    return Step("decision", said, {})
 
 
 def _review(
@@ -317,17 +313,15 @@ def _review(
     when_zh = "" if day is None else f"{day.settlement_day} "
     when_en = "" if day is None else f"on {day.settlement_day} "
     reason = None if before is None else before.reason
-    if reason in _AGAIN:
-        cause_zh, cause_en = _AGAIN[reason].zh, _AGAIN[reason].en
-    else:
-        cause_zh, cause_en = f"密钥已到位，{judged.zh}", f"the key is held: {judged.en}"
+    key_came = Text(f"密钥已到位，{judged.zh}", f"the key is held: {judged.en}")
+    cause = _AGAIN.get(reason, key_came)
     data: dict[str, Sealable] = {
         "proof": proof.name,
         "settlement_day": None if day is None else day.settlement_day,
         "before": None if before is None else before.reason.name,
     }
     return Step(
-        "review", Text(f"{when_zh}复核：{cause_zh}", f"{when_en}judged again, {cause_en}"), data
+        "review", Text(f"{when_zh}复核：{cause.zh}", f"{when_en}judged again, {cause.en}"), data
     )
 
 
@@ -409,16 +403,18 @@ def _movements(record: TransactionRecord, decision: Decision) -> tuple[Movement,
 def _ledger(money: Mapping[str, int], entries: Sequence[Entry], day: ClosedDay | None) -> Step:
     if not money:
         return Step("ledger", Text("不涉及资金", "no money is posted for it"), {})
-    lines = "; ".join(f"{account} {yuan(amount_fen)}" for account, amount_fen in money.items())
+    named = [(parse_account(each).kind.text, each, yuan(fen)) for each, fen in money.items()]
+    lines_zh = "；".join(f"{kind.zh}（{each}）{amount}" for kind, each, amount in named)
+    lines_en = "; ".join(f"{kind.en} ({each}) {amount}" for kind, each, amount in named)
     data: dict[str, Sealable] = {"postings": dict(money)}
     if day is None:
-        zh, en = f"日终关闭时入账：{lines}", f"will be posted at close: {lines}"
+        zh, en = f"日终关闭时入账：{lines_zh}", f"will be posted at close: {lines_en}"
         return Step("ledger", Text(zh, en), data)
     numbers = [entry.number for entry in entries]
     text = ", ".join(str(number) for number in numbers)
     data["entries"] = numbers
-    zh = f"{day.settlement_day} 入账，汇总于分录 {text}：{lines}"
-    en = f"posted on {day.settlement_day}, summed up in entries {text}: {lines}"
+    zh = f"{day.settlement_day} 入账，汇总于分录 {text}：{lines_zh}"
+    en = f"posted on {day.settlement_day}, summed up in entries {text}: {lines_en}"
     return Step("ledger", Text(zh, en), data)
 
 
@@ -432,11 +428,15 @@ def _positions(
         account = parse_account(each.account)
         code = account.participant
         if each.account in money and (code is not None or account == HOLDER_DUE):
-            who = "持卡人 holders" if code is None else _participant_name(code, registry)
+            who = Text("持卡人", "holders")
+            if code is not None:
+                name = _participant_name(code, registry)
+                who = Text(name, name)
             side_zh, side_en = ("应付", "owes") if each.net_fen > 0 else ("应收", "is owed")
             amount = yuan(abs(each.net_fen))
-            zh = f"{day.settlement_day} 净额：{who}（{each.account}）{side_zh} {amount}"
-            en = f"net position of {day.settlement_day}: {who} ({each.account}) {side_en} {amount}"
+            zh = f"{day.settlement_day} 净额：{who.zh}（{each.account}）{side_zh} {amount}"
+            en = f"net position of {day.settlement_day}: {who.en} ({each.account}) "
+            en += f"{side_en} {amount}"
             data: dict[str, Sealable] = {"account": each.account, "net_fen": each.net_fen}
             yield Step("position", Text(zh, en), data)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from cardcore.keys import KeyService
 from cardcore.records.batch import read_records, read_registers
+from cardcore.text import Text
 from settlement.city import City
 from settlement.days.aside import AsideReason, Faults, SetAside, leave_out
 from settlement.durable import make_folder, sync_folder, write_durable
@@ -22,7 +23,7 @@ from settlement.service.proving import prove_for_city
 from settlement.store.files import replace_facts
 
 #: Told to whoever gave us back what we had lost.
-GIVEN_BACK = "its bytes here were damaged and are whole again 已恢复"
+GIVEN_BACK = Text("此处原已损坏，现已恢复", "its bytes here were damaged and are whole again")
 
 
 class KeptFiles:

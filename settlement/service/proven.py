@@ -11,10 +11,11 @@ from datetime import date
 from pathlib import Path
 
 from cardcore.records.load_log import ENTRY_BYTES, HASH_BYTES, HEADER
+from cardcore.text import Text
 from settlement.city import City
 from settlement.days.aside import AsideReason, SetAside
 from settlement.days.load_log import LogEnd, log_ends, read_between
-from settlement.errors import StoredBytesError
+from settlement.errors import StoredBytesError, hash_differs, reason_of
 from settlement.facts.load_log import LogEntries
 from settlement.intake.answers import FileRow
 from settlement.reconciliation.inputs import FactInput
@@ -37,10 +38,10 @@ def proven_bytes(path: Path, sha256: str) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise StoredBytesError(path, error.strerror or "cannot be read") from error
+        raise StoredBytesError(path, reason_of(error)) from error
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
-        raise StoredBytesError(path, f"is {found}, must be {sha256}")
+        raise StoredBytesError(path, hash_differs(sha256))
     return data
 
 
@@ -72,7 +73,7 @@ def proven_paths(city: City, row: FileRow) -> list[tuple[int, str]]:
     for fact in row.facts:
         path = fact_path(city, row.file.content_hash, fact.bucket)
         if hash_of(path) != fact.sha256:
-            raise StoredBytesError(path, f"is not {fact.sha256}")
+            raise StoredBytesError(path, hash_differs(fact.sha256))
         found.append((fact.bucket, str(path)))
     return found
 
@@ -117,7 +118,9 @@ def entries_between(
         path = city.load_log_path(file.content_hash)
         data = proven_bytes(path, file.content_hash)
         if file.first_number != _number(reached.get(file.issuer)) + 1:
-            raise StoredBytesError(path, "what lies before it in its log is gone")
+            raise StoredBytesError(
+                path, Text("日志中在它之前的文件缺失", "what lies before it in its log is gone")
+            )
         entries = data[HEADER.size : HEADER.size + file.entry_count * ENTRY_BYTES]
         found.append(LogEntries(file.issuer, entries))
         digest = entries[-HASH_BYTES:].hex()
@@ -125,7 +128,13 @@ def entries_between(
     for end in ends:
         if reached.get(end.issuer) != end:
             where = city.folder / "raw"
-            raise StoredBytesError(where, f"the log of {end.issuer} does not end as it was read")
+            raise StoredBytesError(
+                where,
+                Text(
+                    f"发卡机构 {end.issuer} 的日志末尾与读取时不符",
+                    f"the log of {end.issuer} does not end as it was read",
+                ),
+            )
     return tuple(found)
 
 

@@ -27,7 +27,7 @@ from settlement.city import City
 from settlement.days.closing import ClearingState
 from settlement.dispositions import Reason
 from settlement.durable import make_folder, sync_folder
-from settlement.errors import StoredBytesError
+from settlement.errors import StoredBytesError, hash_differs
 from settlement.facts import columnar
 from settlement.facts.cells import record_rows
 from settlement.facts.columns import UNJUDGED
@@ -248,7 +248,7 @@ def _waiting_paths(city: City, state: ClearingState) -> list[str]:
     kept = [(folder / name, sha256) for name, sha256 in run.outputs if name.endswith(WAITING)]
     for path, sha256 in kept:
         if hash_of(path) != sha256:
-            raise StoredBytesError(path, f"is not {sha256}")
+            raise StoredBytesError(path, hash_differs(sha256))
     return [str(path) for path, _ in kept]
 
 

@@ -14,7 +14,7 @@ from settlement.days.closing import ClosedDay
 from settlement.days.run import GapRow, RunInputs, RunReport, StoredRun
 from settlement.durable import make_folder, sync_file, sync_folder
 from settlement.engine import Engine
-from settlement.errors import StoredBytesError
+from settlement.errors import StoredBytesError, hash_differs
 from settlement.facts import columnar
 from settlement.intake.answers import FileRow
 from settlement.reconciliation.inputs import file_number, file_prefix
@@ -103,7 +103,7 @@ def _review(city: City, inputs: RunInputs, registry: Registry) -> ReviewRequest 
         return None
     path = city.review_path(inputs.review_sha256)
     if hash_of(path) != inputs.review_sha256:
-        raise StoredBytesError(path, f"is not {inputs.review_sha256}")
+        raise StoredBytesError(path, hash_differs(inputs.review_sha256))
     with columnar.connect(path.parent) as connection:
         named = connection.execute(
             "SELECT DISTINCT file FROM read_parquet($path)", {"path": str(path)}
@@ -130,7 +130,7 @@ def _prove_previous(city: City, day: ClosedDay, folder: Path) -> StoredRun:
     assert run is not None, day  # the database refers to it
     for name, sha256 in run.outputs:
         if not name.endswith("decisions.parquet") and hash_of(folder / name) != sha256:
-            raise StoredBytesError(folder / name, f"is not {sha256}")
+            raise StoredBytesError(folder / name, hash_differs(sha256))
     return run
 
 

@@ -20,6 +20,7 @@ from typing import Any, Final, Self, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
+from cardcore.text import Text, shorten
 from settlement.errors import DatabaseDamagedError, SchemaDiffersError
 
 #: A writer waits this long for another one before it gives up.
@@ -123,8 +124,8 @@ class Database:
             with connection.begin():
                 return decide(connection)
 
-    def damage(self) -> list[str]:
-        """What the database engine itself finds wrong, in its own words."""
+    def damage(self) -> list[Text]:
+        """What the database engine itself finds wrong; of pages it says so in its own words."""
         if self._engine.dialect.name != "sqlite":
             return []  # a server checks its pages and references by itself
         try:
@@ -132,9 +133,13 @@ class Database:
                 pages = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
                 orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         except DatabaseError as error:
-            return [str(error.orig)]  # too damaged to be looked through
-        return [text for text in pages if text != "ok"] + [
-            f"{table}: row {row} refers to nothing in {parent}" for table, row, parent, _ in orphans
+            return [_said_of_pages(str(error.orig))]  # too damaged to be looked through
+        return [_said_of_pages(text) for text in pages if text != "ok"] + [
+            Text(
+                f"{table} 表第 {row} 行在 {parent} 中无所指",
+                f"{table}: row {row} refers to nothing in {parent}",
+            )
+            for table, row, parent, _ in orphans
         ]
 
     def close(self) -> None:
@@ -171,6 +176,11 @@ class Database:
             from settlement.store.upgrade import migrate  # noqa: PLC0415 - large, and seldom needed
 
             self.write(migrate)
+
+
+def _said_of_pages(text: str) -> Text:
+    said = shorten(text)
+    return Text(f"数据库自检：`{said}`", f"the database's own check: `{said}`")
 
 
 def _revision_in(connection: Connection) -> str | None:
@@ -213,7 +223,7 @@ def _damage_named(path: Path) -> Iterator[None]:
     except DatabaseError as error:
         # The driver's own root class: everything it can name more closely has a class below it.
         if type(error.orig) is sqlite3.DatabaseError:
-            raise DatabaseDamagedError(path, str(error.orig)) from error
+            raise DatabaseDamagedError(path, _said_of_pages(str(error.orig))) from error
         raise
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, Table, delete, func, select
 
+from cardcore.text import Text
 from settlement.clearing.tally import DiscountRow
 from settlement.days.aside import decode_aside, encode_aside
 from settlement.days.closing import ClearingState, ClosedDay, ClosePlan
@@ -301,7 +302,9 @@ def _stored_run(row: RowMapping) -> StoredRun:
             load_logs=tuple(LogEnd(*each) for each in json.loads(row["load_logs"] or "[]")),
         )
     except (TypeError, ValueError) as error:
-        raise ValueError(f"runs row {row['run_id']} was changed: {error}") from error
+        run_id = row["run_id"]
+        reason = Text(f"runs 表 {run_id} 行被改动", f"runs row {run_id} was changed")
+        raise ValueError(reason) from error
 
 
 def _encode_ends(ends: Sequence[LogEnd]) -> str | None:

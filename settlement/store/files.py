@@ -34,7 +34,9 @@ from settlement.intake.answers import (
     SequenceRange,
     SerialRun,
     StoredFile,
+    decode_detail,
     decode_ranges,
+    encode_detail,
     encode_ranges,
 )
 from settlement.intake.decide import FileHistory
@@ -90,7 +92,7 @@ def remember_refusal(database: Database, refusal: Acknowledgement) -> None:
         "sender_claim": refusal.sender,
         "sequence_claim": refusal.sequence,
         "answer": refusal.answer,
-        "detail": refusal.detail,
+        "detail": encode_detail(refusal.detail),
         "is_alarm": refusal.answer.is_alarm,
         "received_at": refusal.received_at,
     }
@@ -110,7 +112,7 @@ def load_refusals(database: Database) -> tuple[Refusal, ...]:
                     received_at=row["received_at"],
                     sender=row["sender_claim"],
                     sequence=row["sequence_claim"],
-                    detail=row["detail"],
+                    detail=decode_detail(row["detail"]),
                 ),
             )
             for row in rows

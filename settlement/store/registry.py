@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RowMapping, func, select
 
-from settlement.errors import RegistryRowError
+from settlement.errors import RegistryRowError, reason_of
 from settlement.people.actions import Action, Actor, ActorError
 from settlement.registry.book import (
     BEGINNING,
@@ -228,7 +228,7 @@ def _change(row: RowMapping) -> Change:
         )
         action = Action(_actor(row["changed_by"]), row["changed_at"], row["why"])
     except (ValueError, KeyError, AttributeError, ActorError) as error:
-        raise RegistryRowError(row["number"], f"{type(error).__name__}: {error}") from error
+        raise RegistryRowError(row["number"], reason_of(error)) from error
     return Change(row["number"], what, action, row["previous_hash"], row["hash"])
 
 

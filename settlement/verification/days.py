@@ -13,11 +13,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from cardcore.money import yuan
+from cardcore.text import Text
 from settlement.city import City
 from settlement.clearing.tally import DiscountRow
 from settlement.days.closing import ClearingState, ClosedDay, ClosePlan, encode_seal, plan_close
 from settlement.days.run import GapRow, RunInputs, StoredRun
 from settlement.engine import Engine, WorkerLostError
+from settlement.errors import reason_of
 from settlement.ledger.accounts import Account, AccountKind
 from settlement.ledger.entries import ChainEnd, Entry, chain_end, entry_content, posting_content
 from settlement.ledger.positions import Position
@@ -27,7 +30,16 @@ from settlement.service.gathering import closed_inputs
 from settlement.service.runs import compute_run, damaged_outputs
 from settlement.store import days as day_store
 from settlement.store.registry import load_changes
-from settlement.verification.findings import Findings, Invariant, OnProgress
+from settlement.verification.findings import (
+    FROM_NO_FILE,
+    Findings,
+    Invariant,
+    OnProgress,
+    column,
+    file_at,
+    numbered_row,
+    row_of,
+)
 from settlement.verification.float_proof import verify_float
 from settlement.verification.records import verify_records
 from settlement.watching import be_silent
@@ -77,13 +89,15 @@ def _plan_again(
     findings: Findings,
 ) -> ClosePlan | None:
     """What closing the day must have stored, from its files; None when that cannot be known."""
-    where = f"day {day.settlement_day}"
+    where = Text(f"清算日 {day.settlement_day}", f"day {day.settlement_day}")
     run = day_store.load_run(city.database, day.run_id)
     if run is None:
-        findings.add(Invariant.I8, f"runs row {day.run_id}", f"is gone; {where} was closed on it")
+        text = Text(f"已缺失；{where.zh} 由它关闭", f"is gone; {where.en} was closed on it")
+        findings.add(Invariant.I8, row_of("runs", day.run_id), text)
         return None
     for path in damaged_outputs(city.run_folder(run.settlement_day, run.run_id), run):
-        findings.add(Invariant.I10, f"run output {path.relative_to(city.folder)}", "was changed")
+        at = file_at(Text("清分输出", "run output"), path.relative_to(city.folder))
+        findings.add(Invariant.I10, at, Text("被改动", "was changed"))
     inputs = closed_inputs(city, day, run)
     _compare_inputs(city, day, inputs, findings)
     folder = scratch / "run"
@@ -93,7 +107,8 @@ def _plan_again(
     except WorkerLostError:
         raise  # nothing was found out about the stored bytes
     except Exception as error:  # noqa: BLE001 - damaged bytes may fail anywhere; that is a finding
-        text = f"cannot be computed again: {type(error).__name__}: {error}"
+        why = reason_of(error)
+        text = Text(f"无法重新计算：{why.zh}", f"cannot be computed again: {why.en}")
         findings.add(Invariant.I10, where, text)
         return None
     _compare_run(run, report.run, findings)
@@ -108,8 +123,12 @@ def _compare_inputs(city: City, day: ClosedDay, inputs: RunInputs, findings: Fin
     """Name what the day is made of that is not what was sealed."""
     path = city.seal_path(day.settlement_day)
     if inputs.run_id != day.run_id:
-        text = f"its files, its registry or the run before it give run {inputs.run_id}"
-        findings.add(Invariant.I8, f"day {day.settlement_day}", text)
+        text = Text(
+            f"由其文件、登记簿与前一清分得 {inputs.run_id}",
+            f"its files, its registry or the run before it give run {inputs.run_id}",
+        )
+        where = Text(f"清算日 {day.settlement_day}", f"day {day.settlement_day}")
+        findings.add(Invariant.I8, where, text)
     try:
         document = json.loads(path.read_bytes())["document"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -120,39 +139,45 @@ def _compare_inputs(city: City, day: ClosedDay, inputs: RunInputs, findings: Fin
     held = {row.file.content_hash: row.file.row_hash for row in inputs.files}
     for content_hash in sorted(sealed.keys() | held.keys()):
         if sealed.get(content_hash) != held.get(content_hash):
-            text = f"is not the row that was sealed with day {day.settlement_day}"
-            findings.add(Invariant.I8, f"files row {content_hash}", text)
+            text = Text(
+                f"不是 {day.settlement_day} 封存时的行",
+                f"is not the row that was sealed with day {day.settlement_day}",
+            )
+            findings.add(Invariant.I8, row_of("files", content_hash), text)
 
 
 def _compare_run(stored: StoredRun, again: StoredRun, findings: Findings) -> None:
-    where = f"runs row {stored.run_id}"
+    where = row_of("runs", stored.run_id)
     for name in ("run_id", "settlement_day", "review_sha256", "totals", "output_hash"):
         found, right = getattr(stored, name), getattr(again, name)
-        findings.expect_equal(Invariant.I10, where, name, found, right)
+        findings.expect_equal(Invariant.I10, where, column(name), found, right)
     expected = dict(again.outputs)
     for path, sha256 in stored.outputs:
-        findings.expect_equal(Invariant.I10, where, path, sha256, expected.pop(path, None))
+        right = expected.pop(path, None)
+        findings.expect_equal(Invariant.I10, where, column(path), sha256, right)
     for path in expected:
-        findings.add(Invariant.I10, where, f"{path} is not among its outputs")
+        text = Text(f"其输出中没有 {path}", f"{path} is not among its outputs")
+        findings.add(Invariant.I10, where, text)
 
 
 def _compare_day(
     city: City, day: ClosedDay, plan: ClosePlan, of_day: Sequence[Entry], findings: Findings
 ) -> None:
-    where = f"days row {day.settlement_day}"
+    where = row_of("days", day.settlement_day)
     for each in fields(ClosedDay):
         stored, right = getattr(day, each.name), getattr(plan.day, each.name)
-        findings.expect_equal(Invariant.I8, where, each.name, stored, right)
+        findings.expect_equal(Invariant.I8, where, column(each.name), stored, right)
     path = city.seal_path(day.settlement_day)
     try:
         is_sealed = path.read_bytes() == encode_seal(plan)
     except OSError:
         is_sealed = False
     if not is_sealed:
-        text = "is not the sealed document of its day"
-        findings.add(Invariant.I8, f"seal file {path.relative_to(city.folder)}", text)
-    _compare_rows("entries", _heads(of_day), _heads(plan.entries), findings)
-    _compare_rows("postings", _postings(of_day), _postings(plan.entries), findings)
+        text = Text("不是该日封存的文件", "is not the sealed document of its day")
+        at = file_at(Text("封存文件", "seal file"), path.relative_to(city.folder))
+        findings.add(Invariant.I8, at, text)
+    _compare_rows(column("entries"), _heads(of_day), _heads(plan.entries), findings)
+    _compare_rows(column("postings"), _postings(of_day), _postings(plan.entries), findings)
     stored_rows: tuple[Sequence[_DayRow], ...] = (
         day_store.load_positions(city.database, day.settlement_day),
         day_store.load_gaps(city.database, day.settlement_day),
@@ -162,7 +187,7 @@ def _compare_day(
     names = ("positions", "gaps", "discounts")
     for name, stored, right in zip(names, stored_rows, expected_rows, strict=True):
         _compare_rows(
-            f"{name} of {day.settlement_day}",
+            Text(f"{day.settlement_day} 的 {name}", f"{name} of {day.settlement_day}"),
             {_row_key(each): each for each in stored},
             {_row_key(each): each for each in right},
             findings,
@@ -196,18 +221,17 @@ def _row_key(row: _DayRow) -> tuple[object, ...]:
 
 
 def _compare_rows(
-    table: str, stored: Mapping[Any, object], right: Mapping[Any, object], findings: Findings
+    table: Text, stored: Mapping[Any, object], right: Mapping[Any, object], findings: Findings
 ) -> None:
     for key in sorted(stored.keys() | right.keys()):
-        where = f"{table}, row {key}"
+        where = Text(f"{table.zh} 表第 {key} 行", f"{table.en}, row {key}")
         if key not in stored:
-            findings.add(Invariant.I8, where, "is gone")
+            findings.add(Invariant.I8, where, Text("已缺失", "is gone"))
         elif key not in right:
-            findings.add(Invariant.I8, where, "follows from no file")
+            findings.add(Invariant.I8, where, FROM_NO_FILE)
         elif stored[key] != right[key]:
-            findings.add(
-                Invariant.I8, where, f"was changed: is {stored[key]}, must be {right[key]}"
-            )
+            what = Text("内容", "what stands there")
+            findings.expect_equal(Invariant.I8, where, what, stored[key], right[key])
 
 
 def _verify_ledger(entries: Sequence[Entry], days: Sequence[ClosedDay], findings: Findings) -> None:
@@ -215,24 +239,30 @@ def _verify_ledger(entries: Sequence[Entry], days: Sequence[ClosedDay], findings
     for entry in entries:
         amount_fen = sum(posting.amount_fen for posting in entry.postings)
         if amount_fen or not entry.postings:
-            text = f"is out of balance by {amount_fen} fen"
-            findings.add(Invariant.I1, f"entries, row {entry.number}", text)
+            amount = yuan(amount_fen)
+            text = Text(f"借贷相差 {amount}", f"is out of balance by {amount}")
+            findings.add(Invariant.I1, numbered_row("entries", entry.number), text)
         for posting in entry.postings:
             account = posting.account
             balances[account] = balances.get(account, 0) + posting.amount_fen
     if sum(balances.values()):
-        text = f"sum to {sum(balances.values())} fen, not to zero"
-        findings.add(Invariant.I2, "all accounts", text)
+        amount = yuan(sum(balances.values()))
+        text = Text(f"合计 {amount}，不为零", f"sum to {amount}, not to zero")
+        findings.add(Invariant.I2, Text("全部账户", "all accounts"), text)
     closed = {day.settlement_day for day in days}
     for day in days:
         account = Account(AccountKind.CLEARING, day=day.settlement_day).text
         if balances.get(account, 0):
-            text = f"stands at {balances[account]} fen, not at zero"
-            findings.add(Invariant.I7, f"account {account}", text)
+            amount = yuan(balances[account])
+            text = Text(f"余额 {amount}，不为零", f"stands at {amount}, not at zero")
+            findings.add(Invariant.I7, Text(f"账户 {account}", f"account {account}"), text)
     for entry in entries:
         if entry.settlement_day not in closed:
-            text = f"belongs to {entry.settlement_day}, which is not closed"
-            findings.add(Invariant.I8, f"entries, row {entry.number}", text)
+            text = Text(
+                f"属于 {entry.settlement_day}，而该日未关闭",
+                f"belongs to {entry.settlement_day}, which is not closed",
+            )
+            findings.add(Invariant.I8, numbered_row("entries", entry.number), text)
 
 
 def verify_positions(city: City, findings: Findings) -> int:
@@ -241,12 +271,14 @@ def verify_positions(city: City, findings: Findings) -> int:
     for day in days:
         positions = day_store.load_positions(city.database, day.settlement_day)
         net_fen = sum(each.net_fen for each in positions)
-        where = f"positions of {day.settlement_day}"
+        where = Text(f"{day.settlement_day} 的轧差", f"positions of {day.settlement_day}")
         if net_fen:
-            findings.add(Invariant.I6, where, f"nets sum to {net_fen} fen, not to zero")
+            amount = yuan(net_fen)
+            text = Text(f"净额合计 {amount}，不为零", f"nets sum to {amount}, not to zero")
+            findings.add(Invariant.I6, where, text)
         for each in positions:
             right = each.gross_debit_fen - each.gross_credit_fen
-            findings.expect_equal(
-                Invariant.I6, f"{where}, {each.account}", "net", each.net_fen, right
-            )
+            at = Text(f"{where.zh}，{each.account}", f"{where.en}, {each.account}")
+            net = Text("净额（分）", "net in fen")
+            findings.expect_equal(Invariant.I6, at, net, each.net_fen, right)
     return len(days)

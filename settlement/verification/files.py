@@ -12,6 +12,7 @@ import duckdb
 
 from cardcore.keys import KeyService
 from cardcore.records.batch import Batch, BatchHeader, decode_batch
+from cardcore.text import Text
 from settlement.city import City
 from settlement.dispositions import RecordMac
 from settlement.facts import columnar
@@ -24,7 +25,15 @@ from settlement.service.proven import fact_path, hash_of
 from settlement.service.proving import prove_for_city
 from settlement.store.files import count_kept_serials, count_serials
 from settlement.store.registry import load_public_keys_ever
-from settlement.verification.findings import Findings, Invariant, OnProgress
+from settlement.verification.findings import (
+    ROW_CHANGED,
+    Findings,
+    Invariant,
+    OnProgress,
+    column,
+    file_at,
+    row_of,
+)
 from settlement.verification.raw_files import prove_raw
 
 
@@ -48,8 +57,12 @@ def verify_files(
         is_whole &= batch is not None
     found = count_serials(city.database)
     if is_whole and found != kept:
-        text = f"{found} rows, and {kept} that follow from the raw files"
-        findings.add(Invariant.I10, "file_terminals rows", text)
+        text = Text(
+            f"有 {found} 行，而由原始文件得 {kept} 行",
+            f"{found} rows, and {kept} that follow from the raw files",
+        )
+        where = Text("file_terminals 表各行", "file_terminals rows")
+        findings.add(Invariant.I10, where, text)
     on_progress("files", len(rows), len(rows))
     return len(rows)
 
@@ -65,15 +78,15 @@ def _prove_raw(city: City, row: FileRow, findings: Findings) -> Batch | None:
 
 
 def _verify_row(row: FileRow, batch: Batch, path: Path, findings: Findings) -> None:
-    where = f"files row {row.file.content_hash}"
+    where = row_of("files", row.file.content_hash)
     history = FileHistory(None, None, row.file.missing)
     expected = place_file(batch, path.stat().st_size, history, row.file.received_at)
     assert not isinstance(expected, Acknowledgement)
     for each in fields(row.file):
         stored, right = getattr(row.file, each.name), getattr(expected, each.name)
-        findings.expect_equal(Invariant.I9, where, each.name, stored, right)
+        findings.expect_equal(Invariant.I9, where, column(each.name), stored, right)
     if row.row_hash != row.file.row_hash:
-        findings.add(Invariant.I8, where, "a column was changed: the row does not hash to row_hash")
+        findings.add(Invariant.I8, where, ROW_CHANGED)
 
 
 def _verify_facts(
@@ -90,8 +103,9 @@ def _verify_facts(
         path = fact_path(city, content_hash, bucket)
         found = hash_of(path)
         if found != fact.sha256:
-            where = f"fact file {path.relative_to(city.folder)}"
-            findings.add(Invariant.I10, where, f"is {found or 'absent'}, must be {fact.sha256}")
+            where = file_at(Text("事实文件", "fact file"), path.relative_to(city.folder))
+            what = Text("哈希", "its hash")
+            findings.expect_equal(Invariant.I10, where, what, found, fact.sha256)
     proof = prove_for_city(city, batch.records, key_service)
     again = _facts_again(city, batch, proof.packed, scratch)
     if again == row.facts:
@@ -100,17 +114,23 @@ def _verify_facts(
     again = _facts_again(city, batch, _as_judged(proof, judged), scratch)
     if again == row.facts:
         return
-    where = f"facts rows of {content_hash}"
+    where = Text(f"facts 表中 {content_hash} 各行", f"facts rows of {content_hash}")
     lost = sum(
         answer not in UNJUDGED and proof.answers[number] in UNJUDGED
         for number, (answer, _) in judged.items()
         if number < len(proof.answers)
     )
     if lost:
-        text = f"{lost} TACs that were judged cannot be: a key is not held, or not as registered"
+        text = Text(
+            f"{lost} 个曾经验证的交易认证码现在无法验证：密钥未装载，或与登记不符",
+            f"{lost} TACs that were judged cannot be: a key is not held, or not as registered",
+        )
         findings.add(Invariant.I10, where, text)
         return
-    text = "the facts made again from the raw file, its TACs proven again, are not those recorded"
+    text = Text(
+        "由原始文件重建并重新验证所得的事实与所记不符",
+        "the facts made again from the raw file, its TACs proven again, are not those recorded",
+    )
     findings.add(Invariant.I10, where, text)
 
 
@@ -119,8 +139,13 @@ def _verify_serials(city: City, batch: Batch, findings: Findings) -> int:
     serials = serial_runs(batch.records)
     kept = count_kept_serials(city.database, batch.content_hash, serials)
     if kept != len(serials):
-        text = f"{len(serials) - kept} of {len(serials)} are missing: a record cannot be found"
-        findings.add(Invariant.I10, f"file_terminals rows of {batch.content_hash}", text)
+        gone, count, name = len(serials) - kept, len(serials), batch.content_hash
+        text = Text(
+            f"{count} 行中缺 {gone} 行：有记录查找不到",
+            f"{gone} of {count} are missing: a record cannot be found",
+        )
+        where = Text(f"file_terminals 表中 {name} 各行", f"file_terminals rows of {name}")
+        findings.add(Invariant.I10, where, text)
     return kept
 
 

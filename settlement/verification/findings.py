@@ -6,8 +6,10 @@ Decides what is reported and how; `settlement.verification.verify` decides what 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
-from cardcore.text import Text
+from cardcore.text import Text, shorten
+from settlement.errors import reason_of
 
 
 class Invariant(StrEnum):
@@ -56,9 +58,20 @@ class Finding:
     """One thing that does not hold: `where` names the file, row or day, `text` says what broke."""
 
     invariant: Invariant
-    where: str
-    text: str
+    where: Text
+    text: Text
 
+    def document(self) -> dict[str, str]:
+        """As one JSON object."""
+        return {"invariant": self.invariant.value, "where": self.where.en, "text": self.text.en}
+
+
+#: A row that its own hash contradicts.
+ROW_CHANGED = Text(
+    "有列被改动：该行与其 row_hash 不符",
+    "a column was changed: the row does not hash to row_hash",
+)
+FROM_NO_FILE = Text("不出自任何文件", "follows from no file")
 
 #: Told what is being checked: name of the step, how many are done, how many there are.
 OnProgress = Callable[[str, int, int], None]
@@ -70,16 +83,57 @@ class Findings:
 
     found: list[Finding] = field(default_factory=list)
 
-    def add(self, invariant: Invariant, where: str, text: str) -> None:
+    def add(self, invariant: Invariant, where: Text, text: Text) -> None:
         """Something does not hold."""
         self.found.append(Finding(invariant, where, text))
 
     def expect_equal(
-        self, invariant: Invariant, where: str, name: str, stored: object, right: object
+        self, invariant: Invariant, where: Text, name: Text, stored: object, right: object
     ) -> None:
         """What is stored must be what follows from the raw bytes."""
         if stored != right:
-            self.add(invariant, where, f"{name} is {stored}, must be {right}")
+            found, expected = _shown(stored), _shown(right)
+            self.add(
+                invariant,
+                where,
+                Text(
+                    f"{name.zh} 为 {found.zh}，应为 {expected.zh}",
+                    f"{name.en} is {found.en}, must be {expected.en}",
+                ),
+            )
+
+    def cannot_read(self, invariant: Invariant, where: Text, error: Exception) -> None:
+        """Something cannot even be compared."""
+        why = reason_of(error)
+        self.add(invariant, where, Text(f"无法读取：{why.zh}", f"cannot be read: {why.en}"))
+
+
+def column(name: str) -> Text:
+    """A column or an output by the name it is stored under."""
+    return Text(name, name)
+
+
+def row_of(table: str, key: object) -> Text:
+    """A row of a table by what names it."""
+    return Text(f"{table} 表 {key} 行", f"{table} row {key}")
+
+
+def numbered_row(table: str, number: object) -> Text:
+    """A row of a table by its number or key."""
+    return Text(f"{table} 表第 {number} 行", f"{table}, row {number}")
+
+
+def file_at(what: Text, path: Path) -> Text:
+    """A file of the city's folder."""
+    return Text(f"{what.zh} {path}", f"{what.en} {path}")
+
+
+def _shown(value: object) -> Text:
+    """A stored value on one line: a long one by its beginning, none by a word."""
+    if value is None:
+        return Text("无", "none")
+    said = shorten(str(value))
+    return Text(said, said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ whether every purse moved as its records say to `records`.
 from collections.abc import Sequence
 from pathlib import Path
 
+from cardcore.money import yuan
+from cardcore.text import Text
 from settlement.city import City
 from settlement.clearing.proof import check_proof, read_figures
 from settlement.days.run import RunInputs, StoredRun
@@ -52,6 +54,8 @@ def verify_float(
         claimed_worth_fen=again.claimed_worth_fen,
         uneven=again.uneven,
     ):
-        where = f"float after {inputs.settlement_day}, {fault.where}"
-        text = f"{fault.stated_fen} and {fault.found_fen} fen: {fault.text.en}"
+        day, at = inputs.settlement_day, fault.place
+        where = Text(f"{day} 后的备付金，{at.zh}", f"float after {day}, {at.en}")
+        amounts = f"{yuan(fault.stated_fen)} / {yuan(fault.found_fen)}"
+        text = Text(f"{amounts}：{fault.text.zh}", f"{amounts}: {fault.text.en}")
         findings.add(Invariant.I3, where, text)

@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from cardcore.records.load_log import LoadLogFile, LoadLogHeader, chain_start, decode_load_log
+from cardcore.text import Text
 from settlement.city import City
 from settlement.intake.answers import Acknowledgement
 from settlement.intake.load_log import (
@@ -20,8 +21,16 @@ from settlement.intake.load_log import (
 from settlement.intake.signed_file import issuer_of
 from settlement.store.load_logs import entry_rows, load_entry_rows, load_load_logs
 from settlement.store.registry import load_host_keys_ever
-from settlement.verification.findings import Findings, Invariant
-from settlement.verification.raw_files import prove_raw
+from settlement.verification.findings import (
+    FROM_NO_FILE,
+    ROW_CHANGED,
+    Findings,
+    Invariant,
+    column,
+    file_at,
+    row_of,
+)
+from settlement.verification.raw_files import RAW_FILE, prove_raw, said_of
 
 
 def verify_load_logs(city: City, findings: Findings) -> int:
@@ -32,8 +41,7 @@ def verify_load_logs(city: City, findings: Findings) -> int:
     for stored, row_hash in rows:
         file = _prove_raw(city, stored, findings)
         if row_hash != stored.row_hash:
-            text = "a column was changed: the row does not hash to row_hash"
-            findings.add(Invariant.I8, f"load_logs row {stored.content_hash}", text)
+            findings.add(Invariant.I8, row_of("load_logs", stored.content_hash), ROW_CHANGED)
         if file is None:
             is_whole = False
             continue
@@ -57,16 +65,16 @@ def _prove_raw(city: City, stored: StoredLoadLog, findings: Findings) -> LoadLog
 
 
 def _verify_row(city: City, stored: StoredLoadLog, file: LoadLogFile, findings: Findings) -> None:
-    where = f"load_logs row {stored.content_hash}"
+    where = row_of("load_logs", stored.content_hash)
     size_bytes = city.load_log_path(stored.content_hash).stat().st_size
     history = LoadLogHistory(missing=stored.missing)
     expected = place_log(file, size_bytes, history, stored.received_at)
     if isinstance(expected, Acknowledgement):
-        findings.add(Invariant.I10, where, f"{expected.answer.text.en}: {expected.detail}")
+        findings.add(Invariant.I10, where, said_of(expected))
         return
     for each in fields(stored):
         found, right = getattr(stored, each.name), getattr(expected, each.name)
-        findings.expect_equal(Invariant.I10, where, each.name, found, right)
+        findings.expect_equal(Invariant.I10, where, column(each.name), found, right)
 
 
 def _verify_entries(
@@ -78,14 +86,16 @@ def _verify_entries(
 ) -> None:
     stored = load_entry_rows(city.database)
     for key in sorted(stored.keys() | expected.keys()):
-        where = f"allowed_loads row {key[0]}/{key[1]}"
+        where = row_of("allowed_loads", f"{key[0]}/{key[1]}")
         if key not in stored:
-            findings.add(Invariant.I10, where, "is gone: it stands in the raw file")
+            gone = Text("已缺失：原始文件中有此条", "is gone: it stands in the raw file")
+            findings.add(Invariant.I10, where, gone)
         elif key in expected:
             for name, right in expected[key].items():
-                findings.expect_equal(Invariant.I10, where, name, stored[key][name], right)
+                found = stored[key][name]
+                findings.expect_equal(Invariant.I10, where, column(name), found, right)
         elif is_whole:
-            findings.add(Invariant.I10, where, "follows from no file")
+            findings.add(Invariant.I10, where, FROM_NO_FILE)
 
 
 def _verify_chain(files: list[StoredLoadLog], findings: Findings) -> None:
@@ -94,17 +104,27 @@ def _verify_chain(files: list[StoredLoadLog], findings: Findings) -> None:
     for each in files:
         start = (1, chain_start(bytes.fromhex(each.issuer)).hex())
         number, digest = ends.get(each.issuer, start)
-        where = f"load_logs row {each.content_hash}"
+        where = row_of("load_logs", each.content_hash)
         if each.first_number < number:
-            text = f"entries from {each.first_number} on stand in an earlier file too"
+            text = Text(
+                f"自第 {each.first_number} 条起在更早的文件中也有",
+                f"entries from {each.first_number} on stand in an earlier file too",
+            )
             findings.add(Invariant.I10, where, text)
         elif each.first_number == number and each.previous != digest:
-            findings.add(Invariant.I10, where, f"follows {each.previous}, not {digest}")
+            text = Text(
+                f"接续 {each.previous}，而非 {digest}", f"follows {each.previous}, not {digest}"
+            )
+            findings.add(Invariant.I10, where, text)
         ends[each.issuer] = (each.last_number + 1, each.digest)
 
 
 def _verify_folder(city: City, kept: set[str], findings: Findings) -> None:
     for path in sorted((city.folder / "raw").rglob("*.ocl")):
         if path.stem not in kept:
-            text = "has no row: its intake was cut short, or the row was removed; send it again"
-            findings.add(Invariant.I8, f"raw file {path.relative_to(city.folder)}", text)
+            text = Text(
+                "没有对应的行：接收中断，或该行被删；请重新上送：`onecard files add`",
+                "has no row: its intake was cut short, or the row was removed; send it again: "
+                "`onecard files add`",
+            )
+            findings.add(Invariant.I8, file_at(RAW_FILE, path.relative_to(city.folder)), text)

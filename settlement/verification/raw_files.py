@@ -10,12 +10,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from cardcore.text import Text
 from settlement.city import City
 from settlement.intake.answers import Acknowledgement
 from settlement.intake.signed_file import Claim, File, prove_file
-from settlement.verification.findings import Findings, Invariant
+from settlement.verification.findings import Findings, Invariant, file_at
 
 AnyClaim = TypeVar("AnyClaim", bound=Claim)
+RAW_FILE = Text("原始文件", "raw file")
 
 
 def prove_raw(
@@ -31,15 +33,19 @@ def prove_raw(
     be. `load_keys` gives every key its signer was ever registered with: revoked since, or
     registered anew, under one of them the file was right when it came.
     """
-    where = f"raw file {path.relative_to(city.folder)}"
+    where = file_at(RAW_FILE, path.relative_to(city.folder))
     try:
         data = path.read_bytes()
     except OSError as error:
-        findings.add(Invariant.I10, where, f"cannot be read: {error.strerror}")
+        findings.cannot_read(Invariant.I10, where, error)
         return None
     found_hash = hashlib.sha256(data).hexdigest()
     if found_hash != path.stem:
-        findings.add(Invariant.I10, where, f"its bytes hash to {found_hash}, not to its name")
+        text = Text(
+            f"内容的哈希为 {found_hash}，与文件名不符",
+            f"its bytes hash to {found_hash}, not to its name",
+        )
+        findings.add(Invariant.I10, where, text)
     claim = read(data, received_at)
     if isinstance(claim, Acknowledgement):
         refused = claim
@@ -49,5 +55,13 @@ def prove_raw(
             if not isinstance(file, Acknowledgement):
                 return file
             refused = file
-    findings.add(Invariant.I10, where, f"{refused.answer.text.en}: {refused.detail}")
+    findings.add(Invariant.I10, where, said_of(refused))
     return None
+
+
+def said_of(refused: Acknowledgement) -> Text:
+    """Why a kept file would be refused now."""
+    said, detail = refused.answer.text, refused.detail
+    if detail is None:
+        return said
+    return Text(f"{said.zh}：{detail.zh}", f"{said.en}: {detail.en}")

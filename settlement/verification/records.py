@@ -9,12 +9,15 @@ A record of an earlier day that the day decided again counts with a minus as it 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import duckdb
 
+from cardcore.money import yuan
 from cardcore.records.kinds import RecordKind
 from cardcore.schemes import Scheme
+from cardcore.text import Text, text_of
 from settlement.city import City
 from settlement.days.run import RunInputs
 from settlement.facts import columnar
@@ -176,8 +179,11 @@ def _verify_reviewed(connection: duckdb.DuckDBPyConnection, findings: Findings) 
         "WHERE is_review AND notes & (note_statement_proven() | note_taken_back()) <> 0"
     ).fetchall()
     if not named + unnamed == decided == rows == before:
-        text = f"{decided} decisions on {rows} records; it names {named}, of which {before} waited"
-        findings.add(Invariant.I9, "review", text)
+        text = Text(
+            f"对 {rows} 条记录作出 {decided} 个处理；复核指名 {named} 条，其中 {before} 条在等待",
+            f"{decided} decisions on {rows} records; it names {named}, of which {before} waited",
+        )
+        findings.add(Invariant.I9, Text("复核", "review"), text)
 
 
 def _verify_dispositions(
@@ -191,14 +197,21 @@ def _verify_dispositions(
         count = file.record_count
         expected = [count, count, count, file.debit_fen + file.load_fen]
         if found != expected:
-            text = (
-                f"{found[0]} decisions on {found[1]} rows over {found[3]} fen; "
-                f"the file has {count} records over {expected[3]} fen"
+            there, right = yuan(found[3]), yuan(expected[3])
+            text = Text(
+                f"对 {found[1]} 行作出 {found[0]} 个处理，合计 {there}；文件有 {count} 条记录，"
+                f"合计 {right}",
+                f"{found[0]} decisions on {found[1]} rows over {there}; the file has {count} "
+                f"records over {right}",
             )
-            findings.add(Invariant.I9, f"decisions of file {file.content_hash}", text)
+            findings.add(Invariant.I9, _decisions_of(file.content_hash), text)
     for number in decided:
-        text = "records of a file that the day did not settle"
-        findings.add(Invariant.I9, f"decisions of file {number:016x}...", text)
+        text = Text("该日并未清算此文件", "records of a file that the day did not settle")
+        findings.add(Invariant.I9, _decisions_of(f"{number:016x}..."), text)
+
+
+def _decisions_of(file: str) -> Text:
+    return Text(f"文件 {file} 的处理结果", f"decisions of file {file}")
 
 
 def _verify_posted(
@@ -221,7 +234,9 @@ def _verify_posted(
             try:
                 account = parse_account(posting.account)
             except AccountTextError as error:
-                findings.add(Invariant.I4, f"posting {(entry.number, posting.line)}", str(error))
+                at = f"{entry.number}/{posting.line}"
+                where = Text(f"分录行 {at}", f"posting {at}")
+                findings.add(Invariant.I4, where, text_of(error))
                 continue
             accounts[account.kind] = accounts.get(account.kind, 0) + posting.amount_fen
             if account.kind in shares:
@@ -245,23 +260,31 @@ def _verify_posted(
             found = posted.pop((kind, code), {})
             owed = owed_fen.get(code, 0)
             for expected, amount_fen in _expected(kind, excess_fen[code], owed, *sums).items():
-                where = f"{kind} entry of {column} {code} on {inputs.settlement_day}"
+                where = _entry_of(kind, code, inputs.settlement_day)
                 stored_fen = found.get(expected, 0)
-                findings.expect_equal(Invariant.I4, where, expected, stored_fen, amount_fen)
+                what = Text(f"{expected.text.zh}（分）", f"{expected.text.en}, in fen,")
+                findings.expect_equal(Invariant.I4, where, what, stored_fen, amount_fen)
     for kind, owner in posted:
-        text = "no record of the day stands behind it"
-        findings.add(Invariant.I4, f"{kind} entry of {owner} on {inputs.settlement_day}", text)
+        text = Text("没有当日记录支持它", "no record of the day stands behind it")
+        findings.add(Invariant.I4, _entry_of(kind, owner, inputs.settlement_day), text)
     debit_fen, load_fen, _, _ = connection.execute(f"{_SUMS} FROM moved").fetchall()[0]
-    where = f"shares of {inputs.settlement_day}"
+    where = Text(f"{inputs.settlement_day} 的分成", f"shares of {inputs.settlement_day}")
     findings.expect_equal(
         Invariant.I5,
         where,
-        "operators and holders",
+        Text("运营商与持卡人（分）", "operators and holders, in fen,"),
         shares[AccountKind.OPERATOR] + shares[AccountKind.HOLDER_DUE],
         -debit_fen,
     )
     agents_fen = shares[AccountKind.LOAD_AGENT]
-    findings.expect_equal(Invariant.I5, where, "load agents", agents_fen, load_fen)
+    agents = Text("充值代理（分）", "load agents, in fen,")
+    findings.expect_equal(Invariant.I5, where, agents, agents_fen, load_fen)
+
+
+def _entry_of(kind: EntryKind, code: int | None, day: date) -> Text:
+    if kind is EntryKind.COLLECT:
+        return Text(f"{day} 分桶 {code} 的归集分录", f"collect entry of bucket {code} on {day}")
+    return Text(f"{day} 参与方 {code} 的分配分录", f"distribute entry of operator {code} on {day}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +362,11 @@ def _verify_purses(
         ]
         connection.execute(_STANDS, {"sign": sign, "statements": paths})
     for card, application, posted_fen, decided_fen in connection.execute(_UNEVEN).fetchall():
-        where = f"purse {card:020}/{application} on {inputs.settlement_day}"
-        text = f"{posted_fen or 0} fen stand there as posted, the records move {decided_fen or 0}"
+        name, day = f"{card:020}/{application}", inputs.settlement_day
+        where = Text(f"{day} 钱包 {name}", f"purse {name} on {day}")
+        there, right = yuan(posted_fen or 0), yuan(decided_fen or 0)
+        text = Text(
+            f"所记入账为 {there}，而记录变动 {right}",
+            f"{there} stand there as posted, the records move {right}",
+        )
         findings.add(Invariant.I3, where, text)

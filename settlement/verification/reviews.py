@@ -12,9 +12,11 @@ import duckdb
 import numpy as np
 
 from cardcore.keys import KeyService, ProofReason
+from cardcore.text import Text
 from settlement.city import City
 from settlement.days.closing import ClosedDay
-from settlement.dispositions import Reason
+from settlement.dispositions import Reason, proof_text
+from settlement.errors import reason_of
 from settlement.facts import columnar
 from settlement.facts.columns import UNJUDGED
 from settlement.intake.answers import FileRow
@@ -24,7 +26,7 @@ from settlement.service.proven import hash_of
 from settlement.service.proving import prove_for_city
 from settlement.service.review import read_review, records_of
 from settlement.store import days as day_store
-from settlement.verification.findings import Findings, Invariant
+from settlement.verification.findings import Findings, Invariant, file_at
 
 #: What waits for its day or its terminal was proven as it came in, under whatever version.
 _HOLDS = {ProofReason.PROVEN, ProofReason.WRONG_VERSION}
@@ -55,9 +57,10 @@ def verify_reviews(
             continue
         count += 1
         path = city.review_path(run.review_sha256)
-        where = f"input {path.relative_to(city.folder)}"
+        where = file_at(Text("清分输入", "input"), path.relative_to(city.folder))
         if hash_of(path) != run.review_sha256:
-            findings.add(Invariant.I10, where, "is not what its name says")
+            text = Text("与其文件名不符", "is not what its name says")
+            findings.add(Invariant.I10, where, text)
             continue
         review = read_review(path)
         _verify_answers(city, review, files, key_service, where, findings)
@@ -77,13 +80,17 @@ def _verify_answers(
     review: Mapping[int, Mapping[int, ProofReason]],
     files: Mapping[int, FileRow],
     key_service: KeyService,
-    where: str,
+    where: Text,
     findings: Findings,
 ) -> None:
     """I10: the TACs give the answers that the review holds."""
     for file, answers in review.items():
         if file not in files:
-            findings.add(Invariant.I9, where, f"names file {file:016x}..., which is not kept")
+            text = Text(
+                f"指名文件 {file:016x}…，而此文件未保存",
+                f"names file {file:016x}..., which is not kept",
+            )
+            findings.add(Invariant.I9, where, text)
             continue
         rows = np.array(sorted(answers))
         proof = prove_for_city(city, records_of(city, files[file], rows), key_service).answers
@@ -91,12 +98,15 @@ def _verify_answers(
             if now == answers[row] or {now, answers[row]} <= _HOLDS:
                 continue
             name = files[file].file.content_hash
-            text = (
-                f"row {row} of file {name} is {answers[row].name}, must be {ProofReason(now).name}"
+            said, right = proof_text(answers[row]), proof_text(ProofReason(now))
+            text = Text(
+                f"文件 {name} 第 {row} 行记为“{said.zh}”，应为“{right.zh}”",
+                f"row {row} of file {name} says: {said.en}; must be: {right.en}",
             )
             if now in UNJUDGED:
-                text = (
-                    f"row {row} of file {name} cannot be proven: its key is not held as registered"
+                text = Text(
+                    f"文件 {name} 第 {row} 行无法验证：其密钥未按登记装载",
+                    f"row {row} of file {name} cannot be proven: its key is not held as registered",
                 )
             findings.add(Invariant.I10, where, text)
 
@@ -106,7 +116,7 @@ def _verify_waited(
     earlier: Sequence[ClosedDay],
     review: Path,
     settled: set[int],
-    where: str,
+    where: Text,
     findings: Findings,
 ) -> None:
     """I4: only records that waited were decided again; whatever was settled for good was not."""
@@ -128,9 +138,14 @@ def _verify_waited(
                 for file, row, reason in connection.execute(_DECIDED).fetchall()
             }
     except duckdb.Error as error:
-        findings.add(Invariant.I10, where, f"the days before it cannot be read: {error}")
+        why = reason_of(error)
+        text = Text(f"其前各日无法读取：{why.zh}", f"the days before it cannot be read: {why.en}")
+        findings.add(Invariant.I10, where, text)
         return
     for (file, row), reason in decided.items():
         if not reason.retry_may_help:
-            text = f"row {row} of file {file:016x}... was settled for good: {reason.name}"
+            text = Text(
+                f"文件 {file:016x}… 第 {row} 行早已定案：{reason.text.zh}",
+                f"row {row} of file {file:016x}... was settled for good: {reason.text.en}",
+            )
             findings.add(Invariant.I4, where, text)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from cardcore.keys import KeyService
+from cardcore.text import Text
 from settlement.city import City
 from settlement.engine import Engine, WorkerLostError
 from settlement.store.files import load_files
@@ -40,7 +41,7 @@ def _verify(
 
     def check_database() -> int:
         for text in city.database.damage():
-            findings.add(Invariant.I8, "control.sqlite", text)
+            findings.add(Invariant.I8, Text("control.sqlite", "control.sqlite"), text)
         return 0
 
     def check_files() -> int:
@@ -53,22 +54,23 @@ def _verify(
     def check_days() -> int:
         return verify_days(city, engine, scratch, findings, on_progress)
 
-    _guard(findings, "database", check_database)
-    files = _guard(findings, "files", check_files)
-    _guard(findings, "load logs", lambda: verify_load_logs(city, findings))
-    _guard(findings, "reviews", check_reviews)
-    days = _guard(findings, "closed days and ledger entries", check_days)
-    _guard(findings, "positions", lambda: verify_positions(city, findings))
-    _guard(findings, "registry", lambda: verify_registry(city, findings))
+    _guard(findings, Text("数据库", "database"), check_database)
+    files = _guard(findings, Text("批次文件", "files"), check_files)
+    _guard(findings, Text("圈存授权日志", "load logs"), lambda: verify_load_logs(city, findings))
+    _guard(findings, Text("复核", "reviews"), check_reviews)
+    what = Text("已关闭日与分录", "closed days and ledger entries")
+    days = _guard(findings, what, check_days)
+    _guard(findings, Text("轧差", "positions"), lambda: verify_positions(city, findings))
+    _guard(findings, Text("登记簿", "registry"), lambda: verify_registry(city, findings))
     return Verification(tuple(findings.found), files, days)
 
 
-def _guard(findings: Findings, what: str, check: Callable[[], int]) -> int:
+def _guard(findings: Findings, what: Text, check: Callable[[], int]) -> int:
     """Run one check; how many it went through, 0 when it could not."""
     try:
         return check()
     except (KeyRightError, KeyServiceUnavailableError, WorkerLostError):
         raise  # nothing was found out about the stored bytes
     except Exception as error:  # noqa: BLE001 - damaged rows may fail anywhere; that is a finding
-        findings.add(Invariant.I8, what, f"cannot be read: {type(error).__name__}: {error}")
+        findings.cannot_read(Invariant.I8, what, error)
         return 0

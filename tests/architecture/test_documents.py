@@ -7,7 +7,7 @@ from typer import Context
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from api.cli import app
+from api.cli.frame.program import app
 from tests.support import values
 from tests.support.shared import REPOSITORY
 from tests.support.tree import (

@@ -46,7 +46,7 @@ FORBIDDEN = (
     ("settlement/store/days.py", "settlement.service.close", "Rooms of settlement"),
     ("settlement/verification/days.py", "settlement.reports.history", "Rooms of settlement"),
     ("hsm_sim/proof/cmac.py", "hsm_sim.keys.vault", "Rooms of hsm_sim"),
-    ("api/simulation/plan.py", "api.cli.session", "Rooms of api"),
+    ("api/simulation/plan.py", "api.cli.frame.session", "Rooms of api"),
     ("settlement/intake/decide.py", "hsm_sim", "Only the composition root names"),
     ("api/bench/tap.py", "hsm_sim", "Only the composition root names"),
     ("cardcore/money.py", "sqlite3", "Pure core"),

@@ -1,6 +1,6 @@
 """`onecard hsm ceremony`: the device itself: made, its custodians, its log, its backup, its end.
 
-Decides what is asked and shown. Leaves the life of keys to `hsm_life`, every judgement to
+Decides what is asked and shown. Leaves the life of keys to `life`, every judgement to
 `hsm_sim.device`.
 """
 
@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.hsm import life as hsm_life
+from api.cli.frame.loading import command, noun
+from api.cli.hsm import life
 from api.cli.hsm.device import (
     DEFAULT_DEVICE,
     AlgorithmOption,
@@ -28,22 +29,18 @@ from api.cli.hsm.device import (
     new_pins,
     open_device,
     read_text,
+    refuse_to_overwrite,
     say,
     write_private,
 )
 from api.composition import city_key_refs
-from api.output import (
-    EXIT_REFUSED,
-    EXIT_USAGE,
-    JsonOption,
-    console,
-    console_error,
-    print_json,
-    refuse,
-)
+from api.exits import EXIT_USAGE
+from api.output import JsonOption, print_json, refuse
+from api.output import say as tell
 from api.settings import Environment, SettingsRefusedError, read_environment
 from cardcore.keys import KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
+from cardcore.text import Text, shorten, text_of, words
 from hsm_sim.device import ceremony, transfer
 from hsm_sim.device import device as devices
 from hsm_sim.device.errors import DeviceError
@@ -53,33 +50,65 @@ from hsm_sim.device.log import Outcome
 ROLES = ("custodian-1", "custodian-2", "custodian-3")
 _BACKUP_BYTES_MAX = 16 << 20
 
-app = typer.Typer(
-    help="Ceremonies, two custodians at a time. 密钥仪式，双人控制。", no_args_is_help=True
+app = noun(Text("密钥仪式：双人控制。", "Ceremonies: two custodians at a time."))
+life.add_commands(app)
+
+
+@command(
+    app,
+    "init",
+    Text(
+        "新建一台设备；任意两名保管员即可打开。",
+        "Make a device; any two of its custodians open it.",
+    ),
 )
-hsm_life.add_commands(app)
-
-
-@app.command()
 def init(
     custodian: Annotated[
         list[str] | None,
-        typer.Option("--custodian", metavar="NAME", help="Two to nine; else three. 保管员。"),
+        typer.Option(
+            "--custodian",
+            metavar="NAME",
+            help=words("保管员，二至九名；否则三名。", "A custodian, two to nine; else three."),
+        ),
     ] = None,
     public_test_keys: Annotated[
         str | None,
-        typer.Option(metavar="SCHEME", help="Fill it with the public test keys of a city."),
+        typer.Option(
+            metavar="SCHEME",
+            help=words(
+                "装入一座城市的公开测试密钥。", "Fill it with the public test keys of a city."
+            ),
+        ),
     ] = None,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Make a device; any two of its custodians open it. 初始化密钥设备。"""
+    """The folder is looked at before a PIN is typed."""
     if public_test_keys is not None and public_test_keys not in SCHEMES:
-        refuse(f"no scheme {public_test_keys!r}; there are {', '.join(SCHEMES)}", EXIT_USAGE)
+        named = shorten(public_test_keys)
+        refuse(
+            words(
+                f"--public-test-keys：没有方案 {named}；有 {'、'.join(SCHEMES)}",
+                f"--public-test-keys: no scheme {named}; there are {', '.join(SCHEMES)}",
+            ),
+            EXIT_USAGE,
+        )
     if public_test_keys is not None and read_environment() is Environment.PRODUCTION:
-        raise SettingsRefusedError("production refuses a device of public test keys")
+        raise SettingsRefusedError(
+            words(
+                "生产环境不接受公开测试密钥的设备；去掉 --public-test-keys",
+                "production refuses a device of public test keys; leave out --public-test-keys",
+            )
+        )
     roles = list(custodian or ROLES)
     if len(set(roles)) < len(roles):
-        refuse("one custodian is named twice; each needs a name of his own", EXIT_USAGE)
+        refuse(
+            words(
+                "--custodian：有一名保管员写了两次；每名须有自己的名称",
+                "--custodian: one custodian is named twice; each needs a name of his own",
+            ),
+            EXIT_USAGE,
+        )
     with named_refusals():
         devices.check_folder(device)
         made = devices.Device.create(
@@ -87,61 +116,125 @@ def init(
         )
         if public_test_keys is not None:
             ceremony.take_public_test_keys(made, city_key_refs(SCHEMES[public_test_keys]))
-            console.print(
-                f"{len(made.vault.refs())} public test keys, which anybody can compute "
-                "公开测试密钥，仅供演示",
-                highlight=False,
+            count = len(made.vault.refs())
+            tell(
+                words(
+                    f"{count} 把公开测试密钥，人人可算出，仅供演示",
+                    f"{count} public test keys, which anybody can compute: for demonstrations only",
+                )
             )
-        say(made, f"Device 设备 {made.device_id} in {device}; custodians 保管员 {', '.join(roles)}")
+        say(
+            made,
+            words(
+                f"设备 {made.device_id}，目录 {device}；保管员 {'、'.join(roles)}",
+                f"Device {made.device_id} in {device}; custodians {', '.join(roles)}",
+            ),
+        )
         made.close()
 
 
-@app.command("new-pin")
+@command(
+    app,
+    "new-pin",
+    Text(
+        "给一名保管员新的 PIN 并解锁；由另两名担保。",
+        "Give a custodian a new PIN; unlocks him. Two others vouch.",
+    ),
+)
 def new_pin(
-    role: Annotated[str, typer.Argument(metavar="CUSTODIAN", help="Who gets the new PIN.")],
+    role: Annotated[
+        str,
+        typer.Argument(metavar="CUSTODIAN", help=words("谁得到新 PIN。", "Who gets the new PIN.")),
+    ],
     new_pin_file: Annotated[
-        str | None, typer.Option(metavar="NAME=PATH", help="The new PIN from a file.")
+        str | None,
+        typer.Option(
+            metavar="NAME=PATH", help=words("从文件取新 PIN。", "The new PIN from a file.")
+        ),
     ] = None,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Give a custodian a new PIN; unlocks him. Two others vouch. 重置 PIN 并解锁。"""
+    """His wrong tries are forgotten."""
     with open_device(device, pin_file) as opened:
         pins = new_pins([role], None if new_pin_file is None else [new_pin_file])
         ceremony.give_pin(opened, role, pins[role])
-        say(opened, f"{role} has a new PIN and is not locked 已重置")
+        say(
+            opened,
+            words(f"{role} 已有新 PIN，未锁定", f"{role} has a new PIN and is not locked"),
+        )
 
 
-@app.command()
+@command(
+    app,
+    "component",
+    Text(
+        "生成一个随机分量，由一名保管员带走。",
+        "Make a random component for one custodian to carry away.",
+    ),
+)
 def component(
-    out: Annotated[Path, typer.Option("--out", help="The file to write; it must be new.")],
-    usage: Annotated[KeyUsage, typer.Option(help="What the key will be for.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help=words("要写的文件；须尚不存在。", "The file to write; it must be new."),
+        ),
+    ],
+    usage: Annotated[
+        KeyUsage,
+        typer.Option(
+            metavar="USAGE",
+            help=words(
+                "密钥的用途，例如 tac、load、transport。",
+                "What the key will be for: tac, load, transport, for example.",
+            ),
+        ),
+    ],
     algorithm: AlgorithmOption = None,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Make a random component for one custodian to carry away. 生成密钥分量。"""
+    """Digits and their check value, in a file for its owner alone."""
     if out.exists():
-        refuse(f"{out} exists already; name a new file", EXIT_USAGE)
+        refuse_to_overwrite(out)
     chosen = algorithm_name(algorithm, usage)
     with open_device(device, pin_file) as opened:
         value, shown = ceremony.make_component(opened, usage, chosen)
         write_private(out, f"{value.hex().upper()}\n{shown}\n")
-        say(opened, f"Component 分量 in {out}, check value 检查值 {shown}")
+        say(
+            opened,
+            words(f"分量在 {out}，检查值 {shown}", f"Component in {out}, check value {shown}"),
+        )
 
 
-@app.command()
+@command(
+    app,
+    "backup",
+    Text(
+        "把全部密钥写入一个文件，由分量合成的备份密钥保护。",
+        "Write every key into a file under a backup key from components.",
+    ),
+)
 def backup(
-    out: Annotated[Path, typer.Option("--out", help="The file to write; it must be new.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help=words("要写的文件；须尚不存在。", "The file to write; it must be new."),
+        ),
+    ],
     component: ComponentOption = None,
     typed_by: TypedByOption = None,
     expect: ExpectOption = None,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Write every key into a file under a backup key from components. 备份。"""
+    """The backup key is in no device."""
     if out.exists():
-        refuse(f"{out} exists already; name a new file", EXIT_USAGE)
+        refuse_to_overwrite(out)
     usage = KeyUsage.TRANSPORT
     with open_device(device, pin_file) as opened:
         with opened.refusals_noted("backup"):
@@ -149,25 +242,38 @@ def backup(
             expected = confirmed_check_value(components, usage, None, expect)
         document = transfer.backup(opened, components, expected)
         write_private(out, json.dumps(document, indent=1) + "\n")
-        say(opened, f"{len(document['keys'])} keys in {out} 已备份")
+        count = len(document["keys"])
+        say(opened, words(f"{count} 把密钥已备份到 {out}", f"{count} keys in {out}"))
 
 
-@app.command()
+@command(
+    app,
+    "restore",
+    Text("把备份中的全部密钥装入新设备。", "Take every key of a backup into a new device."),
+)
 def restore(
-    path: Annotated[Path, typer.Argument(help="A file that `backup` wrote.")],
+    path: Annotated[
+        Path, typer.Argument(help=words("`backup` 写的文件。", "A file that `backup` wrote."))
+    ],
     component: ComponentOption = None,
     typed_by: TypedByOption = None,
     expect: ExpectOption = None,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Take every key of a backup into a new device. 恢复。"""
+    """States and days come with the keys."""
     try:
         document = json.loads(read_text(path, _BACKUP_BYTES_MAX))
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        refuse(f"{path}: not a backup that `onecard hsm ceremony backup` wrote", EXIT_USAGE)
+        refuse(
+            words(
+                f"{path}：不是 `onecard hsm ceremony backup` 写的备份；请另指文件",
+                f"{path}: not a backup that `onecard hsm ceremony backup` wrote; name another file",
+            ),
+            EXIT_USAGE,
+        )
     usage = KeyUsage.TRANSPORT
     with open_device(device, pin_file) as opened:
         with opened.refusals_noted("restore"):
@@ -176,46 +282,94 @@ def restore(
         described = transfer.restore(opened, document, components, expected)
         say(
             opened,
-            f"{len(described)} keys 已恢复; compare their check values with `onecard hsm keys`",
+            words(
+                f"已恢复 {len(described)} 把密钥；请与 `onecard hsm keys` 核对检查值",
+                f"{len(described)} keys restored; compare their check values with "
+                "`onecard hsm keys`",
+            ),
         )
 
 
-@app.command("destroy-device")
+@command(
+    app,
+    "destroy-device",
+    Text(
+        "销毁设备中的全部密钥；名称和日志保留。不可撤销。",
+        "Destroy every key of a device; names and log stay. It cannot be undone.",
+    ),
+)
 def destroy_device(
     device_id: Annotated[
-        str | None, typer.Option("--yes", metavar="DEVICE_ID", help="Say so without a question.")
+        str | None,
+        typer.Option(
+            "--yes",
+            metavar="DEVICE_ID",
+            help=words("写明设备号即不再询问。", "Say so without a question."),
+        ),
     ] = None,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Destroy every key of a device; names and log stay. It cannot be undone. 销毁密钥设备。"""
+    """Whoever means it says which device he means."""
     with open_device(device, pin_file) as opened:
         with opened.refusals_noted("destroy-device"):
             if device_id is None:
                 confirm(
-                    f"Destroy every key of device {opened.device_id} 销毁全部密钥?",
+                    Text(
+                        f"销毁设备 {opened.device_id} 的全部密钥？",
+                        f"Destroy every key of device {opened.device_id}?",
+                    ),
                     "--yes DEVICE_ID",
                 )
             elif device_id != opened.device_id:
-                raise DeviceError(f"this is device {opened.device_id}; nothing was destroyed")
+                raise DeviceError(
+                    Text(
+                        f"这是设备 {opened.device_id}；未销毁任何密钥",
+                        f"this is device {opened.device_id}; nothing was destroyed",
+                    )
+                )
         devices.destroy(opened)
-        say(opened, f"Device 设备 {opened.device_id} is destroyed 已销毁; names and log stay")
+        say(
+            opened,
+            words(
+                f"设备 {opened.device_id} 已销毁；名称和日志保留",
+                f"Device {opened.device_id} is destroyed; names and log stay",
+            ),
+        )
 
 
-@app.command()
+@command(
+    app,
+    "log",
+    Text(
+        "每次操作的日志，条条相连；改动即被发现。",
+        "Every attempt, each bound to the one before; tampering is found.",
+    ),
+)
 def log(
     verify: Annotated[
-        bool, typer.Option("--verify", help="Only prove it; with PINs, its seal as well. 核验。")
+        bool,
+        typer.Option(
+            "--verify",
+            help=words(
+                "只核验；给出 PIN 则连封印一并核验。", "Only prove it; with PINs, its seal as well."
+            ),
+        ),
     ] = False,
     noted_head: Annotated[
-        str | None, typer.Option("--head", metavar="HASH", help="A hash noted in the minutes.")
+        str | None,
+        typer.Option(
+            "--head",
+            metavar="HASH",
+            help=words("会议纪要中记下的哈希。", "A hash noted in the minutes."),
+        ),
     ] = None,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Every attempt, each bound to the one before; tampering is found. 日志。"""
-    fault = ""
+    """What was written is shown whether it holds or not; reasons stand in it in English."""
+    fault: Text | None = None
     with named_refusals():
         device_id = look(device).device_id
         try:
@@ -224,23 +378,34 @@ def log(
                 devices.Device.open(device, given_pins(device, pin_file)).close()
             proof = prove_log(device, noted_head)
         except DeviceError as error:
-            fault = str(error)
+            fault = text_of(error)
         lines = log_lines(device)
     if as_json:
-        document = {"device": device_id, "holds": not fault, "fault": fault}
-        if not fault:
+        document = {
+            "device": device_id,
+            "holds": fault is None,
+            "fault": "" if fault is None else fault.en,
+        }
+        if fault is None:
             document |= {"count": proof.count, "sealed": proof.sealed_count, "head": proof.head}
         print_json(document if verify else {**document, "entries": lines})
     elif not verify:
         _print_log(lines)
-    if fault:
-        console_error.print(f"The log does not hold 日志不可信: {fault}", style="red", markup=False)
-        raise typer.Exit(EXIT_REFUSED)
+    if fault is not None:
+        refuse(
+            words(
+                f"日志不可信：{fault.zh}。请与会议纪要所记核对，并从副本恢复设备目录",
+                f"The log does not hold: {fault.en}. Compare it with the minutes, and restore the "
+                "device's folder from a copy",
+            )
+        )
     if not as_json:
-        console.print(
-            f"{proof.count} entries hold 日志完整, {proof.sealed_count} of them sealed 已封; "
-            f"last 末条 {proof.head}",
-            highlight=False,
+        tell(
+            words(
+                f"日志完整：{proof.count} 条，其中 {proof.sealed_count} 条已封；末条 {proof.head}",
+                f"{proof.count} entries hold, {proof.sealed_count} of them sealed; "
+                f"last {proof.head}",
+            )
         )
 
 
@@ -248,15 +413,16 @@ def _print_log(lines: list[dict[str, object]]) -> None:
     """One line an entry; what an entry does not say is left out."""
     for line in lines:
         roles = line.get("roles")
-        outcome = "done 完成" if line.get("outcome") == Outcome.DONE else "refused 拒绝"
-        words = (
+        is_done = line.get("outcome") == Outcome.DONE
+        outcome = words("完成", "done") if is_done else words("拒绝", "refused")
+        reason = str(line.get("reason", ""))
+        parts = (
             f"{line.get('sequence', '?'):>4} {line.get('time', '?')}",
             f"{line.get('action', '?')} {outcome}",
             str(line.get("key", "")),
             str(line.get("check_value", "")),
             f"[{', '.join(map(str, roles))}]" if isinstance(roles, list) and roles else "",
-            str(line.get("reason", "")),
+            # A sealed record: its words are shown as they were written.
+            words(f"原文 `{reason}`", reason) if reason else "",
         )
-        console.print(
-            "  ".join(word for word in words if word), highlight=False, markup=False, soft_wrap=True
-        )
+        tell("  ".join(part for part in parts if part))

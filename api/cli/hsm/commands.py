@@ -1,31 +1,62 @@
 """`onecard hsm`: the key service as a device, from its first custodian to its end.
 
-Decides nothing; it gathers the commands. The files `hsm_*.py` are the device's composition root:
-with `api.composition` the only ones that name `hsm_sim`.
+Decides nothing; it gathers the commands. The files of this folder are the device's composition
+root: with `api.composition` the only ones that name `hsm_sim`.
 """
 
-import typer
+from api.cli.frame.loading import command, noun
+from api.cli.hsm import ceremony, keys, serve, token
+from cardcore.text import Text
 
-from api.cli.hsm import (
-    ceremony as hsm_ceremony,
-)
-from api.cli.hsm import (
-    keys as hsm_keys,
-)
-from api.cli.hsm import (
-    serve as hsm_serve,
-)
-from api.cli.hsm import (
-    token as hsm_token,
-)
-
-app = typer.Typer(
-    help="The key service and its ceremonies. 密钥服务与密钥仪式。", no_args_is_help=True
-)
-app.command()(hsm_serve.serve)
-app.command()(hsm_keys.keys)
-app.add_typer(hsm_ceremony.app, name="ceremony")
-app.command("import")(hsm_keys.import_)
-app.command()(hsm_keys.export)
-app.command()(hsm_keys.rotate)
-app.command()(hsm_token.to_token)
+app = noun(Text("密钥设备与密钥服务。", "The key device and the key service."))
+command(
+    app,
+    "serve",
+    Text(
+        "向其他进程提供设备中的密钥，直至停止。",
+        "Serve the keys of a device to other processes, until stopped.",
+    ),
+)(serve.serve)
+command(
+    app,
+    "keys",
+    Text(
+        "设备中的每把密钥：名称、状态、检查值。",
+        "Every key of a device: names, states, check values.",
+    ),
+)(keys.keys)
+app.add_typer(ceremony.app, name="ceremony")
+command(
+    app,
+    "import",
+    Text("导入另一台设备制作的密钥块。", "Take in a key block that another device made."),
+)(keys.import_)
+command(
+    app,
+    "export",
+    Text(
+        "在传输密钥下把一把密钥导出为密钥块。",
+        "Give a key out as a key block under a transport key.",
+    ),
+)(keys.export)
+command(
+    app,
+    "rotate",
+    Text(
+        "生成密钥的下一版本；此前的版本退役，仍可验证。卡片的消费、圈存、TAC 密钥只显示一个版本："
+        "三者须一起轮换。",
+        "Make the next version of keys; those before retire and go on proving. A card shows one "
+        "version for its purchase, load and TAC keys: rotate the three together.",
+    ),
+)(keys.rotate)
+command(
+    app,
+    "to-token",
+    Text(
+        "把密钥装入 PKCS#11 令牌，只在令牌中使用，不再取出。不写密钥名时，装入令牌能容纳的全部可导"
+        "出"
+        "密钥；再次执行即更新。",
+        "Put keys into a PKCS#11 token, to be used there and never taken out. Without names, every "
+        "exportable key that a token can hold. The same again brings it up to date.",
+    ),
+)(token.to_token)

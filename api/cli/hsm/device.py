@@ -12,14 +12,16 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from api.output import EXIT_USAGE, console, console_error, refuse
+from api.exits import EXIT_USAGE
+from api.output import console, console_error, refuse
 from api.settings import Environment, SettingsRefusedError, read_environment
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyRef, KeyUsage
+from cardcore.text import Text, shorten, words
 from hsm_sim.device.blocks.components import (
     COMPONENTS_MIN,
     combine,
@@ -42,12 +44,16 @@ DEFAULT_DEVICE = Path("onecard-device")
 _FILE_BYTES_MAX = 1024
 _PRIVATE = 0o600
 DeviceOption = Annotated[
-    Path, typer.Option("--device", help="Folder of one device. 密钥设备目录。")
+    Path, typer.Option("--device", help=words("一台密钥设备的目录。", "Folder of one device."))
 ]
 PinFileOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--pin-file", metavar="NAME=PATH", help="A custodian's PIN from a file. 保管员 PIN 文件。"
+        "--pin-file",
+        metavar="NAME=PATH",
+        help=words(
+            "从文件取一名保管员的 PIN；可多次。", "A custodian's PIN from a file; may be repeated."
+        ),
     ),
 ]
 ComponentOption = Annotated[
@@ -55,23 +61,40 @@ ComponentOption = Annotated[
     typer.Option(
         "--component",
         metavar="NAME=PATH",
-        help="A custodian's component from a file: digits, then its check value. 密钥分量文件。",
+        help=words(
+            "从文件取一名保管员的密钥分量：先是数字，再是其检查值；可多次。",
+            "A custodian's component from a file: digits, then its check value; may be repeated.",
+        ),
     ),
 ]
 TypedByOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--typed-by", metavar="NAME", help="Who types a component; else the two who opened."
+        "--typed-by",
+        metavar="NAME",
+        help=words(
+            "由谁键入分量；否则是打开设备的两名保管员。",
+            "Who types a component; else the two who opened.",
+        ),
     ),
 ]
 ExpectOption = Annotated[
     str | None,
-    typer.Option("--expect", metavar="KCV", help="The key's check value; else it is asked for."),
+    typer.Option(
+        "--expect",
+        metavar="KCV",
+        help=words("密钥的检查值；否则会询问。", "The key's check value; else it is asked for."),
+    ),
 ]
 AlgorithmOption = Annotated[
     str | None,
     typer.Option(
-        "--algorithm", help="pboc-3des, sm4, aes, ed25519 or sm2; else the usual one. 算法。"
+        "--algorithm",
+        metavar="NAME",
+        help=words(
+            "算法：pboc-3des、sm4、aes、ed25519 或 sm2；否则取该用途惯用的。",
+            "The algorithm: pboc-3des, sm4, aes, ed25519 or sm2; else the usual one.",
+        ),
     ),
 ]
 LevelsOption = Annotated[
@@ -80,7 +103,11 @@ LevelsOption = Annotated[
         "--levels",
         min=1,
         max=LEVELS_MAX,
-        help="From it to a card's key: 1 an issuer's master, 2 the scheme's. 分散级数。",
+        metavar="NUMBER",
+        help=words(
+            "分散级数：1 为发卡方主密钥，2 为系统主密钥。",
+            "Levels from it to a card's key: 1 for an issuer's master, 2 for the scheme's.",
+        ),
     ),
 ]
 
@@ -112,8 +139,13 @@ def refuse_public_keys(device: Device) -> None:
         return
     if device.is_demonstration or published_descriptions(device.vault.descriptions()):
         raise SettingsRefusedError(
-            f"production refuses device {device.device_id}: it holds public test keys, which "
-            "anybody can compute. Make another one and load real keys."
+            words(
+                f"生产环境不接受设备 {device.device_id}：其中有人人可算出的公开测试密钥。请用 "
+                "`onecard hsm ceremony init` 另建一台并注入真实密钥",
+                f"production refuses device {device.device_id}: it holds public test keys, which "
+                "anybody can compute. Make another one with `onecard hsm ceremony init` and load "
+                "real keys",
+            )
         )
 
 
@@ -129,15 +161,17 @@ def algorithm_name(text: str | None, usage: KeyUsage) -> Algorithm | None:
     """An algorithm as people write it: `pboc-3des` for PBOC_3DES."""
     if text is None:
         return None
-    allowed = {algorithm_text(each): each for each in key_algorithms(usage)}
+    allowed = {each.label: each for each in key_algorithms(usage)}
     if text.lower() not in allowed:
-        refuse(f"a {usage} key may be {', '.join(allowed)}, not {text!r}", EXIT_USAGE)
+        refuse(
+            words(
+                f"--algorithm：{usage.use.zh}密钥可用 {'、'.join(allowed)}，不能用 {shorten(text)}",
+                f"--algorithm: a {usage.use.en} key may be {', '.join(allowed)}, not "
+                f"{shorten(text)}",
+            ),
+            EXIT_USAGE,
+        )
     return allowed[text.lower()]
-
-
-def algorithm_text(algorithm: Algorithm) -> str:
-    """The other way."""
-    return algorithm.name.lower().replace("_", "-")
 
 
 def new_pins(roles: list[str], pin_files: list[str] | None) -> dict[str, bytes]:
@@ -146,13 +180,29 @@ def new_pins(roles: list[str], pin_files: list[str] | None) -> dict[str, bytes]:
     pins = _read_files(pin_files)
     for role in roles:
         if role not in pins:
-            first = ask_secret(f"New PIN of {role} 新 PIN: ", "--pin-file NAME=PATH")
-            if ask_secret("The same again 再次输入: ", "--pin-file NAME=PATH") != first:
-                refuse(f"{role}: the two differ; nothing was changed", EXIT_USAGE)
+            first = ask_secret(
+                Text(f"{role} 的新 PIN", f"New PIN of {role}"), "--pin-file NAME=PATH"
+            )
+            again = Text("再次输入", "The same again")
+            if ask_secret(again, "--pin-file NAME=PATH") != first:
+                refuse(
+                    words(
+                        f"{role}：两次输入不同；未作任何更改，请重新执行",
+                        f"{role}: the two differ; nothing was changed, give the command again",
+                    ),
+                    EXIT_USAGE,
+                )
             pins[role] = first.encode()
     strangers = set(pins) - set(roles)
     if strangers:
-        refuse(f"{', '.join(sorted(strangers))}: not among the custodians named", EXIT_USAGE)
+        named = shorten(", ".join(sorted(strangers)))
+        refuse(
+            words(
+                f"--pin-file：{named} 不在所列保管员之中：{'、'.join(roles)}",
+                f"--pin-file: {named}: not among the custodians named: {', '.join(roles)}",
+            ),
+            EXIT_USAGE,
+        )
     return {role: pins[role] for role in roles}
 
 
@@ -171,12 +221,23 @@ def gather_components(
     typists = typed_by or ([] if files else list(device.roles))
     for role in typists:
         if role in components:
-            raise CeremonyError(f"{role}: a custodian brings one component")
-        text = ask_secret(f"Component of {role} 密钥分量: ", "--component NAME=PATH")
+            raise CeremonyError(
+                Text(f"{role}：一名保管员只带一个分量", f"{role}: a custodian brings one component")
+            )
+        asked = Text(f"{role} 的密钥分量", f"Component of {role}")
+        text = ask_secret(asked, "--component NAME=PATH")
         components[role] = _shown_component(role, text, usage, algorithm, "")
-        confirm("Is that the check value on the sheet 与分量信封上的检查值一致吗?")
+        confirm(
+            Text("与分量信封上的检查值一致吗？", "Is that the check value on the sheet?"),
+            "--component NAME=PATH",
+        )
     if len(components) < COMPONENTS_MIN:
-        raise CeremonyError(f"components of {COMPONENTS_MIN} custodians at least make a key")
+        raise CeremonyError(
+            Text(
+                f"密钥至少须由 {COMPONENTS_MIN} 名保管员的分量合成",
+                f"components of {COMPONENTS_MIN} custodians at least make a key",
+            )
+        )
     return components
 
 
@@ -188,35 +249,63 @@ def confirmed_check_value(
 ) -> str:
     """The check value of the key that components make, as expected or as somebody confirms."""
     shown = check_value(Key(usage, combine(list(components.values()), usage)), algorithm)
-    console_error.print(f"key 密钥  check value 检查值 {shown}", highlight=False)
+    _show(words(f"密钥：检查值 {shown}", f"key: check value {shown}"))
     if expected is not None:
         return expected
-    confirm("Is that the key's check value 密钥检查值是否正确?", "--expect KCV")
+    confirm(Text("密钥检查值正确吗？", "Is that the key's check value?"), "--expect KCV")
     return shown
 
 
-def confirm(question: str, otherwise: str = "") -> None:
+def confirm(question: Text, otherwise: str) -> None:
     """Go on after a typed yes only."""
     if not sys.stdin.isatty():
-        refuse(f"{question} Say it with {otherwise}; there is no terminal to ask at", EXIT_USAGE)
-    if not typer.confirm(question, err=True):
-        raise CeremonyError("not confirmed; nothing was changed")
+        refuse(
+            words(
+                f"{question.zh} 没有终端可问；请用 {otherwise} 写明",
+                f"{question.en} There is no terminal to ask at; say it with {otherwise}",
+            ),
+            EXIT_USAGE,
+        )
+    answer = typer.prompt(f"{question} [y/N]", default="n", show_default=False, err=True)
+    if answer.strip().lower() not in {"y", "yes", "是"}:
+        raise CeremonyError(Text("未确认；未作任何更改", "not confirmed; nothing was changed"))
 
 
-def ask_secret(prompt: str, otherwise: str) -> str:
+def ask_secret(what: Text, otherwise: str) -> str:
     """Something typed without echo; without a terminal the command ends with usage."""
     if not sys.stdin.isatty():
         refuse(
-            f"{prompt}is typed at a terminal, and there is none; give a file with {otherwise}",
+            words(
+                f"{what.zh}须在终端键入，而这里没有终端；请用 {otherwise} 给出文件",
+                f"{what.en}: is typed at a terminal, and there is none; "
+                f"give a file with {otherwise}",
+            ),
             EXIT_USAGE,
         )
     with warnings.catch_warnings():
         # Where echo cannot be switched off, nothing is typed at all.
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
-            return getpass.getpass(prompt)
+            return getpass.getpass(words(f"{what.zh}：", f"{what.en}: "))
         except getpass.GetPassWarning:
-            refuse(f"this terminal cannot hide what is typed; use {otherwise}", EXIT_USAGE)
+            refuse(
+                words(
+                    f"此终端不能隐藏键入的内容；请用 {otherwise}",
+                    f"this terminal cannot hide what is typed; use {otherwise}",
+                ),
+                EXIT_USAGE,
+            )
+
+
+def refuse_to_overwrite(path: Path) -> NoReturn:
+    """A file that exists is left as it is."""
+    refuse(
+        words(
+            f"{path} 已存在；请用 --out 另起一个文件",
+            f"{path} exists already; name a new file with --out",
+        ),
+        EXIT_USAGE,
+    )
 
 
 def write_private(path: Path, text: str) -> None:
@@ -225,7 +314,7 @@ def write_private(path: Path, text: str) -> None:
     try:
         descriptor = os.open(path, flags, _PRIVATE)
     except FileExistsError:
-        refuse(f"{path} exists already; name a new file", EXIT_USAGE)
+        refuse_to_overwrite(path)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
@@ -242,9 +331,21 @@ def read_text(path: Path, bytes_max: int) -> str:
         with path.open("rb") as file:
             text = file.read(bytes_max + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError):
-        refuse(f"{path}: no file that can be read as text", EXIT_USAGE)
+        refuse(
+            words(
+                f"{path}：不是可读的文本文件；`ls` 看看文件名",
+                f"{path}: no file that can be read as text; look at its name with `ls`",
+            ),
+            EXIT_USAGE,
+        )
     if len(text.encode()) > bytes_max:
-        refuse(f"{path}: longer than {bytes_max} bytes", EXIT_USAGE)
+        refuse(
+            words(
+                f"{path}：超过 {bytes_max} 字节，不是所要的文件；请另指一个",
+                f"{path}: longer than {bytes_max} bytes, so not the file meant; name another",
+            ),
+            EXIT_USAGE,
+        )
     return text
 
 
@@ -252,10 +353,15 @@ def say(device: Device, sentence: str) -> None:
     """What was done, and the end of the log for the minutes (会议纪要)."""
     console.print(sentence, highlight=False, markup=False, soft_wrap=True)
     count, head = device.log_head
+    noted = head[:HEAD_DIGITS_MIN]
     console.print(
-        f"log 日志 {count}, {head[:HEAD_DIGITS_MIN]}: note it in the minutes 请记入纪要",
+        words(
+            f"日志第 {count} 条，{noted}：请记入会议纪要",
+            f"log entry {count}, {noted}: note it in the minutes",
+        ),
         style="dim",
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -271,11 +377,17 @@ def given_pins(path: Path, pin_files: list[str] | None) -> dict[str, bytes]:
     names = ", ".join(each.role for each in custody.custodians)
     for _ in range(OPENING_CUSTODIANS - len(pins)):
         if sys.stdin.isatty():
-            role = typer.prompt(f"Custodian 保管员 ({names})", err=True)
+            role = typer.prompt(words(f"保管员（{names}）", f"Custodian ({names})"), err=True)
         else:
-            role = "a custodian"
-        pins[role] = ask_secret(f"PIN of {role}: ", "--pin-file NAME=PATH, twice").encode()
+            role = words("保管员", "a custodian")
+        asked = Text(f"{role} 的 PIN", f"PIN of {role}")
+        pins[role] = ask_secret(asked, "--pin-file NAME=PATH --pin-file NAME=PATH").encode()
     return pins
+
+
+def _show(line: str) -> None:
+    """Beside a question, on standard error."""
+    console_error.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _shown_component(
@@ -283,9 +395,7 @@ def _shown_component(
 ) -> bytes:
     value = read_component(text, usage)
     shown = component_check_value(value, usage, algorithm)
-    console_error.print(
-        f"{role}: component 分量  check value 检查值 {shown}", highlight=False, markup=False
-    )
+    _show(words(f"{role}：分量检查值 {shown}", f"{role}: component, check value {shown}"))
     if stated:
         prove_component(value, stated, usage, algorithm)
     return value
@@ -298,11 +408,22 @@ def _read_files(values: list[str] | None, *, whole: bool = False) -> dict[str, b
         role, separator, path = value.partition("=")
         if not separator or not role or not path:
             # The value is not repeated: it may be what should have stood in the file.
-            refuse("a custodian's file is given as NAME=PATH", EXIT_USAGE)
+            refuse(
+                words(
+                    "保管员的文件须写成 NAME=PATH（--pin-file、--component）",
+                    "a custodian's file is given as NAME=PATH (--pin-file, --component)",
+                ),
+                EXIT_USAGE,
+            )
         content = _read_private(Path(path)).encode()
         content = content if whole else content.partition(b"\n")[0].rstrip(b"\r")
         if found.setdefault(role, content) != content:
-            raise CeremonyError(f"{role}: two different files are given for one custodian")
+            raise CeremonyError(
+                Text(
+                    f"{role}：为同一保管员给了两个不同的文件",
+                    f"{role}: two different files are given for one custodian",
+                )
+            )
     return found
 
 
@@ -310,5 +431,11 @@ def _read_private(path: Path) -> str:
     """A file with a secret in it; one that others may read ends the command."""
     text = read_text(path, _FILE_BYTES_MAX)
     if path.stat().st_mode & 0o077:
-        refuse(f"{path}: others may read it; take that away with chmod 600", EXIT_USAGE)
+        refuse(
+            words(
+                f"{path}：他人可读；请用 chmod 600 收回权限",
+                f"{path}: others may read it; take that away with chmod 600",
+            ),
+            EXIT_USAGE,
+        )
     return text

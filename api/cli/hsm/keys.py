@@ -3,12 +3,11 @@
 Decides how keys are shown. Leaves every step to `hsm_sim.device`.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from api.cli.hsm.device import (
     DEFAULT_DEVICE,
@@ -19,18 +18,22 @@ from api.cli.hsm.device import (
     PinFileOption,
     TypedByOption,
     algorithm_name,
-    algorithm_text,
     confirmed_check_value,
     gather_components,
     key_name,
     named_refusals,
     open_device,
     read_text,
+    refuse_to_overwrite,
     say,
     write_private,
 )
-from api.output import EXIT_USAGE, JsonOption, console, print_json, refuse
-from cardcore.keys import KeyDescription, KeyState, KeyUsage
+from api.exits import EXIT_USAGE
+from api.output import CsvOption, JsonOption, complain, print_json, print_table, refuse
+from api.output import say as tell
+from api.tables import Cell, Column, Count, Table
+from cardcore.keys import KeyDescription
+from cardcore.text import Text, words
 from hsm_sim.device import ceremony, transfer
 from hsm_sim.device.blocks.key_names import letters
 from hsm_sim.device.blocks.tr31 import BLOCK_CHARACTERS_MAX
@@ -39,38 +42,18 @@ from hsm_sim.device.inspection import locked_custodians, look
 from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.keys.operations import state_on
 
-USAGES_ZH = {
-    KeyUsage.PURCHASE: "消费",
-    KeyUsage.LOAD: "圈存",
-    KeyUsage.TAC: "交易认证码",
-    KeyUsage.FILE_MAINTENANCE: "应用维护",
-    KeyUsage.FILE_SIGNING: "文件签名",
-    KeyUsage.UNLOAD: "圈提",
-    KeyUsage.OVERDRAFT: "修改透支限额",
-    KeyUsage.PIN_UNBLOCK: "PIN 解锁",
-    KeyUsage.PIN_RELOAD: "PIN 重装",
-    KeyUsage.INTERNAL_AUTHENTICATION: "内部认证",
-    KeyUsage.EXTERNAL_AUTHENTICATION: "外部认证",
-    KeyUsage.RECORD_MAC: "交易记录鉴别",
-    KeyUsage.CHANNEL_ENC: "安全通道加密",
-    KeyUsage.CHANNEL_MAC: "安全通道认证",
-    KeyUsage.CHANNEL_DEK: "通道数据加密",
-    KeyUsage.DATA_ENCRYPTION: "数据加密",
-    KeyUsage.TRANSPORT: "传输",
-}
-STATES_ZH = {
-    KeyState.PREPARED: "待启用",
-    KeyState.ACTIVE: "启用",
-    KeyState.RETIRING: "退役中",
-    KeyState.DESTROYED: "已销毁",
-}
 UnderOption = Annotated[
-    str, typer.Option("--under", metavar="KEY", help="The transport key. 传输密钥 (ZMK)。")
+    str,
+    typer.Option(
+        "--under", metavar="KEY", help=words("传输密钥（ZMK）。", "The transport key (ZMK).")
+    ),
 ]
 
 
-def keys(device: DeviceOption = DEFAULT_DEVICE, as_json: JsonOption = False) -> None:
-    """Every key of a device: names, states, check values. 密钥一览。"""
+def keys(
+    device: DeviceOption = DEFAULT_DEVICE, csv: CsvOption = None, as_json: JsonOption = False
+) -> None:
+    """No PIN is needed: what may be shown to anybody."""
     with named_refusals():
         seen = look(device)
         locked = locked_custodians(device)
@@ -88,92 +71,145 @@ def keys(device: DeviceOption = DEFAULT_DEVICE, as_json: JsonOption = False) -> 
             }
         )
         return
-    table = Table(title=f"Keys 密钥 · device 设备 {seen.device_id}", title_justify="left")
-    table.add_column("key 密钥, use 用途", overflow="fold")
-    table.add_column("state 状态", no_wrap=True)
-    table.add_column("days 有效期", no_wrap=True)
-    table.add_column("KCV 检查值", no_wrap=True)
-    table.add_column("algorithm 算法, TR-31")
+    table = Table(
+        Text(f"设备 {seen.device_id} 的密钥", f"Keys of device {seen.device_id}"), _COLUMNS
+    )
     for each in seen.keys:
-        table.add_row(*_row(each))
-    console.print(table)
+        table.add(*_row(each))
+    print_table(table, csv)
     if seen.is_demonstration:
-        console.print("public test keys, for demonstrations only 公开测试密钥，仅供演示")
+        tell(
+            words(
+                "公开测试密钥，人人可算出，仅供演示",
+                "public test keys, which anybody can compute: for demonstrations only",
+            )
+        )
     for role in locked:
-        console.print(f"{role}: locked 已锁定", style="red", highlight=False, markup=False)
+        way_out = "`onecard hsm ceremony new-pin`"
+        complain(
+            words(f"{role}：已锁定；重置：{way_out}", f"{role}: locked; unlock with {way_out}")
+        )
 
 
 def import_(
-    path: Annotated[Path, typer.Argument(help="A file with one key block (TR-31).")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help=words("含一个密钥块（TR-31）的文件。", "A file with one key block (TR-31).")
+        ),
+    ],
     under: UnderOption,
     name: Annotated[
-        str | None, typer.Option("--as", metavar="KEY", help="Its name, if it brings none.")
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="KEY",
+            help=words("密钥名，若密钥块未带。", "Its name, if it brings none."),
+        ),
     ] = None,
     levels: Annotated[
         int | None,
-        typer.Option(min=1, max=LEVELS_MAX, help="From it to a card's key, if it does not say."),
+        typer.Option(
+            min=1,
+            max=LEVELS_MAX,
+            metavar="NUMBER",
+            help=words(
+                "分散级数，若密钥块未写明。", "Levels from it to a card's key, if it does not say."
+            ),
+        ),
     ] = None,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Take in a key block that another device made. 导入密钥块。"""
+    """It is proven whole before any of it is read."""
     transport, ref = key_name(under), None if name is None else key_name(name)
     block = read_text(path, BLOCK_CHARACTERS_MAX + 2)
     with open_device(device, pin_file) as opened:
         described = transfer.import_block(opened, block, transport, ref, levels)
-        say(opened, f"Imported 已导入 {key_sentence(described)}")
+        say(opened, f"{words('已导入', 'Imported')} {key_sentence(described)}")
 
 
 def export(
-    name: Annotated[str, typer.Argument(metavar="KEY", help="tac/shenzhen/v1, for example.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEY",
+            help=words("密钥名，例如 tac/shenzhen/v1。", "Its name: tac/shenzhen/v1, for example."),
+        ),
+    ],
     under: UnderOption,
-    out: Annotated[Path, typer.Option("--out", help="The file to write; it must be new.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help=words("要写的文件；须尚不存在。", "The file to write; it must be new."),
+        ),
+    ],
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Give a key out as a key block under a transport key. 导出密钥块。"""
+    """Only a key that was made to leave, and only under a transport key."""
     ref, transport = key_name(name), key_name(under)
     if out.exists():
-        refuse(f"{out} exists already; name a new file", EXIT_USAGE)
+        refuse_to_overwrite(out)
     with open_device(device, pin_file) as opened:
         write_private(out, transfer.export_block(opened, ref, transport) + "\n")
         described = opened.vault.describe(ref)
-        say(opened, f"Exported 已导出 {key_sentence(described)} to {out}")
+        said = key_sentence(described)
+        say(opened, words(f"已导出到 {out}：{said}", f"Exported to {out}: {said}"))
+
+
+FirstDayOption = Annotated[
+    datetime | None,
+    typer.Option(
+        "--on",
+        formats=["%Y-%m-%d"],
+        metavar="YYYY-MM-DD",
+        help=words("新版本的首日；否则今天。", "First day of the new one; else today."),
+    ),
+]
+OverlapDaysOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="DAYS",
+        help=words("重叠天数：旧版本同时启用的日子。", "Days on which the old one is active too."),
+    ),
+]
+FromComponentsOption = Annotated[
+    bool,
+    typer.Option(
+        "--from-components",
+        help=words("键入分量；否则随机生成。", "Components are typed; else it is random."),
+    ),
+]
 
 
 def rotate(
     names: Annotated[
-        list[str], typer.Argument(metavar="USAGE/LABEL...", help="tac/shenzhen, for example.")
+        list[str],
+        typer.Argument(
+            metavar="USAGE/LABEL...",
+            help=words(
+                "用途和标签，例如 tac/shenzhen。", "Use and label: tac/shenzhen, for example."
+            ),
+        ),
     ],
-    first_day: Annotated[
-        datetime | None,
-        typer.Option("--on", formats=["%Y-%m-%d"], help="First day of the new one; else today."),
-    ] = None,
-    overlap_days: Annotated[
-        int, typer.Option(min=0, help="Days on which the old one is active too. 重叠天数。")
-    ] = 0,
+    first_day: FirstDayOption = None,
+    overlap_days: OverlapDaysOption = 0,
     algorithm: AlgorithmOption = None,
-    from_components: Annotated[
-        bool, typer.Option("--from-components", help="Components are typed; else it is random.")
-    ] = False,
+    from_components: FromComponentsOption = False,
     component: ComponentOption = None,
     typed_by: TypedByOption = None,
     expect: ExpectOption = None,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Make the next version of keys; those before retire and go on proving. 密钥轮换。
-
-    A card shows one version for its purchase, load and TAC keys: rotate the three together.
-    """
+    """All are looked at before any is changed."""
     refs = [key_name(f"{name}/v0") for name in dict.fromkeys(names)]
     by_components = bool(from_components or component or typed_by)
-    if by_components and len(refs) > 1:
-        refuse("components make one key: rotate one at a time with them", EXIT_USAGE)
-    if expect is not None and not by_components:
-        refuse(
-            "--expect is for components: nobody knows the check value of a random key", EXIT_USAGE
-        )
+    _refuse_unfitting(len(refs), by_components=by_components, expect=expect)
     with open_device(device, pin_file) as opened:
         day = opened.today() if first_day is None else first_day.date()
         rotations = [
@@ -183,7 +219,6 @@ def rotate(
             for ref in refs
         ]
         with opened.refusals_noted("rotate", ", ".join(names)):
-            # All are looked at before any is changed.
             suites = [ceremony.next_algorithm(opened, each) for each in rotations]
             made: tuple[dict[str, bytes] | None, str] = (None, "")
             if by_components:
@@ -193,28 +228,52 @@ def rotate(
         changed = [
             each for rotation in rotations for each in ceremony.rotate(opened, rotation, *made)
         ]
-        say(opened, "\n".join(f"Rotated 已轮换 {key_sentence(each)}" for each in changed))
+        done = words("已轮换", "Rotated")
+        say(opened, "\n".join(f"{done} {key_sentence(each)}" for each in changed))
+
+
+def _refuse_unfitting(count: int, *, by_components: bool, expect: str | None) -> None:
+    """What cannot go together ends the command before a PIN is typed."""
+    if by_components and count > 1:
+        refuse(
+            words(
+                "分量只合成一把密钥：用分量时请一次轮换一把",
+                "components make one key: rotate one at a time with them",
+            ),
+            EXIT_USAGE,
+        )
+    if expect is not None and not by_components:
+        refuse(
+            words(
+                "--expect 只用于分量：随机密钥的检查值无人事先知道；请去掉它",
+                "--expect is for components: nobody knows the check value of a random key; "
+                "leave it out",
+            ),
+            EXIT_USAGE,
+        )
 
 
 def key_sentence(described: KeyDescription) -> str:
     """A key in one line."""
     today = datetime.now(UTC).date()
     state = state_on(described, today)
-    days = "".join(
-        f", {word} {day}"
-        for word, day in (("from", described.valid_from), ("until", described.valid_to))
-        if day is not None
+    first, last, levels = described.valid_from, described.valid_to, described.levels
+    algorithm = described.algorithm.label
+    facts = [
+        Text(algorithm, algorithm),
+        state.text,
+        None if first is None else Text(f"自 {first} 起", f"from {first}"),
+        None if last is None else Text(f"至 {last} 止", f"until {last}"),
+        # Only of what is no issuer's master.
+        Text(f"{levels} 级分散", f"{levels} levels") if levels > 1 else None,
+        Text(f"检查值 {described.check_value}", f"check value {described.check_value}"),
+    ]
+    told = [each for each in facts if each is not None]
+    usage = described.ref.usage.use
+    return words(
+        f"{described.ref}（{usage.zh}）：{'，'.join(each.zh for each in told)}",
+        f"{described.ref} ({usage.en}): {', '.join(each.en for each in told)}",
     )
-    return (
-        f"{described.ref} ({USAGES_ZH[described.ref.usage]}): {algorithm_text(described.algorithm)}"
-        f", {state} {STATES_ZH[state]}{days}{_levels_text(described, ', ')}"
-        f", check value 检查值 {described.check_value}"
-    )
-
-
-def _levels_text(described: KeyDescription, separator: str) -> str:
-    """Only of what is no issuer's master."""
-    return "" if described.levels == 1 else f"{separator}{described.levels} levels 级分散"
 
 
 def _key_document(stored: StoredKey) -> dict[str, Any]:
@@ -222,10 +281,10 @@ def _key_document(stored: StoredKey) -> dict[str, Any]:
     return {
         "key": str(described.ref),
         "usage": str(described.ref.usage),
-        "usage_zh": USAGES_ZH[described.ref.usage],
+        "usage_zh": described.ref.usage.use.zh,
         "label": described.ref.label,
         "version": described.ref.version,
-        "algorithm": algorithm_text(described.algorithm),
+        "algorithm": described.algorithm.label,
         "state": str(state_on(described, datetime.now(UTC).date())),
         "valid_from": described.valid_from,
         "valid_to": described.valid_to,
@@ -237,16 +296,37 @@ def _key_document(stored: StoredKey) -> dict[str, Any]:
     }
 
 
-def _row(stored: StoredKey) -> list[str]:
-    row = _key_document(stored)
-    levels = _levels_text(stored.description, "\n")
-    parent = f"\nfrom 上级 {row['parent']}" if row["parent"] else ""
-    days = [row["valid_from"], row["valid_to"]]
-    exportable = ", exportable 可导出" if row["is_exportable"] else ""
+_COLUMNS = [
+    Column(Text("密钥", "key")),
+    Column(Text("用途", "use")),
+    Column(Text("状态", "state")),
+    Column(Text("首日", "from")),
+    Column(Text("末日", "until")),
+    Column(Text("检查值", "check value")),
+    Column(Text("算法", "algorithm")),
+    Column(Text("TR-31", "TR-31")),
+    Column(Text("级数", "levels"), right=True),
+    Column(Text("可导出", "exportable")),
+    Column(Text("上级", "parent")),
+]
+
+
+def _row(stored: StoredKey) -> list[Cell]:
+    described = stored.description
     return [
-        f"{row['key']}\n{row['usage_zh']}{levels}{parent}",
-        f"{row['state']}\n{STATES_ZH[KeyState(row['state'])]}",
-        "" if days == [None, None] else f"{days[0] or '…'}\n{days[1] or '…'}",
-        row["check_value"],
-        f"{row['algorithm']}\n{row['tr31_usage']}{exportable}",
+        str(described.ref),
+        described.ref.usage.use,
+        state_on(described, datetime.now(UTC).date()).text,
+        _day(described.valid_from),
+        _day(described.valid_to),
+        described.check_value,
+        described.algorithm.label,
+        letters(described.ref.usage, described.algorithm)[0],
+        Count(described.levels),
+        Text("是", "yes") if is_exportable(stored) else None,
+        None if described.parent is None else str(described.parent),
     ]
+
+
+def _day(day: date | None) -> str | None:
+    return None if day is None else str(day)

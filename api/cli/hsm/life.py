@@ -3,12 +3,14 @@
 Decides what is asked and shown. Leaves every judgement to `hsm_sim.device.ceremony`.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from api.cli.frame.loading import command
 from api.cli.hsm.device import (
     DEFAULT_DEVICE,
     AlgorithmOption,
@@ -27,28 +29,39 @@ from api.cli.hsm.device import (
     say,
 )
 from api.cli.hsm.keys import key_sentence
-from api.output import EXIT_USAGE, refuse
+from api.exits import EXIT_USAGE
+from api.output import refuse
 from cardcore.keys import KeyDescription, KeyState
-from cardcore.text import quoted
+from cardcore.text import Text, shorten, words
 from hsm_sim.device import ceremony
 from hsm_sim.device.ceremony import NewKey
 from hsm_sim.device.device import Device
 
 KeyArgument = Annotated[
-    str, typer.Argument(metavar="KEY", help="Its name: tac/shenzhen/v1, for example. 密钥名。")
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help=words("密钥名，例如 tac/shenzhen/v1。", "Its name: tac/shenzhen/v1, for example."),
+    ),
 ]
 ActivateOption = Annotated[
-    bool, typer.Option("--activate", help="Active at once; else prepared. 立即启用。")
+    bool,
+    typer.Option(
+        "--activate", help=words("立即启用；否则待启用。", "Active at once; else prepared.")
+    ),
 ]
 ExportableOption = Annotated[
-    bool, typer.Option("--exportable", help="It may leave under a transport key. 可导出。")
+    bool,
+    typer.Option(
+        "--exportable", help=words("可在传输密钥下导出。", "It may leave under a transport key.")
+    ),
 ]
 
 
 def add_commands(app: typer.Typer) -> None:
     """Put the commands of this file under `onecard hsm ceremony`."""
-    for command in (generate, load, derive, activate, retire, destroy, validity):
-        app.command()(command)
+    for function, said in _HELP.items():
+        command(app, function.__name__, said)(function)
 
 
 def generate(
@@ -60,10 +73,10 @@ def generate(
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Make a random key inside; nobody ever sees it. 生成密钥。"""
+    """Nobody ever sees it."""
     new = replace(_new_key(name, algorithm, activate, exportable), levels=levels)
     with open_device(device, pin_file) as opened:
-        _say(opened, "Generated 已生成", ceremony.generate(opened, new))
+        _say(opened, words("已生成", "Generated"), ceremony.generate(opened, new))
 
 
 def load(
@@ -78,82 +91,109 @@ def load(
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Make a key of components of two or more custodians. 分量注入密钥。"""
+    """Every component and the key are recognised by their check values first."""
     new = replace(_new_key(name, algorithm, activate, exportable), levels=levels)
     usage = new.ref.usage
     with open_device(device, pin_file) as opened:
         with opened.refusals_noted("load", name):
             components = gather_components(opened, usage, new.algorithm, component, typed_by)
             expected = confirmed_check_value(components, usage, new.algorithm, expect)
-        _say(opened, "Loaded 已注入", ceremony.load(opened, new, components, expected))
+        _say(opened, words("已注入", "Loaded"), ceremony.load(opened, new, components, expected))
 
 
 def derive(
-    parent: Annotated[str, typer.Argument(metavar="PARENT", help="A master of the scheme.")],
-    name: Annotated[str, typer.Option("--as", metavar="KEY", help="The issuer's key to make.")],
+    parent: Annotated[
+        str, typer.Argument(metavar="PARENT", help=words("系统主密钥。", "A master of the scheme."))
+    ],
+    name: Annotated[
+        str,
+        typer.Option(
+            "--as", metavar="KEY", help=words("要生成的发卡方密钥。", "The issuer's key to make.")
+        ),
+    ],
     factor: Annotated[
-        str, typer.Option(metavar="HEX", help="8 bytes: the issuer's number. 分散因子。")
+        str,
+        typer.Option(
+            metavar="HEX",
+            help=words(
+                "分散因子，8 字节：发卡方代码。", "The factor, 8 bytes: the issuer's number."
+            ),
+        ),
     ],
     activate: ActivateOption = False,
     exportable: ExportableOption = False,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Derive an issuer's key from a master of the scheme. 分散发卡方密钥。"""
+    """It has its parent's algorithm."""
     new, above = _new_key(name, None, activate, exportable), key_name(parent)
     try:
         value = bytes.fromhex(factor)
     except ValueError:
-        refuse(f"{quoted(factor)}: a factor is 16 hexadecimal digits", EXIT_USAGE)
+        refuse(
+            words(
+                f"--factor：{shorten(factor)} 不是 16 位十六进制数字",
+                f"--factor: {shorten(factor)} is not 16 hexadecimal digits",
+            ),
+            EXIT_USAGE,
+        )
     with open_device(device, pin_file) as opened:
-        _say(opened, "Derived 已分散", ceremony.derive(opened, above, new, value))
+        _say(opened, words("已分散", "Derived"), ceremony.derive(opened, above, new, value))
 
 
 def activate(
     name: KeyArgument, device: DeviceOption = DEFAULT_DEVICE, pin_file: PinFileOption = None
 ) -> None:
-    """Let a key make cards, sign, encipher. 启用。"""
+    """From prepared."""
     ref = key_name(name)
     with open_device(device, pin_file) as opened:
-        _say(opened, "Activated 已启用", ceremony.move(opened, ref, KeyState.ACTIVE))
+        _say(opened, words("已启用", "Activated"), ceremony.move(opened, ref, KeyState.ACTIVE))
 
 
 def retire(
     name: KeyArgument, device: DeviceOption = DEFAULT_DEVICE, pin_file: PinFileOption = None
 ) -> None:
-    """Let a key only go on with what was made before. 退役。"""
+    """From active."""
     ref = key_name(name)
     with open_device(device, pin_file) as opened:
-        _say(opened, "Retired 已退役", ceremony.move(opened, ref, KeyState.RETIRING))
+        _say(opened, words("已退役", "Retired"), ceremony.move(opened, ref, KeyState.RETIRING))
 
 
 def destroy(
     name: KeyArgument,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it without a question.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help=words("不再询问。", "Do it without a question."))
+    ] = False,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Destroy a key; its name and check value stay. It cannot be undone. 销毁。"""
+    """After a typed yes."""
     ref = key_name(name)
     with open_device(device, pin_file) as opened:
         if not yes:
             with opened.refusals_noted("destroy", name):
-                confirm(f"Destroy {ref} for good 确认销毁?", "--yes")
-        _say(opened, "Destroyed 已销毁", ceremony.move(opened, ref, KeyState.DESTROYED))
+                confirm(Text(f"永久销毁 {ref}？", f"Destroy {ref} for good?"), "--yes")
+        _say(opened, words("已销毁", "Destroyed"), ceremony.move(opened, ref, KeyState.DESTROYED))
 
 
 def validity(
     name: KeyArgument,
     first_day: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day. 首日。")
+        datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help=words("首日。", "First day.")
+        ),
     ] = None,
     last_day: Annotated[
-        datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day. 末日。")
+        datetime | None,
+        typer.Option(
+            "--until", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help=words("末日。", "Last day.")
+        ),
     ] = None,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Say on which days a key is active; a day left out is no bound. 有效期。"""
+    """A day left out is no bound."""
     ref = key_name(name)
     with open_device(device, pin_file) as opened:
         described = ceremony.set_validity(
@@ -162,7 +202,32 @@ def validity(
             None if first_day is None else first_day.date(),
             None if last_day is None else last_day.date(),
         )
-        _say(opened, "Changed 已更改", described)
+        _say(opened, words("已更改", "Changed"), described)
+
+
+_HELP: dict[Callable[..., None], Text] = {
+    generate: Text(
+        "在设备内生成随机密钥；谁也看不到。", "Make a random key inside; nobody ever sees it."
+    ),
+    load: Text(
+        "由两名或更多保管员的分量注入密钥。", "Make a key of components of two or more custodians."
+    ),
+    derive: Text(
+        "由系统主密钥分散出发卡方密钥。", "Derive an issuer's key from a master of the scheme."
+    ),
+    activate: Text("启用密钥：可制卡、签名、加密。", "Let a key make cards, sign, encipher."),
+    retire: Text(
+        "密钥退役：只继续服务此前所作。", "Let a key only go on with what was made before."
+    ),
+    destroy: Text(
+        "销毁密钥；名称和检查值保留。不可撤销。",
+        "Destroy a key; its name and check value stay. It cannot be undone.",
+    ),
+    validity: Text(
+        "规定密钥在哪些日子启用；不写即无界限。",
+        "Say on which days a key is active; a day left out is no bound.",
+    ),
+}
 
 
 def _new_key(name: str, algorithm: str | None, activate: bool, exportable: bool) -> NewKey:

@@ -17,7 +17,10 @@ from typing import Annotated
 import typer
 
 from api.cli.hsm.device import DEFAULT_DEVICE, DeviceOption, PinFileOption, open_device
-from api.output import EXIT_USAGE, refuse
+from api.exits import EXIT_USAGE
+from api.output import refuse
+from cardcore.errors import system_words
+from cardcore.text import Text, text_of, words
 from hsm_sim.device.device import Device
 from hsm_sim.hardening import harden_process
 from hsm_sim.proof.workers import ProofWorkers
@@ -35,50 +38,105 @@ from hsm_sim.wire.rights import Rights, RightsError, read_rights
 from hsm_sim.wire.served_device import ServedDevice
 from hsm_sim.wire.server import Server
 
+SocketOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--socket",
+        metavar="PATH",
+        help=words("在本机套接字上服务，仅限本用户。", "Serve at a Unix socket, for this user."),
+    ),
+]
+TlsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help=words(
+            "以 TLS 1.3 服务，须有客户端证书。", "Serve under TLS 1.3 with client certificates."
+        ),
+    ),
+]
+CertificateOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH", help=words("本服务的证书，PEM。", "This service's certificate, PEM.")
+    ),
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        metavar="PATH",
+        help=words("其私钥，PEM，无口令。", "The private key of it, PEM, no password."),
+    ),
+]
+ClientsCaOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help=words("签发客户端证书的机构，PEM。", "Who signs the clients' certificates, PEM."),
+    ),
+]
+HostCommandsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PORT|PATH",
+        help=words(
+            "另接受主机命令：127.0.0.1:1500（本机任何程序）或路径。",
+            "Also take host commands: 127.0.0.1:1500 (any program of this machine) or a path.",
+        ),
+    ),
+]
+RightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--rights",
+        metavar="PATH",
+        help=words(
+            "权限文件，TOML：谁可做什么；没有它，连上者都可用全部密钥。",
+            "Who may do what, TOML; without it whoever is let in may do all.",
+        ),
+    ),
+]
+WorkersOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=64,
+        metavar="NUMBER",
+        help=words("批量验证 TAC 的进程数。", "Processes that prove TACs in bulk."),
+    ),
+]
+
 
 def serve(
     device: DeviceOption = DEFAULT_DEVICE,
-    socket: Annotated[
-        Path | None,
-        typer.Option("--socket", help="Serve at a Unix socket, for this user. 本机套接字。"),
-    ] = None,
-    tls: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="Serve under TLS 1.3 with client certificates."),
-    ] = None,
-    certificate: Annotated[
-        Path | None, typer.Option(help="This service's certificate, PEM. 服务端证书。")
-    ] = None,
-    key: Annotated[
-        Path | None, typer.Option("--key", help="The private key of it, PEM, no password.")
-    ] = None,
-    clients_ca: Annotated[
-        Path | None, typer.Option(help="Who signs the clients' certificates, PEM. 客户端 CA。")
-    ] = None,
-    host_commands: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PORT|PATH",
-            help="Also take host commands: 127.0.0.1:1500 (any program of this machine) or a path.",
-        ),
-    ] = None,
-    rights_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--rights",
-            help="Who may do what, TOML; without it whoever is let in may do all. 权限文件。",
-        ),
-    ] = None,
-    workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Processes that prove TACs in bulk. 批量验证进程数。")
-    ] = 1,
+    socket: SocketOption = None,
+    tls: TlsOption = None,
+    certificate: CertificateOption = None,
+    key: KeyOption = None,
+    clients_ca: ClientsCaOption = None,
+    host_commands: HostCommandsOption = None,
+    rights_file: RightsOption = None,
+    workers: WorkersOption = 1,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Serve the keys of a device to other processes, until stopped. 启动密钥服务。"""
+    """What cannot be listened at is said before a PIN is typed."""
     if socket is None and tls is None:
-        refuse("serve where 在何处服务? Say --socket PATH, or --tls HOST:PORT", EXIT_USAGE)
+        refuse(
+            words(
+                "没有说在何处服务；请写 --socket PATH 或 --tls HOST:PORT",
+                "where to serve is not said; say --socket PATH or --tls HOST:PORT",
+            ),
+            EXIT_USAGE,
+        )
     if tls is not None and None in (certificate, key, clients_ca):
-        refuse("--tls needs --certificate, --key and --clients-ca, PEM files", EXIT_USAGE)
+        refuse(
+            words(
+                "--tls 须同时给出 --certificate、--key 和 --clients-ca，均为 PEM 文件",
+                "--tls needs --certificate, --key and --clients-ca, PEM files",
+            ),
+            EXIT_USAGE,
+        )
     # Before the first secret is in memory.
     harden_process()
     with ExitStack() as places:
@@ -117,20 +175,35 @@ def _read_rights(path: Path) -> Rights:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise RightsError(f"{path}: is no file")
+                raise RightsError(Text(f"{path}：不是普通文件", f"{path}: is no plain file"))
             if status.st_uid not in {os.geteuid(), 0}:
-                raise RightsError(f"{path}: belongs to user {status.st_uid}, who could change it")
+                raise RightsError(
+                    Text(
+                        f"{path}：属于用户 {status.st_uid}，他可以改动它；请用 chown 收回",
+                        f"{path}: belongs to user {status.st_uid}, who could change it; take it "
+                        "with chown",
+                    )
+                )
             if status.st_mode & 0o022:
-                raise RightsError(f"{path}: others may write it; take that away with chmod go-w")
+                raise RightsError(
+                    Text(
+                        f"{path}：他人可写；请用 `chmod go-w` 收回权限",
+                        f"{path}: others may write it; take that away with chmod go-w",
+                    )
+                )
             text = file.read()
     except OSError as error:
-        raise RightsError(f"{path}: {error.strerror}") from None
+        said = system_words(error)
+        raise RightsError(Text(f"{path}：{said.zh}", f"{path}: {said.en}")) from None
     except UnicodeDecodeError:
-        raise RightsError(f"{path}: is no text in UTF-8") from None
+        raise RightsError(
+            Text(f"{path}：不是 UTF-8 文本", f"{path}: is no text in UTF-8")
+        ) from None
     try:
         return read_rights(text)
     except RightsError as error:
-        raise RightsError(f"{path}: {error}") from None
+        said = text_of(error)
+        raise RightsError(Text(f"{path}：{said.zh}", f"{path}: {said.en}")) from None
 
 
 def _serve(
@@ -141,12 +214,24 @@ def _serve(
         signal.signal(number, lambda *_: server.stop())
     places = ", ".join(f"{each} ({each.dialect})" for each in listeners)
     count = len(device.vault.refs())
-    _say(f"key service 密钥服务: device {device.device_id}, {count} keys, at {places}")
-    _say(str(rights or "no rights file 未设权限: whoever is let in may use every key"))
-    server.serve(listeners, lambda: _say("ready 就绪"))
+    _say(
+        Text(
+            f"密钥服务：设备 {device.device_id}，{count} 把密钥，地址 {places}",
+            f"key service: device {device.device_id}, {count} keys, at {places}",
+        )
+    )
+    _say(
+        Text(
+            "没有权限文件：连上者都可用全部密钥",
+            "no rights file: whoever is let in may use every key",
+        )
+        if rights is None
+        else Text(f"权限：{rights.who}", f"rights: {rights.who}")
+    )
+    server.serve(listeners, lambda: _say(Text("就绪", "ready")))
 
 
-def _say(line: str) -> None:
+def _say(line: Text) -> None:
     """One line on standard error; that nobody reads it any more must not end the service."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with suppress(OSError):

@@ -20,26 +20,38 @@ from api.composition import open_settings_token
 from api.output import refuse
 from api.settings import KeyServiceKind, KeyServiceSettings
 from cardcore.errors import KeyServiceUnavailableError
+from cardcore.text import words
 from hsm_sim.device.moving import fill_token
 
 
 def to_token(
     token: Annotated[
-        str, typer.Argument(metavar="LABEL@LIBRARY", help="A token and its PKCS#11 library.")
+        str,
+        typer.Argument(
+            metavar="LABEL@LIBRARY",
+            help=words("令牌及其 PKCS#11 库。", "A token and its PKCS#11 library."),
+        ),
     ],
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY]...", help="tac/shenzhen/v1; else all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY]...",
+            help=words(
+                "密钥名，例如 tac/shenzhen/v1；否则全部。",
+                "Names of keys, tac/shenzhen/v1 for example; else all.",
+            ),
+        ),
     ] = None,
     token_pin_file: Annotated[
-        Path, typer.Option(help="File with the token's PIN, private. 令牌 PIN 文件。")
+        Path,
+        typer.Option(
+            help=words("令牌 PIN 的文件，仅本人可读。", "File with the token's PIN, private.")
+        ),
     ] = Path("token.pin"),
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """Put keys into a PKCS#11 token, to be used there and never taken out. 密钥装入令牌。
-
-    Without names, every exportable key that a token can hold. The same again brings it up to date.
-    """
+    """What goes where is the device's to say."""
     refs = [key_name(name) for name in names or []]
     with open_device(device, pin_file) as opened:
         chosen = KeyServiceSettings(KeyServiceKind.PKCS11, token, pin_file=token_pin_file)
@@ -51,4 +63,11 @@ def to_token(
                 masters.close()
         except KeyServiceUnavailableError as error:
             refuse(str(error))
-        say(opened, f"{len(held)} keys are in token {token} 已装入; compare their check values")
+        say(
+            opened,
+            words(
+                f"令牌 {token} 中有 {len(held)} 把密钥；请与 `onecard hsm keys` 核对检查值",
+                f"{len(held)} keys are in token {token}; compare their check values with "
+                "`onecard hsm keys`",
+            ),
+        )

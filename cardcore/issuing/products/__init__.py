@@ -30,7 +30,7 @@ from cardcore.keys import KeyRef, KeyUsage
 from cardcore.layouts.city_transit import RECORD_BICYCLE, RECORD_CONCESSION, RECORD_PARKING
 from cardcore.layouts.library import DepositState
 from cardcore.layouts.transit import RECORD_BUS, RECORD_METRO
-from cardcore.text import quoted
+from cardcore.text import shorten
 
 SHIPPED = ("citizen", "anonymous", "student")
 #: Keys of the chip itself: its secure channel, and the key of CARD BLOCK.
@@ -259,7 +259,7 @@ def _settings(where: str, section: object, kind: type[_SettingsT]) -> _SettingsT
         value = section[each.name]
         expected = str(each.type) if isinstance(each.type, str) else each.type
         if not _is_of(value, expected):
-            raise ProductError(f"{where}: {each.name} = {quoted(value)} is of another type")
+            raise ProductError(f"{where}: {each.name} = {shorten(value)} is of another type")
     try:
         return kind(**section)
     except ProductError as error:
@@ -284,4 +284,4 @@ def _only(where: str, section: Mapping[str, object], names: tuple[str, ...]) -> 
 def _among(name: str, value: object, allowed: Any) -> None:  # noqa: ANN401 - any container
     if value not in allowed:
         choices = ", ".join(str(each) for each in allowed)
-        raise ProductError(f"{name} = {quoted(value)} is none of {choices}")
+        raise ProductError(f"{name} = {shorten(value)} is none of {choices}")

@@ -16,10 +16,11 @@ from functools import reduce
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyUsage
+from cardcore.text import Text
 from hsm_sim.keys.vault import CHECK_VALUE_BYTES, check_value, key_bytes
 
 COMPONENTS_MIN, COMPONENTS_MAX = 2, 9
-_ALL_ZERO = "one is all zeros and adds nothing"
+_ALL_ZERO = Text("有一个全为零，不起作用", "one is all zeros and adds nothing")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})*")
 
 
@@ -34,12 +35,33 @@ class ComponentFault(StrEnum):
     CHECK_VALUE = "check value"  # not the one on the custodian's sheet: a slip, or another sheet
     KEY_ALL_ZERO = "key all zero"  # together they take each other away
 
+    @property
+    def text(self) -> Text:
+        """For people."""
+        return Text(_FAULTS_ZH[self], str(self))
+
+
+_FAULTS_ZH = {
+    ComponentFault.COUNT: "个数",
+    ComponentFault.DIGITS: "数字",
+    ComponentFault.LENGTH: "长度",
+    ComponentFault.ALL_ZERO: "全零",
+    ComponentFault.REPEATED: "重复",
+    ComponentFault.CHECK_VALUE: "检查值",
+    ComponentFault.KEY_ALL_ZERO: "合成密钥全零",
+}
+
 
 class ComponentError(KeyServiceError):
     """A component is refused. `fault` says what is wrong; no digit of it is shown."""
 
-    def __init__(self, fault: ComponentFault, reason: str) -> None:
-        super().__init__(f"key component: {fault}: {reason}")
+    def __init__(self, fault: ComponentFault, reason: Text) -> None:
+        super().__init__(
+            Text(
+                f"密钥分量：{fault.text.zh}：{reason.zh}",
+                f"key component: {fault.text.en}: {reason.en}",
+            )
+        )
         self.fault = fault
 
 
@@ -53,7 +75,10 @@ def read_component(text: str, usage: KeyUsage) -> bytes:
     """
     digits = "".join(text.split())
     if not _HEX.fullmatch(digits):
-        raise ComponentError(ComponentFault.DIGITS, "is not hexadecimal digits in pairs")
+        raise ComponentError(
+            ComponentFault.DIGITS,
+            Text("不是成对的十六进制数字", "is not hexadecimal digits in pairs"),
+        )
     _check(value := bytes.fromhex(digits), usage)
     return value
 
@@ -91,7 +116,10 @@ def prove_component(
     shown = component_check_value(value, usage, algorithm)
     if stated.strip().upper() != shown:
         # What is stated may be anything, a component typed one line early as well: never shown.
-        raise ComponentError(ComponentFault.CHECK_VALUE, f"{shown}, the sheet differs")
+        raise ComponentError(
+            ComponentFault.CHECK_VALUE,
+            Text(f"{shown}，与分量信封上的不一致", f"{shown}, the sheet differs"),
+        )
 
 
 def combine(components: Sequence[bytes], usage: KeyUsage) -> bytes:
@@ -116,17 +144,29 @@ def xor_components(components: Sequence[bytes]) -> bytes:
     if not COMPONENTS_MIN <= len(components) <= COMPONENTS_MAX:
         raise ComponentError(
             ComponentFault.COUNT,
-            f"{len(components)} of them; a key has {COMPONENTS_MIN} to {COMPONENTS_MAX}",
+            Text(
+                f"共 {len(components)} 个；一把密钥须有 {COMPONENTS_MIN} 至 {COMPONENTS_MAX} 个分"
+                "量",
+                f"{len(components)} of them; a key has {COMPONENTS_MIN} to {COMPONENTS_MAX}",
+            ),
         )
     if len({len(each) for each in components}) > 1:
-        raise ComponentError(ComponentFault.LENGTH, "they are not of one length")
+        raise ComponentError(
+            ComponentFault.LENGTH, Text("各分量长度不一", "they are not of one length")
+        )
     if not all(map(any, components)):
         raise ComponentError(ComponentFault.ALL_ZERO, _ALL_ZERO)
     if len(set(components)) < len(components):
-        raise ComponentError(ComponentFault.REPEATED, "two are equal and take each other away")
+        raise ComponentError(
+            ComponentFault.REPEATED,
+            Text("有两个分量相同，互相抵消", "two are equal and take each other away"),
+        )
     combined = reduce(int.__xor__, (int.from_bytes(each, "big") for each in components))
     if combined == 0:
-        raise ComponentError(ComponentFault.KEY_ALL_ZERO, "together they take each other away")
+        raise ComponentError(
+            ComponentFault.KEY_ALL_ZERO,
+            Text("合起来互相抵消", "together they take each other away"),
+        )
     return combined.to_bytes(len(components[0]), "big")
 
 
@@ -134,7 +174,10 @@ def _check(value: bytes, usage: KeyUsage) -> None:
     if len(value) != key_bytes(usage):
         raise ComponentError(
             ComponentFault.LENGTH,
-            f"has {len(value)} bytes; a {usage} key takes {key_bytes(usage)}",
+            Text(
+                f"有 {len(value)} 字节；{usage.use.zh}密钥为 {key_bytes(usage)} 字节",
+                f"has {len(value)} bytes; a {usage} key takes {key_bytes(usage)}",
+            ),
         )
     if not any(value):
         raise ComponentError(ComponentFault.ALL_ZERO, _ALL_ZERO)

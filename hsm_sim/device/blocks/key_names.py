@@ -16,6 +16,7 @@ from datetime import date
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
+from cardcore.text import Text
 from hsm_sim.device.blocks.tr31 import KeyBlockHeader
 from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.keys.vault import VERSION_MAX, KeyEntry, KeyVault, key_algorithms
@@ -118,17 +119,34 @@ def entry_of(
     named = None if label is None else _name(label)
     ref = ref or named
     if ref is None:
-        raise KeyNameError("key block: brings no name; name the key")
+        raise KeyNameError(
+            Text(
+                "密钥块：未带密钥名；请用 --as 指明",
+                "key block: brings no name; name the key with --as",
+            )
+        )
     state, valid_from, valid_to, parent = KeyState.PREPARED, None, None, None
     if named is not None and LIFE_BLOCK in header.optional_blocks:
         if named != ref:
-            raise KeyNameError(f"key block: holds {named}, not {ref}")
+            raise KeyNameError(
+                Text(f"密钥块：装的是 {named}，不是 {ref}", f"key block: holds {named}, not {ref}")
+            )
         if header.version_number != f"{ref.version:02X}":
-            raise KeyNameError(f"key block: {ref}: its version number is of another version")
+            raise KeyNameError(
+                Text(
+                    f"密钥块：{ref}：其版本号属于另一版本",
+                    f"key block: {ref}: its version number is of another version",
+                )
+            )
         state, valid_from, valid_to, parent = _life(header.optional_blocks[LIFE_BLOCK])
         brought = _levels(header.optional_blocks.get(LEVELS_BLOCK, "1"))
         if levels not in {None, brought}:
-            raise KeyNameError(f"key block: {ref}: levels to a card's key are {brought} in it")
+            raise KeyNameError(
+                Text(
+                    f"密钥块：{ref}：其中写明的分散级数是 {brought}",
+                    f"key block: {ref}: levels to a card's key are {brought} in it",
+                )
+            )
         levels = brought
     # A vault of its own judges length, algorithm and value as the one it goes to will.
     described = KeyVault({}).install(
@@ -156,8 +174,11 @@ def read_name(text: str) -> KeyRef:
     ref = _name(text)
     if ref is None:
         raise KeyNameError(
-            "not the name of a key: a usage, a label of letters, digits and hyphens, and a "
-            "version as in tac/shenzhen/v1"
+            Text(
+                "不是密钥名：应为用途、由字母数字和连字符组成的标签、版本，例如 tac/shenzhen/v1",
+                "not the name of a key: a usage, a label of letters, digits and hyphens, and a "
+                "version as in tac/shenzhen/v1",
+            )
         )
     return ref
 
@@ -187,8 +208,12 @@ def _is_writable(ref: KeyRef) -> bool:
 def _name_text(ref: KeyRef) -> str:
     if not _is_writable(ref):
         raise KeyNameError(
-            f"{ref.usage}: a key block holds labels of letters, digits and hyphens, "
-            f"{LABEL_CHARACTERS_MAX} at most, and versions up to {VERSION_MAX}"
+            Text(
+                f"{ref.usage.use.zh}密钥：密钥块中的标签只能由字母、数字和连字符组成，至多 "
+                f"{LABEL_CHARACTERS_MAX} 个字符，版本至多 {VERSION_MAX}",
+                f"{ref.usage} key: a key block holds labels of letters, digits and "
+                f"hyphens, {LABEL_CHARACTERS_MAX} at most, and versions up to {VERSION_MAX}",
+            )
         )
     return str(ref)
 
@@ -200,7 +225,13 @@ def _algorithm(header: KeyBlockHeader, ref: KeyRef) -> Algorithm:
         wanted = " or ".join(
             "".join(letters(ref.usage, each)) for each in key_algorithms(ref.usage)
         )
-        raise KeyNameError(f"key block: {ref}: is {''.join(found)}; a key of that use is {wanted}")
+        raise KeyNameError(
+            Text(
+                f"密钥块：{ref}：标为 {''.join(found)}；该用途的密钥应为 "
+                f"{wanted.replace(' or ', ' 或 ')}",
+                f"key block: {ref}: is {''.join(found)}; a key of that use is {wanted}",
+            )
+        )
     return algorithm
 
 
@@ -219,12 +250,22 @@ def _life(text: str) -> tuple[KeyState, date | None, date | None, KeyRef | None]
             days = []
         if days and (parent == _NOTHING or named is not None):
             return KeyState(state), days[0], days[1], named
-    raise KeyNameError(f"key block: block {LIFE_BLOCK} is not state, first day, last day, parent")
+    raise KeyNameError(
+        Text(
+            f"密钥块：可选块 {LIFE_BLOCK} 不是状态、首日、末日、上级密钥",
+            f"key block: block {LIFE_BLOCK} is not state, first day, last day, parent",
+        )
+    )
 
 
 def _levels(text: str) -> int:
     if len(text) != 1 or not "1" <= text <= str(LEVELS_MAX):
-        raise KeyNameError(f"key block: block {LEVELS_BLOCK} is not a digit from 1 to {LEVELS_MAX}")
+        raise KeyNameError(
+            Text(
+                f"密钥块：可选块 {LEVELS_BLOCK} 不是 1 至 {LEVELS_MAX} 的一位数字",
+                f"key block: block {LEVELS_BLOCK} is not a digit from 1 to {LEVELS_MAX}",
+            )
+        )
     return int(text)
 
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 
 from cardcore.crypto import pboc_3des
 from cardcore.errors import KeyServiceError
+from cardcore.text import Text
 
 BLOCK_CHARACTERS_MAX = 9999  # four digits of length (TR-31 §4.1)
 OPTIONAL_BLOCKS_MAX = 99  # two digits of count
@@ -52,12 +53,32 @@ class KeyBlockFault(StrEnum):
     PROTECTION_KEY = "protection key"  # of a length that no block of the version is wrapped under
     KEY = "key"  # the MAC holds and the sender wrapped something that is no key
 
+    @property
+    def text(self) -> Text:
+        """For people."""
+        return Text(_FAULTS_ZH[self], str(self))
+
+
+_FAULTS_ZH = {
+    KeyBlockFault.LENGTH: "长度",
+    KeyBlockFault.VERSION: "版本",
+    KeyBlockFault.HEADER: "头部",
+    KeyBlockFault.OPTIONAL_BLOCK: "可选块",
+    KeyBlockFault.MAC: "MAC",
+    KeyBlockFault.PROTECTION_KEY: "保护密钥",
+    KeyBlockFault.KEY: "密钥",
+}
+
 
 class KeyBlockError(KeyServiceError):
     """A key block is refused, or cannot be made. `fault` says what is wrong; no byte is shown."""
 
-    def __init__(self, fault: KeyBlockFault, reason: str) -> None:
-        super().__init__(f"key block: {fault}: {reason}")
+    def __init__(self, fault: KeyBlockFault, reason: Text) -> None:
+        super().__init__(
+            Text(
+                f"密钥块：{fault.text.zh}：{reason.zh}", f"key block: {fault.text.en}: {reason.en}"
+            )
+        )
         self.fault = fault
 
 
@@ -82,28 +103,44 @@ class KeyBlockHeader:
 
     def __post_init__(self) -> None:
         if self.version not in _METHODS:
-            raise KeyBlockError(KeyBlockFault.VERSION, "is not B or D")
+            raise KeyBlockError(KeyBlockFault.VERSION, Text("不是 B 或 D", "is not B or D"))
         parts = (self.usage, self.algorithm, self.mode_of_use)
         if tuple(map(len, parts)) != (2, 1, 1) or not _TEXT.fullmatch("".join(parts)):
             raise KeyBlockError(
                 KeyBlockFault.HEADER,
-                "usage, algorithm and mode of use are 2, 1 and 1 capital letters or digits",
+                Text(
+                    "用途、算法、使用方式须为 2、1、1 个大写字母或数字",
+                    "usage, algorithm and mode of use are 2, 1 and 1 capital letters or digits",
+                ),
             )
         if not _VERSION_NUMBER.fullmatch(self.version_number):
             raise KeyBlockError(
-                KeyBlockFault.HEADER, "a version number is 2 capital letters or digits, or c first"
+                KeyBlockFault.HEADER,
+                Text(
+                    "版本号须为 2 个大写字母或数字，或以 c 开头",
+                    "a version number is 2 capital letters or digits, or c first",
+                ),
             )
         if len(self.exportability) != 1 or self.exportability not in _EXPORTABILITIES:
-            raise KeyBlockError(KeyBlockFault.HEADER, "exportability is E, N or S")
+            raise KeyBlockError(
+                KeyBlockFault.HEADER, Text("可导出性须为 E、N 或 S", "exportability is E, N or S")
+            )
         for identifier, text in self.optional_blocks.items():
             if len(identifier) != 2 or not _TEXT.fullmatch(identifier) or identifier == _PADDING:
                 raise KeyBlockError(
                     KeyBlockFault.OPTIONAL_BLOCK,
-                    "an identifier is 2 capital letters or digits, and not PB",
+                    Text(
+                        "标识须为 2 个大写字母或数字，且不是 PB",
+                        "an identifier is 2 capital letters or digits, and not PB",
+                    ),
                 )
             if not _PRINTABLE.fullmatch(text):
                 raise KeyBlockError(
-                    KeyBlockFault.OPTIONAL_BLOCK, f"{identifier} has more than printable ASCII"
+                    KeyBlockFault.OPTIONAL_BLOCK,
+                    Text(
+                        f"{identifier} 含有可打印 ASCII 以外的字符",
+                        f"{identifier} has more than printable ASCII",
+                    ),
                 )
 
 
@@ -161,18 +198,26 @@ def wrap(
     """
     method = _method(header.version, protection_key)
     if not key:
-        raise KeyBlockError(KeyBlockFault.KEY, "there is none")
+        raise KeyBlockError(KeyBlockFault.KEY, Text("没有密钥", "there is none"))
     block = method.block_bytes
     count, optional = _optional_text(header.optional_blocks, block)
     if count > OPTIONAL_BLOCKS_MAX:
         raise KeyBlockError(
-            KeyBlockFault.OPTIONAL_BLOCK, f"{count} are more than {OPTIONAL_BLOCKS_MAX}"
+            KeyBlockFault.OPTIONAL_BLOCK,
+            Text(
+                f"{count} 个，超过 {OPTIONAL_BLOCKS_MAX} 个",
+                f"{count} are more than {OPTIONAL_BLOCKS_MAX}",
+            ),
         )
     missing = -(2 + len(key)) % block
     length = _HEADER_CHARACTERS + len(optional) + 2 * (2 + len(key) + missing + block)
     if length > BLOCK_CHARACTERS_MAX:
         raise KeyBlockError(
-            KeyBlockFault.LENGTH, f"{length} characters are more than {BLOCK_CHARACTERS_MAX}"
+            KeyBlockFault.LENGTH,
+            Text(
+                f"{length} 个字符，超过 {BLOCK_CHARACTERS_MAX} 个",
+                f"{length} characters are more than {BLOCK_CHARACTERS_MAX}",
+            ),
         )
     clear = (8 * len(key)).to_bytes(2, "big") + key + random(missing)
     text = (
@@ -199,28 +244,40 @@ def unwrap(protection_key: bytes, block: str) -> tuple[KeyBlockHeader, bytes]:
     '3f419e1cb7079442aa37474c2efbf8b8'
     """
     if block[:1] not in _METHODS:
-        raise KeyBlockError(KeyBlockFault.VERSION, "is not B or D")
+        raise KeyBlockError(KeyBlockFault.VERSION, Text("不是 B 或 D", "is not B or D"))
     method = _method(block[0], protection_key)
     _check_length(block, method)
     optional, start = _optional_blocks(block)
     body = block[start:]
     if not _HEX.fullmatch(body) or len(body) % (2 * method.block_bytes):
         raise KeyBlockError(
-            KeyBlockFault.LENGTH, "key and MAC are not whole cipher blocks of hexadecimal digits"
+            KeyBlockFault.LENGTH,
+            Text(
+                "密钥和 MAC 不是由整数个分组的十六进制数字组成",
+                "key and MAC are not whole cipher blocks of hexadecimal digits",
+            ),
         )
     sealed = bytes.fromhex(body)
     enciphered, mac = sealed[: -method.block_bytes], sealed[-method.block_bytes :]
     if not enciphered:
-        raise KeyBlockError(KeyBlockFault.LENGTH, "no room is left for a key")
+        raise KeyBlockError(
+            KeyBlockFault.LENGTH, Text("没有留下密钥的位置", "no room is left for a key")
+        )
     cipher = method.cipher(method.derived(protection_key, _ENCIPHERING))
     clear = Cipher(cipher, modes.CBC(mac)).decryptor().update(enciphered)
     authenticating = method.derived(protection_key, _AUTHENTICATING)
     if not hmac.compare_digest(method.cmac(authenticating, block[:start].encode() + clear), mac):
         raise KeyBlockError(
-            KeyBlockFault.MAC, "does not hold; the block is altered or under another key"
+            KeyBlockFault.MAC,
+            Text(
+                "校验不符；密钥块被改动，或加密它的是另一把密钥",
+                "does not hold; the block is altered or under another key",
+            ),
         )
     if block[14:16] != "00":
-        raise KeyBlockError(KeyBlockFault.HEADER, "the reserved field is not 00")
+        raise KeyBlockError(
+            KeyBlockFault.HEADER, Text("保留字段不是 00", "the reserved field is not 00")
+        )
     header = KeyBlockHeader(
         block[5:7], block[7], block[8], block[9:11], block[11], optional, block[0]
     )
@@ -233,7 +290,10 @@ def _method(version: str, protection_key: bytes) -> _Method:
         allowed = ", ".join(map(str, method.algorithm_numbers))
         raise KeyBlockError(
             KeyBlockFault.PROTECTION_KEY,
-            f"has {len(protection_key)} bytes; a block of version {version} takes {allowed}",
+            Text(
+                f"有 {len(protection_key)} 字节；版本 {version} 的密钥块须为 {allowed} 字节",
+                f"has {len(protection_key)} bytes; a block of version {version} takes {allowed}",
+            ),
         )
     return method
 
@@ -243,17 +303,33 @@ def _check_length(block: str, method: _Method) -> None:
     if not _HEADER_CHARACTERS <= len(block) <= BLOCK_CHARACTERS_MAX:
         raise KeyBlockError(
             KeyBlockFault.LENGTH,
-            f"{len(block)} characters; a block has {_HEADER_CHARACTERS} to {BLOCK_CHARACTERS_MAX}",
+            Text(
+                f"{len(block)} 个字符；密钥块须为 {_HEADER_CHARACTERS} 至 {BLOCK_CHARACTERS_MAX} "
+                "个",
+                f"{len(block)} characters; a block has {_HEADER_CHARACTERS} to "
+                f"{BLOCK_CHARACTERS_MAX}",
+            ),
         )
     if not _PRINTABLE.fullmatch(block):
-        raise KeyBlockError(KeyBlockFault.HEADER, "has more than printable ASCII")
+        raise KeyBlockError(
+            KeyBlockFault.HEADER,
+            Text("含有可打印 ASCII 以外的字符", "has more than printable ASCII"),
+        )
     if not _DIGITS.fullmatch(block[1:5]) or int(block[1:5]) != len(block):
         raise KeyBlockError(
-            KeyBlockFault.LENGTH, f"{len(block)} characters, and its length field says otherwise"
+            KeyBlockFault.LENGTH,
+            Text(
+                f"{len(block)} 个字符，与其长度字段不符",
+                f"{len(block)} characters, and its length field says otherwise",
+            ),
         )
     if len(block) % method.block_bytes:
         raise KeyBlockError(
-            KeyBlockFault.LENGTH, f"{len(block)} characters are not whole cipher blocks"
+            KeyBlockFault.LENGTH,
+            Text(
+                f"{len(block)} 个字符，不是整数个分组",
+                f"{len(block)} characters are not whole cipher blocks",
+            ),
         )
 
 
@@ -276,7 +352,10 @@ def _optional_text(blocks: Mapping[str, str], block_bytes: int) -> tuple[int, st
 def _optional_blocks(block: str) -> tuple[dict[str, str], int]:
     """The optional blocks without the padding, and where they end."""
     if not _DIGITS.fullmatch(block[12:14]):
-        raise KeyBlockError(KeyBlockFault.HEADER, "the number of optional blocks is not two digits")
+        raise KeyBlockError(
+            KeyBlockFault.HEADER,
+            Text("可选块个数不是两位数字", "the number of optional blocks is not two digits"),
+        )
     found: dict[str, str] = {}
     at = _HEADER_CHARACTERS
     for _ in range(int(block[12:14])):
@@ -284,13 +363,22 @@ def _optional_blocks(block: str) -> tuple[dict[str, str], int]:
         length, head = _number(block[at + 2 : at + 4]), 4
         if length == 0:
             if _number(block[at + 4 : at + 6]) not in _EXTENDED_MARKS:
-                raise KeyBlockError(KeyBlockFault.OPTIONAL_BLOCK, "its long length is not 04 long")
+                raise KeyBlockError(
+                    KeyBlockFault.OPTIONAL_BLOCK,
+                    Text("其扩展长度不是 04 字节", "its long length is not 04 long"),
+                )
             head = 6 + _EXTENDED_DIGITS
             length = _number(block[at + 6 : at + head])
         if length < head or at + length > len(block):
-            raise KeyBlockError(KeyBlockFault.OPTIONAL_BLOCK, "its length does not fit the block")
+            raise KeyBlockError(
+                KeyBlockFault.OPTIONAL_BLOCK,
+                Text("其长度与密钥块不符", "its length does not fit the block"),
+            )
         if identifier in found:
-            raise KeyBlockError(KeyBlockFault.OPTIONAL_BLOCK, "one identifier stands twice")
+            raise KeyBlockError(
+                KeyBlockFault.OPTIONAL_BLOCK,
+                Text("同一标识出现两次", "one identifier stands twice"),
+            )
         found[identifier] = block[at + head : at + length]
         at += length
     found.pop(_PADDING, None)
@@ -300,7 +388,8 @@ def _optional_blocks(block: str) -> tuple[dict[str, str], int]:
 def _number(digits: str) -> int:
     if not digits or not _HEX.fullmatch(digits):
         raise KeyBlockError(
-            KeyBlockFault.OPTIONAL_BLOCK, "its length is not hexadecimal digits in pairs"
+            KeyBlockFault.OPTIONAL_BLOCK,
+            Text("其长度不是成对的十六进制数字", "its length is not hexadecimal digits in pairs"),
         )
     return int(digits, 16)
 
@@ -309,5 +398,8 @@ def _key(clear: bytes) -> bytes:
     """The key out of its length in bits, itself, and what fills the block."""
     bits = int.from_bytes(clear[:2], "big")
     if bits == 0 or bits % 8 or bits // 8 > len(clear) - 2:
-        raise KeyBlockError(KeyBlockFault.KEY, "its length in bits fits neither bytes nor block")
+        raise KeyBlockError(
+            KeyBlockFault.KEY,
+            Text("其位数与字节数或分组不符", "its length in bits fits neither bytes nor block"),
+        )
     return clear[2 : 2 + bits // 8]

@@ -9,6 +9,7 @@ parameters; an answer's has the same `id` and either `result` or `error` and `me
 a request is safe: nothing of the port changes the key service.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -25,6 +26,7 @@ from cardcore.errors import (
     UnknownKeyVersionError,
 )
 from cardcore.keys import AuthenticationColumn, RecordMacColumn
+from cardcore.text import Text, shorten, text_of
 from hsm_sim.wire.codec.frames import Frame, MessageError, encode_frame
 from hsm_sim.wire.codec.values import (
     KEY_VERSION,
@@ -239,22 +241,44 @@ def decode_request(frame: Frame) -> Request:
     ('public_key', 'file-signing/sender-101/v1')
     """
     if frame.header.keys() != {"id", "operation", "arguments"} or not request_number(frame):
-        raise MessageError("a request has `id`, `operation` and `arguments`")
+        raise MessageError(
+            Text(
+                "请求须有 `id`、`operation` 和 `arguments`",
+                "a request has `id`, `operation` and `arguments`",
+            )
+        )
     name, given = frame.header["operation"], frame.header["arguments"]
     operation = OPERATIONS.get(name) if isinstance(name, str) else None
     if operation is None:
-        raise MessageError(f"operation {str(name)[:40]!r} is not known here")
+        raise MessageError(
+            Text(
+                f"没有操作 {shorten(str(name), 40)}",
+                f"operation {shorten(str(name), 40)} is not known here",
+            )
+        )
     if not isinstance(given, list) or len(given) != len(operation.parameters):
-        raise MessageError(f"{operation.name} takes {len(operation.parameters)} arguments")
+        raise MessageError(
+            Text(
+                f"{operation.name} 须有 {len(operation.parameters)} 个参数",
+                f"{operation.name} takes {len(operation.parameters)} arguments",
+            )
+        )
     parts = iter(frame.parts)
     arguments = []
     for (parameter, kind), value in zip(operation.parameters, given, strict=True):
         try:
             arguments.append(kind.read(value, parts))
         except MessageError as error:
-            raise MessageError(f"{operation.name}, {parameter}: {error}") from None
+            raise MessageError(
+                Text(
+                    f"{operation.name}，{parameter}：{text_of(error).zh}",
+                    f"{operation.name}, {parameter}: {text_of(error).en}",
+                )
+            ) from None
     if next(parts, None) is not None:
-        raise MessageError(f"{operation.name}: more parts than it takes")
+        raise MessageError(
+            Text(f"{operation.name}：部分过多", f"{operation.name}: more parts than it takes")
+        )
     return Request(request_number(frame), operation, tuple(arguments))
 
 
@@ -270,8 +294,30 @@ def encode_error(number: int, error: CardcoreError) -> bytes:
     kinds = (each for each in ERRORS if isinstance(error, each))
     name = next(kinds, KeyServiceError).__name__
     return encode_frame(
-        {"id": number, "error": name, "message": str(error)[:_MESSAGE_CHARACTERS_MAX]}
+        {"id": number, "error": name, "message": text_of(error).en[:_MESSAGE_CHARACTERS_MAX]}
     )
+
+
+#: What a refusal of each kind means to whoever reads Chinese: what travels is English.
+_REFUSALS_ZH: Mapping[type[CardcoreError], str] = {
+    CryptogramError: "密文或 MAC 不符",
+    UnknownKeyVersionError: "密钥服务持有此密钥，但没有所要的版本",
+    UnknownKeyError: "密钥服务没有此密钥",
+    KeyUsageError: "此密钥的用途不允许这一操作",
+    KeyStateError: "此密钥在当前状态下不能用于这一操作",
+    KeyRightError: "该客户端无权执行这一操作或使用此密钥；由密钥服务的运行者在其权限文件中规定",
+    KeyServiceUnavailableError: "密钥服务此刻不能应答，其日志写明原因",
+    KeyServiceError: "密钥服务不能照此请求执行，其日志写明原因",
+}
+#: The key that a refusal begins with, where it names one.
+_KEY_NAMED = re.compile(r"([a-z-]+/[A-Za-z0-9-]+(?:/v[0-9]{1,3})?): ")
+
+
+def _refusal(error: type[CardcoreError], message: str) -> Text:
+    """The sentence of a refusal: the service's own in English, that of its kind in Chinese."""
+    named = _KEY_NAMED.match(message)
+    key = f"{named[1]}：" if named else ""
+    return Text(f"{key}{_REFUSALS_ZH[error]}", message)
 
 
 def decode_answer(frame: Frame, number: int, operation: Operation[T]) -> T:
@@ -285,12 +331,12 @@ def decode_answer(frame: Frame, number: int, operation: Operation[T]) -> T:
         name, message = header["error"], header["message"]
         error = _ERRORS_BY_NAME.get(name) if isinstance(name, str) else None
         if error is None or not isinstance(message, str) or frame.parts:
-            raise MessageError("a refusal of no known kind")
-        raise error(message)
+            raise MessageError(Text("拒绝的种类未知", "a refusal of no known kind"))
+        raise error(_refusal(error, message))
     if header.keys() != {"id", "result"} or header["id"] != number:
-        raise MessageError(f"not the answer to request {number}")
+        raise MessageError(Text(f"不是请求 {number} 的应答", f"not the answer to request {number}"))
     parts = iter(frame.parts)
     result = operation.result.read(header["result"], parts)
     if next(parts, None) is not None:
-        raise MessageError("more parts than the answer has")
+        raise MessageError(Text("应答中的部分过多", "more parts than the answer has"))
     return result

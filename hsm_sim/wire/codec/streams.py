@@ -10,6 +10,7 @@ import ssl
 import time
 from contextlib import suppress
 
+from cardcore.text import Text
 from hsm_sim.wire.codec.frames import LENGTH, Frame, decode_frame, frame_bytes
 
 #: Read at once: memory grows with what arrived, never with what a length field claims.
@@ -45,7 +46,12 @@ def receive_exactly(stream: socket.socket, count: int, deadline: Deadline) -> by
         stream.settimeout(deadline.left_seconds())
         piece = stream.recv(min(count - len(received), _PIECE_BYTES))
         if not piece and received:
-            raise HalfSentError(f"half sent: {len(received)} of {count} bytes, then the end")
+            raise HalfSentError(
+                Text(
+                    f"只发了一半：{count} 字节中的 {len(received)} 字节，随即断开",
+                    f"half sent: {len(received)} of {count} bytes, then the end",
+                )
+            )
         if not piece:
             break
         received += piece
@@ -68,7 +74,12 @@ def receive_frame(stream: socket.socket, deadline: Deadline) -> Frame | None:
     size = frame_bytes(length)
     body = receive_exactly(stream, size, deadline)
     if not body:
-        raise HalfSentError(f"half sent: a length of {size} bytes, then the end")
+        raise HalfSentError(
+            Text(
+                f"只发了一半：长度占 {size} 字节，随即断开",
+                f"half sent: a length of {size} bytes, then the end",
+            )
+        )
     return decode_frame(body)
 
 

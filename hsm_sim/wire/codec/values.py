@@ -23,6 +23,7 @@ from cardcore.keys import (
     RecordMacColumn,
     TacColumn,
 )
+from cardcore.text import Text, text_of
 from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.psam import KeySlot, PsamKeyType, PsamProfile
 from hsm_sim.wire.codec.frames import MessageError
@@ -66,7 +67,7 @@ class Plain(Kind[T]):
         return self.from_json(value)
 
 
-class Text(Plain[str]):
+class Word(Plain[str]):
     """A word that can be shown in a log: printable, and not long."""
 
     def to_json(self, value: str) -> object:
@@ -76,9 +77,16 @@ class Text(Plain[str]):
     def from_json(self, value: object) -> str:
         """See `Plain`."""
         if not isinstance(value, str) or len(value) > TEXT_CHARACTERS_MAX:
-            raise MessageError(f"not a text of at most {TEXT_CHARACTERS_MAX} characters")
+            raise MessageError(
+                Text(
+                    f"不是至多 {TEXT_CHARACTERS_MAX} 个字符的文字",
+                    f"not a text of at most {TEXT_CHARACTERS_MAX} characters",
+                )
+            )
         if not value.isprintable():
-            raise MessageError("a text with characters that cannot be shown")
+            raise MessageError(
+                Text("文字中有不能显示的字符", "a text with characters that cannot be shown")
+            )
         return value
 
 
@@ -95,7 +103,12 @@ class Number(Plain[int]):
     def from_json(self, value: object) -> int:
         """See `Plain`."""
         if type(value) is not int or not 0 <= value <= self.maximum:
-            raise MessageError(f"not a whole number from 0 to {self.maximum}")
+            raise MessageError(
+                Text(
+                    f"不是 0 至 {self.maximum} 的整数",
+                    f"not a whole number from 0 to {self.maximum}",
+                )
+            )
         return value
 
 
@@ -116,14 +129,34 @@ class Octets(Kind[bytes]):
         """See `Kind`."""
         part = next(parts, None)
         if part is None or value is not None:
-            raise MessageError("bytes stand in a part of the message, and none is left")
+            raise MessageError(
+                Text(
+                    "字节应在消息的一部分中，却已没有剩余",
+                    "bytes stand in a part of the message, and none is left",
+                )
+            )
         if self.lengths and len(part) not in self.lengths:
             lengths = " or ".join(str(each) for each in self.lengths)
-            raise MessageError(f"{len(part)} bytes, not {lengths}")
+            raise MessageError(
+                Text(
+                    f"{len(part)} 字节，应为 {lengths.replace(' or ', ' 或 ')} 字节",
+                    f"{len(part)} bytes, not {lengths}",
+                )
+            )
         if not self.lengths and len(part) > self.maximum:
-            raise MessageError(f"{len(part)} bytes, at most {self.maximum}")
+            raise MessageError(
+                Text(
+                    f"{len(part)} 字节，至多 {self.maximum} 字节",
+                    f"{len(part)} bytes, at most {self.maximum}",
+                )
+            )
         if len(part) % self.block_bytes:
-            raise MessageError(f"{len(part)} bytes, not whole blocks of {self.block_bytes}")
+            raise MessageError(
+                Text(
+                    f"{len(part)} 字节，不是 {self.block_bytes} 字节分组的整数倍",
+                    f"{len(part)} bytes, not whole blocks of {self.block_bytes}",
+                )
+            )
         return part
 
 
@@ -137,7 +170,7 @@ class Nothing(Plain[None]):
     def from_json(self, value: object) -> None:
         """See `Plain`."""
         if value is not None:
-            raise MessageError("a value where none belongs")
+            raise MessageError(Text("此处不应有值", "a value where none belongs"))
 
 
 Member = TypeVar("Member", bound=Enum)
@@ -158,7 +191,9 @@ class OneOf(Plain[Member]):
         for member in self.enumeration:
             if (type(value), value) == (type(member.value), member.value):
                 return member
-        raise MessageError(f"not a {self.enumeration.__name__}")
+        raise MessageError(
+            Text(f"不是 {self.enumeration.__name__} 的值", f"not a {self.enumeration.__name__}")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +223,11 @@ class Day(Plain[date]):
         try:
             return date.fromisoformat(value if isinstance(value, str) else "")
         except ValueError:
-            raise MessageError("not a date") from None
+            raise MessageError(Text("不是日期", "not a date")) from None
 
 
 USAGE = OneOf(KeyUsage)
-TEXT = Text()
+TEXT = Word()
 #: A batch file names the version of its key in four bytes.
 KEY_VERSION = Number(0xFFFF_FFFF)
 _PERHAPS_DAY = Perhaps(Day())
@@ -224,7 +259,7 @@ class Names(Plain[tuple[KeyRef, ...]]):
     def from_json(self, value: object) -> tuple[KeyRef, ...]:
         """See `Plain`."""
         if not isinstance(value, list):
-            raise MessageError("not a list of keys")
+            raise MessageError(Text("不是密钥列表", "not a list of keys"))
         return tuple(REF.from_json(each) for each in value)
 
 
@@ -250,7 +285,7 @@ class Descriptions(Plain[tuple[KeyDescription, ...]]):
     def from_json(self, value: object) -> tuple[KeyDescription, ...]:
         """See `Plain`."""
         if not isinstance(value, list):
-            raise MessageError("not a list of keys")
+            raise MessageError(Text("不是密钥列表", "not a list of keys"))
         return tuple(self._key(_list(each, 8)) for each in value)
 
     @staticmethod
@@ -309,7 +344,12 @@ def _parts(parts: Iterator[bytes], count: int) -> list[bytes]:
     """The next so many."""
     found = [part for _, part in zip(range(count), parts, strict=False)]
     if len(found) < count:
-        raise MessageError(f"the parts are {len(found)}; a column has {count}")
+        raise MessageError(
+            Text(
+                f"有 {len(found)} 个部分；一列须有 {count} 个",
+                f"the parts are {len(found)}; a column has {count}",
+            )
+        )
     return found
 
 
@@ -318,7 +358,12 @@ def _refused_rows() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise MessageError(f"the parts are not a column of one length; {error}") from None
+        raise MessageError(
+            Text(
+                f"各部分不是同样长的一列；{text_of(error).zh}",
+                f"the parts are not a column of one length; {text_of(error).en}",
+            )
+        ) from None
 
 
 class Profile(Plain[PsamProfile]):
@@ -331,12 +376,12 @@ class Profile(Plain[PsamProfile]):
     def from_json(self, value: object) -> PsamProfile:
         """See `Plain`."""
         if not isinstance(value, dict) or value.keys() != PROFILE_TYPES.keys():
-            raise MessageError("not the profile of a PSAM")
+            raise MessageError(Text("不是 PSAM 的个人化资料", "not the profile of a PSAM"))
         try:
             fields = {name: _PLAIN[PROFILE_TYPES[name]](each) for name, each in value.items()}
             return PsamProfile(**fields)
         except ValueError as error:
-            raise MessageError(str(error)) from None
+            raise MessageError(text_of(error)) from None
 
 
 class Slots(Plain[tuple[KeySlot, ...]]):
@@ -349,7 +394,7 @@ class Slots(Plain[tuple[KeySlot, ...]]):
     def from_json(self, value: object) -> tuple[KeySlot, ...]:
         """See `Plain`. Raises `KeyUsageError` for a key that cannot be there."""
         if not isinstance(value, list):
-            raise MessageError("not a list of keys")
+            raise MessageError(Text("不是密钥列表", "not a list of keys"))
         return tuple(self._slot(_list(each, 3)) for each in value)
 
     @staticmethod
@@ -380,5 +425,5 @@ _PLAIN: Mapping[type, Callable[[object], Any]] = {
 
 def _list(value: object, length: int) -> list[object]:
     if not isinstance(value, list) or len(value) != length:
-        raise MessageError(f"not a list of {length}")
+        raise MessageError(Text(f"不是长度为 {length} 的列表", f"not a list of {length}"))
     return value

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardcore.text import quoted
+from cardcore.text import Text, shorten
 
 PATH_BYTES_MAX = 107  # sun_path of unix(7), with its end
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -55,5 +55,10 @@ def read_host_port(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not _PORT.fullmatch(port) or int(port) > 0xFFFF:
-        raise AddressError(f"{quoted(text)} is not HOST:PORT; for example 127.0.0.1:9443")
+        raise AddressError(
+            Text(
+                f"{shorten(text)} 不是 HOST:PORT；例如 127.0.0.1:9443",
+                f"{shorten(text)} is not HOST:PORT; for example 127.0.0.1:9443",
+            )
+        )
     return host, int(port)

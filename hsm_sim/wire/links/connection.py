@@ -12,7 +12,8 @@ import threading
 from collections.abc import Sequence
 from typing import TypeVar
 
-from cardcore.errors import CardcoreError, KeyServiceUnavailableError
+from cardcore.errors import CardcoreError, KeyServiceUnavailableError, system_words
+from cardcore.text import Text, text_of
 from hsm_sim.wire.codec.frames import Frame, MessageError
 from hsm_sim.wire.codec.messages import REQUEST_ID_MAX, Operation, decode_answer, encode_request
 from hsm_sim.wire.codec.streams import Deadline, has_news, receive_frame, send_all
@@ -66,7 +67,11 @@ class Connection:
         with self._lock:
             if not self.is_open or self._process != os.getpid():
                 raise KeyServiceUnavailableError(
-                    f"{self._address}: the connection of this channel is over; open another one"
+                    Text(
+                        f"{self._address}：此通道的连接已断；请另开一个",
+                        f"{self._address}: the connection of this channel is over; open another "
+                        "one",
+                    )
                 )
             self._number = self._number % REQUEST_ID_MAX + 1
             request = encode_request(self._number, operation, arguments)
@@ -98,29 +103,60 @@ class Connection:
         """What to do about it, in a sentence."""
         match error:
             case FileNotFoundError() | ConnectionRefusedError():
-                why = "no key service listens there; start it with `onecard hsm serve`"
+                why = Text(
+                    "那里没有密钥服务；请启动：`onecard hsm serve`",
+                    "no key service listens there; start it with `onecard hsm serve`",
+                )
             case PermissionError():
-                why = f"{error.args[-1]}; run both as the same user"
+                why = _denied(error)
             case TimeoutError():
-                why = (
+                why = Text(
+                    f"{timeout_seconds:g} 秒内没有应答；它正忙或卡住：稍后重试，并查看其日志",
                     f"no answer within {timeout_seconds:g} seconds; it is busy or stuck: repeat "
-                    "later, and look at its log"
+                    "later, and look at its log",
                 )
             case OSError() if _is_too_long(self._address):
-                why = f"the path is too long for a socket, at most {PATH_BYTES_MAX} bytes"
+                why = Text(
+                    f"作为套接字路径过长，至多 {PATH_BYTES_MAX} 字节",
+                    f"the path is too long for a socket, at most {PATH_BYTES_MAX} bytes",
+                )
             case ssl.SSLError():
-                why = f"TLS: {refusal(error)}; look at the certificates of both sides"
+                said = refusal(error)
+                why = Text(
+                    f"TLS：{said.zh}；请检查双方的证书",
+                    f"TLS: {said.en}; look at the certificates of both sides",
+                )
             case TlsSetupError():
-                why = str(error)
-            case UnicodeError():
-                why = "that is no name of a host"
+                why = text_of(error)
+            case UnicodeError() | socket.gaierror():
+                why = Text("不是主机名", "that is no name of a host")
             case MessageError():
-                why = f"what answers there is not a key service of this version ({error})"
+                said = text_of(error)
+                why = Text(
+                    f"那里应答的不是本版本的密钥服务（{said.zh}）",
+                    f"what answers there is not a key service of this version ({said.en})",
+                )
             case ConnectionError():
-                why = "it ended the connection, was stopped or killed; repeat when it serves again"
+                why = Text(
+                    "它断开了连接、被停止或终止；待其恢复服务后重试",
+                    "it ended the connection, was stopped or killed; repeat when it serves again",
+                )
+            case OSError():
+                said = system_words(error)
+                why = Text(
+                    f"{said.zh}；待其恢复服务后重试", f"{said.en}; repeat when it serves again"
+                )
             case _:
-                why = f"{type(error).__name__}: {error}; repeat when it serves again"
-        return KeyServiceUnavailableError(f"{self._address}: {why}")
+                why = Text("连不上；待其恢复服务后重试", "cannot be reached; repeat when it serves")
+        return KeyServiceUnavailableError(
+            Text(f"{self._address}：{why.zh}", f"{self._address}: {why.en}")
+        )
+
+
+def _denied(error: PermissionError) -> Text:
+    """The system says so, or that the socket is somebody else's."""
+    said = text_of(error) if error.errno is None else system_words(error)
+    return Text(f"{said.zh}；请以同一用户运行双方", f"{said.en}; run both as the same user")
 
 
 def _is_too_long(address: Address) -> bool:
@@ -146,7 +182,7 @@ def _check_owner(stream: socket.socket) -> None:
         stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     )
     if user not in {os.geteuid(), 0}:
-        raise PermissionError(f"user {user} listens there")
+        raise PermissionError(Text(f"用户 {user} 在那里监听", f"user {user} listens there"))
 
 
 def _connect_tls(address: TlsAddress, deadline: Deadline) -> socket.socket:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from cardcore.errors import system_words
+from cardcore.text import Text
 from hsm_sim.wire.codec.streams import Deadline, close_gently
 from hsm_sim.wire.links.addresses import PATH_BYTES_MAX
 from hsm_sim.wire.links.tls import peer_subject, refusal
@@ -83,7 +85,12 @@ def listen_unix(path: Path, dialect: Dialect = Dialect.FRAMES) -> Listener:
     A socket that a killed service left behind is taken over. Raises `ListenError`.
     """
     if len(os.fsencode(path)) > PATH_BYTES_MAX:
-        raise ListenError(f"{path}: too long for a socket, at most {PATH_BYTES_MAX} bytes")
+        raise ListenError(
+            Text(
+                f"{path}：作为套接字路径过长，至多 {PATH_BYTES_MAX} 字节",
+                f"{path}: too long for a socket, at most {PATH_BYTES_MAX} bytes",
+            )
+        )
     _clear(path)
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # The mode is right from the first moment on; the mask is put back for what else writes files.
@@ -92,7 +99,12 @@ def listen_unix(path: Path, dialect: Dialect = Dialect.FRAMES) -> Listener:
         stream.bind(str(path))
     except OSError as error:
         stream.close()
-        raise ListenError(f"{path}: {error.strerror}. Is the folder there and writable?") from None
+        raise ListenError(
+            Text(
+                f"{path}：{system_words(error).zh}。目录存在且可写吗？",
+                f"{path}: {system_words(error).en}. Is the folder there and writable?",
+            )
+        ) from None
     finally:
         os.umask(mask)
     stream.listen(_BACKLOG)
@@ -106,14 +118,24 @@ def _clear(path: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return  # what is wrong with the folder is said when the socket is made
     if not stat.S_ISSOCK(mode):
-        raise ListenError(f"{path}: there is a file of that name, and it is no socket")
+        raise ListenError(
+            Text(
+                f"{path}：已有同名文件，且不是套接字",
+                f"{path}: there is a file of that name, and it is no socket",
+            )
+        )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
             return
-    raise ListenError(f"{path}: another key service serves there already; stop it first")
+    raise ListenError(
+        Text(
+            f"{path}：另一密钥服务已在此服务；请先停止它",
+            f"{path}: another key service serves there already; stop it first",
+        )
+    )
 
 
 def listen_tls(host: str, port: int, context: ssl.SSLContext) -> Listener:
@@ -128,7 +150,12 @@ def listen_loopback(host: str, port: int) -> Listener:
     machine may reach it; a Unix socket keeps other users of this one away as well.
     """
     if host not in _LOOPBACK:
-        raise ListenError(f"{host}: host commands are served to this machine only: 127.0.0.1")
+        raise ListenError(
+            Text(
+                f"{host}：主机命令只对本机服务：127.0.0.1",
+                f"{host}: host commands are served to this machine only: 127.0.0.1",
+            )
+        )
     return Listener(_bind(host, port), Dialect.HOST_COMMANDS)
 
 
@@ -137,10 +164,17 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         host.encode("idna")
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except UnicodeError:
-        raise ListenError(f"{host}:{port}: that is no name of a host") from None
+    except (UnicodeError, socket.gaierror):
+        raise ListenError(
+            Text(f"{host}:{port}：不是主机名", f"{host}:{port}: that is no name of a host")
+        ) from None
     except OSError as error:
-        raise ListenError(f"{host}:{port}: {error.strerror}. Is the port taken?") from None
+        raise ListenError(
+            Text(
+                f"{host}:{port}：{system_words(error).zh}。端口被占用了吗？",
+                f"{host}:{port}: {system_words(error).en}. Is the port taken?",
+            )
+        ) from None
 
 
 def admit(
@@ -155,8 +189,16 @@ def admit(
         )
         if user != os.geteuid():
             stream.close()
-            raise TurnedAwayError(f"user {user} is not the user of the key service")
-        return stream, Peer(f"user {user}, process {process}", (f"user:{user}",))
+            raise TurnedAwayError(
+                Text(
+                    f"用户 {user} 不是密钥服务的用户",
+                    f"user {user} is not the user of the key service",
+                )
+            )
+        return stream, Peer(
+            Text(f"用户 {user}，进程 {process}", f"user {user}, process {process}"),
+            (f"user:{user}",),
+        )
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if listener.context is None:
@@ -168,15 +210,18 @@ def admit(
         secured.do_handshake()
     except OSError as error:
         close_gently(secured)
-        why = refusal(error) if isinstance(error, ssl.SSLError) else type(error).__name__
-        raise TurnedAwayError(f"{where}: TLS: {why}") from None
+        why = refusal(error) if isinstance(error, ssl.SSLError) else system_words(error)
+        raise TurnedAwayError(
+            Text(f"{where.zh}：TLS：{why.zh}", f"{where.en}: TLS: {why.en}")
+        ) from None
     return secured, certificate_peer(peer_subject(secured), where)
 
 
-def peer_name(stream: socket.socket) -> str:
+def peer_name(stream: socket.socket) -> Text:
     """Where a connection comes from, as far as the system knows."""
     try:
         name = stream.getpeername()
     except OSError:
-        return "nobody any more"
-    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unix"
+        return Text("已离开的一方", "nobody any more")
+    shown = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unix"
+    return Text(shown, shown)

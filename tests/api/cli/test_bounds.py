@@ -12,15 +12,15 @@ def test_a_mistyped_day_says_what_to_do_and_a_damaged_file_is_named(tmp_path: Pa
     run("files", "add", *outbox(source), "--data", city)
     mistyped = ("close", "--settlement-day", "2099-01-01", "--data", city, "--by", "李雷")
     refused = run(*mistyped, exit_code=1)
-    assert "DAY_BEYOND_TOMORROW" in refused
+    assert "beyond tomorrow" in refused
     assert "--second" in refused
     assert "a second person" in run(*mistyped, "--second", "李雷", exit_code=2)
-    assert "复核人" in run(*mistyped, "--second", "two\nlines", exit_code=2)
+    assert "--second: a name is one line" in run(*mistyped, "--second", "two\nlines", exit_code=2)
     outside = ("close", "--settlement-day", "9999-12-31", "--data", city, "--by", "李雷")
     refused = run(*outside, "--second", "韩梅梅", exit_code=1)
-    assert "DAY_OUTSIDE_LIFE" in refused
+    assert "does not live on this day" in refused
     assert "--second" not in refused
-    assert "DAY_BEYOND_TOMORROW" in run(
+    assert "beyond tomorrow" in run(
         "clear", "--settlement-day", "2099-01-01", "--data", city, exit_code=1
     )
     assert run_json("days", "list", "--data", city)["days"] == []
@@ -35,6 +35,6 @@ def test_a_mistyped_day_says_what_to_do_and_a_damaged_file_is_named(tmp_path: Pa
     shown = run_json("days", "show", closed["settlement_day"], "--data", city)
     assert shown["set_aside"] == closed["set_aside"]
     said = run("close", "--data", city, exit_code=1)
-    assert "FILES_SET_ASIDE" in said
+    assert "every file that waits to be cleared was set aside" in said
     assert raw.stem[:12] in said
     assert "send this very file again" in said

@@ -14,7 +14,8 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import _sentence, app
+from api.cli.frame.faults import is_interruption, sentence_of
+from api.cli.frame.program import app
 from settlement.dispositions import Reason
 from tests.support.shared import SHARED, needs_shared
 
@@ -81,7 +82,7 @@ def test_a_close_says_who_closed_and_takes_the_name_from_the_environment(
     copy_of_registry(demo_folder, tmp_path / "city")
     run("files", "add", *outbox(demo_folder), "--data", tmp_path / "city")
     refused = run("close", "--data", tmp_path / "city", "--by", "two\nlines", exit_code=2)
-    assert "经办人" in refused
+    assert "--by: a name is one line" in refused
     monkeypatch.setenv("ONECARD_BY", "韩梅梅")
     closed = run_json("close", "--data", tmp_path / "city")
     assert closed["closed_by"] == "person:韩梅梅"
@@ -276,7 +277,7 @@ def test_what_is_no_record_id_is_named(demo_folder: Path, serial: str) -> None:
         (("clear",), "no city here"),
     ],
 )
-def test_usage_errors_end_with_2_and_a_sentence(
+def test_usage_errors_end_with_2_and_asentence_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], word: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -334,11 +335,13 @@ _ENDLESS = "SELECT count(*) FROM range(100000000000) a, range(100000) b"
 def test_a_statement_stopped_half_way_is_an_interruption(stop: Callable[[], None]) -> None:
     with pytest.raises(Exception, match=r"(?i)interrupted") as told:
         stop()
-    assert "goes on where" in str(_sentence(told.value))
+    assert is_interruption(told.value)
 
 
 def test_an_error_that_only_speaks_of_interruptions_is_none() -> None:
-    assert _sentence(RuntimeError("the door was interrupted")) is None
+    door = RuntimeError("the door was interrupted")
+    assert not is_interruption(door)
+    assert sentence_of(door) is None
 
 
 @needs_shared
@@ -353,7 +356,7 @@ def test_a_file_of_an_operator_that_no_scheme_lists_is_replayed_to_the_fen(tmp_p
 
 def test_nothing_ready_is_a_refusal_not_a_fault(tmp_path: Path) -> None:
     run("city", "init", "--data", tmp_path / "city")
-    assert "NOTHING_READY" in run("close", "--data", tmp_path / "city", exit_code=1)
+    assert "no complete file waits" in run("close", "--data", tmp_path / "city", exit_code=1)
     refused = run_json("clear", "--data", tmp_path / "city", exit_code=1)
     assert refused["refusal"] == "NOTHING_READY"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import _sentence, app
+from api.cli.frame.faults import sentence_of
+from api.cli.frame.program import app
 from tests.support.patience import SLOW_S
 
 RUNNER = CliRunner()
@@ -64,7 +65,7 @@ def test_a_damaged_database_is_a_sentence_and_stays_as_it_is(
     said = result.output
     if not isinstance(result.exception, SystemExit):
         assert isinstance(result.exception, Exception)
-        said += str(_sentence(result.exception))
+        said += str(sentence_of(result.exception))
     assert any(word in said for word in ("damaged", "missing", "empty", "I8"))
     assert "Traceback" not in said
     assert (path.read_bytes() if path.exists() else None) == before

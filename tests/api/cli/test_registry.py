@@ -42,7 +42,8 @@ def test_a_terminal_from_its_first_day_to_its_last(folder: Path) -> None:
 
 def test_a_csv_file_goes_out_and_comes_in_again(folder: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "participants.csv"
-    text = run("registry", "list", "participant", "--csv", "--data", folder)
+    run("registry", "list", "participant", "--csv", sheet, "--data", folder)
+    text = sheet.read_text("utf-8-sig")
     sheet.write_text(text + "601,新商户,operator,merchant,2026-01-01,\n", encoding="utf-8")
     said = registry(folder, "import", "participant", sheet, "--why", "a merchant more")
     assert said == "participant 601: name=新商户, kind=operator, sector=merchant 2026-01-01 - …"
@@ -103,27 +104,32 @@ def test_a_half_good_file_is_refused_with_line_and_column(folder: Path, tmp_path
     sheet = tmp_path / "t.csv"
     sheet.write_text(f"terminal,participant,role\n{T},101,bus\nd2,101,bus\n", encoding="utf-8")
     said = registry(folder, "import", "terminal", sheet, "--why", "x", exit_code=1)
-    assert "t.csv:3 terminal: 应为12 位十六进制终端号" in said.replace(str(tmp_path) + "/", "")
-    assert "Nothing was changed 未作任何更改" in said
+    assert "t.csv:3 terminal: a terminal of 12 hexadecimal digits is needed" in said.replace(
+        str(tmp_path) + "/", ""
+    )
+    assert "Nothing was changed; mend these lines" in said
     assert run_json("registry", "list", "terminal", "--data", folder)["rows"] == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [
-        (["list", "tram"], 2, "未知种类"),
-        (["list", "terminal", T], 1, "从未登记"),
+        (["list", "tram"], 2, "is no kind of rows"),
+        (["list", "terminal", T], 1, "never registered"),
         (["add", "terminal", f"terminal={T}", "participant=101", "--why", "x"], 2,
          "role is missing"),
-        (["add", "terminal", "terminal=d1", "--why", "x"], 2, "terminal: 应为12 位十六进制"),
-        (["add", "terminal", f"terminal={T}", "colour=1", "--why", "x"], 2, "每列一次"),
-        (["add", "hotlist", f"card_number={'1' * 20}", "version=1", "--why", ""], 2, "缘由"),
+        (["add", "terminal", "terminal=d1", "--why", "x"], 2,
+         "terminal: a terminal of 12 hexadecimal"),
+        (["add", "terminal", f"terminal={T}", "colour=1", "--why", "x"], 2,
+         "write each field once"),
+        (["add", "hotlist", f"card_number={'1' * 20}", "version=1", "--why", ""], 2,
+         "a reason is needed"),
         (["add", "hotlist", f"card_number={'1' * 20}", "version=1", "--why", "x", "--from", "1.1."],
          2, "--from"),
         (["add", "terminal", f"terminal={T}", "participant=999", "role=bus", "--why", "x"],
-         1, "UNKNOWN_PARTICIPANT"),
-        (["end", "participant", "777", "--why", "x"], 1, "NOT_REGISTERED"),
-        (["change", "participant", "101", "name=示例公交", "--why", "x"], 1, "NOTHING_CHANGES"),
+         1, "a participant it names is not registered"),
+        (["end", "participant", "777", "--why", "x"], 1, "it is not registered on that day"),
+        (["change", "participant", "101", "name=示例公交", "--why", "x"], 1, "it reads so already"),
         (["import", "terminal", "nowhere.csv", "--why", "x"], 2, "nowhere.csv"),
     ],
 )  # fmt: skip

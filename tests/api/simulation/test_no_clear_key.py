@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.cli.frame.program import app
 from api.composition import KEY_VERSION, open_city_keys
 from api.settings import Settings
 from cardcore.chip.cardkeys import CardKey

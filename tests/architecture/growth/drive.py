@@ -193,7 +193,7 @@ def settle(city: City, keys: CityKeys, files: list[bytes]) -> Mapping[str, Any]:
         "sectors": {name: asdict(each) for name, each in statement.sectors.items()},
         "balances": read_balances(city),
         "invariants": found.invariants,
-        "findings": [each.text for each in found.findings],
+        "findings": [each.text.en for each in found.findings],
         "keys": [each.row.label for each in read_registry(city).tac_keys],
     }
 

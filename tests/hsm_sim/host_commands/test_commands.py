@@ -40,7 +40,9 @@ class Host:
     def __init__(self) -> None:
         self.log: Log = []
         self.keys = HostKeys(STORAGE_KEY, os.urandom)
-        self.context = HostContext(self.keys, lambda *entry: self.log.append(entry), "1500-0045")
+        self.context = HostContext(
+            self.keys, lambda *entry: self.log.append((*entry[:2], str(entry[2]))), "1500-0045"
+        )
 
     def send(self, command: str | bytes, *parts: HostKey | str | bytes) -> str:
         """The answer from its error code on."""

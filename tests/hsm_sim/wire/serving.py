@@ -151,7 +151,7 @@ def _serve(order: Order) -> None:
 
 
 def _say(event: Event) -> None:
-    print(event, file=sys.stderr, flush=True)  # noqa: T201 - the log of the child
+    print(event.said, file=sys.stderr, flush=True)  # noqa: T201 - the log of the child
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def test_another_user_is_turned_away_even_where_the_socket_lets_him_in(tmp_path:
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert "user 65534 is not the user" in served.wait_for(EventKind.TURNED_AWAY).why
+        assert "user 65534 is not the user" in served.wait_for(EventKind.TURNED_AWAY).why.en
 
 
 @pytest.mark.parametrize("sent", [b"\x00", b"\x00\x00\x00\x20", b"\x00\x00\x00\x20\x01\x00"])
@@ -110,7 +110,7 @@ def test_a_message_sent_slowly_ends_its_connection_and_no_other(
         slow.sendall(sent)
         assert served.service().check_value(TAC, FACTOR) == LOCAL.check_value(TAC, FACTOR)
         assert slow.recv(1) == b""
-        assert "not complete within 0.4 seconds" in served.wait_for(EventKind.REFUSED).why
+        assert "not complete within 0.4 seconds" in served.wait_for(EventKind.REFUSED).why.en
 
 
 def test_a_message_drop_by_drop_is_over_at_the_deadline_all_the_same(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_message_drop_by_drop_is_over_at_the_deadline_all_the_same(tmp_path: P
             for byte in message:
                 slow.sendall(bytes((byte,)))
                 time.sleep(0.05)
-        assert served.wait_for(EventKind.REFUSED).what == "a message"
+        assert served.wait_for(EventKind.REFUSED).what.en == "a message"
     assert time.monotonic() - begin < 0.05 * len(message)
 
 
@@ -131,7 +131,7 @@ def test_a_half_sent_message_is_logged_and_changes_nothing(tmp_path: Path) -> No
         for count, length in enumerate((1, 4, 5, len(message) - 1), start=1):
             with a_stream(served) as stream:
                 stream.sendall(message[:length])
-            assert "half sent" in served.wait_for(EventKind.REFUSED, count).why
+            assert "half sent" in served.wait_for(EventKind.REFUSED, count).why.en
         assert served.service().public_key(SIGNING) == LOCAL.public_key(SIGNING)
 
 
@@ -155,7 +155,7 @@ def test_a_message_that_is_none_is_answered_by_name_and_ends_the_connection(
         assert answer.header["error"] == "KeyServiceError"
         assert why in str(answer.header["message"])
         assert stream.recv(1) == b""
-        assert why in served.wait_for(EventKind.REFUSED).why
+        assert why in served.wait_for(EventKind.REFUSED).why.en
 
 
 def test_a_request_that_is_none_is_answered_by_name_and_the_connection_goes_on(
@@ -203,7 +203,7 @@ def test_a_fault_inside_is_unavailable_and_tells_nobody_a_value(tmp_path: Path) 
             service.describe_keys()
         assert service.public_key(SIGNING) == LOCAL.public_key(SIGNING)
         failed = served.wait_for(EventKind.FAILED)
-        assert failed.why.startswith("ValueError at test_clients.py:")
+        assert failed.why.en.startswith("ValueError at test_clients.py:")
         assert "555" not in str(failed) + str(error.value)
         service.close()
 
@@ -230,7 +230,7 @@ def test_a_client_that_takes_no_answer_is_given_up(tmp_path: Path) -> None:
     with a_key_server(tmp_path, VAULT, limits=QUICK) as served, a_stream(served) as deaf:
         large = messages.encode_request(1, messages.ENCIPHER_DATA, [DATA, bytes(8_000_000), b""])
         deaf.sendall(large)
-        assert "not complete" in served.wait_for(EventKind.REFUSED).why
+        assert "not complete" in served.wait_for(EventKind.REFUSED).why.en
         assert served.service().public_key(SIGNING) == LOCAL.public_key(SIGNING)
 
 

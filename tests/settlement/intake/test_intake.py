@@ -96,7 +96,7 @@ def test_another_content_under_the_same_sequence_is_a_conflict_and_an_alarm(offi
     before = disk(office), load_files(office.database)
     other = receive_file(office, small_file(street, sequence=1), KEYS, NOW)
     assert other.answer is FileAnswer.SEQUENCE_CONFLICT
-    assert first.content_hash in other.detail
+    assert first.content_hash in str(other.detail)
     assert (disk(office), load_files(office.database)) == before
     assert [each.acknowledgement.answer for each in load_refusals(office.database)] == [
         FileAnswer.SEQUENCE_CONFLICT

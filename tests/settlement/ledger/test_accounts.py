@@ -52,7 +52,7 @@ def test_text_is_an_account_or_an_error(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_nearly_an_account_is_none(text: str) -> None:
-    with pytest.raises(AccountTextError, match=re.escape(repr(text))):
+    with pytest.raises(AccountTextError, match=re.escape(f"{text} is no account")):
         parse_account(text)
 
 

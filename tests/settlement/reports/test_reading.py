@@ -21,7 +21,7 @@ from settlement.engine.local import LocalEngine
 from settlement.errors import CityError
 from settlement.registry.rows import KINDS
 from settlement.reports.days import read_balances, read_closed_days, read_day
-from settlement.reports.files import FileStanding, read_files, read_set_aside
+from settlement.reports.files import FileStanding, read_files, read_refusals, read_set_aside
 from settlement.reports.float_proof import read_float_proof
 from settlement.reports.history import explain
 from settlement.reports.loads import read_load, read_loads, read_log_reach
@@ -55,6 +55,7 @@ REPORTS: dict[str, Callable[[City], object]] = {
     "read_day": lambda city: read_day(city, DAY),
     "read_balances": read_balances,
     "read_files": lambda city: [read_files(city), read_files(city, "a")],
+    "read_refusals": read_refusals,
     "read_set_aside": read_set_aside,
     "read_registry": read_registry,
     "read_rows": lambda city: [read_rows(city, kind, DAY) for kind in KINDS.values()],
@@ -119,8 +120,9 @@ def test_every_report_there_is_is_run_here() -> None:
         and not name.startswith("_")
         and next(iter(inspect.signature(function).parameters), None) == "city"
     }
-    # Parts of a history and of the loads; they are run by `explain` and `read_loads`.
-    assert found - {"read_record", "read_recorded_loads", "read_billed_by_log"} == set(REPORTS)
+    # Parts of a history, of the loads and of a statement; what they are parts of runs them.
+    parts = {"read_record", "read_recorded_loads", "read_billed_by_log", "read_run_statement"}
+    assert found - parts == set(REPORTS)
 
 
 def test_a_city_opened_for_reading_refuses_to_be_written(reading: City) -> None:

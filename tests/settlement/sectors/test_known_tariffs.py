@@ -227,6 +227,6 @@ def test_an_excess_that_was_paid_out_is_named(
         close(city)
         found = verify(city, key_service(), LocalEngine(1))
     assert not found.invariants["I4"]
-    named = [each.where for each in found.findings if each.invariant.name == "I4"]
+    named = [each.where.en for each in found.findings if each.invariant.name == "I4"]
     assert any("operator 101" in where for where in named)
     assert any("bucket" in where for where in named)

@@ -114,7 +114,7 @@ def test_nothing_behind_a_hole_or_a_damaged_file_is_read_until_it_is_mended(offi
         (2, AsideReason.LOG_DAMAGED)
     ]
     again = receive_file(office, second, KEYS, NOW)
-    assert (path.read_bytes(), "whole again" in again.detail) == (second, True)
+    assert (path.read_bytes(), "whole again" in str(again.detail)) == (second, True)
     result = clear(office)
     assert (entries_read(office, result), result.set_aside) == ([1, 2, 3, 4], ())
 

@@ -201,7 +201,7 @@ def stale_snapshot(folder: Path) -> sqlite3.OperationalError:
 
 
 def details(database: Database) -> list[str]:
-    return [each.acknowledgement.detail for each in load_refusals(database)]
+    return [str(each.acknowledgement.detail) for each in load_refusals(database)]
 
 
 def meet(causes: list[Exception]) -> Callable[[Connection], int]:

@@ -145,7 +145,7 @@ def test_a_log_cut_back_behind_the_day_that_read_it_is_found(
     )
     # Rows and raw files agree; what the day says that it read is not there.
     assert found(folder) == []
-    assert any("does not end as it was read" in each.text for each in verify_day(folder))
+    assert any("does not end as it was read" in each.text.en for each in verify_day(folder))
 
 
 @pytest.mark.parametrize(
@@ -157,4 +157,4 @@ def test_what_a_day_says_it_read_of_the_log_is_watched(
     folder = tmp_path / "city"
     shutil.copytree(read_by_a_day, folder)
     tamper(folder, f"UPDATE runs SET load_logs = {ends}")
-    assert any(str(DAY) in each.where for each in verify_day(folder))
+    assert any(str(DAY) in each.where.en for each in verify_day(folder))

@@ -64,6 +64,6 @@ def test_a_share_that_was_not_posted_is_named(
         close(city)
         found = verify(city, KEYS, ENGINE)
     assert not found.invariants["I4"]
-    named = [each.where for each in found.findings if each.invariant.name == "I4"]
+    named = [each.where.en for each in found.findings if each.invariant.name == "I4"]
     assert any("operator 101" in where for where in named)
     assert any(f"operator {CITY}" in where for where in named)

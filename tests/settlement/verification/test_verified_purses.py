@@ -71,4 +71,4 @@ def test_one_purse_that_stands_otherwise_is_named(city: City, tmp_path: Path, ch
         connection.sql("FROM t").write_parquet(str(path))
     found = check(city, folder).found
     assert {each.invariant for each in found} == {Invariant.I3}
-    assert any(f"{card:020}" in each.where for each in found)
+    assert any(f"{card:020}" in each.where.en for each in found)

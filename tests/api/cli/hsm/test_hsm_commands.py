@@ -16,13 +16,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.cli.frame.program import app
 from api.cli.hsm import device as hsm_device
 from api.cli.hsm.device import ask_secret
 from api.composition import city_key_refs
 from api.settings import SettingsRefusedError
 from cardcore.keys import KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
+from cardcore.text import Text
 from hsm_sim.device import custody
 from hsm_sim.device.device import Device
 from hsm_sim.keys.published_keys import public_test_keys
@@ -126,7 +127,7 @@ def test_a_whole_ceremony_from_files_leaves_no_clear_secret_anywhere(
     room.ceremony("load", zmk, *zmk_sheets, "--expect", expected, "--activate")
     tac_value = key_check_value(SHEETS, KeyUsage.TAC)
     said = room.ceremony("load", tac, *room.sheets(), "--expect", tac_value, "--exportable")
-    assert f"Loaded 已注入 {tac} (交易认证码): pboc-3des, prepared 待启用" in said
+    assert f"Loaded {tac} (TAC): pboc-3des, prepared" in said
     room.ceremony("activate", tac)
     room.ceremony("generate", "tac/union/v1", "--activate", "--algorithm", "sm4", "--levels", "2")
     room.ceremony("derive", "tac/union/v1", "--as", "tac/issuer/v1", "--factor", "01011000FFFFFFFF")
@@ -164,7 +165,7 @@ def test_a_whole_ceremony_from_files_leaves_no_clear_secret_anywhere(
             assert files_with(secret, folder) == []
         for shown in (room.said, backup.read_bytes(), (tmp_path / "tac.block").read_bytes()):
             assert not found_in(secret, shown)
-    assert "entries hold 日志完整" in room.ceremony("log", "--verify")
+    assert "entries hold" in room.ceremony("log", "--verify")
 
 
 def test_what_shows_a_secret_is_noticed(tmp_path: Path) -> None:
@@ -189,7 +190,7 @@ def test_a_list_of_keys_says_everything_that_may_be_shown(room: Room) -> None:
         "tr31_usage": "E0", "is_exportable": False,
     }  # fmt: skip
     said = room.say("keys")
-    for word in ("tac/issuer/v3", "交易认证码", "待启用", issuer["check_value"], "E0", "可导出"):
+    for word in ("tac/issuer/v3", "TAC", "prepared", issuer["check_value"], "E0", "exportable"):
         assert word in said
 
 
@@ -212,7 +213,7 @@ def test_a_wrong_pin_five_times_locks_and_two_others_unlock(room: Room) -> None:
         assert f"keeper-b: wrong PIN, {left} tries left" in said
     assert "keeper-b: locked" in room.ceremony("generate", "tac/demo/v1", exit_code=1)
     assert room.json("keys")["locked"] == ["keeper-b"]
-    assert "keeper-b: locked 已锁定" in room.say("keys")
+    assert "keeper-b: locked" in room.say("keys")
     new = room.file("new.pin", "quite another pin\n")
     others = room.pins("keeper-a", "keeper-c")
     room.say("ceremony", "new-pin", "keeper-b", "--new-pin-file", f"keeper-b={new}", *others)
@@ -238,7 +239,7 @@ def test_a_rotation_may_bring_its_key_on_sheets(room: Room) -> None:
     expected = key_check_value(SHEETS, KeyUsage.TAC)
     words = ("rotate", "tac/demo", *room.sheets(), *room.pins())
     said = room.say(*words, "--expect", expected, "--on", "2099-01-01")
-    assert "Rotated 已轮换 tac/demo/v2 (交易认证码): pboc-3des, prepared 待启用" in said
+    assert "Rotated tac/demo/v2 (TAC): pboc-3des, prepared" in said
     assert room.keys()["tac/demo/v2"] == ("prepared", expected)
     assert "is the next version already" in room.say(*words, "--expect", expected, exit_code=1)
     assert "no version is held" in room.say("rotate", "load/demo", *room.pins(), exit_code=1)
@@ -293,7 +294,7 @@ def test_a_terminal_that_cannot_hide_what_is_typed_is_not_typed_at(
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr(getpass, "getpass", shows_all)
     with pytest.raises(typer.Exit) as caught:
-        ask_secret("PIN: ", "--pin-file NAME=PATH")
+        ask_secret(Text("PIN", "PIN"), "--pin-file NAME=PATH")
     assert caught.value.exit_code == 2
 
 
@@ -362,7 +363,7 @@ def test_a_device_of_public_test_keys_has_all_of_a_city_and_is_never_for_product
     opened = Device.open(room.device, {role: PINS[role] for role in ("keeper-a", "keeper-b")})
     assert set(opened.vault.refs()) == set(city_key_refs(SCHEMES["shenzhen"]))
     assert set(public_test_keys(opened.vault)) == set(opened.vault.refs())
-    assert "公开测试密钥，仅供演示" in room.say("keys")
+    assert "public test keys, which anybody can compute" in room.say("keys")
     monkeypatch.setenv("ONECARD_ENVIRONMENT", "production")
     with pytest.raises(SettingsRefusedError, match="production refuses device"):
         room.ceremony("generate", "tac/demo/v9")
@@ -386,7 +387,7 @@ class Terminal:
         self._process, self._terminal = pty.fork()
         if self._process == 0:
             code = "import sys; from api.cli import main; sys.argv[0] = 'onecard'; main()"
-            environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb"}
+            environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb", "ONECARD_LANG": "en"}
             os.execve(sys.executable, [sys.executable, "-c", code, "hsm", *words], environment)
 
     def answer(self, question: str, text: str) -> None:
@@ -425,7 +426,7 @@ def test_at_a_terminal_pins_and_components_are_typed_without_echo(tmp_path: Path
     sheets = {"kim": SHEETS["keeper-a"], "lee": SHEETS["keeper-c"]}
     second = Terminal("ceremony", "load", "tac/demo/v1", *place)
     for role, pin in pins.items():
-        second.answer("Custodian 保管员", role)
+        second.answer("Custodian (kim, lee)", role)
         second.answer(f"PIN of {role}", pin)
     for role, sheet in sheets.items():
         second.answer(f"Component of {role}", sheet.hex(" ", 2))
@@ -433,13 +434,13 @@ def test_at_a_terminal_pins_and_components_are_typed_without_echo(tmp_path: Path
     second.answer("the key's check value", "y")
     assert second.end() == 0, second.screen.decode()
     shown = key_check_value(sheets, KeyUsage.TAC)
-    assert f"tac/demo/v1 (交易认证码): pboc-3des, prepared 待启用, check value 检查值 {shown}" in (
+    assert f"tac/demo/v1 (TAC): pboc-3des, prepared, check value {shown}" in (
         second.screen.decode()
     )
 
     third = Terminal("ceremony", "destroy", "tac/demo/v1", *place)
     for role, pin in pins.items():
-        third.answer("Custodian 保管员", role)
+        third.answer("Custodian (kim, lee)", role)
         third.answer(f"PIN of {role}", pin)
     third.answer("Destroy tac/demo/v1", "n")
     assert third.end() == 1

@@ -26,7 +26,7 @@ def levels(room: Room) -> dict[str, int]:
 
 def test_an_issuers_key_comes_from_a_master_that_was_made_for_it(room: Room) -> None:
     scheme = ("generate", "tac/union/v1", "--activate", "--levels", "2")
-    assert "2 levels 级分散" in room.ceremony(*scheme)
+    assert "2 levels" in room.ceremony(*scheme)
     issuer = ("--as", "tac/demo/v1", "--factor", "01011000FFFFFFFF", "--activate")
     said = room.ceremony("derive", "tac/union/v1", *issuer)
     assert "tac/demo/v1" in said
@@ -34,13 +34,13 @@ def test_an_issuers_key_comes_from_a_master_that_was_made_for_it(room: Room) -> 
     below = ("derive", "tac/demo/v1", "--as", "tac/x/v1", "--factor", "00" * 8)
     assert "is an issuer's master, below it are keys of cards" in room.ceremony(*below, exit_code=1)
     assert levels(room) == {"tac/demo/v1": 1, "tac/union/v1": 2}
-    assert room.say("keys").count("2 levels 级分散") == 1
+    assert " E0 2 " in f"{room.say('keys')} "
 
 
 def test_a_master_of_the_scheme_comes_from_components(room: Room) -> None:
     sheets = (*room.sheets(), "--expect", key_check_value(SHEETS, KeyUsage.PURCHASE))
     said = room.ceremony("load", "purchase/union/v1", *sheets, "--levels", "3")
-    assert "3 levels 级分散" in said
+    assert "3 levels" in said
     assert levels(room) == {"purchase/union/v1": 3}
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.cli.frame.program import app
 from api.cli.hsm import serve as hsm_serve
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError, UnknownKeyVersionError
@@ -221,24 +221,24 @@ def test_a_rights_file_binds_everybody_and_what_is_refused_stands_in_the_devices
         with pytest.raises(KeyRightError, match="may not do derive_card_key, the duty issuing"):
             service.derive_card_key(TAC, FACTOR)
         service.close()
-        assert f"rights 权限: user:{os.geteuid()}\n" in running.said()
-        assert "未设权限" not in running.said()
+        assert f"rights: user:{os.geteuid()}\n" in running.said()
+        assert "no rights file" not in running.said()
     kept = "\n".join(map(str, log_lines(home / "device")))
     assert "derive_card_key: KeyRightError: user:" in kept
-    assert re.search(r"serve started.*rights 权限: user:", kept)
+    assert re.search(r"serve started.*rights: user:", kept)
 
 
 def test_without_a_rights_file_it_says_that_whoever_is_let_in_may_use_every_key(
     home: Path,
 ) -> None:
     with served(home) as running:
-        assert "no rights file 未设权限: whoever is let in may use every key" in running.said()
+        assert "no rights file: whoever is let in may use every key" in running.said()
 
 
 @pytest.mark.parametrize(
     ("duties", "mode", "why"),
     [
-        ('"printing"', 0o600, "right 1, duties: 'printing' is none of settlement"),
+        ('"printing"', 0o600, "right 1, duties: printing is none of settlement"),
         ('"issuing', 0o600, "line 3"),
         ('"issuing"', 0o620, "others may write it; take that away with chmod go-w"),
         ('"issuing"', 0o602, "others may write it; take that away with chmod go-w"),
@@ -253,10 +253,10 @@ def test_a_rights_file_that_cannot_be_believed_serves_nothing_and_asks_for_no_pi
 def test_what_is_no_rights_file_serves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused_rights(tmp_path / "absent.toml", monkeypatch, "No such file")
-    refused_rights(tmp_path, monkeypatch, "a directory")
+    refused_rights(tmp_path / "absent.toml", monkeypatch, "no such file")
+    refused_rights(tmp_path, monkeypatch, "is a folder")
     os.mkfifo(tmp_path / "pipe", 0o600)
-    refused_rights(tmp_path / "pipe", monkeypatch, "is no file")
+    refused_rights(tmp_path / "pipe", monkeypatch, "is no plain file")
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     (tmp_path / "bytes").chmod(0o600)
     refused_rights(tmp_path / "bytes", monkeypatch, "no text in UTF-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.cli import app
+from api.cli.frame.program import app
 from api.cli.hsm import device as hsm_device
 from hsm_sim.device import custody
 from tests.api.cli.hsm.test_hsm_commands import RUNNER, SHEETS, WIDE, Room
@@ -134,7 +134,7 @@ def test_what_holds_pins_leaves_no_core_and_lets_nobody_read_its_memory(
     socket = ("--socket", "keys.socket") if command == "serve" else ()
     code = """
 import ctypes, resource, sys
-from api.cli import app
+from api.cli.frame.program import app
 from api.cli.hsm import device as hsm_device
 
 PR_GET_DUMPABLE = 3

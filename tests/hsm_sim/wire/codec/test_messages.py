@@ -239,8 +239,8 @@ def test_half_of_a_character_is_not_sent() -> None:
 
 
 WRONG_FORMS: list[tuple[dict[str, object], str]] = [
-    ({"operation": "drop_keys"}, "'drop_keys' is not known"),
-    ({"operation": "__init__"}, "'__init__' is not known"),
+    ({"operation": "drop_keys"}, "drop_keys is not known"),
+    ({"operation": "__init__"}, "__init__ is not known"),
     ({"operation": ["sign"]}, "not known"),
     ({"id": 0}, "`id`"),
     ({"id": True}, "`id`, `operation`"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cardcore.text import Text
 from hsm_sim.wire.codec.streams import Deadline, receive_exactly
 from hsm_sim.wire.events import EventKind
 from hsm_sim.wire.links.listeners import (
@@ -20,10 +21,10 @@ from hsm_sim.wire.server import ServerLimits
 from tests.hsm_sim.wire.key_server import KeyServer, a_key_server, a_vault
 from tests.support.patience import SOON_S
 
-asked: list[tuple[str, bytes]] = []
+asked: list[tuple[Text, bytes]] = []
 
 
-def echo(who: str, message: bytes) -> bytes:
+def echo(who: Text, message: bytes) -> bytes:
     asked.append((who, message))
     return b"answer to " + message
 
@@ -52,7 +53,7 @@ def test_commands_are_answered_in_order_on_one_connection(
         expected = framed(b"answer to 0000NC") + framed(b"answer to 0001NC")
         assert receive_exactly(stream, len(expected), Deadline(5)) == expected
     assert [message for _, message in asked] == [b"0000NC", b"0001NC"]
-    assert asked[0][0].startswith("127.0.0.1:")
+    assert asked[0][0].en.startswith("127.0.0.1:")
 
 
 def test_a_unix_socket_speaks_it_too(street: tuple[KeyServer, Listener]) -> None:
@@ -70,10 +71,10 @@ def test_a_half_sent_command_is_over_at_its_deadline_or_end(
     with socket.create_connection(("127.0.0.1", listener.port), timeout=SOON_S) as stream:
         stream.sendall(sent)
         assert stream.recv(1) == b""
-    assert "not complete" in served.wait_for(EventKind.REFUSED).why
+    assert "not complete" in served.wait_for(EventKind.REFUSED).why.en
     with socket.create_connection(("127.0.0.1", listener.port), timeout=SOON_S) as stream:
         stream.sendall(sent)
-    assert "half sent" in served.wait_for(EventKind.REFUSED, 2).why
+    assert "half sent" in served.wait_for(EventKind.REFUSED, 2).why.en
     assert asked == []
 
 

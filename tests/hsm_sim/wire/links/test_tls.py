@@ -58,7 +58,7 @@ def refused(street: Street, service: RemoteKeyService, why: str, logged: str) ->
     with pytest.raises(KeyServiceUnavailableError, match=why) as error:
         service.public_key(SIGNING)
     assert "look at the certificates" in str(error.value)
-    assert logged in street.served.wait_for(EventKind.TURNED_AWAY).why
+    assert logged in street.served.wait_for(EventKind.TURNED_AWAY).why.en
 
 
 def test_a_client_with_a_certificate_of_the_city_is_served_and_named_in_the_log(
@@ -66,7 +66,9 @@ def test_a_client_with_a_certificate_of_the_city_is_served_and_named_in_the_log(
 ) -> None:
     service = RemoteKeyService(street.address, 5)
     assert service.public_key(SIGNING) == KEY
-    assert "commonName=clearing-1 at 127.0.0.1:" in street.served.wait_for(EventKind.CONNECTED).who
+    assert (
+        "commonName=clearing-1 at 127.0.0.1:" in street.served.wait_for(EventKind.CONNECTED).who.en
+    )
     service.close()
 
 
@@ -79,7 +81,7 @@ def test_a_client_without_a_certificate_is_refused(street: Street) -> None:
         secured.sendall(messages.encode_request(1, messages.PUBLIC_KEY, [SIGNING]))
         with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
             secured.recv(1)
-    why = street.served.wait_for(EventKind.TURNED_AWAY).why
+    why = street.served.wait_for(EventKind.TURNED_AWAY).why.en
     assert "peer did not return a certificate" in why
 
 
@@ -113,7 +115,7 @@ def test_tls_before_1_3_is_refused(street: Street) -> None:
         pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"),
     ):
         context.wrap_socket(stream, server_hostname="127.0.0.1")
-    assert "unsupported protocol" in street.served.wait_for(EventKind.TURNED_AWAY).why
+    assert "unsupported protocol" in street.served.wait_for(EventKind.TURNED_AWAY).why.en
 
 
 @pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"])
@@ -124,7 +126,7 @@ def test_whoever_speaks_no_tls_or_stops_in_the_handshake_is_turned_away(
         stream.sendall(sent)
         while stream.recv(100):
             pass
-    assert "TLS: " in street.served.wait_for(EventKind.TURNED_AWAY).why
+    assert "TLS: " in street.served.wait_for(EventKind.TURNED_AWAY).why.en
     assert RemoteKeyService(street.address, 5).public_key(SIGNING) == KEY
 
 
@@ -198,4 +200,4 @@ def test_somebody_still_in_the_handshake_when_the_service_stops_is_turned_away(
     ):
         until(lambda: any("_serve_connection" in each.name for each in threading.enumerate()))
     # The block is left when every connection has ended.
-    assert served.said(EventKind.TURNED_AWAY)[0].who == listener.name
+    assert served.said(EventKind.TURNED_AWAY)[0].who.en == listener.name

@@ -14,24 +14,30 @@ from typing import Annotated
 import typer
 
 from api.composition import EngineName, OpenCity, open_city_keys
-from api.output import EXIT_USAGE, console_error, refuse, shortened
+from api.exits import EXIT_USAGE
+from api.output import console_error, refuse
 from api.settings import KeyServiceKind, Settings, read_settings
 from api.simulation.virtual_city import SIMULATION
 from cardcore.schemes import Scheme
+from cardcore.text import Text, words
 from settlement.city import City, create_city, open_city
 from settlement.errors import CityError, DatabaseDamagedError, SchemaDiffersError
 from settlement.people.actions import Action, Actor, ActorError
 
 EngineOption = Annotated[
-    EngineName, typer.Option("--engine", help="Where runs are computed. 计算引擎。")
+    EngineName,
+    typer.Option("--engine", help=words("在何处计算。", "Where runs are computed.")),
 ]
-WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="Processes of the engine.")]
+WorkersOption = Annotated[
+    int,
+    typer.Option(min=1, max=64, help=words("计算用的进程数。", "Processes of the engine.")),
+]
 ByOption = Annotated[
     str | None,
     typer.Option(
         "--by",
         envvar="ONECARD_BY",
-        help="Who acts; by default this machine's user. 经办人，默认为本机用户。",
+        help=words("经办人，默认为本机用户。", "Who acts; by default this machine's user."),
     ),
 ]
 
@@ -44,21 +50,28 @@ def acting(by: str | None) -> Actor:
         return Actor(pwd.getpwuid(os.getuid()).pw_name if by is None else by)
     except KeyError:
         refuse(
-            "this machine has no name for its user 本机用户无名称: say who acts, --by NAME",
+            words(
+                "本机用户无名称；请说明由谁办理：--by NAME",
+                "this machine has no name for its user; say who acts: --by NAME",
+            ),
             EXIT_USAGE,
         )
     except ActorError as error:
-        refuse(f"--by 经办人: {error}", EXIT_USAGE)
+        refuse(words(f"--by 经办人：{error}", f"--by: {error}"), EXIT_USAGE)
 
 
 def _with_keys(city: City, settings: Settings, scheme: Scheme) -> OpenCity:
     """Which keys are in use is said every time; a simulator says what it is."""
     kind, address = settings.key_service.kind, settings.key_service.address
     if kind is KeyServiceKind.IN_PROCESS:
-        where = "keys in this process, public test keys 公开测试密钥，仅供演示"
+        where = Text(
+            "密钥在本进程内，为公开测试密钥，仅供演示",
+            "keys in this process, public test keys, for demonstration only",
+        )
     else:
-        where = f"key service 密钥服务 {kind}:{address}"
-    console_error.print(f"{settings.environment}: {where}", style="dim", highlight=False)
+        where = Text(f"密钥服务 {kind}:{address}", f"key service {kind}:{address}")
+    said = words(f"{settings.environment}：{where}", f"{settings.environment}: {where}")
+    console_error.print(said, style="dim", highlight=False, markup=False, soft_wrap=True)
     return OpenCity(city, open_city_keys(settings, scheme))
 
 
@@ -99,7 +112,7 @@ def _damaged(city: City, error: Exception) -> Exception:
     damage = city.database.damage()
     if not damage:
         return error
-    return DatabaseDamagedError(city.folder / "control.sqlite", shortened(damage[0]))
+    return DatabaseDamagedError(city.folder / "control.sqlite", damage[0])
 
 
 def _open(data: Path, *, to_read: bool) -> City:
@@ -107,10 +120,20 @@ def _open(data: Path, *, to_read: bool) -> City:
         return open_city(data, to_read=to_read)
     except CityError as error:
         if (data / "city.json").exists():
-            refuse(f"{error}. Nothing was changed; a damaged folder is restored from a copy.")
+            refuse(
+                words(
+                    f"{error}。未作任何更改；`onecard doctor` 检查环境，损坏的目录由备份恢复。",
+                    f"{error}. Nothing was changed; `onecard doctor` examines the city, and a "
+                    "damaged folder is restored from a copy.",
+                )
+            )
         refuse(
-            f"{error}. Make one with `onecard demo`, `onecard replay` or `onecard city init`, "
-            "or name its folder with --data.",
+            words(
+                f"{error}。请以 `onecard demo`、`onecard replay` 或 `onecard city init` 新建，或以 "
+                "--data 指明其目录。",
+                f"{error}. Make one with `onecard demo`, `onecard replay` or `onecard city init`, "
+                "or name its folder with --data.",
+            ),
             EXIT_USAGE,
         )
 
@@ -129,7 +152,13 @@ def open_or_create(data: Path, scheme: Scheme, bucket_count: int) -> Iterator[Op
         if city.scheme.name != scheme.name:
             name = city.scheme.name
             city.close()
-            raise CityError(data, f"this city runs scheme {name}, not {scheme.name}")
+            raise CityError(
+                data,
+                Text(
+                    f"此城市的规则是 {name}，不是 {scheme.name}；请另选目录：--data",
+                    f"this city runs scheme {name}, not {scheme.name}; name another folder: --data",
+                ),
+            )
     else:
         action = Action(SIMULATION, datetime.now(UTC), "a plan of this scheme")
         city = create_city(data, scheme.name, action, bucket_count)
