@@ -53,10 +53,10 @@ def personalise(
     show_figures(Text(f"制卡：{product}", f"Personalisation: {product}"), document)
     say(
         words(
-            "基准：两端的加解密与 MAC，同样多张卡的同样运算单独执行，按 CPU 秒计；比：CPU 秒与之"
-            "相比。",
-            "baseline: the ciphers and MACs of both ends, the same operations of as many cards "
-            "done bare, by the processor's seconds; ratio: CPU seconds to them.",
+            "基准：两端的加解密、MAC 与摘要，同样多张卡的同样运算单独执行，按 CPU 秒计；比：CPU 秒"
+            "与之相比。",
+            "baseline: the ciphers, MACs and digests of both ends, the same operations of as many "
+            "cards done bare, by the processor's seconds; ratio: CPU seconds to them.",
         ),
         style="dim",
     )

@@ -20,6 +20,7 @@ Read it in this order::
     hsm/         `onecard hsm`
 """
 
+import gc
 import io
 import os
 import sys
@@ -30,9 +31,14 @@ from api.exits import EXIT_INTERRUPTED, EXIT_USAGE
 from api.language import LanguageUnknownError, choose_language
 from cardcore.text import Text, speak
 
+#: Cards, records and rows hold no circles; looking for some after every 700 of them costs a
+#: twentieth of a long command.
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
+
 
 def main() -> None:
     """Entry point: whatever ends a command early is said in a sentence, never as a traceback."""
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 50, 50)
     try:
         hear_stops()
         sys.exit(_run())
