@@ -13,7 +13,7 @@ terminals and the money to settlement. Beside the settlement folders a city fold
 import fcntl
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,7 +37,7 @@ from cardcore.keys import KeyUsage
 from cardcore.text import Text
 from settlement.city import City
 from settlement.people.actions import Action, Actor, ActorKind
-from settlement.registry.book import Dated, since_ever
+from settlement.registry.book import CITY_ZONE, Dated, since_ever
 from settlement.registry.rows import (
     HotlistRow,
     LoadHostRow,
@@ -204,12 +204,15 @@ class VirtualCity:
             )
             for key in self._keys.signing_keys(load_host_label(plan.scheme.name))
         )
-        lost = (Dated(HotlistRow(card, _HOTLIST), since) for card, since in plan.lost.items())
         register_rows(
             self.city,
-            (*since_ever(*participants, *senders, *terminals.values(), *names, *hosts), *lost),
+            since_ever(*participants, *senders, *terminals.values(), *names, *hosts),
             Action(SIMULATION, datetime.now(UTC), "a plan names them"),
         )
+        for card, since in plan.lost.items():
+            # An entry binds nobody before it is told: it is told on its day.
+            told = Action(SIMULATION, datetime.combine(since, time(), CITY_ZONE), "reported lost")
+            register_rows(self.city, [Dated(HotlistRow(card, _HOTLIST), since)], told)
         issued = self._drawer.ids("card/")
         missing = [order for order in plan.cards if f"card/{order.number}" not in issued]
         on_cards(len(plan.cards) - len(missing))
