@@ -32,6 +32,9 @@ def _breakable(text: str) -> Iterable[str]:
     """Pieces behind which a line may end."""
     piece = ""
     for each in text:
+        if piece and piece[-1] in _NO_LINE_BEGINS_WITH and each not in f"{_NO_LINE_BEGINS_WITH} ":
+            yield piece
+            piece = ""
         if cell_len(each) == 2 and each not in _NO_LINE_BEGINS_WITH:
             if piece:
                 yield piece

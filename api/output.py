@@ -6,7 +6,7 @@ error and only to a terminal. Exit codes: 0 done, 1 refused or failed check, 2 u
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from api.exits import EXIT_REFUSED
+from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.tables import Table as Sheet
 from api.tables import as_csv, show
 from cardcore.money import yuan
-from cardcore.text import words
+from cardcore.text import Text, shorten, words
 
 #: No sentence of ours is longer; what is, holds somebody's input.
 _MESSAGE_CHARACTERS_MAX = 1_000
@@ -68,6 +68,8 @@ def _as_text(value: object) -> str:
     """The text of a value that JSON has no form for; of others it is a mistake to ask."""
     if isinstance(value, date | Path):
         return str(value)
+    if isinstance(value, Text):
+        return value.en  # documents are the same in every language
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
@@ -86,17 +88,29 @@ def masked(number: str) -> str:
     return shown.rjust(len(number), "*")
 
 
-def complain(message: str) -> None:
+def complain(message: str, style: str = "red") -> None:
     """Say what is wrong on standard error; what grew by somebody's input is cut."""
     if len(message) > _MESSAGE_CHARACTERS_MAX:
         message = f"{message[:_MESSAGE_CHARACTERS_MAX]}…"
-    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    console_error.print(message, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def refuse(message: str, exit_code: int = EXIT_REFUSED) -> NoReturn:
     """Say what is wrong on standard error and leave."""
     complain(message)
     raise typer.Exit(exit_code)
+
+
+def refuse_choice(option: str, what: Text, given: str, known: Iterable[str]) -> NoReturn:
+    """What was given with an option is none of the things there are."""
+    said, there = shorten(given, 40), list(known)
+    refuse(
+        words(
+            f"{option}：没有{what.zh} {said}；有 {'、'.join(there)}",
+            f"{option}: there is no {what.en} {said}; there are {', '.join(there)}",
+        ),
+        EXIT_USAGE,
+    )
 
 
 class Advance(Protocol):

@@ -2,7 +2,8 @@
 
 Decides how rows are laid out. On a terminal the columns that do not fit beside the others move into
 a further line of their row; words may go on in a next line, a figure never does. A pipe gets whole
-plain values with tabs between them, the header first, and amounts in yuan without signs.
+plain values with tabs between them, and amounts in yuan without signs: of each table first its
+title behind `# `, then the header.
 """
 
 import csv
@@ -89,8 +90,11 @@ def amounts(title: Text, first: Text, *others: Text) -> Table:
 def show(table: Table, console: Console) -> None:
     """Print a table, as wide as the terminal is; into a pipe, plainly."""
     if not console.is_terminal:
+        lines = [cells for cells, _ in table.rows]
         heads = [str(each.head) for each in table.columns]
-        for cells in (heads, *(cells for cells, _ in table.rows)):
+        if str(table.title):
+            console.file.write(f"# {table.title}\n")
+        for cells in (heads, *lines) if any(heads) else lines:
             console.file.write("\t".join(_plain(each) for each in cells) + "\n")
         return
     if str(table.title):
@@ -117,7 +121,7 @@ def lay_out(table: Table, width: int) -> Iterable[Styled]:
         for column in zip(heads, *(cells for cells, _ in rows), strict=True)
     ]
     groups = _groups(table.columns, widths, width)
-    for line in _row(table.columns, heads, widths, groups):
+    for line in _row(table.columns, heads, widths, groups) if any(heads) else ():
         yield Styled(line, "dim")
     for cells, style in rows:
         for line in _row(table.columns, cells, widths, groups):

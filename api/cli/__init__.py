@@ -15,6 +15,7 @@ Read it in this order::
     explain.py   `onecard explain`
     taps.py      `onecard replay` and `onecard demo`
     doctor.py    `onecard doctor`
+    bench/       `onecard bench`
     card/        `onecard card`
     hsm/         `onecard hsm`
 """
@@ -24,15 +25,10 @@ import os
 import sys
 from typing import NoReturn
 
-from api.cli.frame.stopping import hear_stops, was_stopped
+from api.cli.frame.stopping import hear_stops, was_stopped, what_stands
 from api.exits import EXIT_INTERRUPTED, EXIT_USAGE
 from api.language import LanguageUnknownError, choose_language
 from cardcore.text import Text, speak
-
-_STOPPED = Text(
-    "已停止。已完成的部分都在；再次执行同一命令即可继续。",
-    "Stopped. What was done stands; the same command goes on from there.",
-)
 
 
 def main() -> None:
@@ -41,11 +37,11 @@ def main() -> None:
         hear_stops()
         sys.exit(_run())
     except KeyboardInterrupt:
-        _leave(str(_STOPPED), EXIT_INTERRUPTED)
+        _leave(str(what_stands()), EXIT_INTERRUPTED)
     except Exception:
         # Stopped while modules were loaded, a library says that it cannot be imported.
         if was_stopped():
-            _leave(str(_STOPPED), EXIT_INTERRUPTED)
+            _leave(str(what_stands()), EXIT_INTERRUPTED)
         raise
 
 

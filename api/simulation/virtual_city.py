@@ -35,6 +35,7 @@ from cardcore.issuing.key_choices import with_newest_keys
 from cardcore.issuing.products import Product, shipped
 from cardcore.key_labels import load_host_label
 from cardcore.keys import KeyUsage
+from cardcore.text import Text
 from settlement.city import City
 from settlement.people.actions import Action, Actor, ActorKind
 from settlement.registry.book import Dated, since_ever
@@ -99,7 +100,9 @@ class TornAtDebit:
         """See `CardConnection`."""
         response = self._inner.transmit(command)
         if CommandApdu.decode(command).ins == _DEBIT_FOR_PURCHASE:
-            raise CardRemovedError("pulled away before the answer to DEBIT")
+            raise CardRemovedError(
+                Text("扣款应答之前被抽走", "pulled away before the answer to DEBIT")
+            )
         return response
 
 
@@ -128,7 +131,10 @@ class VirtualCity:
         except BlockingIOError as error:
             self._close()
             raise WorldBusyError(
-                f"another process is at work in {self.city.folder}; wait for it to end"
+                Text(
+                    f"另一进程正在 {self.city.folder} 中工作；请等它结束",
+                    f"another process is at work in {self.city.folder}; wait for it to end",
+                )
             ) from error
         return self
 
@@ -157,7 +163,11 @@ class VirtualCity:
         plan = self._plan
         if self._drawer.remember_once("plan", plan.fingerprint) != plan.fingerprint:
             raise PlanDiffersError(
-                f"{self.city.folder} holds another virtual city; name another folder with --data"
+                Text(
+                    f"{self.city.folder} 中是另一座虚拟城市；请以 --data 另指目录",
+                    f"{self.city.folder} holds another virtual city; name another folder with "
+                    "--data",
+                )
             )
         participants = (
             ParticipantRow(each.code, each.name, each.kind, each.sector)

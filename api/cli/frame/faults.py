@@ -22,6 +22,7 @@ from cardcore.keys import InsecureKeyServiceWarning
 from cardcore.text import Text, shorten, words
 from settlement.engine import WorkerLostError
 from settlement.errors import SettlementError
+from terminals.errors import JournalError
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -68,6 +69,12 @@ def sentence_of(error: Exception) -> str | None:
         return words(
             f"{error}。未作任何更改；`onecard verify` 指出损坏之处。",
             f"{error}. Nothing was changed; `onecard verify` names what is damaged.",
+        )
+    if isinstance(error, JournalError):
+        return words(
+            f"终端流水出错：{error}。未作任何更改；由备份恢复该目录。",
+            f"A journal of the terminals failed: {error}. Nothing was changed; restore the folder "
+            "from a copy.",
         )
     cause = _cause(error)
     if type(cause) is sqlite3.DatabaseError:  # what is no more than damage has no class of its own

@@ -198,7 +198,7 @@ def _read_rights(path: Path) -> Rights:
             if status.st_mode & 0o022:
                 raise RightsError(
                     Text(
-                        f"{path}：他人可写；请用 chmod go-w 收回权限",
+                        f"{path}：他人可写；请用 `chmod go-w` 收回权限",
                         f"{path}: others may write it; take that away with chmod go-w",
                     )
                 )
