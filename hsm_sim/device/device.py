@@ -242,11 +242,11 @@ class Device:
             self._catch_up()
             self._write(event)
 
-    def note_quickly(self, action: str, reason: str) -> None:
-        """Write what was done into the log, and leave it to `seal_log` to see it to the disk and
-        seal it: for what happens many times a second.
+    def note_quickly(self, action: str, outcome: Outcome, reason: str) -> None:
+        """Write an event into the log, and leave it to `seal_log` to see it to the disk and seal
+        it: for what happens many times a second.
         """
-        event = Event(self._now(), self.roles, action, reason=reason)
+        event = Event(self._now(), self.roles, action, outcome, reason=reason)
         with self._folder.lock(SERVED_LOCK_SECONDS):
             self._catch_up()
             self._log.write(self._log.following(event, self.generation), is_durable=False)

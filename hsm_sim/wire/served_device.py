@@ -87,7 +87,7 @@ class ServedDevice:
         if event.kind not in _KEPT or self._why_closed:
             return
         with self._lock:
-            if len(self._waiting) < _WAITING_MAX:
+            if len(self._waiting) < _WAITING_MAX or event.kind is EventKind.DONE:
                 self._waiting.append(event)
             else:
                 self._left_out += 1
@@ -97,25 +97,27 @@ class ServedDevice:
                 why = self._no_log(error)
                 self._say(why)
                 if event.kind is EventKind.DONE:
-                    if self._waiting[-1] is event:
+                    if self._waiting and self._waiting[-1] is event:
                         self._waiting.pop()  # it is not done after all
                     raise KeyServiceUnavailableError(why) from None
 
     def _write_waiting(self) -> None:
         """Everything that waits, in its order. Raises `DeviceError`, `OSError`."""
+        is_written, is_urgent = bool(self._waiting), bool(self._left_out)
         while self._waiting:
             event = self._waiting[0]
-            if event.kind is EventKind.DONE:
-                self._device.note_quickly(f"serve {event.kind}", event.reason)
-                self._seal_soon()
-            else:
-                outcome = Outcome.DONE if event.kind in _DONE else Outcome.REFUSED
-                self._device.note(f"serve {event.kind}", outcome, reason=event.reason)
+            outcome = Outcome.DONE if event.kind in _DONE else Outcome.REFUSED
+            self._device.note_quickly(f"serve {event.kind}", outcome, event.reason)
             self._waiting.popleft()
+            is_urgent |= event.kind is not EventKind.DONE
         if self._left_out:
             reason = f"{self._left_out} events left out while the log could not be written"
-            self._device.note(f"serve {EventKind.FAILED}", Outcome.REFUSED, reason=reason)
+            self._device.note_quickly(f"serve {EventKind.FAILED}", Outcome.REFUSED, reason)
             self._left_out = 0
+        if is_urgent:
+            self._device.seal_log()
+        elif is_written:
+            self._seal_soon()
 
     def _seal_soon(self) -> None:
         """Cards are made many a second: their entries are sealed together, a moment later."""
