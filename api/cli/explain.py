@@ -1,7 +1,7 @@
 """`onecard explain`: one tap's whole history, from its first APDU to the position it changed."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,14 +21,14 @@ from api.output import (
 )
 from api.simulation.virtual_city import journal_path
 from cardcore.errors import DecodeError
-from cardcore.text import Text, words
+from cardcore.text import Language, Text, spoken, spoken_language, words
 from settlement.errors import reason_of
 from settlement.reports.history import explain as explain_record
 from settlement.reports.history import parse_record_id
 from settlement.reports.wording import RecordHistory, Step
 from terminals.errors import JournalError
 from terminals.journal.journal import Journal
-from terminals.link.connection import Peer, decode_trace
+from terminals.link.connection import Exchange, Peer, decode_trace
 from terminals.reading.narration import show_command, show_response
 
 #: Digits of a card number that every form of it has, and that stay when it is masked.
@@ -77,7 +77,10 @@ def explain(
         )
     numbers = {each.record.card_number for each in history.copies if each.record is not None}
     hide = _hiding(() if unmask else numbers)
-    apdus = [hide(line) for line in _apdus(data, history, terminal, serial)]
+    # A document is the same in every language; what is warned of is for people.
+    exchanges = _exchanges(data, history, terminal, serial)
+    with spoken(Language.EN if as_json else spoken_language()):
+        apdus = [hide(_line(each)) for each in exchanges]
     if as_json:
         print_json(
             {
@@ -152,14 +155,16 @@ def _warn(text: str) -> None:
     console_error.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
-def _apdus(data: Path, history: RecordHistory, terminal: str, serial: int) -> list[str]:
+def _exchanges(
+    data: Path, history: RecordHistory, terminal: str, serial: int
+) -> Sequence[Exchange]:
     """The exchanges of the tap, when the journal of its collector is at hand."""
     record = history.copies[0].record
     if record is None or not journal_path(data, record.operator).exists():
         return []
     try:
         with Journal.open_to_read(journal_path(data, record.operator)) as journal:
-            exchanges = decode_trace(journal.trace(terminal, serial))
+            return decode_trace(journal.trace(terminal, serial))
     except (JournalError, DecodeError) as error:
         why = reason_of(error)
         _warn(
@@ -169,8 +174,10 @@ def _apdus(data: Path, history: RecordHistory, terminal: str, serial: int) -> li
             )
         )
         return []
-    return [
+
+
+def _line(exchange: Exchange) -> str:
+    return (
         f"{_PEERS[exchange.peer]}  > {show_command(exchange.command)}  "
         f"< {show_response(exchange.response)}"
-        for exchange in exchanges
-    ]
+    )
