@@ -85,8 +85,8 @@ def sentence_of(error: Exception) -> str | None:
             f"The database is damaged: `{said}`. Restore the folder from a copy.",
         )
     if isinstance(cause, OSError):
-        said = placed_system_words(cause)
-        return _of_path(said) if cause.errno in _PATH_ERRORS else _of_disk(said)
+        fault = placed_system_words(cause)
+        return _of_path(fault) if cause.errno in _PATH_ERRORS else _of_disk(fault)
     if isinstance(cause, sqlite3.OperationalError):
         return _of_disk(
             _DATABASE_WORDS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF, _DATABASE_FAILED)
