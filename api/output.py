@@ -28,8 +28,9 @@ from cardcore.text import Text, shorten, words
 _MESSAGE_CHARACTERS_MAX = 1_000
 #: Digits of a number that stay when it is masked.
 _UNMASKED = 4
-console = Console()
-console_error = Console(stderr=True)
+# A name like `a:smile:b` is somebody's data and stays as it is.
+console = Console(emoji=False)
+console_error = Console(stderr=True, emoji=False)
 
 DataOption = Annotated[
     Path, typer.Option("--data", help=words("一座城市的数据目录。", "Folder of one city."))

@@ -18,7 +18,7 @@ from rich.text import Text as Styled
 
 from api.lines import wrap
 from cardcore.money import yuan
-from cardcore.text import Text
+from cardcore.text import Text, words
 
 _GAP = 2
 _INDENT = 2
@@ -126,7 +126,7 @@ def lay_out(table: Table, width: int) -> Iterable[Styled]:
     for (number,) in _alone(table.columns, groups):
         rows = [([*cells], style) for cells, style in rows]
         for cells, _ in rows:
-            cells[number] = cells[number] and f"{heads[number]}: {cells[number]}"
+            cells[number] = cells[number] and f"{heads[number]}{words('：', ': ')}{cells[number]}"
         heads[number], widths[number] = "", width - _INDENT
     for line in _row(table.columns, heads, widths, groups) if any(heads) else ():
         yield Styled(line, "dim")

@@ -4,6 +4,7 @@ Decides which faults of the machine under us are said so; ours stay tracebacks. 
 the commands.
 """
 
+import errno
 import sqlite3
 import sys
 import warnings
@@ -84,7 +85,8 @@ def sentence_of(error: Exception) -> str | None:
             f"The database is damaged: `{said}`. Restore the folder from a copy.",
         )
     if isinstance(cause, OSError):
-        return _of_disk(placed_system_words(cause))
+        fault = placed_system_words(cause)
+        return _of_path(fault) if cause.errno in _PATH_ERRORS else _of_disk(fault)
     if isinstance(cause, sqlite3.OperationalError):
         return _of_disk(
             _DATABASE_WORDS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF, _DATABASE_FAILED)
@@ -102,6 +104,15 @@ _DATABASE_WORDS = {
     sqlite3.SQLITE_CANTOPEN: Text("数据库打不开", "the database cannot be opened"),
 }
 _DATABASE_FAILED = Text("数据库出错", "the database failed")
+#: What is wrong with a path and not with the disk.
+_PATH_ERRORS = {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+
+
+def _of_path(said: Text) -> str:
+    return words(
+        f"{said.zh}。`ls` 看看那里有什么，另写一个路径再试",
+        f"{said.en}. Look at what is there with `ls`, name another path and repeat the command",
+    )
 
 
 def _of_disk(said: Text) -> str:

@@ -201,6 +201,9 @@ def test_a_torn_tap_is_explained_from_its_apdus_to_the_position(demo_folder: Pat
         assert "取交易认证" in run("explain", record, "--data", demo_folder)
         assert run_json("explain", record, "--data", demo_folder) == document
     run("explain", "000000000000-00000001", "--data", demo_folder, exit_code=1)
+    with spoken(Language.ZH):
+        in_chinese = run_json("explain", record, "--data", demo_folder)
+    assert in_chinese == run_json("explain", record, "--data", demo_folder)
 
 
 @pytest.mark.parametrize(
