@@ -29,7 +29,7 @@ from typing import NoReturn
 from api.cli.frame.stopping import hear_stops, was_stopped, what_stands
 from api.exits import EXIT_INTERRUPTED, EXIT_USAGE
 from api.language import LanguageUnknownError, choose_language
-from cardcore.text import Text, speak
+from cardcore.text import Text, shorten, speak
 
 #: Cards, records and rows hold no circles; looking for some after every 700 of them costs a
 #: twentieth of a long command.
@@ -59,8 +59,9 @@ def _run() -> int:
     try:
         language, arguments = choose_language(sys.argv[1:], os.environ)
     except LanguageUnknownError as error:
+        # Nobody knows which of the two is read: this one line has both.
         both = Text("只有 zh 与 en", "there are zh and en")
-        _leave(f"{error.where} {error.asked[:20]!r}: {both.en} / {both.zh}", EXIT_USAGE)
+        _leave(f"{error.where} {shorten(error.asked)}: {both.en} / {both.zh}", EXIT_USAGE)
     speak(language)
     # Only now: help is words too, and said as it is loaded.
     from api.cli.frame.faults import run  # noqa: PLC0415

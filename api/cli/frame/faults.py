@@ -117,8 +117,8 @@ def _of_path(said: Text) -> str:
 
 def _of_disk(said: Text) -> str:
     return words(
-        f"{said.zh}。该目录可写吗，磁盘有空间吗？",
-        f"{said.en}. Is the folder writable, and is there room on the disk?",
+        f"{said.zh}。该目录可写吗，磁盘有空间吗？`onecard doctor` 会检查",
+        f"{said.en}. Is the folder writable, and is there room on the disk? `onecard doctor` looks",
     )
 
 

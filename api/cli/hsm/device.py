@@ -149,12 +149,30 @@ def refuse_public_keys(device: Device) -> None:
         )
 
 
-def key_name(text: str) -> KeyRef:
-    """The name of a key; anything else ends the command with usage."""
+_SEE_NAMES = Text("见 `onecard hsm keys`", "`onecard hsm keys` lists the names")
+
+
+def key_name(text: str, asked: str | None = None) -> KeyRef:
+    """The name of a key; anything else ends the command with usage. `asked` is what was written,
+    where a version is added to it.
+    """
     try:
         return read_name(text)
     except KeyNameError as error:
-        refuse(str(error), EXIT_USAGE)
+        named = shorten(text if asked is None else asked)
+        if asked is None:
+            refuse(
+                words(f"{named}：{error}；{_SEE_NAMES}", f"{named}: {error}; {_SEE_NAMES}"),
+                EXIT_USAGE,
+            )
+        refuse(
+            words(
+                f"{named}：应为用途与标签，不带版本，例如 tac/demo；{_SEE_NAMES}",
+                f"{named}: a usage and a label are wanted, without a version, as in tac/demo; "
+                f"{_SEE_NAMES}",
+            ),
+            EXIT_USAGE,
+        )
 
 
 def algorithm_name(text: str | None, usage: KeyUsage) -> Algorithm | None:

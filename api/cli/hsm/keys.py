@@ -236,7 +236,7 @@ def rotate(
     pin_file: PinFileOption = None,
 ) -> None:
     """All are looked at before any is changed."""
-    refs = [key_name(f"{name}/v0") for name in dict.fromkeys(names)]
+    refs = [key_name(f"{name}/v0", asked=name) for name in dict.fromkeys(names)]
     by_components = bool(from_components or component or typed_by)
     _refuse_unfitting(len(refs), by_components=by_components, expect=expect)
     with open_device(device, pin_file) as opened:
