@@ -205,7 +205,7 @@ _ENDS = ("tests/settlement/days/test_ends_of_days.py",)
 _CLOSING, _OPENING = "settlement/days/closing.py", "settlement/days/opening.py"
 _COUNTED = ("tests/settlement/clearing/test_counted_once.py",)
 _TOTAL = ("tests/cardcore/records/test_each_total.py",)
-_WORDS = ("tests/cardcore/chip/test_channel_words.py",)
+_WORDS = ("tests/cardcore/chip/channel/test_channel_words.py",)
 _READ_BACK = ("tests/cardcore/issuing/test_read_back.py",)
 _STATES = ("tests/hsm_sim/keys/test_key_states.py",)
 
@@ -337,7 +337,7 @@ PURE = (
     ),
 )
 
-_NEXT_DAY = ("tests/settlement/reconciliation/test_next_day.py",)
+_NEXT_DAY = ("tests/settlement/days/test_next_day.py",)
 _PLACING = "settlement/reconciliation/placing.py"
 _SQL = "settlement/reconciliation/sql"
 
@@ -352,7 +352,8 @@ RECONCILIATION = (
     Mutant(
         "a serial used on an earlier day is used up",
         f"{_SQL}/terminals_decide.sql",
-        "SELECT terminal, terminal_serial FROM serial_seen WHERE proven > 1\nUNION\nFROM old_serial;",
+        "SELECT terminal, terminal_serial FROM serial_seen WHERE proven > 1\nUNION\n"
+        "FROM old_serial;",
         "SELECT terminal, terminal_serial FROM serial_seen WHERE proven > 1;",
         _NEXT_DAY,
     ),

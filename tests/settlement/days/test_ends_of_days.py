@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, TypeVar
 
 import pytest
 
@@ -157,23 +158,29 @@ def seal_of(report: RunReport = REPORT, **changes: object) -> str:
     return plan.day.seal
 
 
+Row = TypeVar("Row", GapRow, DiscountRow)
+
+
+def with_other(row: Row, name: str) -> Row:
+    """The row with another value in one field."""
+    values: dict[str, Any] = {name: other_value(getattr(row, name))}
+    return replace(row, **values)
+
+
 Change = Callable[[], str]
 ALTERED: dict[str, Change] = {
     "a gap left out": lambda: seal_of(replace(REPORT, gaps=())),
     "a gap twice": lambda: seal_of(replace(REPORT, gaps=(GAP, replace(GAP, gap=1)))),
     **{
         f"gap {each.name}": lambda name=each.name: seal_of(  # type: ignore[misc]
-            replace(REPORT, gaps=(replace(GAP, **{name: other_value(getattr(GAP, name))}),))
+            replace(REPORT, gaps=(with_other(GAP, name),))
         )
         for each in fields(GapRow)
     },
     "a discount left out": lambda: seal_of(replace(REPORT, discounts=())),
     **{
         f"discount {each.name}": lambda name=each.name: seal_of(  # type: ignore[misc]
-            replace(
-                REPORT,
-                discounts=(replace(DISCOUNT, **{name: other_value(getattr(DISCOUNT, name))}),),
-            )
+            replace(REPORT, discounts=(with_other(DISCOUNT, name),))
         )
         for each in fields(DiscountRow)
     },

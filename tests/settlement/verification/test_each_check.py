@@ -72,16 +72,20 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Invariant, str]] = {
     ),
     "gross against net": (
         (
-            "UPDATE positions SET gross_debit_fen = gross_debit_fen + 7 "
-            "WHERE rowid = (SELECT max(rowid) FROM positions)",
+            (
+                "UPDATE positions SET gross_debit_fen = gross_debit_fen + 7 "
+                "WHERE rowid = (SELECT max(rowid) FROM positions)"
+            ),
         ),
         Invariant.I6,
         "net in fen is",
     ),
     "nets that do not sum to zero": (
         (
-            "UPDATE positions SET net_fen = net_fen + 7, gross_debit_fen = gross_debit_fen + 7 "
-            "WHERE rowid = (SELECT max(rowid) FROM positions)",
+            (
+                "UPDATE positions SET net_fen = net_fen + 7, gross_debit_fen = gross_debit_fen + 7 "
+                "WHERE rowid = (SELECT max(rowid) FROM positions)"
+            ),
         ),
         Invariant.I6,
         "nets sum to",
@@ -93,40 +97,50 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Invariant, str]] = {
     ),
     "a clearing account that is not zero": (
         (
-            "UPDATE postings SET amount_fen = amount_fen + 7 WHERE rowid = "
-            "(SELECT min(rowid) FROM postings WHERE account LIKE 'clearing/%')",
+            (
+                "UPDATE postings SET amount_fen = amount_fen + 7 WHERE rowid = "
+                "(SELECT min(rowid) FROM postings WHERE account LIKE 'clearing/%')"
+            ),
         ),
         Invariant.I7,
         "account clearing/2018-09-01: stands at",
     ),
     "a file's row that does not hash to its hash": (
         (
-            "UPDATE files SET row_hash = 'f' || substr(row_hash, 2) "
-            "WHERE rowid = (SELECT max(rowid) FROM files)",
+            (
+                "UPDATE files SET row_hash = 'f' || substr(row_hash, 2) "
+                "WHERE rowid = (SELECT max(rowid) FROM files)"
+            ),
         ),
         Invariant.I8,
         "the row does not hash to row_hash",
     ),
     "a file's row that is not the one that was sealed": (
         (
-            "UPDATE files SET size_bytes = size_bytes + 1 "
-            "WHERE rowid = (SELECT max(rowid) FROM files)",
+            (
+                "UPDATE files SET size_bytes = size_bytes + 1 "
+                "WHERE rowid = (SELECT max(rowid) FROM files)"
+            ),
         ),
         Invariant.I8,
         "is not the row that was sealed with day 2018-09-01",
     ),
     "shares of load agents": (
         (
-            "UPDATE postings SET amount_fen = amount_fen + 7 WHERE rowid = "
-            "(SELECT min(rowid) FROM postings WHERE account LIKE 'load_agent/%')",
+            (
+                "UPDATE postings SET amount_fen = amount_fen + 7 WHERE rowid = "
+                "(SELECT min(rowid) FROM postings WHERE account LIKE 'load_agent/%')"
+            ),
         ),
         Invariant.I5,
         "load agents, in fen, is",
     ),
     "shares of operators": (
         (
-            "UPDATE postings SET amount_fen = amount_fen + 7 WHERE rowid = "
-            "(SELECT min(rowid) FROM postings WHERE account LIKE 'operator/%')",
+            (
+                "UPDATE postings SET amount_fen = amount_fen + 7 WHERE rowid = "
+                "(SELECT min(rowid) FROM postings WHERE account LIKE 'operator/%')"
+            ),
         ),
         Invariant.I5,
         "operators and holders, in fen, is",

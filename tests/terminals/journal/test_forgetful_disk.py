@@ -32,7 +32,7 @@ class Asking(sqlite3.Connection):
 
     levels: list[int] = []  # noqa: RUF012 - of all connections, cleared by the test
 
-    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # type: ignore[override]  # noqa: ANN401
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # noqa: ANN401
         if sql == "COMMIT":
             self.levels.append(super().execute("PRAGMA synchronous").fetchone()[0])
         return super().execute(sql, *parameters)

@@ -11,7 +11,7 @@ from cardcore.chip.scp03 import (
     wrap_response,
 )
 from cardcore.errors import CryptogramError
-from tests.cardcore.chip.test_scp03 import READ, opened
+from tests.cardcore.chip.channel.test_scp03 import READ, opened
 
 PROTECTED = (0x9000, 0x6200, 0x6283, 0x62FF, 0x6300, 0x63C2, 0x63FF)
 PLAIN = (0x6100, 0x6400, 0x6581, 0x6982, 0x6A82, 0x6D00, 0x6F00, 0x9001, 0x9303, 0x9401)
