@@ -23,7 +23,7 @@ SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 SCHEME ?= shenzhen
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo replay test test-fast lint coverage bench mutants soak values \
+.PHONY: help setup demo replay pictures test test-fast lint coverage bench mutants soak values \
 	dev-setup pcsc-setup apt-packages python-is-new-enough clean
 
 help: ## Print this list
@@ -37,6 +37,9 @@ demo: setup ## Set up, then run a small city and print what became of every fen
 replay: setup ## Replay a file of real taps: make replay TAPS=taps.csv [SCHEME=shenzhen]
 	@test -n "$(TAPS)" || { echo "Which taps? Say: make replay TAPS=path/to/taps.csv" >&2; exit 2; }
 	$(BIN)/onecard replay "$(TAPS)" --scheme "$(SCHEME)"
+
+pictures: dev-setup ## Draw the pictures of the first minute anew, from what the program prints
+	$(BIN)/python -m tests.api.first_minute.recording
 
 test: apt-packages lint pcsc-setup ## Set up what the tests need, then lint, type check and run every test
 	$(BIN)/python -m pytest -q $(SPREAD)

@@ -44,6 +44,7 @@ from hsm_sim.keys.published_keys import (
     issuer_key_refs,
     published_descriptions,
     published_vault,
+    shared_descriptions,
 )
 from hsm_sim.psam import Psam, PsamProfile, make_psam, renew_psam
 from hsm_sim.token import open_token
@@ -274,7 +275,8 @@ def _refuse_public_keys(settings: Settings, service: KeyService) -> None:
     """Production starts with no key that anyone can compute."""
     if settings.environment is not Environment.PRODUCTION:
         return
-    public = published_descriptions(service.describe_keys())
+    described = service.describe_keys()
+    public = published_descriptions(described)
     if public:
         names = ", ".join(str(each.ref) for each in public[:3])
         raise SettingsRefusedError(
@@ -283,5 +285,40 @@ def _refuse_public_keys(settings: Settings, service: KeyService) -> None:
                 "仪式注入真实密钥：`onecard hsm ceremony load`",
                 f"production refuses public test keys: the key service holds {names} and "
                 f"{len(public)} in all; load real ones: `onecard hsm ceremony load`",
+            )
+        )
+    shared = shared_descriptions(described)
+    if shared:
+        names = ", ".join(str(each.ref) for each in shared[:3])
+        raise SettingsRefusedError(
+            Text(
+                f"生产环境不接受一把密钥用于多处：{names} 的检查值相同；请各用各的密钥："
+                "`onecard hsm rotate`",
+                f"production refuses one key for several uses: {names} have the same check value; "
+                "give each a key of its own: `onecard hsm rotate`",
+            )
+        )
+
+
+def refuse_real_keys(service: KeyService) -> None:
+    """A simulated card, PSAM or city runs on public test keys, and on no others: a chip that is a
+    program gives its keys to whoever reads its memory, and a card that a demonstration made under
+    a city's masters would be a card of that city. So this is asked in every environment, not in
+    production alone; one that nobody has set is "demo".
+
+    Raises `SettingsRefusedError` when the key service holds any other key.
+    """
+    held = [each for each in service.describe_keys() if each.state is not KeyState.DESTROYED]
+    public = {each.ref for each in published_descriptions(held)}
+    real = [each.ref for each in held if each.ref not in public]
+    if real:
+        names = ", ".join(map(str, real[:3]))
+        raise SettingsRefusedError(
+            Text(
+                f"模拟的卡和 PSAM 只用公开的测试密钥制作：密钥服务持有 {names} 等共 {len(real)} 个"
+                "其他密钥；请用 ONECARD_KEY_SERVICE 指定另一个密钥服务",
+                "a simulated card or PSAM is made under public test keys only: the key service "
+                f"holds {names} and {len(real)} such keys in all; name another with "
+                "ONECARD_KEY_SERVICE",
             )
         )

@@ -16,6 +16,8 @@ def wrap(text: str, width: int) -> list[str]:
 
     >>> wrap("a line that is long", 11)
     ['a line that', 'is long']
+    >>> wrap("two  spaces", 4)
+    ['two', 'spaces']
     >>> wrap("密钥名称、状态", 8)
     ['密钥名', '称、状态']
     """
@@ -24,7 +26,7 @@ def wrap(text: str, width: int) -> list[str]:
         if cell_len(line + word.rstrip()) > width and line:
             lines.append(line.rstrip())
             line = ""
-        line += word
+        line += word if line or not lines else word.lstrip()
     return [*lines, line.rstrip()]
 
 
@@ -32,6 +34,9 @@ def _breakable(text: str) -> Iterable[str]:
     """Pieces behind which a line may end."""
     piece = ""
     for each in text:
+        if piece and piece[-1] in _NO_LINE_BEGINS_WITH and each not in f"{_NO_LINE_BEGINS_WITH} ":
+            yield piece
+            piece = ""
         if cell_len(each) == 2 and each not in _NO_LINE_BEGINS_WITH:
             if piece:
                 yield piece

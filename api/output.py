@@ -6,7 +6,7 @@ error and only to a terminal. Exit codes: 0 done, 1 refused or failed check, 2 u
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -17,18 +17,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from api.exits import EXIT_REFUSED
+from api.exits import EXIT_REFUSED, EXIT_USAGE
+from api.lines import wrap
 from api.tables import Table as Sheet
 from api.tables import as_csv, show
 from cardcore.money import yuan
-from cardcore.text import words
+from cardcore.text import Text, shorten, words
 
 #: No sentence of ours is longer; what is, holds somebody's input.
 _MESSAGE_CHARACTERS_MAX = 1_000
 #: Digits of a number that stay when it is masked.
 _UNMASKED = 4
-console = Console()
-console_error = Console(stderr=True)
+# A name like `a:smile:b` is somebody's data and stays as it is.
+console = Console(emoji=False)
+console_error = Console(stderr=True, emoji=False)
 
 DataOption = Annotated[
     Path, typer.Option("--data", help=words("一座城市的数据目录。", "Folder of one city."))
@@ -68,12 +70,24 @@ def _as_text(value: object) -> str:
     """The text of a value that JSON has no form for; of others it is a mistake to ask."""
     if isinstance(value, date | Path):
         return str(value)
+    if isinstance(value, Text):
+        return value.en  # documents are the same in every language
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-def say(text: str, style: str | None = None) -> None:
-    """A sentence for people, on one line: whoever reads through a pipe can search for it."""
-    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+def say(text: str, style: str | None = None, hang: int = 0) -> None:
+    """A sentence for people. On a terminal it goes on between words, so far in as `hang` says; in a
+    pipe it is one line: whoever reads there can search for it.
+    """
+    _print(console, text, style, hang)
+
+
+def _print(to: Console, text: str, style: str | None, hang: int = 0) -> None:
+    if to.is_terminal:
+        further = "\n" + " " * hang
+        lines = (further.join(wrap(line, to.width - hang)) for line in text.split("\n"))
+        text = "\n".join(lines)
+    to.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def masked(number: str) -> str:
@@ -86,17 +100,29 @@ def masked(number: str) -> str:
     return shown.rjust(len(number), "*")
 
 
-def complain(message: str) -> None:
+def complain(message: str, style: str = "red") -> None:
     """Say what is wrong on standard error; what grew by somebody's input is cut."""
     if len(message) > _MESSAGE_CHARACTERS_MAX:
         message = f"{message[:_MESSAGE_CHARACTERS_MAX]}…"
-    console_error.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    _print(console_error, message, style)
 
 
 def refuse(message: str, exit_code: int = EXIT_REFUSED) -> NoReturn:
     """Say what is wrong on standard error and leave."""
     complain(message)
     raise typer.Exit(exit_code)
+
+
+def refuse_choice(option: str, what: Text, given: str, known: Iterable[str]) -> NoReturn:
+    """What was given with an option is none of the things there are."""
+    said, there = shorten(given, 40), list(known)
+    refuse(
+        words(
+            f"{option}：没有{what.zh} {said}；有 {'、'.join(there)}",
+            f"{option}: there is no {what.en} {said}; there are {', '.join(there)}",
+        ),
+        EXIT_USAGE,
+    )
 
 
 class Advance(Protocol):

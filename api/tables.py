@@ -1,8 +1,10 @@
 """Tables for people and for pipes: no figure, date or name is ever cut.
 
 Decides how rows are laid out. On a terminal the columns that do not fit beside the others move into
-a further line of their row; words may go on in a next line, a figure never does. A pipe gets whole
-plain values with tabs between them, the header first, and amounts in yuan without signs.
+a further line of their row, words with their head before them; words may go on in a next line, a
+figure never does. A pipe gets whole
+plain values with tabs between them, and amounts in yuan without signs: of each table first its
+title behind `# `, then the header.
 """
 
 import csv
@@ -16,7 +18,7 @@ from rich.text import Text as Styled
 
 from api.lines import wrap
 from cardcore.money import yuan
-from cardcore.text import Text
+from cardcore.text import Text, words
 
 _GAP = 2
 _INDENT = 2
@@ -89,11 +91,15 @@ def amounts(title: Text, first: Text, *others: Text) -> Table:
 def show(table: Table, console: Console) -> None:
     """Print a table, as wide as the terminal is; into a pipe, plainly."""
     if not console.is_terminal:
+        lines = [cells for cells, _ in table.rows]
         heads = [str(each.head) for each in table.columns]
-        for cells in (heads, *(cells for cells, _ in table.rows)):
+        if str(table.title):
+            console.file.write(f"# {table.title}\n")
+        for cells in (heads, *lines) if any(heads) else lines:
             console.file.write("\t".join(_plain(each) for each in cells) + "\n")
         return
     if str(table.title):
+        console.print()
         console.print(Styled(str(table.title), "bold"), soft_wrap=True)
     for line in lay_out(table, console.width):
         console.print(line, soft_wrap=True)
@@ -117,7 +123,12 @@ def lay_out(table: Table, width: int) -> Iterable[Styled]:
         for column in zip(heads, *(cells for cells, _ in rows), strict=True)
     ]
     groups = _groups(table.columns, widths, width)
-    for line in _row(table.columns, heads, widths, groups):
+    for (number,) in _alone(table.columns, groups):
+        rows = [([*cells], style) for cells, style in rows]
+        for cells, _ in rows:
+            cells[number] = cells[number] and f"{heads[number]}{words('：', ': ')}{cells[number]}"
+        heads[number], widths[number] = "", width - _INDENT
+    for line in _row(table.columns, heads, widths, groups) if any(heads) else ():
         yield Styled(line, "dim")
     for cells, style in rows:
         for line in _row(table.columns, cells, widths, groups):
@@ -142,6 +153,11 @@ def _groups(columns: Sequence[Column], widths: list[int], width: int) -> list[li
         for number in wordy:
             widths[number] = max(8, min(widths[number], (room - fixed) // len(wordy)))
     return groups
+
+
+def _alone(columns: Sequence[Column], groups: Sequence[list[int]]) -> Iterable[list[int]]:
+    """Columns of words that have a further line for themselves."""
+    return (group for group in groups[1:] if len(group) == 1 and columns[group[0]].words)
 
 
 def _row(

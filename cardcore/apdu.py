@@ -135,15 +135,15 @@ def describe(sw: int) -> Text:
     >>> describe(0x6A82).en, describe(0x63C2).en, describe(0x6C1E).en, describe(0x1234).en
     ('file not found', 'wrong, 2 tries left', 'le wrong, 30 bytes', 'unknown')
     >>> describe(0x9302).zh, describe(0x63C2).zh, describe(0x6C1E).zh, describe(0x1234).zh
-    ('MAC 无效', '验证失败, 还可再试 2 次', 'Le 错误, 应为 30 字节', '未知状态字')
+    ('MAC 无效', '验证失败，还可再试 2 次', 'Le 错误，应为 30 字节', '未知状态字')
     """
     if sw & 0xFFF0 == 0x63C0:
-        return Text(f"验证失败, 还可再试 {sw & 0x0F} 次", f"wrong, {sw & 0x0F} tries left")
+        return Text(f"验证失败，还可再试 {sw & 0x0F} 次", f"wrong, {sw & 0x0F} tries left")
     if sw & 0xFF00 == 0x6100:
         size = sw & 0xFF or 256
         return Text(f"还有 {size} 字节待取", f"data waiting, {size} bytes")
     if sw & 0xFF00 == StatusWord.LE_WRONG and sw & 0xFF:
-        return Text(f"Le 错误, 应为 {sw & 0xFF} 字节", f"le wrong, {sw & 0xFF} bytes")
+        return Text(f"Le 错误，应为 {sw & 0xFF} 字节", f"le wrong, {sw & 0xFF} bytes")
     try:
         return StatusWord(sw).text
     except ValueError:
@@ -155,20 +155,20 @@ _CHINESE = {
     StatusWord.EOF_REACHED: "已到文件末尾",
     StatusWord.FILE_INVALIDATED: "选择的文件无效",
     StatusWord.HOST_CRYPTOGRAM_WRONG: "主机密文验证失败",
-    StatusWord.EXECUTION_ERROR: "状态未变, 执行出错",
+    StatusWord.EXECUTION_ERROR: "状态未变，执行出错",
     StatusWord.MEMORY_FAILURE: "存储器故障",
     StatusWord.WRONG_LENGTH: "长度错误",
-    StatusWord.STATE_INVALID: "命令不接受, 状态无效",
+    StatusWord.STATE_INVALID: "命令不接受，状态无效",
     StatusWord.FILE_TYPE_INCOMPATIBLE: "命令与文件结构不相容",
     StatusWord.SECURITY_NOT_SATISFIED: "不满足安全状态",
     StatusWord.AUTHENTICATION_BLOCKED: "认证方法锁定",
-    StatusWord.NO_CHALLENGE: "引用数据无效, 未取随机数",
+    StatusWord.NO_CHALLENGE: "引用数据无效，未取随机数",
     StatusWord.CONDITIONS_NOT_SATISFIED: "不满足使用条件",
     StatusWord.NO_CURRENT_EF: "没有当前文件",
     StatusWord.MAC_MISSING: "缺少安全报文数据",
     StatusWord.MAC_WRONG: "安全报文数据不正确",
     StatusWord.DATA_WRONG: "数据域参数错误",
-    StatusWord.FUNCTION_NOT_SUPPORTED: "不支持此功能, 或卡片或应用已锁定",
+    StatusWord.FUNCTION_NOT_SUPPORTED: "不支持此功能，或卡片或应用已锁定",
     StatusWord.FILE_NOT_FOUND: "未找到文件",
     StatusWord.RECORD_NOT_FOUND: "未找到记录",
     StatusWord.NO_SPACE: "空间不足",

@@ -31,22 +31,20 @@ class CardcoreError(Exception):
 class DecodeError(CardcoreError):
     """Bytes could not be decoded.
 
-    `what` names the thing, `offset` the byte where reading stopped making sense.
+    `what` names the thing, `offset` the byte where reading stopped making sense. `place` says that
+    byte and what is wrong there, `reason` the latter in English.
     """
 
     def __init__(self, what: str, offset: int, reason: str | Text) -> None:
         """A `Text` is said of what has the same name in both languages."""
-        if isinstance(reason, Text):
-            said = Text(
-                f"{what}：第 {offset} 字节：{reason.zh}", f"{what}: byte {offset}: {reason.en}"
-            )
-            super().__init__(said)
-            reason = reason.en
-        else:
-            super().__init__(f"{what}: byte {offset}: {reason}")
+        said = reason if isinstance(reason, Text) else Text(reason, reason)
+        self.place = Text(f"第 {offset} 字节：{said.zh}", f"byte {offset}: {said.en}")
+        whole = Text(f"{what}：{self.place.zh}", f"{what}: {self.place.en}")
+        super().__init__(whole if isinstance(reason, Text) else whole.en)
         self.what = what
         self.offset = offset
-        self.reason = reason
+        self.said = said
+        self.reason = said.en
 
 
 class RecordFormatError(DecodeError):

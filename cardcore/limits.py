@@ -33,6 +33,13 @@ PURSE_FIELD_MAX_FEN = 0x7FFFFFFF - OVERDRAFT_LIMIT_MAX_FEN
 #: and eight visits, has about 20 kilobytes.
 PACKAGE_BYTES_MAX = 48 * 1024
 
+#: All files of a chip, records counted as if every one were written, so that no file outgrows what
+#: there is. Ours, after chips of 80 kilobytes; a citizen card with all applications takes 28.
+FILES_BYTES_MAX = 80 * 1024
+
+#: All cells of a memory: the files, a package on its way in, and a kilobyte for what it is.
+MEMORY_BYTES_MAX = FILES_BYTES_MAX + PACKAGE_BYTES_MAX + 1024
+
 #: Data of one answer inside a secure channel at level 33: padded to whole blocks of 16, with an
 #: R-MAC of 8 bytes they must fit into the 256 of a short APDU.
 CHANNEL_RESPONSE_BYTES_MAX = 239

@@ -76,10 +76,11 @@ def text_of(error: BaseException) -> Text:
 def shorten(said: object, most: int = 80) -> str:
     r"""Somebody's input, on one line and no longer than a line.
 
-    >>> shorten("a" * 100)[-3:], shorten("two\nlines")
-    ('aa…', 'two lines')
+    >>> shorten("a" * 100)[-3:], shorten("two\nlines"), shorten("a\x1bb")
+    ('aa…', 'two lines', 'a\\x1bb')
     """
-    line = " ".join("".join(each if each.isprintable() else " " for each in str(said)).split())
+    line = " ".join(str(said).split())
+    line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 

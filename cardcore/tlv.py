@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cardcore.errors import DecodeError
+from cardcore.text import Text
 
 #: Longest tag and length that are read: nothing on a card is larger than two length bytes say.
 TAG_BYTES_MAX = 3
@@ -83,7 +84,9 @@ def _encode_length(length: int) -> bytes:
 
 def _decode(data: bytes, start: int, end: int, depth: int) -> Iterator[Tlv]:
     if depth > DEPTH_MAX:
-        raise DecodeError("TLV", start, f"nested deeper than {DEPTH_MAX}")
+        raise DecodeError(
+            "TLV", start, Text(f"嵌套超过 {DEPTH_MAX} 层", f"nested deeper than {DEPTH_MAX}")
+        )
     position = start
     while position < end:
         if data[position] == 0:
@@ -94,7 +97,8 @@ def _decode(data: bytes, start: int, end: int, depth: int) -> Iterator[Tlv]:
         length, body = _decode_length(data, after_tag, end)
         position = body + length
         if position > end:
-            raise DecodeError("TLV", after_tag, f"length {length} runs past the end")
+            reason = Text(f"长度 {length} 超出末尾", f"length {length} runs past the end")
+            raise DecodeError("TLV", after_tag, reason)
         if constructed:
             yield Tlv(tag, tuple(_decode(data, body, position, depth + 1)))
         else:
@@ -108,10 +112,13 @@ def _decode_tag(data: bytes, start: int, end: int) -> tuple[int, bool, int]:
     if first & 0x1F == 0x1F:
         while True:
             if stop >= end:
-                raise DecodeError("TLV", start, "tag runs past the end")
+                raise DecodeError("TLV", start, Text("标签超出末尾", "tag runs past the end"))
             stop += 1
             if stop - start > TAG_BYTES_MAX:
-                raise DecodeError("TLV", start, f"tag longer than {TAG_BYTES_MAX} bytes")
+                reason = Text(
+                    f"标签长于 {TAG_BYTES_MAX} 字节", f"tag longer than {TAG_BYTES_MAX} bytes"
+                )
+                raise DecodeError("TLV", start, reason)
             if data[stop - 1] & 0x80 == 0:
                 break
     return int.from_bytes(data[start:stop], "big"), first & 0x20 != 0, stop
@@ -120,13 +127,13 @@ def _decode_tag(data: bytes, start: int, end: int) -> tuple[int, bool, int]:
 def _decode_length(data: bytes, start: int, end: int) -> tuple[int, int]:
     """Length and where the value begins."""
     if start >= end:
-        raise DecodeError("TLV", start, "length is missing")
+        raise DecodeError("TLV", start, Text("缺少长度", "length is missing"))
     first = data[start]
     if first < 0x80:
         return first, start + 1
     size = first & 0x7F
     if size == 0 or size >= LENGTH_BYTES_MAX:
-        raise DecodeError("TLV", start, f"length of {size} bytes")
+        raise DecodeError("TLV", start, Text(f"长度占 {size} 字节", f"length of {size} bytes"))
     if start + 1 + size > end:
-        raise DecodeError("TLV", start, "length runs past the end")
+        raise DecodeError("TLV", start, Text("长度超出末尾", "length runs past the end"))
     return int.from_bytes(data[start + 1 : start + 1 + size], "big"), start + 1 + size

@@ -133,6 +133,7 @@ class Note(IntFlag):
     OVERCHARGED = 4096  # 超票价扣款: charged above the full tariff
     CLAIMS_DIFFER = 8192  # 与登记不符: operator, sector or tariff are not those known
     STATEMENT_PROVEN = 16384  # 余额证实: no TAC, but what the card stated later proves it
+    TAKEN_BACK = 32768  # 已冲回: no record posted; another debit proved to be in its place
 
     @property
     def text(self) -> Text:
@@ -288,6 +289,7 @@ _NOTE_TEXTS = {
         "与登记不符", "operator, sector or tariff of the record are not those known of the terminal"
     ),
     Note.STATEMENT_PROVEN: Text("余额证实", "proven by what the card stated later"),
+    Note.TAKEN_BACK: Text("已冲回", "taken back: the card has proven another debit in its place"),
 }
 assert set(_RULES) == set(Reason)
 assert set(_DISPOSITION_TEXTS) == set(Disposition)

@@ -11,6 +11,8 @@ failed. A programmer's mistake is an `assert`::
         └── JournalDamagedError    the journal file cannot be trusted; salvage it
 """
 
+from cardcore.text import Text
+
 
 class TerminalError(Exception):
     """Root of everything this package raises."""
@@ -24,7 +26,9 @@ class PsamFaultError(TerminalError):
     """The PSAM refused a command that only a broken or foreign PSAM refuses; `sw` is its word."""
 
     def __init__(self, command: str, sw: int) -> None:
-        super().__init__(f"the PSAM answered {sw:04X} to {command}")
+        super().__init__(
+            Text(f"PSAM 对 {command} 应答 {sw:04X}", f"the PSAM answered {sw:04X} to {command}")
+        )
         self.command = command
         self.sw = sw
 

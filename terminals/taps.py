@@ -13,6 +13,7 @@ from enum import IntEnum
 
 from cardcore.concession import Concession
 from cardcore.records.record import TransactionRecord
+from cardcore.text import Text
 
 
 class TapOutcome(IntEnum):
@@ -45,6 +46,11 @@ class TapOutcome(IntEnum):
     CARD_FORGED = 42  # 伪卡: its MAC does not hold
 
     @property
+    def text(self) -> Text:
+        """For people."""
+        return _TEXTS[self]
+
+    @property
     def done(self) -> bool:
         """Whether the passenger or customer has what was asked for: open the gate."""
         return self in {TapOutcome.APPROVED, TapOutcome.RECOVERED}
@@ -55,6 +61,34 @@ class TapOutcome(IntEnum):
         return self in _TRANSIENT
 
 
+_TEXTS = {
+    TapOutcome.APPROVED: Text("成功", "approved"),
+    TapOutcome.RECOVERED: Text("补全", "recovered: done by an earlier torn tap"),
+    TapOutcome.REQUEST_DIFFERS: Text(
+        "请求编号冲突", "this request was made before, for another tap"
+    ),
+    TapOutcome.UNRESOLVED: Text("无法确认", "the card can no longer say whether it was done"),
+    TapOutcome.CARD_REMOVED: Text("卡已移走，请重新刷卡", "the card was taken away; tap again"),
+    TapOutcome.CARD_UNREADABLE: Text("无法读卡", "the card cannot be read"),
+    TapOutcome.CARD_BLOCKED: Text("已锁卡", "the card is blocked"),
+    TapOutcome.CARD_NOT_ENABLED: Text("卡未启用", "the card is not enabled"),
+    TapOutcome.CARD_NOT_YET_VALID: Text("卡未到启用日", "the card is not valid yet"),
+    TapOutcome.CARD_EXPIRED: Text("卡已过期", "the card has expired"),
+    TapOutcome.CARD_HOTLISTED: Text("黑名单卡", "the card is on the hotlist"),
+    TapOutcome.CARD_NOT_INTEROPERABLE: Text(
+        "非互联互通卡", "a card of another city that does not travel"
+    ),
+    TapOutcome.ALREADY_INSIDE: Text("重复进站", "it has entered already"),
+    TapOutcome.NOT_INSIDE: Text("无进站信息", "it has not entered"),
+    TapOutcome.INSUFFICIENT_FUNDS: Text("余额不足", "the balance is not enough"),
+    TapOutcome.CARD_LIMIT: Text("超过卡的限额", "beyond what the card takes"),
+    TapOutcome.CARD_KEY_UNKNOWN: Text("密钥或算法不支持", "its key or algorithm is not known here"),
+    TapOutcome.CARD_REFUSED: Text("卡片拒绝", "the card refuses"),
+    TapOutcome.JOURNAL_FULL: Text("流水已满", "the journal is full"),
+    TapOutcome.HOST_UNAVAILABLE: Text("主机无应答", "the load host does not answer"),
+    TapOutcome.CARD_FORGED: Text("伪卡", "the card is forged"),
+}
+assert set(_TEXTS) == set(TapOutcome)
 _TRANSIENT = frozenset(
     {
         TapOutcome.CARD_REMOVED,

@@ -1,5 +1,5 @@
-"""What holds for every test: three hypothesis profiles, no word to another machine, slow files
-first, and at the end a word on published vectors that nothing was held against.
+"""What holds for every test: three hypothesis profiles, one language, no word to another machine,
+slow files first, and at the end a word on published vectors that nothing was held against.
 """
 
 import os
@@ -15,6 +15,8 @@ _COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", _COMMON, max_examples=50)
 settings.register_profile("ci", _COMMON, max_examples=50, derandomize=True, print_blob=True)
 settings.register_profile("soak", _COMMON, max_examples=5_000, print_blob=True)
+# Whatever this machine's locale is, commands in processes of their own speak as these tests expect.
+os.environ["ONECARD_LANG"] = "en"
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 _LOOPBACK = ("127.", "::1", "localhost")

@@ -13,5 +13,5 @@ Read it in this order::
     replay.py                published taps on whole cards, beside the slim cards of before
     shapes.py                days made dear on purpose, at a size and at four times it
     made_records.py          the records of it: columns of numbers in, signed bytes out
-    commands.py              gathers them
+    figures.py               what each figure is called
 """

@@ -9,24 +9,33 @@ from typing import Annotated
 
 import typer
 
+from api.bench.figures import show_figures
 from api.bench.issuing import personalise_many
-from api.composition import open_city_keys
-from api.exits import EXIT_USAGE
-from api.output import JsonOption, amount_table, console, print_json, refuse
+from api.composition import open_city_keys, refuse_real_keys
+from api.output import JsonOption, print_json, refuse_choice, say
 from api.settings import read_settings
 from cardcore.issuing.products import SHIPPED, shipped
 from cardcore.schemes.catalogue import SCHEMES
+from cardcore.text import Text, words
 
 
 def personalise(
-    cards: Annotated[int, typer.Option(min=1, max=100_000, help="Cards to make. 制卡数。")] = 100,
-    product: Annotated[str, typer.Option(help="Which product: " + ", ".join(SHIPPED))] = "citizen",
+    cards: Annotated[
+        int, typer.Option(min=1, max=100_000, help=words("制卡数。", "Cards to make."))
+    ] = 100,
+    product: Annotated[
+        str,
+        typer.Option(
+            help=words(f"卡产品：{'、'.join(SHIPPED)}。", f"Which product: {', '.join(SHIPPED)}.")
+        ),
+    ] = "citizen",
     as_json: JsonOption = False,
 ) -> None:
-    """Cards made over the secure channel in process, beside their cryptography alone. 制卡。"""
+    """What a card costs beyond its cryptography is what the ratio says."""
     if product not in SHIPPED:
-        refuse(f"no product {product!r}; there are {', '.join(SHIPPED)}", EXIT_USAGE)
+        refuse_choice("--product", Text("卡产品", "product"), product, SHIPPED)
     keys = open_city_keys(read_settings(), SCHEMES["demo"])
+    refuse_real_keys(keys.service)
     figures = personalise_many(cards, shipped(product), SCHEMES["demo"], keys.service, os.urandom)
     document = {
         "records": figures.cards,
@@ -42,12 +51,13 @@ def personalise(
     if as_json:
         print_json(document)
         return
-    table = amount_table(f"Personalisation 制卡: {product}", "", "")
-    for name, value in document.items():
-        table.add_row(name, str(value))
-    console.print(table)
-    console.print(
-        "baseline: the ciphers and MACs of both ends, the same operations of as many cards done "
-        "bare, by the processor's seconds; ratio: cpu_seconds to them.",
+    show_figures(Text(f"制卡：{product}", f"Personalisation: {product}"), document)
+    say(
+        words(
+            "基准：两端的加解密、MAC 与摘要，同样多张卡的同样运算单独执行，按 CPU 秒计；比：CPU 秒"
+            "与之相比。",
+            "baseline: the ciphers, MACs and digests of both ends, the same operations of as many "
+            "cards done bare, by the processor's seconds; ratio: CPU seconds to them.",
+        ),
         style="dim",
     )

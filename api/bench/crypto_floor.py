@@ -1,11 +1,11 @@
 """The least that the cryptography of a piece of work can cost: its own operations, done bare.
 
-Decides how block ciphers and CMACs are listened to and done over again. Leaves the work itself to
-whoever measures it. While a recording runs, the suites and the secure channel reach the library
-through listeners that write down every operation: key, vector and data. Done over again means the
-same calls into the same library with the same bytes in the same order, an object new where it was
-new and kept where it was kept; nothing of ours runs between them. Comparisons, digests and random
-bytes are not counted.
+Decides how block ciphers, CMACs and digests are listened to and done over again. Leaves the work
+itself to whoever measures it. While a recording runs, the suites, the secure channel and the digest
+of a card's content reach the library through listeners that write down every operation: key, vector
+and data. Done over again means the same calls into the same library with the same bytes in the same
+order, an object new where it was new and kept where it was kept; nothing of ours runs between them.
+Comparisons and random bytes are not counted.
 """
 
 from collections.abc import Iterator
@@ -20,16 +20,17 @@ from cryptography.hazmat.primitives.ciphers import (
 )
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from cardcore.chip import scp03
+from cardcore.chip import content, scp03
+from cardcore.chip.content import Started
 from cardcore.crypto import block_suites, pboc_3des
 
 _LISTENED = (scp03, pboc_3des, block_suites)
-_COPY, _GO_ON, _ENCIPHER, _DECIPHER, _MAC = range(5)
+_COPY, _GO_ON, _ENCIPHER, _DECIPHER, _MAC, _DIGEST = range(6)
 
 
 class Operation(NamedTuple):
     """One call. `key` is what the cipher is made over: bytes with the class to make a key of, or a
-    key object that served before, or (to go on, to copy) the object that was used again.
+    key object that served before, or (to go on, to copy, to digest) the object used again.
     """
 
     act: int
@@ -49,6 +50,10 @@ def repeat(operations: list[Operation]) -> None:
             mac.finalize()
         elif act == _GO_ON:
             key.update(data)
+        elif act == _DIGEST:
+            digest = key.copy()
+            digest.update(data)
+            digest.digest()
         elif act == _MAC:
             mac = CMAC(made(key))
             mac.update(data)
@@ -84,9 +89,17 @@ def recording() -> Iterator[list[Operation]]:
     ]
     for module, name, _ in places:
         setattr(module, name, listeners[name])
+    go_on = content.go_on
+
+    def listened(started: Started, data: bytes) -> bytes:
+        operations.append(Operation(_DIGEST, None, started, None, None, data))
+        return go_on(started, data)
+
+    content.go_on = listened
     try:
         yield operations
     finally:
+        content.go_on = go_on
         for module, name, original in places:
             setattr(module, name, original)
 

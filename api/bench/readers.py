@@ -2,7 +2,7 @@
 
 Decides what is measured: a whole visit of the card, from asking for the reader to giving the card
 back, beside as many commands that no chip has to think about. Leaves the figures' words to
-`api.cli.bench`.
+`api.bench.figures`.
 """
 
 import threading
@@ -18,6 +18,7 @@ from api.output import progress_bar
 from api.settings import read_settings
 from api.simulation.single_card import issue_card, load_card, sample_plan
 from cardcore.schemes.catalogue import SCHEMES
+from cardcore.text import words
 from terminals.journal.journal import Journal
 from terminals.link.connection import CardConnection, Exchange, Peer, decode_trace
 from terminals.link.pcsc import ReaderService, open_card
@@ -72,7 +73,7 @@ def ride_over_readers(folder: Path, taps: int) -> Rides:
         stack.enter_context(_in_slot(psam_chip, 1, PSAM_READER))
         psam = stack.enter_context(open_card(PSAM_READER))
         journal = stack.enter_context(Journal.open(folder / "bus.sqlite", sender=_OPERATOR))
-        advance = stack.enter_context(progress_bar("taps 刷卡", taps))
+        advance = stack.enter_context(progress_bar(words("刷卡", "taps"), taps))
         device = make_device(read_psam(psam), SCHEME, _OPERATOR, Hotlist())
         terminal = Terminal(BUS, device, journal, psam)
         for number in range(taps):

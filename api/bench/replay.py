@@ -6,6 +6,7 @@ channel, and writes the whole image of a card whenever it changes. Issuing and e
 are told apart, by the seconds of the processor; both cities must come to the same fen.
 """
 
+import secrets
 import tempfile
 import time
 from collections import Counter
@@ -17,11 +18,12 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from api.bench.figures import show_figures
 from api.composition import PSAM_KEY_INDEX, open_city_keys
 from api.exits import EXIT_USAGE
-from api.output import JsonOption, amount_table, console, print_json, progress_bar, refuse
+from api.output import JsonOption, print_json, progress_bar, refuse, refuse_choice, say
 from api.settings import read_settings
-from api.simulation.chips import ChipAtRest, repeatable_random
+from api.simulation.chips import ChipAtRest
 from api.simulation.drive import CARDS, TAPS, drive
 from api.simulation.issuing import order_card
 from api.simulation.plan import Plan, PlannedCard
@@ -31,10 +33,13 @@ from api.simulation.virtual_city import CARD_LIFE, SIMULATION, VirtualCity
 from cardcore.applets.transit import TransitProfile, personalise
 from cardcore.chip.card import Card
 from cardcore.chip.memory import Memory
+from cardcore.errors import placed_system_words
 from cardcore.issuing.products import shipped
 from cardcore.keys import Algorithm, KeyRef, KeyUsage
 from cardcore.layouts.transit import RECORD_BUS, RECORD_METRO, TransitRecord, TransitStatus
+from cardcore.schemes import Scheme
 from cardcore.schemes.catalogue import SCHEMES
+from cardcore.text import Text, words
 from settlement.city import create_city
 from settlement.engine.local import LocalEngine
 from settlement.people.actions import Action
@@ -86,8 +91,8 @@ class SlimCity(VirtualCity):
         image = self._drawer.image(chip_id)
         assert image is not None, number
         memory = Memory.from_image(image)
-        random = repeatable_random(self._plan.fingerprint, chip_id, memory.generation)
-        return InProcessConnection(ChipAtRest(self._drawer, chip_id, Card(memory, random)))
+        card = Card(memory, secrets.token_bytes)
+        return InProcessConnection(ChipAtRest(self._drawer, chip_id, card))
 
 
 class Driven(NamedTuple):
@@ -111,35 +116,43 @@ class Driven(NamedTuple):
 
 
 def replay(
-    taps: Annotated[Path, typer.Argument(help="A published tap file (CSV). 刷卡数据文件。")],
-    rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Its first rows.")] = 1_000,
-    scheme: Annotated[str, typer.Option(help="Whose rules: " + ", ".join(SCHEMES))] = "shenzhen",
+    taps: Annotated[
+        Path,
+        typer.Argument(help=words("已公布的刷卡数据文件（CSV）。", "A published tap file (CSV).")),
+    ],
+    rows: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help=words("只取前若干行。", "Its first rows."))
+    ] = 1_000,
+    scheme: Annotated[
+        str,
+        typer.Option(
+            help=words(f"何地的规则：{'、'.join(SCHEMES)}。", f"Whose rules: {', '.join(SCHEMES)}.")
+        ),
+    ] = "shenzhen",
     as_json: JsonOption = False,
 ) -> None:
-    """Published taps on whole cards, beside slim cards kept as images, by CPU seconds. 回放。"""
+    """Both cities must come to the same figures."""
     if scheme not in SCHEMES:
-        refuse(f"no scheme {scheme!r}; there are {', '.join(SCHEMES)}", EXIT_USAGE)
-    try:
-        file = read_taps_file(taps, SCHEMES[scheme])
-        plans = [
-            plan_published(replace(file, taps=part), SCHEMES[scheme])
-            for number in range(PARTS)
-            if (part := file.taps[number : min(rows, len(file.taps)) : PARTS])
-        ]
-    except OSError as error:
-        refuse(f"{taps}: {error.strerror}", EXIT_USAGE)
-    except TapsFileError as error:
-        refuse(f"{taps}: {error}", EXIT_USAGE)
+        refuse_choice("--scheme", Text("规则", "scheme"), scheme, SCHEMES)
+    plans = _plans(taps, rows, SCHEMES[scheme])
     steps = 2 * sum(len(plan.cards) + len(plan.taps) for plan in plans)
     slim, whole = Driven(), Driven()
-    with progress_bar("cards, taps 制卡刷卡", steps) as advance:
+    with progress_bar(words("制卡、刷卡", "cards, taps"), steps) as advance:
         for number, plan in enumerate(plans):
             # Who goes first changes from part to part: the machine is not the same all the time.
             for kind in (SlimCity, VirtualCity) if number % 2 else (VirtualCity, SlimCity):
                 driven = _driven(plan, kind, advance)
                 slim, whole = (slim + driven, whole) if kind is SlimCity else (slim, whole + driven)
     if whole.figures != slim.figures:
-        refuse(f"whole cards came to {whole.figures}, slim ones to {slim.figures}")
+        differing = ", ".join(
+            name for name in _FIGURES if whole.figures[name] != slim.figures[name]
+        )
+        refuse(
+            words(
+                f"两座城市的结果不同：{differing}；所测之数作废",
+                f"the two cities came to different figures: {differing}; nothing was measured",
+            )
+        )
     document = {
         "records": whole.figures["records"],
         "cards": sum(len(plan.cards) for plan in plans),
@@ -155,16 +168,38 @@ def replay(
     if as_json:
         print_json(document)
         return
-    table = amount_table("Published taps on whole cards 真实刷卡数据回放", "", "")
-    for name, value in document.items():
-        table.add_row(name, str(value))
-    console.print(table)
-    console.print(
-        "seconds: of the processor, from the first load to the last closed day; baseline: the same "
-        "on cards of one application, kept as one image; issuing apart, total with it. Beside the "
-        "program as it was before: benchmarks/replay.py.",
+    show_figures(Text("真实刷卡数据回放", "Published taps on whole cards"), document)
+    say(
+        words(
+            "秒：CPU 秒，自第一笔充值至最后关闭的清算日；基准：同样的刷卡用以映像保存的单应用卡；"
+            "制卡另计，合计含制卡。与以前的程序相比：`benchmarks/replay.py`。",
+            "seconds: of the processor, from the first load to the last closed day; baseline: the "
+            "same on cards of one application, kept as one image; issuing apart, total with it. "
+            "Beside the program as it was before: `benchmarks/replay.py`.",
+        ),
         style="dim",
     )
+
+
+def _plans(taps: Path, rows: int, scheme: Scheme) -> list[Plan]:
+    """The first rows, dealt out."""
+    try:
+        file = read_taps_file(taps, scheme)
+        return [
+            plan_published(replace(file, taps=part), scheme)
+            for number in range(PARTS)
+            if (part := file.taps[number : min(rows, len(file.taps)) : PARTS])
+        ]
+    except OSError as error:
+        refuse(str(placed_system_words(error)), EXIT_USAGE)
+    except TapsFileError as error:
+        refuse(
+            words(
+                f"{taps}：{error}；文件须有什么，见 docs/replay-file.md",
+                f"{taps}: {error}; docs/replay-file.md says what the file must have",
+            ),
+            EXIT_USAGE,
+        )
 
 
 def _driven(plan: Plan, kind: type[VirtualCity], advance: Callable[[int], None]) -> Driven:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import typer
 
+from api.bench.figures import figure
 from api.bench.keys import city_key_service, sender_ref
 from api.bench.made_records import (
     BUS,
@@ -31,10 +32,11 @@ from api.bench.made_records import (
     sign,
     told,
 )
-from api.exits import EXIT_USAGE
-from api.output import JsonOption, amount_table, console, print_json, progress_bar, refuse
+from api.output import JsonOption, print_json, print_table, progress_bar, refuse_choice, say
+from api.tables import Column, Table
 from cardcore.keys import KeyService
 from cardcore.records.batch import RECORDS_MAX, BatchHeader, encode_batch
+from cardcore.text import Text, words
 from settlement.city import City, create_city
 from settlement.days.opening import DayAnswer
 from settlement.engine.local import LocalEngine
@@ -183,20 +185,26 @@ class Cost(NamedTuple):
 
 def shapes(
     size: Annotated[
-        int, typer.Option(min=20, max=1_000_000, help="Records of the first size. 小规模记录数。")
+        int,
+        typer.Option(
+            min=20, max=1_000_000, help=words("小规模的记录数。", "Records of the first size.")
+        ),
     ] = 4_000,
     shape: Annotated[
-        list[str] | None, typer.Option(help="Only these: " + ", ".join(SHAPES))
+        list[str] | None,
+        typer.Option(
+            help=words(f"只测这些：{'、'.join(SHAPES)}。", f"Only these: {', '.join(SHAPES)}.")
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Days made dear on purpose, at a size and at four times it, by CPU seconds. 恶意数据。"""
+    """Growth says what a sender can make dear."""
     chosen = shape or list(SHAPES)
     unknown = [each for each in chosen if each not in SHAPES]
     if unknown:
-        refuse(f"no shape {unknown[0]!r}; there are {', '.join(SHAPES)}", EXIT_USAGE)
+        refuse_choice("--shape", Text("形态", "shape"), unknown[0], SHAPES)
     found: dict[str, dict[str, Any]] = {}
-    with progress_bar("shapes 形态", 2 * len(chosen)) as advance:
+    with progress_bar(words("形态", "shapes"), 2 * len(chosen)) as advance:
         for name in chosen:
             costs = []
             for times in (1, TIMES):
@@ -214,24 +222,34 @@ def shapes(
     if as_json:
         print_json(document)
         return
-    table = amount_table("Days made dear on purpose 恶意数据", "", *_COLUMNS.values())
+    table = Table(
+        Text("有意做得昂贵的清算日", "Days made dear on purpose"),
+        [
+            Column(Text("形态", "shape")),
+            *(Column(each, right=True) for each in _COLUMNS.values()),
+        ],
+    )
     for name, figures in found.items():
-        table.add_row(name, *(f"{figures[each]:,}" for each in _COLUMNS))
-    console.print(table)
-    console.print(
-        f"seconds of the processor; growth: at {TIMES} times the records. A constant times the "
-        f"records is {TIMES}, each record looked at for each is {TIMES**2}.",
+        table.add(name, *(figure(figures[each]) for each in _COLUMNS))
+    print_table(table)
+    say(
+        words(
+            f"CPU 秒；增长：记录数为 {TIMES} 倍时。与记录数成正比者为 {TIMES}，逐笔两两相看者为 "
+            f"{TIMES**2}。",
+            f"seconds of the processor; growth: at {TIMES} times the records. A constant times the "
+            f"records is {TIMES}, each record looked at for each is {TIMES**2}.",
+        ),
         style="dim",
     )
 
 
 _COLUMNS = {
-    "records": "records 记录",
-    "baseline_seconds": "s at a quarter 四分之一",
-    "seconds": "s 秒",
-    "intake_seconds": "intake 收文件",
-    "close_seconds": "close 关闭",
-    "growth": "growth 增长",
+    "records": Text("笔数", "records"),
+    "baseline_seconds": Text("四分之一规模，秒", "s at a quarter"),
+    "seconds": Text("秒", "s"),
+    "intake_seconds": Text("收文件，秒", "intake, s"),
+    "close_seconds": Text("关闭，秒", "close, s"),
+    "growth": Text("增长", "growth"),
 }
 
 

@@ -17,11 +17,14 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from api.bench.figures import figure as shown
 from api.bench.keys import BENCH_LABEL, bench_key_service, bench_tac_master, bench_tacs
 from api.bench.tac_loop import TacLoop, TacLoopMissingError, compile_loop
-from api.output import JsonOption, amount_table, console, print_json, progress_bar
+from api.output import JsonOption, print_json, print_table, progress_bar, say
+from api.tables import Cell, Column, Table
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, KeyService, ProofReason, TacColumn
+from cardcore.text import Text, text_of, words
 
 SUITE_NAMES = {
     Algorithm.PBOC_3DES: "pboc-3des",
@@ -103,14 +106,14 @@ def cryptography_seconds(case: Case) -> float:
     return seconds
 
 
-def c_loop_rates(loop: TacLoop | str, case: Case) -> Rates:
+def c_loop_rates(loop: TacLoop | Text, case: Case) -> Rates:
     """The figure of the C loop, or why there is none; `loop` is the reason where it is missing."""
-    if isinstance(loop, str):
+    if isinstance(loop, Text):
         return {"records_per_second": None, "reason": loop}
     try:
         seconds, wrong = loop.run(case.algorithm, bench_tac_master(case.algorithm), case.column)
     except TacLoopMissingError as error:
-        return {"records_per_second": None, "reason": str(error)}
+        return {"records_per_second": None, "reason": text_of(error)}
     assert wrong == len(case.answer) - case.answer.count(ProofReason.PROVEN), "the loop disagrees"
     return {"records_per_second": round(len(case.answer) / seconds)}
 
@@ -119,7 +122,7 @@ def suite_rates(
     algorithm: Algorithm,
     rows: int,
     services: Mapping[int, KeyService],
-    loop: TacLoop | str,
+    loop: TacLoop | Text,
     advance: Callable[[], None],
 ) -> Rates:
     """The figures of one suite; `services` by the number of processes."""
@@ -180,12 +183,14 @@ def measure(rows: int) -> Rates:
     suites = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="onecard-bench-")))
-        loop: TacLoop | str
+        loop: TacLoop | Text
         try:
             loop = compile_loop(folder)
         except TacLoopMissingError as error:
-            loop = str(error)
-        advance = stack.enter_context(progress_bar("TACs 交易认证码", _STEPS * len(SUITE_NAMES)))
+            loop = text_of(error)
+        advance = stack.enter_context(
+            progress_bar(words("交易认证码", "TACs"), _STEPS * len(SUITE_NAMES))
+        )
         services = {
             processes: stack.enter_context(bench_key_service(processes))
             for processes in (1, 2)
@@ -209,44 +214,56 @@ def measure(rows: int) -> Rates:
 
 def tac(
     records: Annotated[
-        int, typer.Option(min=1_000, max=10_000_000, help="TACs of each suite. 每套算法的笔数。")
+        int,
+        typer.Option(
+            min=1_000, max=10_000_000, help=words("每套算法的笔数。", "TACs of each suite.")
+        ),
     ] = 1_000_000,
     as_json: JsonOption = False,
 ) -> None:
-    """TACs proven in bulk: records a second of each suite on one core and two, beside one call of
-    `cryptography` a record and a loop in C over libcrypto. 交易认证码批量验证。
-    """
+    """Every answer is looked at: forged TACs are among them."""
     document = measure(records)
     if as_json:
         print_json(document)
         return
     suites = document["suites"].values()
-    table = amount_table(
-        f"{records:,} TACs of each suite, every card once 每卡一笔",
-        "records/s 每秒笔数",
-        *SUITE_NAMES.values(),
+    table = Table(
+        Text(f"每套算法 {records:,} 个交易认证码", f"{records:,} TACs of each suite"),
+        [
+            Column(Text("每秒笔数", "records a second")),
+            *(Column(Text(name, name), right=True) for name in SUITE_NAMES.values()),
+        ],
     )
     for label, *path in _ROWS:
-        table.add_row(label, *(_cell(suite, *path) for suite in suites))
-    console.print(table)
+        table.add(label, *(_cell(suite, *path) for suite in suites))
+    print_table(table)
     for reason in dict.fromkeys(each["c_loop"].get("reason") for each in suites):
         if reason:
-            console.print(f"no C loop: {reason}", style="dim")
-    console.print("every card once, keys derived, forged TACs found; × is of one core", style="dim")
+            say(words(f"没有 C 循环：{reason.zh}", f"no C loop: {reason.en}"), style="dim")
+    say(
+        words(
+            "每卡一笔，密钥逐卡分散，伪造的认证码均已发现；倍数为单核所得",
+            "every card once, keys derived, forged TACs found; the multiples are of one core",
+        ),
+        style="dim",
+    )
 
 
 _ROWS = (
-    ("one core 单核", "one_core", "records_per_second"),
-    ("two cores 双核", "two_cores", "records_per_second"),
-    ("one call of cryptography each 逐笔调用", "cryptography", "records_per_second"),
-    ("loop in C over libcrypto C 循环", "c_loop", "records_per_second"),
-    ("× cryptography 倍数", "one_core", "ratio_to_cryptography"),
-    ("× C 倍数", "one_core", "ratio_to_c_loop"),
-    ("peak MiB, one core 内存", "one_core", "peak_rss_mib"),
-    ("peak MiB, two cores 内存", "two_cores", "peak_rss_mib"),
+    (Text("单核", "one core"), "one_core", "records_per_second"),
+    (Text("双核", "two cores"), "two_cores", "records_per_second"),
+    (
+        Text("逐笔调用 `cryptography`", "one call of `cryptography` each"),
+        "cryptography",
+        "records_per_second",
+    ),
+    (Text("libcrypto 之上的 C 循环", "loop in C over libcrypto"), "c_loop", "records_per_second"),
+    (Text("`cryptography` 的倍数", "times `cryptography`"), "one_core", "ratio_to_cryptography"),
+    (Text("C 循环的倍数", "times the loop in C"), "one_core", "ratio_to_c_loop"),
+    (Text("单核内存峰值，MiB", "peak MiB, one core"), "one_core", "peak_rss_mib"),
+    (Text("双核内存峰值，MiB", "peak MiB, two cores"), "two_cores", "peak_rss_mib"),
 )
 
 
-def _cell(suite: Rates, measured: str, figure: str) -> str:
-    value = suite[measured] and suite[measured][figure]
-    return "–" if value is None else f"{value:,}"
+def _cell(suite: Rates, measured: str, figure: str) -> Cell:
+    return shown(suite[measured] and suite[measured][figure])

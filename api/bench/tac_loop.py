@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from cardcore.keys import Algorithm, TacColumn
+from cardcore.text import Text, shorten
 
 #: What the loop takes as its argument for each suite.
 _NAMES = {
@@ -47,7 +48,12 @@ class TacLoop:
             check=False,
         )
         if outcome.returncode != 0:
-            raise TacLoopMissingError(f"libcrypto has no {_NAMES[algorithm]} on this machine")
+            raise TacLoopMissingError(
+                Text(
+                    f"本机的 libcrypto 没有 {_NAMES[algorithm]}",
+                    f"libcrypto has no {_NAMES[algorithm]} on this machine",
+                )
+            )
         nanoseconds, wrong = outcome.stdout.split()
         return int(nanoseconds) / 1e9, int(wrong)
 
@@ -59,7 +65,10 @@ def compile_loop(folder: Path) -> TacLoop:
     """
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
     if compiler is None:
-        raise TacLoopMissingError(f"no C compiler: none of {', '.join(_COMPILERS)} is there")
+        names = ", ".join(_COMPILERS)
+        raise TacLoopMissingError(
+            Text(f"没有 C 编译器（{names}）", f"no C compiler: none of {names} is there")
+        )
     source, program = folder / "tac_loop.c", folder / "tac_loop"
     source.write_bytes(files("api.bench").joinpath("tac_loop.c").read_bytes())
     outcome = subprocess.run(  # noqa: S603 - the compiler of this machine
@@ -70,5 +79,8 @@ def compile_loop(folder: Path) -> TacLoop:
     )
     if outcome.returncode != 0:
         said = outcome.stderr.strip().splitlines() or ["nothing"]
-        raise TacLoopMissingError(f"{compiler} could not compile the loop: {said[0]}")
+        why = shorten(said[0])
+        raise TacLoopMissingError(
+            Text(f"{compiler} 编译不成：`{why}`", f"{compiler} could not compile the loop: `{why}`")
+        )
     return TacLoop(program)

@@ -7,6 +7,7 @@ import os
 import resource
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
@@ -14,20 +15,15 @@ from typing import Annotated
 
 import typer
 
+from api.bench.figures import show_figures
 from api.bench.readers import Rides, ride_over_readers
 from api.composition import open_city_keys
-from api.output import (
-    JsonOption,
-    amount_table,
-    console,
-    print_json,
-    progress_bar,
-    refuse,
-)
+from api.output import JsonOption, print_json, progress_bar, refuse, say
 from api.settings import read_settings
 from api.simulation.plan import Plan, PlannedCard, PlannedTap, PlannedTerminal
 from api.simulation.virtual_city import SIMULATION, VirtualCity
 from cardcore.schemes.catalogue import SCHEMES
+from cardcore.text import Text, words
 from settlement.city import create_city
 from settlement.people.actions import Action
 from terminals.link.connection import decode_trace
@@ -46,18 +42,30 @@ _PAGE = bytes(4096)
 
 
 def tap(
-    taps: Annotated[int, typer.Option(min=100, max=100_000, help="Bus taps to measure.")] = 1_000,
+    taps: Annotated[
+        int,
+        typer.Option(
+            min=100, max=100_000, help=words("测量的公交刷卡数。", "Bus taps to measure.")
+        ),
+    ] = 1_000,
     data: Annotated[
-        Path | None, typer.Option(help="Where to put the journal; a temporary folder by default.")
+        Path | None,
+        typer.Option(
+            help=words(
+                "流水放在何处，默认为临时目录。",
+                "Where to put the journal; a temporary folder by default.",
+            )
+        ),
     ] = None,
     pcsc: Annotated[
-        bool, typer.Option("--pcsc", help="Through pcscd and virtual readers. 经读卡器。")
+        bool,
+        typer.Option(
+            "--pcsc", help=words("经 pcscd 与虚拟读卡器。", "Through pcscd and virtual readers.")
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One offline bus ride, journal on disk: in process beside the journal's bare fsync, or over
-    pcscd beside bare round trips of as many APDUs.
-    """
+    """The baseline is measured in the same folder, right after the rides."""
     extra: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="onecard-bench-", dir=data) as folder:
         if pcsc:
@@ -95,19 +103,34 @@ def tap(
     }
     if as_json:
         print_json(document)
-        return
-    table = amount_table("One bus ride, card to journal 一次公交刷卡", "", "")
-    for name, value in document.items():
-        table.add_row(name, str(value))
-    console.print(table)
-    baseline_text = (
-        "as many bare APDU round trips, card and PSAM together"
+    else:
+        _show(document, pcsc=pcsc)
+
+
+def _show(document: Mapping[str, object], *, pcsc: bool) -> None:
+    show_figures(Text("一次公交刷卡，从卡到流水", "One bus ride, card to journal"), document)
+    of_what = (
+        Text(
+            "同样多条指令的往返，卡与 PSAM 合计",
+            "as many bare APDU round trips, card and PSAM together",
+        )
         if pcsc
-        else f"{FSYNCS_PER_TAP} fsyncs of one page a tap in the same folder"
+        else Text(
+            f"同一目录中每次刷卡 {FSYNCS_PER_TAP} 次单页 fsync",
+            f"{FSYNCS_PER_TAP} fsyncs of one page a tap in the same folder",
+        )
     )
-    console.print(f"baseline: {baseline_text}; ratio: taps to baseline.", style="dim")
-    console.print(
-        "signed: the same rides and the record MAC after each, one more command to the PSAM.",
+    say(
+        words(
+            f"基准：{of_what.zh}；比：刷卡与基准。", f"baseline: {of_what.en}; ratio: taps to it."
+        ),
+        style="dim",
+    )
+    say(
+        words(
+            "含记录签名：同样的刷卡，每次之后再由 PSAM 为记录签名，多一条指令。",
+            "signed: the same rides and the record MAC after each, one more command to the PSAM.",
+        ),
         style="dim",
     )
 
@@ -128,7 +151,7 @@ def _ride(folder: Path, taps: int) -> Rides:
     with (
         create_city(folder / "city", plan.scheme.name, action) as city,
         VirtualCity(city, keys, plan) as world,
-        progress_bar("taps 刷卡", taps) as advance,
+        progress_bar(words("刷卡", "taps"), taps) as advance,
     ):
         world.prepare()
         for planned in plan.taps:

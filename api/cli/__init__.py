@@ -15,37 +15,39 @@ Read it in this order::
     explain.py   `onecard explain`
     taps.py      `onecard replay` and `onecard demo`
     doctor.py    `onecard doctor`
+    bench/       `onecard bench`
     card/        `onecard card`
     hsm/         `onecard hsm`
 """
 
+import gc
 import io
 import os
 import sys
 from typing import NoReturn
 
-from api.cli.frame.stopping import hear_stops, was_stopped
+from api.cli.frame.stopping import hear_stops, was_stopped, what_stands
 from api.exits import EXIT_INTERRUPTED, EXIT_USAGE
 from api.language import LanguageUnknownError, choose_language
-from cardcore.text import Text, speak
+from cardcore.text import Text, shorten, speak
 
-_STOPPED = Text(
-    "已停止。已完成的部分都在；再次执行同一命令即可继续。",
-    "Stopped. What was done stands; the same command goes on from there.",
-)
+#: Cards, records and rows hold no circles; looking for some after every 700 of them costs a
+#: twentieth of a long command.
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 def main() -> None:
     """Entry point: whatever ends a command early is said in a sentence, never as a traceback."""
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 50, 50)
     try:
         hear_stops()
         sys.exit(_run())
     except KeyboardInterrupt:
-        _leave(str(_STOPPED), EXIT_INTERRUPTED)
+        _leave(str(what_stands()), EXIT_INTERRUPTED)
     except Exception:
         # Stopped while modules were loaded, a library says that it cannot be imported.
         if was_stopped():
-            _leave(str(_STOPPED), EXIT_INTERRUPTED)
+            _leave(str(what_stands()), EXIT_INTERRUPTED)
         raise
 
 
@@ -57,8 +59,9 @@ def _run() -> int:
     try:
         language, arguments = choose_language(sys.argv[1:], os.environ)
     except LanguageUnknownError as error:
+        # Nobody knows which of the two is read: this one line has both.
         both = Text("只有 zh 与 en", "there are zh and en")
-        _leave(f"{error.where} {error.asked[:20]!r}: {both.en} / {both.zh}", EXIT_USAGE)
+        _leave(f"{error.where} {shorten(error.asked)}: {both.en} / {both.zh}", EXIT_USAGE)
     speak(language)
     # Only now: help is words too, and said as it is loaded.
     from api.cli.frame.faults import run  # noqa: PLC0415

@@ -36,7 +36,7 @@ from settlement.city import BUCKET_COUNT_DEFAULT, City, create_city, create_own_
 from settlement.errors import CityError, reason_of
 from settlement.facts.proof import signing_keys
 from settlement.people.actions import Action
-from settlement.registry.book import FOREVER, AnyDated, since_ever
+from settlement.registry.book import FIELDS, FOREVER, AnyDated, since_ever
 from settlement.registry.decide import RegistryConflictError
 from settlement.registry.documents import decode_registry, encode_registry
 from settlement.registry.rows import TacKeyRow
@@ -279,7 +279,10 @@ _KINDS = {
     "tac_keys": Text("认证密钥", "keys"),
     "card_numbers": Text("卡号段", "card numbers"),
     "load_hosts": Text("圈存主机", "load hosts"),
+    "centres": Text("发卡中心", "centres"),
 }
+
+assert set(_KINDS) == set(FIELDS.values())
 
 
 def _beside(registered: TacKeyRow | None, held: TacKeyRow | None) -> _KeyLine:

@@ -195,7 +195,12 @@ def _disk(data: Path) -> Iterator[Check]:
     found = Text(f"{existing} 可写", f"{existing} can be written")
     if not can:
         found = Text(f"{existing} 不可写", f"{existing} cannot be written")
-    yield _needed(Text("目录", "folder"), found, _FOLDER_REMEDY, good=can)
+    if is_copy := not can and (data / "city.json").exists():
+        found = Text(
+            f"{existing} 只读：可查看与验证，不能清分",
+            f"{existing} is read-only: it is shown and verified, and no day closes there",
+        )
+    yield _needed(Text("目录", "folder"), found, _FOLDER_REMEDY, good=can or is_copy)
 
 
 def _readers() -> Check:

@@ -21,18 +21,21 @@ from api.output import (
 )
 from api.simulation.virtual_city import journal_path
 from cardcore.errors import DecodeError
-from cardcore.text import words
+from cardcore.text import Text, words
 from settlement.errors import reason_of
 from settlement.reports.history import explain as explain_record
 from settlement.reports.history import parse_record_id
 from settlement.reports.wording import RecordHistory, Step
 from terminals.errors import JournalError
 from terminals.journal.journal import Journal
-from terminals.link.connection import decode_trace
+from terminals.link.connection import Exchange, Peer, decode_trace
 from terminals.reading.narration import show_command, show_response
 
 #: Digits of a card number that every form of it has, and that stay when it is masked.
 _SERIAL_DIGITS, _DIGITS_SHOWN = 16, 4
+_PEERS = {Peer.CARD: Text("卡片", "card"), Peer.PSAM: Text("PSAM", "PSAM")}
+#: A step goes on under its words, behind its number.
+_HANG = 5
 
 
 def explain(
@@ -74,12 +77,12 @@ def explain(
         )
     numbers = {each.record.card_number for each in history.copies if each.record is not None}
     hide = _hiding(() if unmask else numbers)
-    apdus = [hide(line) for line in _apdus(data, history, terminal, serial)]
+    apdus = _apdus(data, history, terminal, serial)
     if as_json:
         print_json(
             {
                 "record": history.record_id,
-                "apdus": apdus,
+                "apdus": [hide(line.en) for line in apdus],
                 "copies": [
                     {
                         "file": copy.content_hash,
@@ -96,14 +99,14 @@ def explain(
     if apdus:
         say(words("终端侧", "At the terminal"), style="bold cyan")
         for number, line in enumerate(apdus, start=1):
-            say(f"{number:3}  {line}")
+            say(f"{number:3}  {hide(str(line))}", hang=_HANG)
     for which, copy in enumerate(history.copies, start=1):
         title, count = words("清算侧", "In the back office"), len(history.copies)
         if count > 1:
             title += words(f"，{count} 份中的第 {which} 份", f", copy {which} of {count}")
         say(title, style="bold cyan")
         for number, step in enumerate(copy.steps, start=1):
-            say(f"{number:3}  {hide(str(step.text))}")
+            say(f"{number:3}  {hide(str(step.text))}", hang=_HANG)
 
 
 def _step(step: Step, hide: Callable[[str], str]) -> dict[str, Any]:
@@ -149,7 +152,7 @@ def _warn(text: str) -> None:
     console_error.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
-def _apdus(data: Path, history: RecordHistory, terminal: str, serial: int) -> list[str]:
+def _apdus(data: Path, history: RecordHistory, terminal: str, serial: int) -> list[Text]:
     """The exchanges of the tap, when the journal of its collector is at hand."""
     record = history.copies[0].record
     if record is None or not journal_path(data, record.operator).exists():
@@ -166,8 +169,12 @@ def _apdus(data: Path, history: RecordHistory, terminal: str, serial: int) -> li
             )
         )
         return []
-    return [
-        f"{exchange.peer.name}  > {show_command(exchange.command)}  "
-        f"< {show_response(exchange.response)}"
-        for exchange in exchanges
-    ]
+    return [_shown(exchange) for exchange in exchanges]
+
+
+def _shown(exchange: Exchange) -> Text:
+    peer = _PEERS[exchange.peer]
+    command, response = show_command(exchange.command), show_response(exchange.response)
+    return Text(
+        f"{peer.zh}  > {command.zh}  < {response.zh}", f"{peer.en}  > {command.en}  < {response.en}"
+    )

@@ -160,10 +160,18 @@ def show(
     names = {*(row.file.content_hash for row in found), *(each.content_hash for each in refused)}
     if len(names) != 1:
         said = shorten(content_hash)
+        if not names:
+            refuse(
+                words(
+                    f"没有哈希以 {said} 开头的文件；见 `onecard files list`",
+                    f"there is no file whose hash starts with {said}; see `onecard files list`",
+                )
+            )
         refuse(
             words(
-                f"以 {said} 开头的文件有 {len(names)} 个；见 `onecard files list`",
-                f"files that start with {said}: {len(names)}; see `onecard files list`",
+                f"哈希以 {said} 开头的文件有 {len(names)} 个，请多写几位；见 `onecard files list`",
+                f"the hashes of {len(names)} files start with {said}: write more of it; see "
+                "`onecard files list`",
             )
         )
     if as_json:

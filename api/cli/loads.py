@@ -193,7 +193,7 @@ def _figures(report: LoadsReport) -> Table:
                     Text("金额", "amount"),
                     Text("不符笔数", "unmatched"),
                     Text("不符金额", "unmatched amount"),
-                    Text("最长账龄", "oldest, days"),
+                    Text("最长账龄（天）", "oldest, days"),
                 )
             ),
         ],

@@ -40,7 +40,9 @@ _NOUNS = ", ".join(f"`{name}`" for name in KINDS)
 #: What may be written of each kind; what may be left out stands in brackets.
 _FIELDS = "; ".join(
     f"{kind.name}: `"
-    + ",".join(f"[{each.name}]" if each.optional else each.name for each in kind.columns)
+    + ",".join(
+        f"[{each.name}]" if each.optional else each.name for each in kind.columns if not each.is_own
+    )
     + "`"
     for kind in KINDS.values()
 )
@@ -325,7 +327,7 @@ def _day(option: str, text: str | None) -> date | None:
 
 def _values(kind: Kind, fields: Sequence[str]) -> dict[str, Value]:
     """What was written as FIELD=VALUE, read."""
-    columns = {each.name: each for each in kind.columns}
+    columns = {each.name: each for each in kind.columns if not each.is_own}
     values: dict[str, Value] = {}
     for field in fields:
         name, sign, text = field.partition("=")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from api.cli.float_proof import print_float_proof
 from api.cli.frame.session import WorkersOption, open_or_create
@@ -22,13 +21,12 @@ from api.exits import EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
     JsonOption,
-    amount_table,
-    console,
-    fen,
     print_json,
     print_table,
     progress_bar,
     refuse,
+    refuse_choice,
+    say,
 )
 from api.simulation.chips import noted
 from api.simulation.demonstration import plan_demonstration
@@ -38,7 +36,9 @@ from api.simulation.plan import Plan
 from api.simulation.published import plan_published
 from api.simulation.taps import TapsFileError, read_taps_file
 from api.simulation.virtual_city import PlanDiffersError, WorldBusyError, chips_path
+from api.tables import Column, Count, Fen, Table, amounts
 from cardcore.schemes.catalogue import SCHEMES
+from cardcore.text import Text, words
 from settlement.city import BUCKET_COUNT_DEFAULT
 from settlement.dispositions import Note, Reason
 from settlement.errors import SettlementError
@@ -67,27 +67,54 @@ class _Story:
 
 OptionalData = Annotated[
     Path | None,
-    typer.Option("--data", help="Folder of one city (default ./onecard-data). 数据目录。"),
+    typer.Option(
+        "--data",
+        help=words(
+            "一座城市的数据目录，默认为 ./onecard-data。",
+            "Folder of one city; by default ./onecard-data.",
+        ),
+    ),
 ]
 
 
 def replay(
-    taps: Annotated[Path, typer.Argument(help="A published tap file (CSV).")],
-    scheme: Annotated[str, typer.Option(help="Whose rules: " + ", ".join(SCHEMES))] = "shenzhen",
+    taps: Annotated[
+        Path,
+        typer.Argument(help=words("已公布的刷卡数据文件（CSV）。", "A published tap file (CSV).")),
+    ],
+    scheme: Annotated[
+        str,
+        typer.Option(
+            help=words(f"何地的规则：{'、'.join(SCHEMES)}。", f"Whose rules: {', '.join(SCHEMES)}.")
+        ),
+    ] = "shenzhen",
     data: OptionalData = None,
     workers: WorkersOption = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Drive published taps through real card and PSAM commands, then settle. 真实刷卡数据回放。"""
+    """Nothing is driven before every row of the file has been read."""
     if scheme not in SCHEMES:
-        refuse(f"no scheme {scheme!r}; there are {', '.join(SCHEMES)}", EXIT_USAGE)
+        refuse_choice("--scheme", Text("规则", "scheme"), scheme, SCHEMES)
     if not taps.is_file():
-        refuse(f"{taps}: no such file, or not a plain one", EXIT_USAGE)
+        refuse(
+            words(
+                f"{taps}：没有这个文件，或不是普通文件。`ls` 看看文件名",
+                f"{taps}: no such file, or not a plain one; look at its name with `ls`",
+            ),
+            EXIT_USAGE,
+        )
     try:
         file = read_taps_file(taps, SCHEMES[scheme])
         plan = plan_published(file, SCHEMES[scheme])
     except TapsFileError as error:
-        refuse(f"{taps}: {error}. Nothing was done.", EXIT_USAGE)
+        refuse(
+            words(
+                f"{taps}：{error}。未作任何更改；文件须有什么，见 docs/replay-file.md",
+                f"{taps}: {error}. Nothing was done; docs/replay-file.md says what the file must "
+                "have",
+            ),
+            EXIT_USAGE,
+        )
     folder = data or _free_folder(plan)
     buckets = BUCKET_COUNT_DEFAULT if len(plan.taps) >= TAPS_IN_BUCKETS else 1
     story = _drive(folder, plan, workers, buckets)
@@ -99,17 +126,32 @@ def replay(
 
 
 def demo(
-    seed: Annotated[int, typer.Option(help="The same seed makes the same city.")] = 1,
-    cards: Annotated[int, typer.Option(min=1, max=100_000, help="Citizens. 卡数。")] = 300,
-    days: Annotated[int, typer.Option(min=1, max=366, help="Business days. 营运日数。")] = 2,
+    seed: Annotated[
+        int,
+        typer.Option(
+            help=words("相同的种子造出相同的城市。", "The same seed makes the same city.")
+        ),
+    ] = 1,
+    cards: Annotated[
+        int,
+        typer.Option(
+            min=1, max=100_000, help=words("市民数，每人一卡。", "Citizens, a card each.")
+        ),
+    ] = 300,
+    days: Annotated[
+        int, typer.Option(min=1, max=366, help=words("营运日数。", "Business days."))
+    ] = 2,
     data: OptionalData = None,
     workers: WorkersOption = 2,
     headless: Annotated[
-        bool, typer.Option("--headless", help="Print the result and nothing more. 只打印结果。")
+        bool,
+        typer.Option(
+            "--headless", help=words("只打印结果。", "Print the result and nothing more.")
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a small city, drive every kind of terminal, close the days. 演示城市。"""
+    """The same again drives nothing twice, and ends with the same figures."""
     plan = plan_demonstration(seed, cards, days, DEMO_FIRST_DAY)
     folder = data or _free_folder(plan)
     story = _drive(folder, plan, workers, BUCKET_COUNT_DEFAULT)
@@ -138,7 +180,9 @@ def _drive(folder: Path, plan: Plan, workers: int, bucket_count: int) -> _Story:
         with (
             _standing_memory(),
             open_or_create(folder, plan.scheme, bucket_count) as opened,
-            progress_bar("cards, taps 制卡刷卡", len(plan.cards) + len(plan.taps)) as advance,
+            progress_bar(
+                words("制卡、刷卡", "cards, taps"), len(plan.cards) + len(plan.taps)
+            ) as advance,
         ):
             driven = drive(
                 opened.city,
@@ -154,7 +198,13 @@ def _drive(folder: Path, plan: Plan, workers: int, bucket_count: int) -> _Story:
                 read_float_proof(opened.city),
             )
     except (PlanDiffersError, WorldBusyError, DriveError, SettlementError) as error:
-        refuse(str(error))
+        refuse(
+            words(
+                f"{error}。已完成的部分都在；排除原因后再次执行同一命令即可继续",
+                f"{error}. What was done stands; mend that, and the same command goes on from "
+                "there",
+            )
+        )
 
 
 @contextmanager
@@ -200,47 +250,54 @@ def _show(plan: Plan, story: _Story) -> None:
     """What a person understands at a glance."""
     driven, statement = story.driven, story.statement
     totals = statement.totals
-    taps = amount_table("Taps 刷卡", "role 终端", "approved 成功", "recovered 补全")
+    taps = amounts(
+        Text("刷卡", "Taps"),
+        Text("终端", "terminal"),
+        Text("成功", "approved"),
+        Text("补全", "recovered"),
+    )
     for role in ROLES.values():
         done = {outcome: driven.taps[role.name, outcome] for outcome in TapOutcome if outcome.done}
         if any(done.values()):
             approved, recovered = done[TapOutcome.APPROVED], done[TapOutcome.RECOVERED]
-            name = f"{role.title.en} {role.title.zh}"
-            taps.add_row(name, f"{approved:,}", f"{recovered:,}")
-    console.print(
-        f"[bold]{len(plan.cards):,} cards 张卡, {len(plan.terminals):,} terminals 台终端, "
-        f"{len(statement.days)} days closed 个清算日[/bold]"
+            taps.add(role.title, Count(approved), Count(recovered))
+    cards, terminals, days = len(plan.cards), len(plan.terminals), len(statement.days)
+    say(
+        words(
+            f"{cards:,} 张卡、{terminals:,} 台终端，{days} 个清算日已关闭",
+            f"{cards:,} cards, {terminals:,} terminals; days closed: {days}",
+        ),
+        style="bold",
     )
-    console.print(taps)
-    for table in (dispositions(totals), positions(statement), figures(totals)):
+    for table in (taps, dispositions(totals), positions(statement), figures(totals)):
         print_table(table)
     if story.proof is not None:
         print_float_proof(story.proof)
     if story.became:
-        console.print(_mishaps(story.became))
+        print_table(_mishaps(story.became))
 
 
 def _mishaps(became: Sequence[Became]) -> Table:
     """What became of each tap that went wrong, why, and what would change that."""
-    table = amount_table(
-        "What became of them 异常交易的去向", "tap 交易", "amount 金额",
-        "became, why, and what would change that 结果、原因与可改变者",
-    )  # fmt: skip
-    table.columns[0].no_wrap = True
-    table.columns[2].justify, table.columns[2].overflow = "left", "fold"
+    table = Table(
+        Text("异常交易的去向", "What became of them"),
+        [
+            Column(Text("交易", "tap")),
+            Column(Text("记录号", "record")),
+            Column(Text("金额", "amount"), right=True),
+            Column(Text("结果与原因", "became, and why"), words=True),
+            Column(Text("可改变者", "what would change that"), words=True),
+        ],
+    )
     for each in became:
         decision, reason = each.decision, each.decision.reason
         why = [decision.disposition.text]
         if reason is not Reason.NONE:
             why.append(reason.text)
         why += [note.text for note in Note if note in decision.notes]
-        said = "; ".join(f"{text.en} {text.zh}" for text in why)
-        if reason is not Reason.NONE:
-            said = f"{said}\n→ {reason.remedy.en} {reason.remedy.zh}"
-        name = each.mishap.value
-        table.add_row(
-            f"{name.en} {name.zh}\n{each.record_id}", fen(each.amount_fen), said, end_section=True
-        )
+        said = Text("；".join(one.zh for one in why), "; ".join(one.en for one in why))
+        remedy = None if reason is Reason.NONE else reason.remedy
+        table.add(each.mishap.value, each.record_id, Fen(each.amount_fen), said, remedy)
     return table
 
 
@@ -248,12 +305,13 @@ def _suggest(record: str, folder: Path) -> None:
     """A few commands to go on with."""
     option = "" if folder == DEFAULT_DATA else f" --data {folder}"
     program = "onecard" if shutil.which("onecard") else sys.argv[0]
-    console.print("Try next 接下来可以试:", style="bold")
-    for command, meaning in (
-        ("verify", "recompute every invariant from the raw bytes 从原始字节重新验证"),
-        ("float", "how strong the float is, purse by purse 备付金证明"),
-        (f"explain {record}", "one tap, card to ledger 一笔交易的来龙去脉"),
-        ("files list", "the signed batch files 批次文件一览"),
+    say("")
+    say(words("接下来可以试：", "Try next:"), style="bold")
+    for line, meaning in (
+        ("verify", Text("从原始字节重新验证", "recompute every invariant from the raw bytes")),
+        ("float", Text("备付金证明", "how strong the float is, purse by purse")),
+        (f"explain {record}", Text("一笔交易的来龙去脉", "one tap, card to ledger")),
+        ("files list", Text("签名的批次文件一览", "the signed batch files")),
     ):
-        console.print(f"  {program} {command}{option}", style="cyan", highlight=False)
-        console.print(f"      {meaning}", style="dim", highlight=False)
+        say(f"  {program} {line}{option}", style="cyan")
+        say(f"      {meaning}", style="dim")

@@ -11,9 +11,9 @@ A real chip gives its keys to nobody who holds it in his hand. A file does, so e
 enciphered under a data encryption key of the key service, bound to its chip and its place.
 """
 
-import hashlib
+import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -154,10 +154,12 @@ class ChipDrawer:
         """What a card keeps without power; it must exist."""
         return self._woken(chip_id)[0]
 
-    def card(self, chip_id: str, random: Callable[[str, int], Callable[[int], bytes]]) -> Card:
-        """A card as it comes into the field; `random` gives its dice by chip and generation."""
+    def card(self, chip_id: str) -> Card:
+        """A card as it comes into the field. Its dice are the operating system's: whatever could be
+        worked out from what it keeps would come again after a loss of power.
+        """
         memory, like = self._woken(chip_id)
-        return Card(memory, random(chip_id, memory.generation), like)
+        return Card(memory, secrets.token_bytes, like)
 
     def _woken(self, chip_id: str) -> tuple[Memory, FileSystem | None]:
         """The memory of a card, and the files of its model when they are its own as well."""
@@ -284,20 +286,3 @@ class CardAtRest:
         written = self._card.memory.take_written()
         if written:
             self._drawer.add_change(self._id, self._card.generation, written)
-
-
-def repeatable_random(seed: str, chip_id: str, generation: int) -> Callable[[int], bytes]:
-    """The random source of a virtual card: repeatable for a seed, a card and its generation, so
-    another one after every change. Real chips have dice; a world that must be the same twice has
-    this.
-    """
-    state = f"{chip_id} {generation}".encode()
-    start = hashlib.blake2b(state, key=seed.encode()[:64]).digest()
-    drawn = 0
-
-    def draw(length: int) -> bytes:
-        nonlocal drawn
-        drawn += 1
-        return hashlib.blake2b(start + drawn.to_bytes(4, "big"), digest_size=length).digest()
-
-    return draw

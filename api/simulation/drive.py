@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from api.composition import CityKeys
@@ -23,10 +24,11 @@ from api.simulation.plan import Plan, PlannedTap
 from api.simulation.virtual_city import SIMULATION, VirtualCity
 from cardcore.key_labels import load_host_label, sender_label
 from cardcore.keys import KeyUsage
+from cardcore.text import Text
 from settlement.city import City
 from settlement.days.opening import DayAnswer
 from settlement.engine import Engine
-from settlement.intake.answers import FileAnswer
+from settlement.intake.answers import Acknowledgement, FileAnswer
 from settlement.reports.days import read_closed_days
 from settlement.reports.loads import read_log_reach
 from settlement.service.clear import run_clearing
@@ -51,7 +53,7 @@ CARDS, TAPS, FILES, DAYS = "cards", "taps", "files", "days"
 
 
 class DriveError(Exception):
-    """The plan did not go as planned; the message names the tap or file."""
+    """The plan did not go as planned; the message names the tap, the file or the day."""
 
 
 @dataclass(slots=True)
@@ -109,7 +111,13 @@ def _tap(world: VirtualCity, tap: PlannedTap, day: date) -> TapResult:
     """One tap, and what its collector does with its record while it waits for `day` to close."""
     result = world.tap(tap)
     if not result.outcome.done:
-        raise DriveError(f"tap {tap.request} of card {tap.card}: {result.outcome.name}")
+        said = result.outcome.text
+        raise DriveError(
+            Text(
+                f"刷卡 {tap.request}，卡 {tap.card}：{said.zh}",
+                f"tap {tap.request} of card {tap.card}: {said.en}",
+            )
+        )
     record, journal = result.record, world.journal(tap.participant)
     if record is not None and tap.settlement_day > day:
         hold_back(journal, record.terminal, record.terminal_serial, tap.settlement_day)
@@ -151,7 +159,7 @@ def _upload(
                 write_whole(path, data, on_step)
             answer = receive_file(world.city, data, keys.service, now.replace(tzinfo=UTC), on_step)
             if not answer.answer.is_kept:
-                raise DriveError(f"file {path.name}: {answer.answer.name} {answer.detail}")
+                raise _refused(path, answer)
             store_answer(
                 journal,
                 batch.sequence,
@@ -180,7 +188,7 @@ def _send_load_log(world: VirtualCity, keys: CityKeys, now: datetime, on_step: O
             world.city, path.read_bytes(), keys.service, now.replace(tzinfo=UTC), on_step
         )
         if not answer.answer.is_kept:
-            raise DriveError(f"file {path.name}: {answer.answer.name} {answer.detail}")
+            raise _refused(path, answer)
 
 
 def _settle(
@@ -189,9 +197,21 @@ def _settle(
     """Clear and close a day; a closed one is computed again and gives the same totals."""
     result = run_clearing(city, day, keys.service, engine, datetime.now(UTC), SIMULATION, on_step)
     if isinstance(result, DayAnswer):
-        raise DriveError(f"day {day}: {result.text.en}")
+        raise _not_settled(day, result)
     if not result.is_closed:
         closed = close_day(city, day, keys.service, engine, datetime.now(UTC), SIMULATION, on_step)
         if isinstance(closed, DayAnswer):
-            raise DriveError(f"day {day}: {closed.text.en}")
+            raise _not_settled(day, closed)
     return result.run.totals
+
+
+def _refused(path: Path, told: Acknowledgement) -> DriveError:
+    said = told.answer.text if told.detail is None else told.detail
+    return DriveError(
+        Text(f"批次文件 {path.name} 被拒收：{said.zh}", f"file {path.name} is refused: {said.en}")
+    )
+
+
+def _not_settled(day: date, answer: DayAnswer) -> DriveError:
+    said = answer.text
+    return DriveError(Text(f"{day} 未能清分：{said.zh}", f"{day} is not settled: {said.en}"))

@@ -15,6 +15,7 @@ from cardcore.concession import Concession
 from cardcore.limits import BALANCE_MAX_FEN
 from cardcore.records.kinds import RecordKind
 from cardcore.schemes import Participant, ParticipantKind, Scheme
+from cardcore.text import Text
 from terminals.roles.bus import BUS
 from terminals.roles.load_kiosk import KIOSK
 from terminals.roles.metro_gate import ENTRY_EXEMPT, EXIT_EXEMPT
@@ -89,7 +90,9 @@ def _with_operators(scheme: Scheme, taps: Sequence[Tap]) -> Scheme:
     for each in sorted(taken, key=_code):
         owner = owners.setdefault(each.code, each.name)
         if owner != each.name:
-            said = f"{each.name} and {owner} get one code"
+            said = Text(
+                f"{each.name} 与 {owner} 得到同一代码", f"{each.name} and {owner} get one code"
+            )
             raise TapsFileError(rows[each], "company_name", said)
     return replace(scheme, participants=(*scheme.participants, *sorted(taken, key=_code)))
 
@@ -115,7 +118,11 @@ def _card_numbers(masked: Iterable[str], scheme: Scheme) -> dict[str, str]:
             tail = f"9{int.from_bytes(digest, 'big') % 10**11:011d}"
         number = prefix + tail.zfill(12)
         if taken.setdefault(number, card) != card:
-            raise TapsFileError(1, "card_no", f"cards {taken[number]} and {card} get one number")
+            said = Text(
+                f"卡 {taken[number]} 与 {card} 得到同一卡号",
+                f"cards {taken[number]} and {card} get one number",
+            )
+            raise TapsFileError(1, "card_no", said)
         numbers[card] = number
     return numbers
 
@@ -181,11 +188,11 @@ def _loads(
         needed = sum(tap.charged_fen for tap in taps)
         amount = max(LOAD_STEP_FEN, -(-needed // LOAD_STEP_FEN) * LOAD_STEP_FEN)
         if amount > BALANCE_MAX_FEN:
-            raise TapsFileError(
-                taps[-1].row,
-                "deal_money",
+            said = Text(
+                f"卡 {card} 共扣 {needed} 分，超过一张卡可存的金额",
                 f"card {card} is charged {needed} fen in all, more than a card may hold",
             )
+            raise TapsFileError(taps[-1].row, "deal_money", said)
         yield PlannedTap(
             request=f"load {card}",
             card=numbers[card],

@@ -10,7 +10,7 @@ import tempfile
 from datetime import date, datetime
 from pathlib import Path
 
-from api.composition import PSAM_KEY_INDEX, CityKeys
+from api.composition import PSAM_KEY_INDEX, CityKeys, refuse_real_keys
 from cardcore.chip.card import Card
 from cardcore.issuing.dialogue import Plan, Result, drive
 from cardcore.issuing.orders import CardOrder
@@ -66,6 +66,7 @@ def sample_plan(scheme: Scheme, name: str) -> Plan:
 
 def stock_card(keys: CityKeys, plan: Plan) -> Card:
     """The chip of a plan as it comes from the factory: its number and its channel's keys."""
+    refuse_real_keys(keys.service)
     image = stock_chip(plan.order.public, plan.product, keys.service, plan.label)
     return Card.from_image(image, secrets.token_bytes)
 

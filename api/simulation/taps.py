@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cardcore.records.kinds import RecordKind, Sector
 from cardcore.schemes import Participant, ParticipantKind, Scheme
-from cardcore.text import shorten
+from cardcore.text import Text, shorten
 
 #: Columns of set 29200_00403601 of Shenzhen's open-data platform that a replay needs.
 COLUMNS = (
@@ -37,6 +37,7 @@ AMOUNT_FEN_MAX = 100_000  # the largest balance a named card may hold bounds eve
 #: Every city of these schemes keeps the time of Beijing.
 CITY_TIME = timezone(timedelta(hours=8))
 _NAME_CHARACTERS_MAX = 40
+_NO_CSV = Text("不是 CSV：引号不成对或换行有误", "not CSV: a quote or a line end is out of place")
 #: What moves a cursor or turns the direction of writing has no place in a name.
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
 #: Codes of operators taken up from files stand above every code of a scheme, by their names.
@@ -46,9 +47,11 @@ _TAKEN_UP_FROM, _TAKEN_UP_CODES = 10_000_000, 89_000_000
 class TapsFileError(Exception):
     """A tap file that cannot be replayed; says line, column and what is wrong."""
 
-    def __init__(self, line: int, column: str, reason: str) -> None:
-        place = f"line {line}, column {column}" if column else f"line {line}"
-        super().__init__(f"{place}: {reason}")
+    def __init__(self, line: int, column: str, reason: Text) -> None:
+        zh, en = f"第 {line} 行", f"line {line}"
+        if column:
+            zh, en = f"{zh} {column} 列", f"{en}, column {column}"
+        super().__init__(Text(f"{zh}：{reason.zh}", f"{en}: {reason.en}"))
         self.line = line
         self.column = column
 
@@ -97,7 +100,9 @@ def read_taps_file(path: Path, scheme: Scheme) -> TapsFile:
         taps.append(_read_row(line, dict(zip(COLUMNS, cells, strict=True)), scheme))
         copies.append(0)
     if not taps:
-        raise TapsFileError(1, "", "the file holds a header and no rows")
+        raise TapsFileError(
+            1, "", Text("只有表头，没有数据", "the file holds a header and no rows")
+        )
     _check_days(taps)
     ordered = sorted(
         (replace(tap, copies=count) for tap, count in zip(taps, copies, strict=True)),
@@ -115,15 +120,20 @@ def _check_days(taps: Sequence[Tap]) -> None:
     middle = sorted(tap.time for tap in taps)[len(taps) // 2]
     for tap in taps:
         if abs(tap.time - middle) > FILE_SPAN_MAX:
-            raise TapsFileError(tap.row, "deal_date", f"{tap.time} is years from the other rows")
+            far = Text(f"{tap.time} 与其他行相距数年", f"{tap.time} is years from the other rows")
+            raise TapsFileError(tap.row, "deal_date", far)
         if tap.settlement_day < tap.time.date() - CLOCK_AHEAD_MAX:
-            raise TapsFileError(
-                tap.row, "close_date", f"{tap.settlement_day} is before the tap at {tap.time}"
+            early = Text(
+                f"{tap.settlement_day} 早于刷卡时间 {tap.time}",
+                f"{tap.settlement_day} is before the tap at {tap.time}",
             )
+            raise TapsFileError(tap.row, "close_date", early)
         if tap.settlement_day > tap.time.date() + FILE_SPAN_MAX:
-            raise TapsFileError(
-                tap.row, "close_date", f"{tap.settlement_day} is years after the tap at {tap.time}"
+            late = Text(
+                f"{tap.settlement_day} 比刷卡时间 {tap.time} 晚数年",
+                f"{tap.settlement_day} is years after the tap at {tap.time}",
             )
+            raise TapsFileError(tap.row, "close_date", late)
 
 
 def _decode(content: bytes) -> str:
@@ -135,7 +145,8 @@ def _decode(content: bytes) -> str:
             return content.decode("gb18030")
         except UnicodeDecodeError as error:
             line = content[: error.start].count(b"\n") + 1
-            raise TapsFileError(line, "", "neither UTF-8 nor GB 18030 text") from error
+            reason = Text("既非 UTF-8 也非 GB 18030 文字", "neither UTF-8 nor GB 18030 text")
+            raise TapsFileError(line, "", reason) from error
 
 
 def _table(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -143,7 +154,10 @@ def _table(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     one it starts on: a quoted cell may hold line breaks.
     """
     if text.lstrip().startswith(("{", "[")):
-        raise TapsFileError(1, "", "this is JSON; a tap file is CSV with a header")
+        reason = Text(
+            "这是 JSON；刷卡数据文件是带表头的 CSV", "this is JSON; a tap file is CSV with a header"
+        )
+        raise TapsFileError(1, "", reason)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1
     try:
@@ -151,47 +165,59 @@ def _table(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
         positions = []
         for name in COLUMNS:
             if header.count(name) != 1:
-                what = "is missing" if name not in header else "stands twice"
+                what = Text("出现两次", "stands twice")
+                if name not in header:
+                    what = Text("缺失", "is missing")
                 found = shorten(",".join(header))
-                raise TapsFileError(1, name, f"the column {what}; the header is {found}")
+                reason = Text(
+                    f"此列{what.zh}；表头为 {found}", f"the column {what.en}; the header is {found}"
+                )
+                raise TapsFileError(1, name, reason)
             positions.append(header.index(name))
         line = reader.line_num + 1
         for row in reader:
             if row:
                 if len(row) != len(header):
-                    raise TapsFileError(line, "", f"{len(row)} cells, the header has {len(header)}")
+                    reason = Text(
+                        f"有 {len(row)} 格，表头有 {len(header)} 格",
+                        f"{len(row)} cells, the header has {len(header)}",
+                    )
+                    raise TapsFileError(line, "", reason)
                 yield line, tuple(_cell(line, header[at], row[at]) for at in positions)
             line = reader.line_num + 1
     except csv.Error as error:
-        raise TapsFileError(line, "", f"not CSV: {error}") from error
+        raise TapsFileError(line, "", _NO_CSV) from error
 
 
 def _cell(line: int, column: str, text: str) -> str:
     """A cell in one line, without blanks around it; control characters are refused."""
     text = " ".join(text.split())
     if _CONTROL.search(text):
-        raise TapsFileError(line, column, f"{shorten(text)} holds control characters")
+        raise TapsFileError(line, column, _said(text, "含有控制字符", "holds control characters"))
     return text
 
 
 def _read_row(line: int, cells: dict[str, str], scheme: Scheme) -> Tap:
     kind = TAP_KINDS.get(cells["deal_type"])
     if kind is None:
-        known = "、".join(TAP_KINDS)
-        raise TapsFileError(
-            line, "deal_type", f"{shorten(cells['deal_type'])} is not a tap kind; known are {known}"
+        reason = _said(
+            cells["deal_type"],
+            f"不是刷卡种类；有 {'、'.join(TAP_KINDS)}",
+            f"is not a tap kind; known are {', '.join(TAP_KINDS)}",
         )
+        raise TapsFileError(line, "deal_type", reason)
     operator = scheme.participant(cells["company_name"])
     if operator is None:
         operator = _taken_up(line, cells["company_name"])
     if not re.fullmatch(r"[0-9A-Za-z*]{1,20}", cells["card_no"]):
-        raise TapsFileError(
-            line, "card_no", f"{shorten(cells['card_no'])} is not a masked card number"
-        )
+        reason = _said(cells["card_no"], "不是脱敏的卡号", "is not a masked card number")
+        raise TapsFileError(line, "card_no", reason)
     if not re.fullmatch(r"[0-9]{1,11}", cells["equ_no"]):
-        raise TapsFileError(line, "equ_no", f"{shorten(cells['equ_no'])} is not a device number")
+        reason = _said(cells["equ_no"], "不是设备编号", "is not a device number")
+        raise TapsFileError(line, "equ_no", reason)
     if cells["conn_mark"] not in {"0", "1"}:
-        raise TapsFileError(line, "conn_mark", f"{shorten(cells['conn_mark'])} is neither 0 nor 1")
+        reason = _said(cells["conn_mark"], "既非 0 也非 1", "is neither 0 nor 1")
+        raise TapsFileError(line, "conn_mark", reason)
     return Tap(
         row=line,
         masked_card=cells["card_no"],
@@ -213,7 +239,8 @@ def _taken_up(line: int, name: str) -> Participant:
     in one. Its code comes from its name, so every file gives it the same.
     """
     if not 0 < len(name) <= _NAME_CHARACTERS_MAX:
-        raise TapsFileError(line, "company_name", f"{shorten(name)} is not an operator's name")
+        reason = _said(name, "不是运营商名称", "is not an operator's name")
+        raise TapsFileError(line, "company_name", reason)
     digest = hashlib.sha256(name.encode()).digest()
     code = _TAKEN_UP_FROM + int.from_bytes(digest[:8], "big") % _TAKEN_UP_CODES
     return Participant(code, name, ParticipantKind.OPERATOR, Sector.TRANSIT, (code,))
@@ -221,9 +248,12 @@ def _taken_up(line: int, name: str) -> Participant:
 
 def _amount(line: int, column: str, text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > AMOUNT_FEN_MAX:
-        raise TapsFileError(
-            line, column, f"{shorten(text)} is not a whole number of fen from 0 to {AMOUNT_FEN_MAX}"
+        reason = _said(
+            text,
+            f"不是 0 至 {AMOUNT_FEN_MAX} 的整数分",
+            f"is not a whole number of fen from 0 to {AMOUNT_FEN_MAX}",
         )
+        raise TapsFileError(line, column, reason)
     return int(text)
 
 
@@ -232,7 +262,15 @@ def _moment(line: int, column: str, text: str) -> datetime:
         moment = datetime.fromisoformat(text)
         return moment if moment.tzinfo is None else _in_city(moment)
     except (ValueError, OverflowError) as error:
-        raise TapsFileError(line, column, f"{shorten(text)} is not a date and time") from error
+        reason = _said(text, "不是日期时间", "is not a date and time")
+        raise TapsFileError(line, column, reason) from error
+
+
+def _said(text: str, zh: str, en: str) -> Text:
+    """What is wrong with a cell, after what stands in it."""
+    given = shorten(text)
+    named = Text(given, given) if given else Text("空白", "an empty cell")
+    return Text(f"{named.zh} {zh}", f"{named.en} {en}")
 
 
 def _in_city(moment: datetime) -> datetime:

@@ -11,21 +11,20 @@ terminals and the money to settlement. Beside the settlement folders a city fold
 """
 
 import fcntl
+import secrets
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from api.composition import PSAM_KEY_INDEX, CityKeys
+from api.composition import PSAM_KEY_INDEX, CityKeys, refuse_real_keys
 from api.simulation.chips import (
     CardAtRest,
     ChipAtRest,
     ChipDrawer,
     ImageSeal,
     NewCard,
-    repeatable_random,
 )
 from api.simulation.issuing import STATIONS, make_cards, order_card
 from api.simulation.plan import Plan, PlannedCard, PlannedTap
@@ -35,9 +34,10 @@ from cardcore.issuing.key_choices import with_newest_keys
 from cardcore.issuing.products import Product, shipped
 from cardcore.key_labels import load_host_label
 from cardcore.keys import KeyUsage
+from cardcore.text import Text
 from settlement.city import City
 from settlement.people.actions import Action, Actor, ActorKind
-from settlement.registry.book import Dated, since_ever
+from settlement.registry.book import CITY_ZONE, Dated, since_ever
 from settlement.registry.rows import (
     HotlistRow,
     LoadHostRow,
@@ -99,7 +99,9 @@ class TornAtDebit:
         """See `CardConnection`."""
         response = self._inner.transmit(command)
         if CommandApdu.decode(command).ins == _DEBIT_FOR_PURCHASE:
-            raise CardRemovedError("pulled away before the answer to DEBIT")
+            raise CardRemovedError(
+                Text("扣款应答之前被抽走", "pulled away before the answer to DEBIT")
+            )
         return response
 
 
@@ -107,6 +109,7 @@ class VirtualCity:
     """The chips, journals and terminals of one plan. Use as a context manager."""
 
     def __init__(self, city: City, keys: CityKeys, plan: Plan, on_step: OnStep = pass_by) -> None:
+        refuse_real_keys(keys.service)
         self.city = city
         self._on_step = on_step
         self._keys = keys
@@ -128,7 +131,10 @@ class VirtualCity:
         except BlockingIOError as error:
             self._close()
             raise WorldBusyError(
-                f"another process is at work in {self.city.folder}; wait for it to end"
+                Text(
+                    f"另一进程正在 {self.city.folder} 中工作；请等它结束",
+                    f"another process is at work in {self.city.folder}; wait for it to end",
+                )
             ) from error
         return self
 
@@ -157,7 +163,11 @@ class VirtualCity:
         plan = self._plan
         if self._drawer.remember_once("plan", plan.fingerprint) != plan.fingerprint:
             raise PlanDiffersError(
-                f"{self.city.folder} holds another virtual city; name another folder with --data"
+                Text(
+                    f"{self.city.folder} 中是另一座虚拟城市；请以 --data 另指目录",
+                    f"{self.city.folder} holds another virtual city; name another folder with "
+                    "--data",
+                )
             )
         participants = (
             ParticipantRow(each.code, each.name, each.kind, each.sector)
@@ -194,12 +204,15 @@ class VirtualCity:
             )
             for key in self._keys.signing_keys(load_host_label(plan.scheme.name))
         )
-        lost = (Dated(HotlistRow(card, _HOTLIST), since) for card, since in plan.lost.items())
         register_rows(
             self.city,
-            (*since_ever(*participants, *senders, *terminals.values(), *names, *hosts), *lost),
+            since_ever(*participants, *senders, *terminals.values(), *names, *hosts),
             Action(SIMULATION, datetime.now(UTC), "a plan names them"),
         )
+        for card, since in plan.lost.items():
+            # An entry binds nobody before it is told: it is told on its day.
+            told = Action(SIMULATION, datetime.combine(since, time(), CITY_ZONE), "reported lost")
+            register_rows(self.city, [Dated(HotlistRow(card, _HOTLIST), since)], told)
         issued = self._drawer.ids("card/")
         missing = [order for order in plan.cards if f"card/{order.number}" not in issued]
         on_cards(len(plan.cards) - len(missing))
@@ -213,8 +226,8 @@ class VirtualCity:
         made: dict[str, tuple[Product, Completion]] = {}
         for name in sorted({order.product for order in orders}):
             product = with_newest_keys(shipped(name), label, described)
-            random = repeatable_random(self._plan.fingerprint, f"sample/{name}", 0)
-            made[name] = product, complete(product, self._keys.service, label, random)
+            image = complete(product, self._keys.service, label, secrets.token_bytes)
+            made[name] = product, image
         for start in range(0, len(orders), CARDS_AT_ONCE):
             batch = orders[start : start + CARDS_AT_ONCE]
             for name, (product, image) in made.items():
@@ -275,7 +288,7 @@ class VirtualCity:
 
     def _card_in_field(self, number: str) -> InProcessConnection:
         chip_id = f"card/{number}"
-        card = self._drawer.card(chip_id, partial(repeatable_random, self._plan.fingerprint))
+        card = self._drawer.card(chip_id)
         return InProcessConnection(CardAtRest(self._drawer, chip_id, card))
 
     def _terminal(self, tap: PlannedTap) -> Terminal:
@@ -333,9 +346,9 @@ class VirtualCity:
                     each.valid_from + CARD_LIFE,
                     each.inside_since,
                 ),
-                repeatable_random(self._plan.fingerprint, chip_id, 0),
+                secrets.token_bytes,
             )
-            for each, chip_id in zip(planned, chip_ids, strict=True)
+            for each in planned
         ]
         cards, _ = make_cards(orders, product, scheme, self._keys.service, image)
         return [

@@ -4,8 +4,9 @@ Decides its files, keys and access rules, and which place of the visit index the
 Leaves what commands do with files to `cardcore.chip.card`, and what a doctor writes into a visit to
 the hospital.
 
-DDF1 shows who the holder is, DF02/EF05 what an emergency needs (blood group, allergies, pacemaker):
-both free to read. Everything else opens to a reader that has shown itself with the read key. The
+DDF1/EF05 shows what card it is, DF02/EF05 what an emergency needs (blood group, allergies,
+pacemaker): both free to read. Everything else opens to a reader that has shown itself with the read
+key; so does the identity, DDF1/EF06, where the standard shows it to anybody (ADR 0038). The
 holder's data are written enciphered, each directory under a key of its own. DF03 is the index of
 visits: a flag a place (00 valid, FF erased) and one file a visit.
 """
@@ -68,8 +69,9 @@ TABLES: Mapping[tuple[int, int], TaggedTable] = {
     (FID_CLINICAL, 0xEF06): elements(56),
 }
 _KNOWN = frozenset(name for table in TABLES.values() for name in table.places)
-#: Free to read: identity, and what an emergency needs.
-FREE = frozenset({(FID_APPLICATION, 0xEF05), (FID_APPLICATION, 0xEF06), (FID_CLINICAL, 0xEF05)})
+_IDENTITY = (FID_APPLICATION, 0xEF06)
+#: Free to read: what card it is, and what an emergency needs.
+FREE = frozenset({(FID_APPLICATION, 0xEF05), (FID_CLINICAL, 0xEF05)})
 ENTRY = DirectoryEntry(NAME, "HEALTH", 4)
 APPLICATIONS = (
     Application(
@@ -97,10 +99,14 @@ KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class HealthProfile:
-    """What one card starts with: values by the names of the elements, whatever file they are in."""
+    """What one card starts with: values by the names of the elements, whatever file they are in.
+
+    `is_holder_free`: anybody may read the identity, as the standard has it.
+    """
 
     values: Mapping[str, str | bytes] = field(default_factory=dict)
     photo: bytes = b""
+    is_holder_free: bool = False
 
 
 def package(profile: HealthProfile, secrets: Sequence[Secret] = ()) -> Package:
@@ -112,7 +118,10 @@ def package(profile: HealthProfile, secrets: Sequence[Secret] = ()) -> Package:
         raise ValueError(f"no such element: {', '.join(unknown)}")
     if len(profile.photo) > PHOTO_BYTES - 2:
         raise ValueError(f"EF07: {len(profile.photo)} bytes, the file has {PHOTO_BYTES - 2}")
-    blank, numbers = _files(secrets) if secrets else _blank()
+    is_free = profile.is_holder_free
+    blank, numbers = (
+        _files(secrets, is_holder_free=is_free) if secrets else _blank(is_holder_free=is_free)
+    )
     cells = dict(blank)
     for place, elements_of in TABLES.items():
         if names := profile.values.keys() & elements_of.places.keys():
@@ -125,13 +134,13 @@ def package(profile: HealthProfile, secrets: Sequence[Secret] = ()) -> Package:
 
 
 @cache
-def _blank() -> tuple[Mapping[int, bytes], Mapping[tuple[int, int], int]]:
+def _blank(*, is_holder_free: bool) -> tuple[Mapping[int, bytes], Mapping[tuple[int, int], int]]:
     """Without keys: the same for every card that gets them later."""
-    return _files(())
+    return _files((), is_holder_free=is_holder_free)
 
 
 def _files(
-    secrets: Sequence[Secret],
+    secrets: Sequence[Secret], *, is_holder_free: bool
 ) -> tuple[Mapping[int, bytes], Mapping[tuple[int, int], int]]:
     """The cells of a card that says nothing of anybody, and where each file is, by directory."""
     tree = TreeBuilder()
@@ -150,7 +159,9 @@ def _files(
             sfi=fid & 0x1F,
             size=elements_of.record_bytes_max,
             identifier_bytes=TAG_BYTES,
-            read=_read(directory, fid),
+            read=Access.ALWAYS
+            if is_holder_free and (directory, fid) == _IDENTITY
+            else _read(directory, fid),
             update=_update(directory),
         )
         numbers[directory, fid] = file.number

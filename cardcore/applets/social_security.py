@@ -107,7 +107,16 @@ class SocialSecurityProfile:
     @property
     def is_third_generation(self) -> bool:
         """Whether reading needs authentication."""
-        return str(self.issue.get("version", "")).startswith("3")
+        return is_third_generation(str(self.issue.get("version", "")))
+
+
+def is_third_generation(version: str) -> bool:
+    """Whether cards of that version show name and number only after authentication.
+
+    >>> is_third_generation("3.00"), is_third_generation("2.00")
+    (True, False)
+    """
+    return version.startswith("3")
 
 
 def package(profile: SocialSecurityProfile, secrets: Sequence[Secret] = ()) -> Package:

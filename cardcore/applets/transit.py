@@ -5,10 +5,14 @@ access rules. Leaves what commands do with them to `cardcore.chip.card`.
 
 The two forms share purse, log, composite records and trips. They differ in AID, in what the bytes
 of EF15 mean, and in SFI 17: 60 bytes of card properties here, composite records there.
+
+Anybody may read what a gate needs: number, validity, kind of card, log, rides. EF16, the holder's
+name and number, opens to a machine that has shown itself with the read key (ADR 0038).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cardcore.application import Application
 from cardcore.chip.access import Access
@@ -47,6 +51,8 @@ from cardcore.tlv import Tlv
 FID_CITY_UNION = 0x3F01
 #: Application version in the FCI (9F08) of published T-Union cards.
 _VERSION = b"\x02"
+#: P2 of EXTERNAL AUTHENTICATE by which EF16 opens.
+READ_KEY = 0x01
 #: As the published two-application cards list it.
 ENTRY = DirectoryEntry(AID_PURSE, "MOT_T_EP", 2)
 ENTRY_CITY_UNION = DirectoryEntry(AID_CITY_UNION, "CITY_UNION", 6)
@@ -62,6 +68,7 @@ KEYS = (
     KeySlot(KeyUsage.UNLOAD),
     KeySlot(KeyUsage.OVERDRAFT),
     KeySlot(KeyUsage.FILE_MAINTENANCE, tries_max=10),
+    KeySlot(KeyUsage.EXTERNAL_AUTHENTICATION, READ_KEY, tries_max=10),
 )
 _PURSE_USAGES = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
 
@@ -73,6 +80,7 @@ class TransitProfile:
     `rides` are the records of EF1A, of any of the layouts there (`TransitRecord`, `BusRecord`,
     `HireRecord`, `ConcessionRecord`); give one with status INSIDE for a card that has passed an
     entry gate. `trips` are those of EF1E, newest first. `composites` are SFI 17 of City Union.
+    `is_holder_free`: anybody may read EF16, as on cards of the field.
     """
 
     public: PublicInformation | CityPublicInformation
@@ -82,6 +90,7 @@ class TransitProfile:
     trips: tuple[TripRecord, ...] = ()
     overdraft_limit_fen: int = 0
     composites: tuple[CompositeRecord, ...] = ()
+    is_holder_free: bool = False
 
     @property
     def balance_max_fen(self) -> int:
@@ -100,15 +109,22 @@ def package(profile: TransitProfile, secrets: Sequence[Secret] = ()) -> Package:
     Raises `ValueError` for a profile that does not fit, `KeyUsageError` for a missing key.
     """
     entry = ENTRY_CITY_UNION if profile.is_city_union else ENTRY
-    cells = lay_out(_tree, profile.is_city_union, _contents(profile), secrets)
-    return Package(cells, entry)
+    variant = _Variant(profile.is_city_union, profile.is_holder_free)
+    return Package(lay_out(_tree, variant, _contents(profile), secrets), entry)
 
 
-def _tree(is_city_union: bool, contents: Contents, secrets: Sequence[Secret]) -> TreeBuilder:  # noqa: FBT001 - a variant, as `lay_out` hands it over
+class _Variant(NamedTuple):
+    """What decides which files there are, and who reads them."""
+
+    is_city_union: bool
+    is_holder_free: bool
+
+
+def _tree(variant: _Variant, contents: Contents, secrets: Sequence[Secret]) -> TreeBuilder:
     tree = TreeBuilder()
-    application = _add_application(tree, None, is_city_union=is_city_union)
+    application = _add_application(tree, None, is_city_union=variant.is_city_union)
     add_key_file(tree, application, KEYS, secrets)
-    _add_files(tree, application, contents)
+    _add_files(tree, application, contents, is_holder_free=variant.is_holder_free)
     return tree
 
 
@@ -134,13 +150,18 @@ def personalise(
     wanted = [
         slot for slot in KEYS if slot.usage in _PURSE_USAGES or keys.get(slot.usage) is not None
     ]
-    slots = [KeySlot(slot.usage, key_index, slot.tries_max) for slot in wanted]
+    slots = [
+        slot
+        if slot.usage is KeyUsage.EXTERNAL_AUTHENTICATION
+        else KeySlot(slot.usage, key_index, slot.tries_max)
+        for slot in wanted
+    ]
     secrets = [
-        CardKey(key_index, key_version, algorithm, _key(keys, slot.usage), slot.tries_max)
+        CardKey(slot.index, key_version, algorithm, _key(keys, slot.usage), slot.tries_max)
         for slot in slots
     ]
     add_key_file(tree, application, slots, secrets)
-    _add_files(tree, application, _contents(profile))
+    _add_files(tree, application, _contents(profile), is_holder_free=profile.is_holder_free)
     return Memory(tree.cells).image()
 
 
@@ -187,7 +208,9 @@ def _contents(profile: TransitProfile) -> Contents:
     return contents
 
 
-def _add_files(tree: TreeBuilder, application: DedicatedFile, contents: Contents) -> None:
+def _add_files(
+    tree: TreeBuilder, application: DedicatedFile, contents: Contents, *, is_holder_free: bool
+) -> None:
     here, is_city_union = application.fid, application.fid == FID_CITY_UNION
     tree.add_file(
         application, FID_PURSE, Structure.TRANSPARENT, contents[here, FID_PURSE], read=Access.NEVER
@@ -195,9 +218,17 @@ def _add_files(tree: TreeBuilder, application: DedicatedFile, contents: Contents
     # The desk writes dates, kind and holder under the maintenance key (04 D6 95, 04 D6 96).
     update = Access.mac(1) | Access.CHANNEL
     public = (Sfi.PUBLIC, Sfi.HOLDER) if is_city_union else (Sfi.PUBLIC, Sfi.HOLDER, Sfi.PROPERTIES)
+    behind_key = Access.external(READ_KEY) | Access.CHANNEL
     for sfi in public:
+        is_closed = sfi is Sfi.HOLDER and not is_holder_free
         tree.add_file(
-            application, sfi, Structure.TRANSPARENT, contents[here, sfi], sfi=sfi, update=update
+            application,
+            sfi,
+            Structure.TRANSPARENT,
+            contents[here, sfi],
+            sfi=sfi,
+            read=behind_key if is_closed else Access.ALWAYS,
+            update=update,
         )
     if is_city_union and (here, Sfi.PROPERTIES) in contents:
         _add_composite(

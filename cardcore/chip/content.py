@@ -16,7 +16,7 @@ a card says of every file, also of those nobody may read, that it is the one tha
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, Self
 
 from cardcore.chip.cardkeys import FID_KEYS
 from cardcore.chip.tree import (
@@ -32,6 +32,26 @@ from cardcore.chip.tree import (
 #: The file of GET DATA whose answer this is.
 TAG_CONTENT = 0x00E1
 DIGEST_BYTES = 32
+
+
+class Started(Protocol):
+    """A digest that has been begun."""
+
+    def copy(self) -> Self:
+        """Another one, as far."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take in more."""
+
+    def digest(self) -> bytes:
+        """What it comes to."""
+
+
+def go_on(started: Started, data: bytes) -> bytes:
+    """The digest of what was begun and `data`; what was begun stays as it is."""
+    digest = started.copy()
+    digest.update(data)
+    return digest.digest()
 
 
 class Content:
@@ -73,9 +93,7 @@ class Content:
                 assert all(records), f"a record of file {cell >> 8:02X} is not there"
                 parts.append(bytes(map(len, records)))
                 parts += records
-        digest = self._started.copy()
-        digest.update(b"".join(parts))
-        return digest.digest()
+        return go_on(self._started, b"".join(parts))
 
 
 def files_of(directory: DedicatedFile, files: Sequence[File]) -> list[File]:

@@ -132,11 +132,15 @@ class FileSystem:
         #: MF and DFs in the order of the tree.
         self.directories: Sequence[DedicatedFile] = self.tree.directories
 
+    def directory(self, number: int) -> DedicatedFile:
+        """The directory with that number, which is there."""
+        found = self.tree.by_number[number]
+        assert isinstance(found, DedicatedFile), "a directory"
+        return found
+
     def parent(self, directory: DedicatedFile) -> DedicatedFile:
         """The directory above; the MF is above itself."""
-        above = self.tree.by_number[directory.parent]
-        assert isinstance(above, DedicatedFile), "a directory stands in a directory"
-        return above
+        return self.directory(directory.parent)
 
     def upwards(self, directory: DedicatedFile) -> Iterator[DedicatedFile]:
         """The directory, the one above it, and so on to the MF."""
@@ -144,6 +148,11 @@ class FileSystem:
         while directory is not self.root:
             directory = self.parent(directory)
             yield directory
+
+    @property
+    def files(self) -> Iterable[File]:
+        """Every file of the card."""
+        return self.tree.by_number.values()
 
     def staged(self, cell: int) -> bytes:
         """A cell that belongs to no file; empty when nothing is there."""

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cardcore.errors import DecodeError, PowerLossError
+from cardcore.limits import MEMORY_BYTES_MAX
 
 #: Asked before each physical write with the number of bytes. None lets it happen; n stops it
 #: after n bytes (0 before, all of them behind it), and the card is dead until power-up. It may
@@ -131,16 +132,24 @@ class Memory:
 
     @classmethod
     def from_image(cls, image: bytes) -> "Memory":
-        """The memory of an image, not yet powered up. `DecodeError` when it is damaged."""
+        """The memory of an image, not yet powered up. `DecodeError` when it is damaged, or when its
+        cells would be more than a chip has: zeros at their ends take no bytes in an image, so their
+        lengths are added up before any is made.
+        """
         reader = _Reader(image)
         magic, cell_count, entry_count = reader.take(_FRONT)
         if magic != _MAGIC:
             raise DecodeError("card image", 0, "does not start with OCM1")
         cells: dict[int, bytes] = {}
         position, read = reader.position, _CELL.unpack_from
+        last, room = -1, MEMORY_BYTES_MAX
         try:
             for _ in range(cell_count):
                 number, length, used = read(image, position)
+                room -= length
+                if room < 0 or used > length or number <= last:
+                    raise DecodeError("card image", position, "is no cell of a chip")
+                last = number
                 position += _CELL.size + used
                 cells[number] = image[position - used : position].ljust(length, b"\x00")
         except struct.error as error:
@@ -216,7 +225,11 @@ def decode_cells(data: bytes) -> dict[int, bytes]:
     if position > len(data):
         raise DecodeError("cells", len(data), "end inside their table")
     cells: dict[int, bytes] = {}
+    room = MEMORY_BYTES_MAX
     for cell, length, used in _CELL.iter_unpack(data[_COUNT.size : position]):
+        room -= length
+        if room < 0:
+            raise DecodeError("cells", position, "are more than a chip has")
         content = data[position : position + used]
         cells[cell] = content if used == length else content.ljust(length, b"\x00")
         position += used

@@ -49,13 +49,14 @@ from cardcore.chip.tree import (
     Structure,
     TreeBuilder,
     blank_contents,
+    bytes_of,
     check_tree,
     moved_header,
     shape_of,
 )
 from cardcore.errors import DecodeError
 from cardcore.layouts.transit import FID_MASTER, PPSE_NAME, HolderInformation, LogRecord, Sfi
-from cardcore.limits import CHANNEL_RESPONSE_BYTES_MAX
+from cardcore.limits import CHANNEL_RESPONSE_BYTES_MAX, FILES_BYTES_MAX
 from cardcore.tlv import Tlv, decode_all, find
 
 #: File id of the PPSE; readers select it by name.
@@ -178,15 +179,22 @@ class Package:
     def install(self, files: FileSystem) -> StatusWord | dict[int, bytes]:
         """The cells that change when the application comes onto this card.
 
-        Refusals in order: 6A80 name or file id are taken, 6A84 no file numbers or no room in the
-        directory.
+        Refusals in order: 6A80 a name or the file id are taken, or the entry is not this
+        application's; 6A84 no file numbers, no memory or no room in the directory.
         """
         tree = self.tree
         application = tree[0]
         assert isinstance(application, DedicatedFile), "check_tree looks at it"
-        taken = application.name and application.name in {file.name for file in files.directories}
-        if taken or files.child(files.root, application.fid) is not None:
+        names = {file.name for file in tree if isinstance(file, DedicatedFile) and file.name}
+        is_taken = (
+            not names.isdisjoint(file.name for file in files.directories)
+            or files.child(files.root, application.fid) is not None
+            or application.fid == FID_MASTER
+        )
+        if is_taken or (self.entry is not None and self.entry.aid != application.name):
             return StatusWord.DATA_WRONG
+        if bytes_of(files.files) + bytes_of(tree) > FILES_BYTES_MAX:
+            return StatusWord.NO_SPACE
         numbers_free = (number for number in range(1, FILES_MAX + 1) if not files.has(number))
         free = list(islice(numbers_free, len(tree)))
         if len(free) < len(tree):
@@ -216,9 +224,12 @@ def _check_internal(file: File, tree: Sequence[File], cells: Mapping[int, bytes]
             raise DecodeError("package", body, "is no key file")
         if file.read != Access.NEVER or file.update != Access.NEVER:
             raise DecodeError("package", body, "a key file that commands may touch")
-        for cell in file.record_cells(cells):
-            secret = Pin if cells[cell].startswith(PIN_PREFIX) else CardKey
-            secret.decode(cells[cell])
+        records = [cells[cell] for cell in file.record_cells(cells)]
+        for record in records:
+            secret = Pin if record.startswith(PIN_PREFIX) else CardKey
+            secret.decode(record)
+        if len({record[:2] for record in records}) < len(records):
+            raise DecodeError("package", body, "two secrets of one name")
     if file.fid in _PURSES:
         if file.structure is not Structure.TRANSPARENT or len(cells[body]) != PurseState.SIZE:
             raise DecodeError("package", body, "is no purse")

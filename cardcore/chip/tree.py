@@ -22,6 +22,9 @@ from cardcore.chip.access import Access
 from cardcore.errors import DecodeError
 
 RECORDS_MAX = 254
+SFI_MAX = 30
+#: The master file, the current directory, and one kept by ISO/IEC 7816-4.
+_RESERVED_IDS = frozenset({0x3F00, 0x3FFF, 0xFFFF})
 #: Cells from 0xE000 on hold a package that is on its way in (`cardcore.chip.commands.manage`).
 FILES_MAX = 0xDF
 HEADER_SLOT, BODY_SLOT, FIRST_RECORD_SLOT = 0, 1, 2
@@ -97,6 +100,11 @@ class ElementaryFile:
         )
         return head + self.read.encode() + self.update.encode()
 
+    @property
+    def bytes_max(self) -> int:
+        """What the file takes when every record is written, its header with it."""
+        return len(self.encode()) + self.size * (self.records_max or 1)
+
     def record_cells(self, cells: Mapping[int, bytes]) -> list[int]:
         """The cells of its records, in the order of their slots; newest first in a cyclic file."""
         newest, count = cells[self.number << 8 | BODY_SLOT]
@@ -168,7 +176,38 @@ def check_tree(cells: Mapping[int, bytes]) -> list[File]:
             slots |= _check_contents(file, cells)
     if slots != set(cells):
         raise DecodeError("file tree", min(slots ^ set(cells)), "a cell that belongs to no file")
+    _check_names(files)
     return files
+
+
+def bytes_of(files: Iterable[File]) -> int:
+    """What these files take when every record is written."""
+    return sum(
+        file.bytes_max if isinstance(file, ElementaryFile) else len(file.encode()) for file in files
+    )
+
+
+def _check_names(files: Sequence[File]) -> None:
+    """Each is found by one name: file ids and short ids in their directory, names of directories
+    everywhere. A file id is neither that of its directory nor one that means something else
+    (ISO/IEC 7816-4 §7.3.1).
+    """
+    directory_ids = {file.number: file.fid for file in files if isinstance(file, DedicatedFile)}
+    taken: set[tuple[int, str, int | bytes]] = set()
+    for file in files:
+        parent = 0 if file is files[0] else file.parent
+        names: list[tuple[int, str, int | bytes]] = [(parent, "file id", file.fid)]
+        if isinstance(file, ElementaryFile):
+            if file.sfi:
+                names.append((parent, "short id", file.sfi))
+        elif file.name:
+            names.append((0, "name", file.name))
+        if not taken.isdisjoint(names) or file.fid == directory_ids.get(parent):
+            raise DecodeError("file tree", file.number << 8, "a name that is taken")
+        taken.update(names)
+        is_odd = isinstance(file, ElementaryFile) and file.sfi > SFI_MAX
+        if is_odd or (file.fid in _RESERVED_IDS and file is not files[0]):
+            raise DecodeError("file tree", file.number << 8, "a name that no file has")
 
 
 def _check_contents(file: ElementaryFile, cells: Mapping[int, bytes]) -> set[int]:

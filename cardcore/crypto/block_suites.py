@@ -52,8 +52,8 @@ class BlockSuite:
     def authenticate(self, card_key: bytes, challenge: bytes) -> bytes:
         """CMAC of the challenge, the first eight bytes.
 
-        A MAC and not the enciphered challenge: a key that is diversified once more by a factor a
-        reader sends must not encipher blocks a reader chooses.
+        A MAC and not the enciphered challenge, so that what a reader chooses never comes back as a
+        half of a derivation. Triple DES answers as the field does; there each key has one form.
         """
         return self.cmac(card_key, challenge)[:_ANSWER_BYTES]
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
+from cardcore.digits import wrong_length
 from cardcore.dumps.applications import by_application, fci_name
 from cardcore.dumps.parts import SFI_RIDES, Part, hexadecimal, is_part, parts, unread
 from cardcore.dumps.public import CardFamily, Public, family_of, read_public
@@ -23,12 +24,16 @@ from cardcore.errors import DecodeError
 from cardcore.layouts.bus import BusRecord, is_bus_layout
 from cardcore.layouts.city_union import CompositeRecord
 from cardcore.layouts.fixed import FixedLayout, is_unwritten, read_prefix, signed_balance
+from cardcore.layouts.labels import of_field
 from cardcore.layouts.transit import CardProperties, LogRecord, Sfi, TransitRecord, TripRecord
+from cardcore.text import Text
 from cardcore.tlv import Tlv, decode_all, find
 
 _TIMES = ("time", "entry_time", "exit_time")
 _STATUS_OK = b"\x90\x00"
 _PUBLIC_BYTES = 30
+_NO_HEX = Text("不是十六进制文字", "is no hexadecimal text")
+_NO_AID = Text("目录中有一项没有 AID", "an entry of the directory has no AID")
 _LayoutT = TypeVar("_LayoutT", bound=FixedLayout)
 
 
@@ -36,7 +41,7 @@ class Problem(NamedTuple):
     """A part of a dump that could not be read, or not to its end."""
 
     part: str
-    reason: str
+    reason: Text
 
 
 class Application(NamedTuple):
@@ -65,7 +70,7 @@ class ParsedCard:
     trips: tuple[TripRecord, ...] = ()
     applications: tuple[Application, ...] = ()
     problems: tuple[Problem, ...] = ()
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Text, ...] = ()
     unread: tuple[str, ...] = ()  # where bytes stand that are no part known here
 
 
@@ -105,7 +110,9 @@ def parse_card_dump(document: Mapping[str, object]) -> ParsedCard:
 def _parse_entry(name: str, entry: object) -> tuple[ParsedCard, ...]:
     if isinstance(entry, Mapping):
         return _parse_card(entry)
-    return (ParsedCard(name, Public(), problems=(Problem(name, "is no object"),)),)
+    return (
+        ParsedCard(name, Public(), problems=(Problem(name, Text("不是对象", "is no object")),)),
+    )
 
 
 def _parse_card(document: Mapping[str, object]) -> tuple[ParsedCard, ...]:
@@ -143,7 +150,7 @@ class _Reader:
     def __init__(self, name: str, names: tuple[bytes, ...]) -> None:
         self.name = name
         self.problems: list[Problem] = []
-        self.remarks: list[str] = []
+        self.remarks: list[Text] = []
         self.names = names
         self.unwritten: dict[str, int] = {}  # empty slots, by the name of their file
         self.files: dict[int, tuple[str, bytes]] = {}  # transparent files, by SFI
@@ -159,9 +166,9 @@ class _Reader:
     def take(self, part: Part) -> None:
         """Read one part."""
         if part.data is None:
-            self.problems.append(Problem(part.name, "is no hexadecimal text"))
+            self.problems.append(Problem(part.name, _NO_HEX))
         elif not part.data:
-            self.problems.append(Problem(part.name, "is empty"))
+            self.problems.append(Problem(part.name, Text("为空", "is empty")))
         elif part.kind == "fci":
             self._take_fci(part.name, part.data)
         elif part.kind == "balance":
@@ -173,7 +180,7 @@ class _Reader:
         """Everything read so far, as one card."""
         public = self._public()
         for name, slots in self.unwritten.items():
-            self.remarks.append(f"{name}: {slots} unwritten")
+            self.remarks.append(Text(f"{name}：{slots} 条未写入", f"{name}: {slots} unwritten"))
         available, limit = self.balances.get(0), self.balances.get(1)
         balance = None
         if available is not None:
@@ -204,7 +211,7 @@ class _Reader:
         try:
             objects = decode_all(data)
         except DecodeError as error:
-            self.problems.append(Problem(name, f"byte {error.offset}: {error.reason}"))
+            self.problems.append(Problem(name, error.place))
             self._search_fci(name, data)
             return
         if (copied := find(objects, 0x9F0C)) is not None:
@@ -217,7 +224,7 @@ class _Reader:
     def _take_entry(self, name: str, entry: Tlv) -> None:
         aid, label = entry.find(0x4F), entry.find(0x50)
         if aid is None:
-            self.problems.append(Problem(name, "an entry of the directory has no AID"))
+            self.problems.append(Problem(name, _NO_AID))
             return
         text = b"" if label is None else label.content
         self.applications.append(
@@ -235,10 +242,12 @@ class _Reader:
         if len(data) == 6 and data.endswith(_STATUS_OK):
             data = data[:4]
         if len(data) != 4:
-            self.problems.append(Problem(name, f"{len(data)} bytes, not 4"))
+            self.problems.append(Problem(name, wrong_length(len(data), 4)))
             return
         if data[0] & 0x80:
-            self.remarks.append(f"{name}: bit 31 was set and is dropped")
+            self.remarks.append(
+                Text(f"{name}：第 31 位曾置位，不计", f"{name}: bit 31 was set and is dropped")
+            )
         self.balances[which] = signed_balance(data)
 
     def _take_file(self, name: str, sfi: int, data: bytes) -> None:
@@ -260,7 +269,7 @@ class _Reader:
             try:
                 self.composites.append(CompositeRecord.decode(data))
             except DecodeError as error:
-                self.problems.append(Problem(name, f"byte {error.offset}: {error.reason}"))
+                self.problems.append(Problem(name, error.place))
             return
         found: list[CardProperties] = []
         self._append(found, name, CardProperties, data, "country")
@@ -282,13 +291,13 @@ class _Reader:
             self.unwritten[file] = self.unwritten.get(file, 0) + 1
             return
         if len(data) > layout.SIZE:
-            self.problems.append(Problem(name, f"{len(data)} bytes, not {layout.SIZE}"))
+            self.problems.append(Problem(name, wrong_length(len(data), layout.SIZE)))
             data = data[: layout.SIZE]
         if len(data) >= layout.SIZE_MIN:
             data = data.ljust(layout.SIZE, b"\x00")
         values, errors = read_prefix(layout, data)
         for error in errors:
-            self.problems.append(Problem(name, f"byte {error.offset}: {error.reason}"))
+            self.problems.append(Problem(name, error.place))
         self._remark_times(name, layout, values, data)
         if needed in values:
             zero, _ = read_prefix(layout, bytes(layout.SIZE))
@@ -300,7 +309,8 @@ class _Reader:
         for field in layout.FIELDS:
             raw = data[field.offset : field.offset + field.length]
             if field.name in _TIMES and values.get(field.name, raw) is None and any(raw):
-                self.remarks.append(f"{name}: {field.name} {raw.hex()} is no time")
+                of = of_field(field.name, Text(f"{raw.hex()} 不是时间", f"{raw.hex()} is no time"))
+                self.remarks.append(Text(f"{name}：{of.zh}", f"{name}: {of.en}"))
 
     def _public(self) -> Public:
         files = {sfi: data for sfi, (_, data) in self.files.items()}
@@ -311,13 +321,16 @@ class _Reader:
         if source is not None and self.from_fci is not None:
             copy = self.from_fci[1]
             if copy[:_PUBLIC_BYTES] != source[1][:_PUBLIC_BYTES]:
-                self.remarks.append(f"{self.from_fci[0]}: 9F0C is not a copy of {source[0]}")
+                fci, file = self.from_fci[0], source[0]
+                self.remarks.append(
+                    Text(f"{fci}：9F0C 与 {file} 不一致", f"{fci}: 9F0C is not a copy of {file}")
+                )
         source = source or self.from_fci
         if source is None:
             return Public(family)
         public, errors = read_public(family, source[1])
         for error in errors:
-            self.problems.append(Problem(source[0], f"byte {error.offset}: {error.reason}"))
+            self.problems.append(Problem(source[0], error.place))
         if errors and source is not self.from_fci and self.from_fci is not None:
             return _filled(public, read_public(family, self.from_fci[1])[0])
         return public

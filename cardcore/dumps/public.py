@@ -19,7 +19,9 @@ from cardcore import digits
 from cardcore.errors import DecodeError
 from cardcore.layouts.city_union import AID_CITY_UNION, CityPublicInformation
 from cardcore.layouts.fixed import FixedLayout, read_prefix
+from cardcore.layouts.labels import of_field
 from cardcore.layouts.transit import AID_CASH, AID_PURSE, PublicInformation
+from cardcore.text import Text
 
 _UNUSED = b"\xff" * 4
 #: Fields of two bytes that nobody filled.
@@ -126,7 +128,9 @@ def read_public(family: CardFamily, data: bytes) -> tuple[Public, tuple[DecodeEr
     if binary is not None:
         number = printed = str(binary)
     if binary is not None or family is CardFamily.UNKNOWN:
-        errors = tuple(error for error in errors if not error.reason.startswith("card_number"))
+        digits_at = next(each for each in layout.FIELDS if each.name == "card_number")
+        within = range(digits_at.offset, digits_at.offset + digits_at.length)
+        errors = tuple(error for error in errors if error.offset not in within)
     if family is CardFamily.UNKNOWN:  # what is not known is not read as a number of somebody
         number = printed = issuer = None
     return Public(
@@ -173,9 +177,10 @@ def _read_old(
 def _cut(data: bytes, at: int, length: int) -> bytes:
     piece = data[at : at + length]
     if len(piece) < length:
-        raise DecodeError("public file", len(piece), f"ends after {len(data)} bytes")
+        reason = Text(f"到第 {len(data)} 字节为止", f"ends after {len(data)} bytes")
+        raise DecodeError("public file", len(piece), reason)
     return piece
 
 
 def _at(name: str, offset: int, error: DecodeError) -> DecodeError:
-    return DecodeError("public file", offset + error.offset, f"{name}: {error.reason}")
+    return DecodeError("public file", offset + error.offset, of_field(name, error.said))

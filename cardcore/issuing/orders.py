@@ -235,6 +235,7 @@ def _transit(product: Product, settings: TransitSettings, order: CardOrder, _: s
                 ]
             ),
             overdraft_limit_fen=settings.overdraft_limit_fen,
+            is_holder_free=product.is_holder_free,
         )
     )
 
@@ -303,17 +304,20 @@ def _social_security(
     )
 
 
-def _health(_: Product, settings: HealthSettings, order: CardOrder, __: str) -> Package:
+def _health(product: Product, settings: HealthSettings, order: CardOrder, _: str) -> Package:
+    is_free = product.is_holder_free
     values: dict[str, str | bytes] = {
         "version": settings.version,
         "card_class": settings.card_class,
         "issued_on": _day(order.public.valid_from),
         "valid_to": _day(order.public.valid_to),
-        "card_number": order.holder.id_number,
+        # Free to read: the identity number stands there only where anybody may read it.
+        "card_number": order.holder.id_number if is_free else order.public.card_number[-18:],
         "name": order.holder.name,
         "resident_id": order.holder.id_number,
     }
-    return health.package(health.HealthProfile({**values, **order.health}, order.photo))
+    profile = health.HealthProfile({**values, **order.health}, order.photo, is_holder_free=is_free)
+    return health.package(profile)
 
 
 def _library(_: Product, settings: LibrarySettings, order: CardOrder, __: str) -> Package:

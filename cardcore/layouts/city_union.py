@@ -19,6 +19,7 @@ from cardcore.layouts.fixed import (
     FixedLayout,
     table,
 )
+from cardcore.text import Text
 
 #: The purse of CJ/T 166.
 AID_CITY_UNION = bytes.fromhex("A00000000386980701")
@@ -96,8 +97,14 @@ class CompositeRecord:
     def decode(cls, data: bytes) -> "CompositeRecord":
         """Read one record; `DecodeError` when its length runs past the end."""
         if len(data) < _HEAD_BYTES:
-            raise DecodeError("SFI 17", len(data), "shorter than the head of a record")
+            reason = Text("短于记录头", "shorter than the head of a record")
+            raise DecodeError("SFI 17", len(data), reason)
         end = 2 + data[1]
         if not _HEAD_BYTES <= end <= len(data):
-            raise DecodeError("SFI 17", 1, f"length {data[1]} where {len(data) - 2} bytes follow")
+            follow = len(data) - 2
+            reason = Text(
+                f"长度为 {data[1]}，其后有 {follow} 字节",
+                f"length {data[1]} where {follow} bytes follow",
+            )
+            raise DecodeError("SFI 17", 1, reason)
         return cls(data[0], data[2], data[_HEAD_BYTES:end])

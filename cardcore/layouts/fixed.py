@@ -9,7 +9,10 @@ from datetime import datetime
 from typing import Any, ClassVar, NamedTuple, Self
 
 from cardcore import digits
+from cardcore.digits import wrong_length
 from cardcore.errors import DecodeError
+from cardcore.layouts.labels import NO_TEXT, of_field
+from cardcore.text import Text
 
 #: Several cards set the topmost bit of amounts; readers mask it. Of what is left, the highest bit
 #: of a balance is its sign.
@@ -156,17 +159,17 @@ class FixedLayout:
     def decode(cls, data: bytes) -> Self:
         """Read the bytes; `DecodeError` names the field and the byte where it is damaged."""
         if not cls.SIZE_MIN <= len(data) <= cls.SIZE:
-            raise DecodeError(cls.TITLE, len(data), f"{len(data)} bytes, not {cls.SIZE}")
+            raise DecodeError(cls.TITLE, len(data), wrong_length(len(data), cls.SIZE))
         data = data.ljust(cls.SIZE, b"\x00")
         values = {}
         for name, offset, length, coding in cls.FIELDS:
             try:
                 values[name] = coding.decode(data[offset : offset + length])
             except DecodeError as error:
-                reason = f"{name}: {error.reason}"
+                reason = of_field(name, error.said)
                 raise DecodeError(cls.TITLE, offset + error.offset, reason) from error
             except UnicodeDecodeError as error:
-                reason = f"{name}: {error.reason}"
+                reason = of_field(name, NO_TEXT)
                 raise DecodeError(cls.TITLE, offset + error.start, reason) from error
         return cls(**values)
 
@@ -193,15 +196,18 @@ def read_prefix(
     errors = []
     for name, offset, length, coding in layout.FIELDS:
         if offset + length > len(data):
-            reason = f"{name}: ends after {len(data)} of {layout.SIZE} bytes"
-            errors.append(DecodeError(layout.TITLE, len(data), reason))
+            ends = Text(
+                f"到第 {len(data)} 字节为止，应有 {layout.SIZE} 字节",
+                f"ends after {len(data)} of {layout.SIZE} bytes",
+            )
+            errors.append(DecodeError(layout.TITLE, len(data), of_field(name, ends)))
             break
         try:
             values[name] = coding.decode(data[offset : offset + length])
         except DecodeError as error:
-            reason = f"{name}: {error.reason}"
+            reason = of_field(name, error.said)
             errors.append(DecodeError(layout.TITLE, offset + error.offset, reason))
         except UnicodeDecodeError as error:
-            reason = f"{name}: {error.reason}"
+            reason = of_field(name, NO_TEXT)
             errors.append(DecodeError(layout.TITLE, offset + error.start, reason))
     return values, tuple(errors)

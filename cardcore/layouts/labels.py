@@ -136,3 +136,17 @@ def label(field: str) -> Text:
     named = LABELS.get(field)
     plain = field.replace("_", " ")
     return Text(plain, plain) if named is None else named
+
+
+#: Of bytes that are no text in the encoding of cards.
+NO_TEXT = Text("不是 GBK 文字", "is no GBK text")
+
+
+def of_field(field: str, said: Text) -> Text:
+    """What is wrong with a field.
+
+    >>> of_field("valid_to", NO_TEXT).en
+    'valid to: is no GBK text'
+    """
+    named = label(field)
+    return Text(f"{named.zh}：{said.zh}", f"{named.en}: {said.en}")

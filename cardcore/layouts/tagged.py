@@ -12,7 +12,10 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
 
+from cardcore.digits import wrong_length
 from cardcore.errors import DecodeError
+from cardcore.layouts.labels import NO_TEXT
+from cardcore.text import Text
 
 TAG_BYTES = 1
 _HEAD_BYTES = 2
@@ -68,20 +71,24 @@ class TaggedField(NamedTuple):
         Raises `DecodeError` for another tag, a wrong length, or bytes that are not of the coding.
         """
         if len(record) < _HEAD_BYTES or record[0] != self.tag:
-            raise DecodeError(self.name, 0, f"not a record with tag {self.tag:02X}")
+            reason = Text(
+                f"不是标签为 {self.tag:02X} 的记录", f"not a record with tag {self.tag:02X}"
+            )
+            raise DecodeError(self.name, 0, reason)
         data = record[_HEAD_BYTES:]
         if record[1] != len(data) or len(data) != self.length:
-            raise DecodeError(self.name, 1, f"{len(data)} bytes, not {self.length}")
+            raise DecodeError(self.name, 1, wrong_length(len(data), self.length))
         if self.coding is ValueCoding.BYTES:
             return data
         if self.coding is ValueCoding.TEXT:
             try:
                 return data.rstrip(_TEXT_FILLING).decode("gbk")
             except UnicodeDecodeError as error:
-                raise DecodeError(self.name, 2 + error.start, error.reason) from error
+                raise DecodeError(self.name, 2 + error.start, NO_TEXT) from error
         digits = data.hex().rstrip("f")
         if digits and not digits.isdecimal():
-            raise DecodeError(self.name, 2, f"{digits} is not decimal digits")
+            reason = Text(f"{digits} 不是十进制数字", f"{digits} is not decimal digits")
+            raise DecodeError(self.name, 2, reason)
         return digits
 
 

@@ -5,6 +5,7 @@ Read it in this order::
     blocks/        keys on their way: key blocks, their names, components
     errors.py      what a device refuses
     custody.py     the storage key under the PINs of any two custodians (双人控制)
+    admission.py   two custodians with their PINs, wrong tries counted
     storage.py     a folder whose files are old or new and never between
     log.py         the hash-chained log and its seal
     document.py    the device's one file: custody, keys, and the log entry of the last change

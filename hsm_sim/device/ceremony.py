@@ -240,10 +240,14 @@ def next_algorithm(device: Device, rotation: Rotation) -> Algorithm:
 
 
 def give_pin(device: Device, role: str, pin: bytes) -> None:
-    """Give a custodian a new PIN, and unlock him; the two who opened the device vouch for him."""
+    """Give a custodian a new PIN, or his role to somebody else, and unlock him; the two who opened
+    the device vouch for him. The device gets a new storage key, and every key is wrapped anew.
+    """
     with device.step("new-pin", role) as step:
         assert step.custody is not None
-        step.custody = custody.with_new_pin(step.custody, role, pin, device.storage_key, random)
+        step.storage_key = random(custody.STORAGE_KEY_BYTES)
+        step.custody = custody.with_new_pin(step.custody, role, pin, step.storage_key, random)
+        step.detail = "a new storage key"
     device.forgive(role)
 
 
@@ -286,8 +290,7 @@ def combined_key(
         )
     value = combine(list(components.values()), usage)
     shown = check_value(Key(usage, value), algorithm)
-    stated = expected.strip().upper().encode(errors="replace")
-    if not hmac.compare_digest(shown.encode(), stated):
+    if not hmac.compare_digest(shown.encode(), stated(expected)):
         raise CeremonyError(
             Text(
                 f"密钥检查值为 {shown}，与预期不符",
@@ -295,6 +298,11 @@ def combined_key(
             )
         )
     return value
+
+
+def stated(expected: str) -> bytes:
+    """A check value as somebody typed it."""
+    return expected.strip().upper().encode(errors="replace")
 
 
 _ACTIONS = {

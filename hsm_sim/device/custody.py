@@ -3,21 +3,29 @@
 Decides how the storage key is bound to PINs. Leaves counting wrong tries to `device`, and asking
 for PINs to the command line.
 
-Each custodian has a secret of 32 random bytes, wrapped under a key from his PIN; for each pair of
-custodians the storage key is wrapped under a key from both of their secrets. So a PIN can be
-judged alone, which lets wrong tries count against the one who typed them, and a new PIN touches
-nothing but its own custodian. The secrets are also wrapped under the storage key, for two
-custodians to give a third a new PIN.
+Each custodian has a pair of X25519 (RFC 7748): the private half is wrapped under a key from his
+PIN, the public one stands beside it. For each two custodians the storage key is wrapped under a key
+from what both their private halves make of one more pair, whose private half nobody keeps. So a PIN
+can be judged alone, which lets wrong tries count against the one who typed them, and two together
+open.
+
+To wrap takes the public halves only. So a new PIN, which is also how a custodian is replaced, makes
+a new pair for him and a new storage key wrapped for all, without the PINs of those who are not
+there; and nobody who once held a storage key can find anybody's private half with it.
 
 Whoever copies the folder can try PINs at his own speed, scrypt's cost each: a device of metal
 guards against that by its walls, this one by the length of the PINs and by where its folder lies.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import (
+    X25519PrivateKey,
+    X25519PublicKey,
+)
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -43,21 +51,24 @@ Random = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Custodian:
-    """One custodian (密钥保管员), known by role. His secret is here twice, wrapped both times."""
+    """One custodian (密钥保管员), known by role. His private half is here wrapped under his PIN."""
 
     role: str
     salt: bytes = field(repr=False)
+    public_key: bytes = field(repr=False)
     under_pin: bytes = field(repr=False)
-    under_storage_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Custody:
-    """Who holds a device, and its storage key wrapped for each pair of them."""
+    """Who holds a device, and its storage key wrapped for each two of them. `carrier` is the public
+    half of the pair that was made to wrap it, and is another one for every storage key.
+    """
 
     device_id: str
     scrypt_cost: int
     custodians: tuple[Custodian, ...]
+    carrier: bytes = field(repr=False)
     pairs: Mapping[tuple[str, str], bytes] = field(repr=False)
 
     def custodian(self, role: str) -> Custodian:
@@ -113,28 +124,18 @@ def appoint(
                 f"{len(pins)} custodians; a device has {CUSTODIANS_MIN} to {CUSTODIANS_MAX}",
             )
         )
-    secrets = {}
     for role, pin in pins.items():
         check_role(role)
         check_pin(role, pin)
-        secrets[role] = random(_SECRET_BYTES)
-    custody = Custody(device_id, SCRYPT_COST, (), {})
-    custodians = []
-    for role, secret in secrets.items():
-        salt = random(_SALT_BYTES)
-        pin_key = _pin_key(custody, role, salt, pins[role])
-        custodians.append(
-            Custodian(role, salt, aes_key_wrap(pin_key, secret), aes_key_wrap(storage_key, secret))
-        )
-    pairs = {
-        (first, second): aes_key_wrap(_pair_key(custody, (first, second), secrets), storage_key)
-        for first, second in combinations(sorted(secrets), OPENING_CUSTODIANS)
-    }
-    return replace(custody, custodians=tuple(custodians), pairs=pairs)
+    custody = Custody(device_id, SCRYPT_COST, (), b"", {})
+    made = tuple(_appointed(custody, role, pin, random) for role, pin in pins.items())
+    return _wrapped(replace(custody, custodians=made), storage_key, random)
 
 
 def custodian_secret(custody: Custody, role: str, pin: bytes) -> bytes | None:
-    """A custodian's secret; None when the PIN is wrong. `CustodyError` for an unknown role."""
+    """A custodian's private half, or None when the PIN is wrong. `CustodyError` when there is no
+    custodian of that role.
+    """
     held = custody.custodian(role)
     if not 0 < len(pin) <= PIN_BYTES_MAX:
         return None
@@ -152,9 +153,10 @@ def storage_key_of(custody: Custody, secrets: Mapping[str, bytes]) -> bytes:
     assert len(secrets) == OPENING_CUSTODIANS, tuple(secrets)
     first, second = sorted(secrets)
     try:
+        shared = [_agreed(secrets[role], custody.carrier) for role in (first, second)]
         wrapped = custody.pairs[first, second]
-        return aes_key_unwrap(_pair_key(custody, (first, second), secrets), wrapped)
-    except (KeyError, InvalidUnwrap):
+        return aes_key_unwrap(_pair_key(custody, (first, second), shared), wrapped)
+    except (KeyError, ValueError, InvalidUnwrap):
         raise DeviceError(
             Text(
                 f"{first} 与 {second} 打不开存储密钥：设备已损坏；请从副本恢复其目录，或从备份恢复"
@@ -168,17 +170,35 @@ def storage_key_of(custody: Custody, secrets: Mapping[str, bytes]) -> bytes:
 def with_new_pin(
     custody: Custody, role: str, pin: bytes, storage_key: bytes, random: Random
 ) -> Custody:
-    """The custody in which one custodian has another PIN."""
+    """The custody in which one custodian has another PIN and another pair, and a new storage key is
+    wrapped for all. What he had before opens none of it.
+    """
     held = custody.custodian(role)
     check_pin(role, pin)
-    secret = aes_key_unwrap(storage_key, held.under_storage_key)
-    salt = random(_SALT_BYTES)
-    under_pin = aes_key_wrap(_pin_key(custody, role, salt, pin), secret)
-    changed = replace(held, salt=salt, under_pin=under_pin)
-    return replace(
-        custody,
-        custodians=tuple(changed if each is held else each for each in custody.custodians),
-    )
+    changed = _appointed(custody, role, pin, random)
+    custodians = tuple(changed if each is held else each for each in custody.custodians)
+    return _wrapped(replace(custody, custodians=custodians), storage_key, random)
+
+
+def _appointed(custody: Custody, role: str, pin: bytes, random: Random) -> Custodian:
+    private, salt = X25519PrivateKey.from_private_bytes(random(_SECRET_BYTES)), random(_SALT_BYTES)
+    under_pin = aes_key_wrap(_pin_key(custody, role, salt, pin), private.private_bytes_raw())
+    return Custodian(role, salt, private.public_key().public_bytes_raw(), under_pin)
+
+
+def _wrapped(custody: Custody, storage_key: bytes, random: Random) -> Custody:
+    """The storage key for each two custodians, under a carrier that is thrown away."""
+    carrier = random(_SECRET_BYTES)
+    public = X25519PrivateKey.from_private_bytes(carrier).public_key().public_bytes_raw()
+    custody = replace(custody, carrier=public)
+    shared = {each.role: _agreed(carrier, each.public_key) for each in custody.custodians}
+    pairs = {
+        (first, second): aes_key_wrap(
+            _pair_key(custody, (first, second), [shared[first], shared[second]]), storage_key
+        )
+        for first, second in combinations(sorted(shared), OPENING_CUSTODIANS)
+    }
+    return replace(custody, pairs=pairs)
 
 
 def custody_document(custody: Custody) -> dict[str, Any]:
@@ -189,11 +209,12 @@ def custody_document(custody: Custody) -> dict[str, Any]:
             {
                 "role": each.role,
                 "salt": each.salt.hex(),
+                "public_key": each.public_key.hex(),
                 "under_pin": each.under_pin.hex(),
-                "under_storage_key": each.under_storage_key.hex(),
             }
             for each in custody.custodians
         ],
+        "carrier": custody.carrier.hex(),
         "pairs": {"+".join(pair): wrapped.hex() for pair, wrapped in custody.pairs.items()},
     }
 
@@ -207,8 +228,8 @@ def read_custody(device_id: str, document: Mapping[str, Any]) -> Custody:
         Custodian(
             str(each["role"]),
             bytes.fromhex(each["salt"]),
+            bytes.fromhex(each["public_key"]),
             bytes.fromhex(each["under_pin"]),
-            bytes.fromhex(each["under_storage_key"]),
         )
         for each in document["custodians"]
     )
@@ -216,7 +237,7 @@ def read_custody(device_id: str, document: Mapping[str, Any]) -> Custody:
     for text, wrapped in document["pairs"].items():
         first, second = text.split("+")
         pairs[first, second] = bytes.fromhex(wrapped)
-    return Custody(device_id, cost, custodians, pairs)
+    return Custody(device_id, cost, custodians, bytes.fromhex(document["carrier"]), pairs)
 
 
 def _pin_key(custody: Custody, role: str, salt: bytes, pin: bytes) -> bytes:
@@ -224,9 +245,15 @@ def _pin_key(custody: Custody, role: str, salt: bytes, pin: bytes) -> bytes:
     return _key(stretched, f"onecard device {custody.device_id} PIN of {role}")
 
 
-def _pair_key(custody: Custody, pair: tuple[str, str], secrets: Mapping[str, bytes]) -> bytes:
-    both = secrets[pair[0]] + secrets[pair[1]]
-    return _key(both, f"onecard device {custody.device_id} pair {'+'.join(pair)}")
+def _agreed(private: bytes, public: bytes) -> bytes:
+    """Raises `ValueError` for bytes that are no point; the file was altered then."""
+    point = X25519PublicKey.from_public_bytes(public)
+    return X25519PrivateKey.from_private_bytes(private).exchange(point)
+
+
+def _pair_key(custody: Custody, pair: tuple[str, str], shared: Sequence[bytes]) -> bytes:
+    purpose = f"onecard device {custody.device_id} pair {'+'.join(pair)} {custody.carrier.hex()}"
+    return _key(b"".join(shared), purpose)
 
 
 def _key(material: bytes, purpose: str) -> bytes:

@@ -1,7 +1,7 @@
 """A device: opened by two custodians, changed a step at a time, every attempt in its log.
 
-Decides who gets in, how wrong PINs are counted, and that keys, log and the keys in use change
-together. Leaves what a step does to `ceremony` and `transfer`.
+Decides that keys, log and the keys in use change together. Leaves who gets in and how wrong PINs
+are counted to `admission`, and what a step does to `ceremony` and `transfer`.
 
 A step is: take the folder's lock, catch up with what others wrote, decide, replace the device's
 file, write the log. After a power cut anywhere in it the device opens with the old keys or the
@@ -9,7 +9,7 @@ new ones, and its log says which.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -20,7 +20,8 @@ from cardcore.errors import CardcoreError
 from cardcore.keys import KeyRef, KeyState
 from cardcore.text import Text, text_of
 from hsm_sim.device import custody as custodians
-from hsm_sim.device.custody import OPENING_CUSTODIANS, Custody
+from hsm_sim.device.admission import admit, read_tries
+from hsm_sim.device.custody import Custody
 from hsm_sim.device.document import (
     DeviceDocument,
     StoredKey,
@@ -32,18 +33,15 @@ from hsm_sim.device.document import (
     store_key,
 )
 from hsm_sim.device.errors import (
-    CeremonyError,
-    CustodianLockedError,
-    CustodyError,
     DeviceError,
-    WrongPinError,
 )
 from hsm_sim.device.log import DeviceLog, Event, Outcome
-from hsm_sim.device.storage import ATTEMPTS, DEVICE, DeviceFolder
-from hsm_sim.keys.published_keys import is_public_test_key
+from hsm_sim.device.storage import ATTEMPTS, DEVICE, LOG, DeviceFolder
+from hsm_sim.keys.strength import check_strength
 from hsm_sim.keys.vault import KeyEntry, KeyVault
 
-TRIES_MAX = 5  # wrong PINs of one custodian in a row
+#: How long a request waits for a ceremony in another process; a step takes a few milliseconds.
+SERVED_LOCK_SECONDS = 2.0
 _DEVICE_ID_BYTES = 8
 random = os.urandom
 
@@ -57,11 +55,13 @@ def now_here() -> datetime:
 class Step:
     """One step of a ceremony: keys as they are, to be changed in `vault` and nowhere else.
 
-    `exportable` says it of keys that are new; `detail` goes into the log beside the key named.
+    `exportable` says it of keys that are new; `detail` goes into the log beside the key named. With
+    another custody comes another storage key.
     """
 
     vault: KeyVault
     custody: Custody | None
+    storage_key: bytes = field(repr=False)
     exportable: dict[KeyRef, bool] = field(default_factory=dict)
     check_value: str = ""
     detail: str = ""
@@ -151,7 +151,7 @@ class Device:
             known = {each.role for each in custody.custodians}
             roles = tuple(role for role in pins if role in known)
             try:
-                storage_key = _admit(folder, custody, pins)
+                storage_key = admit(folder, custody, pins)
             except CardcoreError as error:
                 refused = Event(now(), roles, "open", Outcome.REFUSED, reason=text_of(error).en)
                 log.write(log.following(refused, document.generation))
@@ -184,6 +184,11 @@ class Device:
                 Text(f"设备 {self.device_id} 已关闭", f"device {self.device_id} is closed")
             )
         return self._storage_key
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds its keys still."""
+        return self._storage_key is not None
 
     @property
     def custodians(self) -> tuple[str, ...]:
@@ -232,9 +237,32 @@ class Device:
         reason: str = "",
     ) -> None:
         """Write an event into the log: what a server did, or refused to do."""
-        with self._folder.lock():
+        event = Event(self._now(), self.roles, action, outcome, key, check_value, reason)
+        with self._folder.lock(SERVED_LOCK_SECONDS):
             self._catch_up()
-            self._write(Event(self._now(), self.roles, action, outcome, key, check_value, reason))
+            self._write(event)
+
+    def note_quickly(self, action: str, outcome: Outcome, reason: str) -> None:
+        """Write an event into the log, and leave it to `seal_log` to see it to the disk and seal
+        it: for what happens many times a second.
+        """
+        event = Event(self._now(), self.roles, action, outcome, reason=reason)
+        with self._folder.lock(SERVED_LOCK_SECONDS):
+            self._catch_up()
+            self._log.write(self._log.following(event, self.generation), is_durable=False)
+
+    def seal_log(self) -> None:
+        """See the log to the disk and seal it up to its end."""
+        with self._folder.lock(SERVED_LOCK_SECONDS):
+            self._catch_up()
+            self._log.seal(self.storage_key)
+
+    def check_log(self) -> None:
+        """`DeviceError` or `OSError` when no entry could be written now: whoever serves keys must
+        not go on. Costs two looks at the folder.
+        """
+        with self._folder.lock(SERVED_LOCK_SECONDS):
+            self._folder.check_appendable(LOG)
 
     @contextmanager
     def refusals_noted(self, action: str, key: str = "") -> Iterator[None]:
@@ -254,7 +282,7 @@ class Device:
             self._catch_up()
             working = KeyVault({})
             working.take_over(self.vault.entries())
-            step = Step(working, self._document.custody)
+            step = Step(working, self._document.custody, self.storage_key)
             try:
                 yield step
                 keys = self._stored(step)
@@ -268,7 +296,7 @@ class Device:
             if (keys, step.custody) == (self._document.keys, self._document.custody):
                 self._write(done)
             else:
-                self._commit(keys, step.custody, done)
+                self._commit(keys, step, done)
 
     def is_exportable(self, ref: KeyRef) -> bool:
         """Whether that key may leave under a transport key."""
@@ -288,16 +316,32 @@ class Device:
         for entry in step.vault.entries():
             ref = entry.description.ref
             old = before.get(ref)
-            if old is not None and (old.description, held[ref]) == (entry.description, entry.value):
+            is_kept = step.storage_key == self._storage_key
+            if (
+                is_kept
+                and old is not None
+                and (old.description, held.get(ref))
+                == (
+                    entry.description,
+                    entry.value,
+                )
+            ):
                 stored.append(old)
                 continue
-            if entry.value is not None and not self.is_demonstration:
-                _refuse_public(ref, entry.value)
+            if entry.value is not None and held.get(ref) != entry.value:
+                check_strength(
+                    ref,
+                    entry.description.algorithm,
+                    entry.value,
+                    step.vault.descriptions(),
+                    takes_published=self.is_demonstration,
+                )
             exportable = step.exportable.get(ref, old is not None and is_exportable(old))
-            stored.append(store_key(self.storage_key, entry, random, exportable=exportable))
+            stored.append(store_key(step.storage_key, entry, random, exportable=exportable))
         return tuple(stored)
 
-    def _commit(self, keys: tuple[StoredKey, ...], custody: Custody | None, event: Event) -> None:
+    def _commit(self, keys: tuple[StoredKey, ...], step: Step, event: Event) -> None:
+        custody = step.custody
         generation = self.generation + 1
         entry = self._log.following(event, generation)
         document = replace(
@@ -307,14 +351,19 @@ class Device:
             custody=custody,
             entry=entry,
         )
+        self._log.sync()
+        if step.storage_key != self._storage_key:
+            # Whichever of the two the device opens with after a power cut finds its seal.
+            self._log.seal(self.storage_key, step.storage_key)
         left = {each.description.ref for each in keys if each.block is not None}
         had = {each.description.ref for each in self._document.keys if each.block is not None}
         self._folder.replace(
             DEVICE,
-            seal_document(document, self.storage_key),
+            seal_document(document, step.storage_key),
             # A destroyed key and a PIN that was replaced should not be found by whoever digs.
             erase_old=custody != self._document.custody or not had <= left,
         )
+        self._storage_key = step.storage_key
         self._log.write(entry)
         self._log.seal(self.storage_key)
         self._take(document)
@@ -329,7 +378,7 @@ class Device:
             if self._folder.stamp() != self._stamp:
                 content = self._folder.read(DEVICE)
                 document = read_document(content)
-                _living(document)
+                self._check_custody(document)
                 prove_document(content, self.storage_key)
                 self._log.catch_up()
                 self._log.settle(document.entry)
@@ -340,6 +389,17 @@ class Device:
         except DeviceError:
             self.close()
             raise
+
+    def _check_custody(self, document: DeviceDocument) -> None:
+        """`DeviceError` when the storage key in hand is no longer the device's."""
+        if _living(document) != self._document.custody:
+            raise DeviceError(
+                Text(
+                    f"设备 {self.device_id} 的保管员已变更，存储密钥已更换：请由两名保管员重新打开",
+                    f"device {self.device_id} has other custodians or PINs now, and another "
+                    "storage key: two of them open it again",
+                )
+            )
 
     def _take(self, document: DeviceDocument) -> None:
         self._document = document
@@ -364,65 +424,6 @@ def _living(document: DeviceDocument) -> Custody:
             )
         )
     return document.custody
-
-
-def read_tries(folder: DeviceFolder, roles: Iterable[str] = ()) -> dict[str, int]:
-    """Wrong PINs in a row by role, those of `roles` among them. `DeviceError` when damaged."""
-    tries = folder.read(ATTEMPTS)
-    counted = all(type(count) is int and count >= 0 for count in tries.values())
-    if not counted or not tries.keys() >= set(roles):
-        raise DeviceError(
-            Text(
-                f"{ATTEMPTS} 已损坏：请从副本恢复目录",
-                f"{ATTEMPTS} is damaged: restore the folder from a copy",
-            )
-        )
-    return tries
-
-
-def _admit(folder: DeviceFolder, custody: Custody, pins: Mapping[str, bytes]) -> bytes:
-    """The storage key, for two custodians and their PINs. Tries are written before they count."""
-    if len(pins) != OPENING_CUSTODIANS:
-        raise CustodyError(
-            Text(
-                f"打开设备须有两名不同的保管员；来了 {len(pins)} 名",
-                f"two different custodians open a device; {len(pins)} came",
-            )
-        )
-    known = [each.role for each in custody.custodians]
-    if not set(pins) <= set(known):
-        # What was typed may be a PIN in the wrong place: it is not repeated.
-        raise CustodyError(
-            Text(
-                f"没有此名称的保管员；有：{'、'.join(known)}",
-                f"no custodian has that name; they are {', '.join(known)}",
-            )
-        )
-    tries = read_tries(folder, known)
-    for role in pins:
-        if tries[role] >= TRIES_MAX:
-            raise CustodianLockedError(role, others=len(known) - 1)
-    tries |= {role: tries[role] + 1 for role in pins}
-    folder.replace(ATTEMPTS, tries)
-    found = {role: custodians.custodian_secret(custody, role, pin) for role, pin in pins.items()}
-    secrets = {role: secret for role, secret in found.items() if secret is not None}
-    if secrets:
-        folder.replace(ATTEMPTS, tries | dict.fromkeys(secrets, 0))
-    wrong = {role: TRIES_MAX - tries[role] for role in pins if role not in secrets}
-    if wrong:
-        raise WrongPinError(wrong)
-    return custodians.storage_key_of(custody, secrets)
-
-
-def _refuse_public(ref: KeyRef, value: bytes) -> None:
-    if is_public_test_key(ref, value):
-        raise CeremonyError(
-            Text(
-                f"{ref}：是公开测试密钥，人人可算出；只有以 --public-test-keys 新建的设备才接受",
-                f"{ref}: is a public test key, which anybody can compute; only a device made with "
-                "--public-test-keys takes it",
-            )
-        )
 
 
 def destroy(device: Device) -> None:

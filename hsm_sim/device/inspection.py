@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cardcore.text import Text
-from hsm_sim.device.device import TRIES_MAX, read_tries
+from hsm_sim.device.admission import TRIES_MAX, read_tries
 from hsm_sim.device.document import DeviceDocument, read_document
 from hsm_sim.device.errors import LogError
 from hsm_sim.device.log import DeviceLog, read_line

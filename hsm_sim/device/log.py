@@ -16,7 +16,7 @@ that were put back to an older day do not fit a log that tells of the days since
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -195,6 +195,7 @@ class DeviceLog:
         self._device_id = device_id
         self._chain = _Chain(device_id)
         self._bytes_read = 0
+        self._is_durable = True
 
     @property
     def count(self) -> int:
@@ -225,6 +226,8 @@ class DeviceLog:
         whole = text[: text.rfind(b"\n") + 1]
         self._chain.read(whole)
         self._bytes_read += len(whole)
+        if whole:
+            self._is_durable = False  # for all we know
         if len(whole) < len(text):
             self._folder.truncate(LOG, self._bytes_read)
 
@@ -232,13 +235,24 @@ class DeviceLog:
         """The entry this event would be, were it written now, with the keys of that generation."""
         return LogEntry(self.count + 1, generation, event, self.head)
 
-    def write(self, entry: LogEntry) -> None:
-        """Append an entry made by `following`; it is on the disk when this returns."""
+    def write(self, entry: LogEntry, *, is_durable: bool = True) -> None:
+        """Append an entry made by `following`. It is on the disk when this returns, or when `sync`
+        has run: the power may take entries that nothing durable speaks of yet.
+        """
         assert (entry.sequence, entry.previous) == (self.count + 1, self.head), entry.sequence
         line = canonical(entry.document()) + b"\n"
-        self._folder.append(LOG, line)
+        self._folder.append(LOG, line, is_durable=is_durable)
         self._bytes_read += len(line)
+        self._is_durable = is_durable
         self._chain.add(entry)
+
+    def sync(self) -> None:
+        """See to the disk what anybody wrote. Before it is sealed, or the device's file speaks of
+        it: either would call a log cut from which the power took entries.
+        """
+        if not self._is_durable:
+            self._folder.sync(LOG)
+            self._is_durable = True
 
     def settle(self, entry: LogEntry) -> None:
         """See that the entry the device's file carries stands in the log: written when a power cut
@@ -266,10 +280,16 @@ class DeviceLog:
                 ),
             )
 
-    def seal(self, storage_key: bytes) -> None:
-        """Seal the log up to its end."""
+    def seal(self, storage_key: bytes, successor: bytes | None = None) -> None:
+        """Seal the log up to its end; `successor` is a storage key about to take the place of the
+        one in use, and finds the seal its own as well.
+        """
+        self.sync()
         end = {"count": self.count, "hash": self.head}
-        self._folder.replace(LOG_SEAL, {**end, "mac": self._mac(storage_key, end)})
+        seal = {**end, "mac": self._mac(storage_key, end)}
+        if successor is not None:
+            seal["successor_mac"] = self._mac(successor, end)
+        self._folder.replace(LOG_SEAL, seal)
 
     def check_seal(self, storage_key: bytes | None) -> int:
         """Hold the log against its seal; gives how many entries are sealed.
@@ -280,7 +300,7 @@ class DeviceLog:
         document = self._folder.read(LOG_SEAL)
         try:
             sealed, head = int(document["count"]), str(document["hash"])
-            mac = str(document["mac"])
+            macs = [str(document["mac"]), str(document.get("successor_mac", ""))]
         except NOT_OF_THE_FORM:
             raise LogError(
                 self.count,
@@ -289,9 +309,7 @@ class DeviceLog:
                     f"cannot be held against {LOG_SEAL}: it is damaged",
                 ),
             ) from None
-        if storage_key is not None and not hmac.compare_digest(
-            self._mac(storage_key, {"count": sealed, "hash": head}).encode(), mac.encode()
-        ):
+        if storage_key is not None and not self._is_sealed(storage_key, sealed, head, macs):
             raise LogError(
                 self.count,
                 Text(
@@ -316,6 +334,10 @@ class DeviceLog:
                 ),
             )
         return sealed
+
+    def _is_sealed(self, storage_key: bytes, sealed: int, head: str, macs: Sequence[str]) -> bool:
+        wanted = self._mac(storage_key, {"count": sealed, "hash": head}).encode()
+        return any(hmac.compare_digest(wanted, mac.encode(errors="replace")) for mac in macs)
 
     def _mac(self, storage_key: bytes, end: Mapping[str, Any]) -> str:
         key = HKDF(

@@ -13,6 +13,7 @@ from cardcore.keys import KeyDescription, KeyRef, KeyState
 from cardcore.text import Text
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import CeremonyError
+from hsm_sim.keys.strength import check_strength
 
 if TYPE_CHECKING:
     from hsm_sim.token.masters import TokenMasterKeys  # needs the extra
@@ -29,6 +30,7 @@ def fill_token(
     """
     with device.refusals_noted("to-token", ", ".join(str(ref) for ref in refs)):
         chosen = [_named(device, token, ref) for ref in refs] if refs else _usual(device, token)
+        _check(device, token, chosen)
         return tuple(_put(device, token, each) for each in chosen)
 
 
@@ -65,6 +67,19 @@ def _named(device: Device, token: "TokenMasterKeys", ref: KeyRef) -> KeyDescript
             )
         )
     return described
+
+
+def _check(device: Device, token: "TokenMasterKeys", chosen: Sequence[KeyDescription]) -> None:
+    """Every key by the one check of strength, also against what the token holds already."""
+    held = token.descriptions()
+    for key in chosen:
+        check_strength(
+            key.ref,
+            key.algorithm,
+            device.vault.key(key.ref).value,
+            (*held, *chosen),
+            takes_published=device.is_demonstration,
+        )
 
 
 def _put(device: Device, token: "TokenMasterKeys", key: KeyDescription) -> KeyDescription:

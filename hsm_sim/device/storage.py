@@ -4,6 +4,7 @@ Decides how bytes reach the disk. Leaves what they mean to `document` and `log`.
 clear: keys and PIN secrets arrive wrapped.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -28,6 +29,7 @@ _FOLDER_MODE, _FILE_MODE = 0o700, 0o600  # its owner's and nobody else's
 _DOCUMENT_BYTES_MAX = 16 << 20  # some 30,000 keys
 _LOCK_SECONDS_MAX = 10
 _LOCK_PAUSE_SECONDS = 0.02
+_ROOM_BYTES_MIN = 1 << 20  # for some thousand entries of a log
 
 
 class DeviceFolder:
@@ -92,20 +94,20 @@ class DeviceFolder:
             )
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Be the only writer. `DeviceError` when another holds on to it for ten seconds.
+    def lock(self, wait_seconds: float = _LOCK_SECONDS_MAX) -> Iterator[None]:
+        """Be the only writer. `DeviceError` when another holds on to it for so long.
 
         Each call opens the file anew, so threads of one process exclude each other as well.
         """
         descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
         try:
-            self._wait_for(descriptor)
+            self._wait_for(descriptor, wait_seconds)
             yield
         finally:
             os.close(descriptor)
 
-    def _wait_for(self, descriptor: int) -> None:
-        deadline = time.monotonic() + _LOCK_SECONDS_MAX
+    def _wait_for(self, descriptor: int, wait_seconds: float) -> None:
+        deadline = time.monotonic() + wait_seconds
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -213,16 +215,37 @@ class DeviceFolder:
             file.seek(position)
             return file.read()
 
-    def append(self, name: str, line: bytes) -> None:
-        """Append to a file and see it to the disk."""
+    def append(self, name: str, line: bytes, *, is_durable: bool = True) -> None:
+        """Append to a file and see it to the disk, or leave that to `sync`."""
         is_new = not (self.path / name).exists()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         with os.fdopen(os.open(self.path / name, flags, _FILE_MODE), "wb") as file:
             file.write(line)
             file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                os.fsync(file.fileno())
         if is_new:
             self._sync_names()
+
+    def sync(self, name: str) -> None:
+        """See to the disk what was appended to a file."""
+        descriptor = os.open(self.path / name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def check_appendable(self, name: str) -> None:
+        """`OSError` when nothing could be appended to a file now: it is not there or not ours to
+        write, or the disk is full.
+        """
+        descriptor = os.open(self.path / name, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            disk = os.fstatvfs(descriptor)
+            if disk.f_bavail * disk.f_frsize < _ROOM_BYTES_MIN:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path / name))
+        finally:
+            os.close(descriptor)
 
     def truncate(self, name: str, size: int) -> None:
         """Cut a file to a size."""

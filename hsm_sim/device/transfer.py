@@ -17,8 +17,8 @@ from cardcore.errors import KeyServiceError
 from cardcore.keys import Key, KeyDescription, KeyRef, KeyState, KeyUsage
 from cardcore.text import Text
 from hsm_sim.device.blocks import tr31
-from hsm_sim.device.blocks.key_names import entry_of, header_of
-from hsm_sim.device.ceremony import combined_key
+from hsm_sim.device.blocks.key_names import arriving_entry, header_of
+from hsm_sim.device.ceremony import combined_key, stated
 from hsm_sim.device.device import Device, Step, random
 from hsm_sim.device.document import (
     file_seal,
@@ -31,6 +31,7 @@ from hsm_sim.device.document import (
 )
 from hsm_sim.device.errors import NOT_OF_THE_FORM, CeremonyError
 from hsm_sim.keys.operations import state_on
+from hsm_sim.keys.strength import WeakKeyError, weakness
 from hsm_sim.keys.vault import check_value
 
 BACKUP_FORMAT = "onecard key backup 1"
@@ -40,22 +41,29 @@ def import_block(
     device: Device,
     block: str,
     transport: KeyRef,
-    ref: KeyRef | None = None,
+    ref: KeyRef,
+    expected: str,
     levels: int | None = None,
 ) -> KeyDescription:
     """Take in a key block that another device made under a transport key both hold.
 
-    A block of a onecard device brings the key's name and levels; one of another device needs `ref`,
-    and `levels` if it is no issuer's master, and arrives prepared. It may leave again if its header
-    says so.
+    Name, usage and check value are the custodians' to say, from the partner's letter: whoever holds
+    the transport key could write any into a block. The key arrives prepared, and a block that
+    contradicts them is refused. It may leave again if its header says so.
     """
-    with device.step("import", "" if ref is None else str(ref)) as step:
+    with device.step("import", str(ref)) as step:
         step.detail = f"under {transport}"
         key = _transport_key(device, step, transport, {KeyState.ACTIVE, KeyState.RETIRING})
         header, value = tr31.unwrap(key, block.strip())
-        entry = entry_of(header, value, ref, levels)
-        made = entry.description
-        step.detail = f"{made.ref} under {transport}"
+        made = arriving_entry(header, value, ref, levels).description
+        if not hmac.compare_digest(made.check_value.encode(), stated(expected)):
+            raise CeremonyError(
+                Text(
+                    f"{ref}：密钥块中密钥的检查值为 {made.check_value}，与预期不符",
+                    f"{ref}: the key in the block has check value {made.check_value}, not the one "
+                    "expected",
+                )
+            )
         described = step.vault.install(
             made.ref,
             value,
@@ -99,6 +107,9 @@ def backup(device: Device, components: Mapping[str, bytes], expected: str) -> di
     with device.step("backup") as step:
         key = combined_key(device, components, KeyUsage.TRANSPORT, None, expected)
         step.check_value = check_value(Key(KeyUsage.TRANSPORT, key))
+        why = weakness(key, is_des=False)
+        if why is not None:
+            raise WeakKeyError(Text(f"备份密钥{why.zh}", f"the backup key {why.en}"))
         entries = step.vault.entries()
         for entry in entries:
             if entry.value is not None and hmac.compare_digest(entry.value, key):

@@ -37,6 +37,7 @@ class ErrorCode(StrEnum):
     M6_MESSAGE_LENGTH = "06"
     M6_PADDING = "09"
     KEY_ALL_ZERO = "11"
+    KEY_WEAK = "11"  # all zero is the weakest
     STORAGE_KEY_IDENTIFIER = "13"
     INPUT = "15"
     KEY_SCHEME = "26"

@@ -178,7 +178,8 @@ def _form_key(context: HostContext, fields: Fields) -> _Reply:
         raise HostCommandError(
             ErrorCode.COMPONENTS if same else ErrorCode.KEY_ALL_ZERO, text_of(error).en
         ) from error
-    key = checked(HostKey(replace(header, version_number=version_number), value), "key")
+    formed = HostKey(replace(header, version_number=version_number), value)
+    key = context.keys.admitted(formed, "key")
     data = context.keys.key_block(key) + key.check_value
     return _Reply(
         data.encode(),

@@ -22,6 +22,7 @@ from cardcore.text import text_of
 from hsm_sim.device.blocks import tr31
 from hsm_sim.device.blocks.tr31 import KeyBlockError, KeyBlockFault, KeyBlockHeader, triple_des
 from hsm_sim.host_commands.codec import ErrorCode, Fields, HostCommandError
+from hsm_sim.keys.strength import weakness
 
 STORAGE_KEY_BYTES = 32  # AES-256: no weaker than anything it keeps
 #: The letters with which A0 asks for an algorithm and a length: letter in the block, bytes.
@@ -87,7 +88,7 @@ def _check_value(algorithm: str, value: bytes) -> str:
 class HostKeys:
     """Wraps and unwraps what hosts hold. Every refusal is a `HostCommandError`.
 
-    `random` gives that many bytes.
+    `random` gives that many bytes; `takes_published`: a device made for public test keys.
 
     >>> keys = HostKeys(bytes(32), bytes)
     >>> block = keys.key_block(HostKey(KeyBlockHeader("M3", "T", "C"), b"12345678abcdefgh"))
@@ -95,11 +96,18 @@ class HostKeys:
     ('SD0112M3TC00N0000', '320D2D')
     """
 
-    def __init__(self, storage_key: bytes, random: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        storage_key: bytes,
+        random: Callable[[int], bytes],
+        *,
+        takes_published: bool = False,
+    ) -> None:
         assert len(storage_key) == STORAGE_KEY_BYTES, len(storage_key)
         derivation = HKDF(SHA256(), STORAGE_KEY_BYTES, None, b"onecard host commands")
         self._key = derivation.derive(storage_key)
         self.random = random
+        self._takes_published = takes_published
 
     @property
     def check_value(self) -> str:
@@ -136,6 +144,14 @@ class HostKeys:
             )
         key = _unwrapped(wrapping.value, block, "wrapped key")
         _check_strength(wrapping, key)
+        return self.admitted(key, "wrapped key")
+
+    def admitted(self, key: HostKey, name: str) -> HostKey:
+        """A key on its way in, by the one check of strength (`hsm_sim.keys.strength`)."""
+        is_des = checked(key, name).header.algorithm == "T"
+        why = weakness(key.value, is_des=is_des, takes_published=self._takes_published)
+        if why is not None:
+            raise HostCommandError(ErrorCode.KEY_WEAK, f"{name}: {why.en}")
         return key
 
     def exported(self, wrapping: HostKey, key: HostKey, options: dict[str, str]) -> str:

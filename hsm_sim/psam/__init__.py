@@ -5,6 +5,7 @@ Read it in this order::
     profile.py   what is written into a PSAM for its life
     keys.py      its keys: types, what each may do, where they come from
     image.py     what it keeps without power, in bytes, without a key byte
+    seal.py      the MAC of the key service under that
     commands.py  what a command may see and ask for
     module.py    the module: which command it is, and when what it changes is written
     files.py     SELECT and READ BINARY

@@ -27,7 +27,7 @@ given the record MAC key as a further one of type 6 (profile `pboc`), and then n
 of load and TAC are no keys of a PSAM at all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
@@ -89,8 +89,8 @@ _USAGES: dict[PsamKeyType, frozenset[KeyUsage]] = {
     PsamKeyType.MAC_AND_ENCIPHER: _MAINTENANCE_USAGES,
     PsamKeyType.RECORD_MAC: frozenset({KeyUsage.RECORD_MAC}),
 }
-#: The keys every PSAM of a label gets, in all versions; the number of such a key is its version.
-_USUAL = {
+#: The keys a PSAM of a label gets, in all versions; the number of such a key is its version.
+USUAL = {
     KeyUsage.PURCHASE: PsamKeyType.PURCHASE,
     KeyUsage.PIN_UNBLOCK: PsamKeyType.PIN_UNBLOCK,
     KeyUsage.PIN_RELOAD: PsamKeyType.PIN_RELOAD,
@@ -128,11 +128,15 @@ class PsamKey:
 
 
 def find_keys(
-    label: str, masters: MasterKeys, further: Iterable[KeySlot] = ()
+    label: str,
+    masters: MasterKeys,
+    further: Iterable[KeySlot] = (),
+    usages: Collection[KeyUsage] = frozenset(USUAL),
 ) -> tuple[PsamKey, ...]:
-    """The keys of a new PSAM: the usual ones of its label, its own maintenance key and its record
-    MAC key, which are the city's, in the newest version each, and `further` ones. Only keys that
-    are active or retiring now; validity in days is not looked at, for a PSAM has no calendar.
+    """The keys of a new PSAM: those of its label and these usual `usages`, its own maintenance key
+    and its record MAC key, which are the city's, in the newest version each, and `further` ones.
+    Only keys that are active or retiring now; validity in days is not looked at, for a PSAM has no
+    calendar.
 
     Raises `UnknownKeyError` when there is no purchase key or a further one is not held,
     `KeyStateError` when that is not in use, `KeyServiceError` when its place is taken, and
@@ -140,9 +144,9 @@ def find_keys(
     """
     live = [each for each in masters.descriptions() if each.state in _LIVE]
     keys = [
-        _placed(KeySlot(_USUAL[each.ref.usage], each.ref.version, each.ref), each)
+        _placed(KeySlot(USUAL[each.ref.usage], each.ref.version, each.ref), each)
         for each in live
-        if each.ref.label == label and each.ref.usage in _USUAL
+        if each.ref.label == label and each.ref.usage in usages
     ]
     if not any(key.slot.kind is PsamKeyType.PURCHASE for key in keys):
         raise UnknownKeyError(
@@ -183,7 +187,10 @@ def find_keys(
 
 
 def renew_keys(
-    label: str, held: Iterable[tuple[KeySlot, str]], masters: MasterKeys
+    label: str,
+    held: Iterable[tuple[KeySlot, str]],
+    masters: MasterKeys,
+    usages: Collection[KeyUsage] = frozenset(USUAL),
 ) -> tuple[PsamKey, ...]:
     """The keys of a PSAM whose keys are renewed (换钥): those of a new one, and of the further ones
     it holds those that are still in use.
@@ -191,7 +198,7 @@ def renew_keys(
     Raises what `find_keys` raises, and `KeyServiceError` when another key stands under a name that
     this PSAM knows: then these are not its masters.
     """
-    usual = {*_USUAL.values(), PsamKeyType.MAINTENANCE, PsamKeyType.RECORD_MAC}
+    usual = {*USUAL.values(), PsamKeyType.MAINTENANCE, PsamKeyType.RECORD_MAC}
     further = []
     for slot, shown in held:
         described = masters.describe(slot.ref)
@@ -204,7 +211,7 @@ def renew_keys(
             )
         if slot.kind not in usual and described.state in _LIVE:
             further.append(slot)
-    return find_keys(label, masters, further)
+    return find_keys(label, masters, further, usages)
 
 
 def recognise_key(slot: KeySlot, check_value: str, masters: MasterKeys) -> PsamKey:

@@ -16,7 +16,7 @@ string of bytes has a status word for an answer, and a refused command changes n
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
 from cardcore.errors import (
@@ -25,12 +25,21 @@ from cardcore.errors import (
     KeyServiceUnavailableError,
     PowerLossError,
 )
+from cardcore.keys import KeyUsage
 from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.psam import cipher, files, lock, purchase, records
 from hsm_sim.psam.commands import Attempt, Context, Decision, Numbers, Reply, Session
-from hsm_sim.psam.image import SEQUENCES_RESERVED, Held, decode_image, encode_image
-from hsm_sim.psam.keys import KeySlot, PsamKey, find_keys, recognise_key, renew_keys
+from hsm_sim.psam.image import (
+    SEQUENCES_RESERVED,
+    WRITES_MAX,
+    Held,
+    PsamImage,
+    decode_image,
+    encode_body,
+)
+from hsm_sim.psam.keys import USUAL, KeySlot, PsamKey, find_keys, recognise_key, renew_keys
 from hsm_sim.psam.profile import PsamProfile
+from hsm_sim.psam.seal import check_seal, seal, sealing_place
 
 _HANDLERS = {
     **files.HANDLERS,
@@ -51,7 +60,12 @@ class Psam:
     """
 
     def __init__(
-        self, profile: PsamProfile, keys: tuple[PsamKey, ...], masters: MasterKeys, held: Held
+        self,
+        profile: PsamProfile,
+        keys: tuple[PsamKey, ...],
+        masters: MasterKeys,
+        held: Held,
+        writes: int = 0,
     ) -> None:
         assert held.reserved % SEQUENCES_RESERVED == 0, held
         self._profile = profile
@@ -59,6 +73,7 @@ class Psam:
         self._places = {(key.slot.kind, key.slot.number): key for key in keys}
         self._masters = masters
         self._held = held
+        self._writes_before = writes
         self._generation = 0
         #: Asked before and after each write of what survives; fault injection raises
         #: `PowerLossError` here.
@@ -86,6 +101,21 @@ class Psam:
         passing on the answer that came with a change.
         """
         return self._generation
+
+    @property
+    def number(self) -> str:
+        """Its number, 20 digits."""
+        return self._profile.number
+
+    @property
+    def held(self) -> Held:
+        """What survives the loss of power."""
+        return self._held
+
+    @property
+    def writes(self) -> int:
+        """How many images this PSAM has had: of two, the newer has the higher."""
+        return min(self._writes_before + self._generation, WRITES_MAX)
 
     def transmit(self, command: bytes) -> bytes:
         """The answer to one command: data and status word."""
@@ -150,34 +180,73 @@ class Psam:
             self.power()
 
     def image(self) -> bytes:
-        """Everything that survives power loss, without a key byte; see `psam.image`."""
-        return encode_image(self._profile, self._held, self._keys)
+        """Everything that survives power loss, without a key byte, sealed by the masters; see
+        `psam.image`. Raises what they raise when they cannot seal it.
+        """
+        place = sealing_place(self._keys, self._masters)
+        body = encode_body(self._profile, self._held, self._keys, self.writes, place)
+        return body + seal(body, self.number, self._keys[place].slot, self._masters)
 
-    @classmethod
-    def from_image(cls, image: bytes, masters: MasterKeys) -> "Psam":
+    @staticmethod
+    def from_image(image: bytes, masters: MasterKeys) -> "Psam":
         """Wake a PSAM up; its keys are found in `masters` by name.
 
-        Raises `DecodeError` for a damaged image, `UnknownKeyError` for a key that is not held,
-        `KeyServiceError` when another key is held under the name.
+        Raises `DecodeError` for an image that is damaged or was not sealed by these masters,
+        `UnknownKeyError` for a key that is not held, `KeyServiceError` when another key is held
+        under the name.
         """
-        read = decode_image(image)
-        keys = tuple(recognise_key(slot, shown, masters) for slot, shown in read.keys)
-        return cls(read.profile, keys, masters, read.held)
+        read = open_image(image, masters)
+        return wake_psam(read, masters, read.held, read.writes)
 
 
-def make_psam(profile: PsamProfile, masters: MasterKeys, further: Iterable[KeySlot] = ()) -> Psam:
+def make_psam(
+    profile: PsamProfile,
+    masters: MasterKeys,
+    further: Iterable[KeySlot] = (),
+    usages: Collection[KeyUsage] = frozenset(USUAL),
+) -> Psam:
     """A new PSAM with the keys of its label that are in use now, in every version, and `further`
     ones for cards of other applications; see `psam.keys.find_keys`.
     """
-    return Psam(profile, find_keys(profile.key_label, masters, further), masters, Held())
+    keys = find_keys(profile.key_label, masters, further, usages)
+    return Psam(profile, keys, masters, Held())
 
 
-def renew_psam(image: bytes, masters: MasterKeys) -> Psam:
+def renew_psam(
+    image: bytes, masters: MasterKeys, usages: Collection[KeyUsage] = frozenset(USUAL)
+) -> Psam:
     """A PSAM whose keys are renewed in the depot after a rotation. Its numbers go on where they
     were, its tries stay spent; the image is another one if any key came or went.
 
     Raises `DecodeError` for a damaged image, and what `psam.keys.renew_keys` raises.
     """
+    read = open_image(image, masters)
+    return renewed_psam(read, masters, read.held, read.writes, usages)
+
+
+def wake_psam(read: PsamImage, masters: MasterKeys, held: Held, writes: int) -> Psam:
+    """The PSAM of an opened image as it stands now, which may be newer than the image."""
+    keys = tuple(recognise_key(slot, shown, masters) for slot, shown in read.keys)
+    return Psam(read.profile, keys, masters, held, writes)
+
+
+def renewed_psam(
+    read: PsamImage,
+    masters: MasterKeys,
+    held: Held,
+    writes: int,
+    usages: Collection[KeyUsage] = frozenset(USUAL),
+) -> Psam:
+    """The same with its keys renewed; that is another image if any came or went."""
+    keys = renew_keys(read.profile.key_label, read.keys, masters, usages)
+    is_other = [(key.slot, key.check_value) for key in keys] != list(read.keys)
+    return Psam(read.profile, keys, masters, held, writes + is_other)
+
+
+def open_image(image: bytes, masters: MasterKeys) -> PsamImage:
+    """An image that these masters have sealed. Raises `DecodeError` for any other one, and what
+    `psam.keys.recognise_key` raises for its key.
+    """
     read = decode_image(image)
-    keys = renew_keys(read.profile.key_label, read.keys, masters)
-    return Psam(read.profile, keys, masters, read.held)
+    check_seal(read.body, read.sealed, read.profile.number, read.sealing, masters)
+    return read

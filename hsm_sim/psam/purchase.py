@@ -10,6 +10,7 @@ import struct
 from dataclasses import replace
 from typing import NamedTuple
 
+from cardcore import digits
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.crypto import cryptograms, suite_algorithm
 from cardcore.records.kinds import TransactionType
@@ -42,9 +43,9 @@ class _Terms(NamedTuple):
 def initialise(psam: Context, apdu: CommandApdu) -> Decision:
     """INIT_SAM_FOR_PURCHASE: a new sequence number and MAC1 under it.
 
-    Refusals in order: 6A86, 6700, 6Cxx, 6985 wrong directory, 6A80 algorithm or type, 9403 key
-    version not held, 6A80 the key is of another algorithm, 9402 no number left, 6A88 other levels
-    than the key's.
+    Refusals in order: 6A86, 6700, 6Cxx, 6985 wrong directory, 6A80 algorithm, type or no moment of
+    the calendar, 9403 key version not held, 6A80 the key is of another algorithm, 9402 no number
+    left, 6A88 other levels than the key's.
     """
     if apdu.p1 or apdu.p2:
         return StatusWord.P1P2_WRONG
@@ -57,7 +58,8 @@ def initialise(psam: Context, apdu: CommandApdu) -> Decision:
         return StatusWord.CONDITIONS_NOT_SATISFIED
     terms = _Terms(*_TERMS.unpack_from(apdu.data))
     algorithm = suite_algorithm(terms.algorithm)
-    if algorithm is None or terms.transaction_type not in _TYPES:
+    is_known = algorithm is not None and terms.transaction_type in _TYPES
+    if not is_known or not digits.is_time(terms.time):
         return StatusWord.DATA_WRONG
     key = psam.keys.get((PsamKeyType.PURCHASE, terms.key_version))
     if key is None:

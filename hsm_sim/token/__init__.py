@@ -29,7 +29,7 @@ The extra `hsm` (python-pkcs11) lives in this folder only. Read it in this order
 
     session.py    the library, the login, one call at a time, and what went wrong
     objects.py    which objects a key is in a token, and its description beside it
-    masters.py    the master keys of a token: install, generate, move on, use
+    masters.py    the master keys of a token: install, move on, use
     card_keys.py  one card's key, derived inside for one operation
 """
 

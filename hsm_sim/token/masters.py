@@ -1,4 +1,4 @@
-"""The master keys of a token: put in, made inside, moved on in their life, used.
+"""The master keys of a token: put in, moved on in their life, used.
 
 Decides which objects a name means, and that whatever is said of a key is read from the token.
 Leaves usage and state to `operations`, formulas to `card_keys`, faults to `session`.
@@ -40,7 +40,6 @@ from hsm_sim.keys.vault import (
     check_key_levels,
     check_same_levels,
     checked_algorithm,
-    key_bytes,
     moved_description,
 )
 from hsm_sim.proof.circuits.bitslice import Words
@@ -151,53 +150,6 @@ class TokenMasterKeys:
                 made = session.create_object(public_template(ref) | {Attribute.EC_POINT: point})
             described = KeyDescription(
                 ref, algorithm, state, "", valid_from, valid_to, parent, levels
-            )
-            return self._describe_new(session, made, described)
-
-    def generate(
-        self,
-        ref: KeyRef,
-        algorithm: Algorithm | None = None,
-        *,
-        state: KeyState = KeyState.PREPARED,
-        valid_from: date | None = None,
-        valid_to: date | None = None,
-        levels: int = 1,
-    ) -> KeyDescription:
-        """Make a key inside the token; nobody has ever seen it.
-
-        Raises `KeyServiceError` for a name already taken, or an algorithm or a number of levels
-        that does not do.
-        """
-        algorithm = checked_algorithm(ref, algorithm)
-        check_key_levels(ref, levels)
-        check_offered(ref, algorithm)
-        with self._session.use() as session:
-            if self._known(session, ref) is not None:
-                raise KeyServiceError(
-                    Text(
-                        f"{ref}：此名称下持有或曾持有一把密钥",
-                        f"{ref}: a key is held under this name, or was",
-                    )
-                )
-            self._remove_keys(session, ref)
-            if algorithm in CIPHERS:
-                cipher = CIPHERS[algorithm]
-                made: pkcs11.Object = session.generate_key(
-                    cipher.key_type,
-                    8 * key_bytes(ref.usage),
-                    mechanism=cipher.generate,
-                    template=secret_template(ref, algorithm),
-                )
-            else:
-                made, _ = session.generate_keypair(
-                    pkcs11.KeyType.EC_EDWARDS,
-                    mechanism=Mechanism.EC_EDWARDS_KEY_PAIR_GEN,
-                    public_template=public_template(ref),
-                    private_template=private_template(ref),
-                )
-            described = KeyDescription(
-                ref, algorithm, state, "", valid_from, valid_to, levels=levels
             )
             return self._describe_new(session, made, described)
 

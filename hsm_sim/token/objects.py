@@ -83,12 +83,11 @@ class Cipher:
     key_type: KeyType
     block_bytes: int
     ecb: Mechanism
-    generate: Mechanism
 
 
 CIPHERS: Mapping[Algorithm, Cipher] = {
-    Algorithm.PBOC_3DES: Cipher(KeyType.DES2, 8, Mechanism.DES3_ECB, Mechanism.DES2_KEY_GEN),
-    Algorithm.AES: Cipher(KeyType.AES, 16, Mechanism.AES_ECB, Mechanism.AES_KEY_GEN),
+    Algorithm.PBOC_3DES: Cipher(KeyType.DES2, 8, Mechanism.DES3_ECB),
+    Algorithm.AES: Cipher(KeyType.AES, 16, Mechanism.AES_ECB),
 }
 
 

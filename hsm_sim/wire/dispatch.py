@@ -1,7 +1,8 @@
 """One connection's requests: asked of the key service, answered or refused.
 
-Decides which operation is done by what, that a channel belongs to the connection that opened it,
-and that every refusal is logged and answered by name. Leaves who may do what to `rights`, keys to
+Decides which operation is done by what, that a channel belongs to the connection that opened it and
+to one card, that a key leaves only when that is in the log, and that every refusal is logged and
+answered by name. Leaves who may do what to `rights`, keys to
 `operations`, PSAMs to `psams`, bytes to `messages`.
 """
 
@@ -11,17 +12,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cardcore.errors import CardcoreError, KeyServiceError, KeyServiceUnavailableError
-from cardcore.keys import IssuerChannelKeys, Key, KeyService
+from cardcore.errors import (
+    CardcoreError,
+    KeyRightError,
+    KeyServiceError,
+    KeyServiceUnavailableError,
+)
+from cardcore.keys import IssuerChannelKeys, Key, KeyRef, KeyService
 from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
 from hsm_sim.keys.masters import MasterKeys
+from hsm_sim.keys.operations import today_here
+from hsm_sim.wire.access.budgets import GUESSES_A_CARD, Budgets
+from hsm_sim.wire.access.duties import RELEASES
+from hsm_sim.wire.access.rights import Peer, Permit, Rights, open_permit
 from hsm_sim.wire.codec import messages
 from hsm_sim.wire.codec.frames import Frame
 from hsm_sim.wire.events import Event, EventKind, Log, plain
 from hsm_sim.wire.psams import HostedPsams
-from hsm_sim.wire.rights import Peer, Rights
 
+#: Names of keys in one entry of the log, whose reason is cut after some hundred characters.
+KEYS_AN_ENTRY = 6
 #: A client has one channel a connection; session keys nobody uses any more do not pile up.
 CHANNELS_MAX = 4
 
@@ -32,6 +43,15 @@ class ServedKeys:
 
     service: KeyService
     masters: MasterKeys
+
+
+@dataclass(slots=True)
+class _OpenChannel:
+    """A channel with one chip, and the one card whose keys go through it."""
+
+    keys: IssuerChannelKeys
+    chip: str
+    card: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +66,7 @@ class Shared:
     proofs: threading.BoundedSemaphore  # columns proven at once: each takes memory and a core
     rights: Rights | None = None
     psams: HostedPsams = field(default_factory=HostedPsams)
+    budgets: Budgets = field(default_factory=lambda: Budgets(today_here))
 
 
 class Dispatcher:
@@ -54,7 +75,7 @@ class Dispatcher:
     def __init__(self, shared: Shared, peer: Peer) -> None:
         self._shared = shared
         self._peer = peer
-        self._channels: OrderedDict[int, IssuerChannelKeys] = OrderedDict()
+        self._channels: OrderedDict[int, _OpenChannel] = OrderedDict()
         self._channels_opened = 0
 
     def answer(self, frame: Frame) -> bytes:
@@ -65,9 +86,10 @@ class Dispatcher:
                 self._shared.rights.check_peer(self._peer)
             request = messages.decode_request(frame)
             what = plain(request.operation.name)
-            if self._shared.rights:
-                self._shared.rights.check(self._peer, request.operation, request.arguments)
-            result = self._do(request.operation, request.arguments)
+            permit = self._permit(request)
+            result = self._do(permit, request.operation, request.arguments)
+            if request.operation in RELEASES:
+                self._release(permit, request)
             return messages.encode_result(number, request.operation, result)
         except CardcoreError as error:
             why = text_of(error)
@@ -90,49 +112,100 @@ class Dispatcher:
     def _log(self, kind: EventKind, what: Text, why: Text) -> None:
         self._shared.log(Event(kind, self._peer.shown, what, why))
 
-    def _do(self, operation: messages.Operation[Any], arguments: tuple[Any, ...]) -> object:
+    def _release(self, permit: Permit, request: messages.Request) -> None:
+        """Count and log keys before they leave; when either is refused they do not."""
+        *_, named, factor = request.arguments
+        refs = (named,) if isinstance(named, KeyRef) else tuple(named)
+        self._shared.budgets.spend_keys(permit.client, len(refs), permit.keys_a_day)
+        card, chip = factor.hex().upper(), ""
+        if request.operation is messages.CHANNEL_WRAPPED_CARD_KEYS:
+            chip = self._channels[request.arguments[0]].chip
+        for start in range(0, len(refs), KEYS_AN_ENTRY):
+            names = ", ".join(str(ref) for ref in refs[start : start + KEYS_AN_ENTRY])
+            told = Text(f"{names}，给卡片 {card}", f"{names} for card {card}")
+            if chip:
+                told = Text(f"{told.zh}，经芯片 {chip}", f"{told.en} in chip {chip}")
+            self._log(EventKind.DONE, plain(request.operation.name), told)
+
+    def _permit(self, request: messages.Request) -> Permit:
+        rights = self._shared.rights
+        if rights is None:
+            return open_permit(self._peer)
+        return rights.check(self._peer, request.operation, request.arguments)
+
+    def _do(
+        self, permit: Permit, operation: messages.Operation[Any], arguments: tuple[Any, ...]
+    ) -> object:
         name, keys = operation.name, self._shared.keys()
         if name.startswith("channel_"):
             handle, *rest = arguments
-            return getattr(self._channel(handle), name.removeprefix("channel_"))(*rest)
+            channel = self._channel(handle)
+            if operation is messages.CHANNEL_WRAPPED_CARD_KEYS:
+                _bind_to_card(channel, rest[-1])
+            return getattr(channel.keys, name.removeprefix("channel_"))(*rest)
         if name.startswith("psam_"):
-            return self._ask_psam(operation, arguments, keys.masters)
+            return self._ask_psam(permit, operation, arguments, keys.masters)
         service = keys.service
         if operation is messages.OPEN_CHANNEL:
-            return self._open_channel(service.open_channel(*arguments))
+            chip = arguments[2].hex().upper()
+            return self._open_channel(_OpenChannel(service.open_channel(*arguments), chip))
         if operation in messages.PROOFS:
+            self._shared.budgets.check_guesses(permit.client)
             with self._shared.proofs:
-                return getattr(service, name)(*arguments)
+                reasons = getattr(service, name)(*arguments)
+            return self._judged(permit, name, arguments, reasons)
         result = getattr(service, name)(*arguments)
         # The usage of a card's key is that of the master the client named.
         return result.value if isinstance(result, Key) else result
 
+    def _judged(
+        self, permit: Permit, name: str, arguments: tuple[Any, ...], reasons: bytes
+    ) -> bytes:
+        """The answers of a proof, as far as this client's guesses leave any to be given."""
+        label, column = arguments
+        of = f"{name} {label}"
+        judged = self._shared.budgets.judge(permit.client, of, column.factors, reasons)
+        for card in judged.cards_over:
+            shown = card.hex().upper()
+            self._log(
+                EventKind.ALARM,
+                plain(name),
+                Text(
+                    f"{permit.client}：今日关于 {label} 的卡片 {shown} 不成立的答案超过 "
+                    f"{GUESSES_A_CARD} 个；今日不再为其判断此卡",
+                    f"{permit.client}: more than {GUESSES_A_CARD} answers about card {shown} of "
+                    f"{label} did not hold today; it is not judged for this client until tomorrow",
+                ),
+            )
+        return judged.reasons
+
     def _ask_psam(
         self,
+        permit: Permit,
         operation: messages.Operation[Any],
         arguments: tuple[Any, ...],
         masters: MasterKeys,
     ) -> object:
-        psams, (first, *rest) = self._shared.psams, arguments
+        psams = self._shared.psams
         if operation is messages.PSAM_TRANSMIT:
-            return psams.transmit(first, *rest)
+            return psams.transmit(permit, *arguments)
         if operation is messages.PSAM_RESET:
-            psams.reset(first)
+            psams.reset(permit, *arguments)
             return None
         if operation is messages.PSAM_WAKE:
-            return psams.wake(masters, first)
+            return psams.wake(permit, masters, *arguments)
         if operation is messages.PSAM_RENEW:
-            return psams.renew(masters, first)
-        return psams.make(masters, first, *rest)
+            return psams.renew(permit, masters, *arguments)
+        return psams.make(permit, masters, *arguments)
 
-    def _open_channel(self, channel: IssuerChannelKeys) -> int:
+    def _open_channel(self, channel: _OpenChannel) -> int:
         self._channels_opened += 1
         self._channels[self._channels_opened] = channel
         if len(self._channels) > CHANNELS_MAX:
             self._channels.popitem(last=False)
         return self._channels_opened
 
-    def _channel(self, handle: int) -> IssuerChannelKeys:
+    def _channel(self, handle: int) -> _OpenChannel:
         channel = self._channels.get(handle)
         if channel is None:
             raise KeyServiceError(
@@ -142,3 +215,18 @@ class Dispatcher:
                 )
             )
         return channel
+
+
+def _bind_to_card(channel: _OpenChannel, card: bytes) -> None:
+    """One channel is one chip, and one chip is one card: keys of a second are refused."""
+    if channel.card is None:
+        channel.card = card
+    elif channel.card != card:
+        raise KeyRightError(
+            Text(
+                f"此通道已用于卡片 {channel.card.hex().upper()}：一个芯片只装一张卡的密钥；"
+                "下一张卡请另开通道",
+                f"this channel is card {channel.card.hex().upper()}'s: one chip gets the keys of "
+                "one card; open another channel for the next",
+            )
+        )

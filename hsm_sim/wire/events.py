@@ -22,6 +22,7 @@ class EventKind(StrEnum):
     TURNED_AWAY = "turned-away"  # 拒绝连接: somebody was not
     REFUSED = "refused"  # 拒绝请求: a request that may not or cannot be done
     FAILED = "failed"  # 故障: a request that should have been done
+    ALARM = "alarm"  # 报警: somebody does what nobody honest does
     DONE = "done"  # 完成: a request that gave a key out or took one in
 
     @property
@@ -37,6 +38,7 @@ _KINDS_ZH = {
     EventKind.TURNED_AWAY: "拒绝连接",
     EventKind.REFUSED: "拒绝请求",
     EventKind.FAILED: "故障",
+    EventKind.ALARM: "报警",
     EventKind.DONE: "完成",
 }
 

@@ -1,7 +1,9 @@
 """PSAMs that live in the server, so that a terminal's program never holds a purchase key.
 
-Decides which PSAM a handle means and how many there are. Leaves what a PSAM answers to
-`hsm_sim.psam`, and the keeping of its image to the client, as with a PSAM in a terminal.
+Decides which PSAM a handle means, that it answers only the client that had it made or woken up, and
+how many there are: of each number one, the one woken up last. Leaves what a PSAM answers to
+`hsm_sim.psam`, which keys one may have and for whom to `access`, the keeping of its image to the
+client, as with a PSAM in a terminal, and whether that image is the newest to `counters`.
 """
 
 import secrets
@@ -9,94 +11,143 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from cardcore.errors import DecodeError, KeyServiceError, KeyServiceUnavailableError
 from cardcore.text import Text, text_of
 from hsm_sim.keys.masters import MasterKeys
-from hsm_sim.psam import KeySlot, Psam, PsamProfile, make_psam, renew_psam
+from hsm_sim.psam import KeySlot, Psam, PsamProfile, make_psam
+from hsm_sim.psam.image import Held, PsamImage
+from hsm_sim.psam.module import open_image, renewed_psam, wake_psam
+from hsm_sim.wire.access.rights import Permit
 from hsm_sim.wire.codec.messages import PsamAnswer
+from hsm_sim.wire.counters import PsamCounters
 
 #: A city has some ten thousand terminals; one PSAM takes a few kilobytes.
 PSAMS_MAX = 20_000
 HANDLE_BYTES = 16
 
 
+_Wake = Callable[[PsamImage, MasterKeys, Held, int], Psam]
+
+
 @dataclass(slots=True)
 class _Seat:
-    """A PSAM that takes one command at a time."""
+    """A PSAM that takes one command at a time, until it has lost power."""
 
     psam: Psam
+    client: str
+    has_power: bool = True
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class HostedPsams:
-    """Hosted PSAMs by handle. A handle cannot be guessed: it is all a client needs to use one."""
+    """Hosted PSAMs by handle. A handle cannot be guessed, and is good for one client only."""
 
-    def __init__(self, psams_max: int = PSAMS_MAX) -> None:
+    def __init__(self, psams_max: int = PSAMS_MAX, counters: PsamCounters | None = None) -> None:
         self._psams_max = psams_max
+        self._counters = counters or PsamCounters()
         self._seats: OrderedDict[bytes, _Seat] = OrderedDict()
+        #: By the number of the PSAM.
+        self._handles: dict[str, bytes] = {}
         self._lock = threading.Lock()
 
     def make(
-        self, masters: MasterKeys, profile: PsamProfile, further: Iterable[KeySlot]
+        self, permit: Permit, masters: MasterKeys, profile: PsamProfile, further: Iterable[KeySlot]
     ) -> PsamAnswer:
-        """A new PSAM; the answer is its handle. Raises `UnknownKeyError` without its keys."""
-        return self._seat(make_psam(profile, masters, further))
+        """A new PSAM, with those of its usual keys that the client may have; the answer is its
+        handle. Raises `UnknownKeyError` without its keys.
+        """
+        psam = make_psam(profile, masters, further, permit.psam_usages)
+        self._counters.made(psam)
+        return self._seat(permit, psam)
 
-    def wake(self, masters: MasterKeys, image: bytes) -> PsamAnswer:
+    def wake(self, permit: Permit, masters: MasterKeys, image: bytes) -> PsamAnswer:
         """A PSAM after power came back; the answer is its handle.
 
-        Raises `KeyServiceError` for a damaged image or other keys than it names.
+        Raises `KeyServiceError` for an image that is damaged, forged or older than one with which
+        somebody went on, and for other keys than it names.
         """
-        return self._seat(_read(image, masters, Psam.from_image))
+        return self._wake(permit, image, masters, wake_psam)
 
-    def renew(self, masters: MasterKeys, image: bytes) -> PsamAnswer:
-        """A PSAM with the keys in use now; the answer is its handle, with another image.
+    def renew(self, permit: Permit, masters: MasterKeys, image: bytes) -> PsamAnswer:
+        """A PSAM with the keys in use now that the client may have; the answer is its handle, with
+        another image.
 
-        Raises `KeyServiceError` for a damaged image or other keys than it names.
+        Raises `KeyServiceError` as `wake` does.
         """
-        return self._seat(_read(image, masters, renew_psam))
+        renew = partial(renewed_psam, usages=permit.psam_usages)
+        return self._wake(permit, image, masters, renew)
 
-    def transmit(self, handle: bytes, command: bytes, generation: int) -> PsamAnswer:
+    def transmit(
+        self, permit: Permit, handle: bytes, command: bytes, generation: int
+    ) -> PsamAnswer:
         """One command. The image comes with the answer unless the client has it already."""
-        seat = self._find(handle)
+        seat = self._find(permit, handle)
         with seat.lock:
+            if not seat.has_power:
+                raise _no_power()
+            before = seat.psam.generation
+            if generation == before:
+                self._counters.showed(seat.psam)
             answer = seat.psam.transmit(command)
             now = seat.psam.generation
+            if now != before:
+                self._counters.gave(seat.psam)
             return PsamAnswer(answer, now, b"" if now == generation else seat.psam.image())
 
-    def reset(self, handle: bytes) -> None:
+    def reset(self, permit: Permit, handle: bytes) -> None:
         """Power off and on."""
-        seat = self._find(handle)
+        seat = self._find(permit, handle)
         with seat.lock:
             seat.psam.reset()
 
-    def _seat(self, psam: Psam) -> PsamAnswer:
+    def _wake(self, permit: Permit, image: bytes, masters: MasterKeys, wake: _Wake) -> PsamAnswer:
+        """A damaged image is the caller's mistake, and travels as one."""
+        try:
+            read = open_image(image, masters)
+        except DecodeError as error:
+            raise KeyServiceError(text_of(error)) from None
+        self._counters.check(read)
+        # Before it is asked how far it came: a command may still be running.
+        self._take_power(read.profile.number)
+        psam = wake(read, masters, *self._counters.admit(read))
+        self._counters.gave(psam)
+        return self._seat(permit, psam)
+
+    def _take_power(self, number: str) -> None:
+        with self._lock:
+            seat = self._seats.pop(self._handles.pop(number, b""), None)
+        if seat is not None:
+            with seat.lock:
+                seat.has_power = False
+
+    def _seat(self, permit: Permit, psam: Psam) -> PsamAnswer:
         handle = secrets.token_bytes(HANDLE_BYTES)
         with self._lock:
-            self._seats[handle] = _Seat(psam)
+            self._seats.pop(self._handles.get(psam.number, b""), None)
+            self._seats[handle] = _Seat(psam, permit.client)
+            self._handles[psam.number] = handle
             while len(self._seats) > self._psams_max:
                 # The one not used for longest loses power; its client wakes it up again.
-                self._seats.popitem(last=False)
+                _, gone = self._seats.popitem(last=False)
+                self._handles.pop(gone.psam.number, None)
         return PsamAnswer(handle, psam.generation, psam.image())
 
-    def _find(self, handle: bytes) -> _Seat:
+    def _find(self, permit: Permit, handle: bytes) -> _Seat:
         with self._lock:
             seat = self._seats.get(handle)
-            if seat is None:
-                raise KeyServiceUnavailableError(
-                    Text(
-                        "此 PSAM 在密钥服务中已断电：请用其映像唤醒",
-                        "this PSAM lost power in the key service: wake it up from its image",
-                    )
-                )
+            # To another client there is no such PSAM.
+            if seat is None or seat.client != permit.client:
+                raise _no_power()
             self._seats.move_to_end(handle)
             return seat
 
 
-def _read(image: bytes, masters: MasterKeys, make: Callable[[bytes, MasterKeys], Psam]) -> Psam:
-    """A damaged image is the caller's mistake, and travels as one."""
-    try:
-        return make(image, masters)
-    except DecodeError as error:
-        raise KeyServiceError(text_of(error)) from None
+def _no_power() -> KeyServiceUnavailableError:
+    return KeyServiceUnavailableError(
+        Text(
+            "此 PSAM 在密钥服务中已断电：请用其映像唤醒",
+            "this PSAM lost power in the key service: wake it up from its image",
+        )
+    )

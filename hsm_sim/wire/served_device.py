@@ -1,12 +1,18 @@
 """A device while it is served: keys as ceremonies leave them, and every attempt in its log.
 
-Decides which events belong into the device's own log and what becomes of requests when the device
-is damaged or destroyed under the service. Leaves keys and log to `hsm_sim.device`.
+Decides which events belong into the device's own log, that nothing is served while none could be
+written, and what becomes of requests when the device is damaged or destroyed under the service.
+Leaves keys and log to `hsm_sim.device`.
+
+No log, no service: before every request the log is looked at, an event that could not be written
+is kept until it is, and a key leaves only once the entry about it stands in the log.
 """
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from cardcore.errors import KeyServiceUnavailableError, placed_system_words
 from cardcore.text import Text, text_of
@@ -24,6 +30,10 @@ from hsm_sim.wire.events import Event, EventKind, plain
 #: Who came and was let in is said, not kept: a clearing run connects many times.
 _KEPT = frozenset(EventKind) - {EventKind.CONNECTED}
 _DONE = frozenset({EventKind.STARTED, EventKind.STOPPED, EventKind.DONE})
+#: Events that wait for the log: who connects in vain could make more than memory holds.
+_WAITING_MAX = 1_000
+#: How long an entry about a key that left may be unsealed, and the power take it.
+_SEAL_SECONDS = 0.5
 
 
 class ServedDevice:
@@ -38,8 +48,13 @@ class ServedDevice:
         self._say = say
         self._lock = threading.Lock()
         self._keys = ServedKeys(KeyOperations(device.vault, device.today, prove), device.vault)
-        self._host_keys = HostKeys(device.storage_key, os.urandom)
+        self._host_keys = HostKeys(
+            device.storage_key, os.urandom, takes_published=device.is_demonstration
+        )
         self._why_closed: Text | None = None
+        self._waiting: deque[Event] = deque()
+        self._left_out = 0
+        self._sealing: threading.Timer | None = None
 
     def keys(self) -> ServedKeys:
         """What is served now. Costs one look at the device's folder.
@@ -55,25 +70,68 @@ class ServedDevice:
                     self._close(error)
             if self._why_closed:
                 raise KeyServiceUnavailableError(self._why_closed)
+            try:
+                self._device.check_log()
+                self._write_waiting()
+            except (DeviceError, OSError) as error:
+                raise KeyServiceUnavailableError(self._no_log(error)) from None
         return self._keys
 
     def log(self, event: Event) -> None:
-        """Say an event, and write what matters into the device's log."""
+        """Say an event, and write what matters into the device's log. What cannot be written waits,
+        and nothing is served meanwhile.
+
+        Raises `KeyServiceUnavailableError` where a key would leave and no entry says so.
+        """
         self._say(event.said)
         if event.kind not in _KEPT or self._why_closed:
             return
-        outcome = Outcome.DONE if event.kind in _DONE else Outcome.REFUSED
-        try:
-            with self._lock:
-                self._device.note(f"serve {event.kind}", outcome, reason=event.reason)
-        except (DeviceError, OSError) as error:
-            why = _why(error)
-            self._say(
-                Text(
-                    f"设备日志写不进去：{why.zh}",
-                    f"the device's log could not be written: {why.en}",
-                )
-            )
+        with self._lock:
+            if len(self._waiting) < _WAITING_MAX or event.kind is EventKind.DONE:
+                self._waiting.append(event)
+            else:
+                self._left_out += 1
+            try:
+                self._write_waiting()
+            except (DeviceError, OSError) as error:
+                why = self._no_log(error)
+                self._say(why)
+                if event.kind is EventKind.DONE:
+                    if self._waiting and self._waiting[-1] is event:
+                        self._waiting.pop()  # it is not done after all
+                    raise KeyServiceUnavailableError(why) from None
+
+    def _write_waiting(self) -> None:
+        """Everything that waits, in its order. Raises `DeviceError`, `OSError`."""
+        is_written, is_urgent = bool(self._waiting), bool(self._left_out)
+        while self._waiting:
+            event = self._waiting[0]
+            outcome = Outcome.DONE if event.kind in _DONE else Outcome.REFUSED
+            self._device.note_quickly(f"serve {event.kind}", outcome, event.reason)
+            self._waiting.popleft()
+            is_urgent |= event.kind is not EventKind.DONE
+        if self._left_out:
+            reason = f"{self._left_out} events left out while the log could not be written"
+            self._device.note_quickly(f"serve {EventKind.FAILED}", Outcome.REFUSED, reason)
+            self._left_out = 0
+        if is_urgent:
+            self._device.seal_log()
+        elif is_written:
+            self._seal_soon()
+
+    def _seal_soon(self) -> None:
+        """Cards are made many a second: their entries are sealed together, a moment later."""
+        if self._sealing is None:
+            self._sealing = threading.Timer(_SEAL_SECONDS, self._seal)
+            self._sealing.daemon = True
+            self._sealing.start()
+
+    def _seal(self) -> None:
+        with self._lock:
+            self._sealing = None
+            # What fails here fails at the next request, which is refused then.
+            with suppress(DeviceError, OSError):
+                self._device.seal_log()
 
     def host_answer(self, who: Text, message: bytes) -> bytes:
         """The answer to a host command; see `hsm_sim.host_commands.commands.answer`.
@@ -89,15 +147,22 @@ class ServedDevice:
 
         return answer(HostContext(self._host_keys, note), message)
 
+    def _no_log(self, error: DeviceError | OSError) -> Text:
+        """Why nothing is served. A log that was cut or changed has closed the device for good."""
+        said = _why(error)
+        why = Text(
+            f"设备日志写不进去，故不提供服务：{said.zh}",
+            f"no log, no service: the device's log cannot be written: {said.en}",
+        )
+        if not self._device.is_open:
+            self._why_closed = why
+        return why
+
     def _close(self, error: DeviceError | OSError) -> None:
         """A device that holds its keys still is tried again at the next request."""
         said = _why(error)
         why = Text(f"设备读不出来：{said.zh}", f"the device cannot be read: {said.en}")
-        try:
-            held = self._device.storage_key
-        except DeviceError:
-            held = b""
-        if held:
+        if self._device.is_open:
             raise KeyServiceUnavailableError(why) from None
         self._why_closed = why
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError, system_words
 from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
+from hsm_sim.wire.access.rights import Peer, Rights
 from hsm_sim.wire.codec.frames import MessageError
 from hsm_sim.wire.codec.messages import encode_error
 from hsm_sim.wire.codec.streams import (
@@ -37,7 +38,7 @@ from hsm_sim.wire.codec.streams import (
 from hsm_sim.wire.dispatch import Dispatcher, ServedKeys, Shared
 from hsm_sim.wire.events import Event, EventKind, Log, plain
 from hsm_sim.wire.links.listeners import Dialect, Listener, TurnedAwayError, admit
-from hsm_sim.wire.rights import Peer, Rights
+from hsm_sim.wire.psams import HostedPsams
 
 #: Who asks and one host command without its length; the answer, also without. No bytes at all end
 #: the connection: who is there does not speak this dialect. So does `KeyServiceUnavailableError`.
@@ -76,12 +77,13 @@ class Server:
         limits: ServerLimits | None = None,
         host_answer: HostAnswer | None = None,
         rights: Rights | None = None,
+        psams: HostedPsams | None = None,
     ) -> None:
         self._limits = limits or ServerLimits()
         self._log_callback = log
         self._log_lock = threading.Lock()
         proofs = threading.BoundedSemaphore(self._limits.proofs_at_once)
-        self._shared = Shared(keys, self._log, proofs, rights=rights)
+        self._shared = Shared(keys, self._log, proofs, rights, psams or HostedPsams())
         self._host_answer = host_answer
         self._connections: set[_Connection] = set()
         self._changed = threading.Condition()

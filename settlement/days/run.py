@@ -17,7 +17,8 @@ from settlement.seal import Sealable, digest
 
 #: Since 2 the moments of receipt are part of a run: clocks are held against them. Since 3 only what
 #: cards signed is believed. Since 4 cards of other issuers are proven where their keys are held.
-FORMAT = 4
+#: Since 5 what a list, a PSAM's count and a card's statements say holds across days.
+FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,9 @@ _WORDS = {
         Text("已确认", "confirmed"),
         Text("卡片已证明该笔圈存发生", "the card has proven it, by a TAC or by its next statement"),
         Text(
-            "无记录者照样计入代理，并向其索取文件",
-            "without a record it is billed all the same: ask the agent for the file",
+            "有记录则无须处理；无记录则照样计入代理，并向其索取文件",
+            "nothing where there is a record; where there is none it is billed all the same: ask "
+            "the agent for the file",
         ),
     ),
     LoadStanding.VOID: _Words(

@@ -59,7 +59,7 @@ class BucketTask:
 
 #: The output files of a bucket and what stands in them, each in its own order.
 _OUTPUTS = {
-    "decisions": "FROM decision ORDER BY file, row",
+    "decisions": "SELECT * EXCLUDE (hotlist_version) FROM decision ORDER BY file, row",
     "cards": "FROM card_after ORDER BY issuer, card_number, application",
     "gaps": "FROM gap_after ORDER BY issuer, card_number, application, gap",
     "settled_days": "FROM settled_day_after ORDER BY ALL",
@@ -71,6 +71,9 @@ _WAITING_OUTPUT = {"waiting": "FROM waiting_after ORDER BY file, row"}
 #: The same of entries of the load host's log that the card has neither confirmed nor voided.
 OPEN_LOADS = "open_loads.parquet"
 _OPEN_LOADS_OUTPUT = {"open_loads": "FROM log_waiting_after ORDER BY issuer, number"}
+#: The same of torn debits that statements proved.
+TORN = "torn.parquet"
+_TORN_OUTPUT = {"torn": "FROM torn_after ORDER BY file, row"}
 #: The next of two decisions that do not stand in the order of the file.
 _OUT_OF_ORDER = """
 SELECT row FROM (
@@ -102,11 +105,13 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         if connection.execute("FROM segment_before LIMIT 1").fetchall():
             columnar.run_script(connection, "bucket_torn")
         columnar.run_script(connection, "bucket_reuse")
+        _take_back(connection)
         columnar.run_script(connection, "bucket_seams")
         thread_odd_cards(connection, task.settlement_day)
         rules = read_rules()
         _explain_fares(connection, task.scheme, rules)
         columnar.run_script(connection, "bucket_decide")
+        _keep_torn(connection)
         _share_out(connection, rules)
         follow_statements(connection, dict(task.history))
         figures = figure_statements(connection)
@@ -114,6 +119,7 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         for table, queries in (
             ("waiting_after", _WAITING_OUTPUT),
             ("log_waiting_after", _OPEN_LOADS_OUTPUT),
+            ("torn_after", _TORN_OUTPUT),
         ):
             if connection.table(table).limit(1).fetchall():
                 outputs += columnar.write_tables(connection, queries, output)
@@ -142,7 +148,11 @@ def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
         settled_days=str(folder / "settled_days.parquet"),
     )
     columnar.run_script(connection, "bucket_resume")
-    for table, name in (("waiting_before", WAITING), ("log_waiting_before", OPEN_LOADS)):
+    for table, name in (
+        ("waiting_before", WAITING),
+        ("log_waiting_before", OPEN_LOADS),
+        ("torn_before", TORN),
+    ):
         if (folder / name).exists():
             _read(connection, table, folder / name)
     if task.review is not None and task.review.facts:
@@ -165,6 +175,18 @@ def _bill_by_log(connection: duckdb.DuckDBPyConnection) -> None:
         columnar.run_script(connection, "bucket_log")
         match_loads(connection)
         columnar.run_script(connection, "bucket_log_bill")
+
+
+def _take_back(connection: duckdb.DuckDBPyConnection) -> None:
+    """R4: what statements proved steps back where a TAC proves another debit in its place."""
+    if connection.table("torn_before").limit(1).fetchall():
+        columnar.run_script(connection, "bucket_taken_back")
+
+
+def _keep_torn(connection: duckdb.DuckDBPyConnection) -> None:
+    names = ("torn_before", "stated_debit")
+    if any(connection.table(name).limit(1).fetchall() for name in names):
+        columnar.run_script(connection, "bucket_torn_after")
 
 
 def _take_up(connection: duckdb.DuckDBPyConnection) -> None:
@@ -247,7 +269,7 @@ def _result(
     for *key, payee, share_fen in connection.execute(_PASSED_ON).fetchall():
         passed_on.setdefault(tuple(key), []).append((payee, share_fen))
     tallies = tuple(
-        Tally(*row, *[tuple(passed_on.get(row[:KEY_FIELDS], ()))])
+        Tally(*row, *[tuple(passed_on.get((*row[:KEY_FIELDS], row[KEY_FIELDS] < 0), ()))])
         for row in connection.execute("FROM tally ORDER BY ALL").fetchall()
     )
     (worth,) = connection.execute("FROM worth").fetchall()

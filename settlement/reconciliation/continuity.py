@@ -36,9 +36,14 @@ class Continuation:
 
 
 def continue_card(
-    card: Card, movements: Sequence[CardMove], loose: Sequence[Loose], day: date
+    card: Card,
+    movements: Sequence[CardMove],
+    loose: Sequence[Loose],
+    day: date,
+    taken_back: Sequence[Loose] = (),
 ) -> Continuation:
     """Put the movements of a settlement day, links and loose ones, into a card's chain.
+    `taken_back` were loose on earlier days, and are posted no more.
 
     No two movements may share kind and counter. A movement whose counter lies behind and in no
     open gap has no place: the chain goes on without it, and it is loose.
@@ -61,7 +66,8 @@ def continue_card(
         for movement in unplaced
     ]
     held = [each for gap in card.gaps for each in gap.loose]
-    laid = _lay_loose(_cancel(_gather(holes)), sorted([*held, *loose, *lost]), card.gaps)
+    standing = _without([*held, *loose, *lost], taken_back)
+    laid = _lay_loose(_cancel(_gather(holes)), standing, card.gaps)
     gaps, gap_count = _number(laid, card.gap_count)
     still_open = {gap.number for gap in gaps}
     return Continuation(
@@ -261,6 +267,21 @@ def _missing_without_money(gap: Gap) -> CounterKind | None:
     if gap.left.balance_fen == gap.right.balance_fen and len(missing) == 1:
         return missing[0]
     return None
+
+
+def _without(loose: Sequence[Loose], taken_back: Sequence[Loose]) -> list[Loose]:
+    """Loose movements less those that are posted no more. One that lies in no hole any more has
+    filled it: then the one of the same amount goes that takes its place, or the hole is told as
+    money that left the card.
+    """
+    left = sorted(loose)
+    for each in taken_back:
+        alike = [one for one in left if one.amount_fen == each.amount_fen]
+        if alike:
+            left.remove(min(alike, key=lambda one: (one.counter != each.counter, one)))
+        else:
+            left.append(replace(each, amount_fen=-each.amount_fen))
+    return sorted(left)
 
 
 def _lay_loose(holes: Sequence[Gap], loose: Sequence[Loose], before: Sequence[Gap]) -> list[Gap]:

@@ -75,7 +75,7 @@ _REGISTRY = {
     "terminal": "terminal UBIGINT, owner UINTEGER, collector UINTEGER, sector UTINYINT",
     "number": "application UTINYINT, issuer UBIGINT, first_number UBIGINT, last_number UBIGINT, "
     "centre UINTEGER, is_asked BOOLEAN",
-    "hotlist": "card_number UBIGINT, version UINTEGER",
+    "hotlist": "centre UINTEGER, factor UBIGINT, version UINTEGER, since DATE",
 }
 
 
@@ -96,7 +96,7 @@ def write_registry(registry: RunRegistry, folder: Path) -> tuple[tuple[str, str]
             for each, is_asked in days_of_numbers(registry.numbers)
         ],
         "hotlist": [
-            (int(each.row.card_number), each.row.version, each.valid_from, each.valid_to)
+            (each.centre, each.factor, each.version, each.since, each.valid_from, each.valid_to)
             for each in registry.hotlist
         ],
     }  # fmt: skip

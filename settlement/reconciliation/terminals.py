@@ -26,13 +26,15 @@ class TerminalTask:
     """What the terminals of a run are judged from; every path as in `BucketTask`.
 
     `facts` are those of all buckets, `registers` each with the participant whose sender sent it,
-    `previous` this task's own output folder on the last closed day.
+    `previous` this task's own output folder on the last closed day, `history` those of all closed
+    days by their day.
     """
 
     settlement_day: date
     facts: tuple[FactInput, ...]
     registers: tuple[tuple[int, DeviceRegister], ...]
     previous: str | None
+    history: tuple[tuple[date, str], ...]
     registry: str
     scheme: Scheme
     output: str
@@ -58,6 +60,8 @@ class SerialGap:
 #: The output files and what stands in them, each in its own order.
 _OUTPUTS = {
     "conflicts": "FROM conflict ORDER BY ALL",
+    "psam_days": "FROM psam_day_after ORDER BY ALL",
+    "psam_steps": "FROM psam_step ORDER BY terminal, day",
     "psam_times": "FROM psam_time ORDER BY ALL",
     "psams": "FROM psam_after ORDER BY terminal",
     "terminals": "FROM terminal_after ORDER BY terminal",
@@ -81,8 +85,8 @@ ANTI JOIN touched_gap USING (terminal, first_serial);
 
 
 def reconcile_terminals(task: TerminalTask) -> TerminalResult:
-    """Write `<output>/{conflicts,psam_times,psams,terminals,terminal_gaps,register_differences}
-    .parquet`.
+    """Write `<output>/{conflicts,psam_days,psam_steps,psam_times,psams,terminals,terminal_gaps,
+    register_differences}.parquet`.
 
     Raises `duckdb.Error` or `OSError` when a file cannot be read or written.
     """
@@ -93,9 +97,24 @@ def reconcile_terminals(task: TerminalTask) -> TerminalResult:
         columnar.run_script(connection, "terminals_tables")
         _load(connection, task)
         columnar.run_script(connection, "terminals_seen")
+        _order_by_psams(connection, task)
         columnar.insert(connection, "terminal_gap_after", _find_gaps(connection, task))
         columnar.run_script(connection, "terminals_decide")
         return TerminalResult(columnar.write_tables(connection, _OUTPUTS, output))
+
+
+def _order_by_psams(connection: duckdb.DuckDBPyConnection, task: TerminalTask) -> None:
+    """R9: which debits are judged as of a later day. Closed days are opened only where a debit that
+    came late may follow one that they settled.
+    """
+    columnar.set_variables(connection, settlement_day=task.settlement_day)
+    columnar.run_script(connection, "terminals_psams")
+    days = connection.execute("FROM psam_day_asked ORDER BY ALL").fetchall()
+    if days:
+        folders = dict(task.history)
+        paths = [str(Path(folders[day]) / "psam_steps.parquet") for (day,) in days]
+        connection.execute("INSERT INTO psam_past FROM read_parquet($paths)", {"paths": paths})
+    columnar.run_script(connection, "terminals_effective")
 
 
 def continue_serials(
@@ -150,6 +169,7 @@ def _load(connection: duckdb.DuckDBPyConnection, task: TerminalTask) -> None:
             terminals=str(folder / "terminals.parquet"),
             gaps=str(folder / "terminal_gaps.parquet"),
             psams=str(folder / "psams.parquet"),
+            psam_days=str(folder / "psam_days.parquet"),
         )
         columnar.run_script(connection, "terminals_resume")
 

@@ -43,9 +43,9 @@ def thread_odd_cards(connection: duckdb.DuckDBPyConnection, day: date) -> None:
     card_rows: list[Row] = []
     gap_rows: list[Row] = []
     for name, rows in records.items():
-        movements, loose = _read_records(rows, day)
+        movements, loose, taken_back = _read_records(rows, day)
         card = _read_card(cards.get(name), gaps.get(name, []))
-        after = continue_card(card, movements, loose, day)
+        after = continue_card(card, movements, loose, day, taken_back)
         unplaced += [(each,) for each in after.unplaced]
         card_rows.append(_card_row(name, after.card))
         gap_rows += [_gap_row(name, gap, GapState.OPEN) for gap in after.card.gaps]
@@ -63,14 +63,20 @@ def _by_purse(connection: duckdb.DuckDBPyConnection, query: str) -> dict[Name, l
     return grouped
 
 
-def _read_records(rows: Iterable[Row], day: date) -> tuple[list[CardMove], list[Loose]]:
-    """Links of the chain, and posted movements that are none."""
-    movements, loose = [], []
+def _read_records(
+    rows: Iterable[Row], day: date
+) -> tuple[list[CardMove], list[Loose], list[Loose]]:
+    """Links of the chain, posted movements that are none, and such as are posted no more."""
+    movements: list[CardMove] = []
+    loose: list[Loose] = []
+    taken_back: list[Loose] = []
     for row in rows:
         (number, is_load, position, chained, before_fen, after_fen, amount_fen, time,
-         known_offline, known_online, previous_type, previous_counter) = row  # fmt: skip
+         known_offline, known_online, previous_type, previous_counter,
+         is_taken_back) = row  # fmt: skip
         if not chained:
-            loose.append(Loose(position, -amount_fen if is_load else amount_fen, day))
+            group = taken_back if is_taken_back else loose
+            group.append(Loose(position, -amount_fen if is_load else amount_fen, day))
             continue
         link = _LINKS.get(previous_type)
         near = known_online if link is CounterKind.LOAD else known_offline
@@ -79,7 +85,7 @@ def _read_records(rows: Iterable[Row], day: date) -> tuple[list[CardMove], list[
         movements.append(
             CardMove(number, kind, position, before_fen, after_fen, time, link, link_counter)
         )
-    return movements, loose
+    return movements, loose, taken_back
 
 
 def _read_card(rows: list[Row] | None, gaps: list[Row]) -> Card:

@@ -7,8 +7,8 @@ which the row holds, both.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta, timezone
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, Generic, TypeVar
 
 from settlement.people.actions import Action
@@ -25,6 +25,7 @@ from settlement.registry.rows import (
     SenderRow,
     TacKeyRow,
     TerminalRow,
+    content_of,
     kind_of,
 )
 from settlement.seal import GENESIS, Sealable, link
@@ -111,11 +112,12 @@ def change_content(number: int, what: NewChange, action: Action) -> Sealable:
         "number": number,
         "kind": what.kind,
         "subject": what.subject,
-        "content": None if what.row is None else asdict(what.row),
+        "content": None if what.row is None else content_of(what.row),
         "valid_from": None if what.valid_from == BEGINNING else what.valid_from,
         "valid_to": None if what.valid_to == FOREVER else what.valid_to,
         "by": action.by.code,
-        "at": action.at,
+        # As it is kept: whoever acted in another zone acted at the same moment.
+        "at": action.at.astimezone(UTC),
         "why": action.why,
     }
 
@@ -235,6 +237,57 @@ def registry_of(book: Book) -> Registry:
     """Everything a book holds."""
     tables: dict[str, Any] = {name: tuple(book.all(kind)) for kind, name in FIELDS.items()}
     return Registry(**tables)
+
+
+def book_of(changes: Iterable[Change]) -> Book:
+    """What the changes say, the hotlist with the days on which it was told."""
+    changes = tuple(changes)
+    book = Book(each.what for each in changes if each.what.kind != "hotlist")
+    for row in told(changes):
+        book.enter(NewChange.of(row))
+    return book
+
+
+def told(changes: Iterable[Change]) -> tuple[Dated[HotlistRow], ...]:
+    """The hotlist with the days on which it was told: those of the changes, or the day that a city
+    taken over had it told. A change that says of a card what was said already, or says it
+    otherwise, publishes nothing: a terminal could know before.
+    """
+    rows: dict[str, list[Dated[HotlistRow]]] = {}
+    for each in changes:
+        if each.what.kind == "hotlist":
+            rows[each.what.subject] = _told(rows.get(each.what.subject, []), each)
+    return tuple(row for subject in sorted(rows) for row in rows[subject])
+
+
+def _told(held: Sequence[Dated[HotlistRow]], change: Change) -> list[Dated[HotlistRow]]:
+    what, row = change.what, change.what.row
+    first, last = what.valid_from, what.valid_to
+    said: list[Dated[HotlistRow]] = []
+    new: list[tuple[HotlistRow, date, date]] = []
+    unsaid: date | None = first  # the first day of the change that nothing was said of
+    if isinstance(row, HotlistRow):
+        day = civil_day(change.action.at).isoformat()
+        row = replace(row, published=min(row.published or day, day))
+    for each in held:
+        if each.valid_to < first or each.valid_from > last:
+            said.append(each)
+            continue
+        if each.valid_from < first:
+            said.append(replace(each, valid_to=first - _DAY))
+        if each.valid_to > last:
+            said.append(replace(each, valid_from=last + _DAY))
+        if isinstance(row, HotlistRow):
+            begin, end = max(first, each.valid_from), min(last, each.valid_to)
+            new.append((replace(row, published=each.row.published), begin, end))
+            if unsaid is not None and unsaid < begin:
+                new.append((row, unsaid, begin - _DAY))
+            unsaid = None if end == FOREVER else end + _DAY
+    if isinstance(row, HotlistRow) and unsaid is not None and unsaid <= last:
+        new.append((row, unsaid, last))
+    said += [Dated(each, begin, end) for each, begin, end in new]
+    rows: list[Any] = _joined(sorted(said, key=lambda each: each.valid_from))
+    return rows
 
 
 def broken_link(changes: Sequence[Change]) -> int | None:

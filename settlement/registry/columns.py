@@ -6,6 +6,7 @@ Decides forms of values only. Leaves which columns a row has to `rows`.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from cardcore.text import Text, shorten
 
@@ -88,12 +89,35 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Day:
+    """A day as YYYY-MM-DD."""
+
+    def read(self, text: str) -> str:
+        """The text as it is."""
+        if not self.has(text):
+            said = shorten(text)
+            zh, en = f"{said} 不是 YYYY-MM-DD 日期", f"{said} is no date YYYY-MM-DD"
+            raise ValueFaultError(Text(zh, en))
+        return text
+
+    def has(self, value: int | str) -> bool:
+        """Whether a text gives this value: the same text, if any."""
+        try:
+            return isinstance(value, str) and date.fromisoformat(value).isoformat() == value
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its name, what may stand in it, and whether it may stay empty."""
+    """A column: its name, what may stand in it, and whether it may stay empty. What the registry
+    says itself (`is_own`) nobody states: it comes from the chain, or from a city taken over.
+    """
 
     name: str
-    form: Number | Form | Words
+    form: Number | Form | Words | Day
     optional: bool = False
+    is_own: bool = False
 
     def read(self, text: str) -> Value:
         """The value that a text gives. `ValueFaultError` says what is needed instead."""

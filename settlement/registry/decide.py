@@ -16,7 +16,7 @@ from cardcore.text import Text, text_of
 from settlement.errors import SettlementError
 from settlement.registry.book import BEGINNING, FOREVER, AnyDated, Book, Dated, NewChange
 from settlement.registry.columns import Value
-from settlement.registry.rows import KINDS, Kind, RegistryRow
+from settlement.registry.rows import KINDS, Kind, RegistryRow, stated
 
 _DAY = timedelta(days=1)
 
@@ -33,6 +33,10 @@ class RegistryRefusal(Enum):
         "参与方在此期间未登记", "a participant it names is not registered on all these days"
     )
     PARTICIPANT_IN_USE = Text("参与方仍被引用", "other rows name the participant on these days")
+    NOT_TO_STATE = Text(
+        "发布日由登记簿自行记载，不可填写",
+        "when it was told is for the registry to say: leave it out",
+    )
     NOTHING_CHANGES = Text("没有变化", "it reads so already")
 
 
@@ -81,6 +85,8 @@ def decide_add(book: Book, offered: AnyDated, last_closed: date | None) -> Decid
     kind = KINDS[change.kind]
     if refused := _check_form(kind, change):
         return refused
+    if offered.row != stated(offered.row):
+        return Refused(RegistryRefusal.NOT_TO_STATE, describe(offered))
     first, last = change.valid_from, change.valid_to
     if taken := book.within(change.kind, change.subject, first, last):
         return Refused(RegistryRefusal.OVERLAP, describe(taken[0]))
@@ -118,16 +124,18 @@ def decide_change(
     if beyond:
         return Refused(RegistryRefusal.OVERLAP, describe(beyond[0]))
     try:
-        row = KINDS[name].make({**asdict(held.row), **values})
+        row = KINDS[name].make({**asdict(stated(held.row)), **values})
     except ValueError as error:
         return Refused(RegistryRefusal.VALUE_WRONG, text_of(error))
     change = NewChange.of(Dated(row, valid_from, last))
+    if row != stated(row):
+        return Refused(RegistryRefusal.NOT_TO_STATE, describe(Dated(row, valid_from, last)))
     if change.subject != which:
         other = Text(
             f"{name} {which} 不是 {change.subject}", f"{name} {which} is not {change.subject}"
         )
         return Refused(RegistryRefusal.VALUE_WRONG, other)
-    if row == held.row and last <= held.valid_to:
+    if row == stated(held.row) and last <= held.valid_to:
         return Refused(RegistryRefusal.NOTHING_CHANGES, describe(held))
     return check_references(book, change) or _decided([change], last_closed)
 
@@ -154,7 +162,9 @@ def decide_end(
 
 
 def decide_register(book: Book, offered: Iterable[AnyDated]) -> Decided | Refused:
-    """Rows that a machine offers, all or none; those that are held already are no change."""
+    """Rows that a machine offers, all or none; those that are held already are no change. The rows
+    of a city that is taken over say themselves when they were told.
+    """
     order = {name: number for number, name in enumerate(KINDS)}
     changes: list[NewChange] = []
     for each in sorted(offered, key=lambda row: order[row.subject[0]]):
@@ -162,7 +172,7 @@ def decide_register(book: Book, offered: Iterable[AnyDated]) -> Decided | Refuse
         if refused := _check_form(KINDS[change.kind], change):
             return refused
         held = book.within(change.kind, change.subject, change.valid_from, change.valid_to)
-        if any(row.row != each.row for row in held):
+        if any(stated(row.row) != stated(each.row) for row in held):
             return Refused(RegistryRefusal.OVERLAP, describe(held[0]))
         if book.is_covered(change.kind, change.subject, change.valid_from, change.valid_to):
             continue

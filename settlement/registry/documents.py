@@ -6,17 +6,27 @@ from the beginning.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from cardcore.errors import DecodeError
 from cardcore.text import Text, shorten
 from settlement.errors import reason_of
-from settlement.registry.book import BEGINNING, FIELDS, FOREVER, AnyDated, Dated, Registry
+from settlement.registry.book import (
+    BEGINNING,
+    FIELDS,
+    FOREVER,
+    AnyDated,
+    Change,
+    Dated,
+    Registry,
+    book_of,
+    registry_of,
+)
 from settlement.registry.columns import Value
-from settlement.registry.rows import KINDS, Kind
+from settlement.registry.rows import KINDS, Kind, content_of
 from settlement.seal import Sealable, canonical_json
 
 FORMAT = 2
@@ -49,9 +59,11 @@ def encode_registry(registry: Registry) -> bytes:
     return canonical_json({"format": FORMAT, **tables})
 
 
-def read_by_runs(registry: Registry) -> Registry:
-    """The part that a run may read: what places are called decides no record."""
-    return replace(registry, names=(), load_hosts=())
+def read_by_runs(changes: Sequence[Change]) -> Registry:
+    """The part of what the changes say that a run may read: what places are called decides no
+    record.
+    """
+    return replace(registry_of(book_of(changes)), names=(), load_hosts=())
 
 
 def decode_registry(data: bytes) -> Registry:
@@ -72,7 +84,7 @@ def decode_registry(data: bytes) -> Registry:
 def _content(each: AnyDated) -> Sealable:
     first = None if each.valid_from == BEGINNING else each.valid_from
     last = None if each.valid_to == FOREVER else each.valid_to
-    return [asdict(each.row), first, last]
+    return [content_of(each.row), first, last]
 
 
 def _rows(name: str, kind: str, document: Mapping[str, Any]) -> tuple[AnyDated, ...]:

@@ -1,9 +1,11 @@
 """What a run asks the registry, laid out so that every question has at most one answer.
 
-Decides who answers for a terminal on which days, and which card numbers belong to the keys of which
-application of which city. Leaves asking to reconciliation and to the proof of a file.
+Decides who answers for a terminal on which days, which card numbers belong to the keys of which
+application of which city, and on which days a card is listed. Leaves asking to reconciliation and
+to the proof of a file.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,6 +18,8 @@ from settlement.registry.rows import HotlistRow, SenderRow, TerminalRow
 
 _DAY = timedelta(days=1)
 _DIGITS = 20
+#: A card is known to its keys by so many digits, the last of its number.
+FACTOR_DIGITS = 16
 #: The centre of cards that are ours: no participant has this code.
 OWN = 0
 
@@ -52,20 +56,38 @@ class PlacedNumbers:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedCard:
+    """A card on the hotlist on some days, by the centre that answers for it and the digits that
+    make its keys: whatever number of that city it is told under, it is that card, and a card of
+    another city with these digits is not. No two of a card share a day.
+
+    `since` is the first day on which one of its entries that hold then held and was told, from
+    which the grace is counted; `version` the lowest list that names it in one that was told by
+    then, None where none was: on days that an entry was dated back over, no terminal could know.
+    """
+
+    centre: int
+    factor: int
+    version: int | None
+    since: date
+    valid_from: date
+    valid_to: date
+
+
+@dataclass(frozen=True, slots=True)
 class RunRegistry:
     """What a run asks the registry."""
 
     terminals: tuple[PlacedTerminal, ...] = ()
     numbers: tuple[PlacedNumbers, ...] = ()
-    hotlist: tuple[Dated[HotlistRow], ...] = ()
+    hotlist: tuple[ListedCard, ...] = ()
 
 
 def place(registry: Registry, city: str) -> RunRegistry:
     """What runs of a city ask. `city` is the label of its keys."""
+    numbers = tuple(place_numbers(registry, city))
     return RunRegistry(
-        tuple(place_terminals(registry)),
-        tuple(place_numbers(registry, city)),
-        registry.hotlist,
+        tuple(place_terminals(registry)), numbers, tuple(place_hotlist(registry.hotlist, numbers))
     )
 
 
@@ -87,6 +109,57 @@ def place_terminals(registry: Registry) -> Iterator[PlacedTerminal]:
             if first <= last:
                 collector = collector_of(row)
                 yield PlacedTerminal(row.terminal, row.participant, collector, sector, first, last)
+
+
+def place_hotlist(
+    rows: Iterable[Dated[HotlistRow]], numbers: Iterable[PlacedNumbers]
+) -> Iterator[ListedCard]:
+    """Entries of numbers of one centre that end in the same digits are entries of one card."""
+    centres_of = _CentresOf(numbers)
+    held: dict[tuple[int, int], list[Dated[HotlistRow]]] = {}
+    for each in rows:
+        factor = int(each.row.card_number[-FACTOR_DIGITS:])
+        for centre in centres_of(int(each.row.card_number)):
+            held.setdefault((centre, factor), []).append(each)
+    for (centre, factor), entries in sorted(held.items()):
+        # A stretch begins where an entry does or is told, or behind the end of one.
+        begins = {each.valid_from for each in entries}
+        begins |= {_told(each) for each in entries if _told(each) <= each.valid_to}
+        begins |= {each.valid_to + _DAY for each in entries if each.valid_to < date.max}
+        for first, behind in pairwise([*sorted(begins), None]):
+            assert first is not None
+            last = date.max if behind is None else behind - _DAY
+            listed = [each for each in entries if each.holds_on(first)]
+            if listed:
+                known = [each.row.version for each in listed if _told(each) <= first]
+                since = min(_told(each) for each in listed)
+                yield ListedCard(centre, factor, min(known, default=None), since, first, last)
+
+
+class _CentresOf:
+    """Whose card a number may be: the list names no issuer, so every centre's that has it on any
+    day; ours where nobody has it.
+    """
+
+    def __init__(self, numbers: Iterable[PlacedNumbers]) -> None:
+        spans = {(each.first_number, each.last_number, each.centre) for each in numbers}
+        bounds = sorted({bound for first, last, _ in spans for bound in (first, last + 1)})
+        #: Between two bounds the answer does not change.
+        self._bounds = bounds
+        self._centres = [
+            sorted({centre for first, last, centre in spans if first <= bound <= last}) or [OWN]
+            for bound in bounds
+        ]
+
+    def __call__(self, number: int) -> list[int]:
+        at = bisect_right(self._bounds, number) - 1
+        return self._centres[at] if at >= 0 else [OWN]
+
+
+def _told(entry: Dated[HotlistRow]) -> date:
+    """The first day on which an entry held and had been told."""
+    day = entry.row.published
+    return entry.valid_from if day is None else max(entry.valid_from, date.fromisoformat(day))
 
 
 def collector_of(row: TerminalRow) -> int:

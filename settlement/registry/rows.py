@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.keys import Algorithm
 from cardcore.records.kinds import Sector
 from cardcore.schemes import ParticipantKind
 from cardcore.text import Text, shorten
-from settlement.registry.columns import Column, Form, Number, Value, Words
+from settlement.registry.columns import Column, Day, Form, Number, Value, Words
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -73,10 +74,14 @@ class NameRow:
 
 @dataclass(frozen=True, slots=True, order=True)
 class HotlistRow:
-    """A card on the hotlist (黑名单) and the list version from which on a terminal could know."""
+    """A card on the hotlist (黑名单) and the list version from which on a terminal could know.
+    `published` (YYYY-MM-DD) is the day on which that was told, which nobody states: `book.told`
+    takes it from the chain. In a change it stands only where a city was taken over with it.
+    """
 
     card_number: str
     version: int
+    published: str | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -186,6 +191,13 @@ _LINE = _form(r"\S(.{0,126}\S)?", "一行文字，至多 128 字", "a line of at
 _TERMINAL = _form(r"[0-9a-f]{12}", "12 位十六进制终端号", "a terminal of 12 hexadecimal digits")
 _WORD = _form(r"[a-z][a-z0-9_-]{0,31}", "小写字母的词", "a word of small letters")
 _LABEL = _form(r"[a-z][a-z0-9-]{0,63}", "密钥标签", "a label of keys")
+_ENDINGS = "|".join(each.key_ending for each in APPLICATIONS.values() if each.key_ending)
+#: A centre answers for all applications of a city; under the label of one it would say nothing.
+_CITY = _form(
+    rf"(?!.*({_ENDINGS})$)[a-z][a-z0-9-]{{0,63}}",
+    "城市自身的标签，不带应用后缀",
+    "the label of a city, without the ending of an application",
+)
 #: Keys that are no TAC keys have their usage before the label (`facts.proof.registered_label`).
 _KEY_NAME = _form(
     r"([a-z][a-z-]{0,63}/)?[a-z][a-z0-9-]{0,63}", "密钥标签", "a label of keys, or usage/label"
@@ -262,6 +274,7 @@ _KINDS = (
         (
             Column("card_number", _form(r"[0-9]{20}", "20 位卡号", "a card number of 20 digits")),
             Column("version", Number(0, 2**32 - 1)),
+            Column("published", Day(), optional=True, is_own=True),
         ),
         subject=1,
         may_pause=True,
@@ -302,7 +315,7 @@ _KINDS = (
     Kind(
         "centre",
         CentreRow,
-        (Column("label", _LABEL), Column("participant", _CODE)),
+        (Column("label", _CITY), Column("participant", _CODE)),
         subject=1,
         participants=("participant",),
         may_pause=True,
@@ -321,3 +334,25 @@ def kind_of(row: RegistryRow) -> Kind:
     'line/1'
     """
     return _KIND_OF[type(row)]
+
+
+def stated(row: RegistryRow) -> RegistryRow:
+    """A row without what the registry says itself: as people state it.
+
+    >>> stated(HotlistRow("0310" + "0" * 16, 1, "2018-09-01")).published is None
+    True
+    """
+    kind = kind_of(row)
+    own = {each.name for each in kind.columns if each.is_own}
+    if not own:
+        return row
+    return kind.make({**asdict(row), **dict.fromkeys(own)})
+
+
+def content_of(row: RegistryRow) -> dict[str, Value]:
+    """A row as it is linked and written. What the registry says itself stands there only where it
+    is said, so that links made before there was such a column hold.
+    """
+    values: dict[str, Value] = asdict(row)
+    own = {each.name for each in kind_of(row).columns if each.is_own}
+    return {name: value for name, value in values.items() if name not in own or value is not None}

@@ -2,7 +2,8 @@
 
 Decides the columns, and what a file says of the subjects it names: all their rows, from the first
 to the last. Where a subject's last line ends, the subject ends; days before its first line that are
-registered must stand in the file too, so that nobody loses the past by leaving it out. Subjects the
+registered must stand in the file too, so that nobody loses the past by leaving it out. What the
+registry says itself (when a row was told) may be repeated and is never taken. Subjects the
 file does not name stay as they are. A file is taken whole or not at all, and every fault is named
 with its line and column.
 """
@@ -15,9 +16,9 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 
-from cardcore.text import Text, shorten
+from cardcore.text import Text
 from settlement.registry.book import BEGINNING, FOREVER, AnyDated, Book, Dated, NewChange
-from settlement.registry.columns import Value, ValueFaultError
+from settlement.registry.columns import Day, Value, ValueFaultError
 from settlement.registry.decide import (
     Decided,
     Refused,
@@ -26,7 +27,7 @@ from settlement.registry.decide import (
     describe,
     notes_of,
 )
-from settlement.registry.rows import KINDS, Kind
+from settlement.registry.rows import KINDS, Kind, stated
 
 VALID_FROM, VALID_TO = "valid_from", "valid_to"
 #: So many faults are named; a file with more has one fault that repeats itself.
@@ -186,14 +187,7 @@ def read_day(text: str) -> date | None:
     """
     if not text:
         return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != text:
-        said = shorten(text)
-        raise ValueFaultError(Text(f"{said} 不是 YYYY-MM-DD 日期", f"{said} is no date YYYY-MM-DD"))
-    return day
+    return date.fromisoformat(Day().read(text))
 
 
 def _days_fault(
@@ -209,6 +203,13 @@ def _days_fault(
         if first <= last and (not kind.may_pause or book.within(kind.name, subject, first, last)):
             hole = f"{first} - {last}"
             return _fault(line.number, Refused(RegistryRefusal.HOLE, Text(hole, hole)))
+    for line in said:
+        dated = line.dated
+        days_held = book.within(kind.name, subject, dated.valid_from, dated.valid_to)
+        if dated.row != stated(dated.row) and all(
+            _own(kind, each) != _own(kind, dated) for each in days_held
+        ):
+            return _fault(line.number, Refused(RegistryRefusal.NOT_TO_STATE, describe(dated)))
     held = book.rows(kind.name, subject)
     if held and held[0].valid_from < said[0].dated.valid_from:
         return _fault(said[0].number, Refused(RegistryRefusal.HOLE, describe(held[0])))
@@ -223,9 +224,10 @@ def _differences(
     for line in said:
         first, last = line.dated.valid_from, line.dated.valid_to
         held = book.within(kind.name, subject, first, last)
-        is_so = all(each.row == line.dated.row for each in held)
+        row = stated(line.dated.row)
+        is_so = all(stated(each.row) == row for each in held)
         if not is_so or not book.is_covered(kind.name, subject, first, last):
-            changes.append((line.number, NewChange.of(line.dated)))
+            changes.append((line.number, NewChange(kind.name, subject, row, first, last)))
     final = said[-1].dated.valid_to
     beyond = [] if final == FOREVER else book.within(kind.name, subject, final + _DAY, FOREVER)
     if beyond:
@@ -234,11 +236,18 @@ def _differences(
     return changes
 
 
+def _own(kind: Kind, dated: AnyDated) -> list[Value]:
+    """What the registry says itself of a row."""
+    values = asdict(dated.row)
+    return [values[each.name] for each in kind.columns if each.is_own]
+
+
 def _fault(line: int, refused: Refused) -> SheetFault:
     column = {
         RegistryRefusal.OVERLAP: VALID_FROM,
         RegistryRefusal.HOLE: VALID_FROM,
         RegistryRefusal.PARTICIPANT_IN_USE: VALID_TO,
+        RegistryRefusal.NOT_TO_STATE: "published",
     }.get(refused.refusal, "participant")
     return SheetFault(line, column, refused.text)
 

@@ -84,7 +84,7 @@ def read_run_statement(city: City, runs: Sequence[StoredRun]) -> Statement:
         for code, line in outcome.clearing.operators.items():
             name = names[code]
             loads[name] += line.load_fen
-            if line.taps:
+            if line.taps or line.charged_fen:
                 before = operators.get(name, OperatorLine(0, 0, 0))
                 operators[name] = OperatorLine(
                     before.taps + line.taps,

@@ -5,7 +5,8 @@ the run's folder. Leaves which files are ready, and what a result is stored for,
 
     registry/{terminal,number,hotlist}.parquet
     load_log/<bucket>.parquet    what load hosts allowed its cards, where that is anything
-    terminals/{conflicts,psam_times,psams,terminals,terminal_gaps,register_differences}.parquet
+    terminals/{conflicts,psam_days,psam_steps,psam_times,psams,terminals,terminal_gaps,
+        register_differences}.parquet
     buckets/<bucket>/{decisions,cards,gaps,settled_days,statements,segments,claims}.parquet,
         waiting.parquet if any
     results.json    the tallies, from which everything else can be summed again
@@ -153,6 +154,7 @@ def _terminal_task(task: ComputationTask, folder: Path) -> TerminalTask:
         facts=tuple(fact for _, fact in task.facts),
         registers=task.registers,
         previous=None if task.previous is None else str(task.previous / "terminals"),
+        history=tuple((day, str(run / "terminals")) for day, run in task.history),
         registry=str(folder / "registry"),
         scheme=task.scheme,
         output=str(folder / "terminals"),

@@ -27,7 +27,7 @@ from settlement.service.proven import damaged_logs, find_log_ends
 from settlement.service.review import keep_review
 from settlement.store import days as day_store
 from settlement.store.files import load_day_files
-from settlement.store.registry import load_registry
+from settlement.store.registry import load_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,4 +178,4 @@ def _keep_registry(city: City) -> str:
 
 def _registry(city: City) -> bytes:
     """What a run may read of the registry, as one document."""
-    return encode_registry(read_by_runs(load_registry(city.database)))
+    return encode_registry(read_by_runs(load_changes(city.database)))

@@ -6,7 +6,6 @@ Decides nothing: which changes may be made, and what holds on a day, stands in
 
 import json
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import asdict
 from datetime import date
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -24,6 +23,7 @@ from settlement.registry.book import (
     NewChange,
     Registry,
     RegistryEnd,
+    book_of,
     chain_changes,
     registry_of,
 )
@@ -41,6 +41,7 @@ from settlement.registry.rows import (
     RegistryRow,
     SenderRow,
     TacKeyRow,
+    content_of,
 )
 from settlement.seal import canonical_json
 from settlement.store.database import Database
@@ -60,7 +61,7 @@ def change_registry(
 
     def in_transaction(connection: Connection) -> Decided | _RefusalT:
         last_closed = connection.execute(select(func.max(DAYS.c.settlement_day))).scalar_one()
-        decided = decide(Book(each.what for each in _changes(connection)), last_closed)
+        decided = decide(book_of(_changes(connection)), last_closed)
         if isinstance(decided, Decided):
             _add(connection, decided.changes, action)
         return decided
@@ -84,7 +85,7 @@ def register(
 
 def load_registry(database: Database) -> Registry:
     """The whole registry with the days of every row."""
-    return registry_of(Book(each.what for each in load_changes(database)))
+    return registry_of(book_of(load_changes(database)))
 
 
 def load_changes(database: Database) -> tuple[Change, ...]:
@@ -239,7 +240,7 @@ def _add(connection: Connection, new: Iterable[NewChange], action: Action) -> No
 
 def _row(change: Change) -> dict[str, Any]:
     what = change.what
-    content = None if what.row is None else canonical_json(asdict(what.row)).decode()
+    content = None if what.row is None else canonical_json(content_of(what.row)).decode()
     return {
         "number": change.number,
         "kind": what.kind,

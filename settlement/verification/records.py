@@ -57,7 +57,8 @@ SELECT *, NOT by_log AND file NOT IN (FROM own) AS is_review FROM decided;
 _TAKEN_BACK = """
 CREATE TABLE taken_back AS
 SELECT
-    file, row, amount_fen, operator, is_load, false AS accepted,
+    file, row, amount_fen, operator, sector, kind, is_load,
+    disposition = disposition_accepted() AS accepted,
     disposition = disposition_suspended() AS held,
     parse_filename(parse_dirpath(filename))::INTEGER AS bucket, issuer, card_number, application,
     centre
@@ -71,13 +72,13 @@ QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number DESC) = 1
 _MOVED = """
 CREATE VIEW moved AS
 SELECT
-    1 AS sign, amount_fen, operator, is_load, accepted, held, bucket, issuer, card_number,
-    application, centre
+    1 AS sign, amount_fen, operator, sector, kind, is_load, accepted, held, bucket, issuer,
+    card_number, application, centre
 FROM decision
 UNION ALL
 SELECT
-    -1, amount_fen, operator, is_load, accepted, held, bucket, issuer, card_number, application,
-    centre
+    -1, amount_fen, operator, sector, kind, is_load, accepted, held, bucket, issuer, card_number,
+    application, centre
 FROM taken_back
 """
 #: What each centre owes for its cards: they are no part of the cards' side.
@@ -85,9 +86,9 @@ _OF_CENTRES = """
 SELECT centre, sum(sign * if(is_load, -amount_fen::BIGINT, amount_fen::BIGINT))::BIGINT
 FROM moved WHERE (accepted OR held) AND centre <> 0 GROUP BY centre
 """
-#: Accepted debits, once for those that are alike. Nothing of an earlier day is taken back there.
+#: Accepted debits, once for those that are alike, less those that are taken back.
 _PAYMENTS = """
-SELECT sector, operator, kind, amount_fen, application, bucket, count(*) FROM decision
+SELECT sector, operator, kind, amount_fen, application, bucket, sum(sign)::BIGINT FROM moved
 WHERE accepted AND moves_purse(kind) AND NOT is_load GROUP BY ALL
 """
 _STOOD = """
@@ -165,7 +166,7 @@ def _read_decisions(
 
 def _verify_reviewed(connection: duckdb.DuckDBPyConnection, findings: Findings) -> None:
     """I9: what a day decided again waited, each record once, and is what its review named, or a
-    torn tap that the card has confirmed.
+    torn tap that the card has confirmed, or whose place another one takes.
     """
     ((named, decided, rows, before),) = connection.execute(
         "SELECT (SELECT count(*) FROM review WHERE file NOT IN (FROM own)), "
@@ -175,7 +176,7 @@ def _verify_reviewed(connection: duckdb.DuckDBPyConnection, findings: Findings) 
     ).fetchall()
     ((unnamed,),) = connection.execute(
         "SELECT count(*) FROM decision ANTI JOIN review USING (file, row) "
-        "WHERE is_review AND notes & note_statement_proven() <> 0"
+        "WHERE is_review AND notes & (note_statement_proven() | note_taken_back()) <> 0"
     ).fetchall()
     if not named + unnamed == decided == rows == before:
         text = Text(

@@ -12,7 +12,7 @@ from cardcore.text import Text
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.errors import RegistryRowError, StoredBytesError
-from settlement.registry.book import Book, Change, Registry, broken_link, registry_of
+from settlement.registry.book import Change, Registry, broken_link
 from settlement.registry.documents import decode_registry, read_by_runs
 from settlement.service.proven import proven_bytes
 from settlement.store import days as day_store
@@ -87,4 +87,4 @@ def _verify_day(
 
 
 def _as_of(changes: Sequence[Change]) -> Registry:
-    return read_by_runs(registry_of(Book(each.what for each in changes)))
+    return read_by_runs(changes)

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from cardcore.text import Text
 from terminals.errors import JournalDamagedError, JournalError, JournalFullError
 from terminals.journal.migration import FORMAT_VERSION
 
@@ -95,11 +96,20 @@ def check_journal(database: sqlite3.Connection, path: Path, sender: int) -> int:
     except sqlite3.Error as error:
         raise translate(error) from error
     if not busy and path.stat().st_size != pages * page_bytes:
-        raise JournalDamagedError(f"{path} is not as long as its {pages} pages")
+        raise JournalDamagedError(
+            Text(f"{path}：长度与其 {pages} 页不符", f"{path} is not as long as its {pages} pages")
+        )
     if damage != "ok" or len(owner) != 1:
-        raise JournalDamagedError(f"{path}: {damage}")
+        raise JournalDamagedError(
+            Text(f"{path}：已损坏：`{damage}`", f"{path}: is damaged: `{damage}`")
+        )
     if owner[0][0] != sender:
-        raise JournalError(f"{path} belongs to sender {owner[0][0]}, not to {sender}")
+        raise JournalError(
+            Text(
+                f"{path} 属于发送方 {owner[0][0]}，而非 {sender}",
+                f"{path} belongs to sender {owner[0][0]}, not to {sender}",
+            )
+        )
     return int(version)
 
 
@@ -110,14 +120,18 @@ def check_first_page(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(FIRST_PAGE_BYTES_MIN)
     if len(head) < FIRST_PAGE_BYTES_MIN or not head.startswith(MAGIC):
-        raise JournalDamagedError(f"{path} has lost its first page")
+        raise JournalDamagedError(Text(f"{path}：首页已丢失", f"{path} has lost its first page"))
 
 
 def translate(error: sqlite3.Error) -> JournalError:
     """An error of SQLite in the journal's own terms."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code == sqlite3.SQLITE_FULL:
-        return JournalFullError("the disk of the journal is full")
+        return JournalFullError(Text("流水所在磁盘已满", "the disk of the journal is full"))
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return JournalDamagedError(str(error))
-    return JournalError(str(error))
+        return JournalDamagedError(_said(error))
+    return JournalError(_said(error))
+
+
+def _said(error: sqlite3.Error) -> Text:
+    return Text(f"流水数据库出错：`{error}`", f"the database of the journal failed: `{error}`")

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from cardcore.records.record import TransactionRecord, decode_record, encode_record
+from cardcore.text import Text
 from terminals.errors import JournalDamagedError, JournalError
 from terminals.journal.disk import (
     beside,
@@ -97,7 +98,12 @@ class Journal:
         """
         if not path.exists():
             if beside(path, "-wal").exists():
-                raise JournalDamagedError(f"{path} is gone, its write-ahead log is there")
+                raise JournalDamagedError(
+                    Text(
+                        f"{path} 不在了，其预写日志还在",
+                        f"{path} is gone, its write-ahead log is there",
+                    )
+                )
             create(path, sender)
         check_first_page(path)
         database = connect(path)
@@ -266,7 +272,12 @@ class Journal:
         with self.transaction("event") as database:
             serial, count, debit_fen, load_fen = self._totals(record.terminal)
             if record.terminal_serial != serial + 1:
-                raise JournalError(f"{record.id}: the terminal has gone on to serial {serial}")
+                raise JournalError(
+                    Text(
+                        f"{record.id}：终端已用到流水号 {serial}",
+                        f"{record.id}: the terminal has gone on to serial {serial}",
+                    )
+                )
             data = encode_record(record)
             tap = database.execute(
                 "INSERT INTO taps (request_id, card_number, terminal, state, outcome, draft, "
@@ -350,7 +361,7 @@ class Journal:
         ).rowcount
         # Two processes at one journal cannot end a tap twice: the second finds it ended.
         if changed != 1:
-            raise JournalError(f"tap {tap} is not open")
+            raise JournalError(Text(f"刷卡 {tap} 已结束", f"tap {tap} is not open"))
 
     def _totals(self, terminal: str) -> tuple[int, int, int, int]:
         """Last serial and life-long records, debits and loads of a terminal."""

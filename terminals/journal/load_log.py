@@ -27,6 +27,7 @@ from cardcore.records.load_log import (
     encode_load_log,
     read_entries,
 )
+from cardcore.text import Text, text_of
 from terminals.errors import JournalDamagedError
 from terminals.journal.disk import connect, translate, write_whole
 
@@ -74,7 +75,9 @@ class LoadLog:
             raise translate(error) from error
         except LoadLogFaultError as error:
             database.close()
-            raise JournalDamagedError(f"{path}: {error}") from error
+            raise JournalDamagedError(
+                Text(f"{path}：{text_of(error).zh}", f"{path}: {text_of(error).en}")
+            ) from error
         return cls(database, issuer, on_step)
 
     def close(self) -> None:

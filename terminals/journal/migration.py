@@ -13,6 +13,7 @@ import sqlite3
 from dataclasses import replace
 
 from cardcore.records.record import VERSION, decode_record, encode_record
+from cardcore.text import Text
 from terminals.errors import JournalError
 from terminals.taps import TapState
 
@@ -32,7 +33,12 @@ def migrate(database: sqlite3.Connection, version: int, path: object) -> None:
     if version == FORMAT_VERSION:
         return
     if version != _OLDER:
-        raise JournalError(f"{path}: journal format {version} is not known to this program")
+        raise JournalError(
+            Text(
+                f"{path}：本程序不识别流水格式 {version}",
+                f"{path}: journal format {version} is not known to this program",
+            )
+        )
     database.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have opened the journal at the same moment and be ahead.
@@ -49,9 +55,13 @@ def migrate(database: sqlite3.Connection, version: int, path: object) -> None:
                 lifted = renew_draft(draft)
             except ValueError as error:
                 raise JournalError(
-                    f"{path}: tap {tap} of an older format is open, and a record of today cannot "
-                    f"carry what it asked for ({error}). Let its card come back to the program "
-                    "that wrote it, then open the journal again. Nothing was changed."
+                    Text(
+                        f"{path}：旧格式的刷卡 {tap} 尚未结束，今天的记录无法承载它；请先让该卡回到"
+                        "写下它的程序，再打开流水。未作任何更改",
+                        f"{path}: tap {tap} of an older format is open, and a record of today "
+                        "cannot carry what it asked for. Let its card come back to the program "
+                        "that wrote it, then open the journal again. Nothing was changed",
+                    )
                 ) from error
             database.execute("UPDATE taps SET draft = ? WHERE id = ?", (lifted, tap))
         database.execute(f"PRAGMA user_version = {FORMAT_VERSION}")

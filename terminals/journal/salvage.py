@@ -25,6 +25,7 @@ from pathlib import Path
 
 from cardcore.errors import RecordFormatError
 from cardcore.records.record import TransactionRecord, decode_record
+from cardcore.text import Text
 from terminals.errors import JournalError
 from terminals.journal.disk import beside, connect, create, translate
 from terminals.journal.migration import renew_draft
@@ -71,7 +72,7 @@ def salvage(damaged: Path, target: Path, *, sender: int, last_sequence: int) -> 
     `JournalError` when there is a journal at `target` already.
     """
     if target.exists():
-        raise JournalError(f"{target} exists")
+        raise JournalError(Text(f"{target} 已存在", f"{target} exists"))
     finds = _scan(_pages(damaged))
     taps = _tap_rows(finds)
     create(target, sender)

@@ -32,6 +32,7 @@ from cardcore.digits import decode_date
 from cardcore.keys import Algorithm
 from cardcore.records.batch import RECORDS_MAX, BatchHeader, DeviceRegister, encode_batch
 from cardcore.records.record import BYTES_OF_VERSION, FIELD
+from cardcore.text import Text
 from terminals.errors import JournalDamagedError
 from terminals.journal.disk import write_whole
 from terminals.journal.journal import Journal
@@ -214,7 +215,11 @@ def build_batch(
     ]
     if len(records) != record_count:
         raise JournalDamagedError(
-            f"file {sequence} was planned with {record_count} records, {len(records)} are there"
+            Text(
+                f"文件 {sequence} 计划有 {record_count} 条记录，现有 {len(records)} 条",
+                f"file {sequence} was planned with {record_count} records, {len(records)} are "
+                "there",
+            )
         )
     registers = [
         DeviceRegister(*row)

@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 
 from cardcore.apdu import CommandApdu, ResponseApdu
 from cardcore.errors import DecodeError, PowerLossError
+from cardcore.text import text_of
 from terminals.errors import CardRemovedError
 
 _ENTRY = struct.Struct(">BHH")
@@ -60,7 +61,7 @@ class InProcessConnection:
         try:
             return self._card.transmit(command)
         except PowerLossError as error:
-            raise CardRemovedError(str(error)) from error
+            raise CardRemovedError(text_of(error)) from error
 
 
 def whole_answer(send: Callable[[bytes], bytes], command: bytes, *, t0: bool) -> bytes:
@@ -102,7 +103,7 @@ def exchange(connection: CardConnection, command: CommandApdu) -> ResponseApdu:
     try:
         return ResponseApdu.decode(raw)
     except DecodeError as error:
-        raise CardRemovedError(str(error)) from error
+        raise CardRemovedError(text_of(error)) from error
 
 
 class Peer(IntEnum):

@@ -20,6 +20,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Self
 
+from cardcore.text import Text, shorten
 from terminals.errors import CardRemovedError
 from terminals.link.connection import whole_answer
 from terminals.link.reader_faults import ReaderError, ReaderProblem
@@ -39,11 +40,15 @@ _OK = 0
 
 # Codes of PC/SC part 5; they are the same on every platform.
 _REMOVED = {
-    0x80100016: "the card did not finish the command",  # SCARD_E_NOT_TRANSACTED
-    0x8010002F: "the link to the card was lost",  # SCARD_E_COMM_DATA_LOST
-    0x80100067: "the card has lost power",  # SCARD_W_UNPOWERED_CARD
-    0x80100068: "the card was reset by another program",  # SCARD_W_RESET_CARD
-    0x80100069: "the card was removed",  # SCARD_W_REMOVED_CARD
+    0x80100016: Text(
+        "卡未完成指令", "the card did not finish the command"
+    ),  # SCARD_E_NOT_TRANSACTED
+    0x8010002F: Text("与卡的联系中断", "the link to the card was lost"),  # SCARD_E_COMM_DATA_LOST
+    0x80100067: Text("卡已断电", "the card has lost power"),  # SCARD_W_UNPOWERED_CARD
+    0x80100068: Text(
+        "卡被其他程序复位", "the card was reset by another program"
+    ),  # SCARD_W_RESET_CARD
+    0x80100069: Text("卡已移走", "the card was removed"),  # SCARD_W_REMOVED_CARD
 }
 _PROBLEMS = {
     0x80100003: ReaderProblem.SERVICE_NOT_RUNNING,  # SCARD_E_INVALID_HANDLE: pcscd was restarted
@@ -116,14 +121,14 @@ def choose_reader(names: list[str], wanted: str | None) -> str:
     if len(found) == 1:
         return found[0]
     problem = ReaderProblem.READER_AMBIGUOUS if found else ReaderProblem.READER_UNKNOWN
-    raise ReaderError(problem, f"{wanted!r}: {', '.join(found or names)}")
+    raise ReaderError(problem, f"{shorten(wanted)}: {', '.join(found or names)}")
 
 
 def translate(code: int, detail: str = "", *, connecting: bool = False) -> Exception:
     """The exception for a code of PC/SC.
 
     >>> translate(0x80100069)
-    CardRemovedError('the card was removed')
+    CardRemovedError(Text(zh='卡已移走', en='the card was removed'))
     >>> translate(0x8010001D).problem.name
     'SERVICE_NOT_RUNNING'
     """

@@ -22,6 +22,7 @@ from operator import xor
 from typing import Protocol
 
 from cardcore.errors import PowerLossError
+from cardcore.text import Text
 
 SLOT_PORTS = (35963, 35964)
 HOST = "127.0.0.1"
@@ -90,8 +91,12 @@ class VirtualCard:
             self._socket = socket.create_connection((host, port), timeout=5)
         except OSError as error:
             raise VirtualReaderMissingError(
-                "虚拟读卡器未就绪。请安装 vsmartcard-vpcd 并启动 pcscd / no virtual reader "
-                f"listens on {host}:{port}; sudo apt install pcscd vsmartcard-vpcd and start pcscd"
+                Text(
+                    f"{host}:{port} 上没有虚拟读卡器；请 `sudo apt install pcscd vsmartcard-vpcd` "
+                    "并启动 pcscd",
+                    f"no virtual reader listens on {host}:{port}; `sudo apt install pcscd "
+                    "vsmartcard-vpcd` and start pcscd",
+                )
             ) from error
         self._socket.settimeout(None)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

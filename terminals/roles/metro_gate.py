@@ -36,14 +36,14 @@ EXIT = replace(
 ENTRY_EXEMPT = replace(
     ENTRY,
     name="gate-entry-exempt",
-    title=Text("进站闸机, 免检", "metro entry, order not checked"),
+    title=Text("进站闸机，免检", "metro entry, order not checked"),
     sequence_exempt=True,
     mode_of=ENTRY.name,
 )
 EXIT_EXEMPT = replace(
     EXIT,
     name="gate-exit-exempt",
-    title=Text("出站闸机, 免检", "metro exit, order not checked"),
+    title=Text("出站闸机，免检", "metro exit, order not checked"),
     sequence_exempt=True,
     mode_of=EXIT.name,
 )

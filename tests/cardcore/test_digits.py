@@ -31,7 +31,7 @@ def test_what_is_no_number_is_refused(bad: str) -> None:
 
 
 def test_a_half_byte_that_is_no_digit_is_refused_with_its_place() -> None:
-    with pytest.raises(DecodeError, match="'f'") as caught:
+    with pytest.raises(DecodeError, match="half-byte f") as caught:
         digits.decode_bcd(bytes.fromhex("123f"))
     assert caught.value.offset == 1
 

@@ -337,7 +337,7 @@ PURE = (
     ),
 )
 
-_NEXT_DAY = ("tests/settlement/reconciliation/test_next_day.py",)
+_NEXT_DAY = ("tests/settlement/days/test_next_day.py",)
 _PLACING = "settlement/reconciliation/placing.py"
 _SQL = "settlement/reconciliation/sql"
 
@@ -352,8 +352,9 @@ RECONCILIATION = (
     Mutant(
         "a serial used on an earlier day is used up",
         f"{_SQL}/terminals_decide.sql",
-        "WHERE proven > 1\nUNION\nFROM old_serial;",
-        "WHERE proven > 1;",
+        "SELECT terminal, terminal_serial FROM serial_seen WHERE proven > 1\nUNION\n"
+        "FROM old_serial;",
+        "SELECT terminal, terminal_serial FROM serial_seen WHERE proven > 1;",
         _NEXT_DAY,
     ),
     Mutant(

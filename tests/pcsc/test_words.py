@@ -25,7 +25,8 @@ def test_every_status_word_has_words_in_both_languages(word: StatusWord) -> None
 
 @given(st.integers(0, 0xFFFF))
 def test_any_status_word_is_told(sw: int) -> None:
-    assert show_status(sw).startswith(f"{sw:04X} ")
+    for said in (show_status(sw).zh, show_status(sw).en):
+        assert said.startswith(f"{sw:04X} ")
     assert describe(sw).zh
     assert describe(sw).en
 
@@ -34,7 +35,8 @@ def test_any_status_word_is_told(sw: int) -> None:
 def test_the_data_of_a_secret_command_never_shows(head: str, rest: bytes) -> None:
     command = bytes.fromhex(head) + rest
     shown = show_command(command)
-    assert shown.startswith(command[:4].hex(" ").upper() + " [")
+    for said in (shown.zh, shown.en):
+        assert said.startswith(command[:4].hex(" ").upper() + " [")
     other = command[:4] + bytes(byte ^ 0xFF for byte in command[4:])
     assert show_command(other) == shown
 
@@ -43,7 +45,8 @@ def test_the_data_of_a_secret_command_never_shows(head: str, rest: bytes) -> Non
 def test_any_exchange_can_be_told(command: bytes, response: bytes) -> None:
     assert show_response(response)
     if secret_in(command) is None:
-        assert show_command(command).replace(" ", "").startswith(command.hex().upper())
+        for said in (show_command(command).zh, show_command(command).en):
+            assert said.replace(" ", "").startswith(command.hex().upper())
 
 
 class Torn:

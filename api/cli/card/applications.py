@@ -54,7 +54,7 @@ class FileInWords:
     title: Text
     sw: int
     records: tuple[dict[str, Any], ...] = ()
-    problem: str = ""
+    problem: Text | None = None
 
 
 def _one(layout: type[FixedLayout]) -> _Decode:
@@ -168,4 +168,4 @@ def _read(connection: CardConnection, file: WordedFile) -> FileInWords:
     try:
         return FileInWords(file.title, sw, tuple(file.decode(parts)) if parts else ())
     except DecodeError as error:
-        return FileInWords(file.title, sw, problem=str(error))
+        return FileInWords(file.title, sw, problem=error.place)

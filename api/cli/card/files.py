@@ -2,7 +2,7 @@
 
 Decides the names of files and applications and how a file of unknown kind is read: as one piece,
 and where the card says it holds records, record by record. Leaves the words to
-`api.cli.card.commands`.
+`api.cli.card.reading`.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from cardcore.layouts.transit import (
     TransitRecord,
     TripRecord,
 )
-from cardcore.text import shorten
+from cardcore.text import Text, shorten
 from terminals.link.connection import CardConnection
 from terminals.reading.card import ask, read_binary, read_record, select_file, select_name
 
@@ -93,9 +93,12 @@ def name_file(file: str, application: str) -> CardFile:
         try:
             aid = bytes.fromhex(application)
         except ValueError as error:
-            known = ", ".join(APPLICATIONS)
+            given = shorten(application, 40)
             raise FileNameError(
-                f"no application {shorten(application)}; an AID, or {known}"
+                Text(
+                    f"--application：没有应用 {given}；应为 AID，或 {'、'.join(APPLICATIONS)}",
+                    f"--application: no application {given}; an AID, or {', '.join(APPLICATIONS)}",
+                )
             ) from error
     if (named := FILES.get(file.casefold())) is not None:
         return CardFile(aid, named, 0)
@@ -103,12 +106,24 @@ def name_file(file: str, application: str) -> CardFile:
     try:
         number = int(digits, 16)
     except ValueError as error:
-        raise FileNameError(f"no file {shorten(file)}; there are {', '.join(FILES)}") from error
+        given = shorten(file, 40)
+        raise FileNameError(
+            Text(
+                f"没有文件 {given}；有 {'、'.join(FILES)}",
+                f"no file {given}; there are {', '.join(FILES)}",
+            )
+        ) from error
     if len(digits) == 2 and 1 <= number <= _SFI_MAX:
         return CardFile(aid, number, 0)
     if len(digits) == 4:
         return CardFile(aid, 0, number)
-    raise FileNameError(f"{shorten(file)}: a short id has two digits (01 to 1E), a file id four")
+    given = shorten(file, 40)
+    raise FileNameError(
+        Text(
+            f"{given}：短文件标识为两位（01 至 1E），文件标识为四位",
+            f"{given}: a short id has two digits (01 to 1E), a file id four",
+        )
+    )
 
 
 def read_file(connection: CardConnection, file: CardFile, record: int | None) -> Content:

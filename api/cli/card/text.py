@@ -13,41 +13,55 @@ from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from rich.table import Table
-
 from api.cli.card.applications import FileInWords
-from api.output import amount_table, console, fen, masked, say
+from api.output import masked, print_table, say
+from api.tables import Cell, Column, Fen, Table
 from cardcore.apdu import StatusWord, describe
 from cardcore.dumps.dumps import ParsedCard
-from cardcore.dumps.public import Public
+from cardcore.dumps.public import CardFamily, Public
 from cardcore.layouts.labels import PERSONAL, label
 from cardcore.layouts.transit import LogRecord, TripRecord, TripType
 from cardcore.records.kinds import TransactionType
-from cardcore.text import Text, shorten
+from cardcore.text import Text, shorten, words
 
-_CLOSED = Text("未开放, 须先认证", "closed to whoever has not shown himself")
+_NO_HEAD = Text("", "")
+_CLOSED = Text("未开放，须先认证", "closed to whoever has not shown himself")
 _EMPTY = Text("无记录", "nothing is written")
 _UNREADABLE = Text("无法解读", "cannot be read")
 _CLOSED_WORDS = frozenset({StatusWord.SECURITY_NOT_SATISFIED, StatusWord.CONDITIONS_NOT_SATISFIED})
 #: Of the parts of a dump that nobody could read.
 _UNREAD_SHOWN_MAX = 6
-_TRANSACTIONS: dict[int, str] = {
-    TransactionType.LOAD: "load 充值",
-    TransactionType.PURCHASE: "purchase 消费",
-    TransactionType.COMPOSITE: "composite 复合消费",
-    0x01: "ED load 存折圈存",
-    0x03: "unload 圈提",
-    0x04: "cash 取现",
-    0x05: "ED purchase 存折消费",
-    0x07: "overdraft limit 修改透支限额",
+#: No published name is longer: what a dump calls itself is shown whole, on one line.
+_NAME_CHARACTERS_MAX = 500
+_FAMILIES = {
+    CardFamily.T_UNION: Text("交通联合", "T-Union"),
+    CardFamily.CITY_UNION: Text("城市一卡通", "City Union"),
+    CardFamily.PBOC: Text("普通金融钱包", "plain PBOC purse"),
+    CardFamily.BEIJING: Text("北京市政交通一卡通", "Beijing"),
+    CardFamily.LINGNAN: Text("岭南通", "Lingnan"),
+    CardFamily.SHENZHEN: Text("深圳通", "Shenzhen"),
+    CardFamily.UNKNOWN: Text("未知", "unknown"),
 }
-_TRIPS: dict[int, str] = {
-    TripType.LOAD: "load or single 充值或单次",
-    TripType.ENTRY: "entry 进站",
-    TripType.EXIT: "exit 出站",
-    TripType.SINGLE: "single 单次消费",
-    TripType.SUPPLEMENT: "supplement 补票",
+assert set(_FAMILIES) == set(CardFamily)
+_TRANSACTIONS: dict[int, Text] = {
+    TransactionType.LOAD: Text("充值", "load"),
+    TransactionType.PURCHASE: Text("消费", "purchase"),
+    TransactionType.COMPOSITE: Text("复合消费", "composite"),
+    0x01: Text("存折圈存", "load of the ED"),
+    0x03: Text("圈提", "unload"),
+    0x04: Text("取现", "cash"),
+    0x05: Text("存折消费", "purchase from the ED"),
+    0x07: Text("修改透支限额", "overdraft limit"),
 }
+_TRIPS: dict[int, Text] = {
+    TripType.LOAD: Text("充值或单次", "load or single"),
+    TripType.ENTRY: Text("进站", "entry"),
+    TripType.EXIT: Text("出站", "exit"),
+    TripType.SINGLE: Text("单次消费", "single"),
+    TripType.SUPPLEMENT: Text("补票", "supplement"),
+}
+#: Fields whose numbers have words.
+_CODED: dict[str, dict[int, Text]] = {"transaction_type": _TRANSACTIONS, "trip_type": _TRIPS}
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
@@ -58,6 +72,8 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
     """
     if isinstance(value, bytes):
         return value.hex().upper()
+    if isinstance(value, Text):
+        return value.en  # JSON is the same in every language
     if isinstance(value, date):
         return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):
@@ -110,32 +126,36 @@ def says_something(card: ParsedCard) -> bool:
 def show_card(card: ParsedCard) -> None:
     """One card for a person; what it does not say is left out."""
     public = card.public
-    # A published name may be longer than the table under it is wide.
-    say(card.name or "Card 卡片", style="italic")
-    table = amount_table("", "", "")
+    called = shorten(card.name, _NAME_CHARACTERS_MAX)
+    title = Text(called, called) if called else Text("卡片", "Card")
     available, limit = card.available_fen, card.overdraft_limit_fen
-    rows = (
-        ("family 卡种", str(public.family)),
-        ("card number 卡号", public.printed_number),
-        ("valid 有效期", _period(public.valid_from, public.valid_to)),
-        ("balance 余额", None if card.balance_fen is None else fen(card.balance_fen)),
-        ("may be spent 可用", fen(available) if limit and available is not None else None),
-        ("overdraft limit 透支限额", fen(limit) if limit else None),
+    rows: tuple[tuple[Text, Cell], ...] = (
+        (Text("卡种", "family"), _FAMILIES[public.family]),
+        (Text("卡号", "card number"), public.printed_number),
+        (Text("有效期", "valid"), _period(public.valid_from, public.valid_to)),
+        (Text("余额", "balance"), None if card.balance_fen is None else Fen(card.balance_fen)),
+        (Text("可用", "may be spent"), Fen(available) if limit and available is not None else None),
+        (Text("透支限额", "overdraft limit"), Fen(limit) if limit else None),
+        *(
+            (Text(f"应用 {each.label}", f"application {each.label}"), each.aid)
+            for each in card.applications
+        ),
     )
+    facts = Table(title, [Column(_NO_HEAD), Column(_NO_HEAD)])
     for name, value in rows:
         if value is not None:
-            table.add_row(name, value)
-    for application in card.applications:
-        table.add_row(f"application 应用 {application.label}", application.aid)
-    console.print(table)
+            facts.add(name, value)
+    print_table(facts)
     if card.log:
-        console.print(_log(card.log))
+        print_table(_log(card.log))
     if card.trips:
-        console.print(_trips(card.trips))
+        print_table(_trips(card.trips))
     for problem in card.problems:
-        console.print(f"✗ {problem.part}: {problem.reason}", style="red", highlight=False)
+        why = problem.reason
+        said = words(f"✗ {problem.part}：{why.zh}", f"✗ {problem.part}: {why.en}")
+        say(said, style="red")
     for remark in card.remarks:
-        console.print(f"  {remark}", style="dim", highlight=False)
+        say(f"  {remark}", style="dim")
     if card.unread:
         say(str(not_read(card.unread)), style="yellow")
 
@@ -152,7 +172,15 @@ def show_fields(fields: Mapping[str, Any]) -> None:
     """One record of a file, a field a line."""
     for name, value in fields.items():
         if value not in {"", None}:
-            say(f"  {label(name)}: {value}", style="dim")
+            named, shown = label(name), _shown(name, value)
+            say(words(f"  {named.zh}：{shown}", f"  {named.en}: {shown}"), style="dim")
+
+
+def _shown(name: str, value: Any) -> str:  # noqa: ANN401 - figures of any shape
+    if isinstance(value, bool):
+        return words("是", "yes") if value else words("否", "no")
+    coded = _CODED.get(name, {}).get(value) if isinstance(value, int) else None
+    return str(value) if coded is None else words(f"{value}（{coded.zh}）", f"{value} ({coded.en})")
 
 
 def words_document(files: Iterable[FileInWords], *, unmask: bool) -> list[dict[str, Any]]:
@@ -163,7 +191,7 @@ def words_document(files: Iterable[FileInWords], *, unmask: bool) -> list[dict[s
             "title_en": file.title.en,
             "sw": f"{file.sw:04X}",
             "records": [shown_fields(each, unmask=unmask) for each in file.records],
-            "problem": file.problem,
+            "problem": "" if file.problem is None else file.problem.en,
         }
         for file in files
     ]
@@ -175,7 +203,10 @@ def show_files(title: Text, files: Iterable[FileInWords], *, unmask: bool) -> No
     for file in files:
         say(f" {file.title}")
         if file.problem:
-            say(f"  {_UNREADABLE}: {file.problem}", style="red")
+            why = file.problem
+            say(
+                words(f"  {_UNREADABLE.zh}：{why.zh}", f"  {_UNREADABLE.en}: {why.en}"), style="red"
+            )
         elif file.sw in _CLOSED_WORDS:
             say(f"  {_CLOSED}", style="dim")
         elif file.sw != StatusWord.OK:
@@ -192,35 +223,54 @@ def not_read(paths: Sequence[str]) -> Text:
     >>> not_read(("tag",)).en
     'not read: tag'
     """
-    shown = ", ".join(shorten(path) for path in paths[:_UNREAD_SHOWN_MAX])
-    if more := len(paths) - _UNREAD_SHOWN_MAX:
-        shown += f", … (+{more})" if more > 0 else ""
-    return Text(f"未解读: {shown}", f"not read: {shown}")
+    shown = [shorten(path, 40) for path in paths[:_UNREAD_SHOWN_MAX]]
+    more = len(paths) - len(shown)
+    zh, en = "、".join(shown), ", ".join(shown)
+    if more:
+        zh, en = f"{zh}，另有 {more} 处", f"{en}, and {more} more"
+    return Text(f"未解读：{zh}", f"not read: {en}")
 
 
 def _log(records: Sequence[LogRecord]) -> Table:
-    table = amount_table("Log 交易明细", "time 时间", "counter 序号", "type 类型", "amount 金额",
-                         "terminal 终端")  # fmt: skip
+    table = Table(
+        Text("交易明细", "Log"),
+        [
+            Column(Text("时间", "time")),
+            Column(Text("序号", "counter"), right=True),
+            Column(Text("类型", "type")),
+            Column(Text("金额", "amount"), right=True),
+            Column(Text("终端", "terminal")),
+        ],
+    )
     for each in records:
         kind = _TRANSACTIONS.get(each.transaction_type, f"{each.transaction_type:02X}")
-        table.add_row(
-            _moment(each.time), str(each.counter), kind, fen(each.amount_fen), each.terminal
-        )
+        amount = Fen(each.amount_fen)
+        table.add(_moment(each.time), str(each.counter), kind, amount, each.terminal)
     return table
 
 
 def _trips(records: Sequence[TripRecord]) -> Table:
-    table = amount_table("Trips 乘车记录", "time 时间", "type 类型", "city 城市", "line 线路",
-                         "station 站点", "amount 金额", "balance 余额")  # fmt: skip
+    table = Table(
+        Text("乘车记录", "Trips"),
+        [
+            Column(Text("时间", "time")),
+            Column(Text("类型", "type")),
+            Column(Text("城市", "city")),
+            Column(Text("线路", "line"), right=True),
+            Column(Text("站点", "station"), right=True),
+            Column(Text("金额", "amount"), right=True),
+            Column(Text("余额", "balance"), right=True),
+        ],
+    )
     for each in records:
-        table.add_row(
+        table.add(
             _moment(each.time),
             _TRIPS.get(each.trip_type, f"{each.trip_type:02X}"),
             each.city,
             str(each.line),
             str(each.station),
-            fen(each.amount_fen),
-            fen(each.balance_fen),
+            Fen(each.amount_fen),
+            Fen(each.balance_fen),
         )
     return table
 

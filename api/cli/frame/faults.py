@@ -4,6 +4,7 @@ Decides which faults of the machine under us are said so; ours stay tracebacks. 
 the commands.
 """
 
+import errno
 import sqlite3
 import sys
 import warnings
@@ -22,6 +23,7 @@ from cardcore.keys import InsecureKeyServiceWarning
 from cardcore.text import Text, shorten, words
 from settlement.engine import WorkerLostError
 from settlement.errors import SettlementError
+from terminals.errors import JournalError
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -69,6 +71,12 @@ def sentence_of(error: Exception) -> str | None:
             f"{error}。未作任何更改；`onecard verify` 指出损坏之处。",
             f"{error}. Nothing was changed; `onecard verify` names what is damaged.",
         )
+    if isinstance(error, JournalError):
+        return words(
+            f"终端流水出错：{error}。未作任何更改；由备份恢复该目录。",
+            f"A journal of the terminals failed: {error}. Nothing was changed; restore the folder "
+            "from a copy.",
+        )
     cause = _cause(error)
     if type(cause) is sqlite3.DatabaseError:  # what is no more than damage has no class of its own
         said = shorten(str(cause))
@@ -77,7 +85,8 @@ def sentence_of(error: Exception) -> str | None:
             f"The database is damaged: `{said}`. Restore the folder from a copy.",
         )
     if isinstance(cause, OSError):
-        return _of_disk(placed_system_words(cause))
+        fault = placed_system_words(cause)
+        return _of_path(fault) if cause.errno in _PATH_ERRORS else _of_disk(fault)
     if isinstance(cause, sqlite3.OperationalError):
         return _of_disk(
             _DATABASE_WORDS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF, _DATABASE_FAILED)
@@ -95,12 +104,21 @@ _DATABASE_WORDS = {
     sqlite3.SQLITE_CANTOPEN: Text("数据库打不开", "the database cannot be opened"),
 }
 _DATABASE_FAILED = Text("数据库出错", "the database failed")
+#: What is wrong with a path and not with the disk.
+_PATH_ERRORS = {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+
+
+def _of_path(said: Text) -> str:
+    return words(
+        f"{said.zh}。`ls` 看看那里有什么，另写一个路径再试",
+        f"{said.en}. Look at what is there with `ls`, name another path and repeat the command",
+    )
 
 
 def _of_disk(said: Text) -> str:
     return words(
-        f"{said.zh}。该目录可写吗，磁盘有空间吗？",
-        f"{said.en}. Is the folder writable, and is there room on the disk?",
+        f"{said.zh}。该目录可写吗，磁盘有空间吗？`onecard doctor` 会检查",
+        f"{said.en}. Is the folder writable, and is there room on the disk? `onecard doctor` looks",
     )
 
 

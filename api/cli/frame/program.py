@@ -101,7 +101,7 @@ _COMMANDS = {
         Text("密钥设备与密钥服务。", "The key device and the key service."),
     ),
     "bench": Entry(
-        "api.bench.commands",
+        "api.cli.bench.commands",
         "app",
         Text(
             "测量，每个数旁有其基准。",

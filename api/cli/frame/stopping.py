@@ -5,9 +5,19 @@ statement reports something of its own, and whoever reads that has to know why.
 """
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
+from cardcore.text import Text
+
 _HEARD: list[int] = []
+_STANDS = [
+    Text(
+        "已停止。已完成的部分都在；再次执行同一命令即可继续。",
+        "Stopped. What was done stands; the same command goes on from there.",
+    )
+]
 
 
 def hear_stops() -> None:
@@ -19,6 +29,19 @@ def hear_stops() -> None:
 def was_stopped() -> bool:
     """Whether somebody stopped this process, whatever became of that."""
     return bool(_HEARD)
+
+
+@contextmanager
+def standing(said: Text) -> Iterator[None]:
+    """Whoever stops what is done in here is told this."""
+    _STANDS.append(said)
+    yield
+    _STANDS.pop()
+
+
+def what_stands() -> Text:
+    """What to say to somebody who stopped this process."""
+    return _STANDS[-1]
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:

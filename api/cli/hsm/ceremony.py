@@ -20,7 +20,6 @@ from api.cli.hsm.device import (
     ExpectOption,
     PinFileOption,
     TypedByOption,
-    algorithm_name,
     confirm,
     confirmed_check_value,
     gather_components,
@@ -33,6 +32,7 @@ from api.cli.hsm.device import (
     say,
     write_private,
 )
+from api.cli.hsm.naming import algorithm_name
 from api.composition import city_key_refs
 from api.exits import EXIT_USAGE
 from api.output import JsonOption, print_json, refuse
@@ -161,7 +161,11 @@ def new_pin(
         ceremony.give_pin(opened, role, pins[role])
         say(
             opened,
-            words(f"{role} 已有新 PIN，未锁定", f"{role} has a new PIN and is not locked"),
+            words(
+                f"{role} 已有新 PIN，未锁定；存储密钥已更换：请重新启动 `onecard hsm serve`",
+                f"{role} has a new PIN and is not locked; the storage key is a new one: start "
+                "`onecard hsm serve` again",
+            ),
         )
 
 

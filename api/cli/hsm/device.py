@@ -20,7 +20,7 @@ from api.exits import EXIT_USAGE
 from api.output import console, console_error, refuse
 from api.settings import Environment, SettingsRefusedError, read_environment
 from cardcore.errors import KeyServiceError
-from cardcore.keys import Algorithm, Key, KeyRef, KeyUsage
+from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.text import Text, shorten, words
 from hsm_sim.device.blocks.components import (
     COMPONENTS_MIN,
@@ -29,7 +29,6 @@ from hsm_sim.device.blocks.components import (
     prove_component,
     read_component,
 )
-from hsm_sim.device.blocks.key_names import KeyNameError, read_name
 from hsm_sim.device.custody import OPENING_CUSTODIANS
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import CeremonyError
@@ -38,7 +37,7 @@ from hsm_sim.device.log import HEAD_DIGITS_MIN
 from hsm_sim.hardening import harden_process
 from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.keys.published_keys import published_descriptions
-from hsm_sim.keys.vault import check_value, key_algorithms
+from hsm_sim.keys.vault import check_value
 
 DEFAULT_DEVICE = Path("onecard-device")
 _FILE_BYTES_MAX = 1024
@@ -147,31 +146,6 @@ def refuse_public_keys(device: Device) -> None:
                 "real keys",
             )
         )
-
-
-def key_name(text: str) -> KeyRef:
-    """The name of a key; anything else ends the command with usage."""
-    try:
-        return read_name(text)
-    except KeyNameError as error:
-        refuse(str(error), EXIT_USAGE)
-
-
-def algorithm_name(text: str | None, usage: KeyUsage) -> Algorithm | None:
-    """An algorithm as people write it: `pboc-3des` for PBOC_3DES."""
-    if text is None:
-        return None
-    allowed = {each.label: each for each in key_algorithms(usage)}
-    if text.lower() not in allowed:
-        refuse(
-            words(
-                f"--algorithm：{usage.use.zh}密钥可用 {'、'.join(allowed)}，不能用 {shorten(text)}",
-                f"--algorithm: a {usage.use.en} key may be {', '.join(allowed)}, not "
-                f"{shorten(text)}",
-            ),
-            EXIT_USAGE,
-        )
-    return allowed[text.lower()]
 
 
 def new_pins(roles: list[str], pin_files: list[str] | None) -> dict[str, bytes]:

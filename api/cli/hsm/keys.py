@@ -3,6 +3,7 @@
 Decides how keys are shown. Leaves every step to `hsm_sim.device`.
 """
 
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,10 +18,8 @@ from api.cli.hsm.device import (
     ExpectOption,
     PinFileOption,
     TypedByOption,
-    algorithm_name,
     confirmed_check_value,
     gather_components,
-    key_name,
     named_refusals,
     open_device,
     read_text,
@@ -28,11 +27,12 @@ from api.cli.hsm.device import (
     say,
     write_private,
 )
+from api.cli.hsm.naming import algorithm_name, key_name
 from api.exits import EXIT_USAGE
 from api.output import CsvOption, JsonOption, complain, print_json, print_table, refuse
 from api.output import say as tell
 from api.tables import Cell, Column, Count, Table
-from cardcore.keys import KeyDescription
+from cardcore.keys import KeyDescription, KeyRef
 from cardcore.text import Text, words
 from hsm_sim.device import ceremony, transfer
 from hsm_sim.device.blocks.key_names import letters
@@ -100,13 +100,17 @@ def import_(
     ],
     under: UnderOption,
     name: Annotated[
-        str | None,
+        str,
         typer.Option(
             "--as",
             metavar="KEY",
-            help=words("密钥名，若密钥块未带。", "Its name, if it brings none."),
+            help=words(
+                "密钥名，按对方的函件，例如 purchase/shenzhen/v2。",
+                "Its name, by the partner's letter: purchase/shenzhen/v2, for example.",
+            ),
         ),
-    ] = None,
+    ],
+    expect: ExpectOption = None,
     levels: Annotated[
         int | None,
         typer.Option(
@@ -121,12 +125,36 @@ def import_(
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
-    """It is proven whole before any of it is read."""
-    transport, ref = key_name(under), None if name is None else key_name(name)
+    """It is proven whole before any of it is read, and arrives prepared."""
+    transport, ref = key_name(under), key_name(name)
+    expected = _asked_check_value(ref, expect)
     block = read_text(path, BLOCK_CHARACTERS_MAX + 2)
     with open_device(device, pin_file) as opened:
-        described = transfer.import_block(opened, block, transport, ref, levels)
-        say(opened, f"{words('已导入', 'Imported')} {key_sentence(described)}")
+        described = transfer.import_block(opened, block, transport, ref, expected, levels)
+        activate = f"`onecard hsm ceremony activate {ref}`"
+        say(
+            opened,
+            words(
+                f"已导入 {key_sentence(described)}；启用：{activate}",
+                f"Imported {key_sentence(described)}; to use it: {activate}",
+            ),
+        )
+
+
+def _asked_check_value(ref: KeyRef, expected: str | None) -> str:
+    """The check value that a key shall have, from the partner's letter."""
+    if expected is not None:
+        return expected
+    if not sys.stdin.isatty():
+        refuse(
+            words(
+                f"{ref}：须写明其检查值；请用 --expect KCV",
+                f"{ref}: its check value must be said; say it with --expect KCV",
+            ),
+            EXIT_USAGE,
+        )
+    question = words(f"{ref} 的检查值（按对方的函件）", f"Check value of {ref}, by the letter")
+    return str(typer.prompt(question, err=True))
 
 
 def export(
@@ -207,7 +235,7 @@ def rotate(
     pin_file: PinFileOption = None,
 ) -> None:
     """All are looked at before any is changed."""
-    refs = [key_name(f"{name}/v0") for name in dict.fromkeys(names)]
+    refs = [key_name(f"{name}/v0", asked=name) for name in dict.fromkeys(names)]
     by_components = bool(from_components or component or typed_by)
     _refuse_unfitting(len(refs), by_components=by_components, expect=expect)
     with open_device(device, pin_file) as opened:

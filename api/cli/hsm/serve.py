@@ -2,7 +2,7 @@
 
 Decides where is listened, whose rights file is believed and what is said at the terminal. Leaves
 connections to `hsm_sim.wire.server`, what is kept of them to `hsm_sim.wire.served_device`, and what
-a rights file gives to `hsm_sim.wire.rights`.
+a rights file gives to `hsm_sim.wire.access`.
 """
 
 import os
@@ -19,11 +19,15 @@ import typer
 from api.cli.hsm.device import DEFAULT_DEVICE, DeviceOption, PinFileOption, open_device
 from api.exits import EXIT_USAGE
 from api.output import refuse
+from api.settings import Environment, read_environment
 from cardcore.errors import system_words
 from cardcore.text import Text, text_of, words
 from hsm_sim.device.device import Device
 from hsm_sim.hardening import harden_process
 from hsm_sim.proof.workers import ProofWorkers
+from hsm_sim.wire.access.rights import Rights
+from hsm_sim.wire.access.rights_file import RightsError, read_rights
+from hsm_sim.wire.counters import PSAMS, PsamCounters
 from hsm_sim.wire.links.addresses import AddressError, read_host_port
 from hsm_sim.wire.links.listeners import (
     Dialect,
@@ -34,7 +38,7 @@ from hsm_sim.wire.links.listeners import (
     listen_unix,
 )
 from hsm_sim.wire.links.tls import TlsSetupError, server_context
-from hsm_sim.wire.rights import Rights, RightsError, read_rights
+from hsm_sim.wire.psams import HostedPsams
 from hsm_sim.wire.served_device import ServedDevice
 from hsm_sim.wire.server import Server
 
@@ -137,6 +141,15 @@ def serve(
             ),
             EXIT_USAGE,
         )
+    if rights_file is None and read_environment() is Environment.PRODUCTION:
+        refuse(
+            words(
+                "生产环境须有权限文件；请用 --rights PATH 写明谁可做什么",
+                "production serves nobody without a rights file; say with --rights PATH who may do "
+                "what",
+            ),
+            EXIT_USAGE,
+        )
     # Before the first secret is in memory.
     harden_process()
     with ExitStack() as places:
@@ -158,7 +171,10 @@ def serve(
                 places.callback(listener.close)
         opened = places.enter_context(open_device(device, pin_file))
         proofs = places.enter_context(ProofWorkers(workers))
-        _serve(ServedDevice(opened, _say, proofs.prove), opened, listeners, rights)
+        counters = PsamCounters(device / PSAMS)
+        places.callback(counters.close)
+        psams = HostedPsams(counters=counters)
+        _serve(ServedDevice(opened, _say, proofs.prove), opened, listeners, rights, psams)
 
 
 def _listen_for_host_commands(place: str) -> Listener:
@@ -187,7 +203,7 @@ def _read_rights(path: Path) -> Rights:
             if status.st_mode & 0o022:
                 raise RightsError(
                     Text(
-                        f"{path}：他人可写；请用 chmod go-w 收回权限",
+                        f"{path}：他人可写；请用 `chmod go-w` 收回权限",
                         f"{path}: others may write it; take that away with chmod go-w",
                     )
                 )
@@ -207,9 +223,15 @@ def _read_rights(path: Path) -> Rights:
 
 
 def _serve(
-    served: ServedDevice, device: Device, listeners: list[Listener], rights: Rights | None
+    served: ServedDevice,
+    device: Device,
+    listeners: list[Listener],
+    rights: Rights | None,
+    psams: HostedPsams,
 ) -> None:
-    server = Server(served.keys, served.log, host_answer=served.host_answer, rights=rights)
+    server = Server(
+        served.keys, served.log, host_answer=served.host_answer, rights=rights, psams=psams
+    )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: server.stop())
     places = ", ".join(f"{each} ({each.dialect})" for each in listeners)

@@ -6,7 +6,8 @@ to `cardcore.chip.commands.security`.
 =============== ========================= =========================================
 state           SELECT of it              other commands in it
 =============== ========================= =========================================
-blocked         FCI with 6283             6A81; GET CHALLENGE, BLOCK and UNBLOCK go on
+blocked         FCI with 6283             6A81; GET CHALLENGE, the three commands here go
+                                          on, and in the channel PUT KEY
 for good        9303                      9303
 card blocked    6A81                      6A81, of every application
 =============== ========================= =========================================
@@ -14,6 +15,11 @@ card blocked    6A81                      6A81, of every application
 A directory is blocked with the one above it. With the master file selected, APPLICATION BLOCK and
 UNBLOCK therefore mean all applications at once; those blocked one by one stay so. CARD BLOCK is
 for the key of the master file only, so that no application takes the card away from the others.
+
+BLOCK commands do not count tries, and a used-up key still serves them: nothing is won by guessing
+one, and a card that has been reported must be blocked whatever a stranger did to it before. All
+other wrong MACs count, and the last try of a maintenance key blocks its application. The desk's
+channel then brings the key anew (PUT KEY), and UNBLOCK under it opens the application (ADR 0038).
 """
 
 from cardcore.apdu import CommandApdu, StatusWord
@@ -26,7 +32,12 @@ from cardcore.chip.tree import DedicatedFile
 from cardcore.keys import KeyUsage
 
 _ALWAYS_OPEN = frozenset({(0x00, 0xA4)})
-_OPEN_WHEN_BLOCKED = frozenset({(0x00, 0xA4), (0x00, 0x84), (0x84, 0x1E), (0x84, 0x18)})
+_OPEN_WHEN_BLOCKED = frozenset(
+    {(0x00, 0xA4), (0x00, 0x84), (0x84, 0x1E), (0x84, 0x18), (0x84, 0x16)}
+)
+#: With the master file selected they open the channel; elsewhere 80 50 is a purse's.
+_OPENING = frozenset({(0x80, 0x50), (0x84, 0x82)})
+_PUT_KEY = (0x80, 0xD8)
 
 
 def refusal(card: Context, apdu: CommandApdu) -> StatusWord | None:
@@ -40,7 +51,12 @@ def refusal(card: Context, apdu: CommandApdu) -> StatusWord | None:
     if state is ApplicationState.BLOCKED_FOR_GOOD:
         allowed = command in _ALWAYS_OPEN
         return None if allowed else StatusWord.APPLICATION_PERMANENTLY_BLOCKED
-    return None if command in _OPEN_WHEN_BLOCKED else StatusWord.FUNCTION_NOT_SUPPORTED
+    is_open = (
+        command in _OPEN_WHEN_BLOCKED
+        or (command == _PUT_KEY and card.in_channel)
+        or (command in _OPENING and card.session.directory is card.files.root)
+    )
+    return None if is_open else StatusWord.FUNCTION_NOT_SUPPORTED
 
 
 def block(card: Context, apdu: CommandApdu) -> Decision:
@@ -48,7 +64,7 @@ def block(card: Context, apdu: CommandApdu) -> Decision:
     if apdu.p1 or apdu.p2 > 0x01:
         return StatusWord.P1P2_WRONG
     wanted = ApplicationState.BLOCKED_FOR_GOOD if apdu.p2 else ApplicationState.BLOCKED
-    return _change(card, apdu, card.session.directory, wanted)
+    return _change(card, apdu, card.session.directory, wanted, is_counted=False)
 
 
 def unblock(card: Context, apdu: CommandApdu) -> Decision:
@@ -58,18 +74,24 @@ def unblock(card: Context, apdu: CommandApdu) -> Decision:
     directory = card.session.directory
     if card.files.own_state(directory) is not ApplicationState.BLOCKED:
         return StatusWord.CONDITIONS_NOT_SATISFIED
-    return _change(card, apdu, directory, ApplicationState.ACTIVE)
+    return _change(card, apdu, directory, ApplicationState.ACTIVE, is_counted=True)
 
 
 def block_card(card: Context, apdu: CommandApdu) -> Decision:
     """CARD BLOCK: nothing on this card answers ever again."""
     if apdu.p1 or apdu.p2:
         return StatusWord.P1P2_WRONG
-    return _change(card, apdu, card.files.root, ApplicationState.CARD_BLOCKED)
+    root = card.files.root
+    return _change(card, apdu, root, ApplicationState.CARD_BLOCKED, is_counted=False)
 
 
 def _change(
-    card: Context, apdu: CommandApdu, directory: DedicatedFile, state: ApplicationState
+    card: Context,
+    apdu: CommandApdu,
+    directory: DedicatedFile,
+    state: ApplicationState,
+    *,
+    is_counted: bool,
 ) -> Decision:
     if len(apdu.data) != MAC_BYTES:
         return StatusWord.WRONG_LENGTH
@@ -80,7 +102,15 @@ def _change(
         return Reply(changes=changes)
 
     prefix = usage_prefix(KeyUsage.FILE_MAINTENANCE)
-    return messaged(card, apdu, prefix, proceed, enciphered=False, directory=directory)
+    return messaged(
+        card,
+        apdu,
+        prefix,
+        proceed,
+        enciphered=False,
+        directory=directory,
+        is_counted=is_counted,
+    )
 
 
 HANDLERS: dict[tuple[int, int], Handler] = {

@@ -8,6 +8,7 @@ book, which asks for the PIN, 02 the electronic purse, which does not.
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from cardcore import digits
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.chip.access import Condition, ConditionKind
 from cardcore.chip.cardkeys import FID_KEYS, CardKey, key_prefix
@@ -22,6 +23,8 @@ from cardcore.layouts.transit import Sfi
 from cardcore.limits import CAPP_RECORDS_MAX
 
 _PIN = Condition(ConditionKind.PIN)
+_DAY = slice(4, 8)  # of DEBIT, behind the terminal's sequence number
+_VALID_TO = slice(24, 28)  # of EF15
 
 
 class _Operation(NamedTuple):
@@ -201,14 +204,28 @@ def credit(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
 
 
 def debit(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
-    """DEBIT FOR PURCHASE, CAPP PURCHASE and CASH WITHDRAW (P1 01), FOR UNLOAD (P1 03)."""
+    """DEBIT FOR PURCHASE, CAPP PURCHASE and CASH WITHDRAW (P1 01), FOR UNLOAD (P1 03). 6A80 for a
+    debit that is dated after the card's own last day, then those of the purse.
+    """
     if apdu.p1 not in (0x01, 0x03) or apdu.p2:
         return StatusWord.P1P2_WRONG
     if len(apdu.data) != (purse.DEBIT_BYTES if apdu.p1 == 0x01 else purse.CREDIT_BYTES):
         return StatusWord.WRONG_LENGTH
     if apdu.p1 == 0x01:
+        if card.session.pending is not None and not _is_before_the_end(card, apdu.data[_DAY]):
+            return Reply(sw=StatusWord.DATA_WRONG, session=card.session.idle())
         return _complete(card, _DEBITS, purse.complete_purchase, apdu.data)
     return _complete(card, frozenset({PurseType.UNLOAD}), purse_online.complete_unload, apdu.data)
+
+
+def _is_before_the_end(card: Context, day: bytes) -> bool:
+    """Whether a debit is dated before the card ends. The card has no clock, and all days before the
+    last one it has seen count as that one, so a day far ahead would jam the limit. EF15 has the
+    last day of the card at the same place in both forms; one that is no day bounds nothing.
+    """
+    public = card.files.by_sfi(card.session.directory, Sfi.PUBLIC)
+    last = b"" if public is None else card.files.body(public)[_VALID_TO]
+    return day <= last or not digits.is_date(last)
 
 
 def update_overdraft(card: Context, apdu: CommandApdu) -> StatusWord | Reply:

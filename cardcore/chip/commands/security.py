@@ -10,21 +10,24 @@ it, and so does the loss of power. A wrong try is written down before the compar
 
 import hmac
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from cardcore.apdu import CommandApdu, StatusWord
 from cardcore.chip import messaging
 from cardcore.chip.access import Condition, ConditionKind
-from cardcore.chip.cardkeys import FID_KEYS, PIN_PREFIX, CardKey, Secret, key_prefix
+from cardcore.chip.cardkeys import FID_KEYS, PIN_PREFIX, CardKey, Secret, key_prefix, usage_prefix
 from cardcore.chip.commands import Attempt, Context, Decision, Handler, Reply
+from cardcore.chip.filesystem import ApplicationState
 from cardcore.chip.purse import offline as purse
 from cardcore.chip.tree import DedicatedFile, ElementaryFile
 from cardcore.keys import KeyUsage
 
 _CHALLENGE_BYTES = (8, 4, 16)  # the first answers a command that does not say
-#: A challenge, an answer and a factor of authentication, whatever the block of the suite is.
+#: A challenge and an answer of authentication, whatever the block of the suite is.
 _PART_BYTES = 8
 _DIGEST_BYTES = 32
+_MAINTENANCE = usage_prefix(KeyUsage.FILE_MAINTENANCE)
 _PREFIX_OF = {
     ConditionKind.EXTERNAL: KeyUsage.EXTERNAL_AUTHENTICATION,
     ConditionKind.INTERNAL: KeyUsage.INTERNAL_AUTHENTICATION,
@@ -96,6 +99,8 @@ def compare(
         card.files.replace_record(place.file, place.number, spent.encode(), spend)
         full = secret.with_tries(secret.tries_max)
         card.files.replace_record(place.file, place.number, full.encode(), restore)
+        if not left and place.record.startswith(_MAINTENANCE):
+            _close(card, place, spend, restore)
 
     def decide() -> Reply:
         if verdict():
@@ -106,6 +111,16 @@ def compare(
         return Reply(sw=sw if wrong is None else wrong, session=idle._replace(granted=granted))
 
     return Attempt(spend, decide)
+
+
+def _close(card: Context, place: Place, spend: dict[int, bytes], restore: dict[int, bytes]) -> None:
+    """With its last try a maintenance key blocks its application, in the same commit: an issuer who
+    can no longer look after an application must not leave a purse that pays (ADR 0038).
+    """
+    directory = card.files.directory(place.directory)
+    if card.files.own_state(directory) is ApplicationState.ACTIVE:
+        card.files.write_state(directory, ApplicationState.BLOCKED, spend)
+        card.files.write_state(directory, ApplicationState.ACTIVE, restore)
 
 
 def grant(card: Context, place: Place, condition: Condition, changes: dict[int, bytes]) -> Reply:
@@ -123,8 +138,10 @@ def messaged(
     *,
     enciphered: bool,
     directory: DedicatedFile | None = None,
+    is_counted: bool = True,
 ) -> StatusWord | Attempt:
-    """Check the MAC of a command and go on with its plain data.
+    """Check the MAC of a command and go on with its plain data. One that is not counted asks for no
+    tries and costs none: it goes on when the key is used up.
 
     Refusals in order: 6700 no room for a MAC, 6A88 no such key, 6983 the key is used up, 6984 no
     challenge, 6988 the MAC is wrong, 6A80 the data cannot be deciphered.
@@ -135,6 +152,8 @@ def messaged(
     if place is None:
         return StatusWord.KEY_NOT_FOUND
     key = CardKey.decode(place.record)
+    if not is_counted:
+        key = replace(key, tries_max=0)
     if key.blocked:
         return StatusWord.AUTHENTICATION_BLOCKED
     challenge = card.session.challenge
@@ -171,10 +190,12 @@ def get_challenge(card: Context, apdu: CommandApdu) -> Decision:
 def internal_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     """INTERNAL AUTHENTICATE (内部认证): the card proves that it holds a key.
 
-    8 bytes are a challenge, answered by 8. 16 bytes, factor and challenge, as the social security
-    card has it: the key is diversified once more by the factor. 32 bytes with a TAC key: the
-    digest, by the suite of that key, of a record of a sector where no money moves; the answer is
-    its TAC. A purse's TAC key never signs what a reader chooses.
+    A key has one form, whoever asks: an authentication key takes a challenge of 8 bytes and
+    answers 8. Diversification is the cipher itself (JR/T 0025), so if the same key were also
+    diversified by a factor that a reader sends, the answers to that factor and to its complement
+    would be the key that comes out (ADR 0038). A TAC key takes 32 bytes: the digest, by its suite,
+    of a record of a sector where no money moves; the answer is its TAC. A purse's TAC key never
+    signs what a reader chooses.
     """
     if apdu.p1:
         return StatusWord.P1P2_WRONG
@@ -182,11 +203,11 @@ def internal_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     place = look_up(card, directory, key_prefix(KeyUsage.INTERNAL_AUTHENTICATION, apdu.p2))
     if place is None:
         return _sign_digest(card, apdu)
-    if len(apdu.data) not in (_PART_BYTES, 2 * _PART_BYTES):
+    if len(apdu.data) != _PART_BYTES:
         return StatusWord.WRONG_LENGTH
-    factor, challenge = apdu.data[:-_PART_BYTES], apdu.data[-_PART_BYTES:]
+    key = CardKey.decode(place.record)
     granted = grant(card, place, Condition(ConditionKind.INTERNAL, apdu.p2), {})
-    return granted._replace(data=_answer(CardKey.decode(place.record), factor, challenge))
+    return granted._replace(data=key.suite.authenticate(key.key.value, apdu.data))
 
 
 def _sign_digest(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
@@ -205,13 +226,12 @@ def _sign_digest(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
 def external_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     """EXTERNAL AUTHENTICATE (外部认证): the reader proves that it holds a key.
 
-    8 bytes: the answer to the challenge, one of 4 bytes filled with zeros. 16 bytes: factor and
-    answer, the key diversified once more by the factor. Refusals in order: 6A86, 6700, 6A88, 6983,
-    6984, 63Cx.
+    The answer to the challenge, one of 4 bytes filled with zeros; in the one form of 8 bytes, as in
+    INTERNAL AUTHENTICATE. Refusals in order: 6A86, 6700, 6A88, 6983, 6984, 63Cx.
     """
     if apdu.p1:
         return StatusWord.P1P2_WRONG
-    if len(apdu.data) not in (_PART_BYTES, 2 * _PART_BYTES):
+    if len(apdu.data) != _PART_BYTES:
         return StatusWord.WRONG_LENGTH
     prefix = key_prefix(KeyUsage.EXTERNAL_AUTHENTICATION, apdu.p2)
     place = look_up(card, card.session.directory, prefix)
@@ -224,21 +244,15 @@ def external_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     if not card.session.challenge or len(challenge) != _PART_BYTES:
         return StatusWord.NO_CHALLENGE
     condition = Condition(ConditionKind.EXTERNAL, apdu.p2)
-    factor, answer = apdu.data[:-_PART_BYTES], apdu.data[-_PART_BYTES:]
-    expected = _answer(key, factor, challenge)
+    expected = key.suite.authenticate(key.key.value, challenge)
     return compare(
         card,
         place,
         key,
-        lambda: hmac.compare_digest(expected, answer),
+        lambda: hmac.compare_digest(expected, apdu.data),
         lambda restore: grant(card, place, condition, restore),
         condition=condition,
     )
-
-
-def _answer(key: CardKey, factor: bytes, challenge: bytes) -> bytes:
-    value = key.suite.diversify(key.key.value, factor) if factor else key.key.value
-    return key.suite.authenticate(value, challenge)
 
 
 HANDLERS: dict[tuple[int, int], Handler] = {

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import ClassVar
 
+from cardcore import digits
 from cardcore.apdu import StatusWord
 from cardcore.chip.cardkeys import CardKey
 from cardcore.crypto import cryptograms
@@ -240,10 +241,13 @@ def key_shown(pending: Pending) -> bytes:
 def complete_purchase(state: PurseState, pending: Pending, data: bytes) -> StatusWord | Completed:
     """DEBIT FOR PURCHASE, CAPP PURCHASE and CASH WITHDRAW (消费, 取现).
 
-    Refusals in order: 9302 MAC1 does not hold, 9402 over the limit of that day.
+    Refusals in order: 6A80 no moment of the calendar, 9302 MAC1 does not hold, 9402 over the limit
+    of that day.
     """
     request, suite = pending.request, pending.key.suite
     sequence, time, mac1 = int.from_bytes(data[:4], "big"), data[4:11], data[11:]
+    if not digits.is_time(time):
+        return StatusWord.DATA_WRONG
     counter = state.offline_counter
     session_key = suite.session_key(
         pending.key.key.value,

@@ -10,6 +10,7 @@ the host to the card. A MAC that does not hold changes nothing.
 import hmac
 from dataclasses import replace
 
+from cardcore import digits
 from cardcore.apdu import StatusWord
 from cardcore.chip.cardkeys import CardKey
 from cardcore.chip.purse.offline import (
@@ -84,8 +85,10 @@ def initialize_overdraft(
 
 
 def complete_load(state: PurseState, pending: Pending, data: bytes) -> StatusWord | Completed:
-    """CREDIT FOR LOAD (圈存): 9302 when MAC2 does not hold."""
+    """CREDIT FOR LOAD (圈存): 6A80 no moment of the calendar, 9302 when MAC2 does not hold."""
     request, time, mac2 = pending.request, data[:7], data[7:]
+    if not digits.is_time(time):
+        return StatusWord.DATA_WRONG
     terms = (request.amount_fen, pending.transaction_type, request.terminal, time)
     if not _mac2_holds(state, pending, cryptograms.load_mac2_message(*terms), mac2):
         return StatusWord.PURSE_MAC_WRONG
@@ -102,8 +105,10 @@ def complete_load(state: PurseState, pending: Pending, data: bytes) -> StatusWor
 
 
 def complete_unload(state: PurseState, pending: Pending, data: bytes) -> StatusWord | Completed:
-    """DEBIT FOR UNLOAD (圈提): 9302 when MAC2 does not hold. The answer is MAC3."""
+    """DEBIT FOR UNLOAD (圈提): 6A80 and 9302 as in a load. The answer is MAC3."""
     request, time, mac2 = pending.request, data[:7], data[7:]
+    if not digits.is_time(time):
+        return StatusWord.DATA_WRONG
     terms = (request.amount_fen, pending.transaction_type, request.terminal, time)
     if not _mac2_holds(state, pending, cryptograms.load_mac2_message(*terms), mac2):
         return StatusWord.PURSE_MAC_WRONG
@@ -122,10 +127,12 @@ def complete_unload(state: PurseState, pending: Pending, data: bytes) -> StatusW
 def complete_overdraft(state: PurseState, pending: Pending, data: bytes) -> StatusWord | Completed:
     """UPDATE OVERDRAW LIMIT (修改透支限额). The log carries the new limit as its amount.
 
-    Refusals in order: 9302 MAC2 does not hold, 9402 the limit is over the highest one or below
-    the overdraft in use.
+    Refusals in order: 6A80 no moment of the calendar, 9302 MAC2 does not hold, 9402 the limit is
+    over the highest one or below the overdraft in use.
     """
     limit_fen, time, mac2 = int.from_bytes(data[:3], "big"), data[3:10], data[10:]
+    if not digits.is_time(time):
+        return StatusWord.DATA_WRONG
     terms = (limit_fen, PurseType.OVERDRAFT, pending.request.terminal, time)
     if not _mac2_holds(state, pending, cryptograms.overdraft_mac2_message(*terms), mac2):
         return StatusWord.PURSE_MAC_WRONG

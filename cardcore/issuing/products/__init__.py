@@ -49,6 +49,9 @@ RECORDS = {
     "concession": RECORD_CONCESSION,
 }
 FORMS = ("t-union", "city-union")
+#: Whose card it is. The name and number of a named holder stand behind the read keys of the
+#: applications; "named-free" shows them to anybody, as cards of the field do (ADR 0038).
+HOLDERS = ("named", "named-free", "anonymous")
 _SettingsT = TypeVar("_SettingsT")
 
 
@@ -90,6 +93,11 @@ class SocialSecuritySettings:
     version: str
     card_class: str
     pin_tries: int
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its files open only to a reader that has shown itself."""
+        return social_security.is_third_generation(self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,7 @@ class Product:
     name: str
     title: str
     is_named: bool
+    is_holder_free: bool  # whether anybody may read name and number, as on cards of the field
     card_kind: int
     channel_level: int
     keys: KeySettings
@@ -182,11 +191,12 @@ def parse(text: str) -> Product:
         raise ProductError(f"product: {error}") from error
     known = ("name", "title", "holder", "card_kind", "channel_level", "keys", "applications")
     _only("product", document, known)
-    _among("holder", document["holder"], ("named", "anonymous"))
+    _among("holder", document["holder"], HOLDERS)
     _among("channel_level", document["channel_level"], LEVELS)
     keys = _settings("keys", document["keys"], KeySettings)
     _among("algorithm", keys.algorithm, (0, *map(int, SUITES)))
-    is_named = document["holder"] == "named"
+    is_named = document["holder"] != "anonymous"
+    is_holder_free = document["holder"] == "named-free"
     sections = document["applications"]
     if not isinstance(sections, dict) or not sections:
         raise ProductError("applications: a card without one is no card")
@@ -199,10 +209,17 @@ def parse(text: str) -> Product:
         for name, (kind, _) in APPLICATIONS.items()
         if name in sections
     }
+    social = applications.get("social_security")
+    if isinstance(social, SocialSecuritySettings) and not (social.is_closed or is_holder_free):
+        raise ProductError(
+            f"social_security: version {shorten(social.version)} shows name and number to anybody,"
+            ' which only holder = "named-free" allows; 3.00 does not'
+        )
     return Product(
         document["name"],
         document["title"],
         is_named,
+        is_holder_free,
         document["card_kind"],
         document["channel_level"],
         keys,

@@ -7,8 +7,8 @@ the device at all to its callers.
 The standard names fewer uses than a citizen card has, so several of ours share two letters; the
 exact one is in the label block LB, which holds the key's name (`tac/shenzhen/v1`). What else there
 is to say stands in block 90, and in block 91 for a master above an issuer's: identifiers of digits
-are kept for whoever wants them. A block that comes from a device that knows no LB of ours is named
-by the custodians, and its letters must fit.
+are kept for whoever wants them. A block that comes from another device is named by the custodians,
+and whatever it says of itself must fit.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from datetime import date
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
-from cardcore.text import Text
+from cardcore.text import Text, shorten
 from hsm_sim.device.blocks.tr31 import KeyBlockHeader
 from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.keys.vault import VERSION_MAX, KeyEntry, KeyVault, key_algorithms
@@ -25,6 +25,7 @@ LABEL_BLOCK = "LB"  # ANSI X9.143 §6.3.6: a text for people
 LIFE_BLOCK = "90"  # ours: state, first day, last day, parent
 LEVELS_BLOCK = "91"  # ours: levels from the key to a card's; absent: 1
 LABEL_CHARACTERS_MAX = 64
+NO_VERSION = "00"  # TR-31 §A.5.4: key versioning is not used for this key
 _NOTHING = "-"
 #: TR-31 §A.5.1 and §A.5.3: key usage and mode of use. X derives card keys, B enciphers both ways.
 _LETTERS: Mapping[KeyUsage, tuple[str, str]] = {
@@ -105,40 +106,45 @@ def header_of(description: KeyDescription, *, exportable: bool) -> KeyBlockHeade
     )
 
 
-def entry_of(
-    header: KeyBlockHeader, value: bytes, ref: KeyRef | None = None, levels: int | None = None
-) -> KeyEntry:
-    """The key of an unwrapped block, under the name it brought.
+def entry_of(header: KeyBlockHeader, value: bytes) -> KeyEntry:
+    """The key of a block that this device wrote for itself: all that is known of it stands there.
 
-    A block without a name of ours needs `ref` and arrives prepared (待启用), with no validity, and
-    an issuer's unless `levels` says otherwise; a block with one refuses another `ref` or `levels`.
     Raises `KeyNameError` when letters, name and version number do not belong together,
     `KeyServiceError` for a value that is no key of that use.
     """
-    label = header.optional_blocks.get(LABEL_BLOCK)
-    named = None if label is None else _name(label)
-    ref = ref or named
-    if ref is None:
+    ref = _named(header)
+    if ref is None or LIFE_BLOCK not in header.optional_blocks:
+        raise KeyNameError(Text("密钥块：未带密钥名", "key block: brings no name"))
+    _check_version(header, ref)
+    state, valid_from, valid_to, parent = _life(header.optional_blocks[LIFE_BLOCK])
+    levels = _levels(header.optional_blocks.get(LEVELS_BLOCK, "1"))
+    return _entry(header, value, ref, levels, (state, valid_from, valid_to, parent))
+
+
+def arriving_entry(
+    header: KeyBlockHeader, value: bytes, ref: KeyRef, levels: int | None = None
+) -> KeyEntry:
+    """The key of a block that somebody sent, under the name that custodians say: prepared (待启用),
+    whatever state it claims. Days, parent and levels come with a block of a onecard device;
+    another's is an issuer's master unless `levels` says otherwise.
+
+    Raises `KeyNameError` when the block contradicts them in anything, `KeyServiceError` for a value
+    that is no key of that use.
+    """
+    named, text = _named(header), header.optional_blocks.get(LABEL_BLOCK, "")
+    claimed = text.partition("/")[0].strip().lower()
+    if (named is not None and named != ref) or (claimed in set(KeyUsage) and claimed != ref.usage):
         raise KeyNameError(
             Text(
-                "密钥块：未带密钥名；请用 --as 指明",
-                "key block: brings no name; name the key with --as",
+                f"密钥块：其中写明 {shorten(text)}，不是 {ref}",
+                f"key block: says that it holds {shorten(text)}, not {ref}",
             )
         )
-    state, valid_from, valid_to, parent = KeyState.PREPARED, None, None, None
+    if named is not None or header.version_number != NO_VERSION:
+        _check_version(header, ref)
+    valid_from, valid_to, parent = None, None, None
     if named is not None and LIFE_BLOCK in header.optional_blocks:
-        if named != ref:
-            raise KeyNameError(
-                Text(f"密钥块：装的是 {named}，不是 {ref}", f"key block: holds {named}, not {ref}")
-            )
-        if header.version_number != f"{ref.version:02X}":
-            raise KeyNameError(
-                Text(
-                    f"密钥块：{ref}：其版本号属于另一版本",
-                    f"key block: {ref}: its version number is of another version",
-                )
-            )
-        state, valid_from, valid_to, parent = _life(header.optional_blocks[LIFE_BLOCK])
+        _, valid_from, valid_to, parent = _life(header.optional_blocks[LIFE_BLOCK])
         brought = _levels(header.optional_blocks.get(LEVELS_BLOCK, "1"))
         if levels not in {None, brought}:
             raise KeyNameError(
@@ -148,7 +154,16 @@ def entry_of(
                 )
             )
         levels = brought
-    # A vault of its own judges length, algorithm and value as the one it goes to will.
+    life = (KeyState.PREPARED, valid_from, valid_to, parent)
+    return _entry(header, value, ref, levels or 1, life)
+
+
+_Life = tuple[KeyState, date | None, date | None, KeyRef | None]
+
+
+def _entry(header: KeyBlockHeader, value: bytes, ref: KeyRef, levels: int, life: _Life) -> KeyEntry:
+    """A vault of its own judges length, algorithm and value as the one it goes to will."""
+    state, valid_from, valid_to, parent = life
     described = KeyVault({}).install(
         ref,
         value,
@@ -157,9 +172,25 @@ def entry_of(
         valid_from=valid_from,
         valid_to=valid_to,
         parent=parent,
-        levels=levels or 1,
+        levels=levels,
     )
     return KeyEntry(described, value)
+
+
+def _named(header: KeyBlockHeader) -> KeyRef | None:
+    """The name of ours that a block brings."""
+    label = header.optional_blocks.get(LABEL_BLOCK)
+    return None if label is None else _name(label)
+
+
+def _check_version(header: KeyBlockHeader, ref: KeyRef) -> None:
+    if header.version_number != f"{ref.version:02X}":
+        raise KeyNameError(
+            Text(
+                f"密钥块：{ref}：其版本号属于另一版本",
+                f"key block: {ref}: its version number is of another version",
+            )
+        )
 
 
 def read_name(text: str) -> KeyRef:
@@ -239,7 +270,7 @@ def _day_text(day: date | None) -> str:
     return _NOTHING if day is None else day.isoformat().replace("-", "")
 
 
-def _life(text: str) -> tuple[KeyState, date | None, date | None, KeyRef | None]:
+def _life(text: str) -> _Life:
     parts = text.split("/", 3)
     if len(parts) == 4 and parts[0] in set(KeyState) - {KeyState.DESTROYED}:
         state, first, last, parent = parts

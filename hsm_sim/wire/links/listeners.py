@@ -5,22 +5,24 @@ certificate of the clients' authority, and on the loopback port of host commands
 this machine. Leaves what is said to `server`, and what each may do to `rights`.
 """
 
+import fcntl
 import os
 import socket
 import ssl
 import stat
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from cardcore.errors import system_words
 from cardcore.text import Text
+from hsm_sim.wire.access.rights import LOOPBACK, Peer, certificate_peer
 from hsm_sim.wire.codec.streams import Deadline, close_gently
 from hsm_sim.wire.links.addresses import PATH_BYTES_MAX
-from hsm_sim.wire.links.tls import peer_subject, refusal
-from hsm_sim.wire.rights import LOOPBACK, Peer, certificate_peer
+from hsm_sim.wire.links.tls import peer_fingerprint, peer_subject, refusal
 
 _BACKLOG = 64
 _LOOPBACK = ("127.0.0.1", "::1")
@@ -51,11 +53,14 @@ class Listener:
     context: ssl.SSLContext | None = None
     #: Where it is, also when it is closed.
     name: str = field(init=False)
+    #: The file of a Unix socket that was made here: device and inode.
+    made: tuple[int, int] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         place = self.stream.getsockname()
         if isinstance(place, str):
             name = f"unix:{place}"
+            object.__setattr__(self, "made", _identity(Path(place)))
         else:
             name = f"{'tcp' if self.context is None else 'tls'}:{place[0]}:{place[1]}"
         object.__setattr__(self, "name", name)
@@ -69,14 +74,43 @@ class Listener:
         return int(self.stream.getsockname()[1])
 
     def close(self) -> None:
-        """Stop waiting; a Unix socket vanishes from its folder. Once is as good as twice."""
+        """Stop waiting; a Unix socket vanishes from its folder. Once is as good as twice.
+
+        A socket is removed by who made it: what stands there now may be a successor's. It is looked
+        at while ours is open, since until then nobody else's file has its inode.
+        """
         if self.stream.fileno() < 0:
             return
         name = self.stream.getsockname()
-        self.stream.close()
-        if isinstance(name, str):
+        if isinstance(name, str) and self.made is not None and _identity(Path(name)) == self.made:
             with suppress(FileNotFoundError):
                 Path(name).unlink()
+        self.stream.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells this file from another one at its path; None when there is none."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One service at a time looks for a leftover and puts its socket there: of two that start at
+    once, the second would remove what the first has just made.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ListenError(_unusable(folder, error)) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def listen_unix(path: Path, dialect: Dialect = Dialect.FRAMES) -> Listener:
@@ -91,24 +125,28 @@ def listen_unix(path: Path, dialect: Dialect = Dialect.FRAMES) -> Listener:
                 f"{path}: too long for a socket, at most {PATH_BYTES_MAX} bytes",
             )
         )
-    _clear(path)
-    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # The mode is right from the first moment on; the mask is put back for what else writes files.
-    mask = os.umask(0o177)
-    try:
-        stream.bind(str(path))
-    except OSError as error:
-        stream.close()
-        raise ListenError(
-            Text(
-                f"{path}：{system_words(error).zh}。目录存在且可写吗？",
-                f"{path}: {system_words(error).en}. Is the folder there and writable?",
-            )
-        ) from None
-    finally:
-        os.umask(mask)
-    stream.listen(_BACKLOG)
-    return Listener(stream, dialect)
+    with _alone_in(path.parent):
+        _clear(path)
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # The mode is right from the first moment on; it is put back for what else writes files.
+        mask = os.umask(0o177)
+        try:
+            stream.bind(str(path))
+        except OSError as error:
+            stream.close()
+            raise ListenError(_unusable(path, error)) from None
+        finally:
+            os.umask(mask)
+        stream.listen(_BACKLOG)
+        return Listener(stream, dialect)
+
+
+def _unusable(path: Path, error: OSError) -> Text:
+    said = system_words(error)
+    return Text(
+        f"{path}：{said.zh}。目录存在且可写吗？",
+        f"{path}: {said.en}. Is the folder there and writable?",
+    )
 
 
 def _clear(path: Path) -> None:
@@ -214,7 +252,7 @@ def admit(
         raise TurnedAwayError(
             Text(f"{where.zh}：TLS：{why.zh}", f"{where.en}: TLS: {why.en}")
         ) from None
-    return secured, certificate_peer(peer_subject(secured), where)
+    return secured, certificate_peer(peer_subject(secured), where, peer_fingerprint(secured))
 
 
 def peer_name(stream: socket.socket) -> Text:

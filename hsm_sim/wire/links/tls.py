@@ -4,6 +4,7 @@ Decides versions, that nobody without a certificate of the right authority gets 
 refused handshake is told. Leaves sockets to `listeners` and `client`.
 """
 
+import hashlib
 import ssl
 from pathlib import Path
 
@@ -118,3 +119,9 @@ def peer_subject(stream: ssl.SSLSocket) -> tuple[tuple[str, str], ...]:
         for entry in part
         if isinstance(entry, tuple)
     )
+
+
+def peer_fingerprint(stream: ssl.SSLSocket) -> str:
+    """SHA-256 of the certificate the other side showed, 64 hexadecimal digits."""
+    certificate = stream.getpeercert(binary_form=True)
+    return hashlib.sha256(certificate).hexdigest() if certificate else ""

@@ -14,14 +14,14 @@ WITH judged AS (
                 AND business_day_of(record.time) > getvariable('settlement_day')
                 THEN reason_clock_ahead()
             -- A list binds a terminal from the grace on, and from then on that it says it had it.
-            WHEN record.day - hotlist.valid_from >= getvariable('hotlist_grace_days')
+            WHEN record.day - hotlist.since >= getvariable('hotlist_grace_days')
                 OR hotlist.version <= record.hotlist_version
                 THEN reason_hotlisted()
             -- Its issuer owes what the card paid, and says whether it will.
             WHEN record.centre <> 0 AND record.moves_purse THEN reason_centre_pending()
             ELSE reason_none()
         END AS reason,
-        hotlist.card_number IS NOT NULL AS is_hotlisted,
+        hotlist.factor IS NOT NULL AS is_hotlisted,
         conflict.terminal IS NOT NULL AND NOT record.reviewed AS serial_reused,
         coalesce(fare.fare_class, 0) AS fare_class,
         coalesce(fare.notes, 0) AS fare_notes,
@@ -31,7 +31,8 @@ WITH judged AS (
     LEFT JOIN conflict
         ON conflict.terminal = record.terminal
         AND conflict.terminal_serial = record.terminal_serial
-    LEFT JOIN hotlist ON signed_by_card(record.kind) AND hotlist.card_number = record.card_number
+    LEFT JOIN hotlist ON signed_by_card(record.kind)
+        AND hotlist.centre = record.centre AND hotlist.factor = record.factor
         AND record.day BETWEEN hotlist.valid_from AND hotlist.valid_to
     LEFT JOIN fare
         ON fare.sector = record.sector AND fare.operator = record.operator
@@ -58,6 +59,7 @@ SELECT
         judged.amount_fen - judged.known_tariff_fen, 0
     )::UINTEGER AS excess_fen,
     judged.transaction_type, judged.sequence, judged.signed_balance_fen, judged.tac,
+    judged.hotlist_version,
     if(is_posted(judged.reason), judged.fare_class, 0)::UTINYINT AS fare_class,
     disposition(judged.reason) AS disposition,
     judged.reason,
@@ -67,6 +69,7 @@ SELECT
             | if(judged.serial_reused, note_terminal_serial_reused(), 0)
             | if(judged.is_unplaced, note_card_counter_regressed(), 0)
             | if(judged.tariff_fen > judged.known_tariff_fen, note_claims_differ(), 0)
+        WHEN judged.own_notes & note_statement_proven() <> 0 THEN note_taken_back()
         ELSE 0
     END::USMALLINT AS notes,
     coalesce(business_day_of(judged.time) < getvariable('settlement_day'), false) AS late,
@@ -80,8 +83,12 @@ FROM judged;
 CREATE VIEW payment AS
 SELECT *, amount_fen - excess_fen AS paid_fen
 FROM decision WHERE is_accepted(reason) AND moves_purse(kind) AND NOT is_load;
+CREATE VIEW payment_back AS
+SELECT *, amount_fen - excess_fen AS paid_fen FROM taken_up WHERE is_accepted(reason);
 CREATE VIEW distinct_payment AS
-SELECT DISTINCT sector, application, operator, paid_fen FROM payment;
+SELECT sector, application, operator, paid_fen FROM payment
+UNION
+SELECT sector, application, operator, paid_fen FROM payment_back;
 
 -- Cards without a seam end where arithmetic says; threaded ones where the chain says.
 CREATE TABLE card_after AS
@@ -113,7 +120,7 @@ UNION ALL
 SELECT
     file, row, record_hash_high, record_hash_low, issuer, card_number, application, terminal,
     terminal_serial, kind, sector, is_load, position, operator, time, amount_fen, tariff_fen, transaction_type, sequence,
-    signed_balance_fen, fare_class, reason, notes, late, chained, centre,
+    signed_balance_fen, hotlist_version, fare_class, reason, notes, late, chained, centre,
     getvariable('settlement_day') AS settlement_day
 FROM decision
 WHERE retry_may_help(reason);
@@ -141,7 +148,9 @@ UNION ALL
 -- What closed days decided of records that are decided again is taken back.
 SELECT
     disposition(reason), reason, application, sector, issuer, kind, operator, fare_class, notes,
-    late, false, centre, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT, 0, 0
+    late, false, centre, -count(*), -sum(amount_fen)::BIGINT, -sum(tariff_fen)::BIGINT,
+    -sum(excess_fen)::BIGINT,
+    -sum(if(tariff_known, tariff_fen::BIGINT - amount_fen + excess_fen, 0))::BIGINT
 FROM taken_up
 GROUP BY ALL;
 
@@ -149,8 +158,14 @@ GROUP BY ALL;
 CREATE VIEW passed_on_tally AS
 SELECT
     disposition, reason, application, sector, issuer, kind, operator, fare_class, notes, late,
-    by_log, centre, payee, sum(share_fen)::BIGINT AS share_fen
+    by_log, centre, false AS is_release, payee, sum(share_fen)::BIGINT AS share_fen
 FROM payment JOIN passed_on USING (sector, application, operator, paid_fen)
+GROUP BY ALL
+UNION ALL
+SELECT
+    disposition(reason), reason, application, sector, issuer, kind, operator, fare_class, notes,
+    late, false, centre, true, payee, sum(share_fen)::BIGINT
+FROM payment_back JOIN passed_on USING (sector, application, operator, paid_fen)
 GROUP BY ALL;
 
 CREATE VIEW worth AS

@@ -14,7 +14,7 @@ WHERE is_load AND reason = reason_tac_missing() AND waiting_before.sequence = du
 QUALIFY row_number() OVER (
     PARTITION BY due.issuer, due.number ORDER BY record_hash_high, record_hash_low
 ) = 1;
-INSERT INTO taken_up BY NAME SELECT * EXCLUDE (log_issuer, number, factor) FROM due_claim;
+INSERT INTO taken_up BY NAME SELECT * EXCLUDE (log_issuer, number, factor), 0 AS excess_fen, false AS tariff_known FROM due_claim;
 DELETE FROM waiting_before WHERE (file, row) IN (SELECT (file, row) FROM due_claim);
 
 -- Of several torn records of today one stands, as of several proven ones.

@@ -12,4 +12,5 @@ SEMI JOIN record USING (
     factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
     signed_balance_fen, time
 )
-ANTI JOIN taken_up USING (file, row);
+ANTI JOIN taken_up USING (file, row)
+ANTI JOIN (FROM torn_before WHERE is_taken_back) AS taken_back USING (file, row);

@@ -21,6 +21,10 @@ FROM record SEMI JOIN (
     UNION ALL
     -- What waits as one that was not this sender's to deliver is no first copy.
     SELECT record_hash_high, record_hash_low FROM waiting_before WHERE NOT is_void(reason)
+    UNION ALL
+    SELECT record_hash_high, record_hash_low
+    FROM torn_before ANTI JOIN taken_up USING (file, row)
+    WHERE NOT is_taken_back
 ) USING (record_hash_high, record_hash_low)
 WHERE NOT is_void(reason);
 
@@ -84,7 +88,12 @@ SELECT
     signed_balance_fen, time
 FROM record SEMI JOIN torn_message USING (message) WHERE is_posted(reason) AND moves_purse
 UNION
-SELECT * EXCLUDE (tac, record_hash_high, record_hash_low) FROM past;
+SELECT * EXCLUDE (tac, record_hash_high, record_hash_low) FROM past
+UNION
+SELECT
+    factor_of(card_number), application, is_load, transaction_type, amount_fen, terminal, sequence,
+    signed_balance_fen, time
+FROM torn_before WHERE NOT is_taken_back;
 
 UPDATE record SET reason = reason_variant()
 FROM proven_message AS proven

@@ -1,6 +1,8 @@
 -- Records of closed days that are taken up again: what was decided of them steps back.
 
-INSERT INTO taken_up FROM waiting_before SEMI JOIN review USING (file, row);
+INSERT INTO taken_up BY NAME
+SELECT *, 0 AS excess_fen, false AS tariff_known
+FROM waiting_before SEMI JOIN review USING (file, row);
 DELETE FROM waiting_before WHERE (file, row) IN (SELECT (file, row) FROM taken_up);
 
 -- What is posted lies in the card's chain already, as a link or loose: it is not put there twice.

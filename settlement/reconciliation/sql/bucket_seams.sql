@@ -61,6 +61,9 @@ SELECT issuer, card_number, application
 FROM record ANTI JOIN linked USING (id)
 WHERE moves_purse AND is_posted(reason) AND centre = 0 AND NOT chained
 UNION
+-- What was posted and is not any more.
+SELECT issuer, card_number, application FROM taken_back
+UNION
 SELECT issuer, card_number, application
 FROM gap_before SEMI JOIN purse_linked USING (issuer, card_number, application);
 
@@ -83,11 +86,17 @@ CREATE TABLE odd_record AS
 SELECT
     issuer, card_number, application, id, is_load, position, chained, balance_before_fen,
     balance_after_fen, amount_fen, record.time, coalesce(card.next_offline, 0) AS known_offline,
-    coalesce(card.next_online, 0) AS known_online, previous_type, previous_counter
+    coalesce(card.next_online, 0) AS known_online, previous_type, previous_counter,
+    false AS is_taken_back
 FROM (FROM record SEMI JOIN odd_card USING (issuer, card_number, application)) AS record
 LEFT JOIN card_before AS card USING (issuer, card_number, application)
 ANTI JOIN linked USING (id)
 WHERE chained OR (moves_purse AND is_posted(reason) AND centre = 0)
+UNION ALL
+SELECT
+    issuer, card_number, application, 0, is_load, position, false, 0, 0, amount_fen, time, 0, 0, 0,
+    0, true
+FROM taken_back
 ORDER BY issuer, card_number, application, id;
 
 -- Every fare that occurs, once: what it is asked of is the rule of its sector.

@@ -25,13 +25,30 @@ CREATE TABLE waiting_before (
     issuer UBIGINT, card_number UBIGINT, application UTINYINT, terminal UBIGINT,
     terminal_serial UINTEGER, kind UTINYINT, sector UTINYINT, is_load BOOLEAN, position BIGINT, operator UINTEGER, time TIMESTAMP,
     amount_fen UINTEGER, tariff_fen UINTEGER, transaction_type UTINYINT, sequence UINTEGER,
-    signed_balance_fen UINTEGER, fare_class UTINYINT, reason UTINYINT,
+    signed_balance_fen UINTEGER, hotlist_version UINTEGER, fare_class UTINYINT, reason UTINYINT,
     notes USMALLINT, late BOOLEAN, chained BOOLEAN, centre UINTEGER DEFAULT 0, settlement_day DATE
 );
 -- Those of them that are decided again, and stand with their money in the ledger already.
 CREATE TABLE standing (file UBIGINT, row UINTEGER);
--- Those of them that are decided again.
-CREATE TABLE taken_up AS FROM waiting_before;
+-- What is decided again, as it was decided; of what was accepted also what is held for the holder.
+CREATE TABLE taken_up AS
+SELECT *, 0::UINTEGER AS excess_fen, false AS tariff_known FROM waiting_before;
+-- R4: torn debits that statements proved, each with the segment that it closed, and those of them
+-- that were taken back since, for ever: a TAC can always come.
+CREATE TABLE torn_before AS
+SELECT
+    *, 0::BIGINT AS left_online, 0::BIGINT AS left_balance_fen, NULL::TIMESTAMP AS left_time,
+    0::BIGINT AS right_online, 0::BIGINT AS right_balance_fen, NULL::TIMESTAMP AS right_time,
+    false AS is_taken_back
+FROM taken_up;
+CREATE TABLE torn_after AS FROM torn_before;
+CREATE TABLE taken_back AS FROM torn_before;
+CREATE TABLE torn_signed (file UBIGINT, row UINTEGER);
+-- Those that statements prove today.
+CREATE TABLE stated_debit (
+    file UBIGINT, row UINTEGER, left_online BIGINT, left_balance_fen BIGINT, left_time TIMESTAMP,
+    right_online BIGINT, right_balance_fen BIGINT, right_time TIMESTAMP
+);
 -- Records whose movement lies in its card's chain already.
 CREATE TABLE linked (id BIGINT);
 -- Movements of closed days that records of today are about again, by all that a card signs of one.

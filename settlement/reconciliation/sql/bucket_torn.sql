@@ -11,13 +11,17 @@ SELECT issuer, card_number, application, time, amount_fen, NULL, NULL
 FROM record
 WHERE reason = reason_tac_missing() AND moves_purse AND NOT is_load;
 
-CREATE TABLE stated_debit AS
-SELECT any_value(torn.file) AS file, any_value(torn.row) AS row
+INSERT INTO stated_debit BY NAME
+SELECT
+    any_value(torn.file) AS file, any_value(torn.row) AS row, segment.left_online,
+    any_value(segment.left_balance_fen) AS left_balance_fen, segment.left_time,
+    segment.right_online, any_value(segment.right_balance_fen) AS right_balance_fen,
+    segment.right_time
 FROM segment_before AS segment
 JOIN torn_debit AS torn
     ON torn.issuer = segment.issuer AND torn.card_number = segment.card_number
     AND torn.application = segment.application
-    AND torn.time > segment.left_time AND torn.time <= segment.right_time
+    AND torn.time >= segment.left_time AND torn.time < segment.right_time
 WHERE segment.kind = segment_missing_debits() AND segment.missing_loads = 0
     -- What comes today may explain it yet.
     AND NOT EXISTS (
@@ -35,7 +39,7 @@ HAVING count(*) = 1 AND any_value(torn.amount_fen) = segment.price_fen
 
 CREATE TABLE stated_claim AS
 SELECT * FROM waiting_before SEMI JOIN stated_debit USING (file, row);
-INSERT INTO taken_up BY NAME FROM stated_claim;
+INSERT INTO taken_up BY NAME SELECT *, 0 AS excess_fen, false AS tariff_known FROM stated_claim;
 DELETE FROM waiting_before WHERE (file, row) IN (SELECT (file, row) FROM stated_claim);
 
 INSERT INTO record BY NAME
@@ -48,7 +52,7 @@ SELECT
     coalesce(terminal.owner, claim.operator) AS operator,
     if(terminal.terminal IS NULL, reason_terminal_unknown(), reason_none()) AS reason,
     0 AS flags, record_mac_none() AS record_mac, 0 AS concession,
-    0 AS hotlist_version, claim.tariff_fen, 0 AS balance_before_fen, 0 AS balance_after_fen,
+    claim.hotlist_version, claim.tariff_fen, 0 AS balance_before_fen, 0 AS balance_after_fen,
     claim.amount_fen, claim.transaction_type, claim.time, business_day_of(claim.time) AS day,
     0 AS previous_type, 0 AS previous_counter, true AS moves_purse, false AS is_load,
     factor_of(claim.card_number) AS factor, claim.sequence, claim.signed_balance_fen,

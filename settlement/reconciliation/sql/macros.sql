@@ -68,11 +68,10 @@ CREATE MACRO mac_rank(mac) AS
 -- The position in a card's life of a 16-bit counter, the one nearest to `near`: after 65535 comes
 -- 1, and 0 is a fresh card's only (settlement.counters.unwrap).
 CREATE MACRO at_least_one(position) AS if(position > 0, position, position + 65535);
+CREATE MACRO nearest(counter, near) AS
+    (near + (counter::BIGINT - near % 65535 + 98302) % 65535 - 32767)::BIGINT;
 CREATE MACRO unwrap(counter, near) AS
-    if(
-        counter = 0, 0,
-        at_least_one(near + (counter::BIGINT - near % 65535 + 98302) % 65535 - 32767)
-    )::BIGINT;
+    if(counter = 0, 0, at_least_one(nearest(counter, near)))::BIGINT;
 
 -- The registry is asked on the business day of a record's time; the day it claims is unsigned.
 CREATE MACRO business_day_of(moment) AS (moment - to_hours(getvariable('cutover_hour')))::DATE;

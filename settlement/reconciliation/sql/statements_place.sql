@@ -21,15 +21,39 @@ WHERE coalesce(
 );
 
 -- A counter has 16 bits. One card is followed from its last statement; a card that never stated
--- anything from the earliest load there is of it.
+-- anything from the earliest load there is of it, or, where its counters lie on both sides of the
+-- last one, from those before that.
 CREATE TABLE near_counter AS
-SELECT issuer, card_number, application, first(counter ORDER BY dated, counter) AS near
+SELECT
+    issuer, card_number, application,
+    if(
+        max(counter) - min(counter) > 32768, max(counter), first(counter ORDER BY dated, counter)
+    ) AS near, max(counter) AS most
 FROM (
     SELECT issuer, card_number, application, counter, dated FROM posted_load WHERE sign > 0
     UNION ALL
     SELECT issuer, card_number, application, online_counter, time FROM asked
 )
 GROUP BY issuer, card_number, application;
+
+-- A card that was taken for new, and states now what lies before counter 1: it has gone round.
+CREATE TABLE gone_round AS
+SELECT issuer, card_number, application
+FROM near_counter JOIN statement_before AS known USING (issuer, card_number, application)
+WHERE known.time IS NOT NULL AND known.online < 32768 AND most > 0
+    AND nearest(most, known.online) < 1;
+UPDATE statement_before SET online = online + 65535
+WHERE (issuer, card_number, application) IN (FROM gone_round);
+UPDATE segment_before SET
+    -- An opening goes on beginning with the card.
+    left_online = if(left_time IS NULL, left_online, left_online + 65535),
+    right_online = right_online + 65535,
+    missing_loads = missing_loads + if(left_online = 0 AND left_time IS NULL, 65535, 0)
+WHERE (issuer, card_number, application) IN (FROM gone_round) AND left_online IS NOT NULL;
+UPDATE torn_before SET left_online = left_online + 65535, right_online = right_online + 65535
+WHERE (issuer, card_number, application) IN (FROM gone_round);
+UPDATE torn_after SET left_online = left_online + 65535, right_online = right_online + 65535
+WHERE (issuer, card_number, application) IN (FROM gone_round);
 
 -- The purse goes into a statement with `before_fen` and comes out with `after_fen`; MAC1 changes
 -- nothing. The entry of a load that is there itself says nothing new.
@@ -61,6 +85,14 @@ FROM told
 JOIN near_counter USING (issuer, card_number, application)
 LEFT JOIN statement_before AS known USING (issuer, card_number, application);
 
+-- What a torn debit closed is open to what a TAC proves there later, and to nothing else.
+CREATE TABLE torn_segment AS
+SELECT
+    issuer, card_number, application, left_online, left_balance_fen, left_time, right_online,
+    right_balance_fen, right_time, settlement_day AS opened_day
+FROM torn_before
+WHERE NOT is_taken_back;
+
 CREATE TABLE open_segment AS
 SELECT
     row_number() OVER (
@@ -68,8 +100,14 @@ SELECT
             left_balance_fen, right_balance_fen, opened_day, price_fen
     ) AS id,
     *
-FROM segment_before
-WHERE left_online IS NOT NULL;
+FROM (
+    FROM segment_before WHERE left_online IS NOT NULL
+    UNION ALL BY NAME
+    SELECT *, 0::BIGINT AS missing_loads, 0::BIGINT AS price_fen
+    FROM torn_segment ANTI JOIN segment_before USING (
+        issuer, card_number, application, left_online, left_time, right_online, right_time
+    )
+);
 
 -- Slot 0 is behind the last statement; the others are open segments. A load belongs where its
 -- counter is missing, and where it is missing nowhere it stands alone. MAC1 belongs where it is
@@ -83,7 +121,9 @@ WITH by_counter AS (
 ),
 by_time AS (
     SELECT *, coalesce(left_time, '-infinity'::TIMESTAMP) AS starts
-    FROM open_segment
+    FROM open_segment ANTI JOIN torn_segment USING (
+        issuer, card_number, application, left_online, left_time, right_online, right_time
+    )
     WHERE starts < right_time
 )
 SELECT *, 0 AS slot FROM stated WHERE is_next

@@ -13,9 +13,12 @@ CREATE TABLE register (
     terminal UBIGINT, last_serial BIGINT,
     lifetime_records BIGINT, lifetime_debit_fen BIGINT, lifetime_load_fen BIGINT
 );
--- Where each terminal's PSAM stood when its latest debit was signed.
-CREATE TABLE psam_before (terminal UBIGINT, sequence UINTEGER, time TIMESTAMP);
+-- The latest day that each terminal's PSAM signed on, and the lowest sequence of that day.
+CREATE TABLE psam_before (terminal UBIGINT, day DATE, sequence UINTEGER);
+-- The same of days before, where it is looked up; and which closed days know of which.
+CREATE TABLE psam_past AS FROM psam_before;
+CREATE TABLE psam_day_before (signed_day DATE, settlement_day DATE);
 -- Nothing is dated otherwise before it is known how the PSAMs counted.
-CREATE TABLE effective (file UBIGINT, row UINTEGER, moment TIMESTAMP);
+CREATE TABLE effective (file UBIGINT, row UINTEGER, day DATE);
 -- What is judged again counts for no terminal: it did so when it came.
 CREATE TABLE standing (file UBIGINT, row UINTEGER);

@@ -1,7 +1,7 @@
 -- Every record with what the registry says of its terminal, and the first reason it gives by itself.
 --
 -- Who is paid and for which sector is the registry's word, on the business day of the signed time; a
--- debit dated before one of a lower PSAM sequence is judged as of that later moment (`effective`).
+-- debit dated before one of a lower PSAM sequence is judged as of that later day (`effective`).
 -- Whoever is not the terminal's collector, then or later, may not deliver.
 
 CREATE VIEW collected AS
@@ -44,7 +44,7 @@ SELECT
 FROM (
     SELECT
         fact.*, input.file, input.participant, input.time_max, standing.row IS NOT NULL AS stands,
-        business_day_of(coalesce(effective.moment, fact.time)) AS day
+        coalesce(effective.day, business_day_of(fact.time)) AS day
     FROM fact
     JOIN input ON input.number = fact.file_index
     LEFT JOIN effective ON effective.file = input.file AND effective.row = fact.row

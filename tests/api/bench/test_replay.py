@@ -24,4 +24,4 @@ def test_whole_cards_and_slim_ones_are_measured_on_the_same_rows() -> None:
 
 
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
-    assert "No such file" in run("bench", "replay", tmp_path / "none.csv", exit_code=2)
+    assert "no such file" in run("bench", "replay", tmp_path / "none.csv", exit_code=2)

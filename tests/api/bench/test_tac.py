@@ -65,7 +65,7 @@ def test_the_table_for_people_has_the_same_figures_and_says_what_is_missing(
     monkeypatch.setattr(tac_loop, "_COMPILERS", ("no-such-compiler",))
     result = CliRunner().invoke(app, ["bench", "tac", "--records", "1000"])
     assert result.exit_code == 0, result.output
-    for text in ("pboc-3des", "one core 单核", "–", "no C loop: no C compiler"):
+    for text in ("pboc-3des", "one core", "–", "no C loop: no C compiler"):
         assert text in result.output
 
 

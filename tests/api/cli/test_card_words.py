@@ -1,6 +1,7 @@
 """Every application of a citizen card in words of both languages; numbers of people are masked."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ from typer.testing import CliRunner
 from api.cli.card.applications import FileInWords, fields_of, read_in_words
 from api.cli.card.text import show_files, shown_fields, words_document
 from api.cli.frame.program import app
-from cardcore.applets import catalogue
+from cardcore.applets import catalogue, health
 from cardcore.applets.health import TABLES
 from cardcore.applets.social_security import HOLDER, ISSUE
 from cardcore.chip.card import Card
 from cardcore.layouts.labels import LABELS, PERSONAL
 from cardcore.layouts.library import LoanRecord, ReaderInformation
+from cardcore.text import Language, spoken
 from terminals.link.connection import InProcessConnection
-from tests.cardcore.applets.citizen_chips import chip, packages
+from tests.cardcore.applets.citizen_chips import HEALTH, chip, packages, secrets
+from tests.support.languages import assert_one_language
 from tests.support.shared import SHARED, needs_shared
 
 RUNNER = CliRunner()
@@ -34,29 +37,52 @@ def read(card: Card, name: str) -> list[FileInWords]:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "chinese", "english"),
     [
-        ("health", {"姓名 / name: 张三", "身份证号", "急救信息", "ABO 血型", "closed"}),
-        ("library", {"读者证号", "读者信息 / reader", "closed"}),
-        ("purse", {"卡号 / card number", "公共信息"}),
-        ("social_security", {"姓名 / name: 张三", "社会保障号码", "出生日期"}),
-        ("transit", {"卡号 / card number", "卡种", "省级代码"}),
+        (
+            "health",
+            {"持卡人身份", "急救信息", "ABO 血型", "未开放"},
+            {"holder", "what an emergency needs", "closed"},
+        ),
+        ("library", {"读者证号", "读者信息", "未开放"}, {"reader's number", "loans", "closed"}),
+        ("purse", {"卡号：", "公共信息"}, {"card number: ", "public information"}),
+        (
+            "social_security",
+            {"姓名：张三", "社会保障号码", "出生日期"},
+            {"name: 张三", "social security number", "born on"},
+        ),
+        (
+            "transit",
+            {"卡号：", "卡种", "省级代码", "持卡人信息", "未开放"},
+            {"card number: ", "province", "travels: yes", "closed"},
+        ),
     ],
 )
+@pytest.mark.parametrize("language", Language)
 def test_every_application_is_read_in_words(
-    card: Card, capsys: pytest.CaptureFixture[str], name: str, words: set[str]
+    card: Card,
+    capsys: pytest.CaptureFixture[str],
+    language: Language,
+    name: str,
+    chinese: set[str],
+    english: set[str],
 ) -> None:
     application = catalogue.application_named(name)
-    show_files(application.title, read(card, name), unmask=False)
+    with spoken(language):
+        show_files(application.title, read(card, name), unmask=False)
+        title = str(application.title)
     said = capsys.readouterr().out
-    assert str(application.title) in said
-    for each in words:
+    assert title in said
+    for each in chinese if language is Language.ZH else english:
         assert each in said
+    # What is written on the card is said as it is.
+    assert_one_language(said, language, ["张三"])
     assert RESIDENT not in said
     assert not any(number in said for number in ("03105840000000000017", "SZ0000123456"))
 
 
-def test_numbers_are_whole_only_when_asked_for(card: Card) -> None:
+def test_numbers_are_whole_only_when_asked_for() -> None:
+    card = chip(health.package(replace(HEALTH, is_holder_free=True), secrets(health.KEYS)))
     for unmask in (False, True):
         document = words_document(read(card, "health"), unmask=unmask)
         holder = next(each for each in document if each["title_zh"] == "持卡人身份")

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from api.cli.frame.faults import is_interruption, sentence_of
 from api.cli.frame.program import app
+from cardcore.text import Language, spoken
 from settlement.dispositions import Reason
 from tests.support.shared import SHARED, needs_shared
 
@@ -194,7 +195,15 @@ def test_a_torn_tap_is_explained_from_its_apdus_to_the_position(demo_folder: Pat
     text = run("explain", record, "--data", demo_folder)
     for word in ("SELECT", "GET TRANSACTION PROVE", "TAC", "sealed", "operator/"):
         assert word in text
+    document = run_json("explain", record, "--data", demo_folder)
+    assert document["apdus"], record
+    with spoken(Language.ZH):
+        assert "取交易认证" in run("explain", record, "--data", demo_folder)
+        assert run_json("explain", record, "--data", demo_folder) == document
     run("explain", "000000000000-00000001", "--data", demo_folder, exit_code=1)
+    with spoken(Language.ZH):
+        in_chinese = run_json("explain", record, "--data", demo_folder)
+    assert in_chinese == run_json("explain", record, "--data", demo_folder)
 
 
 @pytest.mark.parametrize(

@@ -275,3 +275,26 @@ def test_a_dump_is_parsed_without_a_database_or_a_key() -> None:
     seconds, loaded = json.loads(ended.stderr.splitlines()[-1])
     assert loaded == []
     assert seconds < PARSE_CPU_SECONDS_MAX
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_name_between_colons_is_shown_as_it_was_typed(
+    language: Language, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with spoken(language):
+        run(["card", "parse", "a:smile:b.json"])
+    assert "a:smile:b.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_wrong_path_is_not_said_to_be_a_full_disk(
+    language: Language, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = tmp_path / "plain"
+    plain.write_text("no folder")
+    with spoken(language):
+        assert run(["files", "list", "--data", str(plain)]) == 1
+    said = capsys.readouterr().err
+    assert "`ls`" in said
+    assert "disk" not in said
+    assert "磁盘" not in said

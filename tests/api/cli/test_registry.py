@@ -51,6 +51,60 @@ def test_a_csv_file_goes_out_and_comes_in_again(folder: Path, tmp_path: Path) ->
     assert again == {"changed": 0, "rows": [], "notes": []}
 
 
+LISTED = "0310" + "0" * 15 + "1"
+
+
+def listed_csv(folder: Path, sheet: Path) -> str:
+    run("registry", "list", "hotlist", "--csv", sheet, "--data", folder)
+    return sheet.read_text("utf-8-sig")
+
+
+def test_nobody_states_when_a_card_was_told_to_be_listed(folder: Path, tmp_path: Path) -> None:
+    said = registry(folder, "add", "hotlist", f"card_number={LISTED}", "version=1",
+                    "published=2018-09-01", "--why", "x", exit_code=2)  # fmt: skip
+    assert "published" in said
+    sheet = tmp_path / "hotlist.csv"
+    header = "card_number,version,published,valid_from,valid_to\n"
+    sheet.write_text(f"{header}{LISTED},1,2018-09-01,2018-09-01,\n", encoding="utf-8")
+    said = registry(folder, "import", "hotlist", sheet, "--why", "x", exit_code=1)
+    assert "hotlist.csv:2 published: when it was told is for the registry to say" in said
+    assert run_json("registry", "list", "hotlist", "--data", folder)["rows"] == []
+    # Dated back, it is told today; the file that goes out comes in again, and cannot move that.
+    sheet.write_text(f"{header}{LISTED},1,,2018-09-01,\n", encoding="utf-8")
+    registry(folder, "import", "hotlist", sheet, "--why", "stolen long ago")
+    text = listed_csv(folder, tmp_path / "first.csv")
+    today = text.splitlines()[1].split(",")[2]
+    assert text == f"{header}{LISTED},1,{today},2018-09-01,\n"
+    assert today > "2018-09-01"
+    sheet.write_text(text, encoding="utf-8")
+    again = run_json("registry", "import", "hotlist", sheet, "--why", "again", "--data", folder)
+    assert again["changed"] == 0
+    sheet.write_text(text.replace(today, "2018-09-01"), encoding="utf-8")
+    registry(folder, "import", "hotlist", sheet, "--why", "x", exit_code=1)
+    assert listed_csv(folder, tmp_path / "then.csv") == text
+
+
+def test_a_city_taken_over_keeps_when_its_cards_were_told_to_be_listed(
+    folder: Path, tmp_path: Path
+) -> None:
+    registry(folder, "add", "hotlist", f"card_number={LISTED}", "version=1", "--why", "lost")
+    exported, other = tmp_path / "registry", tmp_path / "other"
+    run("city", "export", exported, "--data", folder)
+    # The day of telling in the old city is long gone when it is taken over.
+    document = exported.read_text(encoding="utf-8")
+    told = run_json("registry", "list", "hotlist", "--data", folder)["rows"][0]["published"]
+    exported.write_text(document.replace(told, "2018-09-01"), encoding="utf-8")
+    run("city", "init", "--scheme", "demo", "--registry", exported, "--data", other)
+    row = run_json("registry", "list", "hotlist", "--data", other)["rows"][0]
+    assert row["published"] == "2018-09-01"
+    # Said otherwise of the same days, it was told then all the same.
+    registry(other, "change", "hotlist", LISTED, "version=2", "--from", "2018-09-01",
+             "--to", "2018-12-31", "--why", "an older list", exit_code=0)  # fmt: skip
+    rows = run_json("registry", "list", "hotlist", "--data", other)["rows"]
+    assert {each["published"] for each in rows} == {"2018-09-01"}
+    assert run_json("verify", "--data", other)["findings"] == []
+
+
 def test_a_half_good_file_is_refused_with_line_and_column(folder: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "t.csv"
     sheet.write_text(f"terminal,participant,role\n{T},101,bus\nd2,101,bus\n", encoding="utf-8")

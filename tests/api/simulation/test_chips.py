@@ -12,7 +12,6 @@ from api.simulation.chips import (
     ChipDrawer,
     ImageSeal,
     NewCard,
-    repeatable_random,
 )
 from cardcore.chip.card import Card
 from cardcore.chip.memory import Memory
@@ -40,7 +39,7 @@ def cells() -> dict[int, bytes]:
 
 
 def in_field(drawer: ChipDrawer, chip_id: str) -> tuple[CardAtRest, Card]:
-    card = Card(drawer.memory(chip_id), repeatable_random("seed", chip_id, 0))
+    card = drawer.card(chip_id)
     return CardAtRest(drawer, chip_id, card), card
 
 
@@ -116,10 +115,18 @@ def test_neither_a_card_nor_a_change_can_change_places(tmp_path: Path, keys: Cit
         drawer.memory(FIRST)
 
 
-def test_dice_are_the_same_again_and_others_after_every_change() -> None:
-    def drawn(*of: object) -> bytes:
-        return repeatable_random(*of)(8)  # type: ignore[arg-type]
-
-    assert drawn("seed", FIRST, 3) == drawn("seed", FIRST, 3)
-    others = {drawn("seed", FIRST, 4), drawn("seed", SECOND, 3), drawn("other", FIRST, 3)}
-    assert len(others | {drawn("seed", FIRST, 3)}) == 4
+def test_no_random_number_comes_again_after_a_loss_of_power(tmp_path: Path, keys: CityKeys) -> None:
+    drawer = a_drawer(tmp_path, keys)
+    drawer.add_cards([NewCard(FIRST, "citizen", cells())])
+    challenge, initialise = bytes.fromhex("0084000008"), bytes.fromhex("805001020B")
+    seen: list[bytes] = []
+    for _ in range(8):
+        connection, card = in_field(drawer, FIRST)  # out of the same image every time
+        for _ in range(4):
+            connection.reset()
+            seen.append(connection.transmit(challenge)[:8])
+            connection.transmit(bytes((0, 0xA4, 4, 0, len(AID))) + AID)
+            shown = connection.transmit(initialise + b"\x01" + bytes(10) + b"\x0f")
+            seen.append(shown[-6:-2])
+        assert card.generation == drawer.card(FIRST).generation
+    assert len(set(seen)) == len(seen) == 64

@@ -23,7 +23,8 @@ from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from cardcore.keys import Algorithm, KeyRef, KeyUsage
 from hsm_sim.keys.published_keys import published_vault
 from hsm_sim.keys.vault import KeyVault
-from hsm_sim.wire.rights import Rights, read_rights
+from hsm_sim.wire.access.rights import Rights
+from hsm_sim.wire.access.rights_file import read_rights
 from settlement.city import open_city
 from settlement.engine.local import LocalEngine
 from settlement.verification.verify import verify
@@ -145,13 +146,21 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
     tmp_path: Path, expected: dict[str, Any]
 ) -> None:
     """A missing right is nobody's forged TAC: once given, the folder ends as it should."""
-    others = ("acceptance", "issuing", "file-signing", "data")
-    duties = dict.fromkeys(others, LABELS)
+    bounds = {
+        "psam": "terminals = ['*']\npsams = ['*']",
+        "load": "terminals = ['*']",
+        "personalisation": "keys_a_day = 1000000",
+        "key-release": "keys_a_day = 1000000",
+        "file-signing": "",
+        "data": "",
+    }
+    duties = dict.fromkeys(bounds, LABELS)
 
     def rights(given: dict[str, list[str]]) -> Rights:
         return read_rights(
             "\n".join(
-                f"[[right]]\nwho = 'user:{os.geteuid()}'\nduties = ['{duty}']\nlabels = {labels}"
+                f"[[right]]\nwho = 'user:{os.geteuid()}'\nduties = ['{duty}']\nlabels = {labels}\n"
+                + bounds.get(duty, "")
                 for duty, labels in given.items()
             )
         )
@@ -159,10 +168,10 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
     folder = tmp_path / "city"
     with a_key_server(tmp_path, city_vault(), rights=rights(duties)) as served:
         service = served.service()
-        with pytest.raises(KeyRightError, match=r"may not do prove_\w+, the duty settlement"):
+        with pytest.raises(KeyRightError, match=r"may not do prove_\w+, the duty proving"):
             run(folder, CityKeys(service, service))
         service.close()
-    allowed = rights({**duties, "settlement": LABELS})
+    allowed = rights({**duties, "proving": LABELS})
     with a_key_server(tmp_path, city_vault(), rights=allowed) as served:
         service = served.service()
         assert run(folder, CityKeys(service, service)) == expected

@@ -53,9 +53,9 @@ def read(path: Path) -> TapsFile:
         ({"deal_money": "-5"}, "deal_money", "-5"),
         ({"deal_money": "1.5"}, "deal_money", "1.5"),
         ({"deal_money": "٣"}, "deal_money", "٣"),
-        ({"deal_value": ""}, "deal_value", "''"),
+        ({"deal_value": ""}, "deal_value", "an empty cell"),
         ({"deal_value": "99999999"}, "deal_value", "99999999"),
-        ({"company_name": ""}, "company_name", "''"),
+        ({"company_name": ""}, "company_name", "an empty cell"),
         ({"company_name": "公" * 41}, "company_name", "公公"),
         ({"company_name": "\u202e交公"}, "company_name", "202e"),
         ({"deal_type": "轮渡"}, "deal_type", "轮渡"),
@@ -63,7 +63,7 @@ def read(path: Path) -> TapsFile:
         ({"close_date": "soon"}, "close_date", "soon"),
         ({"equ_no": "12A"}, "equ_no", "12A"),
         ({"conn_mark": "2"}, "conn_mark", "2"),
-        ({"card_no": ""}, "card_no", "''"),
+        ({"card_no": ""}, "card_no", "an empty cell"),
     ],
 )
 def test_a_wrong_cell_is_named_by_line_and_column(

@@ -18,7 +18,6 @@ from cardcore.chip.keyfile import KeySlot
 from cardcore.chip.messaging import protect
 from cardcore.chip.package import Package
 from cardcore.crypto.pboc_3des import SUITE as PBOC
-from cardcore.crypto.pboc_3des import encrypt_ecb
 from cardcore.errors import DecodeError, KeyUsageError
 from cardcore.keys import Key, KeyUsage
 from cardcore.layouts.city_transit import (
@@ -119,21 +118,6 @@ def test_the_third_generation_opens_only_to_internal_and_external_authentication
     assert reader.send(read)[1] == "9000"
     reader.select(social_security.NAME)
     assert reader.send(read)[1] == "6982"
-
-
-def test_the_long_form_diversifies_the_key_of_the_card_once_more() -> None:
-    reader = social_card("3.00")
-    reader.select(social_security.NAME)
-    factor = bytes.fromhex("3132333435360000")
-    read_key = key_value(KeyUsage.EXTERNAL_AUTHENTICATION, social_security.READ_KEY)
-    challenge = reader.data("0084000008")
-    cryptogram = encrypt_ecb(PBOC.diversify(read_key, factor), challenge)
-    data = bytes(8).hex()
-    assert reader.send(f"0082000A10{factor.hex()}{cryptogram.hex()}")[1] == "9000"
-    own_key = key_value(KeyUsage.INTERNAL_AUTHENTICATION, social_security.INTERNAL_KEY)
-    answer = reader.data(f"0088000210{factor.hex()}{data}")
-    assert answer == encrypt_ecb(PBOC.diversify(own_key, factor), bytes(8))
-    assert reader.send("00B2012812")[1] == "9000"
 
 
 def test_the_holder_is_written_under_the_update_key_only() -> None:

@@ -14,7 +14,7 @@ from cardcore.chip.memory import Memory
 from cardcore.chip.tree import Structure, TreeBuilder
 from cardcore.errors import PowerLossError
 from cardcore.keys import Key, KeyUsage
-from tests.cardcore.chip.full_chips import KEY, PIN, Reader, add_everything
+from tests.cardcore.chip.full_chips import AID, KEY, PIN, Reader, add_everything
 from tests.cardcore.chip.reference_terminal import des3, enciphered, mac, secured
 from tests.cardcore.chip.walks.test_tears import PARTS, Cut, Meter
 
@@ -153,13 +153,9 @@ def test_external_authentication_opens_its_file_and_counts_wrong_tries() -> None
     assert external(reader) == "6983"
 
 
-def test_external_authentication_over_a_short_challenge_and_by_factor() -> None:
+def test_external_authentication_over_a_short_challenge() -> None:
     reader = Reader()
     assert reader.send("00820001", des3(EXTERNAL, reader.challenge(4) + bytes(4))) == "9000"
-    factor = bytes.fromhex("1122334455667788")
-    inverse = bytes(byte ^ 0xFF for byte in factor)
-    key = des3(EXTERNAL, factor) + des3(EXTERNAL, inverse)
-    assert reader.send("00820001", factor + des3(key, reader.challenge())) == "9000"
     reader.challenge(16)
     assert reader.send("00820001", bytes(8)) == "6984"
 
@@ -178,13 +174,32 @@ def test_internal_authentication_answers_and_is_remembered() -> None:
     reader = Reader()
     data = bytes(range(8))
     assert reader.send("00880001", data) == des3(INTERNAL, data).hex().upper() + "9000"
-    factor = bytes.fromhex("1122334455667788")
-    inverse = bytes(byte ^ 0xFF for byte in factor)
-    key = des3(INTERNAL, factor) + des3(INTERNAL, inverse)
-    assert reader.send("00880001", factor + data) == des3(key, data).hex().upper() + "9000"
     assert reader.send("00B0930000") == "6982"
     reader.verify()
     assert reader.send("00B0930000") == b"secret".hex().upper() + "9000"
+
+
+def test_two_internal_authentications_give_a_stranger_no_key_that_the_card_answers_by() -> None:
+    reader = Reader()
+    factor = bytes.fromhex("1122334455667788")
+    inverse = bytes(byte ^ 0xFF for byte in factor)
+    halves = [bytes.fromhex(reader.send("00880001", half)[:16]) for half in (factor, inverse)]
+    derived, data = b"".join(halves), bytes(range(8))
+    before = reader.card.image()
+    # What stood in the card as a second form of the same key: 16 bytes, factor and challenge.
+    assert reader.send("00880001", factor + data) == "6700"
+    answer = des3(derived, reader.challenge())
+    assert reader.send("00820001", factor + answer) == "6700"
+    assert reader.send("00D68300 01 AA") == "6982"
+    assert reader.card.image() == before
+
+
+@pytest.mark.parametrize(("command", "key"), [("00880001", INTERNAL), ("00820001", EXTERNAL)])
+def test_an_authentication_key_has_one_form(command: str, key: bytes) -> None:
+    reader = Reader()
+    for length in range(33):
+        data = des3(key, reader.challenge()).ljust(32, b"\x00")[:length]
+        assert (reader.send(command, data)[-4:] == "9000") == (length == 8), length
 
 
 def test_what_was_verified_holds_in_the_directories_below_and_in_no_other() -> None:
@@ -302,11 +317,14 @@ def test_a_wrong_mac_spends_challenge_and_try_and_writes_nothing() -> None:
         sent = bytearray(secured("04D68400", b"\xaa", MAINTENANCE, reader.challenge(4)))
         sent[-1] ^= 1
         assert reader.send(sent.hex()) == "6988"
-        # Without a challenge, or when no try is left even for the right MAC.
-        assert reader.send(sent.hex()) in ("6984", "6983")
+        # Without a challenge; with the last try the application has been blocked.
+        assert reader.send(sent.hex()) in ("6984", "6A81")
     right = secured("04D68400", b"\xaa", MAINTENANCE, reader.challenge(4))
-    assert reader.send(right.hex()) == "6983"
-    assert reader.send("00B0840001") == "009000"
+    assert reader.send(right.hex()) == "6A81"
+    files = reader.card._files
+    file = files.by_sfi(files.named(AID)[0], 0x04)
+    assert file is not None
+    assert not any(files.body(file))
 
 
 def test_a_right_mac_over_a_wrong_place_is_refused_and_costs_no_try() -> None:

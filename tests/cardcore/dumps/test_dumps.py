@@ -78,7 +78,7 @@ def test_a_city_union_card_is_not_read_as_t_union() -> None:
     assert (card.public.city, card.public.card_number) == ("3100", "3100000198561023")
     assert card.public.valid_to == date(2069, 12, 25)
     assert [record.record_id for record in card.composites] == [1, 6]
-    assert card.remarks == ("fci: 9F0C is not a copy of file15",)
+    assert [each.en for each in card.remarks] == ["fci: 9F0C is not a copy of file15"]
 
 
 @needs_shared
@@ -129,7 +129,7 @@ def test_a_short_public_file_gives_what_it_holds_and_names_the_rest() -> None:
     assert card.public.valid_from == date(2022, 3, 1)
     assert card.public.valid_to is None
     assert card.problems[0].part == "ep_file15"
-    assert "valid_to" in card.problems[0].reason
+    assert "valid to" in card.problems[0].reason.en
     assert (len(card.log), len(card.trips)) == (1, 1)
 
 
@@ -198,7 +198,7 @@ def test_a_time_that_is_none_is_remarked_and_zero_is_silent() -> None:
     assert [entry.time for entry in card.log] == [None, None]
     assert card.problems == ()
     assert len(card.remarks) == 1
-    assert card.remarks[0].startswith("records18[1]")
+    assert card.remarks[0].en.startswith("records18[1]")
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_a_slot_that_was_never_written_is_no_record(key: str, size: int, filling
     for text in (filling * size, filling * size + "9000"):
         card = parse_card_dump({key: [text, text]})
         assert (card.log, card.trips, card.rides, card.problems) == ((), (), (), ())
-        assert card.remarks == (f"{key}: 2 unwritten",)
+        assert [each.en for each in card.remarks] == [f"{key}: 2 unwritten"]
 
 
 def test_bit_31_is_noise_in_every_amount_and_balances_have_a_sign() -> None:

@@ -154,10 +154,10 @@ def test_a_time_that_is_none_reads_as_none(zero: bytes) -> None:
 @pytest.mark.parametrize(
     ("at", "byte", "reason"),
     [
-        (10, 0xA3, "card_number"),
-        (19, 0x1F, "card_number"),
-        (22, 0x13, "valid_from"),
-        (24, 0x00, "valid_to"),
+        (10, 0xA3, "card number"),
+        (19, 0x1F, "card number"),
+        (22, 0x13, "valid from"),
+        (24, 0x00, "valid to"),
     ],
 )
 def test_damage_in_the_public_information_is_named_where_it_is(

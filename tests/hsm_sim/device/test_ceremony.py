@@ -1,6 +1,7 @@
 """The life of a key, from components or dice to its end, and keys on their way."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from hsm_sim.device.device import Device
 from hsm_sim.device.document import file_seal
 from hsm_sim.device.errors import CeremonyError
 from hsm_sim.device.inspection import log_lines, look
-from hsm_sim.keys.operations import state_on
+from hsm_sim.keys.operations import KeyOperations, state_on
 from hsm_sim.keys.vault import key_algorithms
 from tests.hsm_sim.device.devices import (
     SHEETS,
@@ -46,6 +47,8 @@ from tests.hsm_sim.device.devices import (
 )
 
 DAY = timedelta(days=1)
+#: Sixteen bytes that could be dice.
+DICE = bytes.fromhex("8A4C1F60B3D97E25E15B3C98F2067AD4")
 
 
 @pytest.fixture
@@ -75,11 +78,11 @@ def test_two_keys_made_inside_differ(device: Device) -> None:
 
 
 def test_a_key_of_components_is_their_xor_and_has_the_value_on_the_sheet(device: Device) -> None:
-    parts = {"甲": bytes(range(16)), "乙": b"\x40" * 16, "丙": b"\x03" * 16}
+    parts = {"甲": DICE, "乙": b"\x40" * 16, "丙": b"\x03" * 16}
     expected = key_check_value(parts, KeyUsage.TAC)
     described = load(device, NewKey(TAC_1), parts, expected.lower())
     assert described.check_value == expected
-    assert device.vault.key(TAC_1).value == bytes(i ^ 0x43 for i in range(16))
+    assert device.vault.key(TAC_1).value == bytes(i ^ 0x43 for i in DICE)
     assert load(device, NewKey(TAC_1), parts, expected) == described, "the same again is no change"
 
 
@@ -151,11 +154,11 @@ def test_an_issuers_key_has_its_parents_algorithm(device: Device) -> None:
 def test_a_number_that_is_no_key_for_the_curve_is_drawn_again(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn = iter([b"\xff" * 32, bytes(32), bytes(31) + b"\x07"])
+    drawn = iter([b"\xff" * 32, bytes(32), DICE + DICE[::-1]])
     monkeypatch.setattr(ceremony, "random", lambda _: next(drawn))
     ref = read_name("file-signing/sender-1/v1")
     generate(device, NewKey(ref, Algorithm.SM2))
-    assert device.vault.key(ref).value == bytes(31) + b"\x07"
+    assert device.vault.key(ref).value == DICE + DICE[::-1]
 
 
 def test_states_go_down_and_never_up(device: Device) -> None:
@@ -242,11 +245,11 @@ def test_the_next_version_is_one_above_any_there_ever_was(device: Device) -> Non
 
 def test_a_rotation_from_components_takes_exactly_those(device: Device) -> None:
     add(device, TAC_1, exportable=True)
-    parts = {"甲": bytes(range(16)), "乙": b"\x40" * 16}
+    parts = {"甲": DICE, "乙": b"\x40" * 16}
     rotation = Rotation(KeyUsage.TAC, "demo", TODAY)
     assert next_algorithm(device, rotation) is Algorithm.PBOC_3DES
     rotate(device, rotation, parts, key_check_value(parts, KeyUsage.TAC))
-    assert device.vault.key(TAC_2).value == bytes(i ^ 0x40 for i in range(16))
+    assert device.vault.key(TAC_2).value == bytes(i ^ 0x40 for i in DICE)
     assert device.is_exportable(TAC_2), "as the one before"
 
 
@@ -291,7 +294,9 @@ def test_a_key_goes_from_one_device_to_another_with_all_that_is_known_of_it(
     derive(one, read_name("tac/union/v1"), new, bytes(8))
     set_validity(one, TAC_1, TODAY, None)
     block = transfer.export_block(one, TAC_1, ZMK)
-    assert transfer.import_block(two, f"{block}\n", ZMK) == one.vault.describe(TAC_1)
+    sent = one.vault.describe(TAC_1)
+    arrived = transfer.import_block(two, f"{block}\n", ZMK, TAC_1, sent.check_value.lower())
+    assert arrived == replace(sent, state=KeyState.PREPARED)
     assert two.vault.key(TAC_1).value == one.vault.key(TAC_1).value
     assert two.is_exportable(TAC_1)
 
@@ -340,7 +345,7 @@ def test_an_altered_block_is_refused_and_nothing_is_kept(
     add(one, TAC_1, exportable=True)
     block = transfer.export_block(one, TAC_1, ZMK)
     with pytest.raises(KeyBlockError):
-        transfer.import_block(two, change(block), ZMK)
+        transfer.import_block(two, change(block), ZMK, TAC_1, one.vault.describe(TAC_1).check_value)
     assert two.vault.refs() == (ZMK,)
     assert log_lines(tmp_path / "two")[-1]["outcome"] == "refused"
 
@@ -350,11 +355,34 @@ def test_a_block_under_a_name_that_holds_another_key_is_refused(tmp_path: Path) 
     add(one, TAC_1, exportable=True)
     add(two, TAC_1)
     before = check_values(two)
+    block, sent = transfer.export_block(one, TAC_1, ZMK), one.vault.describe(TAC_1)
     with pytest.raises(KeyServiceError, match="another key is held under this name"):
-        transfer.import_block(two, transfer.export_block(one, TAC_1, ZMK), ZMK)
+        transfer.import_block(two, block, ZMK, TAC_1, sent.check_value)
     with pytest.raises(KeyServiceError, match="holds tac/demo/v1, not tac/demo/v2"):
-        transfer.import_block(two, transfer.export_block(one, TAC_1, ZMK), ZMK, TAC_2)
+        transfer.import_block(two, block, ZMK, TAC_2, sent.check_value)
     assert check_values(two) == before
+
+
+def test_a_block_does_not_become_the_citys_keys_by_itself(tmp_path: Path) -> None:
+    """It became purchase, load and TAC 200 of the city, active, and new cards were made with it."""
+    one, two = partners(tmp_path)
+    for usage in (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC):
+        own, sent = KeyRef(usage, "demo", 1), KeyRef(usage, "demo", 200)
+        add(two, own)
+        add(one, sent, exportable=True)
+        block, shown = transfer.export_block(one, sent, ZMK), one.vault.describe(sent).check_value
+        for ref, expected, reason in (
+            (sent, "123456", "not the one expected"),
+            (sent, "", "not the one expected"),
+            (KeyRef(KeyUsage.OVERDRAFT, "demo", 200), shown, f"holds {sent}, not overdraft"),
+            (sent._replace(version=2), shown, f"holds {sent}, not {usage}/demo/v2"),
+            (sent._replace(label="other"), shown, f"holds {sent}, not {usage}/other/v200"),
+        ):
+            with pytest.raises(KeyServiceError, match=reason):
+                transfer.import_block(two, block, ZMK, ref, expected)
+        assert transfer.import_block(two, block, ZMK, sent, shown).state is KeyState.PREPARED
+        active = KeyOperations(two.vault, lambda: TODAY).describe_keys(usage, "demo")
+        assert [each.ref for each in active if each.state is KeyState.ACTIVE] == [own]
 
 
 def test_a_backup_restored_into_another_device_is_the_same_keys(tmp_path: Path) -> None:

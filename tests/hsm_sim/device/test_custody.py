@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from hsm_sim.device import custody
+from hsm_sim.device.admission import TRIES_MAX
 from hsm_sim.device.ceremony import give_pin
-from hsm_sim.device.device import TRIES_MAX, Device
+from hsm_sim.device.device import Device
 from hsm_sim.device.errors import (
     CustodianLockedError,
     CustodyError,

@@ -17,11 +17,12 @@ from cardcore.keys import KeyRef, KeyState, KeyUsage
 from hsm_sim.device import storage
 from hsm_sim.device.ceremony import NewKey, generate, load, move, take_public_test_keys
 from hsm_sim.device.device import Device, destroy
-from hsm_sim.device.errors import CeremonyError, DeviceError
+from hsm_sim.device.errors import DeviceError
 from hsm_sim.device.inspection import log_lines, look, prove_log
 from hsm_sim.device.storage import DeviceFolder
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import published_key
+from hsm_sim.keys.strength import WeakKeyError
 from tests.hsm_sim.device.devices import (
     OTHER_PAIR,
     PAIR,
@@ -106,7 +107,7 @@ ALTERED: dict[str, Callable[[dict[str, Any]], object]] = {
     "keys of another kind": lambda document: document.update(keys="none"),
     "no custody in it": lambda document: document.update(custody={}),
     "custody of another kind": lambda document: document.update(custody=7),
-    "another format": lambda document: document.update(format="onecard device 2"),
+    "another format": lambda document: document.update(format="onecard device 3"),
     "no pairs": lambda document: document["custody"].update(pairs={}),
     "another pair": lambda document: document["custody"]["pairs"].update({"甲+乙": "00" * 40}),
     "a generation that is no number": lambda document: document.update(generation=float("inf")),
@@ -338,9 +339,9 @@ def test_a_public_test_key_is_refused_by_a_device_that_was_not_made_for_them(
     shown = Device.create(tmp_path / "demo", PINS, is_demonstration=True, now=now)
     take_public_test_keys(shown, [ref])
     expected = shown.vault.describe(ref).check_value
-    with pytest.raises(CeremonyError, match="a public test key, which anybody can compute"):
+    with pytest.raises(WeakKeyError, match="a public test key, which anybody can compute"):
         load(reopen(path, PAIR), NewKey(ref), halves, expected)
-    with pytest.raises(CeremonyError, match="a public test key"):
+    with pytest.raises(WeakKeyError, match="a public test key"):
         take_public_test_keys(reopen(path), [ref])
     assert ref not in reopen(path).vault.refs()
     assert look(tmp_path / "demo").is_demonstration

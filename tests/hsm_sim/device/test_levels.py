@@ -66,7 +66,7 @@ def test_the_next_version_stands_where_the_one_before_stands(device: Device) -> 
 
 
 def test_levels_come_from_components_too_and_never_change(device: Device) -> None:
-    ref, parts = read_name("load/union/v1"), {"甲": b"\x01" * 16, "乙": b"\x02" * 16}
+    ref, parts = read_name("load/union/v1"), {"甲": SHEETS["甲"][:16], "乙": b"\x02" * 16}
     expected = key_check_value(parts, KeyUsage.LOAD)
     assert load(device, NewKey(ref, levels=2), parts, expected).levels == 2
     before = check_values(device)
@@ -84,9 +84,10 @@ def test_levels_travel_in_key_blocks_and_backups(device: Device, tmp_path: Path)
     for each in (device, other):
         load(each, NewKey(ZMK, state=ACTIVE), SHEETS, key_check_value(SHEETS))
     block = transfer.export_block(device, SCHEME, ZMK)
+    expected = device.vault.describe(SCHEME).check_value
     with pytest.raises(KeyServiceError, match="levels to a card's key are 2 in it"):
-        transfer.import_block(other, block, ZMK, levels=1)
-    assert transfer.import_block(other, block, ZMK).levels == 2
+        transfer.import_block(other, block, ZMK, SCHEME, expected, levels=1)
+    assert transfer.import_block(other, block, ZMK, SCHEME, expected).levels == 2
     sheets = {**SHEETS, "丙": bytes(range(32))}
     document = transfer.backup(device, sheets, key_check_value(sheets))
     transfer.restore(third, document, sheets, key_check_value(sheets))

@@ -9,6 +9,7 @@ import shutil
 import signal
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -133,15 +134,16 @@ def test_an_import_killed_anywhere_is_done_or_can_be_done_again(path: Path, tmp_
     load(partner, NewKey(ZMK, state=KeyState.ACTIVE), SHEETS, key_check_value(SHEETS))
     add(partner, TAC_2, exportable=True)
     block = transfer.export_block(partner, TAC_2, ZMK)
-    expected = partner.vault.describe(TAC_2)
+    sent = partner.vault.describe(TAC_2)
+    expected = replace(sent, state=KeyState.PREPARED)
 
     def imported(folder: Path) -> None:
-        transfer.import_block(reopen(folder), block, ZMK)
+        transfer.import_block(reopen(folder), block, ZMK, TAC_2, sent.check_value)
 
     for number, folder in killed_everywhere(path, imported):
         device = reopen(folder)
         assert (TAC_2 in device.vault.refs()) or (device.vault.refs() == (TAC_1, ZMK)), number
-        assert transfer.import_block(device, block, ZMK) == expected
+        assert transfer.import_block(device, block, ZMK, TAC_2, sent.check_value) == expected
         assert reopen(folder).vault.key(TAC_2) == partner.vault.key(TAC_2)
 
 

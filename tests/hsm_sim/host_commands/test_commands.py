@@ -37,9 +37,10 @@ Log = list[tuple[str, str, str]]
 class Host:
     """A program that sends commands and reads answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, takes_published: bool = True) -> None:
         self.log: Log = []
-        self.keys = HostKeys(STORAGE_KEY, os.urandom)
+        # The keys of published vectors, which a device for public test keys takes.
+        self.keys = HostKeys(STORAGE_KEY, os.urandom, takes_published=takes_published)
         self.context = HostContext(
             self.keys, lambda *entry: self.log.append((*entry[:2], str(entry[2]))), "1500-0045"
         )
@@ -498,3 +499,24 @@ def test_a_key_is_formed_with_the_version_and_the_count_that_hosts_write_behind_
         assert (formed.value, formed.header.version_number) == (key.value, version)
     assert host.send("A42FFFS", *parts, "#0001") == "AB"
     assert host.send("A42FFFS", *parts, "#c100") == "A9"
+
+
+@pytest.mark.parametrize("value", [TDES, bytes(range(64, 80)), AES_128, b"GEMXPRESSOSAMPLE"])
+def test_a_city_takes_no_published_key_from_a_host(value: bytes) -> None:
+    """By import and by components, whatever it is labelled."""
+    city = Host(takes_published=False)
+    header = KeyBlockHeader("D0", "A", "B", "00", "E")
+    zmk = replace(ZMK, value=os.urandom(32))
+    block = tr31.wrap(zmk.value, header, value, os.urandom)
+    assert city.send("A6FFF", zmk, "R", block, "S") == "11"
+    first = os.urandom(16)
+    last = bytes(left ^ right for left, right in zip(first, value, strict=True))
+    assert city.send("A42FFFS", *components("M3", [first, last])) == "11"
+    assert {entry[1] for entry in city.log} == {"11"}
+
+
+@pytest.mark.parametrize("half", ["0101010101010101", "1FE01FE00EF10EF1"])
+def test_a_weak_key_of_des_comes_in_nowhere(host: Host, half: str) -> None:
+    header = KeyBlockHeader("M3", "T", "C", "00", "E")
+    block = tr31.wrap(ZMK.value, header, TDES[:8] + bytes.fromhex(half), os.urandom)
+    assert host.send("A6FFF", ZMK, "R", block, "S") == "11"

@@ -420,9 +420,9 @@ class _Silent(KeyVault):
 
 def test_a_key_service_that_does_not_answer_is_6400_and_uses_up_no_number() -> None:
     psam = make_psam(PROFILE, _Silent({PURCHASE: VAULT.key(PURCHASE).value}))
-    image = psam.image()
+    before = psam.held, psam.generation
     assert send(psam, initialise()) == ResponseApdu(b"", StatusWord.EXECUTION_ERROR)
-    assert psam.image() == image
+    assert (psam.held, psam.generation) == before
 
 
 def test_a_key_destroyed_after_the_psam_was_made_serves_no_more() -> None:
@@ -452,3 +452,13 @@ def test_a_key_destroyed_after_the_psam_was_made_serves_no_more() -> None:
 def test_a_profile_that_does_not_fit_its_files_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"."):
         replace(PROFILE, **changes)
+
+
+@pytest.mark.parametrize("day", ["99999999", "20230229", "00000000", "2024082A"])
+def test_a_psam_signs_no_day_that_no_calendar_has(day: str) -> None:
+    psam = a_psam()
+    before = psam.image()
+    assert send(psam, initialise(time=bytes.fromhex(day + "120000"))).sw == 0x6A80
+    assert send(psam, initialise(time=TIME[:4] + b"\x24\x00\x00")).sw == 0x6A80
+    assert psam.image() == before
+    assert send(psam, initialise()).data[:4] == (1).to_bytes(4, "big")

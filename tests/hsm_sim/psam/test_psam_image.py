@@ -21,6 +21,7 @@ from hsm_sim.keys.vault import KeyVault
 from hsm_sim.psam import SEQUENCES_RESERVED, KeySlot, Psam, PsamKeyType, make_psam
 from hsm_sim.psam.image import Held, decode_image
 from hsm_sim.psam.keys import find_keys
+from hsm_sim.psam.seal import seal
 from tests.hsm_sim.keys.test_vault import shows
 from tests.hsm_sim.psam.psams import (
     FURTHER,
@@ -46,8 +47,8 @@ def psam() -> Psam:
 
 
 def sealed(body: bytes) -> bytes:
-    """The bytes with the check sum that belongs to them, so that damage gets past it."""
-    return body + hashlib.sha256(body).digest()[:8]
+    """The bytes under the seal of the key service, so that damage gets past it."""
+    return body + seal(body, PROFILE.number, KeySlot(PsamKeyType.MAINTENANCE, 1, OWN), VAULT)
 
 
 def test_an_image_wakes_up_as_the_same_psam(psam: Psam) -> None:
@@ -74,17 +75,68 @@ def test_an_image_altered_by_one_bit_or_cut_off_is_refused(psam: Psam) -> None:
     image = psam.image()
     for bit in range(8 * len(image)):
         altered = (int.from_bytes(image, "big") ^ 1 << bit).to_bytes(len(image), "big")
-        with pytest.raises(DecodeError):
+        with pytest.raises((DecodeError, KeyServiceError)):
             Psam.from_image(altered, VAULT)
     for length in range(len(image)):
         with pytest.raises(DecodeError):
             Psam.from_image(image[:length], VAULT)
 
 
+def test_whoever_has_the_check_values_but_not_the_keys_forges_no_image(psam: Psam) -> None:
+    """Every tried number of a run, every try, another terminal: under the old check sum, under the
+    seal of other masters, and under that of another PSAM.
+    """
+    body, strangers = psam.image()[:-16], KeyVault({OWN: bytes(range(16))})
+    slot = KeySlot(PsamKeyType.MAINTENANCE, 1, OWN)
+    forged = {
+        "back to the first number": body[:37] + bytes(4) + body[41:],
+        "all tries back": body[:41] + b"\x0f\x03" + body[43:],
+        "another terminal": body[:14] + bytes(6) + body[20:],
+        "an older image": body[:45] + bytes(4) + body[49:],
+        "as it is": body,
+    }
+    assert Psam.from_image(sealed(body), VAULT).image() == psam.image()
+    for each in forged.values():
+        for made in (
+            hashlib.sha256(each).digest()[:16],
+            hashlib.sha256(each).digest()[:8],
+            seal(each, PROFILE.number, slot, strangers),
+            seal(each, "9" * 20, slot, VAULT),
+            bytes(16),
+        ):
+            with pytest.raises(DecodeError, match=r"seal|image"):
+                Psam.from_image(each + made, VAULT)
+
+
+def test_every_image_says_that_it_is_newer_than_the_one_before(psam: Psam) -> None:
+    seen = [psam.writes]
+    for _ in range(3):
+        psam = Psam.from_image(psam.image(), VAULT)
+        assert psam.writes == seen[-1]
+        assert sequence_of(send(psam, initialise()))
+        seen.append(psam.writes)
+    assert seen == [0, 1, 2, 3]
+
+
+def test_without_a_maintenance_key_the_newest_purchase_key_seals_that_is_not_destroyed() -> None:
+    refs = [PURCHASE, PURCHASE._replace(version=2)]
+    vault = published_vault(refs)
+    psam = make_psam(PROFILE, vault)
+    assert decode_image(psam.image()).sealing[0].ref == refs[1]
+    vault.move(refs[1], KeyState.DESTROYED)
+    image = psam.image()
+    assert decode_image(image).sealing[0].ref == refs[0]
+    assert Psam.from_image(image, vault).image() == image
+    vault.move(refs[0], KeyState.DESTROYED)
+    with pytest.raises(KeyServiceError, match="destroyed"):
+        psam.image()
+
+
 def test_an_image_with_a_right_check_sum_and_wrong_fields_is_refused(psam: Psam) -> None:
-    body = psam.image()[:-8]
+    body = psam.image()[:-16]
     wrong = {
-        "other version": b"OCP3" + body[4:],
+        "other version": b"OCP4" + body[4:],
+        "sealed by a key it has not": body[:49] + b"\xff" + body[50:],
         "one key too many": body[:44] + bytes((body[44] + 1,)) + body[45:],
         "number of no run": body[:37] + b"\x00\x00\x00\x01" + body[41:],
         "more tries than there are": body[:41] + b"\xff" + body[42:],
@@ -101,18 +153,18 @@ def test_an_image_with_a_right_check_sum_and_wrong_fields_is_refused(psam: Psam)
 
 @given(st.binary(max_size=120), st.integers(0, 200))
 def test_any_bytes_are_an_image_or_a_decode_error(noise: bytes, kept: int) -> None:
-    body = a_psam().image()[:-8]
-    for each in (noise, sealed(b"OCP4" + noise), sealed(body[:kept] + noise)):
+    body = a_psam().image()[:-16]
+    for each in (noise, sealed(b"OCP5" + noise), sealed(body[:kept] + noise)):
         try:
             image = decode_image(each)
         except DecodeError:
             continue
-        assert sealed(each[:-8]) == each, image
+        assert image.body + image.sealed == each
 
 
 def test_a_vault_without_the_psams_keys_or_with_others_does_not_wake_it(psam: Psam) -> None:
     image = psam.image()
-    with pytest.raises(UnknownKeyError, match=r"/shenzhen/v1: no version"):
+    with pytest.raises(UnknownKeyError, match=r"/shenzhen-psam/v1: no version"):
         Psam.from_image(image, published_vault([PURCHASE._replace(label="x")]))
     poor = make_psam(PROFILE, published_vault([PURCHASE]))
     with pytest.raises(KeyServiceError, match="purchase/shenzhen/v1: the key held is not"):

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from datetime import date
 
 import pkcs11
 import pytest
@@ -17,7 +16,7 @@ from cardcore.errors import (
 from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import published_key
-from hsm_sim.keys.vault import CARD_USAGES, KeyVault, key_algorithms
+from hsm_sim.keys.vault import KeyVault
 from hsm_sim.token.masters import TokenMasterKeys
 from hsm_sim.token.objects import decode_description, description_template, encode_description
 from tests.hsm_sim.token.held import (
@@ -117,7 +116,7 @@ def test_without_the_pin_nobody_sees_or_changes_a_key(tokens: SoftHsm) -> None:
         assert len(masters.descriptions()) == len(REFS)
 
 
-# Putting keys in, making them inside, ending them.
+# Putting keys in, ending them.
 
 
 @pytest.mark.parametrize(
@@ -127,13 +126,8 @@ def test_a_key_the_token_has_no_mechanism_for_is_refused_by_name(
     masters: TokenMasterKeys, usage: KeyUsage, algorithm: Algorithm
 ) -> None:
     ref = KeyRef(usage, LABEL, 4)
-    refused = pytest.raises(
-        KeyServiceError, match=f"{ref}: a PKCS#11 token has no {algorithm.name}"
-    )
-    with refused:
+    with pytest.raises(KeyServiceError, match=f"{ref}: a PKCS#11 token has no {algorithm.name}"):
         masters.install(ref, published_key(ref), algorithm)
-    with refused:
-        masters.generate(ref, algorithm)
     assert objects(masters, ref) == []
 
 
@@ -154,36 +148,13 @@ def test_the_same_key_again_changes_nothing_and_another_is_refused(
         masters.install(TAC, published_key(TAC), levels=2)
     for ref, levels in ((DATA, 2), (TAC, 4)):
         with pytest.raises(KeyServiceError, match="level"):
-            masters.generate(ref, levels=levels)
+            masters.install(ref._replace(version=3), published_key(ref), levels=levels)
     assert masters.descriptions() == before
 
 
 def test_a_key_of_zeros_is_as_long_as_any(masters: TokenMasterKeys) -> None:
     ref = KeyRef(KeyUsage.TAC, LABEL, 2)
     assert masters.install(ref, bytes(16)).check_value == "8CA64D"
-
-
-@pytest.mark.parametrize("usage", list(KeyUsage))
-def test_a_key_made_inside_works_and_is_known_by_its_check_value(
-    masters: TokenMasterKeys, usage: KeyUsage
-) -> None:
-    for version, algorithm in enumerate(key_algorithms(usage), 10):
-        if algorithm in {Algorithm.SM4, Algorithm.SM2}:
-            continue
-        ref = KeyRef(usage, LABEL, version)
-        first = date(2030, 1, 1)
-        made = masters.generate(ref, algorithm, valid_from=first)
-        assert (made.state, made.algorithm, made.valid_from) == (
-            KeyState.PREPARED, algorithm, first,
-        )  # fmt: skip
-        assert masters.describe(ref) == made
-        assert len(bytes.fromhex(made.check_value)) == 3
-        with pytest.raises(KeyServiceError, match="a key is held under this name"):
-            masters.generate(ref, algorithm)
-        if usage in CARD_USAGES:
-            assert len(masters.card_key(ref, CARD).value()) == 16
-        elif usage is KeyUsage.FILE_SIGNING:
-            assert len(masters.sign(ref, b"file")) == 64
 
 
 def test_a_key_only_moves_down_its_life(masters: TokenMasterKeys) -> None:

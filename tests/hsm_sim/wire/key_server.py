@@ -22,16 +22,18 @@ from cardcore.keys import (
     TacColumn,
 )
 from cardcore.records.kinds import MacProfile
+from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import card_key_refs, published_key, published_vault
 from hsm_sim.keys.vault import KeyVault
 from hsm_sim.proof.making import make_authentications, make_record_macs
+from hsm_sim.wire.access.rights import Rights
 from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.dispatch import ServedKeys
 from hsm_sim.wire.events import Event, EventKind
 from hsm_sim.wire.links.addresses import UnixAddress
 from hsm_sim.wire.links.listeners import Listener, listen_unix
-from hsm_sim.wire.rights import Rights
+from hsm_sim.wire.served_device import ServedDevice
 from hsm_sim.wire.server import HostAnswer, Server, ServerLimits
 from tests.support.patience import SOON_S
 
@@ -148,13 +150,14 @@ def a_key_server(
     *,
     limits: ServerLimits | None = None,
     service: KeyService | None = None,
+    masters: MasterKeys | None = None,
     further: tuple[Listener, ...] = (),
     host_answer: HostAnswer | None = None,
     rights: Rights | None = None,
 ) -> Iterator[KeyServer]:
     path = folder / "keys.socket"
     served = KeyServer(path, [listen_unix(path), *further])
-    keys = ServedKeys(service or KeyOperations(vault), vault)
+    keys = ServedKeys(service or KeyOperations(vault), masters or vault)
     limits = replace(limits or ServerLimits(), drain_seconds=5)
     server = Server(lambda: keys, served.events.append, limits, host_answer, rights)
     ready = threading.Event()
@@ -166,6 +169,27 @@ def a_key_server(
     finally:
         server.stop()
         thread.join(SOON_S)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def a_served_device(
+    served: ServedDevice, folder: Path, rights: Rights | None = None
+) -> Iterator[RemoteKeyService]:
+    """A client of a device that is served in a thread."""
+    path = folder / "device.socket"
+    server = Server(served.keys, served.log, ServerLimits(drain_seconds=5), rights=rights)
+    ready = threading.Event()
+    thread = threading.Thread(target=server.serve, args=([listen_unix(path)], ready.set))
+    thread.start()
+    assert ready.wait(10)
+    service = RemoteKeyService(UnixAddress(path), 20)
+    try:
+        yield service
+    finally:
+        service.close()
+        server.stop()
+        thread.join(20)
         assert not thread.is_alive()
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from cardcore.apdu import ResponseApdu
 from cardcore.errors import KeyServiceError, KeyServiceUnavailableError, UnknownKeyError
-from hsm_sim.psam import SEQUENCES_RESERVED, Psam, make_psam
+from hsm_sim.psam import SEQUENCES_RESERVED, Psam, PsamProfile, make_psam
+from hsm_sim.wire.access.rights import Permit
 from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.psams import HostedPsams
 from hsm_sim.wire.remote import RemotePsam
@@ -120,16 +121,20 @@ def test_an_image_altered_anywhere_wakes_nothing(remote: RemoteKeyService) -> No
 
 
 def test_the_psam_not_used_for_longest_loses_power_when_there_are_too_many() -> None:
-    room = HostedPsams(psams_max=2)
-    one, two = (room.make(VAULT, PROFILE, ()).answer for _ in range(2))
-    room.reset(one)
-    three = room.make(VAULT, PROFILE, ()).answer
+    room, ours = HostedPsams(psams_max=2), Permit("user:7")
+    one, two = (room.make(ours, VAULT, numbered(number), ()).answer for number in (1, 2))
+    room.reset(ours, one)
+    three = room.make(ours, VAULT, numbered(3), ()).answer
     for handle in (one, three):
-        room.reset(handle)
+        room.reset(ours, handle)
     for gone in (two, bytes(16)):
         with pytest.raises(KeyServiceUnavailableError, match="wake it up"):
-            room.transmit(gone, b"", 0)
+            room.transmit(ours, gone, b"", 0)
     assert len({one, two, three}) == 3
+
+
+def numbered(number: int) -> PsamProfile:
+    return replace(PROFILE, number=f"{number:020}")
 
 
 def test_its_representation_shows_no_handle(remote: RemoteKeyService, tmp_path: Path) -> None:

@@ -258,16 +258,12 @@ class Attacker(RuleBasedStateMachine):
     @precondition(lambda self: self.host.filed < len(self.host.entries))
     @rule()
     def the_load_host_sends_its_log(self) -> None:
-        """What a card says at its next load confirms the one before, whatever its agent sends."""
+        """It tells what its agent holds back."""
         file = self.host.file(self.town.now.replace(tzinfo=None))
         answer = receive_file(self.town.city, file, self.town.keys, self.town.now)
         assert answer.answer.is_kept, answer
-        newest: dict[int, Movement] = {}
         for each in self.logged:
             each.is_logged = True
-            if (before := newest.get(each.card)) is not None:
-                before.is_known = before.is_due = True
-            newest[each.card] = each
 
     @precondition(lambda self: self.honest)
     @rule()
@@ -311,6 +307,7 @@ class Attacker(RuleBasedStateMachine):
 
     def _check(self, closed: ClosedDay | None) -> None:
         self.is_sound = False
+        self.truth.confirm_loads()
         known = [each for each in self.truth.movements if each.is_known]
         due = [each for each in self.truth.movements if each.is_due]
         money = self.town.money()

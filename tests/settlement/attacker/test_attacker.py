@@ -11,6 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.settlement.attacker.attacker import Attacker
 from tests.settlement.attacker.mutations import MUTATIONS, Mutation, switched_off
 from tests.settlement.attacker.soak_attacker import SEARCH, STEPS
+from tests.settlement.attacks.town import AGENT, AGENT_HOST
 
 SEARCH_SECONDS = 60.0
 RULES = {*(f"R{number}" for number in range(1, 8)), "I3"}
@@ -57,3 +58,21 @@ def test_every_mutation_changes_what_stands_in_its_script() -> None:
         script = resources.files("settlement.reconciliation") / "sql" / f"{mutation.script}.sql"
         assert mutation.old in script.read_text("utf-8"), mutation
         assert mutation.old != mutation.new
+
+
+def test_a_logged_load_is_billed_once_a_record_of_a_later_one_comes() -> None:
+    """R6: the log tells of the first, the card's TAC at the second says that its counter moved."""
+    attacker = Attacker()
+    attacker.build()
+    try:
+        attacker.load(0, 20_000)
+        attacker.the_load_host_sends_its_log()
+        attacker.load(0, 1_000)
+        attacker.send(AGENT_HOST, [(0, ("", 0))], is_held=False)
+        attacker.close()
+        first, second = attacker.logged[-2:]
+        assert (first.is_known, second.is_known) == (True, True)
+        assert (first.is_logged, second.is_logged) == (True, False)
+        assert attacker.town.money()[f"load_agent/{AGENT}"] == 81_000
+    finally:
+        attacker.teardown()

@@ -56,6 +56,22 @@ class Truth:
         later = {owner for first, owner in rows if first > day}
         return participant in later | {self.owner(terminal, day)}
 
+    def confirm_loads(self) -> None:
+        """R6: what its card said later confirms a load that the log tells of, whether a record of
+        the later load came or the log tells of that one too.
+        """
+        later_known: set[int] = set()
+        later_due: set[int] = set()
+        for each in reversed(self.movements):
+            if not each.is_load:
+                continue
+            each.is_known |= each.is_logged and each.card in later_known
+            each.is_due |= each.is_logged and each.card in later_due
+            if each.is_known or each.is_logged:
+                later_known.add(each.card)
+            if each.is_due or each.is_logged:
+                later_due.add(each.card)
+
     def debits_fen(self, participant: int, movements: Iterable[Movement]) -> int:
         """What the participant earned of these."""
         return sum(

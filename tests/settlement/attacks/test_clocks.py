@@ -85,13 +85,15 @@ def test_a_ride_truly_before_the_publication_is_paid_whatever_list_it_claims(tow
     town.expect(paid={BUS: 3 * FARE_FEN}, billed={AGENT: LOAD_FEN})
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="runs know the days of rows, not of their entry"
-)
-def test_a_hotlist_row_dated_back_binds_no_tap_that_no_terminal_could_refuse(town: Town) -> None:
-    """Published a day after the ride, whatever day the row says it holds from."""
+@pytest.mark.parametrize("claimed", [0, LIST_VERSION, 2**32 - 1])
+def test_a_hotlist_row_dated_back_binds_no_tap_that_no_terminal_could_refuse(
+    town: Town, claimed: int
+) -> None:
+    """Published days after the ride, whatever day the row says it holds from, and whatever list
+    the terminal says it had.
+    """
     card, load = loaded(town)
-    ride = card.pay(town.bus, FARE_FEN, at("08:00", -3))
+    ride = card.pay(town.bus, FARE_FEN, at("08:00", -3), hotlist_version=claimed)
     publish(town, card, -30)
     town.settle((AGENT_HOST, [load]), (BUS_COLLECTOR, [ride]))
     assert town.fate(ride) == ACCEPTED
@@ -172,3 +174,21 @@ def test_a_clock_years_wrong_pays_nobody_twice_and_stops_no_close(
         assert town.fate(right).disposition == "DUPLICATE"
         moved = -sum(town.money().get(f"{kind}/{BUS}", 0) for kind in ("operator", "suspense"))
         assert moved == 2 * FARE_FEN
+
+
+def test_a_hotlist_row_dated_back_binds_from_its_publication_on(town: Town) -> None:
+    card, load = loaded(town)
+    publish(town, card, -30)
+    told = (ACTION.at.date() - DAY).days
+    rides = [
+        card.pay(town.bus, FARE_FEN, at("20:00", told + n), hotlist_version=0) for n in range(-1, 3)
+    ]
+    having = card.pay(town.bus, FARE_FEN, at("21:00", told + 2), hotlist_version=LIST_VERSION)
+    town.now += timedelta(days=told + 2)
+    town.settle((AGENT_HOST, [load]), (BUS_COLLECTOR, [*rides, having]))
+    grace = town.city.scheme.hotlist_grace_days
+    assert [town.fate(ride) for ride in rides] == [
+        ACCEPTED if n < grace else HOTLISTED for n in range(-1, 3)
+    ]
+    # A terminal that says it had the list is believed against itself.
+    assert town.fate(having) == HOTLISTED

@@ -4,6 +4,7 @@ They are no part of the float: what they pay here their centre owes, and the ope
 it has answered.
 """
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -74,6 +75,12 @@ def a_town(folder: Path, *rows: AnyDated, holds: bool = True) -> Town:
     town = build_town(folder, *rows)
     town.keys = key_service(partners=(GUEST_CITY,) if holds else ())
     return town
+
+
+def tell_listed(town: Town, card_number: str) -> None:
+    """It was told days ago: every terminal could know."""
+    told = replace(ACTION, at=ACTION.at - timedelta(days=9))
+    register(town.city.database, since_ever(HotlistRow(card_number, 1)), told)
 
 
 def sound(town: Town) -> bool:
@@ -186,12 +193,34 @@ def test_a_foreign_ride_sent_again_with_other_claims_is_owed_once(tmp_path: Path
         assert sound(town)
 
 
+@pytest.mark.parametrize("is_own_listed", [True, False])
+def test_a_guest_with_the_digits_of_a_listed_card_is_another_card(
+    tmp_path: Path, *, is_own_listed: bool
+) -> None:
+    other = "08885840"  # the last four digits of the prefix are in the keys, as those of ours
+    guest, numbers = Card(f"{other}{1:012}", 5_000), CardNumbersRow(GUEST_CITY, other, GUEST_ISSUER)
+    listed = f"03105840{1:012}" if is_own_listed else guest.number
+    town = a_town(tmp_path / "city", *PARTNERS, *since_ever(numbers))
+    with town.city:
+        tell_listed(town, listed)
+        card, load = own(town)
+        local = card.pay(town.bus, FARE_FEN, at())
+        issuer = bytes.fromhex(GUEST_ISSUER)
+        visitor = guest_signed(guest.pay(town.bus, FARE_FEN, at("09:00"), issuer=issuer))
+        town.settle((AGENT_HOST, [load]), (BUS_COLLECTOR, [local, visitor]))
+        assert (town.fate(local), town.fate(visitor)) == (
+            (HOTLISTED, PENDING) if is_own_listed else (ACCEPTED, HOTLISTED)
+        )
+        assert sound(town)
+
+
 def test_a_foreign_card_of_an_unknown_terminal_or_on_our_list_is_still_its_centres(
     tmp_path: Path,
 ) -> None:
     listed = f"{GUEST_PREFIX}{2:012}"
-    town = a_town(tmp_path / "city", *PARTNERS, *since_ever(HotlistRow(listed, 1)))
+    town = a_town(tmp_path / "city", *PARTNERS)
     with town.city:
+        tell_listed(town, listed)
         stranger = Terminal("0000000099ff", BUS, Sector.TRANSIT, "9" * 20)
         card = Card(f"{GUEST_PREFIX}{1:012}", 5_000)
         issuer = bytes.fromhex(GUEST_ISSUER)

@@ -231,9 +231,8 @@ def _compare_with_truth(world: World, auditor: Auditor) -> None:
 def _compare_purses(
     world: World, auditor: Auditor, stated: Mapping[Purse, Sequence[StatedPurse]]
 ) -> None:
-    """R5 of every purse but three kinds: one that was told under two numbers or issuers is two to
-    the product; loads on both sides of the counter's end, and loads that a wrong clock dates
-    against their counters, are placed as they come.
+    """R5 of every purse but two kinds: one that was told under two numbers or issuers is two to the
+    product; loads that a wrong clock dates against their counters are placed as they come.
     """
     booked = [entry for entry in auditor.decided.values() if entry.is_booked]
     told: dict[Purse, set[tuple[str, bytes]]] = {}
@@ -247,7 +246,7 @@ def _compare_purses(
             if each.kind != "none"
         )
         ours = StatedPurse.of(statement.stated_fen, statement.tail_fen, segments)
-        is_plain = len(told[purse]) == 1 and statement.is_in_order and not statement.is_past_the_end
+        is_plain = len(told[purse]) == 1 and statement.is_in_order
         if is_plain and [ours] != stated.get(purse):
             lines.append(f"{purse}: {ours} / {stated.get(purse)}")
     if lines:

@@ -29,6 +29,7 @@ from settlement.registry.placing import (
     PlacedNumbers,
     PlacedTerminal,
     RunRegistry,
+    place_hotlist,
     place_numbers,
 )
 from settlement.registry.rows import CardNumbersRow, CentreRow, HotlistRow, TacKeyRow
@@ -286,9 +287,14 @@ class Product:
             ),
             numbers=self._numbers(day),
             hotlist=tuple(
-                Dated(HotlistRow(each.card_number, each.version), each.first, each.last)
-                for world in self._worlds
-                for each in world.hotlist
+                place_hotlist(
+                    (
+                        Dated(HotlistRow(each.card_number, each.version), each.first, each.last)
+                        for world in self._worlds
+                        for each in world.hotlist
+                    ),
+                    self._numbers(day),
+                )
             ),
         )
 

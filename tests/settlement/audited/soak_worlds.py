@@ -8,7 +8,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -16,22 +16,19 @@ from tests.settlement.audited.compare import Compared, DisagreementError, compar
 from tests.settlement.audited.world import BLOCK, SCHEME_NAMES
 
 
-def blocks(first: int, worlds: int, without: Container[int] = ()) -> Iterator[list[int]]:
+def blocks(first: int, worlds: int) -> Iterator[list[int]]:
     """Seeds of one scheme that are settled together."""
     for start in range(first, first + worlds, BLOCK):
         end = min(start + BLOCK, first + worlds)
         for scheme in range(len(SCHEME_NAMES)):
-            seeds = [n for n in range(start, end) if n % len(SCHEME_NAMES) == scheme]
-            if seeds := [n for n in seeds if n not in without]:
+            if seeds := [n for n in range(start, end) if n % len(SCHEME_NAMES) == scheme]:
                 yield seeds
 
 
-def settle(
-    first: int, worlds: int, *, without: Container[int] = (), is_loud: bool = False
-) -> Compared:
+def settle(first: int, worlds: int, *, is_loud: bool = False) -> Compared:
     """Settle so many worlds from a seed on. Raises `DisagreementError` at the first difference."""
     compared = Compared()
-    for number, seeds in enumerate(blocks(first, worlds, without)):
+    for number, seeds in enumerate(blocks(first, worlds)):
         with tempfile.TemporaryDirectory() as folder:
             compared.add(compare_block(seeds, Path(folder), buckets=1 + number % 2))
         if is_loud:

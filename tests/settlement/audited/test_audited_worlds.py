@@ -17,23 +17,10 @@ from tests.support.audit.words import Note, Reason
 
 WORLDS, RECORDS = 10 * BLOCK, 100_000
 #: Seeds on which product and auditor once differed, each settled again alone: copies with another
-#: MAC, claims taken up beside their variants, keys misnamed while another is lost, the wrap.
-KEPT_SEEDS = (9, 33, 52, 92, 187, 202, 5818, 9547, 24_770, 24_906)
-#: Seeds on which they differ today, and why the auditor says otherwise. One that is mended makes
-#: the test below fail: then it goes up into KEPT_SEEDS.
-OPEN_SEEDS = {
-    2353: "R3: a debit of a listed card that statements prove is paid, not held",
-    3002: "R10: a listed card is paid under another registered prefix of the same signed digits",
-    4091: "as 2353",
-    7221: "R9: the owner of a debit dated before sequences that were settled on an earlier day",
-    9977: "as 2353",
-}
-
-
-@pytest.mark.xfail(strict=True, raises=AssertionError)
-@pytest.mark.parametrize("seed", OPEN_SEEDS)
-def test_a_difference_that_is_open_is_still_there(seed: int, tmp_path: Path) -> None:
-    compare_block([seed], tmp_path)
+#: MAC, claims taken up beside their variants, keys misnamed while another is lost, the wrap, a
+#: listed card told under another number of the city, or proven by its statements, a PSAM's count
+#: that an earlier day settled.
+KEPT_SEEDS = (9, 33, 52, 92, 187, 202, 5818, 9547, 24_770, 24_906, 3002, 2353, 4091, 9977, 7221)
 
 
 @pytest.mark.parametrize("scheme", range(len(SCHEME_NAMES)), ids=SCHEME_NAMES)
@@ -57,8 +44,8 @@ def test_a_seed_makes_the_same_world_every_time() -> None:
 
 @pytest.mark.slow
 def test_product_and_auditor_agree_on_every_record_of_ten_thousand_worlds() -> None:
-    compared = settle(0, WORLDS, without=OPEN_SEEDS)
-    assert compared.worlds == WORLDS - len(OPEN_SEEDS) >= 10_000
+    compared = settle(0, WORLDS)
+    assert compared.worlds == WORLDS >= 10_000
     assert compared.records >= RECORDS
     # What did not happen was not tested. The shares can be read with `pytest -s`.
     sys.stdout.write(compared.shares())

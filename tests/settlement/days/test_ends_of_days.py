@@ -134,9 +134,6 @@ REPORT = RunReport(
 )
 
 
-_Row = TypeVar("_Row", GapRow, DiscountRow)
-
-
 def other_value(value: object) -> object:
     """Another value of the same type."""
     match value:
@@ -151,12 +148,6 @@ def other_value(value: object) -> object:
     raise AssertionError(value)
 
 
-def altered(row: _Row, name: str) -> _Row:
-    """The row with another value in one of its columns."""
-    change: dict[str, Any] = {name: other_value(getattr(row, name))}
-    return replace(row, **change)
-
-
 def seal_of(report: RunReport = REPORT, **changes: object) -> str:
     values: dict[str, object] = {
         "inputs": INPUTS, "state": STATE, "closed_at": MORNING, "closed_by": CLERK,
@@ -167,23 +158,29 @@ def seal_of(report: RunReport = REPORT, **changes: object) -> str:
     return plan.day.seal
 
 
+Row = TypeVar("Row", GapRow, DiscountRow)
+
+
+def with_other(row: Row, name: str) -> Row:
+    """The row with another value in one field."""
+    values: dict[str, Any] = {name: other_value(getattr(row, name))}
+    return replace(row, **values)
+
+
 Change = Callable[[], str]
 ALTERED: dict[str, Change] = {
     "a gap left out": lambda: seal_of(replace(REPORT, gaps=())),
     "a gap twice": lambda: seal_of(replace(REPORT, gaps=(GAP, replace(GAP, gap=1)))),
     **{
         f"gap {each.name}": lambda name=each.name: seal_of(  # type: ignore[misc]
-            replace(REPORT, gaps=(altered(GAP, name),))
+            replace(REPORT, gaps=(with_other(GAP, name),))
         )
         for each in fields(GapRow)
     },
     "a discount left out": lambda: seal_of(replace(REPORT, discounts=())),
     **{
         f"discount {each.name}": lambda name=each.name: seal_of(  # type: ignore[misc]
-            replace(
-                REPORT,
-                discounts=(altered(DISCOUNT, name),),
-            )
+            replace(REPORT, discounts=(with_other(DISCOUNT, name),))
         )
         for each in fields(DiscountRow)
     },

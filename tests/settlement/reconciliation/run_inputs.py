@@ -20,7 +20,12 @@ from settlement.facts.columns import write_facts
 from settlement.facts.load_log import LogEntries
 from settlement.reconciliation.inputs import FactInput
 from settlement.registry.book import Dated
-from settlement.registry.placing import PlacedNumbers, PlacedTerminal, RunRegistry
+from settlement.registry.placing import (
+    PlacedNumbers,
+    PlacedTerminal,
+    RunRegistry,
+    place_hotlist,
+)
 from settlement.registry.rows import HotlistRow, TerminalRow
 from settlement.service.computation import (
     ComputationOutcome,
@@ -201,7 +206,7 @@ class Desk:
             registry=RunRegistry(
                 terminals=tuple(_placed(each) for each in self.terminals),
                 numbers=self.numbers,
-                hotlist=tuple(_dated(each) for each in self.hotlist),
+                hotlist=tuple(place_hotlist(map(_dated, self.hotlist), self.numbers)),
             ),
             previous=self._closed[-1][1] if self._closed else None,
             history=tuple(self._closed),

@@ -7,6 +7,7 @@ import pytest
 
 from settlement.dispositions import Note, Reason
 from settlement.registry.book import Dated
+from settlement.registry.placing import ListedCard, PlacedNumbers, place_hotlist
 from settlement.registry.rows import HotlistRow, TerminalRow
 from tests.settlement.reconciliation.run_inputs import (
     BUS,
@@ -95,3 +96,52 @@ def test_a_card_leaves_the_hotlist(
     desk.run(rides, day=MOVES + timedelta(days=5))
     verdicts = [verdict for (_, row), verdict in desk.verdicts().items() if row == 1]
     assert [(each.reason, each.notes) for each in verdicts] == [(reason, notes)]
+
+
+def test_a_listed_card_is_listed_under_every_number_that_ends_in_its_digits(tmp_path: Path) -> None:
+    """R1, R10: a card signs with the last sixteen digits; what stands before them is a claim."""
+    other = "0777" + card_text(1)[4:]
+    listed = [Dated(HotlistRow(card_text(1), 4), MOVES), Dated(HotlistRow(other, 3))]
+    for number, told in enumerate((card_text(1), other, "0888" + card_text(1)[4:])):
+        desk = Desk(tmp_path / str(number), hotlist=listed)
+        rides = proven(load(), debit(card_number=told))
+        outcome = desk.run(rides)
+        assert desk.reasons(rides)[1] == Reason.HOTLISTED
+        # However many entries name it, the record is one.
+        assert (len(desk.verdicts()), outcome.clearing.totals.records) == (2, 2)
+
+
+def test_an_entry_lists_the_card_of_whichever_centre_has_its_number() -> None:
+    def numbers(centre: int, prefix: str) -> PlacedNumbers:
+        ends = int(prefix.ljust(20, "0")), int(prefix.ljust(20, "9"))
+        return PlacedNumbers(1, "0" * 16, *ends, date.min, date.max, "city", centre)
+
+    placed = numbers(0, "0310"), numbers(7, "0888"), numbers(9, "08881")
+    digits = "0" * 15 + "1"
+    for number, centres in (
+        ("0310" + digits, [0]),
+        ("0888" + digits, [7]),
+        ("08881" + digits[1:], [7, 9]),
+        ("0777" + digits, [0]),
+        ("0100" + digits, [0]),
+    ):
+        listed = place_hotlist([Dated(HotlistRow(number, 1))], placed)
+        assert [(each.centre, each.factor) for each in listed] == [
+            (centre, int(number[-16:])) for centre in centres
+        ]
+
+
+def test_entries_of_one_card_are_laid_out_without_an_overlap() -> None:
+    one, other = "0310" + "0" * 15 + "1", "0777" + "0" * 15 + "1"
+    first, later, last = (MOVES + timedelta(days=n) for n in (0, 3, 9))
+    rows = [
+        Dated(HotlistRow(other, 2), later),
+        Dated(HotlistRow(one, 7), first, last),
+        Dated(HotlistRow("0" * 19 + "2", 1)),
+    ]
+    assert list(place_hotlist(rows, ())) == [
+        ListedCard(0, 1, 7, first, first, later - timedelta(days=1)),
+        ListedCard(0, 1, 2, first, later, last),
+        ListedCard(0, 1, 2, later, last + timedelta(days=1), date.max),
+        ListedCard(0, 2, 1, date.min, date.min, date.max),
+    ]

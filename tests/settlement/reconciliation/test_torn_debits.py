@@ -1,7 +1,8 @@
 """R4: what a card states before and after a torn debit can prove it, when nothing else can."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,16 @@ from cardcore.records.kinds import RecordFlag
 from cardcore.records.record import TransactionRecord, encode_record
 from cardcore.schemes import LATE_DAYS_DEFAULT
 from settlement.dispositions import Note, Reason
-from tests.settlement.reconciliation.run_inputs import DAY, Desk, Proven, chain, proven
+from settlement.registry.book import Dated
+from settlement.registry.rows import HotlistRow
+from tests.settlement.reconciliation.run_inputs import (
+    DAY,
+    Desk,
+    Proven,
+    card_text,
+    chain,
+    proven,
+)
 
 #: A load, three rides, a load: the rides lie between what the card stated twice.
 LIFE = chain(1, 1000, -160, -400, -160, 500)
@@ -24,10 +34,13 @@ def torn(record: TransactionRecord) -> Proven:
 
 
 def run_until_late(
-    folder: Path, rows: list[Proven], *later: list[Proven]
+    folder: Path,
+    rows: list[Proven],
+    *later: list[Proven],
+    hotlist: Sequence[Dated[HotlistRow]] = (),
 ) -> tuple[Desk, list[Reason], list[tuple[int, int]]]:
     """The rows on the first day and some more on the next; then the day after the late days."""
-    desk = Desk(folder)
+    desk = Desk(folder, hotlist=hotlist)
     desk.run(rows)
     for number, more in enumerate(later, 1):
         desk.run(more, day=DAY + timedelta(days=number))
@@ -87,3 +100,27 @@ def test_the_proof_of_a_torn_debit_that_stands_already_moves_nothing_more(tmp_pa
     totals = desk.run(late, day=LATE + timedelta(days=1)).clearing.totals
     assert desk.reasons(late) == [Reason.VARIANT]
     assert (totals.float_fen, totals.accepted) == (780, 0)
+
+
+@pytest.mark.parametrize(
+    ("since", "claimed", "reason"),
+    [
+        (DAY - timedelta(days=1), 0, Reason.HOTLISTED),
+        # Within the grace it binds the terminal that says it had the list.
+        (DAY, 5, Reason.HOTLISTED),
+        (DAY, 4, Reason.NONE),
+        (DAY + timedelta(days=1), 5, Reason.NONE),
+    ],
+)
+def test_a_torn_debit_of_a_listed_card_is_held_as_a_proven_one_would_be(
+    tmp_path: Path, since: date, claimed: int, reason: Reason
+) -> None:
+    rows = [torn(replace(LIFE[2], hotlist_version=claimed))]
+    rows += proven(*LIFE[:2], *LIFE[3:])
+    listed = [Dated(HotlistRow(card_text(1), 5), since)]
+    desk, found, money = run_until_late(tmp_path, rows, hotlist=listed)
+    assert found == [reason]
+    (verdict,) = desk.verdicts().values()
+    assert Note.STATEMENT_PROVEN in Note(verdict.notes)
+    # What is held has left the card all the same.
+    assert money[-1] == (780, -1)

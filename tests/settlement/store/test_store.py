@@ -24,7 +24,14 @@ from cardcore.schemes.catalogue import SCHEMES
 from settlement.city import create_city, open_city
 from settlement.errors import CityError
 from settlement.people.actions import Actor, ActorKind
-from settlement.registry.book import AnyDated, Dated, Registry, broken_link, since_ever
+from settlement.registry.book import (
+    AnyDated,
+    Dated,
+    Registry,
+    broken_link,
+    civil_day,
+    since_ever,
+)
 from settlement.registry.decide import RegistryConflictError
 from settlement.registry.documents import decode_registry, encode_registry
 from settlement.registry.rows import (
@@ -309,7 +316,11 @@ def test_a_database_of_before_gets_its_rows_as_the_first_links_of_the_chain(
     make_database_of_before(tmp_path / "c.sqlite")
     with Database.sqlite(tmp_path / "c.sqlite") as database:
         changes = load_changes(database)
-        assert load_registry(database) == decode_registry(json.dumps(OLD_DOCUMENT).encode())
+        held = load_registry(database)
+    # From when on the old hotlist was told nobody wrote down: the chain says it from now on.
+    told = civil_day(changes[0].action.at).isoformat()
+    read = decode_registry(json.dumps(OLD_DOCUMENT).encode())
+    assert held == replace(read, hotlist=(Dated(HotlistRow("1" * 20, 3, told)),))
     assert [each.number for each in changes] == [1, 2, 3, 4, 5, 6]
     assert broken_link(changes) is None
     assert {each.action.by for each in changes} == {Actor("onecard", ActorKind.SYSTEM)}

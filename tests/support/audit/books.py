@@ -83,12 +83,6 @@ class PurseStatement:
     is_in_order: bool = True
 
     @property
-    def is_past_the_end(self) -> bool:
-        """Whether its counter has gone past 65,535."""
-        counters = [each.until_counter for each in self.segments]
-        return counters != sorted(counters)
-
-    @property
     def difference_fen(self) -> int:
         """Zero, or this page is wrong."""
         exact_fen = sum(each.price_fen for each in self.segments)

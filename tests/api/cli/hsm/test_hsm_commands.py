@@ -31,7 +31,10 @@ from tests.hsm_sim.device.devices import files_with, found_in, key_check_value
 
 RUNNER = CliRunner()
 PINS = {"keeper-a": b"first pin 11", "keeper-b": b"second pin 22", "keeper-c": b"third pin 333"}
-SHEETS = {"keeper-a": bytes(range(16)), "keeper-c": bytes(range(64, 80))}
+SHEETS = {
+    "keeper-a": bytes(range(16)),
+    "keeper-c": bytes.fromhex("8A4C1F60B3D97E25E15B3C98F2067AD4"),
+}
 WIDE = {"COLUMNS": "200"}
 
 
@@ -148,8 +151,9 @@ def test_a_whole_ceremony_from_files_leaves_no_clear_secret_anywhere(
     third = tmp_path / "third"
     room.init(at=third)
     room.ceremony("load", zmk, *zmk_sheets, "--expect", expected, "--activate", at=third)
-    room.say("import", tmp_path / "tac.block", "--under", zmk, *room.pins(), at=third)
-    assert room.keys(third)[tac] == ("active", tac_value)
+    named = ("--as", tac, "--expect", tac_value)
+    room.say("import", tmp_path / "tac.block", "--under", zmk, *named, *room.pins(), at=third)
+    assert room.keys(third)[tac] == ("prepared", tac_value)
 
     with_secrets = Device.open(room.device, dict(list(PINS.items())[:2]))
     secrets = [*PINS.values(), *SHEETS.values(), *parts, *bak_parts, with_secrets.storage_key]
@@ -255,7 +259,15 @@ def test_a_key_block_altered_by_one_character_is_not_imported(room: Room, tmp_pa
     block.write_text(text[:90] + ("0" if text[90] != "0" else "1") + text[91:])
     held = room.keys()
     assert "key block: mac: does not hold" in room.say(
-        "import", block, *under, *room.pins(), exit_code=1
+        "import",
+        block,
+        *under,
+        "--as",
+        "tac/demo/v1",
+        "--expect",
+        "123456",
+        *room.pins(),
+        exit_code=1,
     )
     assert room.keys() == held
 
@@ -450,3 +462,21 @@ def test_at_a_terminal_pins_and_components_are_typed_without_echo(tmp_path: Path
         assert not found_in(secret, screens)
         assert secret.hex(" ", 2).encode() not in screens
         assert files_with(secret, tmp_path) == []
+
+
+def test_a_key_that_arrives_is_named_by_the_custodians_and_not_by_its_block(
+    room: Room, tmp_path: Path
+) -> None:
+    room.ceremony("generate", "transport/bank/v1", "--activate")
+    room.ceremony("generate", "purchase/demo/v1", "--activate", "--exportable")
+    block, under = tmp_path / "block", ("--under", "transport/bank/v1")
+    room.say("export", "purchase/demo/v1", *under, "--out", block, *room.pins())
+    shown = room.keys()["purchase/demo/v1"][1]
+    for arguments, exit_code, why in (
+        ((), 2, "--as"),
+        (("--as", "load/demo/v1"), 2, "say it with --expect KCV"),
+        (("--as", "load/demo/v1", "--expect", shown), 1, "holds purchase/demo/v1, not load"),
+        (("--as", "purchase/demo/v1", "--expect", "123456"), 1, "not the one expected"),
+    ):
+        said = room.say("import", block, *under, *arguments, *room.pins(), exit_code=exit_code)
+        assert why in said

@@ -76,7 +76,8 @@ def test_a_whole_ceremony_is_said_in_one_language(
     third = tmp_path / "third"
     room.init(at=third)
     room.ceremony("load", zmk, *sheets, "--expect", expected, "--activate", at=third)
-    room.say("import", tmp_path / "tac.block", "--under", zmk, *room.pins(), at=third)
+    named = ("--as", TAC, "--expect", value)
+    room.say("import", tmp_path / "tac.block", "--under", zmk, *named, *room.pins(), at=third)
     room.ceremony("retire", "tac/union/v1")
     room.ceremony("destroy", TAC, "--yes")
     room.say("keys", "--csv", tmp_path / "keys.csv")
@@ -123,7 +124,7 @@ def test_a_whole_ceremony_is_said_in_one_language(
         (("rotate", "tac/held", "--on", "2000-01-01"), 1),
         (("rotate", "tac/held", "--expect", "00"), 2),
         (("rotate", "tac/held", "tac/x", "--from-components"), 2),
-        (("import", "nowhere", "--under", "transport/bank/v1"), 2),
+        (("import", "nowhere", "--under", "transport/bank/v1", "--as", "tac/demo/v1"), 2),
         (("export", "tac/held/v1", "--under", "transport/bank/v1", "--out", "new.block"), 1),
         (("to-token", "nonsense", "tac/held/v1"), 1),
     ],

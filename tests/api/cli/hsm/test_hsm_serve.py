@@ -20,6 +20,7 @@ from api.cli.hsm import serve as hsm_serve
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError, UnknownKeyVersionError
 from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage, TacColumn
+from cardcore.text import Language, spoken
 from hsm_sim.device.inspection import log_lines
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import published_key, published_vault
@@ -28,6 +29,7 @@ from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.links.addresses import TlsAddress, UnixAddress
 from tests.hsm_sim.wire.key_server import FACTOR, until
 from tests.hsm_sim.wire.links.certificates import Authority
+from tests.support.languages import assert_one_language
 from tests.support.patience import SLOW_S, SOON_S
 from tests.support.shared import REPOSITORY
 
@@ -63,7 +65,7 @@ def pins(folder: Path, count: int = 2) -> list[str]:
 
 
 def a_long_column() -> TacColumn:
-    """Long enough to be handed round to workers; every hundredth row is proven."""
+    """Long enough to be handed round to workers; every hundredth row, of one card, is proven."""
     rows = SHARED_ROWS_MIN + 100
     suite = SUITES[Algorithm.PBOC_3DES]
     key = suite.diversify(published_key(TAC), FACTOR)
@@ -71,8 +73,9 @@ def a_long_column() -> TacColumn:
     tacs = [
         suite.tac(key, text) if row % 100 == 0 else bytes(4) for row, text in enumerate(messages)
     ]
+    cards = [FACTOR if row % 100 == 0 else row.to_bytes(8, "big") for row in range(rows)]
     return TacColumn(
-        b"\x01" * rows, b"\x01" * rows, FACTOR * rows, b"".join(messages), 22, b"".join(tacs)
+        b"\x01" * rows, b"\x01" * rows, b"".join(cards), b"".join(messages), 22, b"".join(tacs)
     )
 
 
@@ -205,7 +208,7 @@ def test_a_device_that_vanishes_makes_the_service_unavailable_and_no_key_unknown
         service.close()
 
 
-def a_rights_file(path: Path, duties: str = '"settlement"', mode: int = 0o600) -> Path:
+def a_rights_file(path: Path, duties: str = '"proving"', mode: int = 0o600) -> Path:
     path.write_text(f'[[right]]\nwho = "user:{os.geteuid()}"\nduties = [{duties}]\n')
     path.chmod(mode)
     return path
@@ -218,7 +221,7 @@ def test_a_rights_file_binds_everybody_and_what_is_refused_stands_in_the_devices
         service = RemoteKeyService(UnixAddress(running.path), 20)
         assert len(service.describe_keys()) > 40
         assert service.prove_tacs("demo", TacColumn(b"", b"", b"", b"", 22, b"")) == b""
-        with pytest.raises(KeyRightError, match="may not do derive_card_key, the duty issuing"):
+        with pytest.raises(KeyRightError, match="may not do derive_card_key, the duty key-release"):
             service.derive_card_key(TAC, FACTOR)
         service.close()
         assert f"rights: user:{os.geteuid()}\n" in running.said()
@@ -238,10 +241,10 @@ def test_without_a_rights_file_it_says_that_whoever_is_let_in_may_use_every_key(
 @pytest.mark.parametrize(
     ("duties", "mode", "why"),
     [
-        ('"printing"', 0o600, "right 1, duties: printing is none of settlement"),
-        ('"issuing', 0o600, "line 3"),
-        ('"issuing"', 0o620, "others may write it; take that away with chmod go-w"),
-        ('"issuing"', 0o602, "others may write it; take that away with chmod go-w"),
+        ('"printing"', 0o600, "right 1, duties: printing is none of proving"),
+        ('"data', 0o600, "line 3"),
+        ('"data"', 0o620, "others may write it; take that away with chmod go-w"),
+        ('"data"', 0o602, "others may write it; take that away with chmod go-w"),
     ],
 )
 def test_a_rights_file_that_cannot_be_believed_serves_nothing_and_asks_for_no_pin(
@@ -266,6 +269,21 @@ def test_what_is_no_rights_file_serves_nothing(
     else:
         monkeypatch.setattr(os, "geteuid", lambda: 65534)
     refused_rights(theirs, monkeypatch, "could change it")
+
+
+@pytest.mark.parametrize("language", Language)
+def test_production_serves_nobody_without_a_rights_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: Language
+) -> None:
+    monkeypatch.setattr(hsm_serve, "harden_process", lambda: None)
+    monkeypatch.setenv("ONECARD_ENVIRONMENT", "production")
+    place = tmp_path / "keys.socket"
+    with spoken(language):
+        done = CliRunner().invoke(app, ["hsm", "serve", "--socket", str(place)])
+    assert done.exit_code == 2
+    assert "--rights PATH" in done.stderr
+    assert_one_language(done.stderr, language)
+    assert not place.exists()
 
 
 def refused_rights(path: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:

@@ -74,8 +74,8 @@ class Host:
     def load(self, amount: int, *, time: str = TIME) -> str:
         return self.online(0, amount, KeyUsage.LOAD, self.p2, time=time)
 
-    def unload(self, amount: int, *, spoil: int = 0) -> str:
-        return self.online(5, amount, KeyUsage.UNLOAD, 3, spoil=spoil)
+    def unload(self, amount: int, *, time: str = TIME, spoil: int = 0) -> str:
+        return self.online(5, amount, KeyUsage.UNLOAD, 3, time=time, spoil=spoil)
 
     def offline(self, p1: int, amount: int, kind: int, *, time: str = TIME) -> str:
         """Purchase and cash."""
@@ -98,20 +98,20 @@ class Host:
     def purchase(self, amount: int, *, time: str = TIME) -> str:
         return self.offline(1, amount, 4 + self.p2, time=time)
 
-    def cash(self, amount: int) -> str:
-        return self.offline(2, amount, 4)
+    def cash(self, amount: int, *, time: str = TIME) -> str:
+        return self.offline(2, amount, 4, time=time)
 
-    def overdraft(self, limit: int, *, spoil: int = 0) -> str:
+    def overdraft(self, limit: int, *, time: str = TIME, spoil: int = 0) -> str:
         shown, sw = self.begin(4, None, "13")
         if sw != "9000":
             return sw
         balance, counter, old, dice = shown[:4], shown[4:6], shown[6:9], shown[11:15]
         session = des3(KEY[KeyUsage.OVERDRAFT], dice + counter + b"\x80\x00")
         assert shown[15:] == mac(session, balance + old + b"\x07" + TERMINAL)
-        terms = u(limit, 3) + b"\x07" + TERMINAL + bytes.fromhex(TIME)
+        terms = u(limit, 3) + b"\x07" + TERMINAL + bytes.fromhex(time)
         mac2 = mac(session, terms)
         mac2 = bytes((mac2[0] ^ spoil,)) + mac2[1:]
-        got, sw = self.end("80580000", u(limit, 3) + bytes.fromhex(TIME) + mac2)
+        got, sw = self.end("80580000", u(limit, 3) + bytes.fromhex(time) + mac2)
         if sw != "9000":
             return sw
         after = u(int.from_bytes(balance, "big") - int.from_bytes(old, "big") + limit)

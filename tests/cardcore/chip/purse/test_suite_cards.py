@@ -21,7 +21,7 @@ from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.vault import KeyVault
 from tests.cardcore.applets.citizen_chips import LIBRARY, chip
 from tests.cardcore.applets.citizen_chips import Reader as PlainReader
-from tests.cardcore.chip.full_chips import KEY, PIN, Reader, everything_image
+from tests.cardcore.chip.full_chips import AID, KEY, PIN, Reader, everything_image
 from tests.cardcore.crypto import reference_suites as reference
 from tests.cardcore.transit_cards import LOAD_KEY, PURCHASE_KEY, TAC_KEY, a_record
 
@@ -46,9 +46,6 @@ def test_external_authentication_answers_with_a_mac_of_8_bytes(algorithm: Algori
     assert reader.send("00D68300 01 AA") == "9000"
     short = reference.answer(cipher, EXTERNAL, reader.challenge(4) + bytes(4))
     assert reader.send("00820001", short) == "9000"
-    key = reference.card_key(cipher, EXTERNAL, FACTOR)
-    by_factor = FACTOR + reference.answer(cipher, key, reader.challenge())
-    assert reader.send("00820001", by_factor) == "9000"
 
 
 @block_suites
@@ -60,8 +57,6 @@ def test_internal_authentication_never_enciphers_what_a_reader_chooses(
     expected = reference.answer(cipher, INTERNAL, data)
     assert reader.send("00880001", data) == expected.hex().upper() + "9000"
     derived = reference.card_key(cipher, INTERNAL, FACTOR)
-    expected = reference.answer(cipher, derived, data)
-    assert reader.send("00880001", FACTOR + data) == expected.hex().upper() + "9000"
     for half in (FACTOR, bytes(byte ^ 0xFF for byte in FACTOR)):
         assert bytes.fromhex(reader.send("00880001", half))[:8] not in derived
 
@@ -151,8 +146,12 @@ def test_whatever_is_sent_gets_a_word_and_no_file_changes_without_its_key(
     for header, data in commands:
         reader.challenge()
         assert len(reader.send(header, data)) >= 4
-    assert reader.send("00B0840000") == bytes(20).hex().upper() + "9000"
-    assert reader.send("00B0850000") == bytes(20).hex().upper() + "9000"
+    # Out of its memory: wrong MACs may have closed the application.
+    files = reader.card._files
+    for sfi in (4, 5):
+        file = files.by_sfi(files.named(AID)[0], sfi)
+        assert file is not None
+        assert files.body(file) == bytes(20)
 
 
 @block_suites

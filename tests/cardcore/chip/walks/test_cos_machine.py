@@ -243,13 +243,11 @@ class CosMachine(RuleBasedStateMachine):
             sent = secured(f"04D6{0x60 + fid:02X}00", wire, MAINTENANCE, challenge)
             return self.reader.send((sent[:-1] + bytes((sent[-1] ^ (not right),))).hex())
 
-        spent = replace(state, mac_tries=state.mac_tries - 1)
+        spent = self.one_try_less()
         if state.blocked:
             assert self.run(tear, step) in (None, "6A81")
         elif not allowed:
             assert self.run(tear, step) in (None, "6982")
-        elif not state.mac_tries:
-            assert self.run(tear, step) in (None, "6983")
         elif right:
             after = replace(self.written(number, data), mac_tries=3)
             assert self.run(tear, step, spent, after) in (None, "9000")
@@ -259,7 +257,7 @@ class CosMachine(RuleBasedStateMachine):
     @rule(tear=TEARS, on=st.booleans())
     def block(self, tear: tuple[int, str] | None, *, on: bool) -> None:
         state = self.state
-        if not state.mac_tries or (not on and not state.blocked):
+        if not on and not state.blocked:
             return
         header = "841E0000" if on else "84180000"
 
@@ -267,9 +265,18 @@ class CosMachine(RuleBasedStateMachine):
             sent = secured(header, b"", MAINTENANCE, self.reader.challenge(8))
             return self.reader.send(sent.hex())
 
-        spent = replace(state, mac_tries=state.mac_tries - 1)
-        after = replace(state, mac_tries=3, blocked=on)
-        assert self.run(tear, step, spent, after) in (None, "9000")
+        if on:
+            assert self.run(tear, step, replace(state, blocked=True)) in (None, "9000")
+        elif not state.mac_tries:
+            assert self.run(tear, step) in (None, "6983")
+        else:
+            after = replace(state, mac_tries=3, blocked=False)
+            assert self.run(tear, step, self.one_try_less(), after) in (None, "9000")
+
+    def one_try_less(self) -> State:
+        """With its last try the maintenance key blocks the application."""
+        left = self.state.mac_tries - 1
+        return replace(self.state, mac_tries=left, blocked=self.state.blocked or not left)
 
     @rule(tear=TEARS, p2=st.sampled_from([1, 2]), amount=AMOUNTS, day=st.sampled_from(DAYS))
     def load(self, tear: tuple[int, str] | None, p2: int, amount: int, day: str) -> None:

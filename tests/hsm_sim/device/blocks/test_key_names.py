@@ -14,6 +14,7 @@ from hsm_sim.device.blocks.key_names import (
     LEVELS_BLOCK,
     LIFE_BLOCK,
     KeyNameError,
+    arriving_entry,
     entry_of,
     header_of,
     letters,
@@ -23,6 +24,7 @@ from hsm_sim.device.blocks.tr31 import KeyBlockHeader
 from hsm_sim.keys.vault import CARD_USAGES, KeyEntry, KeyVault, key_algorithms, key_bytes
 
 TAC_1 = KeyRef(KeyUsage.TAC, "shenzhen", 1)
+ABOVE = KeyRef(KeyUsage.TAC, "union", 1)
 VALUE = bytes.fromhex("404142434445464748494A4B4C4D4E4F")
 labels = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9-]{0,40}", fullmatch=True)
 refs = st.builds(KeyRef, st.sampled_from(KeyUsage), labels, st.integers(0, 255))
@@ -74,9 +76,9 @@ def test_exportability_is_what_the_device_says() -> None:
 
 def test_a_block_of_another_device_is_named_by_the_custodians_and_arrives_prepared() -> None:
     foreign = KeyBlockHeader("E0", "T", "X", "00", "E", {"LB": "Zone 7", "KS": "00"})
-    with pytest.raises(KeyNameError, match="name the key"):
+    with pytest.raises(KeyNameError, match="brings no name"):
         entry_of(foreign, VALUE)
-    arrived = entry_of(foreign, VALUE, TAC_1).description
+    arrived = arriving_entry(foreign, VALUE, TAC_1).description
     assert (arrived.ref, arrived.state) == (TAC_1, KeyState.PREPARED)
     assert arrived.check_value == "8BAF47"
 
@@ -85,14 +87,14 @@ def test_a_block_of_another_device_is_named_by_the_custodians_and_arrives_prepar
 def test_a_key_of_another_use_cannot_be_given_this_name(change: dict[str, str]) -> None:
     header = header_of(entry(KeyRef(KeyUsage.LOAD, "shenzhen", 1)).description, exportable=True)
     with pytest.raises(KeyNameError):
-        entry_of(header, VALUE, TAC_1)
+        arriving_entry(header, VALUE, TAC_1)
     foreign = replace(KeyBlockHeader("E0", "T", "X"), **change)  # type: ignore[arg-type]
     expected = Algorithm.AES if change == {"algorithm": "A"} else None
     if expected is None:
         with pytest.raises(KeyNameError, match=r"tac/shenzhen/v1.*E0TX"):
-            entry_of(foreign, VALUE, TAC_1)
+            arriving_entry(foreign, VALUE, TAC_1)
     else:
-        assert entry_of(foreign, VALUE, TAC_1).description.algorithm is expected
+        assert arriving_entry(foreign, VALUE, TAC_1).description.algorithm is expected
 
 
 def test_letters_and_name_in_one_block_must_agree() -> None:
@@ -139,12 +141,40 @@ def test_a_block_says_its_levels_itself_and_custodians_say_those_of_another_devi
     blocks = [header_of(each.description, exportable=True) for each in (one, two)]
     assert [header.optional_blocks.get(LEVELS_BLOCK) for header in blocks] == [None, "2"]
     for header, levels in zip(blocks, (1, 2), strict=True):
-        assert entry_of(header, VALUE, TAC_1, levels).description.levels == levels
+        assert arriving_entry(header, VALUE, TAC_1, levels).description.levels == levels
         with pytest.raises(KeyNameError, match=f"levels to a card's key are {levels} in it"):
-            entry_of(header, VALUE, TAC_1, 3)
+            arriving_entry(header, VALUE, TAC_1, 3)
     foreign = KeyBlockHeader("E0", "T", "X", "00", "E", {LEVELS_BLOCK: "3"})
-    assert entry_of(foreign, VALUE, TAC_1).description.levels == 1
-    assert entry_of(foreign, VALUE, TAC_1, 2).description.levels == 2
+    assert arriving_entry(foreign, VALUE, TAC_1).description.levels == 1
+    assert arriving_entry(foreign, VALUE, TAC_1, 2).description.levels == 2
+
+
+def test_a_block_that_contradicts_the_custodians_is_refused() -> None:
+    """One labelled purchase came in as load: their letters in a block are the same."""
+    load, purchase = KeyRef(KeyUsage.LOAD, "shenzhen", 1), KeyRef(KeyUsage.PURCHASE, "shenzhen", 1)
+    ours = header_of(entry(purchase).description, exportable=True)
+    named_only = replace(ours, optional_blocks={LABEL_BLOCK: str(purchase)})
+    in_words = replace(ours, version_number="00", optional_blocks={LABEL_BLOCK: "Purchase/Zone 7"})
+    for header in (ours, named_only, in_words):
+        with pytest.raises(KeyNameError, match=r"says that it holds .*urchase.*, not load"):
+            arriving_entry(header, VALUE, load)
+        assert arriving_entry(header, VALUE, purchase).description.ref == purchase
+    for version in ("02", "c1", "XX"):
+        with pytest.raises(KeyNameError, match="its version number is of another version"):
+            arriving_entry(KeyBlockHeader("E6", "T", "X", version), VALUE, purchase)
+    for version in ("00", "01"):
+        arriving_entry(KeyBlockHeader("E6", "T", "X", version), VALUE, purchase)
+
+
+@pytest.mark.parametrize("state", sorted(set(KeyState) - {KeyState.DESTROYED}))
+def test_whatever_state_a_block_claims_its_key_arrives_prepared(state: KeyState) -> None:
+    first = date(2026, 1, 1)
+    header = header_of(
+        entry(TAC_1, state=state, valid_from=first, parent=ABOVE).description, exportable=True
+    )
+    arrived = arriving_entry(header, VALUE, TAC_1).description
+    assert arrived.state is KeyState.PREPARED
+    assert (arrived.valid_from, arrived.parent) == (first, ABOVE)
 
 
 @pytest.mark.parametrize("value", [b"", bytes(15), bytes(24)])

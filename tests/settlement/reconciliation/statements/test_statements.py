@@ -131,6 +131,25 @@ def test_counters_go_on_after_65535(tmp_path: Path) -> None:
     assert purses.statement()[0] == 65_539
 
 
+@pytest.mark.parametrize("order", [(2, 0, 1, 3), (3, 2, 1, 0), (1, 3, 0, 2), (2, 3, 1, 0)])
+@pytest.mark.parametrize("is_together", [True, False])
+def test_loads_on_both_sides_of_the_last_counter_may_come_in_any_order(
+    tmp_path: Path,
+    order: tuple[int, ...],
+    is_together: bool,  # noqa: FBT001 - a case
+) -> None:
+    card, purses = Life(counter=65_534, balance_fen=0), Purses(tmp_path)
+    loads = [card.load(100) for _ in range(4)]
+    # A wrong clock is no reason to take the first one after the end for the first of a new card.
+    loads[2] = replace(loads[2], dated=loads[0].dated - timedelta(hours=1))
+    sent = [loads[n] for n in order]
+    for number, part in enumerate([sent] if is_together else [[each] for each in sent]):
+        purses.run(*part, day=DAY + timedelta(days=number))
+    assert purses.statement()[:2] == (65_538, 400)
+    (opening,) = purses.segments()
+    assert (opening.price_fen, opening.missing_loads) == (0, 65_534)
+
+
 def test_two_purses_of_a_card_state_each_its_own_balance(tmp_path: Path) -> None:
     card, other, purses = Life(), Life(), Purses(tmp_path)
     load = card.load(5000)
@@ -244,7 +263,7 @@ def test_in_whatever_order_lives_come_in_nothing_is_open_when_they_are_complete(
     asked: list[list[Asked]] = [[] for _ in range(DAYS)]
     held_fen = {}
     for number in range(CARDS):
-        card = Life(number, counter=dice.choice([0, 0, 300]))
+        card = Life(number, counter=dice.choice([0, 300, 65_530]))
         movements, statements = live(dice, card)
         for each in movements:
             moved[dice.randrange(DAYS)].append(each)

@@ -116,7 +116,7 @@ def test_a_link_is_unwrapped_near_the_counter_of_its_own_kind(
     """
     row = (
         *(0, is_load, 1, True, 1000, 840, 160, MORNING),
-        *(65_540, 3, int(link), 2),
+        *(65_540, 3, int(link), 2, False),
     )
-    (movement,), _ = _read_records([row], DAY)
+    (movement,), _, _ = _read_records([row], DAY)
     assert movement.previous_counter == position

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from hsm_sim.wire.access.duties import Duty
 from hsm_sim.wire.codec import messages
-from hsm_sim.wire.rights import Duty
 from tests.hsm_sim.psam import psams
+from tests.hsm_sim.wire.access.test_rights import gives, is_given
 from tests.hsm_sim.wire.key_server import LABEL, a_mac_column, an_answer_column
-from tests.hsm_sim.wire.test_rights import gives, is_given
 
 Asked = tuple[messages.Operation[Any], tuple[object, ...]]
 
@@ -22,11 +22,11 @@ def test_a_terminals_certificate_proves_nothing_and_settlement_signs_nothing() -
         (messages.PSAM_MAKE, (psams.PROFILE, ())),
     ]
     for operation, arguments in proofs:
-        assert is_given(gives("settlement"), operation, *arguments)
-        for duty in set(Duty) - {Duty.SETTLEMENT}:
+        assert is_given(gives("proving"), operation, *arguments)
+        for duty in set(Duty) - {Duty.PROVING}:
             assert not is_given(gives(duty), operation, *arguments), duty
-        elsewhere = gives("settlement", labels=("elsewhere",))
+        elsewhere = gives("proving", labels=("elsewhere",))
         assert not is_given(elsewhere, operation, *arguments)
     for operation, arguments in of_psams:
-        assert is_given(gives("acceptance"), operation, *arguments)
-        assert not is_given(gives("settlement"), operation, *arguments)
+        assert is_given(gives("psam"), operation, *arguments)
+        assert not is_given(gives("proving"), operation, *arguments)

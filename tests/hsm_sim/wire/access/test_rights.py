@@ -1,7 +1,9 @@
 """Rights of the key service's clients: what no entry of the file gives is refused, by name."""
 
+import hashlib
 import os
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,8 +20,20 @@ from cardcore.errors import (
 )
 from cardcore.keys import KeyRef, KeyService, KeyUsage
 from cardcore.text import Text
-from hsm_sim.keys.vault import KeyVault
+from hsm_sim.keys.vault import CHANNEL_USAGES, KeyVault
 from hsm_sim.psam import KeySlot, PsamKeyType, make_psam
+from hsm_sim.psam.keys import USUAL
+from hsm_sim.wire.access.claims import keys_claimed
+from hsm_sim.wire.access.duties import (
+    AT_TERMINALS,
+    DUTIES,
+    OPEN_OPERATIONS,
+    WITH_PSAMS,
+    WITH_RELEASES,
+    Duty,
+)
+from hsm_sim.wire.access.rights import Peer, Rights, certificate_peer
+from hsm_sim.wire.access.rights_file import RightsError, read_rights
 from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.codec import messages
 from hsm_sim.wire.codec.values import REF, TEXT
@@ -27,17 +41,6 @@ from hsm_sim.wire.events import EventKind
 from hsm_sim.wire.links.addresses import TlsAddress
 from hsm_sim.wire.links.listeners import Dialect, listen_loopback, listen_tls, listen_unix
 from hsm_sim.wire.links.tls import server_context
-from hsm_sim.wire.rights import (
-    OPEN_OPERATIONS,
-    OPERATIONS_OF_DUTY,
-    Duty,
-    Peer,
-    Rights,
-    RightsError,
-    certificate_peer,
-    labels_of,
-    read_rights,
-)
 from tests.hsm_sim.psam import psams
 from tests.hsm_sim.wire.key_server import (
     DATA,
@@ -49,7 +52,7 @@ from tests.hsm_sim.wire.key_server import (
     a_vault,
     card_ref,
 )
-from tests.hsm_sim.wire.links.certificates import Authority
+from tests.hsm_sim.wire.links.certificates import Authority, Paper
 from tests.support.patience import SOON_S
 
 VAULT = a_vault()
@@ -63,8 +66,13 @@ COLUMN = a_column(20)
 
 
 def a_right(who: str, *duties: str, labels: tuple[str, ...] = ()) -> str:
+    """One entry, for every terminal and PSAM, where its duties have to do with any."""
     lines = ["[[right]]", f'who = "{who}"', f"duties = {[str(each) for each in duties]}"]
-    return "\n".join([*lines, f"labels = {list(labels)}" if labels else "", ""])
+    lines += [f"labels = {list(labels)}"] if labels else []
+    lines += ['terminals = ["*"]'] if AT_TERMINALS & set(duties) else []
+    lines += ['psams = ["*"]'] if WITH_PSAMS & set(duties) else []
+    lines += ["keys_a_day = 1000"] if WITH_RELEASES & set(duties) else []
+    return "\n".join([*lines, ""])
 
 
 def gives(*duties: str, labels: tuple[str, ...] = ()) -> Rights:
@@ -85,15 +93,15 @@ def placeholders(operation: messages.Operation[Any]) -> list[object]:
 
 
 def test_every_operation_belongs_to_a_duty_or_is_open_and_never_both() -> None:
-    covered = {each.name for duty in OPERATIONS_OF_DUTY.values() for each in duty}
+    covered = {each.name for duty in DUTIES.values() for each in duty}
     opened = {each.name for each in OPEN_OPERATIONS}
     assert covered | opened == set(messages.OPERATIONS)
     assert not covered & opened
-    assert set(OPERATIONS_OF_DUTY) == set(Duty)
+    assert set(DUTIES) == set(Duty)
 
 
 def test_a_duty_gives_its_operations_what_is_open_and_nothing_else() -> None:
-    for duty, covered in OPERATIONS_OF_DUTY.items():
+    for duty, covered in DUTIES.items():
         given = {
             name
             for name, each in messages.OPERATIONS.items()
@@ -104,14 +112,14 @@ def test_a_duty_gives_its_operations_what_is_open_and_nothing_else() -> None:
 
 def test_who_proves_tacs_makes_no_card_keys() -> None:
     """The gap this closes."""
-    assert is_given(gives("settlement"), messages.PROVE_TACS, LABEL, COLUMN)
+    assert is_given(gives("proving"), messages.PROVE_TACS, LABEL, COLUMN)
     for operation, arguments in (
         (messages.DERIVE_CARD_KEY, (TAC, FACTOR)),
         (messages.ENCIPHER_MESSAGE, (MAINTENANCE, FACTOR, bytes(8))),
         (messages.AUTHENTICATE, (MAINTENANCE, FACTOR, bytes(8))),
         (messages.OPEN_CHANNEL, (LABEL, 1, FACTOR, bytes(16))),
     ):
-        assert not is_given(gives("settlement"), operation, *arguments)
+        assert not is_given(gives("proving"), operation, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +134,7 @@ def test_who_proves_tacs_makes_no_card_keys() -> None:
     ],
 )
 def test_labels_are_exact_or_end_in_a_star(labels: tuple[str, ...], given: set[str]) -> None:
-    rights = gives("settlement", labels=labels)
+    rights = gives("proving", labels=labels)
     asked = {"demo", "demo-psam", "demos", "dem", "", "*"}
     assert {each for each in asked if is_given(rights, messages.PROVE_TACS, each, COLUMN)} == given
     for label in asked:
@@ -135,7 +143,7 @@ def test_labels_are_exact_or_end_in_a_star(labels: tuple[str, ...], given: set[s
 
 
 def test_rights_of_one_client_add_up_and_do_not_mix() -> None:
-    text = a_right("certificate:clearing-1", "settlement", labels=("demo",))
+    text = a_right("certificate:clearing-1", "proving", labels=("demo",))
     text += a_right("subject:commonName=clearing-1", "file-signing", labels=("sender-*",))
     rights = read_rights(text)
     assert is_given(rights, messages.PROVE_TACS, "demo", COLUMN)
@@ -150,6 +158,7 @@ def test_every_way_to_name_a_key_in_a_request_is_looked_at() -> None:
     profile, slots = psams.PROFILE, (KeySlot(PsamKeyType.MAC, 1, psams.STK),)
     image = make_psam(profile, psams.VAULT, slots).image()
     refs = (TAC, SIGNING._replace(label="demo"))
+    maintenance, purchase = KeyUsage.FILE_MAINTENANCE, KeyUsage.PURCHASE
     values = {
         "ref": TAC,
         "refs": refs,
@@ -158,13 +167,20 @@ def test_every_way_to_name_a_key_in_a_request_is_looked_at() -> None:
         "label": LABEL,
         "image": image,
     }
+    usual = {(usage, "shenzhen") for usage in USUAL}
     named = {
-        "ref": {LABEL},
-        "refs": {LABEL, "demo"},
-        "profile": {"shenzhen"},
-        "further": {"shenzhen-social"},
-        "label": {LABEL},
-        "image": {"shenzhen", "shenzhen-social"},
+        "ref": {(KeyUsage.TAC, LABEL)},
+        "refs": {(KeyUsage.TAC, LABEL), (KeyUsage.FILE_SIGNING, "demo")},
+        "profile": {(purchase, "shenzhen")},
+        "further": {(maintenance, "shenzhen-social")},
+        "label": set[tuple[KeyUsage, str]](),  # its usage is the operation's: below
+        "image": usual | {(maintenance, "shenzhen-social")},
+    }
+    of_label = {
+        "open_channel": set(CHANNEL_USAGES),
+        "prove_tacs": {KeyUsage.TAC},
+        "prove_record_macs": {KeyUsage.RECORD_MAC},
+        "prove_authentications": {KeyUsage.INTERNAL_AUTHENTICATION},
     }
     harmless = {
         "usage", "version", "factor", "context", "challenge", "data", "blocks", "session_input",
@@ -175,8 +191,14 @@ def test_every_way_to_name_a_key_in_a_request_is_looked_at() -> None:
         parameters = [parameter for parameter, _ in operation.parameters]
         assert set(parameters) <= set(named) | harmless
         arguments = [values.get(each, b"\x01" * 8) for each in parameters]
-        expected: set[str] = set().union(*(named.get(each, set()) for each in parameters))
-        assert set(labels_of(operation, arguments)) == expected, operation.name
+        expected = set[tuple[KeyUsage, str]]().union(
+            *(named.get(each, set()) for each in parameters)
+        )
+        expected |= {(usage, LABEL) for usage in of_label.get(operation.name, ())}
+        if operation is messages.PSAM_RENEW:
+            # It gets those usual ones that its client may have, whatever it had.
+            expected = {(purchase, "shenzhen"), (maintenance, "shenzhen-social")}
+        assert set(keys_claimed(operation, arguments)) == expected, operation.name
     kinds = {kind for each in messages.OPERATIONS.values() for name, kind in each.parameters
              if name in harmless}  # fmt: skip
     assert not {REF, TEXT} & kinds
@@ -187,7 +209,7 @@ def test_an_image_made_up_to_hold_keys_of_another_label_wakes_up_for_nobody_with
     stolen = replace(psams.PROFILE, key_label="shenzhen")
     image = make_psam(stolen, psams.VAULT, (KeySlot(PsamKeyType.MAC, 1, psams.STK),)).image()
     own = make_psam(stolen, psams.VAULT).image()
-    rights = gives("acceptance", labels=("shenzhen",))
+    rights = gives("psam-service", labels=("shenzhen",))
     for operation in (messages.PSAM_WAKE, messages.PSAM_RENEW):
         assert is_given(rights, operation, own)
         assert not is_given(rights, operation, image)
@@ -226,7 +248,7 @@ def test_no_certificate_passes_for_another_by_what_it_is_called(
 
 
 def test_a_name_is_matched_whole() -> None:
-    rights = gives("settlement")
+    rights = gives("proving")
     for other in (
         "certificate:clearing", "certificate:clearing-10", "certificate:Clearing-1",
         "subject:clearing-1", "user:clearing-1",
@@ -238,7 +260,7 @@ def test_a_name_is_matched_whole() -> None:
 
 
 WHO = 'who = "user:990"\n'
-DUTIES = 'duties = ["issuing"]\n'
+SIGNS = 'duties = ["file-signing"]\n'
 
 
 @pytest.mark.parametrize(
@@ -249,27 +271,41 @@ DUTIES = 'duties = ["issuing"]\n'
         ("right = 7", r"no \[\[right\]\]"),
         ("right = [7]", "right 1: not a table"),
         ("[[right]\n", "line 1"),
-        ("[[right]]\nwho = 'user:990'\nduties = [\n'issuing' 'data']", "line 4"),
-        ("[right]\n" + WHO + DUTIES, r"no \[\[right\]\]"),
-        ("[[rights]]\n" + WHO + DUTIES, "the file: rights is not known"),
-        ("[[right]]\n" + DUTIES, "right 1, who: None"),
-        ("[[right]]\nwho = 990\n" + DUTIES, "right 1, who: 990"),
-        ("[[right]]\nwho = 'user:'\n" + DUTIES, "right 1, who: user:"),
-        ("[[right]]\nwho = 'clearing'\n" + DUTIES, "is not user:NUMBER, certificate:COMMON_NAME"),
-        ("[[right]]\nwho = 'user:root'\n" + DUTIES, "the number that `id -u` says"),
-        ("[[right]]\nwho = 'user:0990'\n" + DUTIES, "the number that `id -u` says"),
-        ("[[right]]\nwho = 'user:٩'\n" + DUTIES, "the number that `id -u` says"),
+        ("[[right]]\nwho = 'user:990'\nduties = [\n'file-signing' 'data']", "line 4"),
+        ("[right]\n" + WHO + SIGNS, r"no \[\[right\]\]"),
+        ("[[rights]]\n" + WHO + SIGNS, "the file: rights is not known"),
+        ("[[right]]\n" + SIGNS, "right 1, who: None"),
+        ("[[right]]\nwho = 990\n" + SIGNS, "right 1, who: 990"),
+        ("[[right]]\nwho = 'user:'\n" + SIGNS, "right 1, who: user:"),
+        ("[[right]]\nwho = 'clearing'\n" + SIGNS, "is not user:NUMBER, certificate:COMMON_NAME"),
+        ("[[right]]\nwho = 'user:root'\n" + SIGNS, "the number that `id -u` says"),
+        ("[[right]]\nwho = 'user:0990'\n" + SIGNS, "the number that `id -u` says"),
+        ("[[right]]\nwho = 'user:٩'\n" + SIGNS, "the number that `id -u` says"),
         ("[[right]]\n" + WHO, "right 1, duties: not a list"),
         ("[[right]]\n" + WHO + "duties = []", "right 1, duties: not a list"),
-        ("[[right]]\n" + WHO + "duties = 'issuing'", "right 1, duties: not a list"),
+        ("[[right]]\n" + WHO + "duties = 'data'", "right 1, duties: not a list"),
         ("[[right]]\n" + WHO + "duties = [1]", "right 1, duties: an entry"),
-        ("[[right]]\n" + WHO + "duties = ['Issuing']", "Issuing is none of settlement, acc"),
-        ("[[right]]\n" + WHO + DUTIES + "label = ['demo']", "right 1: label is not known"),
-        ("[[right]]\n" + WHO + DUTIES + "labels = []", "right 1, labels: not a list"),
-        ("[[right]]\n" + WHO + DUTIES + "labels = ['']", "right 1, labels: an entry"),
-        ("[[right]]\n" + WHO + DUTIES + "labels = ['d*o']", "stands at the end only"),
-        ("[[right]]\n" + WHO + DUTIES + "labels = ['demo**']", "stands at the end only"),
-        ("[[right]]\n" + WHO + DUTIES + "[[right]]\n" + DUTIES, "right 2, who"),
+        ("[[right]]\n" + WHO + "duties = ['Data']", "Data is none of proving, load, purch"),
+        ("[[right]]\n" + WHO + SIGNS + "label = ['demo']", "right 1: label is not known"),
+        ("[[right]]\n" + WHO + SIGNS + "labels = []", "right 1, labels: not a list"),
+        ("[[right]]\n" + WHO + SIGNS + "labels = ['']", "right 1, labels: an entry"),
+        ("[[right]]\n" + WHO + SIGNS + "labels = ['d*o']", "stands at the end only"),
+        ("[[right]]\n" + WHO + SIGNS + "labels = ['demo**']", "stands at the end only"),
+        ("[[right]]\n" + WHO + SIGNS + "[[right]]\n" + SIGNS, "right 2, who"),
+        ("[[right]]\n" + WHO + "duties = ['load']", "the duty load needs terminals"),
+        ("[[right]]\n" + WHO + "duties = ['psam']\nterminals = ['*']", "duty psam needs psams"),
+        ("[[right]]\n" + WHO + "duties = ['key-release']", "key-release needs keys_a_day"),
+        ("[[right]]\n" + WHO + SIGNS + "terminals = ['*']", "leave it out"),
+        ("[[right]]\n" + WHO + "duties = ['load']\nterminals = ['0f*']", "12 hexadecimal digits"),
+        ("[[right]]\n" + WHO + "duties = ['load']\nterminals = ['040900']", "12 hexadecimal dig"),
+        ("[[right]]\n" + WHO + "duties = ['load']\nterminals = ['0*9*']", "at the end only"),
+        (
+            "[[right]]\n" + WHO + "duties = ['psam']\nterminals = ['*']\npsams = ['1']",
+            "a PSAM 20 digits",
+        ),
+        ("[[right]]\n" + WHO + "duties = ['key-release']\nkeys_a_day = true", "not a whole number"),
+        ("[[right]]\n" + WHO + "duties = ['key-release']\nkeys_a_day = -1", "not a whole number"),
+        ("[[right]]\nwho = 'fingerprint:AB'\n" + SIGNS, "64 hexadecimal digits"),
         (
             "[[right]]\n" + WHO + "duties = ['host-commands']\nlabels = ['demo']",
             "keys of host commands have none",
@@ -298,7 +334,7 @@ REFUSED: list[Callable[[KeyService], object]] = [
 
 
 def test_over_the_wire_a_refusal_has_its_name_and_stands_in_the_log(tmp_path: Path) -> None:
-    with a_key_server(tmp_path, VAULT, rights=by_user("settlement", labels=(LABEL,))) as served:
+    with a_key_server(tmp_path, VAULT, rights=by_user("proving", labels=(LABEL,))) as served:
         service = served.service()
         for number, act in enumerate(REFUSED, 1):
             with pytest.raises(
@@ -321,7 +357,9 @@ def test_a_channel_opened_by_right_wraps_no_key_of_another_label(tmp_path: Path)
     vault = KeyVault({ref: bytes(range(16)) for ref in (ELSEWHERE,)})
     for entry in VAULT.entries():
         vault.restore(entry)
-    with a_key_server(tmp_path, vault, rights=by_user("issuing", labels=(LABEL,))) as served:
+    with a_key_server(
+        tmp_path, vault, rights=by_user("personalisation", labels=(LABEL,))
+    ) as served:
         service = served.service()
         channel = service.open_channel(LABEL, 1, FACTOR, bytes(16))
         assert len(channel.cryptogram(0)) == 8
@@ -331,17 +369,19 @@ def test_a_channel_opened_by_right_wraps_no_key_of_another_label(tmp_path: Path)
         service.close()
 
 
-def test_a_psam_in_the_server_is_for_who_has_acceptance(tmp_path: Path) -> None:
+def test_a_psam_in_the_server_is_for_who_has_that_duty(tmp_path: Path) -> None:
     with a_key_server(
-        tmp_path, psams.VAULT, rights=by_user("acceptance", labels=("shenzhen",))
+        tmp_path, psams.VAULT, rights=by_user("psam", labels=("shenzhen",))
     ) as served:
         service = served.service()
         psam = service.make_psam(psams.PROFILE)
         assert psam.transmit(psams.initialise().encode())[-2:] == b"\x90\x00"
         assert service.wake_psam(psam.image()).image() == psam.image()
-        with pytest.raises(KeyRightError, match="shenzhen-social"):
+        with pytest.raises(KeyRightError, match="file-maintenance keys, the duty psam-service"):
             service.make_psam(psams.PROFILE, psams.FURTHER)
-        with pytest.raises(KeyServiceError, match="check sum") as error:
+        with pytest.raises(KeyRightError, match="label shenzhen-social"):
+            service.make_psam(psams.PROFILE, psams.FURTHER[1:2])
+        with pytest.raises(KeyServiceError, match="not an image") as error:
             service.wake_psam(b"damaged")
         assert not isinstance(error.value, KeyRightError)
         service.close()
@@ -369,8 +409,8 @@ def test_under_tls_a_client_is_who_its_certificate_says(tmp_path: Path) -> None:
     server, clearing, bureau = (city.issue(name) for name in ("keys", "clearing-1", "bureau"))
     context = server_context(server.certificate, server.private_key, city.path)
     listener = listen_tls("127.0.0.1", 0, context)
-    text = a_right("certificate:clearing-1", "settlement")
-    text += a_right("subject:commonName=bureau", "issuing")
+    text = a_right("certificate:clearing-1", "proving")
+    text += a_right("subject:commonName=bureau", "key-release")
     with a_key_server(tmp_path, VAULT, further=(listener,), rights=read_rights(text)):
         services = [
             RemoteKeyService(
@@ -386,7 +426,7 @@ def test_under_tls_a_client_is_who_its_certificate_says(tmp_path: Path) -> None:
         with pytest.raises(KeyRightError, match="certificate:clearing-1 may not do derive_card_"):
             proves.derive_card_key(TAC, FACTOR)
         assert issues.derive_card_key(TAC, FACTOR).usage is KeyUsage.TAC
-        with pytest.raises(KeyRightError, match="bureau may not do prove_tacs, the duty settle"):
+        with pytest.raises(KeyRightError, match="bureau may not do prove_tacs, the duty proving"):
             issues.prove_tacs(LABEL, COLUMN)
         with pytest.raises(KeyRightError, match="certificate:somebody or subject:commonName=some"):
             nothing.describe_keys()
@@ -394,11 +434,38 @@ def test_under_tls_a_client_is_who_its_certificate_says(tmp_path: Path) -> None:
             service.close()
 
 
+def test_a_client_may_be_named_by_its_very_certificate(tmp_path: Path) -> None:
+    """Another certificate of the same name, issued by mistake, is somebody else."""
+    city = Authority(tmp_path, "city")
+    server, mine = city.issue("keys"), city.issue("clearing-1")
+    printed = ssl.PEM_cert_to_DER_cert(mine.certificate.read_text())
+    context = server_context(server.certificate, server.private_key, city.path)
+    listener = listen_tls("127.0.0.1", 0, context)
+    rights = read_rights(a_right(f"fingerprint:{hashlib.sha256(printed).hexdigest()}", "proving"))
+    with a_key_server(tmp_path, VAULT, further=(listener,), rights=rights):
+
+        def client(paper: Paper) -> RemoteKeyService:
+            return RemoteKeyService(
+                TlsAddress(
+                    "127.0.0.1", listener.port, paper.certificate, paper.private_key, city.path
+                ),
+                5,
+            )
+
+        first = client(mine)
+        assert len(first.prove_tacs(LABEL, COLUMN)) == len(COLUMN)
+        first.close()
+        second = client(city.issue("clearing-1"))
+        with pytest.raises(KeyRightError, match="is not named there"):
+            second.prove_tacs(LABEL, COLUMN)
+        second.close()
+
+
 @pytest.mark.parametrize("dialect_is_given", [True, False])
 def test_host_commands_are_a_duty_of_their_own(tmp_path: Path, *, dialect_is_given: bool) -> None:
     port = listen_loopback("127.0.0.1", 0)
     unix = listen_unix(tmp_path / "host.socket", Dialect.HOST_COMMANDS)
-    duty = "host-commands" if dialect_is_given else "issuing"
+    duty = "host-commands" if dialect_is_given else "key-release"
     rights = read_rights(a_right("loopback", duty) + a_right(f"user:{os.geteuid()}", duty))
     asked: list[bytes] = []
 
@@ -428,7 +495,7 @@ def test_host_commands_are_a_duty_of_their_own(tmp_path: Path, *, dialect_is_giv
 
 
 def test_the_rights_in_force_are_said_when_it_starts(tmp_path: Path) -> None:
-    with a_key_server(tmp_path, VAULT, rights=gives("settlement")) as served:
+    with a_key_server(tmp_path, VAULT, rights=gives("proving")) as served:
         assert served.said(EventKind.STARTED)[0].what.en == "rights: certificate:clearing-1"
 
 
@@ -444,7 +511,7 @@ def test_the_right_of_a_key_is_refused_before_it_is_said_whether_there_is_one(
     tmp_path: Path,
 ) -> None:
     unknown = KeyRef(KeyUsage.TAC, "no-such-city", 1)
-    with a_key_server(tmp_path, VAULT, rights=by_user("issuing", labels=(LABEL,))) as served:
+    with a_key_server(tmp_path, VAULT, rights=by_user("key-release", labels=(LABEL,))) as served:
         service = served.service()
         with pytest.raises(KeyRightError):
             service.derive_card_key(unknown, FACTOR)

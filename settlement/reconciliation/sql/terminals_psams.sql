@@ -1,0 +1,43 @@
+-- R9: a PSAM signs its sequence. A debit dated before one of a lower sequence is judged as of that
+-- later moment, as far as no clock was ahead of its receipt; also where the other one was settled on
+-- an earlier day. The registry knows days, so a day and its lowest sequence are all that is kept.
+
+CREATE TABLE signed_debit AS
+SELECT file, row, terminal, sequence, business_day_of(time) AS day
+FROM seen
+WHERE is_posted AND NOT is_load AND signed_by_card(kind) AND time <= time_max;
+
+CREATE TABLE psam_step AS
+SELECT terminal, day, min(sequence) AS sequence FROM signed_debit GROUP BY terminal, day;
+
+-- Where each terminal's PSAM stood on the latest day that it signed on.
+CREATE TABLE psam_after AS
+SELECT terminal, day, min(sequence)::UINTEGER AS sequence
+FROM (
+    FROM (FROM psam_before UNION ALL SELECT terminal, day, sequence FROM psam_step)
+    QUALIFY day = max(day) OVER (PARTITION BY terminal)
+)
+GROUP BY terminal, day;
+
+-- Only terminals whose debits are not all of their latest day.
+CREATE TABLE dated_terminal AS
+SELECT DISTINCT terminal
+FROM psam_step JOIN psam_after AS latest USING (terminal)
+WHERE psam_step.day < latest.day;
+
+CREATE TABLE dated_debit AS FROM signed_debit SEMI JOIN dated_terminal USING (terminal);
+
+-- A debit behind the latest day's lowest sequence is as late as that day. One that came late and
+-- lies before it may lie behind a day between: only such days are looked up.
+CREATE VIEW psam_day_asked AS
+SELECT DISTINCT settlement_day
+FROM psam_day_before JOIN (
+    SELECT min(debit.day) AS first_day, max(latest.day) AS last_day
+    FROM dated_debit AS debit JOIN psam_before AS latest USING (terminal)
+    WHERE debit.day < latest.day AND debit.sequence <= latest.sequence
+) ON signed_day > first_day AND signed_day < last_day;
+
+CREATE TABLE psam_day_after AS
+FROM psam_day_before
+UNION
+SELECT DISTINCT day, getvariable('settlement_day') FROM psam_step;

@@ -1,0 +1,177 @@
+"""`prove_tacs` as an oracle: a card's TAC is not found by asking until one holds."""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cardcore.crypto import SUITES
+from cardcore.errors import KeyRightError
+from cardcore.keys import Algorithm, KeyRef, KeyUsage, ProofReason, TacColumn
+from hsm_sim.keys.operations import KeyOperations
+from hsm_sim.keys.published_keys import published_key
+from hsm_sim.keys.vault import KeyVault
+from hsm_sim.wire.access import budgets as guesses
+from hsm_sim.wire.access.budgets import GUESSES_A_CARD, Budgets
+from hsm_sim.wire.access.rights_file import read_rights
+from hsm_sim.wire.client import RemoteKeyService
+from hsm_sim.wire.events import EventKind
+from tests.hsm_sim.token.softhsm import needs_softhsm, softhsm
+from tests.hsm_sim.wire.key_server import (
+    FACTOR,
+    LABEL,
+    KeyServer,
+    a_column,
+    a_key_server,
+    a_mac_column,
+    a_vault,
+)
+
+OTHER = bytes.fromhex("0487123456789013")
+MESSAGE = bytes(range(22))
+TAC = KeyRef(KeyUsage.TAC, LABEL, 1)
+PROVES = f"""
+[[right]]
+who = "user:{os.geteuid()}"
+duties = ["proving"]
+labels = ["{LABEL}"]
+"""
+
+
+def true_tac(factor: bytes) -> bytes:
+    suite = SUITES[Algorithm.PBOC_3DES]
+    return suite.tac(suite.diversify(published_key(TAC), factor), MESSAGE)
+
+
+def asked(factor: bytes, tacs: list[bytes], version: int = 1) -> TacColumn:
+    rows = len(tacs)
+    heads = bytes((Algorithm.PBOC_3DES,)) * rows, bytes((version,)) * rows
+    return TacColumn(*heads, factor * rows, MESSAGE * rows, len(MESSAGE), b"".join(tacs))
+
+
+def guessed(count: int, factor: bytes = FACTOR) -> list[bytes]:
+    """So many that do not hold."""
+    right = true_tac(factor)
+    return [each for each in (n.to_bytes(4, "big") for n in range(count + 1)) if each != right][
+        :count
+    ]
+
+
+@pytest.fixture(params=["memory", pytest.param("token", marks=needs_softhsm)])
+def served(
+    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[KeyServer]:
+    rights = read_rights(PROVES)
+    if request.param == "memory":
+        with a_key_server(tmp_path, a_vault(), rights=rights) as server:
+            yield server
+        return
+    with softhsm(tmp_path_factory.mktemp("softhsm")) as tokens, tokens.empty_token() as held:
+        held.install(TAC, published_key(TAC))
+        service = KeyOperations(held)
+        with a_key_server(tmp_path, KeyVault({}), service=service, rights=rights) as server:
+            yield server
+
+
+@pytest.fixture
+def keys(served: KeyServer) -> Iterator[RemoteKeyService]:
+    service = served.service()
+    yield service
+    service.close()
+
+
+@pytest.mark.parametrize("version", [1, 99])
+def test_who_guesses_a_cards_tac_is_told_nothing_more_and_stands_in_the_log(
+    served: KeyServer, keys: RemoteKeyService, version: int
+) -> None:
+    """A version that is not held answers, too: it is tried under those that are."""
+    right = [true_tac(FACTOR)]
+    holds = ProofReason.PROVEN if version == 1 else ProofReason.WRONG_VERSION
+    for _ in range(5):
+        answers = keys.prove_tacs(LABEL, asked(FACTOR, guessed(GUESSES_A_CARD // 5), version))
+        assert not {ProofReason.PROVEN, ProofReason.WRONG_VERSION} & set(answers)
+    assert keys.prove_tacs(LABEL, asked(FACTOR, right, version)) == bytes((holds,))
+    assert not served.said(EventKind.ALARM)
+    # One more, and neither a wrong nor a right one is told apart from the other.
+    for tacs in (guessed(1), right, [*guessed(3), *right]):
+        answers = keys.prove_tacs(LABEL, asked(FACTOR, tacs, version))
+        assert set(answers) == {ProofReason.UNKNOWN_VERSION}
+    (alarm,) = served.said(EventKind.ALARM)
+    assert f"more than 1000 answers about card {FACTOR.hex().upper()} of demo" in alarm.why.en
+    assert f"user:{os.geteuid()}" in alarm.why.en
+    # Nobody else pays for it.
+    assert keys.prove_tacs(LABEL, asked(OTHER, [true_tac(OTHER)])) == bytes((0,))
+
+
+def test_a_column_full_of_guesses_for_one_card_is_not_answered_either(
+    served: KeyServer, keys: RemoteKeyService
+) -> None:
+    column = asked(FACTOR, [*guessed(GUESSES_A_CARD + 1), true_tac(FACTOR)])
+    assert set(keys.prove_tacs(LABEL, column)) == {ProofReason.UNKNOWN_VERSION}
+    assert len(served.said(EventKind.ALARM)) == 1
+
+
+def test_a_client_that_guesses_for_many_cards_is_refused_by_name(
+    keys: RemoteKeyService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guesses, "GUESSES_A_CLIENT", 50)
+    for number in range(50):
+        factor = number.to_bytes(8, "big")
+        keys.prove_tacs(LABEL, asked(factor, guessed(1, factor)))
+    assert keys.prove_tacs(LABEL, asked(OTHER, [true_tac(OTHER)])) == bytes((0,))
+    for tacs in (guessed(1), [true_tac(FACTOR)]):
+        with pytest.raises(KeyRightError, match=r"user:\d+: 51 answers did not hold today"):
+            keys.prove_tacs(LABEL, asked(FACTOR, tacs))
+
+
+def test_a_run_of_true_records_never_notices(served: KeyServer, keys: RemoteKeyService) -> None:
+    column = asked(FACTOR, [true_tac(FACTOR)] * (3 * GUESSES_A_CARD))
+    for _ in range(3):
+        assert not any(keys.prove_tacs(LABEL, column))
+    assert not served.said(EventKind.ALARM)
+
+
+def test_answers_of_psams_and_cards_are_counted_as_tacs_are(tmp_path: Path) -> None:
+    with a_key_server(tmp_path, a_vault(), rights=read_rights(PROVES)) as server:
+        keys = server.service()
+        column = a_mac_column(7_000)  # of 50 PSAMs, and of every fifth PSAM all are forged
+        for _ in range(8):
+            last = keys.prove_record_macs(LABEL, column)
+        assert set(last[::5]) == {ProofReason.UNKNOWN_VERSION}
+        assert set(last[1::5]) == {ProofReason.PROVEN, ProofReason.WRONG_VERSION}
+        assert "about card 0000000000000000 of demo" in server.said(EventKind.ALARM)[0].why.en
+        keys.close()
+
+
+def test_another_day_and_another_client_begin_anew() -> None:
+    day = date(2026, 9, 1)
+    budgets = Budgets(lambda: day)
+    wrong, right = bytes((1,)) * 1_001, bytes((0,))
+    assert set(budgets.judge("one", "tacs", FACTOR * 1_001, wrong).reasons) == {3}
+    assert budgets.judge("one", "tacs", FACTOR, right).reasons == bytes((3,))
+    assert budgets.judge("two", "tacs", FACTOR, right).reasons == right
+    day = date(2026, 9, 2)
+    assert budgets.judge("one", "tacs", FACTOR, right).reasons == right
+
+
+def test_counting_costs_a_proof_next_to_nothing() -> None:
+    """A million rows, a hundred of them forged: some milliseconds beside half a second."""
+    rows = 1_000_000
+    factors = np.random.default_rng(1).bytes(8 * rows)
+    reasons = bytearray(rows)
+    reasons[::10_000] = bytes((1,)) * 100
+    budgets, spent = Budgets(lambda: date(2026, 9, 1)), []
+    for _ in range(3):
+        started = time.process_time()
+        assert budgets.judge("one", "tacs", factors, bytes(reasons)).reasons == bytes(reasons)
+        spent.append(time.process_time() - started)
+    assert min(spent) < 0.05
+
+
+def test_forged_rows_of_the_usual_kind_are_answered_as_before(keys: RemoteKeyService) -> None:
+    column = a_column(20)
+    assert keys.prove_tacs(LABEL, column) == keys.prove_tacs(LABEL, column)

@@ -1,0 +1,1 @@
+"""PSAMs that the key service hosts, and copies of them."""
