@@ -201,6 +201,71 @@ DISK = (
     ),
 )
 
+_DEVICE_DISK = ("tests/hsm_sim/device/test_forgetful_disk.py",)
+_STORAGE = "hsm_sim/device/storage.py"
+
+DEVICE_DISK = (
+    Mutant(
+        "facts are synced before their name",
+        "settlement/facts/columnar.py",
+        "        os.fsync(stream.fileno())\n",
+        "",
+        _DISK,
+    ),
+    Mutant(
+        "a device's document is synced",
+        _STORAGE,
+        """                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+""",
+        "                file.write(text)\n",
+        _DEVICE_DISK,
+    ),
+    Mutant(
+        "the new name of a device's document is synced",
+        _STORAGE,
+        "            new.replace(path)\n            _sync_names(self.path)\n",
+        "            new.replace(path)\n",
+        _DEVICE_DISK,
+    ),
+    Mutant(
+        "a line of a device's log is synced",
+        _STORAGE,
+        "            if is_durable:\n",
+        "            if False:\n",
+        _DEVICE_DISK,
+    ),
+    Mutant(
+        "a device's new log is synced under its name",
+        _STORAGE,
+        "        if is_new:\n            _sync_names(self.path)\n",
+        "",
+        _DEVICE_DISK,
+    ),
+    Mutant(
+        "what is cut off a device's log stays off",
+        _STORAGE,
+        "            file.truncate(size)\n            os.fsync(file.fileno())\n",
+        "            file.truncate(size)\n",
+        _DEVICE_DISK,
+    ),
+    Mutant(
+        "a device's folder is synced under its name",
+        _STORAGE,
+        "        for each in reversed(new):\n            _sync_names(each.parent)\n",
+        "",
+        _DEVICE_DISK,
+    ),
+    Mutant(
+        "an erased document is erased on the disk",
+        _STORAGE,
+        "                os.fsync(old)\n",
+        "",
+        _DEVICE_DISK,
+    ),
+)
+
 _ENDS = ("tests/settlement/days/test_ends_of_days.py",)
 _CLOSING, _OPENING = "settlement/days/closing.py", "settlement/days/opening.py"
 _COUNTED = ("tests/settlement/clearing/test_counted_once.py",)
@@ -519,4 +584,4 @@ VERIFICATION = (
     ),
 )
 
-MUTANTS = (*TERMINALS, *DISK, *PURE, *RECONCILIATION, *SERVICE, *VERIFICATION)
+MUTANTS = (*TERMINALS, *DISK, *DEVICE_DISK, *PURE, *RECONCILIATION, *SERVICE, *VERIFICATION)

@@ -33,8 +33,8 @@ class ForgetfulDisk:
 
         def synced(handle: int) -> None:
             fsync(handle)
-            path = Path(f"/proc/self/fd/{handle}").resolve()
-            disk._keep(os.fstat(handle).st_ino, path)
+            # Not resolved: a file whose name is gone has none.
+            disk._keep(os.fstat(handle).st_ino, Path(f"/proc/self/fd/{handle}"))
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "fsync", synced)
@@ -45,6 +45,10 @@ class ForgetfulDisk:
             self._names[number] = {each.name: each.stat().st_ino for each in path.iterdir()}
         elif path.is_file():
             self._bytes[number] = path.read_bytes()
+
+    def content(self, path: Path) -> bytes | None:
+        """The bytes of a file that are on the disk, under whatever name; None without any."""
+        return self._bytes.get(path.stat().st_ino)
 
     def after_a_cut(self) -> dict[str, bytes | None]:
         """Every file and folder that would be there, by its name; None stands for a folder."""

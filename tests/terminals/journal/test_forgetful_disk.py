@@ -89,7 +89,7 @@ def test_a_file_in_the_outbox_is_on_the_disk_at_every_step_that_says_so(tmp_path
             if step == "outbox written":
                 # Renamed before its bytes are there, a cut would leave an empty file in its place.
                 fresh = (outbox / name).with_suffix(".part")
-                assert disk._bytes.get(fresh.stat().st_ino) == fresh.read_bytes()
+                assert disk.content(fresh) == fresh.read_bytes()
             if step == "outbox durable":
                 assert disk.forgotten() == []
 
