@@ -16,8 +16,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from api import output
 from api.exits import EXIT_USAGE
-from api.output import console, console_error, refuse
+from api.output import console_error, refuse
 from api.settings import Environment, SettingsRefusedError, read_environment
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyUsage
@@ -325,17 +326,15 @@ def read_text(path: Path, bytes_max: int) -> str:
 
 def say(device: Device, sentence: str) -> None:
     """What was done, and the end of the log for the minutes (会议纪要)."""
-    console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    output.say(sentence)
     count, head = device.log_head
     noted = head[:HEAD_DIGITS_MIN]
-    console.print(
+    output.say(
         words(
             f"日志第 {count} 条，{noted}：请记入会议纪要",
             f"log entry {count}, {noted}: note it in the minutes",
         ),
         style="dim",
-        highlight=False,
-        soft_wrap=True,
     )
 
 

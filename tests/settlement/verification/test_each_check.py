@@ -7,7 +7,6 @@ the words: switched off, the check leaves its words unsaid.
 import hashlib
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,34 +20,12 @@ from settlement.service.close import close_day
 from settlement.verification.findings import Invariant
 from settlement.verification.verify import verify
 from tests.settlement.device_files import CLERK, NOW, Street, key_service, make_office
-from tests.settlement.service.test_service import close, receive, two_days_of_files
+from tests.settlement.service.test_service import close, receive
+from tests.settlement.verification.conftest import fold_in
 from tests.settlement.verification.test_verify import tamper
 
 ENGINE = LocalEngine(1)
 EVERY_KEY = key_service(1, 2, 3)
-
-
-def fold_in(folder: Path) -> None:
-    with closing(sqlite3.connect(folder / "control.sqlite")) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-@pytest.fixture(scope="module")
-def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sealed") / "city"
-    monday, _ = two_days_of_files()
-    with make_office(folder, bucket_count=1) as city:
-        receive(city, *monday)
-        close(city)
-    fold_in(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(sealed: Path, tmp_path: Path) -> Iterator[Path]:
-    shutil.copytree(sealed, tmp_path / "city")
-    yield tmp_path / "city"
-    shutil.rmtree(tmp_path / "city")
 
 
 def findings(folder: Path) -> list[tuple[Invariant, str]]:
