@@ -173,7 +173,8 @@ def show(
         found, logs = read_files(city, content_hash), read_load_logs(city, content_hash)
         refused = read_refusals(city, content_hash)
     names = {
-        *(row.file.content_hash for row in (*found, *logs)),
+        *(row.file.content_hash for row in found),
+        *(log.file.content_hash for log in logs),
         *(each.content_hash for each in refused),
     }
     if len(names) != 1:
@@ -193,7 +194,8 @@ def show(
             )
         )
     if as_json:
-        kept = [row.file.acknowledgement() for row in (*found, *logs)]
+        kept = [row.file.acknowledgement() for row in found]
+        kept += [log.file.acknowledgement() for log in logs]
         (answer,) = kept or [refused[-1]]
         day = found[0].settlement_day if found else None
         print_json({**_document(answer), "settlement_day": day})

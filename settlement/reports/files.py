@@ -1,6 +1,7 @@
 """Batch files as people list them (批次文件): what was answered, and what they wait for.
 
-Decides the three standings of a kept file and their words; and which files of a load log wait. Leaves the answer to intake.
+Decides the three standings of a kept file and their words, and which files of a load log wait.
+Leaves the answer to intake.
 """
 
 from dataclasses import dataclass
