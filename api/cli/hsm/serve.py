@@ -33,10 +33,10 @@ from hsm_sim.wire.links.listeners import (
     Dialect,
     Listener,
     ListenError,
-    listen_loopback,
     listen_tls,
     listen_unix,
 )
+from hsm_sim.wire.links.revocation import RevocationList, RevokedError
 from hsm_sim.wire.links.tls import TlsSetupError, server_context
 from hsm_sim.wire.psams import HostedPsams
 from hsm_sim.wire.served_device import ServedDevice
@@ -80,8 +80,17 @@ HostCommandsOption = Annotated[
     typer.Option(
         metavar=words("主机:端口|路径", "HOST:PORT|PATH"),
         help=words(
-            "另接受主机命令：127.0.0.1:1500（本机任何程序）或路径。",
-            "Also take host commands: 127.0.0.1:1500 (any program of this machine) or a path.",
+            "另接受主机命令：套接字路径，或以 TLS 服务的主机:端口；生产环境不可。",
+            "Also take host commands: a socket's path, or HOST:PORT under TLS; not in production.",
+        ),
+    ),
+]
+RevokedOption = Annotated[
+    Path | None,
+    typer.Option(
+        help=words(
+            "客户端证书的吊销列表（CRL），PEM；服务中换新即生效。",
+            "The clients' revocation list (CRL), PEM; a new one counts at once.",
         ),
     ),
 ]
@@ -112,6 +121,7 @@ def serve(
     certificate: CertificateOption = None,
     key: KeyOption = None,
     clients_ca: ClientsCaOption = None,
+    revoked: RevokedOption = None,
     host_commands: HostCommandsOption = None,
     rights_file: RightsOption = None,
     workers: WorkersOption = 1,
@@ -126,11 +136,31 @@ def serve(
             ),
             EXIT_USAGE,
         )
-    if tls is not None and None in (certificate, key, clients_ca):
+    if host_commands is not None and read_environment() is Environment.PRODUCTION:
         refuse(
             words(
-                "--tls 须同时给出 --certificate、--key 和 --clients-ca，均为 PEM 文件",
-                "--tls needs --certificate, --key and --clients-ca, PEM files",
+                "生产环境不接受主机命令（--host-commands）：其密钥在主机手中；请去掉该选项",
+                "production takes no host commands (--host-commands), whose keys are in the hands "
+                "of hosts; leave the option out",
+            ),
+            EXIT_USAGE,
+        )
+    hosts_over_tls = host_commands is not None and "/" not in host_commands
+    if (tls is not None or hosts_over_tls) and None in (certificate, key, clients_ca):
+        refuse(
+            words(
+                "--tls 和 --host-commands 主机:端口须同时给出 --certificate、--key 和 "
+                "--clients-ca，均为 PEM 文件",
+                "--tls and --host-commands HOST:PORT need --certificate, --key and --clients-ca, "
+                "PEM files",
+            ),
+            EXIT_USAGE,
+        )
+    if revoked is not None and clients_ca is None:
+        refuse(
+            words(
+                "--revoked 是客户端证书的吊销列表，须与 --clients-ca 一起给出",
+                "--revoked is the list of the clients' certificates; say it with --clients-ca",
             ),
             EXIT_USAGE,
         )
@@ -152,12 +182,19 @@ def serve(
             rights = None if rights_file is None else _read_rights(rights_file)
             if socket is not None:
                 listeners.append(listen_unix(socket))
-            if tls is not None and certificate and key and clients_ca:
-                context = server_context(certificate, key, clients_ca)
-                listeners.append(listen_tls(*read_host_port(tls), context))
-            if host_commands is not None:
-                listeners.append(_listen_for_host_commands(host_commands))
-        except (AddressError, ListenError, RightsError, TlsSetupError) as error:
+            for place, dialect in (
+                (tls, Dialect.FRAMES),
+                (host_commands, Dialect.HOST_COMMANDS),
+            ):
+                if dialect is Dialect.HOST_COMMANDS and place is not None and "/" in place:
+                    listeners.append(listen_unix(Path(place), dialect))
+                elif place is not None and certificate and key and clients_ca:
+                    host, port = read_host_port(place)
+                    context = server_context(certificate, key, clients_ca)
+                    listeners.append(
+                        listen_tls(host, port, context, dialect, _revocations(revoked, clients_ca))
+                    )
+        except (AddressError, ListenError, RevokedError, RightsError, TlsSetupError) as error:
             refuse(str(error), EXIT_USAGE)
         finally:
             for listener in listeners:
@@ -170,11 +207,13 @@ def serve(
         _serve(ServedDevice(opened, _say, proofs.prove), opened, listeners, rights, psams)
 
 
-def _listen_for_host_commands(place: str) -> Listener:
-    """A port of this machine, or a path: whatever has a slash in it."""
-    if "/" in place:
-        return listen_unix(Path(place), Dialect.HOST_COMMANDS)
-    return listen_loopback(*read_host_port(place))
+def _revocations(path: Path | None, authorities: Path) -> RevocationList | None:
+    """What is not valid at the start would serve nobody. Raises `RevokedError`."""
+    if path is None:
+        return None
+    revoked = RevocationList(path, authorities)
+    revoked.check_all()
+    return revoked
 
 
 def _read_rights(path: Path) -> Rights:
