@@ -1,10 +1,10 @@
 """PSAMs that live in the server, so that a terminal's program never holds a purchase key.
 
 Decides which PSAM a handle means, that it answers only the client that had it made or woken up, and
-how many each client has: of each number one, the one woken up last, and no client's for want of room for another's.
-Leaves what a PSAM answers to `hsm_sim.psam`, which keys one may have and for whom to `access`, the
-keeping of its image to the client, as with a PSAM in a terminal, and whether that image is the
-newest to `counters`.
+how many each client has: of each number one, the one woken up last. Want of room takes a client's
+own and nobody else's. Leaves what a PSAM answers to `hsm_sim.psam`, which keys one may have and for
+whom to `access`, the keeping of its image to the client, as with a PSAM in a terminal, and whether
+that image is the newest to `counters`.
 """
 
 import secrets

@@ -27,6 +27,8 @@ from dataclasses import dataclass, field
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError, system_words
 from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
+from hsm_sim.keys.operations import today_here
+from hsm_sim.wire.access.budgets import Budgets
 from hsm_sim.wire.access.rights import Peer, Rights
 from hsm_sim.wire.codec.frames import MessageError
 from hsm_sim.wire.codec.messages import encode_error
@@ -94,12 +96,15 @@ class Server:
         host_answer: HostAnswer | None = None,
         rights: Rights | None = None,
         psams: HostedPsams | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
         self._limits = limits or ServerLimits()
         self._log_callback = log
         self._log_lock = threading.Lock()
         proofs = threading.BoundedSemaphore(self._limits.proofs_at_once)
-        self._shared = Shared(keys, self._log, proofs, rights, psams or HostedPsams())
+        self._shared = Shared(
+            keys, self._log, proofs, rights, psams or HostedPsams(), budgets or Budgets(today_here)
+        )
         self._host_answer = host_answer
         #: In the order of coming.
         self._connections: dict[_Connection, None] = {}

@@ -24,7 +24,9 @@ from cardcore.errors import system_words
 from cardcore.text import Text, text_of, words
 from hsm_sim.device.device import Device
 from hsm_sim.hardening import harden_process
+from hsm_sim.keys.operations import today_here
 from hsm_sim.proof.workers import ProofWorkers
+from hsm_sim.wire.access.budgets import BUDGETS, Budgets
 from hsm_sim.wire.access.rights import Rights
 from hsm_sim.wire.access.rights_file import RightsError, read_rights
 from hsm_sim.wire.counters import PSAMS, PsamCounters
@@ -204,7 +206,9 @@ def serve(
         counters = PsamCounters(device / PSAMS)
         places.callback(counters.close)
         psams = HostedPsams(counters=counters)
-        _serve(ServedDevice(opened, _say, proofs.prove), opened, listeners, rights, psams)
+        budgets = Budgets(today_here, device / BUDGETS)
+        served = ServedDevice(opened, _say, proofs.prove)
+        _serve(served, opened, listeners, rights, psams, budgets)
 
 
 def _revocations(path: Path | None, authorities: Path) -> RevocationList | None:
@@ -260,9 +264,15 @@ def _serve(
     listeners: list[Listener],
     rights: Rights | None,
     psams: HostedPsams,
+    budgets: Budgets,
 ) -> None:
     server = Server(
-        served.keys, served.log, host_answer=served.host_answer, rights=rights, psams=psams
+        served.keys,
+        served.log,
+        host_answer=served.host_answer,
+        rights=rights,
+        psams=psams,
+        budgets=budgets,
     )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: server.stop())
