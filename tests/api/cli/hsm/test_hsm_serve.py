@@ -325,6 +325,18 @@ def test_a_place_that_cannot_be_served_is_usage_before_any_pin_is_asked_for(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_host_commands_are_refused_by_name_in_production(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hsm_serve, "harden_process", lambda: None)
+    monkeypatch.setenv("ONECARD_ENVIRONMENT", "production")
+    words = ["--socket", str(tmp_path / "x"), "--host-commands", str(tmp_path / "host")]
+    done = CliRunner().invoke(app, ["hsm", "serve", "--rights", "absent", *words])
+    assert done.exit_code == 2
+    assert "production takes no host commands (--host-commands)" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_wrong_pin_serves_nothing(home: Path, tmp_path: Path) -> None:
     (tmp_path / "wrong").write_text("not it\n")
     (tmp_path / "wrong").chmod(0o600)
