@@ -130,51 +130,15 @@ def serve(
     pin_file: PinFileOption = None,
 ) -> None:
     """What cannot be listened at is said before a PIN is typed."""
-    if socket is None and tls is None:
-        refuse(
-            words(
-                "没有说在何处服务；请写 --socket PATH 或 --tls HOST:PORT",
-                "where to serve is not said; say --socket PATH or --tls HOST:PORT",
-            ),
-            EXIT_USAGE,
-        )
-    if host_commands is not None and read_environment() is Environment.PRODUCTION:
-        refuse(
-            words(
-                "生产环境不接受主机命令（--host-commands）：其密钥在主机手中；请去掉该选项",
-                "production takes no host commands (--host-commands), whose keys are in the hands "
-                "of hosts; leave the option out",
-            ),
-            EXIT_USAGE,
-        )
-    hosts_over_tls = host_commands is not None and "/" not in host_commands
-    if (tls is not None or hosts_over_tls) and None in (certificate, key, clients_ca):
-        refuse(
-            words(
-                "--tls 和 --host-commands 主机:端口须同时给出 --certificate、--key 和 "
-                "--clients-ca，均为 PEM 文件",
-                "--tls and --host-commands HOST:PORT need --certificate, --key and --clients-ca, "
-                "PEM files",
-            ),
-            EXIT_USAGE,
-        )
-    if revoked is not None and clients_ca is None:
-        refuse(
-            words(
-                "--revoked 是客户端证书的吊销列表，须与 --clients-ca 一起给出",
-                "--revoked is the list of the clients' certificates; say it with --clients-ca",
-            ),
-            EXIT_USAGE,
-        )
-    if rights_file is None and read_environment() is Environment.PRODUCTION:
-        refuse(
-            words(
-                "生产环境须有权限文件；请用 --rights PATH 写明谁可做什么",
-                "production serves nobody without a rights file; say with --rights PATH who may do "
-                "what",
-            ),
-            EXIT_USAGE,
-        )
+    has_papers = None not in (certificate, key, clients_ca)
+    _check_options(
+        socket,
+        tls,
+        host_commands,
+        revoked,
+        has_papers=has_papers,
+        has_rights=rights_file is not None,
+    )
     # Before the first secret is in memory.
     harden_process()
     with ExitStack() as places:
@@ -209,6 +173,63 @@ def serve(
         budgets = Budgets(today_here, device / BUDGETS)
         served = ServedDevice(opened, _say, proofs.prove)
         _serve(served, opened, listeners, rights, psams, budgets)
+
+
+def _check_options(
+    socket: Path | None,
+    tls: str | None,
+    host_commands: str | None,
+    revoked: Path | None,
+    *,
+    has_papers: bool,
+    has_rights: bool,
+) -> None:
+    """Options that contradict one another, or what production asks for, end the command."""
+    if socket is None and tls is None:
+        refuse(
+            words(
+                "没有说在何处服务；请写 --socket PATH 或 --tls HOST:PORT",
+                "where to serve is not said; say --socket PATH or --tls HOST:PORT",
+            ),
+            EXIT_USAGE,
+        )
+    if host_commands is not None and read_environment() is Environment.PRODUCTION:
+        refuse(
+            words(
+                "生产环境不接受主机命令（--host-commands）：其密钥在主机手中；请去掉该选项",
+                "production takes no host commands (--host-commands), whose keys are in the hands "
+                "of hosts; leave the option out",
+            ),
+            EXIT_USAGE,
+        )
+    hosts_over_tls = host_commands is not None and "/" not in host_commands
+    if (tls is not None or hosts_over_tls) and not has_papers:
+        refuse(
+            words(
+                "--tls 和 --host-commands 主机:端口须同时给出 --certificate、--key 和 "
+                "--clients-ca，均为 PEM 文件",
+                "--tls and --host-commands HOST:PORT need --certificate, --key and --clients-ca, "
+                "PEM files",
+            ),
+            EXIT_USAGE,
+        )
+    if revoked is not None and not has_papers:
+        refuse(
+            words(
+                "--revoked 是客户端证书的吊销列表，须与 --clients-ca 一起给出",
+                "--revoked is the list of the clients' certificates; say it with --clients-ca",
+            ),
+            EXIT_USAGE,
+        )
+    if not has_rights and read_environment() is Environment.PRODUCTION:
+        refuse(
+            words(
+                "生产环境须有权限文件；请用 --rights PATH 写明谁可做什么",
+                "production serves nobody without a rights file; say with --rights PATH who may do "
+                "what",
+            ),
+            EXIT_USAGE,
+        )
 
 
 def _revocations(path: Path | None, authorities: Path) -> RevocationList | None:

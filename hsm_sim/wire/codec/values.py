@@ -30,10 +30,8 @@ from hsm_sim.wire.codec.frames import MessageError
 
 #: Labels name a city, an application or a sender.
 TEXT_CHARACTERS_MAX = 256
-#: What one request may have done: rows, in half the bytes of a message, and keys. Clients cut what
-#: is longer, and the server refuses it: a million rows take some 300 MiB.
-COLUMN_ROWS_MAX = 1_000_000
-COLUMN_BYTES_MAX = 32 * 1024 * 1024
+#: In one request, half of a message; a client cuts what is longer, a server refuses it.
+COLUMN_ROWS_MAX, COLUMN_BYTES_MAX = 1_000_000, 32 * 1024 * 1024
 KEYS_MAX = 256
 T = TypeVar("T")
 
@@ -357,8 +355,7 @@ def _parts(parts: Iterator[bytes], count: int) -> list[bytes]:
 
 
 def _bounded(column: list[bytes]) -> list[bytes]:
-    """The fields of a column, the first of which has a byte a row."""
-    rows, size = len(column[0]), sum(map(len, column))
+    rows, size = len(column[0]), sum(map(len, column))  # the first field has a byte a row
     if rows > COLUMN_ROWS_MAX or (rows > 1 and size > COLUMN_BYTES_MAX):
         raise MessageError(
             Text(

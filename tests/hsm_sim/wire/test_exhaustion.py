@@ -77,7 +77,7 @@ def test_raw_connections_by_the_hundred_stop_no_channel_no_clearing_and_fill_no_
         expected = LOCAL.open_channel(LABEL, 1, FACTOR, bytes(16)).cryptogram(0)
         intruder = threading.Thread(target=attack)
         intruder.start()
-        for _ in range(30):
+        for _ in range(12):
             assert channel.cryptogram(0) == expected
             assert prover.prove_tacs(LABEL, COLUMN) == PROVEN
         intruder.join(SOON_S)
