@@ -82,7 +82,9 @@ class Auditor:
         for purse in sorted({entry.purse for entry in claims}):
             booked = [e for e in self.decided.values() if e.is_booked and e.purse == purse]
             for since, until, price_fen in stretches_of(booked):
-                inside = [e for e in claims if e.purse == purse and since <= e.witnessed < until]
+                inside = _rivals(
+                    [e for e in claims if e.purse == purse and since <= e.witnessed < until], known
+                )
                 is_late = known.business_day(until) + timedelta(days=known.late_days) < day
                 if not is_late or len(inside) != 1 or inside[0].sound.amount_fen != price_fen:
                     continue
@@ -263,3 +265,19 @@ def _has_news(entry: Entry, known: Known, day: date) -> bool:
             return business_day <= day
         case _:
             return False
+
+
+def _rivals(claims: Sequence[Entry], known: Known) -> list[Entry]:
+    """R4: who claims a debit. R1: variants of one movement are one, the smallest digest. A terminal
+    that nobody registered is no rival of a registered one.
+    """
+    movements: dict[tuple[Purse, bool, bytes], Entry] = {}
+    for each in sorted(claims, key=lambda entry: entry.digest):
+        movements.setdefault(each.movement, each)
+    several = list(movements.values())
+    registered = [
+        each
+        for each in several
+        if known.row_on(each.sound.terminal, known.business_day(each.sound.time)) is not None
+    ]
+    return registered or several
