@@ -23,7 +23,7 @@ SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 SCHEME ?= shenzhen
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo replay pictures test test-fast lint coverage bench soak values \
+.PHONY: help setup demo replay pictures test test-fast lint coverage bench mutants soak values \
 	dev-setup pcsc-setup apt-packages python-is-new-enough clean
 
 help: ## Print this list
@@ -60,6 +60,9 @@ coverage: dev-setup ## Run every test and print the lines and branches that none
 bench: setup ## Measure one tap beside its fsyncs, and TACs beside one call a record and a loop in C
 	$(BIN)/onecard bench tap
 	$(BIN)/onecard bench tac
+
+mutants: dev-setup ## Put every known wrong change into a copy, one at a time, and expect its tests to fail
+	$(BIN)/python -m tests.mutants.run
 
 soak: dev-setup ## Many more examples, random APDUs, a key service that keeps dying, an attacker, worlds of lies, fuzzers (hours)
 	$(BIN)/python -m pytest -q $(SPREAD) --hypothesis-profile=soak

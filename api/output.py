@@ -15,13 +15,10 @@ from typing import Annotated, Any, NoReturn, Protocol
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.lines import wrap
-from api.tables import Table as Sheet
-from api.tables import as_csv, show
-from cardcore.money import yuan
+from api.tables import Table, as_csv, show
 from cardcore.text import Text, shorten, words
 
 #: No sentence of ours is longer; what is, holds somebody's input.
@@ -163,21 +160,8 @@ def status_line() -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
-def print_table(table: Sheet, csv: Path | None = None) -> None:
+def print_table(table: Table, csv: Path | None = None) -> None:
     """A table on standard output, and into a CSV file where one is asked for."""
     show(table, console)
     if csv is not None:
         csv.write_text(as_csv(table), "utf-8-sig", newline="")
-
-
-def amount_table(title: str, *columns: str) -> Table:
-    """A table whose first column is text and whose others are right-aligned."""
-    table = Table(title=title, title_justify="left")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right")
-    return table
-
-
-def fen(amount_fen: int) -> str:
-    """An amount for a table."""
-    return yuan(amount_fen)

@@ -2,9 +2,8 @@
 
 Decides how rows are laid out. On a terminal the columns that do not fit beside the others move into
 a further line of their row, words with their head before them; words may go on in a next line, a
-figure never does. A pipe gets whole
-plain values with tabs between them, and amounts in yuan without signs: of each table first its
-title behind `# `, then the header.
+figure never does. A pipe gets whole plain values with tabs between them, and amounts in yuan
+without signs: of each table first its title behind `# `, then the header.
 """
 
 import csv

@@ -1,5 +1,5 @@
 """What holds for every test: three hypothesis profiles, one language, no word to another machine,
-slow files first.
+slow files first, and at the end a word on published vectors that nothing was held against.
 """
 
 import os
@@ -7,6 +7,8 @@ import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.shared import NO_VECTORS
 
 # Cores are shared and disks are slow on machines that test, so time never decides a property.
 _COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,3 +41,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with a slow test come first, so that no worker is left alone with one in the end."""
     slow = {each.path for each in items if each.get_closest_marker("slow")}
     items.sort(key=lambda each: each.path not in slow)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Without the vectors beside the repository a green run says less: how much less is said."""
+    skipped = [
+        each
+        for each in terminalreporter.stats.get("skipped", [])
+        if isinstance(each.longrepr, tuple) and NO_VECTORS in each.longrepr[2]
+    ]
+    if skipped:
+        terminalreporter.write_line(
+            f"{len(skipped)} tests against published vectors and real data were skipped: "
+            "../shared is not here",
+            yellow=True,
+            bold=True,
+        )

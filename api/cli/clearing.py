@@ -22,6 +22,7 @@ from api.output import (
     CsvOption,
     DataOption,
     JsonOption,
+    complain,
     console_error,
     print_json,
     print_table,
@@ -217,15 +218,12 @@ def _aside(files: Sequence[SetAside]) -> list[dict[str, str | int]]:
 def _name_aside(files: Sequence[SetAside]) -> None:
     for each in files:
         name, why = each.content_hash[:12], each.why.text
-        console_error.print(
+        complain(
             words(
                 f"搁置：发送方 {each.sender}，序号 {each.sequence}，文件 {name}：{why}",
                 f"Set aside: sender {each.sender}, sequence {each.sequence}, file {name}: {why}",
             ),
             style="yellow",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
         )
 
 

@@ -14,7 +14,7 @@ from api.output import (
     DataOption,
     JsonOption,
     UnmaskOption,
-    console_error,
+    complain,
     print_json,
     refuse,
     say,
@@ -148,10 +148,6 @@ def _hiding(numbers: Iterable[str]) -> Callable[[str], str]:
     return lambda line: re.sub(pattern, hidden, line)
 
 
-def _warn(text: str) -> None:
-    console_error.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
-
-
 def _apdus(data: Path, history: RecordHistory, terminal: str, serial: int) -> list[Text]:
     """The exchanges of the tap, when the journal of its collector is at hand."""
     record = history.copies[0].record
@@ -162,7 +158,7 @@ def _apdus(data: Path, history: RecordHistory, terminal: str, serial: int) -> li
             exchanges = decode_trace(journal.trace(terminal, serial))
     except (JournalError, DecodeError) as error:
         why = reason_of(error)
-        _warn(
+        complain(
             words(
                 f"采集点流水无法读取：{why}；终端侧从略",
                 f"The journal of the collector cannot be read: {why}; its part is left out",

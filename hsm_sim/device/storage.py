@@ -72,8 +72,12 @@ class DeviceFolder:
         `DeviceError` when it is taken, also by somebody who was quicker.
         """
         self.check_empty()
+        new = [each for each in (self.path, *self.path.parents) if not each.exists()]
         self.path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         self.path.chmod(_FOLDER_MODE)
+        # A power cut must not take the folder from a device that its custodians have been told of.
+        for each in reversed(new):
+            _sync_names(each.parent)
         with self.lock():
             self.check_empty()
             for left in self.path.iterdir():
@@ -193,7 +197,7 @@ class DeviceFolder:
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(path)
-            self._sync_names()
+            _sync_names(self.path)
             if old is not None:
                 os.pwrite(old, bytes(os.fstat(old).st_size), 0)
                 os.fsync(old)
@@ -225,7 +229,7 @@ class DeviceFolder:
             if is_durable:
                 os.fsync(file.fileno())
         if is_new:
-            self._sync_names()
+            _sync_names(self.path)
 
     def sync(self, name: str) -> None:
         """See to the disk what was appended to a file."""
@@ -253,10 +257,11 @@ class DeviceFolder:
             file.truncate(size)
             os.fsync(file.fileno())
 
-    def _sync_names(self) -> None:
-        """A rename is durable when its folder is."""
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+def _sync_names(folder: Path) -> None:
+    """A rename is durable when its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

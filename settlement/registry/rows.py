@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.keys import Algorithm
 from cardcore.records.kinds import Sector
 from cardcore.schemes import ParticipantKind
@@ -190,6 +191,13 @@ _LINE = _form(r"\S(.{0,126}\S)?", "一行文字，至多 128 字", "a line of at
 _TERMINAL = _form(r"[0-9a-f]{12}", "12 位十六进制终端号", "a terminal of 12 hexadecimal digits")
 _WORD = _form(r"[a-z][a-z0-9_-]{0,31}", "小写字母的词", "a word of small letters")
 _LABEL = _form(r"[a-z][a-z0-9-]{0,63}", "密钥标签", "a label of keys")
+_ENDINGS = "|".join(each.key_ending for each in APPLICATIONS.values() if each.key_ending)
+#: A centre answers for all applications of a city; under the label of one it would say nothing.
+_CITY = _form(
+    rf"(?!.*({_ENDINGS})$)[a-z][a-z0-9-]{{0,63}}",
+    "城市自身的标签，不带应用后缀",
+    "the label of a city, without the ending of an application",
+)
 #: Keys that are no TAC keys have their usage before the label (`facts.proof.registered_label`).
 _KEY_NAME = _form(
     r"([a-z][a-z-]{0,63}/)?[a-z][a-z0-9-]{0,63}", "密钥标签", "a label of keys, or usage/label"
@@ -307,7 +315,7 @@ _KINDS = (
     Kind(
         "centre",
         CentreRow,
-        (Column("label", _LABEL), Column("participant", _CODE)),
+        (Column("label", _CITY), Column("participant", _CODE)),
         subject=1,
         participants=("participant",),
         may_pause=True,

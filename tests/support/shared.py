@@ -1,4 +1,5 @@
-"""Published vectors and real data beside the repository; tests that need them skip without."""
+"""Published vectors and real data beside the repository; tests that need them are skipped
+without, and counted."""
 
 from pathlib import Path
 
@@ -9,4 +10,6 @@ SHARED = REPOSITORY.parent / "shared"
 VECTORS = SHARED / "vectors"
 DATA = SHARED / "data"
 
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="no vectors beside the repository")
+#: Why a test was skipped; `tests/conftest.py` counts them.
+NO_VECTORS = "no vectors beside the repository"
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=NO_VECTORS)

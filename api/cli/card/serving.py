@@ -7,10 +7,11 @@ import typer
 
 from api.cli.frame.stopping import standing
 from api.exits import EXIT_USAGE
-from api.output import complain, fen, refuse, refuse_choice
+from api.output import complain, refuse, refuse_choice
 from api.settings import read_settings
 from cardcore.chip.card import Card
 from cardcore.issuing.products import SHIPPED
+from cardcore.money import yuan
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.text import Text, words
 from terminals.link.connection import InProcessConnection
@@ -72,9 +73,9 @@ def serve(
     with standing(_TAKEN_OUT):
         complain(
             words(
-                f"卡产品 {product} 的一张卡已放入虚拟读卡器，余额 {fen(balance)}。可试 "
+                f"卡产品 {product} 的一张卡已放入虚拟读卡器，余额 {yuan(balance)}。可试 "
                 "`onecard card info`；Ctrl-C 取出。",
-                f"A card of product {product} with {fen(balance)} is in the virtual reader. Try "
+                f"A card of product {product} with {yuan(balance)} is in the virtual reader. Try "
                 "`onecard card info`; Ctrl-C takes it out.",
             ),
             style="",
@@ -102,7 +103,7 @@ def _loaded_card(product: str, balance_fen: int) -> Card:
     now = datetime.now()  # noqa: DTZ005
     outcome = load_card(InProcessConnection(card), keys, SCHEME, balance_fen, now)
     if not outcome.done:
-        why, amount = outcome.text, fen(balance_fen)
+        why, amount = outcome.text, yuan(balance_fen)
         refuse(
             words(
                 f"--balance：卡产品 {product} 不能充入 {amount}：{why.zh}；请写较小的数",

@@ -5,6 +5,8 @@ statement reports something of its own, and whoever reads that has to know why.
 """
 
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +14,8 @@ from types import FrameType
 from cardcore.text import Text
 
 _HEARD: list[int] = []
+#: Between two tries to stop, where the first fell on a place that nothing leaves.
+_AGAIN_S = 0.02
 _STANDS = [
     Text(
         "已停止。已完成的部分都在；再次执行同一命令即可继续。",
@@ -24,6 +28,8 @@ def hear_stops() -> None:
     """From now on. A process that was started to ignore Ctrl-C, as one in the background, does."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
+        sys.unraisablehook = _not_left
+        threading.excepthook = _of_a_thread
 
 
 def was_stopped() -> bool:
@@ -49,3 +55,24 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)
     _HEARD.append(number)
     raise KeyboardInterrupt
+
+
+def _not_left(unraisable: "sys.UnraisableHookArgs") -> None:
+    """A stop that falls on the clearing up of an object is dropped by the interpreter, which would
+    go on to the end: it is tried again a moment later.
+    """
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    signal.signal(signal.SIGALRM, _again)
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+
+
+def _again(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _of_a_thread(ended: threading.ExceptHookArgs) -> None:
+    """Once stopped, what the threads of a pool say of work that nobody waits for is not said."""
+    if not was_stopped():
+        threading.__excepthook__(ended)

@@ -20,7 +20,6 @@ from api.cli.hsm.device import (
     ExpectOption,
     PinFileOption,
     TypedByOption,
-    algorithm_name,
     confirm,
     confirmed_check_value,
     gather_components,
@@ -33,6 +32,7 @@ from api.cli.hsm.device import (
     say,
     write_private,
 )
+from api.cli.hsm.naming import algorithm_name
 from api.composition import city_key_refs
 from api.exits import EXIT_USAGE
 from api.output import JsonOption, print_json, refuse

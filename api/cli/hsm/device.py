@@ -16,11 +16,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from api import output
 from api.exits import EXIT_USAGE
-from api.output import console, console_error, refuse
+from api.output import console_error, refuse
 from api.settings import Environment, SettingsRefusedError, read_environment
 from cardcore.errors import KeyServiceError
-from cardcore.keys import Algorithm, Key, KeyRef, KeyUsage
+from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.text import Text, shorten, words
 from hsm_sim.device.blocks.components import (
     COMPONENTS_MIN,
@@ -29,7 +30,6 @@ from hsm_sim.device.blocks.components import (
     prove_component,
     read_component,
 )
-from hsm_sim.device.blocks.key_names import KeyNameError, read_name
 from hsm_sim.device.custody import OPENING_CUSTODIANS
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import CeremonyError
@@ -38,7 +38,7 @@ from hsm_sim.device.log import HEAD_DIGITS_MIN
 from hsm_sim.hardening import harden_process
 from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.keys.published_keys import published_descriptions
-from hsm_sim.keys.vault import check_value, key_algorithms
+from hsm_sim.keys.vault import check_value
 
 DEFAULT_DEVICE = Path("onecard-device")
 _FILE_BYTES_MAX = 1024
@@ -147,49 +147,6 @@ def refuse_public_keys(device: Device) -> None:
                 "real keys",
             )
         )
-
-
-_SEE_NAMES = Text("见 `onecard hsm keys`", "`onecard hsm keys` lists the names")
-
-
-def key_name(text: str, asked: str | None = None) -> KeyRef:
-    """The name of a key; anything else ends the command with usage. `asked` is what was written,
-    where a version is added to it.
-    """
-    try:
-        return read_name(text)
-    except KeyNameError as error:
-        named = shorten(text if asked is None else asked)
-        if asked is None:
-            refuse(
-                words(f"{named}：{error}；{_SEE_NAMES}", f"{named}: {error}; {_SEE_NAMES}"),
-                EXIT_USAGE,
-            )
-        refuse(
-            words(
-                f"{named}：应为用途与标签，不带版本，例如 tac/demo；{_SEE_NAMES}",
-                f"{named}: a usage and a label are wanted, without a version, as in tac/demo; "
-                f"{_SEE_NAMES}",
-            ),
-            EXIT_USAGE,
-        )
-
-
-def algorithm_name(text: str | None, usage: KeyUsage) -> Algorithm | None:
-    """An algorithm as people write it: `pboc-3des` for PBOC_3DES."""
-    if text is None:
-        return None
-    allowed = {each.label: each for each in key_algorithms(usage)}
-    if text.lower() not in allowed:
-        refuse(
-            words(
-                f"--algorithm：{usage.use.zh}密钥可用 {'、'.join(allowed)}，不能用 {shorten(text)}",
-                f"--algorithm: a {usage.use.en} key may be {', '.join(allowed)}, not "
-                f"{shorten(text)}",
-            ),
-            EXIT_USAGE,
-        )
-    return allowed[text.lower()]
 
 
 def new_pins(roles: list[str], pin_files: list[str] | None) -> dict[str, bytes]:
@@ -369,17 +326,15 @@ def read_text(path: Path, bytes_max: int) -> str:
 
 def say(device: Device, sentence: str) -> None:
     """What was done, and the end of the log for the minutes (会议纪要)."""
-    console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    output.say(sentence)
     count, head = device.log_head
     noted = head[:HEAD_DIGITS_MIN]
-    console.print(
+    output.say(
         words(
             f"日志第 {count} 条，{noted}：请记入会议纪要",
             f"log entry {count}, {noted}: note it in the minutes",
         ),
         style="dim",
-        highlight=False,
-        soft_wrap=True,
     )
 
 

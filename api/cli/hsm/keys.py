@@ -18,10 +18,8 @@ from api.cli.hsm.device import (
     ExpectOption,
     PinFileOption,
     TypedByOption,
-    algorithm_name,
     confirmed_check_value,
     gather_components,
-    key_name,
     named_refusals,
     open_device,
     read_text,
@@ -29,6 +27,7 @@ from api.cli.hsm.device import (
     say,
     write_private,
 )
+from api.cli.hsm.naming import algorithm_name, key_name
 from api.exits import EXIT_USAGE
 from api.output import CsvOption, JsonOption, complain, print_json, print_table, refuse
 from api.output import say as tell

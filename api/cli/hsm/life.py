@@ -20,15 +20,14 @@ from api.cli.hsm.device import (
     LevelsOption,
     PinFileOption,
     TypedByOption,
-    algorithm_name,
     confirm,
     confirmed_check_value,
     gather_components,
-    key_name,
     open_device,
     say,
 )
 from api.cli.hsm.keys import key_sentence
+from api.cli.hsm.naming import algorithm_name, key_name
 from api.exits import EXIT_USAGE
 from api.output import refuse
 from cardcore.keys import KeyDescription, KeyState

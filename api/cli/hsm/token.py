@@ -12,10 +12,10 @@ from api.cli.hsm.device import (
     DEFAULT_DEVICE,
     DeviceOption,
     PinFileOption,
-    key_name,
     open_device,
     say,
 )
+from api.cli.hsm.naming import key_name
 from api.composition import open_settings_token
 from api.output import refuse
 from api.settings import KeyServiceKind, KeyServiceSettings

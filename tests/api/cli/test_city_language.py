@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.frame.program import app
-from cardcore.text import Language, spoken
+from cardcore.text import Language
 from settlement.city import open_city
 from settlement.store.files import load_file_lines
 from tests.api.cli.test_command_line import copy_of_registry, outbox, run, run_json
@@ -32,14 +32,6 @@ NAMES = (
 )
 DAY = "2026-09-01"
 T = "0000000000d1"
-
-
-@pytest.fixture(params=list(Language), ids=str)
-def language(request: pytest.FixtureRequest) -> Iterator[Language]:
-    chosen = request.param
-    assert isinstance(chosen, Language)
-    with spoken(chosen):
-        yield chosen
 
 
 @pytest.fixture(scope="module")

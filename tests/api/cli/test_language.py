@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -65,14 +64,6 @@ def child(*arguments: str, code: str = _MAIN, **environ: str) -> subprocess.Comp
         cwd=Path(__file__).parents[3],
         env={"PATH": "/usr/bin:/bin", "PYTHONUTF8": "1", **environ},
     )
-
-
-@pytest.fixture(params=LANGUAGES, ids=str)
-def language(request: pytest.FixtureRequest) -> Iterator[Language]:
-    chosen = request.param
-    assert isinstance(chosen, Language)
-    with spoken(chosen):
-        yield chosen
 
 
 @pytest.mark.parametrize(

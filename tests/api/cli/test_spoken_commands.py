@@ -1,7 +1,6 @@
 """Demonstration, replay, cards and measurements say everything in one language, refusals too."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::cardcore.keys.InsecureKeyServic
 #: What follows a demonstration, and what it names.
 DEMO_NAMES = (*NAMES, "verify", "float", "explain", "files list")
 FCI = "6F318408A000000632010105A5259F0801029F0C1E"
-
-
-@pytest.fixture(params=list(Language), ids=str)
-def language(request: pytest.FixtureRequest) -> Iterator[Language]:
-    chosen = request.param
-    assert isinstance(chosen, Language)
-    with spoken(chosen):
-        yield chosen
 
 
 @pytest.fixture(scope="module")

@@ -100,3 +100,35 @@ def test_a_clearing_stopped_at_any_moment_says_so_and_goes_on(
     cleared = json.loads(run(*arguments, "--json"))
     shown = json.loads(run("clear", "--settlement-day", "2026-09-01", "--json", "--data", source))
     assert cleared["output_hash"] == shown["output_hash"]
+
+
+def test_a_stop_that_falls_on_the_clearing_up_of_an_object_is_not_lost() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{_HEED}\n{_CLEARED_UP}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=60,
+        check=False,
+    )
+    assert (ended.stdout, ended.stderr) == ("stopped\n", "")
+
+
+_CLEARED_UP = """
+import os, signal, time
+from api.cli.frame.stopping import hear_stops
+hear_stops()
+
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0)
+
+last = Last()
+try:
+    del last
+    time.sleep(20)
+    print("gone on")
+except KeyboardInterrupt:
+    print("stopped")
+"""

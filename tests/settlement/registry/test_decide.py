@@ -18,7 +18,7 @@ from settlement.registry.decide import (
     decide_end,
     decide_register,
 )
-from settlement.registry.rows import HotlistRow, NameRow, ParticipantRow, TerminalRow
+from settlement.registry.rows import CentreRow, HotlistRow, NameRow, ParticipantRow, TerminalRow
 
 BUS, METRO, LATE = 101, 201, 301
 T = "0000000000b1"
@@ -138,10 +138,13 @@ def test_a_participant_that_others_name_does_not_end() -> None:
         (NameRow("line", 1, " x"), "text is x"),
         (HotlistRow("1" * 19, 1), "card_number"),
         (HotlistRow("1" * 20, -1), "version is -1"),
+        # Under the label of one application a centre would be taken in and say nothing.
+        (CentreRow("shenzhen-purse", BUS), "label is shenzhen-purse"),
+        (CentreRow("hangzhou-benefit", BUS), "label is hangzhou-benefit"),
     ],
 )
 def test_a_value_that_cannot_stand_there_is_named(
-    row: TerminalRow | NameRow | HotlistRow, word: str
+    row: TerminalRow | NameRow | HotlistRow | CentreRow, word: str
 ) -> None:
     answer = decide_add(book(), Dated(row), None)
     assert refusal(answer) is RegistryRefusal.VALUE_WRONG

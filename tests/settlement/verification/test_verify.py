@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -32,26 +31,6 @@ from tests.settlement.service.test_service import close, receive, two_days_of_fi
 
 KEYS = key_service()
 ENGINE = LocalEngine(1)
-
-
-@pytest.fixture(scope="module")
-def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A city with one closed day and an open gap, its database in one file."""
-    folder = tmp_path_factory.mktemp("sealed") / "city"
-    monday, _ = two_days_of_files()
-    with make_office(folder, bucket_count=1) as city:
-        receive(city, *monday)
-        close(city)
-    with closing(sqlite3.connect(folder / "control.sqlite")) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return folder
-
-
-@pytest.fixture
-def folder(sealed: Path, tmp_path: Path) -> Iterator[Path]:
-    shutil.copytree(sealed, tmp_path / "city")
-    yield tmp_path / "city"
-    shutil.rmtree(tmp_path / "city")
 
 
 def check(folder: Path) -> Verification:

@@ -1,6 +1,5 @@
 """`onecard hsm` in each language: every command, every slip of a person, what comes over a wire."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from api.cli.hsm import device as hsm_device
 from api.cli.hsm import serve as hsm_serve
 from cardcore.errors import CardcoreError, KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import KeyRef, KeyState, KeyUsage
-from cardcore.text import Language, Text, spoken, text_of
+from cardcore.text import Language, Text, text_of
 from hsm_sim.device import custody
 from hsm_sim.device.blocks.components import ComponentFault
 from hsm_sim.device.blocks.tr31 import KeyBlockFault
@@ -28,14 +27,6 @@ from tests.support.languages import assert_one_language
 
 TAC = "tac/demo/v1"
 TODAY, BEFORE = "2030-01-02", "2030-01-01"
-
-
-@pytest.fixture(params=list(Language), ids=str)
-def language(request: pytest.FixtureRequest) -> Iterator[Language]:
-    chosen = request.param
-    assert isinstance(chosen, Language)
-    with spoken(chosen):
-        yield chosen
 
 
 @pytest.fixture
