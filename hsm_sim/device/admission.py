@@ -39,8 +39,10 @@ def admit(folder: DeviceFolder, custody: Custody, pins: Mapping[str, bytes]) -> 
     if len(pins) != OPENING_CUSTODIANS:
         raise CustodyError(
             Text(
-                f"打开设备须有两名不同的保管员；来了 {len(pins)} 名",
-                f"two different custodians open a device; {len(pins)} came",
+                f"打开设备须有两名不同的保管员，现有 {len(pins)} 名；请两人各自键入，或各给一个 "
+                "`--pin-file 名称=路径`",
+                f"two different custodians open a device, and {len(pins)} came: let two type their "
+                "PINs, or say `--pin-file NAME=PATH` twice",
             )
         )
     known = [each.role for each in custody.custodians]

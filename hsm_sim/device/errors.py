@@ -45,8 +45,10 @@ class WrongPinError(CustodyError):
     def __init__(self, tries_left: Mapping[str, int]) -> None:
         super().__init__(
             Text(
-                "；".join(f"{role}：PIN 不对，还可再试 {n} 次" for role, n in tries_left.items()),
-                "; ".join(f"{role}: wrong PIN, {n} tries left" for role, n in tries_left.items()),
+                "；".join(f"{role}：PIN 不对，还可再试 {n} 次" for role, n in tries_left.items())
+                + "。忘记了：`onecard hsm ceremony new-pin`",
+                "; ".join(f"{role}: wrong PIN, {n} tries left" for role, n in tries_left.items())
+                + ". Who forgot theirs: `onecard hsm ceremony new-pin`",
             )
         )
         self.tries_left = tries_left

@@ -51,7 +51,7 @@ def test_any_two_of_three_open_the_device(tmp_path: Path, left_out: str) -> None
 def test_one_alone_opens_nothing_and_neither_do_three(tmp_path: Path, count: int) -> None:
     make(tmp_path / "device")
     some = dict(list(PINS.items())[:count])
-    assert f"two different custodians open a device; {count} came" in tries(
+    assert f"two different custodians open a device, and {count} came" in tries(
         tmp_path / "device", some
     )
 
@@ -89,7 +89,8 @@ def test_two_wrong_pins_are_both_named_and_counted(tmp_path: Path) -> None:
     make(path)
     for left in (4, 3):
         assert tries(path, {"甲": WRONG, "丙": WRONG}) == (
-            f"甲: wrong PIN, {left} tries left; 丙: wrong PIN, {left} tries left"
+            f"甲: wrong PIN, {left} tries left; 丙: wrong PIN, {left} tries left. "
+            "Who forgot theirs: `onecard hsm ceremony new-pin`"
         )
 
 

@@ -202,7 +202,7 @@ def test_one_custodian_alone_does_nothing_and_neither_does_one_twice(room: Room)
     command = ("ceremony", "generate", "tac/demo/v1")
     alone = room.pins("keeper-a")
     for pins in (alone, alone + alone):
-        assert "two different custodians open a device; 1 came" in room.say(
+        assert "two different custodians open a device, and 1 came" in room.say(
             *command, *pins, exit_code=1
         )
     assert room.keys() == {}
