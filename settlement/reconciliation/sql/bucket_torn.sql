@@ -2,6 +2,10 @@
 -- exactly its amount, nobody else claims that, and the scheme's late days are over: by then no file
 -- of another collector can still bring the debit that is missing there.
 
+-- What a key that is not held may prove yet is a rival.
+CREATE MACRO may_be_proven(word) AS
+    word IN (reason_tac_missing(), reason_algorithm_unknown(), reason_key_version_unknown());
+
 -- R1: variants of one movement are one claimant, told by the smallest digest of those that wait.
 CREATE TABLE torn_debit AS
 SELECT
@@ -9,20 +13,26 @@ SELECT
     bool_or(terminal.terminal IS NOT NULL) AS is_registered,
     arg_min(
         {'file': claim.file, 'row': claim.row}, (claim.record_hash_high, claim.record_hash_low)
-    ) FILTER (claim.file IS NOT NULL) AS place
+    ) FILTER (claim.file IS NOT NULL AND claim.reason = reason_tac_missing()) AS place
 FROM (
     SELECT
         issuer, card_number, application, transaction_type, amount_fen, terminal, sequence,
-        signed_balance_fen, time, record_hash_high, record_hash_low, file, row
+        signed_balance_fen, time, record_hash_high, record_hash_low, reason, file, row
     FROM waiting_before
-    WHERE reason = reason_tac_missing() AND moves_purse(kind) AND NOT is_load
+    WHERE may_be_proven(reason) AND moves_purse(kind) AND NOT is_load
     UNION ALL
     SELECT
         issuer, card_number, application, transaction_type, amount_fen, terminal, sequence,
-        signed_balance_fen, time, record_hash_high, record_hash_low, NULL, NULL
+        signed_balance_fen, time, record_hash_high, record_hash_low, reason, NULL, NULL
     FROM record
-    WHERE reason = reason_tac_missing() AND moves_purse AND NOT is_load
+    WHERE may_be_proven(reason) AND moves_purse AND NOT is_load
 ) AS claim
+-- What was taken back once is never proven so again, and rivals nothing.
+ANTI JOIN (FROM torn_before WHERE is_taken_back) AS back
+    USING (
+        issuer, card_number, application, transaction_type, amount_fen, terminal, sequence,
+        signed_balance_fen, time
+    )
 LEFT JOIN terminal ON terminal.terminal = claim.terminal
     AND business_day_of(claim.time) BETWEEN terminal.valid_from AND terminal.valid_to
 GROUP BY

@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cardcore.records.kinds import RecordFlag
-from cardcore.records.kinds import Sector
+from cardcore.records.kinds import RecordFlag, Sector
 from settlement.people.actions import Action
 from settlement.registry.book import Dated
 from settlement.registry.rows import HotlistRow
