@@ -176,9 +176,7 @@ def test_junk_of_a_terminal_that_nobody_registered_is_no_rival_claimant(town: To
     second = card.load(town.kiosk, LOAD_FEN, at("09:00"))
     nowhere = Terminal("0" * 11 + "9", BUS, Sector.TRANSIT, "9" * 20)
     junk = torn(Card(card.number, 5000, 2, 5).pay(nowhere, 1, at("08:40")))
-    town.settle(
-        (AGENT_HOST, [first, second]), (METRO_COLLECTOR, [lost]), (BUS_COLLECTOR, [junk])
-    )
+    town.settle((AGENT_HOST, [first, second]), (METRO_COLLECTOR, [lost]), (BUS_COLLECTOR, [junk]))
     wait_for_late_files(town)
     assert (town.fate(lost), town.fate(junk)) == (ACCEPTED, TAC_MISSING)
     town.expect(paid={METRO: 200}, billed={AGENT: 2 * LOAD_FEN})

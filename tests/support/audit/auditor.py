@@ -92,7 +92,9 @@ class Auditor:
         claims = [
             each
             for each in every
-            if each.reason in waiting and each.city == OURS and not each.is_load
+            if each.reason in waiting
+            and each.city == OURS
+            and not each.is_load
             and each.movement not in settled
         ]
         for purse in sorted({entry.purse for entry in claims}):
@@ -164,11 +166,7 @@ class Auditor:
             return not entry.was_booked, entry.mac_rank, entry.digest
 
         for entry in sorted(entries, key=rank):
-            if (
-                entry.identity in booked
-                or entry.movement in stated
-                or entry.identity in first
-            ):
+            if entry.identity in booked or entry.movement in stated or entry.identity in first:
                 entry.reason = Reason.VARIANT
             else:
                 first[entry.identity] = entry
