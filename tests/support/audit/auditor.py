@@ -316,7 +316,8 @@ def _rivals(claims: Sequence[Entry], known: Known) -> list[Entry]:
     that nobody registered is no rival of a registered one.
     """
     movements: dict[tuple[Purse, bool, bytes], Entry] = {}
-    for each in sorted(claims, key=lambda entry: entry.digest):
+    # One that waits for a key proves nothing by statements.
+    for each in sorted(claims, key=lambda e: (e.reason is not Reason.TAC_MISSING, e.digest)):
         movements.setdefault(each.movement, each)
     several = list(movements.values())
     registered = [
