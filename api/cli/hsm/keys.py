@@ -86,10 +86,11 @@ def keys(
                 "public test keys, which anybody can compute: for demonstrations only",
             )
         )
-    for role in locked:
+    for pair in locked:
+        named = pair.replace("+", words(" 与 ", " and "))
         way_out = "`onecard hsm ceremony new-pin`"
         complain(
-            words(f"{role}：已锁定；重置：{way_out}", f"{role}: locked; unlock with {way_out}")
+            words(f"{named}：已锁定；重置：{way_out}", f"{named}: locked; unlock with {way_out}")
         )
 
 
