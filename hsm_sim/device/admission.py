@@ -1,6 +1,7 @@
 """Who gets in: two custodians with their PINs, and wrong tries counted before they are judged.
 
-Decides how wrong PINs are counted and when a custodian is locked. Leaves how PINs lead to the
+Decides how wrong PINs are counted and when two custodians are locked. Two PINs are right or wrong
+together (`custody`), so tries count for the two who came. Leaves how PINs lead to the
 storage key to `custody`, and what is done with it to `device`.
 """
 
@@ -17,14 +18,16 @@ from hsm_sim.device.errors import (
 )
 from hsm_sim.device.storage import ATTEMPTS, DeviceFolder
 
-TRIES_MAX = 5  # wrong PINs of one custodian in a row
+TRIES_MAX = 5  # wrong PINs of the same two custodians in a row
 
 
 def read_tries(folder: DeviceFolder, roles: Iterable[str] = ()) -> dict[str, int]:
-    """Wrong PINs in a row by role, those of `roles` among them. `DeviceError` when damaged."""
+    """Wrong PINs in a row by two custodians (`a+b`), each two of `roles` among them. `DeviceError`
+    when damaged.
+    """
     tries = folder.read(ATTEMPTS)
     counted = all(type(count) is int and count >= 0 for count in tries.values())
-    if not counted or not tries.keys() >= set(roles):
+    if not counted or not tries.keys() >= set(custodians.pairs_among(roles)):
         raise DeviceError(
             Text(
                 f"{ATTEMPTS} 已损坏：请从副本恢复目录",
@@ -55,16 +58,12 @@ def admit(folder: DeviceFolder, custody: Custody, pins: Mapping[str, bytes]) -> 
             )
         )
     tries = read_tries(folder, known)
-    for role in pins:
-        if tries[role] >= TRIES_MAX:
-            raise CustodianLockedError(role, others=len(known) - 1)
-    tries |= {role: tries[role] + 1 for role in pins}
-    folder.replace(ATTEMPTS, tries)
-    found = {role: custodians.custodian_secret(custody, role, pin) for role, pin in pins.items()}
-    secrets = {role: secret for role, secret in found.items() if secret is not None}
-    if secrets:
-        folder.replace(ATTEMPTS, tries | dict.fromkeys(secrets, 0))
-    wrong = {role: TRIES_MAX - tries[role] for role in pins if role not in secrets}
-    if wrong:
-        raise WrongPinError(wrong)
-    return custodians.storage_key_of(custody, secrets)
+    (pair,) = custodians.pairs_among(pins)
+    if tries[pair] >= TRIES_MAX:
+        raise CustodianLockedError(pair, others=len(known) - 1)
+    folder.replace(ATTEMPTS, tries | {pair: tries[pair] + 1})
+    storage_key = custodians.storage_key_for(custody, pins)
+    if storage_key is None:
+        raise WrongPinError(pair, TRIES_MAX - tries[pair] - 1)
+    folder.replace(ATTEMPTS, tries | {pair: 0})
+    return storage_key

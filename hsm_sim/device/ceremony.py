@@ -245,8 +245,9 @@ def give_pin(device: Device, role: str, pin: bytes) -> None:
     """
     with device.step("new-pin", role) as step:
         assert step.custody is not None
-        step.storage_key = random(custody.STORAGE_KEY_BYTES)
-        step.custody = custody.with_new_pin(step.custody, role, pin, step.storage_key, random)
+        keys = device.storage_key, random(custody.STORAGE_KEY_BYTES)
+        step.custody = custody.with_new_pin(step.custody, role, pin, keys, random)
+        step.storage_key = keys[1]
         step.detail = "a new storage key"
     device.forgive(role)
 

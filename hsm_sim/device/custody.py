@@ -1,23 +1,24 @@
 """Custody of the storage key (保管存储密钥): any two custodians open it, and one alone never.
 
-Decides how the storage key is bound to PINs. Leaves counting wrong tries to `device`, and asking
-for PINs to the command line.
+Decides how the storage key is bound to PINs. Leaves which PINs are taken and what a try costs to
+`pins`, counting wrong tries to `admission`, and asking for PINs to the command line.
 
-Each custodian has a pair of X25519 (RFC 7748): the private half is wrapped under a key from his
-PIN, the public one stands beside it. For each two custodians the storage key is wrapped under a key
-from what both their private halves make of one more pair, whose private half nobody keeps. So a PIN
-can be judged alone, which lets wrong tries count against the one who typed them, and two together
-open.
+Each custodian has a pair of X25519 (RFC 7748). The private half *is* his stretched PIN and stands
+nowhere; the public one stands under the storage key. For each two custodians the storage key is
+wrapped under a key that is stretched from what both their private halves make of one more pair,
+whose private half nobody keeps. So nothing in the folder tells whether one PIN is right: two are
+tried together or not at all, and each two cost a stretching of their own.
 
 To wrap takes the public halves only. So a new PIN, which is also how a custodian is replaced, makes
 a new pair for him and a new storage key wrapped for all, without the PINs of those who are not
-there; and nobody who once held a storage key can find anybody's private half with it.
+there. Whoever held a storage key has seen the public halves of its time, and can judge PINs of
+those who stayed alone, at the cost of a try each; to open anything he needs a second PIN.
 
-Whoever copies the folder can try PINs at his own speed, scrypt's cost each: a device of metal
-guards against that by its walls, this one by the length of the PINs and by where its folder lies.
+Whoever copies the folder can try PINs at his own speed: a device of metal guards against that by
+its walls, this one by what a try costs, by the length of the PINs and by where its folder lies.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
@@ -28,21 +29,17 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import (
 )
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from cardcore.text import Text, shorten
+from hsm_sim.device import pins as tries
 from hsm_sim.device.errors import CustodyError, DeviceError
+from hsm_sim.device.pins import PinCost
 
 STORAGE_KEY_BYTES = 32  # AES-256: TR-31 blocks of version D are kept under it
 CUSTODIANS_MIN, CUSTODIANS_MAX = 2, 9
 OPENING_CUSTODIANS = 2
-PIN_BYTES_MIN, PIN_BYTES_MAX = 6, 64
 ROLE_CHARACTERS_MAX = 32
-#: scrypt N (RFC 7914): 32 MiB and about a tenth of a second a try. Kept in the device, so that it
-#: can grow for new ones.
-SCRYPT_COST = 1 << 15
-_SCRYPT_COST_MAX = 1 << 20  # a damaged file must not ask for the machine's whole memory
 _SALT_BYTES = 16
 _SECRET_BYTES = 32
 
@@ -51,12 +48,13 @@ Random = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Custodian:
-    """One custodian (密钥保管员), known by role. His private half is here wrapped under his PIN."""
+    """One custodian (密钥保管员), known by role. `sealed_half`: his public half under the storage
+    key.
+    """
 
     role: str
     salt: bytes = field(repr=False)
-    public_key: bytes = field(repr=False)
-    under_pin: bytes = field(repr=False)
+    sealed_half: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Custody:
     """
 
     device_id: str
-    scrypt_cost: int
+    cost: PinCost
     custodians: tuple[Custodian, ...]
     carrier: bytes = field(repr=False)
     pairs: Mapping[tuple[str, str], bytes] = field(repr=False)
@@ -81,17 +79,6 @@ class Custody:
             Text(
                 f"没有名为 {shorten(role)} 的保管员；有：{known.replace(', ', '、')}",
                 f"no custodian is called {shorten(role)} here; they are {known}",
-            )
-        )
-
-
-def check_pin(role: str, pin: bytes) -> None:
-    """`CustodyError` for a PIN that is too short, too long or not one line."""
-    if not PIN_BYTES_MIN <= len(pin) <= PIN_BYTES_MAX or b"\n" in pin or b"\r" in pin:
-        raise CustodyError(
-            Text(
-                f"{role}：PIN 须为一行 {PIN_BYTES_MIN} 至 {PIN_BYTES_MAX} 字节",
-                f"{role}: a PIN has {PIN_BYTES_MIN} to {PIN_BYTES_MAX} bytes on one line",
             )
         )
 
@@ -124,39 +111,50 @@ def appoint(
                 f"{len(pins)} custodians; a device has {CUSTODIANS_MIN} to {CUSTODIANS_MAX}",
             )
         )
-    for role, pin in pins.items():
+    for role in pins:
         check_role(role)
-        check_pin(role, pin)
-    custody = Custody(device_id, SCRYPT_COST, (), b"", {})
-    made = tuple(_appointed(custody, role, pin, random) for role, pin in pins.items())
-    return _wrapped(replace(custody, custodians=made), storage_key, random)
+    tries.check_pins(pins)
+    custody = Custody(device_id, tries.PIN_COST, (), b"", {})
+    salts = {role: random(_SALT_BYTES) for role in pins}
+    halves = {
+        role: _public_half(custodian_secret(custody, salts[role], pin))
+        for role, pin in pins.items()
+    }
+    return _wrapped(custody, salts, halves, storage_key, random)
 
 
-def custodian_secret(custody: Custody, role: str, pin: bytes) -> bytes | None:
-    """A custodian's private half, or None when the PIN is wrong. `CustodyError` when there is no
-    custodian of that role.
+def custodian_secret(custody: Custody, salt: bytes, pin: bytes) -> bytes:
+    """The private half that a PIN makes; nothing tells whether it is the right one."""
+    return tries.stretch(custody.cost, salt, pin)
+
+
+def storage_key_for(custody: Custody, pins: Mapping[str, bytes]) -> bytes | None:
+    """The storage key, for two custodians and their PINs; None when one or both are wrong, which of
+    the two cannot be told. Raises `DeviceError` when the file was altered.
     """
-    held = custody.custodian(role)
-    if not 0 < len(pin) <= PIN_BYTES_MAX:
+    if not all(0 < len(pin) <= tries.PIN_BYTES_MAX for pin in pins.values()):
         return None
-    try:
-        return aes_key_unwrap(_pin_key(custody, role, held.salt, pin), held.under_pin)
-    except InvalidUnwrap:
-        return None
+    secrets = {
+        role: custodian_secret(custody, custody.custodian(role).salt, pin)
+        for role, pin in pins.items()
+    }
+    return storage_key_of(custody, secrets)
 
 
-def storage_key_of(custody: Custody, secrets: Mapping[str, bytes]) -> bytes:
-    """The storage key, from the secrets of two custodians.
+def storage_key_of(custody: Custody, secrets: Mapping[str, bytes]) -> bytes | None:
+    """The storage key, from the secrets of two custodians; None when they are not theirs.
 
-    Raises `DeviceError` when it was not wrapped for this pair: the file was altered.
+    Raises `DeviceError` when nothing was wrapped for this pair: the file was altered.
     """
     assert len(secrets) == OPENING_CUSTODIANS, tuple(secrets)
-    first, second = sorted(secrets)
+    first, second = pair = pair_of(*secrets)
     try:
+        wrapped = custody.pairs[pair]
         shared = [_agreed(secrets[role], custody.carrier) for role in (first, second)]
-        wrapped = custody.pairs[first, second]
-        return aes_key_unwrap(_pair_key(custody, (first, second), shared), wrapped)
-    except (KeyError, ValueError, InvalidUnwrap):
+        return aes_key_unwrap(_pair_key(custody, pair, shared), wrapped)
+    except InvalidUnwrap:
+        return None
+    except (KeyError, ValueError):
         raise DeviceError(
             Text(
                 f"{first} 与 {second} 打不开存储密钥：设备已损坏；请从副本恢复其目录，或从备份恢复"
@@ -167,31 +165,63 @@ def storage_key_of(custody: Custody, secrets: Mapping[str, bytes]) -> bytes:
         ) from None
 
 
+def pair_of(first: str, second: str) -> tuple[str, str]:
+    """Two custodians, in the order in which pairs are named."""
+    return (first, second) if first < second else (second, first)
+
+
+def pairs_among(roles: Iterable[str]) -> list[str]:
+    """Each two of them, as they are named in files: `a+b`."""
+    return ["+".join(pair) for pair in combinations(sorted(roles), OPENING_CUSTODIANS)]
+
+
 def with_new_pin(
-    custody: Custody, role: str, pin: bytes, storage_key: bytes, random: Random
+    custody: Custody, role: str, pin: bytes, keys: tuple[bytes, bytes], random: Random
 ) -> Custody:
     """The custody in which one custodian has another PIN and another pair, and a new storage key is
-    wrapped for all. What he had before opens none of it.
+    wrapped for all; `keys` is the old one and the new. What he had before opens none of it.
+
+    Raises `CustodyError` for a PIN that is weak, or that another custodian has.
     """
-    held = custody.custodian(role)
-    check_pin(role, pin)
-    changed = _appointed(custody, role, pin, random)
-    custodians = tuple(changed if each is held else each for each in custody.custodians)
-    return _wrapped(replace(custody, custodians=custodians), storage_key, random)
+    custody.custodian(role)
+    tries.check_pins({role: pin})
+    old_key, storage_key = keys
+    halves = {
+        each.role: aes_key_unwrap(_half_key(custody, old_key), each.sealed_half)
+        for each in custody.custodians
+    }
+    salts = {each.role: each.salt for each in custody.custodians}
+    for other, half in halves.items():
+        # The public half is at hand here, so even the PIN of one who is absent can be compared.
+        if other != role and _public_half(custodian_secret(custody, salts[other], pin)) == half:
+            raise tries.shared_pin(other, role)
+    salts[role] = random(_SALT_BYTES)
+    halves[role] = _public_half(custodian_secret(custody, salts[role], pin))
+    return _wrapped(custody, salts, halves, storage_key, random)
 
 
-def _appointed(custody: Custody, role: str, pin: bytes, random: Random) -> Custodian:
-    private, salt = X25519PrivateKey.from_private_bytes(random(_SECRET_BYTES)), random(_SALT_BYTES)
-    under_pin = aes_key_wrap(_pin_key(custody, role, salt, pin), private.private_bytes_raw())
-    return Custodian(role, salt, private.public_key().public_bytes_raw(), under_pin)
+def _public_half(private: bytes) -> bytes:
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
 
-def _wrapped(custody: Custody, storage_key: bytes, random: Random) -> Custody:
+def _wrapped(
+    custody: Custody,
+    salts: Mapping[str, bytes],
+    halves: Mapping[str, bytes],
+    storage_key: bytes,
+    random: Random,
+) -> Custody:
     """The storage key for each two custodians, under a carrier that is thrown away."""
-    carrier = random(_SECRET_BYTES)
-    public = X25519PrivateKey.from_private_bytes(carrier).public_key().public_bytes_raw()
-    custody = replace(custody, carrier=public)
-    shared = {each.role: _agreed(carrier, each.public_key) for each in custody.custodians}
+    secret = random(_SECRET_BYTES)
+    sealing = _half_key(custody, storage_key)
+    custody = replace(
+        custody,
+        carrier=_public_half(secret),
+        custodians=tuple(
+            Custodian(role, salts[role], aes_key_wrap(sealing, halves[role])) for role in salts
+        ),
+    )
+    shared = {role: _agreed(secret, half) for role, half in halves.items()}
     pairs = {
         (first, second): aes_key_wrap(
             _pair_key(custody, (first, second), [shared[first], shared[second]]), storage_key
@@ -204,13 +234,12 @@ def _wrapped(custody: Custody, storage_key: bytes, random: Random) -> Custody:
 def custody_document(custody: Custody) -> dict[str, Any]:
     """The custody as it stands in the device's file."""
     return {
-        "scrypt_cost": custody.scrypt_cost,
+        "pin_cost": {"memory_kib": custody.cost.memory_kib, "passes": custody.cost.passes},
         "custodians": [
             {
                 "role": each.role,
                 "salt": each.salt.hex(),
-                "public_key": each.public_key.hex(),
-                "under_pin": each.under_pin.hex(),
+                "sealed_half": each.sealed_half.hex(),
             }
             for each in custody.custodians
         ],
@@ -221,15 +250,12 @@ def custody_document(custody: Custody) -> dict[str, Any]:
 
 def read_custody(device_id: str, document: Mapping[str, Any]) -> Custody:
     """The other way. One of `NOT_OF_THE_FORM` for a document that is none."""
-    cost = int(document["scrypt_cost"])
-    if not SCRYPT_COST <= cost <= _SCRYPT_COST_MAX or cost & (cost - 1):
-        raise ValueError("scrypt_cost is out of range")
+    cost = PinCost(**{name: int(value) for name, value in document["pin_cost"].items()})
     custodians = tuple(
         Custodian(
             str(each["role"]),
             bytes.fromhex(each["salt"]),
-            bytes.fromhex(each["public_key"]),
-            bytes.fromhex(each["under_pin"]),
+            bytes.fromhex(each["sealed_half"]),
         )
         for each in document["custodians"]
     )
@@ -240,9 +266,8 @@ def read_custody(device_id: str, document: Mapping[str, Any]) -> Custody:
     return Custody(device_id, cost, custodians, bytes.fromhex(document["carrier"]), pairs)
 
 
-def _pin_key(custody: Custody, role: str, salt: bytes, pin: bytes) -> bytes:
-    stretched = Scrypt(salt=salt, length=32, n=custody.scrypt_cost, r=8, p=1).derive(pin)
-    return _key(stretched, f"onecard device {custody.device_id} PIN of {role}")
+def _half_key(custody: Custody, storage_key: bytes) -> bytes:
+    return _key(storage_key, f"onecard device {custody.device_id} public halves")
 
 
 def _agreed(private: bytes, public: bytes) -> bytes:
@@ -252,8 +277,9 @@ def _agreed(private: bytes, public: bytes) -> bytes:
 
 
 def _pair_key(custody: Custody, pair: tuple[str, str], shared: Sequence[bytes]) -> bytes:
-    purpose = f"onecard device {custody.device_id} pair {'+'.join(pair)} {custody.carrier.hex()}"
-    return _key(b"".join(shared), purpose)
+    """Stretched once more, so that each two PINs cost a try, not each one."""
+    purpose = f"onecard device {custody.device_id} pair {'+'.join(pair)}"
+    return _key(tries.stretch(custody.cost, custody.carrier, b"".join(shared)), purpose)
 
 
 def _key(material: bytes, purpose: str) -> bytes:

@@ -122,7 +122,7 @@ class Device:
                 device_id, now(), is_demonstration, 0, custody, (), log.following(event, 0)
             )
             device = cls(folder, document, storage_key, tuple(pins), log, now)
-            folder.replace(ATTEMPTS, dict.fromkeys(pins, 0))
+            folder.replace(ATTEMPTS, dict.fromkeys(custodians.pairs_among(pins), 0))
             log.seal(storage_key)
             folder.replace(DEVICE, seal_document(document, storage_key))
             device._catch_up()
@@ -170,6 +170,12 @@ class Device:
     def is_demonstration(self) -> bool:
         """Whether the device was made for public test keys; production refuses it."""
         return self._document.is_demonstration
+
+    @property
+    def is_cheap_to_guess(self) -> bool:
+        """Whether a try of PINs costs less than production asks for."""
+        custody = self._document.custody
+        return custody is not None and custody.cost.is_low
 
     @property
     def generation(self) -> int:
@@ -304,9 +310,11 @@ class Device:
         return ref in stored and is_exportable(stored[ref])
 
     def forgive(self, role: str) -> None:
-        """Set a custodian's wrong tries back; his PIN was given anew."""
+        """Set the wrong tries of a custodian and anybody back; his PIN was given anew."""
         with self._folder.lock():
-            self._folder.replace(ATTEMPTS, {**read_tries(self._folder), role: 0})
+            tries = read_tries(self._folder)
+            forgiven = {pair: 0 for pair in tries if role in pair.split("+")}
+            self._folder.replace(ATTEMPTS, tries | forgiven)
 
     def _stored(self, step: Step) -> tuple[StoredKey, ...]:
         """The keys of a step, wrapped; those that did not change keep their block."""

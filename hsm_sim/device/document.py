@@ -28,7 +28,7 @@ from hsm_sim.device.errors import NOT_OF_THE_FORM, DeviceError
 from hsm_sim.device.log import LogEntry, canonical, read_entry
 from hsm_sim.keys.vault import KeyEntry
 
-FORMAT = "onecard device 2"
+FORMAT = "onecard device 3"
 _DAMAGED = Text(
     "设备文件被改动：请从副本恢复其目录，或从备份恢复密钥",
     "the device's file was altered: restore its folder from a copy, or its keys from a backup",
@@ -159,8 +159,10 @@ def read_document(content: Mapping[str, Any]) -> DeviceDocument:
     if content.get("format") != FORMAT:
         raise DeviceError(
             Text(
-                f"不是本版本的设备：格式不是 {FORMAT}",
-                f"not a device of this version: its format is not {FORMAT}",
+                f"不是本版本的设备：格式不是 {FORMAT}；请把它的备份恢复到新设备：`onecard hsm "
+                "ceremony restore`",
+                f"not a device of this version: its format is not {FORMAT}; restore its backup "
+                "into a new device: `onecard hsm ceremony restore`",
             )
         )
     try:

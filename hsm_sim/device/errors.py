@@ -11,8 +11,6 @@
 No message carries a byte of a key, a component or a PIN.
 """
 
-from collections.abc import Mapping
-
 from cardcore.errors import KeyServiceError
 from cardcore.text import Text
 
@@ -40,28 +38,31 @@ class CustodyError(KeyServiceError):
 
 
 class WrongPinError(CustodyError):
-    """PINs are wrong. `tries_left` counts down to the lock, by role."""
+    """One PIN or both are wrong; nobody can tell which. `tries_left` counts down to the lock."""
 
-    def __init__(self, tries_left: Mapping[str, int]) -> None:
+    def __init__(self, pair: str, tries_left: int) -> None:
         super().__init__(
             Text(
-                "；".join(f"{role}：PIN 不对，还可再试 {n} 次" for role, n in tries_left.items())
-                + "。忘记了：`onecard hsm ceremony new-pin`",
-                "; ".join(f"{role}: wrong PIN, {n} tries left" for role, n in tries_left.items())
-                + ". Who forgot theirs: `onecard hsm ceremony new-pin`",
+                f"{pair}：PIN 不对（一个或两个），还可再试 {tries_left} 次。忘记了：`onecard hsm "
+                "ceremony new-pin`",
+                f"{pair}: wrong PIN, one or both, {tries_left} tries left. Who forgot theirs: "
+                "`onecard hsm ceremony new-pin`",
             )
         )
         self.tries_left = tries_left
 
 
 class CustodianLockedError(CustodyError):
-    """A custodian typed too many wrong PINs; two others give a new one, where there are two."""
+    """Two custodians typed too many wrong PINs; one of them with a third opens and gives the other
+    a new one, where there is a third.
+    """
 
-    def __init__(self, role: str, others: int) -> None:
+    def __init__(self, pair: str, others: int) -> None:
         way_out = (
             Text(
-                "另两名保管员可重置：`onecard hsm ceremony new-pin`",
-                "two other custodians can give a new one: `onecard hsm ceremony new-pin`",
+                "其中一名可与另一名保管员打开并重置：`onecard hsm ceremony new-pin`",
+                "one of them and another custodian can give a new one: `onecard hsm ceremony "
+                "new-pin`",
             )
             if others >= 2
             else Text(
@@ -72,11 +73,10 @@ class CustodianLockedError(CustodyError):
         )
         super().__init__(
             Text(
-                f"{role}：PIN 错误次数过多，已锁定；{way_out.zh}",
-                f"{role}: locked after too many wrong PINs; {way_out.en}",
+                f"{pair}：PIN 错误次数过多，已锁定；{way_out.zh}",
+                f"{pair}: locked after too many wrong PINs; {way_out.en}",
             )
         )
-        self.role = role
 
 
 class CeremonyError(KeyServiceError):

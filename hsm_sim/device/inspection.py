@@ -31,10 +31,10 @@ def look(path: Path) -> DeviceDocument:
     return read_document(DeviceFolder(path).read(DEVICE))
 
 
-def locked_custodians(path: Path) -> tuple[str, ...]:
-    """Who typed too many wrong PINs."""
+def locked_pairs(path: Path) -> tuple[str, ...]:
+    """Which two (`a+b`) typed too many wrong PINs."""
     tries = read_tries(DeviceFolder(path))
-    return tuple(role for role, count in tries.items() if count >= TRIES_MAX)
+    return tuple(pair for pair, count in tries.items() if count >= TRIES_MAX)
 
 
 def log_lines(path: Path) -> list[dict[str, Any]]:

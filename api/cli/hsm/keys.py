@@ -38,7 +38,7 @@ from hsm_sim.device import ceremony, transfer
 from hsm_sim.device.blocks.key_names import letters
 from hsm_sim.device.blocks.tr31 import BLOCK_CHARACTERS_MAX
 from hsm_sim.device.document import StoredKey, is_exportable
-from hsm_sim.device.inspection import locked_custodians, look
+from hsm_sim.device.inspection import locked_pairs, look
 from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.keys.operations import state_on
 
@@ -58,7 +58,7 @@ def keys(
     """No PIN is needed: what may be shown to anybody."""
     with named_refusals():
         seen = look(device)
-        locked = locked_custodians(device)
+        locked = locked_pairs(device)
     custodians = [] if seen.custody is None else [each.role for each in seen.custody.custodians]
     if as_json:
         print_json(
@@ -86,10 +86,10 @@ def keys(
                 "public test keys, which anybody can compute: for demonstrations only",
             )
         )
-    for role in locked:
+    for pair in locked:
         way_out = "`onecard hsm ceremony new-pin`"
         complain(
-            words(f"{role}：已锁定；重置：{way_out}", f"{role}: locked; unlock with {way_out}")
+            words(f"{pair}：已锁定；重置：{way_out}", f"{pair}: locked; unlock with {way_out}")
         )
 
 

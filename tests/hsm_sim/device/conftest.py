@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from hsm_sim.device import custody
+from hsm_sim.device import pins
 
 
 @pytest.fixture(autouse=True)
 def cheap_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(custody, "SCRYPT_COST", 16)
+    monkeypatch.setattr(pins, "PIN_COST", pins.PinCost(memory_kib=8, passes=1))
     monkeypatch.setattr(os, "fsync", lambda _: None)

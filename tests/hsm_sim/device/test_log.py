@@ -65,7 +65,7 @@ def test_every_attempt_stands_in_the_log_with_who_and_why(path: Path) -> None:
     ]
     assert (
         entries[4]["reason"]
-        == "甲: wrong PIN, 4 tries left. Who forgot theirs: `onecard hsm ceremony new-pin`"
+        == "乙+甲: wrong PIN, one or both, 4 tries left. Who forgot theirs: `onecard hsm ceremony new-pin`"
     )
     assert entries[4]["roles"] == ["甲", "乙"]
     assert len(entries[1]["check_value"]) == 6

@@ -24,7 +24,7 @@ from api.settings import SettingsRefusedError
 from cardcore.keys import KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.text import Text
-from hsm_sim.device import custody
+from hsm_sim.device import pins
 from hsm_sim.device.device import Device
 from hsm_sim.keys.published_keys import public_test_keys
 from tests.hsm_sim.device.devices import files_with, found_in, key_check_value
@@ -40,7 +40,7 @@ WIDE = {"COLUMNS": "200"}
 
 @pytest.fixture(autouse=True)
 def cheap_pins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(custody, "SCRYPT_COST", 16)
+    monkeypatch.setattr(pins, "PIN_COST", pins.PinCost(memory_kib=8, passes=1))
     monkeypatch.setattr(hsm_device, "harden_process", lambda: None)
 
 
