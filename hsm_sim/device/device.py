@@ -172,12 +172,6 @@ class Device:
         return self._document.is_demonstration
 
     @property
-    def is_cheap_to_guess(self) -> bool:
-        """Whether a try of PINs costs less than production asks for."""
-        custody = self._document.custody
-        return custody is not None and custody.cost.is_low
-
-    @property
     def generation(self) -> int:
         """How often its keys have been changed."""
         return self._document.generation

@@ -6,6 +6,7 @@ Leaves what those bytes open to `custody`, and counting wrong tries to `admissio
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
@@ -54,7 +55,7 @@ def weakness(pin: bytes) -> Text | None:
     )
     if repeats or len(set(pin)) < _DIFFERENT_MIN:
         return Text("PIN 重复同样的字符；请另选一个", "the PIN repeats itself; choose another one")
-    steps = {after - before for before, after in zip(pin, pin[1:], strict=False)}
+    steps = {after - before for before, after in pairwise(pin)}
     # 9 before 0 is a step of a running number as well: 34567890.
     if steps <= {1, -9} or steps <= {-1, 9}:
         return Text("PIN 是连续字符；请另选一个", "the PIN is a running row; choose another one")

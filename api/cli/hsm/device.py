@@ -19,7 +19,7 @@ import typer
 from api import output
 from api.exits import EXIT_USAGE
 from api.output import console_error, refuse
-from api.settings import Environment, SettingsRefusedError, read_environment
+from api.production import Situation, refuse_in_production
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.text import Text, shorten, words
@@ -30,7 +30,7 @@ from hsm_sim.device.blocks.components import (
     prove_component,
     read_component,
 )
-from hsm_sim.device.custody import OPENING_CUSTODIANS
+from hsm_sim.device.custody import OPENING_CUSTODIANS, Custody
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import CeremonyError
 from hsm_sim.device.inspection import look
@@ -122,36 +122,30 @@ def named_refusals() -> Iterator[None]:
 
 @contextmanager
 def open_device(path: Path, pin_files: list[str] | None) -> Iterator[Device]:
-    """The device in a folder, opened by two custodians. Production refuses public test keys."""
+    """The device in a folder, opened by two custodians; production looks at it first. Keys that are
+    shared or weak are refused to who serves, not to the ceremony that replaces them.
+    """
     with named_refusals():
-        device = Device.open(path, given_pins(path, pin_files))
+        seen = look(path)
+        demonstrates = seen.is_demonstration or bool(
+            published_descriptions(each.description for each in seen.keys)
+        )
+        refuse_in_production(
+            Situation(is_demonstration=demonstrates, custody=seen.custody, folder=path)
+        )
+        pins = given_pins(seen.custody, pin_files)
+        refuse_in_production(Situation(pins=pins))
+        device = Device.open(path, pins)
         try:
-            refuse_public_keys(device)
             yield device
         finally:
             device.close()
 
 
-def refuse_public_keys(device: Device) -> None:
-    """Production works with no key that anybody can compute."""
-    if read_environment() is not Environment.PRODUCTION:
-        return
-    if device.is_demonstration or published_descriptions(device.vault.descriptions()):
-        raise SettingsRefusedError(
-            words(
-                f"生产环境不接受设备 {device.device_id}：其中有人人可算出的公开测试密钥。请用 "
-                "`onecard hsm ceremony init` 另建一台并注入真实密钥",
-                f"production refuses device {device.device_id}: it holds public test keys, which "
-                "anybody can compute. Make another one with `onecard hsm ceremony init` and load "
-                "real keys",
-            )
-        )
-
-
 def new_pins(roles: list[str], pin_files: list[str] | None) -> dict[str, bytes]:
     """First PINs of custodians, each typed twice unless it comes from a file."""
     harden_process()
-    pins = _read_files(pin_files)
+    pins = read_files(pin_files)
     for role in roles:
         if role not in pins:
             first = ask_secret(
@@ -189,7 +183,7 @@ def gather_components(
 ) -> dict[str, bytes]:
     """Components by role, from files and from whoever types; each one's check value is shown."""
     components = {}
-    for role, content in _read_files(files, whole=True).items():
+    for role, content in read_files(files, whole=True).items():
         text, _, stated = content.decode("ascii", "replace").strip().partition("\n")
         components[role] = _shown_component(role, text, usage, algorithm, stated.strip())
     typists = typed_by or ([] if files else list(device.roles))
@@ -337,11 +331,10 @@ def say(device: Device, sentence: str) -> None:
     )
 
 
-def given_pins(path: Path, pin_files: list[str] | None) -> dict[str, bytes]:
+def given_pins(custody: Custody | None, pin_files: list[str] | None) -> dict[str, bytes]:
     """PINs of two custodians. Whoever comes alone, or twice, is refused by the device itself."""
     harden_process()
-    pins = _read_files(pin_files)
-    custody = look(path).custody
+    pins = read_files(pin_files)
     if len(pins) >= OPENING_CUSTODIANS or custody is None:
         return pins
     if not sys.stdin.isatty() and pins:
@@ -373,7 +366,7 @@ def _shown_component(
     return value
 
 
-def _read_files(values: list[str] | None, *, whole: bool = False) -> dict[str, bytes]:
+def read_files(values: list[str] | None, *, whole: bool = False) -> dict[str, bytes]:
     """What stands in files given as NAME=PATH: the first line, or all of it."""
     found: dict[str, bytes] = {}
     for value in values or []:

@@ -19,7 +19,8 @@ import typer
 from api.cli.hsm.device import DEFAULT_DEVICE, DeviceOption, PinFileOption, open_device
 from api.exits import EXIT_USAGE
 from api.output import refuse
-from api.settings import Environment, read_environment
+from api.production import Situation, refuse_in_production
+from api.settings import SettingsRefusedError
 from cardcore.errors import system_words
 from cardcore.text import Text, text_of, words
 from hsm_sim.device.device import Device
@@ -134,15 +135,12 @@ def serve(
             ),
             EXIT_USAGE,
         )
-    if rights_file is None and read_environment() is Environment.PRODUCTION:
-        refuse(
-            words(
-                "生产环境须有权限文件；请用 --rights PATH 写明谁可做什么",
-                "production serves nobody without a rights file; say with --rights PATH who may do "
-                "what",
-            ),
-            EXIT_USAGE,
+    try:
+        refuse_in_production(
+            Situation(serves=True, rights=rights_file, host_commands=host_commands, socket=socket)
         )
+    except SettingsRefusedError as error:
+        refuse(str(error), EXIT_USAGE)
     # Before the first secret is in memory.
     harden_process()
     with ExitStack() as places:
@@ -163,6 +161,8 @@ def serve(
             for listener in listeners:
                 places.callback(listener.close)
         opened = places.enter_context(open_device(device, pin_file))
+        held = opened.vault
+        refuse_in_production(Situation(keys=held.descriptions(), entries=held.entries()))
         proofs = places.enter_context(ProofWorkers(workers))
         counters = PsamCounters(device / PSAMS)
         places.callback(counters.close)
