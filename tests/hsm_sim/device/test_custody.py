@@ -152,9 +152,14 @@ def test_each_two_pins_that_are_guessed_cost_a_stretching_of_their_own(
     held = look(path).custody
     assert held is not None
     secrets = {e.role: custody.custodian_secret(held, e.salt, WRONG) for e in held.custodians}
-    stretched = []
+    stretched: list[pins.PinCost] = []
     stretch = pins.stretch
-    monkeypatch.setattr(pins, "stretch", lambda *a: stretched.append(a[0]) or stretch(*a))
+
+    def counted(cost: pins.PinCost, salt: bytes, secret: bytes) -> bytes:
+        stretched.append(cost)
+        return stretch(cost, salt, secret)
+
+    monkeypatch.setattr(pins, "stretch", counted)
     for two in combinations(secrets, 2):
         assert custody.storage_key_of(held, {role: secrets[role] for role in two}) is None
     assert stretched == [held.cost] * 3

@@ -40,7 +40,6 @@ WIDE = {"COLUMNS": "200"}
 
 @pytest.fixture(autouse=True)
 def cheap_pins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pins, "PIN_COST", pins.PinCost(memory_kib=8, passes=1))
     monkeypatch.setattr(hsm_device, "harden_process", lambda: None)
 
 

@@ -11,14 +11,12 @@ import pytest
 
 from api.cli.frame.program import app
 from api.cli.hsm import device as hsm_device
-from hsm_sim.device import pins
 from tests.api.cli.hsm.test_hsm_commands import RUNNER, SHEETS, WIDE, Room
 from tests.support.shared import REPOSITORY
 
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pins, "PIN_COST", pins.PinCost(memory_kib=8, passes=1))
     monkeypatch.setattr(hsm_device, "harden_process", lambda: None)
 
 

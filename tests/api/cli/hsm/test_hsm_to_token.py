@@ -12,7 +12,6 @@ from api.composition import open_city_keys
 from api.settings import Environment, KeyServiceKind, KeyServiceSettings, Settings
 from cardcore.keys import KeyRef, KeyState, KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
-from hsm_sim.device import pins
 from hsm_sim.keys.published_keys import published_key
 from hsm_sim.keys.vault import KeyVault
 from tests.hsm_sim.token.softhsm import PIN, SoftHsm, needs_softhsm, softhsm
@@ -26,7 +25,6 @@ TAC = KeyRef(KeyUsage.TAC, "demo", 1)
 
 @pytest.fixture(autouse=True)
 def cheap_pins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pins, "PIN_COST", pins.PinCost(memory_kib=8, passes=1))
     monkeypatch.setattr(hsm_device, "harden_process", lambda: None)
 
 

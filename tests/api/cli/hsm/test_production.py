@@ -18,7 +18,7 @@ from api.cli.hsm import serve as hsm_serve
 from api.composition import open_city_keys
 from api.production import RULES
 from api.settings import SettingsRefusedError, read_settings
-from cardcore.keys import KeyRef, KeyState, KeyUsage
+from cardcore.keys import InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.text import Language, spoken
 from hsm_sim.device import device as devices
@@ -115,7 +115,8 @@ def simulation(desk: Desk) -> Asked:
     with desk.monkeypatch.context() as patch:
         patch.delenv("ONECARD_ENVIRONMENT")
         patch.delenv("ONECARD_KEY_SERVICE")
-        keys = open_city_keys(read_settings(), SCHEMES["demo"])
+        with pytest.warns(InsecureKeyServiceWarning):
+            keys = open_city_keys(read_settings(), SCHEMES["demo"])
     desk.monkeypatch.setattr("api.bench.cards.open_city_keys", lambda *_: keys)
     return Asked(["--data", str(desk.folder)], lambda: run("bench", "personalise", "--cards", "1"))
 
@@ -205,9 +206,7 @@ CASES: dict[str, Callable[[Desk], Asked]] = {
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    cheap = pins.PinCost(memory_kib=8, passes=1)
-    monkeypatch.setattr(pins, "PIN_COST", cheap)
-    monkeypatch.setattr(pins, "PIN_COST_MIN", cheap)
+    monkeypatch.setattr(pins, "PIN_COST_MIN", pins.PIN_COST)
     monkeypatch.setattr(hsm_device, "harden_process", lambda: None)
     monkeypatch.setattr(hsm_serve, "harden_process", lambda: None)
     made = Device.create(tmp_path / "device", PINS)
