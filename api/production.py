@@ -20,9 +20,9 @@ from api.settings import (
 )
 from cardcore.errors import system_words
 from cardcore.keys import Algorithm, KeyDescription, KeyState
-from cardcore.text import Text
-from hsm_sim.device.custody import Custody
-from hsm_sim.device.pins import weakness as pin_weakness
+from cardcore.text import Text, text_of
+from hsm_sim.device.custody import check_pin
+from hsm_sim.device.errors import CustodyError
 from hsm_sim.device.storage import LOG, DeviceFolder
 from hsm_sim.keys.published_keys import published_descriptions, shared_descriptions
 from hsm_sim.keys.strength import weakness as key_weakness
@@ -41,7 +41,6 @@ class Situation:
     keys: tuple[KeyDescription, ...] | None = None
     entries: tuple[KeyEntry, ...] | None = None  # of a device that is open
     is_demonstration: bool | None = None
-    custody: Custody | None = None
     folder: Path | None = None  # a device's
     pins: Mapping[str, bytes] | None = None
     socket: Path | None = None  # where to serve
@@ -138,11 +137,14 @@ def _weak_keys(situation: Situation) -> Text | None:
 
 def _weak_pins(situation: Situation) -> Text | None:
     for role, pin in (situation.pins or {}).items():
-        if (why := pin_weakness(pin)) is not None:
+        try:
+            check_pin(role, pin)
+        except CustodyError as error:
+            why = text_of(error)
             return Text(
-                f"生产环境不接受弱 PIN：{role}：{why.zh}。更换：`onecard hsm ceremony new-pin`",
-                f"production refuses a weak PIN: {role}: {why.en}. Change it with `onecard hsm "
-                "ceremony new-pin`",
+                f"生产环境不接受弱 PIN：{why.zh}。更换：`onecard hsm ceremony new-pin`",
+                f"production refuses a weak PIN: {why.en}. Change it with `onecard hsm ceremony "
+                "new-pin`",
             )
     return None
 
@@ -158,17 +160,6 @@ def _shared_pins(situation: Situation) -> Text | None:
                 f"{role}; give each a `--pin-file` of his own",
             )
     return None
-
-
-def _cheap_pins(situation: Situation) -> Text | None:
-    if situation.custody is None or not situation.custody.cost.is_low:
-        return None
-    return Text(
-        "生产环境不接受此设备：猜测其 PIN 代价过低。请把备份恢复到新设备：`onecard hsm "
-        "ceremony restore`",
-        "production refuses this device: a try of its PINs costs too little. Restore a backup "
-        "into a new one: `onecard hsm ceremony restore`",
-    )
 
 
 def _open_folder(situation: Situation) -> Text | None:
@@ -242,7 +233,6 @@ RULES = (
     Rule("weak-keys", Text("弱密钥", "weak keys"), _weak_keys),
     Rule("weak-pins", Text("弱 PIN", "weak PINs"), _weak_pins),
     Rule("shared-pins", Text("共用的 PIN", "shared PINs"), _shared_pins),
-    Rule("cheap-pins", Text("PIN 的代价", "cost of PINs"), _cheap_pins),
     Rule("open-folder", Text("设备目录", "device folder"), _open_folder),
     Rule("log", Text("日志", "log"), _log),
     Rule("no-rights", Text("权限文件", "rights file"), _no_rights),

@@ -8,7 +8,6 @@ import sys
 import pytest
 from hypothesis import HealthCheck, settings
 
-from hsm_sim.device import pins
 from tests.support.shared import NO_VECTORS
 
 # Cores are shared and disks are slow on machines that test, so time never decides a property.
@@ -18,8 +17,6 @@ settings.register_profile("ci", _COMMON, max_examples=50, derandomize=True, prin
 settings.register_profile("soak", _COMMON, max_examples=5_000, print_blob=True)
 # Whatever this machine's locale is, commands in processes of their own speak as these tests expect.
 os.environ["ONECARD_LANG"] = "en"
-# Devices made here are cheap to guess at; production refuses such by name.
-pins.PIN_COST = pins.PinCost(memory_kib=8, passes=1)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 _LOOPBACK = ("127.", "::1", "localhost")

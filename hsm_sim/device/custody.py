@@ -1,72 +1,81 @@
 """Custody of the storage key (保管存储密钥): any two custodians open it, and one alone never.
 
-Decides how the storage key is bound to PINs. Leaves which PINs are taken and what a try costs to
-`pins`, counting wrong tries to `admission`, and asking for PINs to the command line.
+Decides how the storage key is bound to PINs. Leaves counting wrong tries to `device`, and asking
+for PINs to the command line.
 
-Each custodian has a pair of X25519 (RFC 7748). The private half *is* his stretched PIN and stands
-nowhere; the public one stands under the storage key. For each two custodians the storage key is
-wrapped under a key that is stretched from what both their private halves make of one more pair,
-whose private half nobody keeps. So nothing in the folder tells whether one PIN is right: two are
-tried together or not at all, and each two cost a stretching of their own.
+Each custodian has a pair of X25519 (RFC 7748). The private half is enciphered under a key from his
+PIN, without anything that tells a right PIN from a wrong one: every PIN opens some private half.
+For each two custodians the storage key is wrapped under a key from what both their private halves
+make of one more pair, whose private half nobody keeps. So only both PINs together can be judged,
+and wrong tries count against the two who came.
 
-To wrap takes the public halves only. So a new PIN, which is also how a custodian is replaced, makes
-a new pair for him and a new storage key wrapped for all, without the PINs of those who are not
-there. Whoever held a storage key has seen the public halves of its time, and can judge PINs of
-those who stayed alone, at the cost of a try each; to open anything he needs a second PIN.
+To wrap takes the public halves only; they are kept under the storage key. So a new PIN, which is
+also how a custodian is replaced, makes a new pair for him and a new storage key wrapped for all,
+without the PINs of those who are not there; and nobody who once held a storage key can find
+anybody's private half with it.
 
-Whoever copies the folder can try PINs at his own speed: a device of metal guards against that by
-its walls, this one by what a try costs, by the length of the PINs and by where its folder lies.
+Whoever copies the folder can try PINs at his own speed: scrypt is paid for each PIN and once more
+for the two together, a quarter of a gigabyte and half a second each. Who has once opened the device
+can keep the public halves and judge the PIN of another alone, for scrypt's cost a try. A device of
+metal guards against that by its walls, this one by the length of the PINs and by where its folder
+lies.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import (
     X25519PrivateKey,
     X25519PublicKey,
 )
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from cardcore.text import Text, shorten
-from hsm_sim.device import pins as tries
 from hsm_sim.device.errors import CustodyError, DeviceError
-from hsm_sim.device.pins import PinCost
 
 STORAGE_KEY_BYTES = 32  # AES-256: TR-31 blocks of version D are kept under it
 CUSTODIANS_MIN, CUSTODIANS_MAX = 2, 9
 OPENING_CUSTODIANS = 2
+PIN_BYTES_MIN, PIN_BYTES_MAX = 6, 64
 ROLE_CHARACTERS_MAX = 32
+#: scrypt N (RFC 7914): 256 MiB and about half a second. Kept in the device, so that it can grow for
+#: new ones.
+SCRYPT_COST = 1 << 18
+_SCRYPT_COST_MAX = 1 << 20  # a damaged file must not ask for the machine's whole memory
 _SALT_BYTES = 16
 _SECRET_BYTES = 32
+_ECB = modes.ECB()  # noqa: S305 - private halves only
 
 Random = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Custodian:
-    """One custodian (密钥保管员), known by role. `sealed_half`: his public half under the storage
-    key.
-    """
+    """One custodian (密钥保管员), known by role. `under_pin` is his private half under his PIN."""
 
     role: str
     salt: bytes = field(repr=False)
-    sealed_half: bytes = field(repr=False)
+    under_pin: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Custody:
     """Who holds a device, and its storage key wrapped for each two of them. `carrier` is the public
-    half of the pair that was made to wrap it, and is another one for every storage key.
+    half of the pair that was made to wrap it, and is another one for every storage key;
+    `public_keys` are the public halves of all, in their order, under the storage key.
     """
 
     device_id: str
-    cost: PinCost
+    scrypt_cost: int
     custodians: tuple[Custodian, ...]
     carrier: bytes = field(repr=False)
+    public_keys: bytes = field(repr=False)
     pairs: Mapping[tuple[str, str], bytes] = field(repr=False)
 
     def custodian(self, role: str) -> Custodian:
@@ -79,6 +88,29 @@ class Custody:
             Text(
                 f"没有名为 {shorten(role)} 的保管员；有：{known.replace(', ', '、')}",
                 f"no custodian is called {shorten(role)} here; they are {known}",
+            )
+        )
+
+
+def check_pin(role: str, pin: bytes) -> None:
+    """`CustodyError` for a PIN that is too short, too long, not one line, or tried by everybody
+    first: all of one character, or a run of neighbours up or down.
+    """
+    if not PIN_BYTES_MIN <= len(pin) <= PIN_BYTES_MAX or b"\n" in pin or b"\r" in pin:
+        raise CustodyError(
+            Text(
+                f"{role}：PIN 须为一行 {PIN_BYTES_MIN} 至 {PIN_BYTES_MAX} 字节",
+                f"{role}: a PIN has {PIN_BYTES_MIN} to {PIN_BYTES_MAX} bytes on one line",
+            )
+        )
+
+    steps = {(after - before) % 256 for before, after in pairwise(pin)}
+    if steps in ({0}, {1}, {255}):
+        raise CustodyError(
+            Text(
+                f"{role}：PIN 太易猜：不可只重复一个字符，也不可依次递增或递减",
+                f"{role}: that PIN is guessed first: it may not repeat one character, nor run up "
+                "or down",
             )
         )
 
@@ -102,7 +134,8 @@ def appoint(
 ) -> Custody:
     """Make the custody of a new device. `pins` gives each custodian's first PIN by role.
 
-    Raises `CustodyError` for fewer than two or more than nine of them, and for a bad role or PIN.
+    Raises `CustodyError` for fewer than two or more than nine of them, for a bad role or PIN, and
+    for one PIN of two custodians.
     """
     if not CUSTODIANS_MIN <= len(pins) <= CUSTODIANS_MAX:
         raise CustodyError(
@@ -111,117 +144,95 @@ def appoint(
                 f"{len(pins)} custodians; a device has {CUSTODIANS_MIN} to {CUSTODIANS_MAX}",
             )
         )
-    for role in pins:
+    for role, pin in pins.items():
         check_role(role)
-    tries.check_pins(pins)
-    custody = Custody(device_id, tries.PIN_COST, (), b"", {})
-    salts = {role: random(_SALT_BYTES) for role in pins}
-    halves = {
-        role: _public_half(custodian_secret(custody, salts[role], pin))
-        for role, pin in pins.items()
-    }
-    return _wrapped(custody, salts, halves, storage_key, random)
+        check_pin(role, pin)
+    if len(set(pins.values())) < len(pins):
+        raise CustodyError(
+            Text(
+                "两名保管员的 PIN 相同：各人须自选，不告诉别人",
+                "two custodians have the same PIN: each chooses one and tells nobody",
+            )
+        )
+    custody = Custody(device_id, SCRYPT_COST, (), b"", b"", {})
+    made = [_appointed(custody, role, pin, random) for role, pin in pins.items()]
+    custody = replace(custody, custodians=tuple(each for each, _ in made))
+    return _wrapped(custody, [public for _, public in made], storage_key, random)
 
 
-def custodian_secret(custody: Custody, salt: bytes, pin: bytes) -> bytes:
-    """The private half that a PIN makes; nothing tells whether it is the right one."""
-    return tries.stretch(custody.cost, salt, pin)
-
-
-def storage_key_for(custody: Custody, pins: Mapping[str, bytes]) -> bytes | None:
-    """The storage key, for two custodians and their PINs; None when one or both are wrong, which of
-    the two cannot be told. Raises `DeviceError` when the file was altered.
+def private_half(custody: Custody, role: str, pin: bytes) -> bytes:
+    """What a PIN makes of a custodian's private half: the one he has, or another one that cannot be
+    told from it. `CustodyError` when there is no custodian of that role.
     """
-    if not all(0 < len(pin) <= tries.PIN_BYTES_MAX for pin in pins.values()):
-        return None
-    secrets = {
-        role: custodian_secret(custody, custody.custodian(role).salt, pin)
-        for role, pin in pins.items()
-    }
-    return storage_key_of(custody, secrets)
+    held = custody.custodian(role)
+    cipher = Cipher(algorithms.AES(_pin_key(custody, role, held.salt, pin)), _ECB)
+    return cipher.decryptor().update(held.under_pin)
 
 
-def storage_key_of(custody: Custody, secrets: Mapping[str, bytes]) -> bytes | None:
-    """The storage key, from the secrets of two custodians; None when they are not theirs.
+def storage_key_of(custody: Custody, halves: Mapping[str, bytes]) -> bytes | None:
+    """The storage key, from the private halves of two custodians; None when one of them is none,
+    and which one nobody can tell.
 
-    Raises `DeviceError` when nothing was wrapped for this pair: the file was altered.
+    Raises `DeviceError` when nothing is wrapped for these two: the file was altered.
     """
-    assert len(secrets) == OPENING_CUSTODIANS, tuple(secrets)
-    first, second = pair = pair_of(*secrets)
+    assert len(halves) == OPENING_CUSTODIANS, tuple(halves)
+    first, second = sorted(halves)
     try:
-        wrapped = custody.pairs[pair]
-        shared = [_agreed(secrets[role], custody.carrier) for role in (first, second)]
-        return aes_key_unwrap(_pair_key(custody, pair, shared), wrapped)
+        wrapped = custody.pairs[first, second]
+        shared = [_agreed(halves[role], custody.carrier) for role in (first, second)]
+        return aes_key_unwrap(_pair_key(custody, (first, second), shared), wrapped)
     except InvalidUnwrap:
         return None
     except (KeyError, ValueError):
         raise DeviceError(
             Text(
-                f"{first} 与 {second} 打不开存储密钥：设备已损坏；请从副本恢复其目录，或从备份恢复"
-                "密钥",
-                f"the storage key does not open for {first} and {second}: the device is damaged; "
+                f"设备文件中没有 {first} 与 {second} 的存储密钥：设备已损坏；请从副本恢复其目录，"
+                "或从备份恢复密钥",
+                f"the device's file has no storage key for {first} and {second}: it is damaged; "
                 "restore its folder from a copy, or its keys from a backup",
             )
         ) from None
 
 
-def pair_of(first: str, second: str) -> tuple[str, str]:
-    """Two custodians, in the order in which pairs are named."""
-    return (first, second) if first < second else (second, first)
-
-
-def pairs_among(roles: Iterable[str]) -> list[str]:
-    """Each two of them, as they are named in files: `a+b`."""
-    return ["+".join(pair) for pair in combinations(sorted(roles), OPENING_CUSTODIANS)]
-
-
 def with_new_pin(
-    custody: Custody, role: str, pin: bytes, keys: tuple[bytes, bytes], random: Random
+    custody: Custody, role: str, pin: bytes, old_key: bytes, storage_key: bytes, random: Random
 ) -> Custody:
     """The custody in which one custodian has another PIN and another pair, and a new storage key is
-    wrapped for all; `keys` is the old one and the new. What he had before opens none of it.
-
-    Raises `CustodyError` for a PIN that is weak, or that another custodian has.
+    wrapped for all. What he had before opens none of it. `old_key` is the storage key so far.
     """
-    custody.custodian(role)
-    tries.check_pins({role: pin})
-    old_key, storage_key = keys
-    halves = {
-        each.role: aes_key_unwrap(_half_key(custody, old_key), each.sealed_half)
-        for each in custody.custodians
-    }
-    salts = {each.role: each.salt for each in custody.custodians}
-    for other, half in halves.items():
-        # The public half is at hand here, so even the PIN of one who is absent can be compared.
-        if other != role and _public_half(custodian_secret(custody, salts[other], pin)) == half:
-            raise tries.shared_pin(other, role)
-    salts[role] = random(_SALT_BYTES)
-    halves[role] = _public_half(custodian_secret(custody, salts[role], pin))
-    return _wrapped(custody, salts, halves, storage_key, random)
+    held = custody.custodian(role)
+    check_pin(role, pin)
+    known = aes_key_unwrap(_public_key(custody, old_key), custody.public_keys)
+    public_keys = [known[at : at + _SECRET_BYTES] for at in range(0, len(known), _SECRET_BYTES)]
+    place = custody.custodians.index(held)
+    changed, public_keys[place] = _appointed(custody, role, pin, random)
+    custodians = tuple(changed if each is held else each for each in custody.custodians)
+    return _wrapped(replace(custody, custodians=custodians), public_keys, storage_key, random)
 
 
-def _public_half(private: bytes) -> bytes:
-    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+def _appointed(custody: Custody, role: str, pin: bytes, random: Random) -> tuple[Custodian, bytes]:
+    """A custodian, and his public half."""
+    private, salt = random(_SECRET_BYTES), random(_SALT_BYTES)
+    public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    # Whatever key deciphers it, the outcome could be a private half: a mode with a check would say
+    # which PIN was right. Random bytes, never twice under one key.
+    cipher = Cipher(algorithms.AES(_pin_key(custody, role, salt, pin)), _ECB)
+    return Custodian(role, salt, cipher.encryptor().update(private)), public
 
 
 def _wrapped(
-    custody: Custody,
-    salts: Mapping[str, bytes],
-    halves: Mapping[str, bytes],
-    storage_key: bytes,
-    random: Random,
+    custody: Custody, public_keys: Sequence[bytes], storage_key: bytes, random: Random
 ) -> Custody:
     """The storage key for each two custodians, under a carrier that is thrown away."""
-    secret = random(_SECRET_BYTES)
-    sealing = _half_key(custody, storage_key)
-    custody = replace(
-        custody,
-        carrier=_public_half(secret),
-        custodians=tuple(
-            Custodian(role, salts[role], aes_key_wrap(sealing, halves[role])) for role in salts
-        ),
-    )
-    shared = {role: _agreed(secret, half) for role, half in halves.items()}
+    carrier = random(_SECRET_BYTES)
+    public = X25519PrivateKey.from_private_bytes(carrier).public_key().public_bytes_raw()
+    custody = replace(custody, carrier=public)
+    under_key = aes_key_wrap(_public_key(custody, storage_key), b"".join(public_keys))
+    custody = replace(custody, public_keys=under_key)
+    shared = {
+        each.role: _agreed(carrier, theirs)
+        for each, theirs in zip(custody.custodians, public_keys, strict=True)
+    }
     pairs = {
         (first, second): aes_key_wrap(
             _pair_key(custody, (first, second), [shared[first], shared[second]]), storage_key
@@ -234,28 +245,31 @@ def _wrapped(
 def custody_document(custody: Custody) -> dict[str, Any]:
     """The custody as it stands in the device's file."""
     return {
-        "pin_cost": {"memory_kib": custody.cost.memory_kib, "passes": custody.cost.passes},
+        "scrypt_cost": custody.scrypt_cost,
         "custodians": [
             {
                 "role": each.role,
                 "salt": each.salt.hex(),
-                "sealed_half": each.sealed_half.hex(),
+                "under_pin": each.under_pin.hex(),
             }
             for each in custody.custodians
         ],
         "carrier": custody.carrier.hex(),
+        "public_keys": custody.public_keys.hex(),
         "pairs": {"+".join(pair): wrapped.hex() for pair, wrapped in custody.pairs.items()},
     }
 
 
 def read_custody(device_id: str, document: Mapping[str, Any]) -> Custody:
     """The other way. One of `NOT_OF_THE_FORM` for a document that is none."""
-    cost = PinCost(**{name: int(value) for name, value in document["pin_cost"].items()})
+    cost = int(document["scrypt_cost"])
+    if not SCRYPT_COST <= cost <= _SCRYPT_COST_MAX or cost & (cost - 1):
+        raise ValueError("scrypt_cost is out of range")
     custodians = tuple(
         Custodian(
             str(each["role"]),
             bytes.fromhex(each["salt"]),
-            bytes.fromhex(each["sealed_half"]),
+            bytes.fromhex(each["under_pin"]),
         )
         for each in document["custodians"]
     )
@@ -263,11 +277,16 @@ def read_custody(device_id: str, document: Mapping[str, Any]) -> Custody:
     for text, wrapped in document["pairs"].items():
         first, second = text.split("+")
         pairs[first, second] = bytes.fromhex(wrapped)
-    return Custody(device_id, cost, custodians, bytes.fromhex(document["carrier"]), pairs)
+    carrier, public_keys = (bytes.fromhex(document[name]) for name in ("carrier", "public_keys"))
+    return Custody(device_id, cost, custodians, carrier, public_keys, pairs)
 
 
-def _half_key(custody: Custody, storage_key: bytes) -> bytes:
-    return _key(storage_key, f"onecard device {custody.device_id} public halves")
+def _pin_key(custody: Custody, role: str, salt: bytes, pin: bytes) -> bytes:
+    return _key(_stretched(custody, salt, pin), f"onecard device {custody.device_id} PIN of {role}")
+
+
+def _stretched(custody: Custody, salt: bytes, secret: bytes) -> bytes:
+    return Scrypt(salt=salt, length=32, n=custody.scrypt_cost, r=8, p=1).derive(secret)
 
 
 def _agreed(private: bytes, public: bytes) -> bytes:
@@ -277,9 +296,13 @@ def _agreed(private: bytes, public: bytes) -> bytes:
 
 
 def _pair_key(custody: Custody, pair: tuple[str, str], shared: Sequence[bytes]) -> bytes:
-    """Stretched once more, so that each two PINs cost a try, not each one."""
-    purpose = f"onecard device {custody.device_id} pair {'+'.join(pair)}"
-    return _key(tries.stretch(custody.cost, custody.carrier, b"".join(shared)), purpose)
+    purpose = f"onecard device {custody.device_id} pair {'+'.join(pair)} {custody.carrier.hex()}"
+    return _key(_stretched(custody, custody.carrier, b"".join(shared)), purpose)
+
+
+def _public_key(custody: Custody, storage_key: bytes) -> bytes:
+    """What the public halves are kept under."""
+    return _key(storage_key, f"onecard device {custody.device_id} public halves")
 
 
 def _key(material: bytes, purpose: str) -> bytes:

@@ -159,10 +159,8 @@ def read_document(content: Mapping[str, Any]) -> DeviceDocument:
     if content.get("format") != FORMAT:
         raise DeviceError(
             Text(
-                f"不是本版本的设备：格式不是 {FORMAT}；请把它的备份恢复到新设备：`onecard hsm "
-                "ceremony restore`",
-                f"not a device of this version: its format is not {FORMAT}; restore its backup "
-                "into a new device: `onecard hsm ceremony restore`",
+                f"不是本版本的设备：格式不是 {FORMAT}",
+                f"not a device of this version: its format is not {FORMAT}",
             )
         )
     try:

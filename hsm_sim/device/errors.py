@@ -5,7 +5,7 @@
     │   └── LogError           an entry of the log was changed, removed or put elsewhere
     ├── CustodyError           who asks is not enough to be answered
     │   ├── WrongPinError      a try was counted
-    │   └── CustodianLockedError  too many wrong tries in a row; right or wrong is not looked at
+    │   └── CustodiansLockedError  too many wrong tries in a row; right or wrong is not looked at
     └── CeremonyError          a step that does not fit the keys as they are
 
 No message carries a byte of a key, a component or a PIN.
@@ -38,33 +38,36 @@ class CustodyError(KeyServiceError):
 
 
 class WrongPinError(CustodyError):
-    """One PIN or both are wrong; nobody can tell which. `tries_left` counts down to the lock."""
+    """One of two PINs is wrong, or both. `tries_left` counts down to the lock of these two."""
 
-    def __init__(self, pair: str, tries_left: int) -> None:
+    def __init__(self, roles: tuple[str, str], tries_left: int) -> None:
+        first, second = roles
         super().__init__(
             Text(
-                f"{pair}：PIN 不对（一个或两个），还可再试 {tries_left} 次。忘记了：`onecard hsm "
-                "ceremony new-pin`",
-                f"{pair}: wrong PIN, one or both, {tries_left} tries left. Who forgot theirs: "
+                f"{first} 与 {second}：PIN 不对，是谁的不得而知；还可再试 {tries_left} 次。忘记了："
                 "`onecard hsm ceremony new-pin`",
+                f"{first} and {second}: wrong PIN, whose is not known; {tries_left} tries left. "
+                "Who forgot theirs: `onecard hsm ceremony new-pin`",
             )
         )
+        self.roles = roles
         self.tries_left = tries_left
 
 
-class CustodianLockedError(CustodyError):
-    """Two custodians typed too many wrong PINs; one of them with a third opens and gives the other
-    a new one, where there is a third.
+class CustodiansLockedError(CustodyError):
+    """Two custodians came too often with a wrong PIN; one of them with somebody else gives the
+    other a new one, where there is somebody else.
     """
 
-    def __init__(self, pair: str, others: int) -> None:
+    def __init__(self, roles: tuple[str, str], others: int) -> None:
+        first, second = roles
         way_out = (
             Text(
-                "其中一名可与另一名保管员打开并重置：`onecard hsm ceremony new-pin`",
-                "one of them and another custodian can give a new one: `onecard hsm ceremony "
-                "new-pin`",
+                "其中一人与另一名保管员可给对方新 PIN：`onecard hsm ceremony new-pin`",
+                "one of them and another custodian can give the other a new PIN: "
+                "`onecard hsm ceremony new-pin`",
             )
-            if others >= 2
+            if others
             else Text(
                 "已无人能重置，请把备份恢复到新设备：`onecard hsm ceremony restore`",
                 "nobody is left to give a new one, so restore a backup into a new device: "
@@ -73,10 +76,11 @@ class CustodianLockedError(CustodyError):
         )
         super().__init__(
             Text(
-                f"{pair}：PIN 错误次数过多，已锁定；{way_out.zh}",
-                f"{pair}: locked after too many wrong PINs; {way_out.en}",
+                f"{first} 与 {second}：PIN 错误次数过多，已锁定；{way_out.zh}",
+                f"{first} and {second}: locked after too many wrong PINs; {way_out.en}",
             )
         )
+        self.roles = roles
 
 
 class CeremonyError(KeyServiceError):

@@ -31,8 +31,8 @@ def look(path: Path) -> DeviceDocument:
     return read_document(DeviceFolder(path).read(DEVICE))
 
 
-def locked_pairs(path: Path) -> tuple[str, ...]:
-    """Which two (`a+b`) typed too many wrong PINs."""
+def locked_custodians(path: Path) -> tuple[str, ...]:
+    """Which two came too often with a wrong PIN, as `a+b`."""
     tries = read_tries(DeviceFolder(path))
     return tuple(pair for pair, count in tries.items() if count >= TRIES_MAX)
 

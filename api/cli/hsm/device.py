@@ -130,9 +130,7 @@ def open_device(path: Path, pin_files: list[str] | None) -> Iterator[Device]:
         demonstrates = seen.is_demonstration or bool(
             published_descriptions(each.description for each in seen.keys)
         )
-        refuse_in_production(
-            Situation(is_demonstration=demonstrates, custody=seen.custody, folder=path)
-        )
+        refuse_in_production(Situation(is_demonstration=demonstrates, folder=path))
         pins = given_pins(seen.custody, pin_files)
         refuse_in_production(Situation(pins=pins))
         device = Device.open(path, pins)

@@ -38,7 +38,7 @@ from hsm_sim.device import ceremony, transfer
 from hsm_sim.device.blocks.key_names import letters
 from hsm_sim.device.blocks.tr31 import BLOCK_CHARACTERS_MAX
 from hsm_sim.device.document import StoredKey, is_exportable
-from hsm_sim.device.inspection import locked_pairs, look
+from hsm_sim.device.inspection import locked_custodians, look
 from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.keys.operations import state_on
 
@@ -58,7 +58,7 @@ def keys(
     """No PIN is needed: what may be shown to anybody."""
     with named_refusals():
         seen = look(device)
-        locked = locked_pairs(device)
+        locked = locked_custodians(device)
     custodians = [] if seen.custody is None else [each.role for each in seen.custody.custodians]
     if as_json:
         print_json(
@@ -87,9 +87,10 @@ def keys(
             )
         )
     for pair in locked:
+        named = pair.replace("+", words(" 与 ", " and "))
         way_out = "`onecard hsm ceremony new-pin`"
         complain(
-            words(f"{pair}：已锁定；重置：{way_out}", f"{pair}: locked; unlock with {way_out}")
+            words(f"{named}：已锁定；重置：{way_out}", f"{named}: locked; unlock with {way_out}")
         )
 
 

@@ -58,7 +58,6 @@ def examine_for_production(
         key_service=chosen,
         keys=tuple({each.ref: each for each in keys}.values()),
         is_demonstration=None if seen is None else seen.is_demonstration,
-        custody=None if seen is None else seen.custody,
         folder=device,
         pins=pins,
         socket=socket,

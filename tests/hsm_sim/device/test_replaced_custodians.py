@@ -57,7 +57,7 @@ def known(copies: list[Path]) -> tuple[set[bytes], set[bytes]]:
         held = look(copy).custody
         assert held is not None
         for role in ("甲", "乙"):
-            halves.add(custody.custodian_secret(held, held.custodian(role).salt, PINS[role]))
+            halves.add(custody.private_half(held, role, PINS[role]))
     for copy in copies:
         held = look(copy).custody
         assert held is not None
@@ -86,7 +86,7 @@ def test_two_replaced_custodians_open_nothing_that_was_made_or_wrapped_after_the
     """The secret and the storage key had stayed as they were: they opened a key made later."""
     path, copies = history
     halves, storage_keys = known(copies)
-    assert len(halves) == 4, "of each the one he had, and what his PIN makes of another salt"
+    assert len(halves) == 4, "of each the one he had, and what his PIN makes of the next one's"
     assert len(storage_keys) == 1, "the one of their own time"
     before, between, after = (look(each) for each in copies)
     assert opened_by(storage_keys, before.keys) == {TAC_1}
@@ -106,10 +106,10 @@ def test_one_who_stays_gains_nothing_by_what_one_who_left_kept(
     path, copies = history
     held = look(path).custody
     assert held is not None
-    staying = custody.custodian_secret(held, held.custodian("丙").salt, PINS["丙"])
+    staying = custody.private_half(held, "丙", PINS["丙"])
     first = look(copies[0]).custody
     assert first is not None
-    left = custody.custodian_secret(first, first.custodian("甲").salt, PINS["甲"])
+    left = custody.private_half(first, "甲", PINS["甲"])
     for pair in held.pairs:
         for chosen in permutations((staying, left), 2):
             assert custody.storage_key_of(held, dict(zip(pair, chosen, strict=True))) is None
@@ -143,7 +143,7 @@ def test_every_new_pin_wraps_every_key_anew_and_leaves_no_old_secret(tmp_path: P
     assert old.custody is not None
     assert new.custody is not None
     before, after = old.custody.custodian("丙"), new.custody.custodian("丙")
-    assert before.salt != after.salt, "his own PIN once more is a new pair, too"
+    assert before.under_pin != after.under_pin, "his own PIN once more is a new pair, too"
     assert old.custody.carrier != new.custody.carrier
     assert not set(old.custody.pairs.values()) & set(new.custody.pairs.values())
     for secret in (old_key, device.storage_key):

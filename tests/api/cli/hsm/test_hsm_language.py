@@ -10,6 +10,7 @@ from api.cli.hsm import serve as hsm_serve
 from cardcore.errors import CardcoreError, KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import KeyRef, KeyState, KeyUsage
 from cardcore.text import Language, Text, text_of
+from hsm_sim.device import custody
 from hsm_sim.device.blocks.components import ComponentFault
 from hsm_sim.device.blocks.tr31 import KeyBlockFault
 from hsm_sim.device.log import read_line
@@ -31,6 +32,7 @@ TODAY, BEFORE = "2030-01-02", "2030-01-01"
 @pytest.fixture
 def room(language: Language, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Room:
     del language
+    monkeypatch.setattr(custody, "SCRYPT_COST", 16)
     monkeypatch.setattr(hsm_device, "harden_process", lambda: None)
     monkeypatch.setattr(hsm_serve, "harden_process", lambda: None)
     made = Room(tmp_path)

@@ -6,12 +6,14 @@ import pytest
 
 from api.cli.hsm import device as hsm_device
 from cardcore.keys import KeyUsage
+from hsm_sim.device import custody
 from tests.api.cli.hsm.test_hsm_commands import SHEETS, Room
 from tests.hsm_sim.device.devices import key_check_value
 
 
 @pytest.fixture
 def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Room:
+    monkeypatch.setattr(custody, "SCRYPT_COST", 16)
     monkeypatch.setattr(hsm_device, "harden_process", lambda: None)
     made = Room(tmp_path)
     made.init()

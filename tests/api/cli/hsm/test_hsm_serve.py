@@ -16,7 +16,6 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.frame.program import app
-from api.cli.hsm import device as hsm_device
 from api.cli.hsm import serve as hsm_serve
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError, UnknownKeyVersionError
@@ -53,12 +52,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for role in ROLES:
         (folder / role).write_text(f"pin of {role}\n")
         (folder / role).chmod(0o600)
-    words = ["hsm", "ceremony", "init", "--public-test-keys", "demo"]
-    with pytest.MonkeyPatch.context() as patch:
-        # In this process, where PINs are cheap; whoever opens the device goes by what it says.
-        patch.setattr(hsm_device, "harden_process", lambda: None)
-        done = CliRunner().invoke(app, [*words, "--device", f"{folder}/device", *pins(folder, 3)])
-    assert done.exit_code == 0, done.stderr
+    done = onecard(
+        "hsm", "ceremony", "init", "--device", folder / "device", "--public-test-keys", "demo",
+        *pins(folder, 3),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     return folder
 
 

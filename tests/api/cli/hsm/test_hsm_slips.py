@@ -11,12 +11,14 @@ import pytest
 
 from api.cli.frame.program import app
 from api.cli.hsm import device as hsm_device
+from hsm_sim.device import custody
 from tests.api.cli.hsm.test_hsm_commands import RUNNER, SHEETS, WIDE, Room
 from tests.support.shared import REPOSITORY
 
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(custody, "SCRYPT_COST", 16)
     monkeypatch.setattr(hsm_device, "harden_process", lambda: None)
 
 

@@ -21,8 +21,8 @@ from api.settings import SettingsRefusedError, read_settings
 from cardcore.keys import InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.text import Language, spoken
+from hsm_sim.device import custody
 from hsm_sim.device import device as devices
-from hsm_sim.device import pins
 from hsm_sim.device.ceremony import NewKey, generate
 from hsm_sim.device.device import Device
 from tests.support.languages import assert_one_language
@@ -157,12 +157,6 @@ def shared_pins(desk: Desk) -> Asked:
     return Asked(asked.doctor, lambda: run("hsm", "ceremony", "init", *init, *desk.pin_files()))
 
 
-def cheap_pins(desk: Desk) -> Asked:
-    least = pins.PinCost(memory_kib=16, passes=1)
-    desk.monkeypatch.setattr(pins, "PIN_COST_MIN", least)
-    return of_device(desk)
-
-
 def open_folder(desk: Desk) -> Asked:
     desk.device.chmod(0o750)
     return of_device(desk)
@@ -195,7 +189,6 @@ CASES: dict[str, Callable[[Desk], Asked]] = {
     "weak-keys": weak_keys,
     "weak-pins": weak_pins,
     "shared-pins": shared_pins,
-    "cheap-pins": cheap_pins,
     "open-folder": open_folder,
     "log": log,
     "no-rights": no_rights,
@@ -206,7 +199,7 @@ CASES: dict[str, Callable[[Desk], Asked]] = {
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(pins, "PIN_COST_MIN", pins.PIN_COST)
+    monkeypatch.setattr(custody, "SCRYPT_COST", 16)
     monkeypatch.setattr(hsm_device, "harden_process", lambda: None)
     monkeypatch.setattr(hsm_serve, "harden_process", lambda: None)
     made = Device.create(tmp_path / "device", PINS)
