@@ -143,7 +143,7 @@ def open_device(path: Path, pin_files: list[str] | None) -> Iterator[Device]:
 def new_pins(roles: list[str], pin_files: list[str] | None) -> dict[str, bytes]:
     """First PINs of custodians, each typed twice unless it comes from a file."""
     harden_process()
-    pins = read_files(pin_files)
+    pins = _read_files(pin_files)
     for role in roles:
         if role not in pins:
             first = ask_secret(
@@ -181,7 +181,7 @@ def gather_components(
 ) -> dict[str, bytes]:
     """Components by role, from files and from whoever types; each one's check value is shown."""
     components = {}
-    for role, content in read_files(files, whole=True).items():
+    for role, content in _read_files(files, whole=True).items():
         text, _, stated = content.decode("ascii", "replace").strip().partition("\n")
         components[role] = _shown_component(role, text, usage, algorithm, stated.strip())
     typists = typed_by or ([] if files else list(device.roles))
@@ -332,7 +332,7 @@ def say(device: Device, sentence: str) -> None:
 def given_pins(custody: Custody | None, pin_files: list[str] | None) -> dict[str, bytes]:
     """PINs of two custodians. Whoever comes alone, or twice, is refused by the device itself."""
     harden_process()
-    pins = read_files(pin_files)
+    pins = _read_files(pin_files)
     if len(pins) >= OPENING_CUSTODIANS or custody is None:
         return pins
     if not sys.stdin.isatty() and pins:
@@ -364,7 +364,7 @@ def _shown_component(
     return value
 
 
-def read_files(values: list[str] | None, *, whole: bool = False) -> dict[str, bytes]:
+def _read_files(values: list[str] | None, *, whole: bool = False) -> dict[str, bytes]:
     """What stands in files given as NAME=PATH: the first line, or all of it."""
     found: dict[str, bytes] = {}
     for value in values or []:
