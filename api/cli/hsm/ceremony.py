@@ -372,7 +372,7 @@ def log(
         try:
             if pin_file:
                 # Whoever opens the device has its seals proven under the storage key.
-                pins = given_pins(look(device).custody, pin_file)
+                pins = given_pins(device, pin_file)
                 devices.Device.open(device, pins).close()
             proof = prove_log(device, noted_head)
         except DeviceError as error:

@@ -30,7 +30,7 @@ from hsm_sim.device.blocks.components import (
     prove_component,
     read_component,
 )
-from hsm_sim.device.custody import OPENING_CUSTODIANS, Custody
+from hsm_sim.device.custody import OPENING_CUSTODIANS
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import CeremonyError
 from hsm_sim.device.inspection import look
@@ -126,12 +126,12 @@ def open_device(path: Path, pin_files: list[str] | None) -> Iterator[Device]:
     shared or weak are refused to who serves, not to the ceremony that replaces them.
     """
     with named_refusals():
+        pins = given_pins(path, pin_files)
         seen = look(path)
         demonstrates = seen.is_demonstration or bool(
             published_descriptions(each.description for each in seen.keys)
         )
         refuse_in_production(Situation(is_demonstration=demonstrates, folder=path))
-        pins = given_pins(seen.custody, pin_files)
         refuse_in_production(Situation(pins=pins))
         device = Device.open(path, pins)
         try:
@@ -329,10 +329,11 @@ def say(device: Device, sentence: str) -> None:
     )
 
 
-def given_pins(custody: Custody | None, pin_files: list[str] | None) -> dict[str, bytes]:
+def given_pins(path: Path, pin_files: list[str] | None) -> dict[str, bytes]:
     """PINs of two custodians. Whoever comes alone, or twice, is refused by the device itself."""
     harden_process()
     pins = _read_files(pin_files)
+    custody = look(path).custody
     if len(pins) >= OPENING_CUSTODIANS or custody is None:
         return pins
     if not sys.stdin.isatty() and pins:

@@ -53,7 +53,7 @@ def examine_for_production(
             seen = look(device)
             keys += (each.description for each in seen.keys)
             if pin_files:
-                pins = given_pins(seen.custody, pin_files)
+                pins = given_pins(device, pin_files)
     situation = Situation(
         key_service=chosen,
         keys=tuple({each.ref: each for each in keys}.values()),
