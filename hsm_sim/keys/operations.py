@@ -54,8 +54,6 @@ _BLOCK = 8
 Prove = Callable[[Mapping[int, ProofKey], TacColumn], bytes]
 
 
-_Usages = frozenset[KeyUsage]
-_States = frozenset[KeyState]
 #: What an operation does to the world, and so in which states a key may do it. Something new: a
 #: card, a signature, enciphered data.
 _MAKE = frozenset({KeyState.ACTIVE})
