@@ -214,8 +214,9 @@ def _host_commands(situation: Situation) -> Text | None:
     if situation.host_commands is None:
         return None
     return Text(
-        "生产环境不接受主机命令：它不证明来者是谁；请去掉 --host-commands",
-        "production takes no host commands: they prove nobody's name; leave out --host-commands",
+        "生产环境不接受主机命令（--host-commands）：其密钥在主机手中；请去掉该选项",
+        "production takes no host commands (--host-commands), whose keys are in the hands of "
+        "hosts; leave the option out",
     )
 
 
