@@ -21,6 +21,33 @@ def write_durable(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def write_once(path: Path, data: bytes) -> None:
+    """The same, where nothing else may ever stand: raises `FileExistsError` when other bytes do.
+    The same bytes again change nothing.
+    """
+    make_folder(path.parent)
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            if path.read_bytes() != data:
+                raise
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def remove_durable(path: Path) -> None:
+    """Remove a file, if it is there; its name is off the disk before this returns."""
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and its parents; every new name is on the disk before this returns."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from api.cli.days import day_document, read_day_argument
+from api.cli.days import day_document, read_day_argument, seal_document, tell_seal
 from api.cli.frame.session import ByOption, EngineOption, WorkersOption, acting, open_to_act
 from api.cli.statements import dispositions, figures, positions
 from api.composition import EngineName, open_engine
@@ -91,6 +91,11 @@ _NEXT = {
         "请用 --settlement-day 改写清算日，或省略之",
         "write another day with --settlement-day, or leave it out",
     ),
+    DayAnswer.SEALED_OTHERWISE: Text(
+        "`onecard verify` 说明已封存的是哪一日；请由最新的备份恢复城市目录，再执行 `onecard close`",
+        "`onecard verify` names the day that is sealed; restore the newest copy of the city, then "
+        "`onecard close`",
+    ),
 }
 assert set(_NEXT) == set(DayAnswer)
 
@@ -131,7 +136,7 @@ def clear(
             "reviewed": reviewed,
             "output_hash": result.run.output_hash,
         }
-        print_json(document)
+        print_json(document | seal_document(statement.newest_seal))
         return
     cleared, files = result.run.settlement_day, result.file_count
     say(
@@ -173,7 +178,8 @@ def close(
         statement = read_statement(opened.city, [closed.settlement_day])
     assert report is not None, closed
     if as_json:
-        print_json(day_document(closed) | {"reviewed": report.reviewed})
+        document = day_document(closed) | {"reviewed": report.reviewed}
+        print_json(document | seal_document(statement.newest_seal))
         return
     _show(statement, report.reviewed, csv)
     _name_aside(closed.set_aside)
@@ -183,6 +189,7 @@ def close(
             f"Day {closed.settlement_day} is closed. Seal {closed.seal}",
         )
     )
+    tell_seal(statement.newest_seal)
 
 
 def _show(statement: Statement, reviewed: int, csv: Path | None) -> None:

@@ -3,12 +3,14 @@
 Decides how answers are shown; leaves every answer to settlement.
 """
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from api.cli.days import seal_document, tell_seal
 from api.cli.frame.loading import command, noun
 from api.cli.frame.session import open_to_act, open_to_read
 from api.exits import EXIT_REFUSED, EXIT_USAGE
@@ -28,6 +30,7 @@ from api.tables import Column, Count, Fen, Table
 from cardcore.records.batch import FILE_BYTES_MAX
 from cardcore.text import Text, shorten, words
 from settlement.intake.answers import Acknowledgement
+from settlement.reports.days import read_newest_seal
 from settlement.reports.files import FileReport, read_files, read_refusals
 from settlement.service.receive import receive_file
 
@@ -81,6 +84,7 @@ def add(
         for path, answer in answers:
             said = _sentence(answer)
             say(words(f"{path.name}：{said}", f"{path.name}: {said}"))
+        tell_seal(answers[-1][1].newest_seal)
     if refused:
         complain(
             words(
@@ -99,11 +103,15 @@ def list_(
     """How each stands. The sender of a refused file is whom it named."""
     with open_to_read(data) as city:
         files, refused = read_files(city), read_refusals(city)
+        newest = read_newest_seal(city)
     if as_json:
         print_json(
             {
-                "files": [_document(row.file.acknowledgement()) for row in files],
-                "refused": [_document(each) for each in refused],
+                "files": [
+                    _document(replace(row.file.acknowledgement(), newest_seal=newest))
+                    for row in files
+                ],
+                "refused": [_document(replace(each, newest_seal=newest)) for each in refused],
             }
         )
         return
@@ -156,7 +164,7 @@ def show(
     """All that is kept of it; of a refused one, each answer."""
     with open_to_read(data) as city:
         found = read_files(city, content_hash)
-        refused = read_refusals(city, content_hash)
+        refused, newest = read_refusals(city, content_hash), read_newest_seal(city)
     names = {*(row.file.content_hash for row in found), *(each.content_hash for each in refused)}
     if len(names) != 1:
         said = shorten(content_hash)
@@ -177,12 +185,14 @@ def show(
     if as_json:
         (answer,) = [row.file.acknowledgement() for row in found] or [refused[-1]]
         day = found[0].settlement_day if found else None
-        print_json({**_document(answer), "settlement_day": day})
+        document = _document(replace(answer, newest_seal=newest))
+        print_json({**document, "settlement_day": day})
         return
     for row in found:
         _tell(row.file.acknowledgement(), _standing(row), row.settlement_day)
     for each in refused:
         _tell(each, Text("拒收", "refused"), None)
+    tell_seal(newest)
 
 
 def _tell(answer: Acknowledgement, standing: Text, settlement_day: date | None) -> None:
@@ -240,7 +250,7 @@ def _document(answer: Acknowledgement) -> dict[str, Any]:
     document["first_answer"] = answer.first_answer.name.lower() if answer.first_answer else None
     document["detail"] = "" if answer.detail is None else answer.detail.en
     document["retry_may_help"] = answer.answer.retry_may_help
-    return document
+    return document | seal_document(answer.newest_seal)
 
 
 def _sentence(answer: Acknowledgement) -> str:
