@@ -103,13 +103,13 @@ def verify(
         for finding in result.findings:
             where, text, code = finding.where, finding.text, finding.invariant.value
             complain(words(f"{code}  {where}：{text}", f"{code}  {where}: {text}"))
+        if result.seals.newest is not None:
+            tell_seal(result.seals.newest)
+            say(_sealed(result, len(written) + len(shown)), style="dim")
         if result.is_sound:
             say(f"✓ {_proven(result)}")
         else:
             complain(f"✗ {_broken(result)}")
-        if result.seals.newest is not None:
-            tell_seal(result.seals.newest)
-            say(_sealed(result, len(written) + len(shown)), style="dim")
     if not result.is_sound:
         raise typer.Exit(EXIT_REFUSED)
 

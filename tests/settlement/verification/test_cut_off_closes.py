@@ -172,9 +172,9 @@ def test_every_answer_carries_the_newest_seal_so_that_its_keeper_is_a_witness(
     assert receive_file(office, data, keys, NOW).newest_seal is None
     day = close_day(office, None, keys, ENGINE, NOW, CLERK)
     assert isinstance(day, ClosedDay)
+    sealed = json.loads(office.seal_path(DAY).read_bytes())
     for each in (data, street.file([card.bus()], OTHER_SENDER), b"no file at all"):
         seal = receive_file(office, each, keys, NOW).newest_seal
         assert seal is not None
         assert (seal.number, seal.seal, seal.signature) == (1, day.seal, day.signature)
-    sealed = json.loads(office.seal_path(DAY).read_bytes())
-    assert sealed["signed"] == seal.document()
+        assert sealed["signed"] == seal.document()
