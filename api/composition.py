@@ -160,6 +160,14 @@ class CityKeys:
             each for each in described if each.state in {KeyState.ACTIVE, KeyState.RETIRING}
         )
 
+    def seal_keys(self, label: str) -> dict[KeyDescription, bytes]:
+        """The keys under the days of a city, old ones as well, and their public halves."""
+        described = self.service.describe_keys(KeyUsage.DAY_SEAL, label)
+        proving = {KeyState.ACTIVE, KeyState.RETIRING}
+        return {
+            each: self.service.public_key(each.ref) for each in described if each.state in proving
+        }
+
     def new_psam(
         self, scheme: Scheme, terminal: str, application: str = "transit"
     ) -> Psam | RemotePsam:

@@ -1,8 +1,10 @@
 """Seals on the command line: carried, printed and compared; and a last day that is deleted."""
 
+import base64
 import json
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -158,3 +160,32 @@ def test_what_is_no_seal_of_this_city_is_refused_before_anything_is_checked(
     assert option in text
     assert word in text
     one_language(text, language, str(tmp_path), str(city), value)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
+@pytest.mark.parametrize("is_true", [True, False])
+def test_a_participant_proves_a_seal_with_openssl_and_the_public_key_alone(
+    city: Path,
+    tmp_path: Path,
+    is_true: bool,  # noqa: FBT001 - the other half of the proof
+) -> None:
+    seal = newest(city)
+    (key,) = run_json("city", "keys", "--data", city)["seal_keys"]
+    assert key["key"] == f"day-seal/{seal['label']}/v{seal['key_version']}"
+    # RFC 8410: the head of a public key of Ed25519.
+    der = bytes.fromhex("302a300506032b6570032100" + key["public_key"])
+    pem = (
+        f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(der).decode()}\n-----END PUBLIC KEY-----\n"
+    )
+    (tmp_path / "key.pem").write_text(pem, "ascii")
+    (tmp_path / "signature").write_bytes(bytes.fromhex(seal["signature"]))
+    number = seal["number"] if is_true else seal["number"] + 1
+    lines = ("onecard day seal", seal["label"], number, seal["settlement_day"], seal["seal"])
+    (tmp_path / "message").write_text("".join(f"{line}\n" for line in lines), "ascii")
+    done = subprocess.run(
+        ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", "key.pem", "-in", "message",
+         "-sigfile", "signature"],
+        cwd=tmp_path, capture_output=True, check=False,
+    )  # fmt: skip
+    assert (b"Verified Successfully" in done.stdout) is is_true
+    assert (done.returncode == 0) is is_true
