@@ -73,9 +73,10 @@ _TEXTS = {
         f"no file that waits is of a day within {DAYS_FROM_FILES_MAX.days} days of this one",
     ),
     DayAnswer.SEALED_OTHERWISE: Text(
-        "该日序号已另有封存：数据库早于已封存的日，或少了当时的文件",
+        "该日序号已另有封存：数据库早于已封存的日，或少了当时的文件，或此密钥服务已为另一座同名的城"
+        "市封存",
         "this day number is sealed with another content: the database is older than its last "
-        "sealed day, or a file of it is gone",
+        "sealed day, a file of it is gone, or another city of this name has this key service",
     ),
 }
 assert set(_TEXTS) == set(DayAnswer)
