@@ -15,7 +15,7 @@ from settlement.days.closing import ClosePlan
 from settlement.days.load_log import LogEnd
 from settlement.people.actions import Actor
 from settlement.registry.book import RegistryEnd
-from settlement.seal import canonical_json
+from settlement.seal import canonical_json, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ def decode_begun(data: bytes) -> BegunClose | None:
     try:
         content: dict[str, Any] = json.loads(data)
         document, signed = content["document"], content.get("signed", content)
+        if digest(document) != content["seal"]:
+            return None
         inputs, second = document["inputs"], document.get("confirmed_by")
         return BegunClose(
             number=int(document["number"]),

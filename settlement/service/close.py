@@ -9,6 +9,7 @@ cut off is finished as it was begun, whoever repeats it and whatever came in sin
 import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 from cardcore.errors import KeyStateError, SealRefusedError
 from cardcore.keys import KeyRef, KeyService, KeyState, KeyUsage
@@ -150,7 +151,8 @@ def _go_on(
     plan = _plan_again(office, begun, state)
     if plan is not None:
         return plan, begun.key_version
-    if city.seal_path(begun.settlement_day).exists() or _is_signed(office.key_service, city, begun):
+    sealed = _read(city.seal_path(begun.settlement_day)) is not None
+    if sealed or _is_signed(office.key_service, city, begun):
         return DayAnswer.SEALED_OTHERWISE
     remove_durable(city.closing_path)
     return None
@@ -182,11 +184,9 @@ def _seal_and_keep(
     """The closed day; None when the database moved meanwhile, which then has the day."""
     city, seal_path = office.city, office.city.seal_path(plan.day.settlement_day)
     ref = KeyRef(KeyUsage.DAY_SEAL, plan.label, key_version)
-    if seal_path.exists():
-        begun = decode_begun(seal_path.read_bytes())
-        if begun is None or begun.seal != plan.day.seal:
-            remove_durable(city.closing_path)
-            return DayAnswer.SEALED_OTHERWISE
+    sealed = _read(seal_path)
+    if sealed is not None and sealed.seal != plan.day.seal:
+        return DayAnswer.SEALED_OTHERWISE
     try:
         signature = office.key_service.seal_day(ref, signed_seal(plan.label, plan.day).signed)
     except SealRefusedError:
@@ -194,8 +194,12 @@ def _seal_and_keep(
         return DayAnswer.SEALED_OTHERWISE
     office.on_step("day_signed")
     plan = signed_plan(plan, key_version, signature.hex())
+    content = encode_seal(plan)
+    if seal_path.exists() and seal_path.read_bytes() != content:
+        # The same seal, or none: what was damaged is kept beside, and makes place.
+        seal_path.rename(seal_path.with_suffix(".damaged"))
     # Before the commit: a closed day always has its document.
-    write_once(seal_path, encode_seal(plan))
+    write_once(seal_path, content)
     office.on_step("seal_kept")
     stored = day_store.close_day(
         city.database, lambda state: plan if still_follows(plan, state) else None
@@ -211,11 +215,14 @@ def _begun(city: City, state: ClearingState, settlement_day: date | None) -> Beg
     paths = [city.closing_path]
     if settlement_day is not None:
         paths.append(city.seal_path(settlement_day))
-    for path in paths:
-        begun = decode_begun(path.read_bytes()) if path.exists() else None
+    for begun in map(_read, paths):
         if begun is not None and begun.number == next_number(state):
             return begun
     return None
+
+
+def _read(path: Path) -> BegunClose | None:
+    return decode_begun(path.read_bytes()) if path.exists() else None
 
 
 def _is_signed(key_service: KeyService, city: City, begun: BegunClose) -> bool:

@@ -137,6 +137,23 @@ def test_a_damaged_note_of_a_begun_close_stops_nothing(
     assert day.closed_by == OTHER_CLERK
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.97])
+def test_a_damaged_sealed_document_of_a_cut_off_close_is_made_again(
+    office: City, tmp_path: Path, share: float
+) -> None:
+    register = tmp_path / "register.jsonl"
+    begin(office, register, "seal_kept")
+    path = office.seal_path(DAY)
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[int(share * len(whole))] ^= 1
+    path.write_bytes(damaged)
+    keys = key_service(register=register)
+    assert isinstance(close_day(office, None, keys, ENGINE, LATER, OTHER_CLERK), ClosedDay)
+    assert path.read_bytes() == whole
+    assert verify(office, keys, ENGINE).findings == ()
+
+
 def test_the_newest_active_key_seals_and_days_before_are_proven_under_theirs(
     office: City, tmp_path: Path
 ) -> None:
