@@ -33,6 +33,7 @@ from api.output import (
 from cardcore.text import Text, shorten, words
 from settlement.city import City
 from settlement.days.aside import SetAside
+from settlement.days.closing import ClosedDay
 from settlement.days.opening import DayAnswer
 from settlement.people.actions import Actor, ActorError
 from settlement.reports.days import read_day
@@ -189,7 +190,21 @@ def close(
             f"Day {closed.settlement_day} is closed. Seal {closed.seal}",
         )
     )
+    if closed.closed_at != now:
+        _tell_begun(closed)
     tell_seal(statement.newest_seal)
+
+
+def _tell_begun(closed: ClosedDay) -> None:
+    """Whose close it was, where it is not this one: one that was cut off, or done before."""
+    by = "" if closed.closed_by is None else closed.closed_by.name
+    at = f"{closed.closed_at:%Y-%m-%d %H:%M}"
+    say(
+        words(
+            f"此日由 {by} 于 {at}（UTC）关闭：其时的文件即为该日的全部",
+            f"It was closed by {by} at {at} UTC, over the files of that moment",
+        )
+    )
 
 
 def _show(statement: Statement, reviewed: int, csv: Path | None) -> None:

@@ -105,7 +105,7 @@ def verify(
             complain(words(f"{code}  {where}：{text}", f"{code}  {where}: {text}"))
         if result.seals.newest is not None:
             tell_seal(result.seals.newest)
-            say(_sealed(result, len(written) + len(shown)), style="dim")
+            say(sealed_sentence(result, len(written) + len(shown)), style="dim")
         if result.is_sound:
             say(f"✓ {_proven(result)}")
         else:
@@ -171,7 +171,7 @@ def _witnessed(opened: OpenCity, path: Path) -> list[ShownSeal]:
     return [ShownSeal(where, seal.number, seal.written, seal) for seal in found]
 
 
-def _sealed(result: Verification, shown: int) -> str:
+def sealed_sentence(result: Verification, shown: int) -> str:
     """What keeps the last days from being cut off unseen."""
     said = Text(
         "封存：密钥服务为每个日序号只签一次",

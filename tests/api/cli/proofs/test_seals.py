@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from api.cli.proof import sealed_sentence
 from cardcore.text import Language
 from settlement.day_seals import written_seal
+from settlement.verification.findings import SealCheck, Verification
 from tests.api.cli.test_city_language import one_language, said
 from tests.api.cli.test_command_line import outbox, run, run_json
 
@@ -160,6 +162,23 @@ def test_what_is_no_seal_of_this_city_is_refused_before_anything_is_checked(
     assert option in text
     assert word in text
     one_language(text, language, str(tmp_path), str(city), value)
+
+
+def test_a_close_that_somebody_else_began_says_whose_it_was(city: Path, language: Language) -> None:
+    delete_the_last_day(city)
+    text = said("close", "--by", "韩梅梅", "--data", city)
+    assert "simulation" in text
+    assert "韩梅梅" not in text
+    one_language(text, language, str(city), "simulation")
+
+
+def test_without_a_register_verify_says_that_only_witnesses_can_tell(language: Language) -> None:
+    """As over a bare token."""
+    bare = Verification((), 0, 0, SealCheck(None, is_registered=False))
+    for shown in (0, 2):
+        text = sealed_sentence(bare, shown)
+        assert "`onecard verify --witness`" in text
+        one_language(text, language)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
