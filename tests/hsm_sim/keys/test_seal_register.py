@@ -117,6 +117,7 @@ def test_a_changed_line_stops_sealing_and_is_named(tmp_path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     changed = {
         "a digit": b"".join([lines[0].replace(b'"number": 1', b'"number": 4'), *lines[1:]]),
+        "a digest": lines[0].replace(day(1).digest.hex().encode(), b"0" * 64) + lines[1] + lines[2],
         "a line left out": lines[0] + lines[2],
         "two lines changed about": lines[1] + lines[0] + lines[2],
         "no JSON": lines[0] + b"{}\n" + lines[2],
