@@ -6,14 +6,16 @@ production settings must not start with one. `docs/keys.md` lists their check va
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 
-from cardcore.crypto import signatures
+from cardcore.crypto import SUITES, signatures
 from cardcore.issuing.products import SHIPPED, key_refs, shipped
 from cardcore.key_labels import load_host_label, maintenance_label, sender_label
 from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef, KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
+from hsm_sim.keys.disguises import Table, is_known, table_of
+from hsm_sim.keys.standard_values import EXAMPLES, PATTERNS
 from hsm_sim.keys.vault import (
     CARD_USAGES,
     SIGNING_USAGES,
@@ -76,17 +78,20 @@ def public_test_keys(vault: KeyVault) -> tuple[KeyRef, ...]:
 
 
 def is_published(value: bytes, labels: Iterable[str] = ()) -> bool:
-    """Whether bytes are a public test key of anybody's, under whatever name, parity aside: one of
-    our rule, of these labels and of the cities that are shipped, or one out of a standard.
+    """Whether bytes are a public test key of anybody's, under whatever name and however turned
+    (`disguises`): one of our rule, of these labels, of the cities that are shipped and of those
+    guessed first, or one out of a standard.
 
     >>> key = published_key(KeyRef(KeyUsage.TAC, "shenzhen", 1))
-    >>> is_published(key), is_published(bytes(byte ^ 1 for byte in key)), is_published(key[::-1])
+    >>> is_published(key), is_published(key[::-1]), is_published(hashlib.sha256(key).digest())
     (True, True, False)
     """
-    start = _without_parity(value)
-    if start in _STANDARD or start in _shipped_values():
-        return True
-    return any(start in _values_of_label(label) for label in labels)
+    return is_known(value, _tables(frozenset(labels)))
+
+
+def _tables(labels: frozenset[str]) -> tuple[Table, ...]:
+    cities = {each.partition("-")[0] for each in labels} - set(SCHEMES)
+    return (_of_everybody(), *map(_of_label, labels), *map(_of_city, cities))
 
 
 def published_descriptions(described: Iterable[KeyDescription]) -> tuple[KeyDescription, ...]:
@@ -106,58 +111,91 @@ def shared_descriptions(described: Iterable[KeyDescription]) -> tuple[KeyDescrip
     return tuple(each for same in seen.values() if len(same) > 1 for each in same)
 
 
-#: Examples of standards and makers' defaults that `strength.weakness` takes for dice.
-_EXAMPLES = (
-    "2B7E151628AED2A6ABF7158809CF4F3C",  # FIPS 197, AES-128
-    "8E73B0F7DA0E6452C810F32B809079E5",  # FIPS 197, AES-192
-    "603DEB1015CA71BE2B73AEF0857D7781",  # FIPS 197, AES-256
-    "6AC292FAA1315B4D858AB3A3D7D5933A",  # ANSI X9.24-1, initial key of DUKPT
-    "B8ED59E0A279A295E9F5ED7944FD06B9",  # TR-31, annex B
-    "1D22BF32387C600AD97F9B97A51311AC",
-    "DD7515F2BFC17F85CE48F3CA25CB21F6",
-    "88E1AB2A2E3DD38C1FA039A536500CC8",
-)
-#: What makers write into their cards before anybody else does.
-_PATTERNS = (
-    "404142434445464748494A4B4C4D4E4F",
-    "0123456789ABCDEFFEDCBA9876543210",
-    "00112233445566778899AABBCCDDEEFF",
-    "000102030405060708090A0B0C0D0E0F",
-    "00000000000000000000000000000000",
-    "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF",
-)
-_RULED_BYTES = 16
-_SHIPPED_VERSIONS = 10
+_SHIPPED_VERSIONS, _GUESSED_VERSIONS = 32, 3
+#: Labels that whoever has no city to try with thinks of first.
+_GUESSED_CITIES = (
+    "beijing", "shanghai", "tianjin", "chongqing", "guangzhou", "shenzhen", "hangzhou", "nanjing",
+    "wuhan", "chengdu", "xian", "suzhou", "changsha", "zhengzhou", "jinan", "qingdao", "dalian",
+    "shenyang", "harbin", "changchun", "xiamen", "fuzhou", "ningbo", "hefei", "nanchang", "kunming",
+    "guiyang", "nanning", "haikou", "taiyuan", "shijiazhuang", "lanzhou", "urumqi", "hohhot",
+    "hongkong", "macau", "city", "test", "demo", "realcity", "othercity", "onecard",
+)  # fmt: skip
 
 
-def _without_parity(value: bytes) -> bytes:
-    return bytes(byte & 0xFE for byte in value[:_RULED_BYTES])
+#: Numbers of issuers that are printed beside keys; those of the shipped cities come to them.
+_ISSUERS = frozenset(map(bytes.fromhex, ("02215840", "10203040", "01011000", "00000000")))
+_NUMBER_BYTES = 4
 
 
-_STANDARD = frozenset(_without_parity(bytes.fromhex(each)) for each in _EXAMPLES)
-
-
-@lru_cache(maxsize=256)
-def _values_of_label(label: str, versions: int = VERSION_MAX + 1) -> frozenset[bytes]:
-    return frozenset(
-        _without_parity(published_key(KeyRef(usage, label, version)))
-        for usage in KeyUsage
-        for version in range(versions)
-    )
+def _ruled(ref: KeyRef) -> bytes:
+    """All that the rule's hash gives: whoever cuts a key out of it may take the end of it."""
+    return hashlib.sha256(f"{RULE_TEXT} {ref}".encode()).digest()
 
 
 @cache
-def _shipped_values() -> frozenset[bytes]:
-    """Of every label of the cities that are shipped, in their first versions."""
-    values: set[bytes] = set()
-    for scheme in SCHEMES.values():
-        city = scheme.name
-        labels = {city, maintenance_label(city), load_host_label(city)}
-        labels |= {ref.label for name in SHIPPED for ref in key_refs(shipped(name), city)}
-        labels |= {sender_label(each) for one in scheme.participants for each in one.senders}
-        for label in labels:
-            values |= _values_of_label(label, _SHIPPED_VERSIONS)
-    return frozenset(values)
+def _endings() -> frozenset[str]:
+    """What stands behind the city's name in the labels of a shipped city."""
+    labels = {maintenance_label(""), load_host_label(""), ""}
+    labels |= {ref.label for name in SHIPPED for ref in key_refs(shipped(name), "")}
+    return frozenset(labels)
+
+
+@lru_cache(maxsize=64)
+def _of_label(label: str) -> Table:
+    """Of a label in every version."""
+    return table_of(_ruled_values([label], VERSION_MAX + 1))
+
+
+@lru_cache(maxsize=64)
+def _of_city(city: str) -> Table:
+    """Of every label that a city has beside its own, in their first versions."""
+    return table_of(_ruled_values(_labels(city), _SHIPPED_VERSIONS))
+
+
+def _labels(city: str) -> list[str]:
+    return [city + each for each in _endings()]
+
+
+def _ruled_values(labels: Iterable[str], versions: int) -> Iterator[bytes]:
+    for label in labels:
+        for usage in KeyUsage:
+            for version in range(versions):
+                yield _ruled(KeyRef(usage, label, version))
+
+
+@cache
+def _of_everybody() -> Table:
+    """What no label need be known for: the standards', the shipped cities' with what their masters
+    give an issuer, and those that are guessed first.
+    """
+    cities = [scheme.name for scheme in SCHEMES.values()]
+    senders = {
+        sender_label(each)
+        for scheme in SCHEMES.values()
+        for one in scheme.participants
+        for each in one.senders
+    }
+    shipped_labels = senders.union(*map(_labels, cities))
+    guessed = set().union(*map(_labels, _GUESSED_CITIES))
+    return table_of(
+        (
+            *map(bytes.fromhex, (*EXAMPLES, *PATTERNS)),
+            *_ruled_values(shipped_labels, _SHIPPED_VERSIONS),
+            *_ruled_values(guessed, _GUESSED_VERSIONS),
+            *_derived(cities),
+        )
+    )
+
+
+def _derived(cities: Iterable[str]) -> Iterator[bytes]:
+    """A published master diversified by a published issuer's number is as public as both."""
+    issuers = {scheme.issuer[:_NUMBER_BYTES] for scheme in SCHEMES.values()} | _ISSUERS
+    factors = {issuer + after for issuer in issuers for after in (issuer, b"\xff" * 4)}
+    for label in (label for city in cities for label in _labels(city)):
+        for ref in card_key_refs(label, 1):
+            for suite in SUITES.values():
+                for factor in factors:
+                    yield suite.diversify(published_key(ref), factor)
 
 
 def _published_check_values(key: KeyDescription) -> set[str]:
@@ -169,8 +207,8 @@ def _published_check_values(key: KeyDescription) -> set[str]:
         if key_bytes(each) == key_bytes(usage)
     }
     values = [published_key(ref) for ref in names]
-    if key_bytes(usage) == _RULED_BYTES:
-        values += [bytes.fromhex(each) for each in (*_EXAMPLES, *_PATTERNS)]
+    values += [bytes.fromhex(each) for each in (*EXAMPLES, *PATTERNS)]
+    values = [each for each in values if len(each) == key_bytes(usage)]
     if usage in SIGNING_USAGES:
         values = [each for each in values if signatures.is_secret(key.algorithm, each)]
     return {check_value(Key(usage, each), key.algorithm) for each in values}

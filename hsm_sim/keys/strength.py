@@ -6,13 +6,15 @@ ceremonies, a key block, a backup and a token (`check_strength`), and the keys o
 """
 
 from collections.abc import Iterable
-from itertools import pairwise
+from functools import cache
+from itertools import combinations, pairwise
 
 from cardcore.crypto import signatures
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef
 from cardcore.text import Text
 from hsm_sim.keys.published_keys import is_published
+from hsm_sim.keys.texts import is_text
 from hsm_sim.keys.vault import SIGNING_USAGES, check_value, key_bytes
 
 #: Keys of single DES under which enciphering twice gives back what was there, alone or in pairs
@@ -27,9 +29,9 @@ _WEAK_HALVES = frozenset(
     )
 )  # fmt: skip
 _HALF = 8
-#: Of 16 random bytes 15 or 16 are different, as a rule, and hardly two steps between them alike:
-#: fewer than this are dice that came in less than once in 10^10 keys.
-_DIFFERENT_BYTES_MIN, _DIFFERENT_STEPS_MIN = 8, 4
+#: How seldom dice may be called a pattern, by each rule here; all of them together, with `texts`,
+#: refuse less than one random key in 2^40.
+_SELDOM = 2.0**-43
 
 
 class WeakKeyError(KeyServiceError):
@@ -76,37 +78,69 @@ def weakness(
     under these labels or the usual ones.
 
     >>> str(weakness(bytes.fromhex("404142434445464748494A4B4C4D4E4F"), is_des=True).en)
-    'follows a pattern; no dice throw such'
+    'has a part that follows from another: it is half as strong'
     >>> weakness(bytes.fromhex("8A4C1F60B3D97E25E15B3C98F2067AD4"), is_des=True) is None
     True
     """
     # The last bit of each byte is parity: DES does not look at it.
-    bare = bytes(byte & 0xFE for byte in value) if is_des else value
+    bare = bytes(byte & 0xFE for byte in value)
     if is_des:
-        halves = [bare[start : start + _HALF] for start in range(0, len(bare), _HALF)]
-        if len(set(halves)) < len(halves):
+        parts = _parts(bare)
+        if len(set(parts)) < len(parts):
             return Text("两半相同，只有单 DES 的强度", "has two equal halves: it is single DES")
-        if not _WEAK_HALVES.isdisjoint(halves):
+        if not _WEAK_HALVES.isdisjoint(parts):
             return Text("含 DES 弱密钥或半弱密钥", "holds a weak or semi-weak key of DES")
     if takes_published:
         return None
-    if _follows_a_pattern(value) or _follows_a_pattern(bare):
+    if _has_related_parts(bare):
+        return Text(
+            "其中一部分可由另一部分得出，强度不足",
+            "has a part that follows from another: it is half as strong",
+        )
+    if _follows_a_pattern(value, 256) or _follows_a_pattern(bare, 128):
         return Text("其字节有规律，不是随机得出的", "follows a pattern; no dice throw such")
-    if all(0x20 <= byte < 0x7F for byte in value):
-        return Text("是一段文字，不是随机得出的", "is a text; no dice throw such")
+    if is_text(value):
+        return Text("是一段文字或数字，不是随机得出的", "is a text; no dice throw such")
     if is_published(value, labels):
         return Text(
-            "是公开测试密钥，人人可算出；只有以 --public-test-keys 新建的设备才接受",
-            "is a public test key, which anybody can compute; only a device made with "
-            "--public-test-keys takes it",
+            "是公开测试密钥或由其改写，人人可算出；只有以 --public-test-keys 新建的设备才接受",
+            "is a public test key, or one turned, which anybody can compute; only a device made "
+            "with --public-test-keys takes it",
         )
     return None
 
 
-def _follows_a_pattern(value: bytes) -> bool:
-    steps = {(after - before) % 256 for before, after in pairwise(value)}
-    repeats = len(value) > 2 * _HALF and value[: 2 * _HALF] == value[2 * _HALF :]
-    return repeats or len(set(value)) < _DIFFERENT_BYTES_MIN or len(steps) < _DIFFERENT_STEPS_MIN
+def _parts(value: bytes) -> list[bytes]:
+    return [value[start : start + _HALF] for start in range(0, len(value), _HALF)]
+
+
+def _has_related_parts(bare: bytes) -> bool:
+    """Whether two aligned parts of 8 bytes are equal, or one is the other back to front, but for a
+    constant added to every byte (XOR), the complement among them; parity aside.
+    """
+    return any(
+        len({a ^ b for a, b in zip(first, other, strict=True)}) == 1
+        for first, second in combinations(_parts(bare), 2)
+        for other in (second, second[::-1])
+    )
+
+
+def _follows_a_pattern(value: bytes, sides: int) -> bool:
+    """Whether dice would hardly throw so few different bytes, or so few different steps."""
+    steps = [(after - before) % 256 for before, after in pairwise(value)]
+    return any(len(set(each)) < _least_different(len(each), sides) for each in (value, steps))
+
+
+@cache
+def _least_different(throws: int, sides: int) -> int:
+    """The number of different faces below which dice of so many sides come once in 2^43."""
+    chances = [1.0]  # by how many different ones there are so far
+    for _ in range(throws):
+        stay = [chance * faces / sides for faces, chance in enumerate([*chances, 0.0])]
+        go_on = [chance * (sides - faces) / sides for faces, chance in enumerate(chances)]
+        chances = [a + b for a, b in zip(stay, [0.0, *go_on], strict=True)]
+    seldom = [sum(chances[: faces + 1]) < _SELDOM for faces in range(throws + 1)]
+    return seldom.index(False)
 
 
 def _is_same(held: KeyDescription, value: bytes) -> bool:
