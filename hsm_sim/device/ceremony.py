@@ -271,8 +271,11 @@ def combined_key(
     usage: KeyUsage,
     algorithm: Algorithm | None,
     expected: str,
+    *,
+    is_judged: bool = True,
 ) -> bytes:
-    """The key out of components, each from another custodian of this device.
+    """The key out of components, each from another custodian of this device. Not judged are those
+    of a key that is in use already, and of a device for public test keys.
 
     Raises `ComponentError`, and `CeremonyError` when its check value is not the one expected.
     """
@@ -291,7 +294,12 @@ def combined_key(
                 f"components come from custodians: {', '.join(known)}",
             )
         )
-    value = combine(list(components.values()), usage)
+    value = combine(
+        list(components.values()),
+        usage,
+        algorithm,
+        takes_published=device.is_demonstration or not is_judged,
+    )
     shown = check_value(Key(usage, value), algorithm)
     if not hmac.compare_digest(shown.encode(), stated(expected)):
         raise CeremonyError(

@@ -153,7 +153,7 @@ def restore(
                     f"not a backup: its format is not {BACKUP_FORMAT}",
                 )
             )
-        key = combined_key(device, components, KeyUsage.TRANSPORT, None, expected)
+        key = combined_key(device, components, KeyUsage.TRANSPORT, None, expected, is_judged=False)
         step.check_value = check_value(Key(KeyUsage.TRANSPORT, key))
         if content.get("backup_key_check_value") != step.check_value:
             raise CeremonyError(

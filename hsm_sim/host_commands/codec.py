@@ -36,7 +36,6 @@ class ErrorCode(StrEnum):
     M6_KEY_TYPE = "05"
     M6_MESSAGE_LENGTH = "06"
     M6_PADDING = "09"
-    KEY_ALL_ZERO = "11"
     KEY_WEAK = "11"  # all zero is the weakest
     STORAGE_KEY_IDENTIFIER = "13"
     INPUT = "15"

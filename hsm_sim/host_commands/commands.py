@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cardcore.text import Text, text_of
-from hsm_sim.device.blocks.components import ComponentError, ComponentFault, xor_components
 from hsm_sim.device.blocks.tr31 import KeyBlockError, KeyBlockHeader
 from hsm_sim.host_commands.codec import ErrorCode, Fields, HostCommandError
 from hsm_sim.host_commands.keys import ALGORITHMS, USAGES, HostKey, HostKeys, checked
@@ -171,15 +170,9 @@ def _form_key(context: HostContext, fields: Fields) -> _Reply:
         )
     if any(replace(each.header, version_number="00") != header for each in components):
         raise HostCommandError(ErrorCode.COMPONENTS, "they are not components of one key")
-    try:
-        value = xor_components([each.value for each in components])
-    except ComponentError as error:
-        same = error.fault is ComponentFault.LENGTH
-        raise HostCommandError(
-            ErrorCode.COMPONENTS if same else ErrorCode.KEY_ALL_ZERO, text_of(error).en
-        ) from error
-    formed = HostKey(replace(header, version_number=version_number), value)
-    key = context.keys.admitted(formed, "key")
+    key = context.keys.formed(
+        replace(header, version_number=version_number), [each.value for each in components]
+    )
     data = context.keys.key_block(key) + key.check_value
     return _Reply(
         data.encode(),

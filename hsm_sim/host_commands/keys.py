@@ -9,7 +9,7 @@ wrapped under a transport key of its own. What a ceremony wants a host to hold i
 `HostKeys.key_block`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from cardcore.text import text_of
 from hsm_sim.device.blocks import tr31
+from hsm_sim.device.blocks.components import ComponentError, ComponentFault, xor_components
 from hsm_sim.device.blocks.tr31 import KeyBlockError, KeyBlockFault, KeyBlockHeader, triple_des
 from hsm_sim.host_commands.codec import ErrorCode, Fields, HostCommandError
 from hsm_sim.keys.strength import weakness
@@ -153,6 +154,19 @@ class HostKeys:
         if why is not None:
             raise HostCommandError(ErrorCode.KEY_WEAK, f"{name}: {why.en}")
         return key
+
+    def formed(self, header: KeyBlockHeader, components: Sequence[bytes]) -> HostKey:
+        """A key out of components, as good as those of a ceremony."""
+        try:
+            value = xor_components(
+                components, is_des=header.algorithm == "T", takes_published=self._takes_published
+            )
+        except ComponentError as error:
+            same = error.fault is ComponentFault.LENGTH
+            raise HostCommandError(
+                ErrorCode.COMPONENTS if same else ErrorCode.KEY_WEAK, text_of(error).en
+            ) from error
+        return self.admitted(HostKey(header, value), "key")
 
     def exported(self, wrapping: HostKey, key: HostKey, options: dict[str, str]) -> str:
         """A key for another device: R, and a TR-31 block under `wrapping`.

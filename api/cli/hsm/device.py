@@ -214,7 +214,8 @@ def confirmed_check_value(
     expected: str | None,
 ) -> str:
     """The check value of the key that components make, as expected or as somebody confirms."""
-    shown = check_value(Key(usage, combine(list(components.values()), usage)), algorithm)
+    key = combine(list(components.values()), usage, algorithm, takes_published=True)
+    shown = check_value(Key(usage, key), algorithm)
     _show(words(f"密钥：检查值 {shown}", f"key: check value {shown}"))
     if expected is not None:
         return expected

@@ -1,7 +1,8 @@
 """Components of a key (密钥分量): one key out of what several custodians brought, each his own.
 
 Decides how a component is written, recognised and refused, and how components become a key: by
-XOR, so that whoever lacks one of them knows nothing of the key. Leaves who may bring which, and
+XOR, so that whoever lacks one of them knows nothing of the key: which holds only of components that
+are as good as keys, alone and in any part of their number. Leaves who may bring which, and
 what is shown and logged between them, to the ceremony.
 
 Parity is not enforced: no cipher here looks at it, and a custodian who corrects bits no longer
@@ -10,14 +11,22 @@ holds what was written down.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import reduce
+from itertools import combinations
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.text import Text
-from hsm_sim.keys.vault import CHECK_VALUE_BYTES, SIGNING_USAGES, check_value, key_bytes
+from hsm_sim.keys.strength import weakness
+from hsm_sim.keys.vault import (
+    CHECK_VALUE_BYTES,
+    SIGNING_USAGES,
+    check_value,
+    key_algorithms,
+    key_bytes,
+)
 
 COMPONENTS_MIN, COMPONENTS_MAX = 2, 9
 _ALL_ZERO = Text("有一个全为零，不起作用", "one is all zeros and adds nothing")
@@ -32,6 +41,7 @@ class ComponentFault(StrEnum):
     LENGTH = "length"
     ALL_ZERO = "all zero"  # its custodian would know that he adds nothing
     REPEATED = "repeated"  # two that are equal take each other away
+    WEAK = "weak"  # dice would not throw it: somebody else may know it, and so the rest
     CHECK_VALUE = "check value"  # not the one on the custodian's sheet: a slip, or another sheet
     KEY_ALL_ZERO = "key all zero"  # together they take each other away
 
@@ -47,9 +57,23 @@ _FAULTS_ZH = {
     ComponentFault.LENGTH: "长度",
     ComponentFault.ALL_ZERO: "全零",
     ComponentFault.REPEATED: "重复",
+    ComponentFault.WEAK: "强度不足",
     ComponentFault.CHECK_VALUE: "检查值",
     ComponentFault.KEY_ALL_ZERO: "合成密钥全零",
 }
+
+
+_CANCELLING = {
+    1: (ComponentFault.ALL_ZERO, _ALL_ZERO),
+    2: (
+        ComponentFault.REPEATED,
+        Text("有两个分量相同，互相抵消", "two are equal and take each other away"),
+    ),
+}
+_ALL_CANCELLING = (
+    ComponentFault.KEY_ALL_ZERO,
+    Text("合起来互相抵消", "together they take each other away"),
+)
 
 
 class ComponentError(KeyServiceError):
@@ -122,24 +146,37 @@ def prove_component(
         )
 
 
-def combine(components: Sequence[bytes], usage: KeyUsage) -> bytes:
+def combine(
+    components: Sequence[bytes],
+    usage: KeyUsage,
+    algorithm: Algorithm | None = None,
+    *,
+    takes_published: bool = False,
+) -> bytes:
     """The key: every component XOR every other. The order does not matter.
 
     Raises `ComponentError` for one of a wrong length, and as `xor_components` does.
 
-    >>> combine([bytes([0x0F]) * 16, bytes([0xF1]) * 16], KeyUsage.TAC).hex()
-    'fefefefefefefefefefefefefefefefe'
+    >>> first = bytes.fromhex("8A4C1F60B3D97E25E15B3C98F2067AD4")
+    >>> second = bytes.fromhex("5D0C4A1B7F92E63841D8B3FC20961E57")
+    >>> combine([first, second], KeyUsage.TAC).hex()
+    'd740557bcc4b981da0838f64d2906483'
     """
     for component in components:
         _check(component, usage)
-    return xor_components(components)
+    is_des = (algorithm or key_algorithms(usage)[0]) is Algorithm.PBOC_3DES
+    return xor_components(components, is_des=is_des, takes_published=takes_published)
 
 
-def xor_components(components: Sequence[bytes]) -> bytes:
+def xor_components(
+    components: Sequence[bytes], *, is_des: bool, takes_published: bool = False
+) -> bytes:
     """Components of any one length, put together.
 
-    Raises `ComponentError` for fewer than 2 or more than 9, for different lengths, for one of
-    zeros, for two that are equal, and for components that together make zeros.
+    Raises `ComponentError` for fewer than 2 or more than 9, for different lengths, and for some
+    that together, parity aside for DES, are zeros or no better than a bad key: whoever holds the
+    others would know the key, or half of it. How good all together are is said of the key, not
+    here. Where public test keys belong (`takes_published`), only zeros are refused.
     """
     if not COMPONENTS_MIN <= len(components) <= COMPONENTS_MAX:
         raise ComponentError(
@@ -154,20 +191,26 @@ def xor_components(components: Sequence[bytes]) -> bytes:
         raise ComponentError(
             ComponentFault.LENGTH, Text("各分量长度不一", "they are not of one length")
         )
-    if not all(map(any, components)):
-        raise ComponentError(ComponentFault.ALL_ZERO, _ALL_ZERO)
-    if len(set(components)) < len(components):
-        raise ComponentError(
-            ComponentFault.REPEATED,
-            Text("有两个分量相同，互相抵消", "two are equal and take each other away"),
-        )
-    combined = reduce(int.__xor__, (int.from_bytes(each, "big") for each in components))
-    if combined == 0:
-        raise ComponentError(
-            ComponentFault.KEY_ALL_ZERO,
-            Text("合起来互相抵消", "together they take each other away"),
-        )
-    return combined.to_bytes(len(components[0]), "big")
+    for count in range(1, len(components) + 1):
+        for some in combinations(components, count):
+            together = _xor(some)
+            if not any(byte & 0xFE if is_des else byte for byte in together):
+                raise ComponentError(*_CANCELLING.get(count, _ALL_CANCELLING))
+            if count == len(components) or takes_published:
+                continue
+            if (why := weakness(together, is_des=is_des)) is not None:
+                raise ComponentError(ComponentFault.WEAK, _weak_together(count, why))
+    return _xor(components)
+
+
+def _xor(values: Iterable[bytes]) -> bytes:
+    return bytes(reduce(int.__xor__, column) for column in zip(*values, strict=True))
+
+
+def _weak_together(count: int, why: Text) -> Text:
+    if count == 1:
+        return Text(f"有一个{why.zh}", f"one {why.en}")
+    return Text(f"其中 {count} 个合起来{why.zh}", f"{count} of them together make what {why.en}")
 
 
 def _check(value: bytes, usage: KeyUsage) -> None:

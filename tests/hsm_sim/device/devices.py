@@ -42,7 +42,7 @@ def add(device: Device, ref: KeyRef, *, exportable: bool = False, levels: int = 
 
 
 def key_check_value(components: Mapping[str, bytes], usage: KeyUsage = KeyUsage.TRANSPORT) -> str:
-    return check_value(Key(usage, combine(list(components.values()), usage)))
+    return check_value(Key(usage, combine(list(components.values()), usage, takes_published=True)))
 
 
 def check_values(device: Device) -> dict[str, tuple[str, str]]:

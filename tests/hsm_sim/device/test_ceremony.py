@@ -49,6 +49,8 @@ from tests.hsm_sim.device.devices import (
 DAY = timedelta(days=1)
 #: Sixteen bytes that could be dice.
 DICE = bytes.fromhex("8A4C1F60B3D97E25E15B3C98F2067AD4")
+OTHER = bytes.fromhex("5D0C4A1B7F92E63841D8B3FC20961E57")
+THIRD = bytes.fromhex("0F61A7D4923E58CB1DE6347A8BF0259C")
 
 
 @pytest.fixture
@@ -78,11 +80,13 @@ def test_two_keys_made_inside_differ(device: Device) -> None:
 
 
 def test_a_key_of_components_is_their_xor_and_has_the_value_on_the_sheet(device: Device) -> None:
-    parts = {"甲": DICE, "乙": b"\x40" * 16, "丙": b"\x03" * 16}
+    parts = {"甲": DICE, "乙": OTHER, "丙": THIRD}
     expected = key_check_value(parts, KeyUsage.TAC)
     described = load(device, NewKey(TAC_1), parts, expected.lower())
     assert described.check_value == expected
-    assert device.vault.key(TAC_1).value == bytes(i ^ 0x43 for i in DICE)
+    assert device.vault.key(TAC_1).value == bytes(
+        a ^ b ^ c for a, b, c in zip(DICE, OTHER, THIRD, strict=True)
+    )
     assert load(device, NewKey(TAC_1), parts, expected) == described, "the same again is no change"
 
 
@@ -92,9 +96,9 @@ def test_a_key_of_components_is_their_xor_and_has_the_value_on_the_sheet(device:
         ({"甲": b"\x01" * 16}, "components of 2 custodians at least"),
         ({"甲": b"\x01" * 16, "somebody": b"\x02" * 16}, "components come from custodians"),
         ({"甲": b"\x01" * 16, "乙": b"\x02" * 15}, "length"),
-        ({"甲": b"\x01" * 16, "乙": bytes(16)}, "all zero"),
-        ({"甲": b"\x01" * 16, "乙": b"\x01" * 16}, "repeated"),
-        ({"甲": b"\x01" * 16, "乙": b"\x03" * 16}, "has check value"),
+        ({"甲": DICE, "乙": bytes(16)}, "all zero"),
+        ({"甲": DICE, "乙": DICE}, "repeated"),
+        ({"甲": DICE, "乙": OTHER}, "has check value"),
     ],
 )
 def test_a_wrong_component_is_refused_and_no_key_is_made(
@@ -154,11 +158,11 @@ def test_an_issuers_key_has_its_parents_algorithm(device: Device) -> None:
 def test_a_number_that_is_no_key_for_the_curve_is_drawn_again(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn = iter([b"\xff" * 32, bytes(32), DICE + DICE[::-1]])
+    drawn = iter([b"\xff" * 32, bytes(32), DICE + OTHER])
     monkeypatch.setattr(ceremony, "random", lambda _: next(drawn))
     ref = read_name("file-signing/sender-1/v1")
     generate(device, NewKey(ref, Algorithm.SM2))
-    assert device.vault.key(ref).value == DICE + DICE[::-1]
+    assert device.vault.key(ref).value == DICE + OTHER
 
 
 def test_states_go_down_and_never_up(device: Device) -> None:
@@ -245,11 +249,11 @@ def test_the_next_version_is_one_above_any_there_ever_was(device: Device) -> Non
 
 def test_a_rotation_from_components_takes_exactly_those(device: Device) -> None:
     add(device, TAC_1, exportable=True)
-    parts = {"甲": DICE, "乙": b"\x40" * 16}
+    parts = {"甲": DICE, "乙": OTHER}
     rotation = Rotation(KeyUsage.TAC, "demo", TODAY)
     assert next_algorithm(device, rotation) is Algorithm.PBOC_3DES
     rotate(device, rotation, parts, key_check_value(parts, KeyUsage.TAC))
-    assert device.vault.key(TAC_2).value == bytes(i ^ 0x40 for i in DICE)
+    assert device.vault.key(TAC_2).value == bytes(a ^ b for a, b in zip(DICE, OTHER, strict=True))
     assert device.is_exportable(TAC_2), "as the one before"
 
 

@@ -73,7 +73,7 @@ def device(tmp_path: Path) -> Iterator[Device]:
 
 
 def sheets_of(value: bytes) -> dict[str, bytes]:
-    first = bytes(byte ^ 0xA5 for byte in DICE)
+    first = bytes.fromhex("5D0C4A1B7F92E63841D8B3FC20961E57")
     return {"甲": first, "乙": bytes(a ^ b for a, b in zip(first, value, strict=True))}
 
 
@@ -146,9 +146,16 @@ def test_a_backup_brings_no_key_that_a_ceremony_would_not_take(
     with pytest.raises(WeakKeyError, match="tac/demo/v1: is a public test key"):
         transfer.restore(empty, document, SHEETS, key_check_value(SHEETS))
     assert empty.vault.refs() == ()
-    weak = {"甲": bytes(range(1, 33)), "丙": bytes(range(33, 65))}
+    pattern = bytes(range(1, 33))
+    masked = bytes(a ^ b for a, b in zip(SHEETS["甲"], pattern, strict=True))
+    weak = {"甲": SHEETS["甲"], "丙": masked}
     with pytest.raises(WeakKeyError, match="the backup key"):
         transfer.backup(device, weak, key_check_value(weak))
+    # Nor may one of its sheets be weak: whoever has the other would have the backup.
+    known = {"甲": SHEETS["甲"], "丙": pattern}
+    expected = check_value(Key(KeyUsage.TRANSPORT, masked))
+    with pytest.raises(ComponentError, match="weak"):
+        transfer.backup(device, known, expected)
 
 
 def test_a_derived_key_is_judged_as_any_other(device: Device) -> None:

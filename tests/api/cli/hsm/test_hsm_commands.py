@@ -32,7 +32,7 @@ from tests.hsm_sim.device.devices import files_with, found_in, key_check_value
 RUNNER = CliRunner()
 PINS = {"keeper-a": b"first pin 11", "keeper-b": b"second pin 22", "keeper-c": b"third pin 333"}
 SHEETS = {
-    "keeper-a": bytes(range(16)),
+    "keeper-a": bytes.fromhex("5D0C4A1B7F92E63841D8B3FC20961E57"),
     "keeper-c": bytes.fromhex("8A4C1F60B3D97E25E15B3C98F2067AD4"),
 }
 WIDE = {"COLUMNS": "200"}
@@ -230,7 +230,7 @@ def test_a_wrong_pin_five_times_locks_the_two_who_came_and_a_third_unlocks(room:
 def test_a_component_that_is_not_the_one_on_the_sheet_is_refused(room: Room) -> None:
     room.file("keeper-a.sheet", SHEETS["keeper-a"].hex() + "\n123456\n")
     said = room.ceremony("load", "tac/demo/v1", *room.sheets(), "--expect", "00", exit_code=1)
-    assert "key component: check value: DDADA1" in said
+    assert "key component: check value: 541EE7" in said
     last = room.json("ceremony", "log")["entries"][-1]
     assert (last["action"], last["outcome"], last["key"]) == ("load", "refused", "tac/demo/v1")
     room.file("keeper-a.sheet", SHEETS["keeper-a"].hex())

@@ -1,11 +1,15 @@
 """Components of keys: what becomes a key, and what is sent back to its custodian."""
 
+import hashlib
+from functools import reduce
+from itertools import combinations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cardcore.errors import KeyServiceError
-from cardcore.keys import Algorithm, Key, KeyUsage
+from cardcore.keys import Algorithm, Key, KeyRef, KeyUsage
 from hsm_sim.device.blocks.components import (
     ComponentError,
     ComponentFault,
@@ -14,6 +18,7 @@ from hsm_sim.device.blocks.components import (
     prove_component,
     read_component,
 )
+from hsm_sim.keys.published_keys import published_key
 from hsm_sim.keys.vault import check_value, key_bytes
 
 TAC = KeyUsage.TAC
@@ -22,9 +27,25 @@ SECOND = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 values = st.binary(min_size=16, max_size=16).filter(any)
 
 
+DICE = bytes.fromhex("8A4C1F60B3D97E25E15B3C98F2067AD4")
+OTHER = bytes.fromhex("5D0C4A1B7F92E63841D8B3FC20961E57")
+THIRD = bytes.fromhex("0F61A7D4923E58CB1DE6347A8BF0259C")
+AES = Algorithm.AES
+
+
+def xor(*values: bytes) -> bytes:
+    return bytes(reduce(int.__xor__, column) for column in zip(*values, strict=True))
+
+
+def _cancels(parts: list[bytes]) -> bool:
+    return any(
+        not any(xor(*some)) for count in range(1, len(parts)) for some in combinations(parts, count)
+    )
+
+
 def fault_of(components: list[bytes], usage: KeyUsage = TAC) -> ComponentFault:
     with pytest.raises(ComponentError) as caught:
-        combine(components, usage)
+        combine(components, usage, takes_published=True)
     return caught.value.fault
 
 
@@ -36,13 +57,14 @@ def test_all_components_together_give_the_key_and_any_order_does(
     for each in components:
         last = bytes(left ^ right for left, right in zip(last, each, strict=True))
     parts = [*components, last]
-    if not any(last) or last in components:
+    if not any(last) or last in components or _cancels(parts):
         return
-    assert combine(parts, TAC) == combine(parts[::-1], TAC) == key
+    made = [combine(each, TAC, AES, takes_published=True) for each in (parts, parts[::-1])]
+    assert made == [key, key]
 
 
 def test_a_key_of_components_has_the_check_value_of_the_key() -> None:
-    key = combine([FIRST, SECOND], TAC)
+    key = combine([FIRST, SECOND], TAC, takes_published=True)
     assert key.hex() == "4050607000102030c0d0e0f08090a0b0"
     assert component_check_value(key, TAC) == check_value(Key(TAC, key))
 
@@ -50,8 +72,8 @@ def test_a_key_of_components_has_the_check_value_of_the_key() -> None:
 @pytest.mark.parametrize("usage", KeyUsage)
 def test_components_are_as_long_as_the_key(usage: KeyUsage) -> None:
     size = key_bytes(usage)
-    good, other = b"\x01" * size, b"\x02" * size
-    assert combine([good, other], usage) == b"\x03" * size
+    good, other = b"\x04" * size, b"\x02" * size
+    assert combine([good, other], usage, takes_published=True) == b"\x06" * size
     assert fault_of([good, other[1:]], usage) is ComponentFault.LENGTH
     assert len(component_check_value(good, usage)) == 6
 
@@ -128,3 +150,44 @@ def test_no_refusal_shows_what_was_typed() -> None:
         # The component itself where its check value was asked for.
         prove_component(FIRST, FIRST.hex(), TAC)
     assert FIRST.hex()[:6] not in str(caught.value).lower()
+
+
+#: Ways in which one custodian of two or three knew the whole key, or half of it.
+KNOWN_TO_ONE = {
+    "01 sixteen times": ([DICE, b"\x01" * 16], ComponentFault.ALL_ZERO),
+    "two that differ in parity": ([DICE, OTHER, xor(OTHER, b"\x01" * 16)], ComponentFault.REPEATED),
+    "three that cancel but for parity": (
+        [DICE, OTHER, xor(DICE, OTHER, b"\x01" * 16)],
+        ComponentFault.KEY_ALL_ZERO,
+    ),
+    "three of four that cancel": (
+        [THIRD, DICE, OTHER, xor(DICE, OTHER)],
+        ComponentFault.KEY_ALL_ZERO,
+    ),
+    "a published one": ([DICE, FIRST], ComponentFault.WEAK),
+    "a published one turned": ([DICE, FIRST[::-1]], ComponentFault.WEAK),
+    "a public test key": (
+        [DICE, published_key(KeyRef(TAC, "shenzhen", 1))],
+        ComponentFault.WEAK,
+    ),
+    "a text": ([DICE, b"onecard-master-1"], ComponentFault.WEAK),
+    "two that are a published one": ([DICE, OTHER, xor(OTHER, FIRST)], ComponentFault.WEAK),
+    "one that is its own half twice": ([DICE, OTHER[:8] * 2], ComponentFault.WEAK),
+    "two that are one half twice": ([DICE, OTHER, xor(OTHER, THIRD[:8] * 2)], ComponentFault.WEAK),
+}
+
+
+@pytest.mark.parametrize(("components", "fault"), KNOWN_TO_ONE.values(), ids=KNOWN_TO_ONE)
+def test_no_custodian_knows_the_key_by_what_the_others_bring(
+    components: list[bytes], fault: ComponentFault
+) -> None:
+    for order in (components, components[::-1]):
+        with pytest.raises(ComponentError) as caught:
+            combine(order, TAC)
+        assert caught.value.fault is fault
+        assert not any(each.hex() in str(caught.value).lower() for each in components)
+
+
+def test_nine_custodians_make_a_key_in_a_moment() -> None:
+    components = [hashlib.sha256(bytes([number])).digest() for number in range(9)]
+    assert combine(components, KeyUsage.TRANSPORT) == xor(*components)
