@@ -263,11 +263,13 @@ class Device:
             self._log.seal(self.storage_key)
 
     def check_log(self) -> None:
-        """`DeviceError` or `OSError` when no entry could be written now: whoever serves keys must
-        not go on. Costs two looks at the folder.
+        """`DeviceError` or `OSError` when no entry could be written now, or log and seal are not
+        those that were written: whoever serves keys must not go on. Costs a few looks at the
+        folder, and a proof when anybody else wrote there.
         """
         with self._folder.lock(SERVED_LOCK_SECONDS):
             self._folder.check_appendable(LOG)
+            self._catch_up()
 
     @contextmanager
     def refusals_noted(self, action: str, key: str = "") -> Iterator[None]:
@@ -391,8 +393,10 @@ class Device:
                 self._log.settle(document.entry)
                 self._log.check_seal(self.storage_key)
                 self._take(document)
-            else:
+            elif not self._log.is_as_left():
                 self._log.catch_up()
+                self._log.settle(self._document.entry)
+                self._log.check_seal(self.storage_key)
         except DeviceError:
             self.close()
             raise

@@ -196,6 +196,7 @@ class DeviceLog:
         self._chain = _Chain(device_id)
         self._bytes_read = 0
         self._is_durable = True
+        self._left = self._marks()
 
     @property
     def count(self) -> int:
@@ -214,14 +215,24 @@ class DeviceLog:
             each.startswith(digits) for each in self._chain.hashes[1:]
         )
 
+    def is_as_left(self) -> bool:
+        """Whether log and seal lie there as they were last read or written here."""
+        return self._left == self._marks()
+
+    def _marks(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return self._folder.mark(LOG), self._folder.mark(LOG_SEAL)
+
     def catch_up(self) -> None:
-        """Read and prove what others wrote since. A line cut in half by a power cut is dropped:
-        what it told of had not been said to anybody.
+        """Read and prove what others wrote since: what was added to the file, or all of it when
+        it is another one now. A line cut in half by a power cut is dropped: what it told of had not
+        been said to anybody.
         """
         if self._folder.size(LOG) < self._bytes_read:
             raise LogError(
                 self.count, Text("已不在：日志被截断", "is no longer there: the log was cut")
             )
+        if self._bytes_read and not self._was_added_to():
+            self._read_anew()
         text = self._folder.read_from(LOG, self._bytes_read)
         whole = text[: text.rfind(b"\n") + 1]
         self._chain.read(whole)
@@ -230,6 +241,25 @@ class DeviceLog:
             self._is_durable = False  # for all we know
         if len(whole) < len(text):
             self._folder.truncate(LOG, self._bytes_read)
+        self._left = self._marks()
+
+    def _was_added_to(self) -> bool:
+        left, found = self._left[0], self._folder.mark(LOG)
+        if left is None or found is None:
+            return left == found
+        return left == found or (left[0] == found[0] and left[1] < found[1])
+
+    def _read_anew(self) -> None:
+        """Prove the file from its beginning to where it was read before."""
+        chain = _Chain(self._device_id)
+        chain.read(self._folder.read_from(LOG, 0)[: self._bytes_read])
+        if (chain.count, chain.hashes[-1]) != (self.count, self.head):
+            raise LogError(
+                self.count,
+                Text(
+                    "不是原来的那一条：日志被重写", "is another one now: the log was written anew"
+                ),
+            )
 
     def following(self, event: Event, generation: int) -> LogEntry:
         """The entry this event would be, were it written now, with the keys of that generation."""
@@ -245,6 +275,7 @@ class DeviceLog:
         self._bytes_read += len(line)
         self._is_durable = is_durable
         self._chain.add(entry)
+        self._left = self._marks()
 
     def sync(self) -> None:
         """See to the disk what anybody wrote. Before it is sealed, or the device's file speaks of
@@ -290,6 +321,7 @@ class DeviceLog:
         if successor is not None:
             seal["successor_mac"] = self._mac(successor, end)
         self._folder.replace(LOG_SEAL, seal)
+        self._left = self._marks()
 
     def check_seal(self, storage_key: bytes | None) -> int:
         """Hold the log against its seal; gives how many entries are sealed.

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -137,6 +138,16 @@ class DeviceFolder:
             ) from None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
+    def mark(self, name: str) -> tuple[int, int, int] | None:
+        """Changes whenever anybody writes a file, cuts it or puts another in its place; None when
+        it is not there.
+        """
+        try:
+            found = (self.path / name).lstat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
     def read(self, name: str) -> dict[str, Any]:
         """A JSON document. `DeviceError` when it is absent, too large or none."""
         path = self.path / name
@@ -208,22 +219,22 @@ class DeviceFolder:
     def size(self, name: str) -> int:
         """How long a file is, in bytes; 0 when it is not there."""
         path = self.path / name
-        return path.stat().st_size if path.exists() else 0
+        return path.lstat().st_size if path.exists() else 0
 
     def read_from(self, name: str, position: int) -> bytes:
         """The bytes of a file from a position on; none when it is not there."""
         path = self.path / name
         if not path.exists():
             return b""
-        with path.open("rb") as file:
+        with os.fdopen(_open_file(path, os.O_RDONLY), "rb") as file:
             file.seek(position)
             return file.read()
 
     def append(self, name: str, line: bytes, *, is_durable: bool = True) -> None:
         """Append to a file and see it to the disk, or leave that to `sync`."""
         is_new = not (self.path / name).exists()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        with os.fdopen(os.open(self.path / name, flags, _FILE_MODE), "wb") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with os.fdopen(_open_file(self.path / name, flags), "wb") as file:
             file.write(line)
             file.flush()
             if is_durable:
@@ -243,7 +254,7 @@ class DeviceFolder:
         """`OSError` when nothing could be appended to a file now: it is not there or not ours to
         write, or the disk is full.
         """
-        descriptor = os.open(self.path / name, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        descriptor = _open_file(self.path / name, os.O_WRONLY | os.O_APPEND)
         try:
             disk = os.fstatvfs(descriptor)
             if disk.f_bavail * disk.f_frsize < _ROOM_BYTES_MIN:
@@ -256,6 +267,16 @@ class DeviceFolder:
         with (self.path / name).open("r+b") as file:
             file.truncate(size)
             os.fsync(file.fileno())
+
+
+def _open_file(path: Path, flags: int) -> int:
+    """Open a file of the device's own: `OSError` for a link, and for what is no file on a disk."""
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, _FILE_MODE)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
+    return descriptor
 
 
 def _sync_names(folder: Path) -> None:

@@ -178,3 +178,80 @@ def test_a_host_gets_no_key_either(served: ServedDevice, folder: Path, trouble: 
         served.host_answer(plain("host"), made)
     told = [line for line in log_lines(folder) if line["action"] == "serve done"]
     assert len(told) == 1
+
+
+def cut(folder: Path) -> None:
+    os.truncate(folder / "log.jsonl", (folder / "log.jsonl").stat().st_size // 2)
+
+
+def emptied(folder: Path) -> None:
+    os.truncate(folder / "log.jsonl", 0)
+
+
+def overwritten(folder: Path) -> None:
+    (folder / "log.jsonl").write_bytes(b"x" * (folder / "log.jsonl").stat().st_size)
+
+
+def replaced(folder: Path) -> None:
+    (folder / "log.jsonl").unlink()
+    (folder / "log.jsonl").write_bytes(b"")
+
+
+def linked_to_nowhere(folder: Path) -> None:
+    (folder / "log.jsonl").unlink()
+    (folder / "log.jsonl").symlink_to("/dev/null")
+
+
+def linked_to_itself(folder: Path) -> None:
+    (folder / "log.jsonl").rename(folder / "log.away")
+    (folder / "log.jsonl").symlink_to("log.away")
+
+
+def a_pipe(folder: Path) -> None:
+    (folder / "log.jsonl").unlink()
+    os.mkfifo(folder / "log.jsonl")
+
+
+def seal_gone(folder: Path) -> None:
+    (folder / "log-seal.json").unlink()
+
+
+def seal_of_before(folder: Path) -> None:
+    (folder / "log-seal.json").write_text('{"count": 0, "hash": "", "mac": ""}')
+
+
+def seal_and_log_of_before(folder: Path) -> None:
+    lines = (folder / "log.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "log.jsonl").write_bytes(b"".join(lines[:2]))
+    seal_gone(folder)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        cut, emptied, overwritten, replaced, linked_to_nowhere, linked_to_itself, a_pipe,
+        seal_gone, seal_of_before, seal_and_log_of_before,
+    ],
+)  # fmt: skip
+def test_a_log_swapped_under_the_service_ends_it_at_the_next_request(
+    served: ServedDevice, folder: Path, attack: Callable[[Path], None]
+) -> None:
+    with a_served_device(served, folder.parent) as service:
+        MACS[0](service)
+        attack(folder)
+        for act in MACS:
+            with pytest.raises(KeyServiceUnavailableError, match="no log, no service"):
+                act(service)
+
+
+def test_a_log_copied_back_whole_is_proven_and_serves_on(
+    served: ServedDevice, folder: Path
+) -> None:
+    with a_served_device(served, folder.parent) as service:
+        MACS[0](service)
+        content = (folder / "log.jsonl").read_bytes()
+        (folder / "log.jsonl").unlink()
+        (folder / "log.jsonl").write_bytes(content)
+        MACS[0](service)
+        MACS[2](service)
+    prove_log(folder)
