@@ -103,9 +103,9 @@ def weakness(
         return Text("是一段文字或数字，不是随机得出的", "is a text; no dice throw such")
     if is_published(value, labels):
         return Text(
-            "是公开测试密钥或由其改写，人人可算出；只有以 --public-test-keys 新建的设备才接受",
-            "is a public test key, or one turned, which anybody can compute; only a device made "
-            "with --public-test-keys takes it",
+            "是公开测试密钥，人人可算出；只有以 --public-test-keys 新建的设备才接受",
+            "is a public test key, which anybody can compute; only a device made with "
+            "--public-test-keys takes it",
         )
     return None
 

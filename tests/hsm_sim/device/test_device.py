@@ -334,7 +334,7 @@ def test_a_public_test_key_is_refused_by_a_device_that_was_not_made_for_them(
     path: Path, tmp_path: Path
 ) -> None:
     ref = KeyRef(KeyUsage.TAC, "demo", 7)
-    public, half = published_key(ref), bytes(range(16))
+    public, half = published_key(ref), bytes.fromhex("5D0C4A1B7F92E63841D8B3FC20961E57")
     halves = {"甲": half, "乙": bytes(a ^ b for a, b in zip(public, half, strict=True))}
     shown = Device.create(tmp_path / "demo", PINS, is_demonstration=True, now=now)
     take_public_test_keys(shown, [ref])
