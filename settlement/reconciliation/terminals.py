@@ -183,7 +183,7 @@ def _of_collectors(
     registers = tuple(registers)
     collectors: dict[int, set[int]] = {}
     for terminal, collector in connection.execute(
-        "SELECT terminal, collector FROM collected "
+        "SELECT DISTINCT terminal, collector FROM terminal "
         "WHERE terminal IN (SELECT unnest($named::UBIGINT[]))",
         {"named": sorted({int(register.terminal, 16) for _, register in registers})},
     ).fetchall():

@@ -80,15 +80,6 @@ WHERE record.moves_purse AND record.position BETWEEN 1 AND 16383
     AND high.issuer = record.issuer AND high.card_number = record.card_number
     AND high.application = record.application AND high.is_load = record.is_load;
 
--- Messages that occur more than once: copies, variants, and torn taps proven later.
-CREATE TABLE crowd AS
-SELECT DISTINCT message
-FROM (
-    SELECT message, lag(message) OVER () AS message_before
-    FROM (SELECT message FROM record WHERE NOT is_void(reason) ORDER BY message)
-)
-WHERE message = message_before;
-
 -- The dates whose settled movements are looked up: those that cards or load hosts signed, and no
 -- other.
 CREATE TABLE signed_day AS
