@@ -71,7 +71,12 @@ CREATE MACRO at_least_one(position) AS if(position > 0, position, position + 655
 CREATE MACRO nearest(counter, near) AS
     (near + (counter::BIGINT - near % 65535 + 98302) % 65535 - 32767)::BIGINT;
 CREATE MACRO unwrap(counter, near) AS
-    if(counter = 0, 0, at_least_one(nearest(counter, near)))::BIGINT;
+    CASE
+        -- As it stands: nearly all counters.
+        WHEN counter::BIGINT - near BETWEEN -32767 AND 32767 THEN counter
+        WHEN counter = 0 THEN 0
+        ELSE at_least_one(nearest(counter, near))
+    END::BIGINT;
 
 -- The registry is asked on the business day of a record's time; the day it claims is unsigned.
 -- Reckoned in microseconds: an interval costs ten times as much. No moment is infinite here.
