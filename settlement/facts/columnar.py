@@ -129,15 +129,17 @@ def _words() -> Iterator[str]:
         for member in words:
             yield f"CREATE MACRO {prefix}_{member.name.lower()}() AS {member.value};"
     of_card = (Evidence.TAC, Evidence.AUTHENTICATION)
-    kinds = {
+    groups: dict[str, list[RecordKind] | list[Reason]] = {
         "moves_purse": [kind for kind in RecordKind if kind.moves_purse],
         "is_kind": list(RecordKind),
         "signed_by_card": [kind for kind in RecordKind if kind.evidence in of_card],
+        "is_claim": [reason for reason in Reason if reason.disposition is Disposition.CLAIM],
+        "retry_may_help": [reason for reason in Reason if reason.retry_may_help],
     }
-    # A bit a kind: a longer list of `IN` becomes a join, a look at a bit does not.
-    for name, among in kinds.items():
-        bits = sum(1 << kind for kind in among)
-        yield f"CREATE MACRO {name}(kind) AS {bits}::UBIGINT >> kind & 1 = 1;"
+    # A bit a word: a longer list of `IN` becomes a join, a look at a bit does not.
+    for name, among in groups.items():
+        bits = sum(1 << word for word in among)
+        yield f"CREATE MACRO {name}(word) AS {bits}::UBIGINT >> word & 1 = 1;"
 
 
 def run_script(connection: duckdb.DuckDBPyConnection, name: str) -> None:

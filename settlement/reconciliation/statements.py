@@ -6,7 +6,9 @@ posted to `bucket`, what the figures prove to `settlement.clearing.proof`.
 
     statements_begin.sql    what there is: one last statement a purse, open segments
     statements_posted.sql   what the run posts
-    statements_place.sql    which statements there are, and where they belong
+    statements_near.sql     which statements there are, and where their counters stand
+    statements_round.sql    purses whose counters have gone round
+    statements_place.sql    where statements belong
     statements_past.sql     debits of closed days on both sides of a new statement
     statements_price.sql    the price of every segment, and every purse afterwards
     statements_figures.sql  what that comes to
@@ -50,6 +52,9 @@ def follow_statements(connection: duckdb.DuckDBPyConnection, history: Mapping[da
     cut.
     """
     columnar.run_script(connection, "statements_posted")
+    columnar.run_script(connection, "statements_near")
+    if connection.table("gone_round").limit(1).fetchall():
+        columnar.run_script(connection, "statements_round")
     columnar.run_script(connection, "statements_place")
     days = connection.execute("FROM looked_up_day ORDER BY ALL").fetchall()
     if days:

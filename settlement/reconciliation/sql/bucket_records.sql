@@ -27,10 +27,7 @@ SELECT
     if(is_load(told.kind), told.balance_after_fen, 0)::UINTEGER AS signed_balance_fen,
     -- Where no purse moves, all bytes are signed.
     if(moves_purse(told.kind), told.tac, told.record_hash_low)::UBIGINT AS tac,
-    message_of(
-        factor, told.application, told.transaction_type, told.amount_fen, told.terminal, sequence,
-        signed_balance_fen, told.time
-    ) AS message,
+    message_of(factor, told.terminal, sequence, told.time) AS message,
     if(is_load(told.kind), told.online_counter, told.offline_counter) AS counter,
     -- Where no purse moves no counter is used up: what the PSAM counted tells the events of a card
     -- apart, below every counter.

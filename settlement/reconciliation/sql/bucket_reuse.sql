@@ -76,10 +76,7 @@ FROM variant WHERE variant.id = record.id;
 CREATE TABLE torn_message AS
 SELECT message FROM record WHERE reason = reason_tac_missing() AND moves_purse
 UNION
-SELECT message_of(
-    factor_of(card_number), application, transaction_type, amount_fen, terminal, sequence,
-    signed_balance_fen, time
-)
+SELECT message_of(factor_of(card_number), terminal, sequence, time)
 FROM waiting_before WHERE reason = reason_tac_missing();
 
 CREATE TABLE proven_message AS
