@@ -8,9 +8,11 @@ posted to `bucket`, what the figures prove to `settlement.clearing.proof`.
     statements_posted.sql   what the run posts
     statements_near.sql     which statements there are, and where their counters stand
     statements_round.sql    purses whose counters have gone round
-    statements_place.sql    where statements belong
+    statements_plain.sql    purses with one new load, behind everything: nearly all
+    statements_place.sql    where the statements of others belong
     statements_past.sql     debits of closed days on both sides of a new statement
-    statements_price.sql    the price of every segment, and every purse afterwards
+    statements_price.sql    the price of every segment of these
+    statements_after.sql    every purse afterwards
     statements_figures.sql  what that comes to
 """
 
@@ -55,6 +57,17 @@ def follow_statements(connection: duckdb.DuckDBPyConnection, history: Mapping[da
     columnar.run_script(connection, "statements_near")
     if connection.table("gone_round").limit(1).fetchall():
         columnar.run_script(connection, "statements_round")
+    columnar.run_script(connection, "statements_plain")
+    if connection.table("left_over").limit(1).fetchall():
+        _place_others(connection, history)
+    else:
+        connection.execute("INSERT INTO segment_after FROM segment_before")
+    columnar.run_script(connection, "statements_after")
+    uneven = connection.execute("FROM uneven_purse LIMIT 3").fetchall()
+    assert not uneven, uneven
+
+
+def _place_others(connection: duckdb.DuckDBPyConnection, history: Mapping[date, str]) -> None:
     columnar.run_script(connection, "statements_place")
     days = connection.execute("FROM looked_up_day ORDER BY ALL").fetchall()
     if days:
@@ -62,8 +75,6 @@ def follow_statements(connection: duckdb.DuckDBPyConnection, history: Mapping[da
         columnar.set_variables(connection, past_days=paths)
         columnar.run_script(connection, "statements_past")
     columnar.run_script(connection, "statements_price")
-    uneven = connection.execute("FROM uneven_purse LIMIT 3").fetchall()
-    assert not uneven, uneven
 
 
 def figure_statements(connection: duckdb.DuckDBPyConnection) -> FloatFigures:

@@ -22,7 +22,7 @@ SELECT
     issuer, card_number, application,
     if(
         max(counter) - min(counter) > 32768, max(counter), first(counter ORDER BY dated, counter)
-    ) AS near, max(counter) AS most
+    ) AS near, max(counter) AS most, count(*) AS statements
 FROM (
     SELECT issuer, card_number, application, counter, dated FROM posted_load WHERE sign > 0
     UNION ALL

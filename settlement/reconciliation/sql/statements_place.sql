@@ -151,7 +151,7 @@ WHERE slot >= 0;
 
 -- What was paid in a slot before lies on both sides of a new statement: debits of closed days dated
 -- from it on are looked up one by one, and what is left of the slot came before it.
-CREATE TABLE looked_up AS
+INSERT INTO looked_up
 SELECT
     issuer, card_number, application, slot, first_time AS starts,
     coalesce(right_time, 'infinity'::TIMESTAMP) AS ends
@@ -164,20 +164,3 @@ CREATE TABLE past_debit (
     issuer UBIGINT, card_number UBIGINT, application UTINYINT, slot BIGINT, dated TIMESTAMP,
     amount_fen BIGINT
 );
-
--- Days that settled something dated there. What a clock that ran ahead signed is dated back to its
--- receipt, so it can be on any day that settled it before its time.
-CREATE VIEW looked_up_day AS
-SELECT DISTINCT settlement_day
-FROM settled_day_before JOIN (
-    SELECT first_day, max(last_day) AS last_day
-    FROM (
-        SELECT
-            business_day_of(starts) AS first_day,
-            if(isfinite(ends), business_day_of(ends), '9999-12-31'::DATE) AS last_day
-        FROM looked_up
-    )
-    GROUP BY first_day
-)
-    ON signed_day >= first_day
-    AND (signed_day <= last_day OR signed_day > settlement_day);
