@@ -32,6 +32,8 @@ _KEPT = frozenset(EventKind) - {EventKind.CONNECTED}
 _DONE = frozenset({EventKind.STARTED, EventKind.STOPPED, EventKind.DONE})
 #: Events that wait for the log: who connects in vain could make more than memory holds.
 _WAITING_MAX = 1_000
+#: Clients whose coming is remembered, so that it is said once.
+_CLIENTS_MAX = 1_000
 #: How long an entry about a key that left may be unsealed, and the power take it.
 _SEAL_SECONDS = 0.5
 
@@ -55,6 +57,7 @@ class ServedDevice:
         self._waiting: deque[Event] = deque()
         self._left_out = 0
         self._sealing: threading.Timer | None = None
+        self._came: set[tuple[str, str]] = set()
 
     def keys(self) -> ServedKeys:
         """What is served now. Costs one look at the device's folder.
@@ -83,7 +86,8 @@ class ServedDevice:
 
         Raises `KeyServiceUnavailableError` where a key would leave and no entry says so.
         """
-        self._say(event.said)
+        if event.kind is not EventKind.CONNECTED or self._is_first_of(event):
+            self._say(event.said)
         if event.kind not in _KEPT or self._why_closed:
             return
         with self._lock:
@@ -100,6 +104,18 @@ class ServedDevice:
                     if self._waiting and self._waiting[-1] is event:
                         self._waiting.pop()  # it is not done after all
                     raise KeyServiceUnavailableError(why) from None
+
+    def _is_first_of(self, event: Event) -> bool:
+        """Whether this client was not let in before: a run of a day connects many times, each time
+        from another port.
+        """
+        client = event.who.en.rpartition(":")[0] or event.who.en, event.what.en
+        with self._lock:
+            is_first = client not in self._came
+            if len(self._came) >= _CLIENTS_MAX:
+                self._came.clear()
+            self._came.add(client)
+        return is_first
 
     def _write_waiting(self) -> None:
         """Everything that waits, in its order. Raises `DeviceError`, `OSError`."""

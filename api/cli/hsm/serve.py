@@ -46,14 +46,13 @@ SocketOption = Annotated[
     Path | None,
     typer.Option(
         "--socket",
-        metavar="PATH",
         help=words("在本机套接字上服务，仅限本用户。", "Serve at a Unix socket, for this user."),
     ),
 ]
 TlsOption = Annotated[
     str | None,
     typer.Option(
-        metavar="HOST:PORT",
+        metavar=words("主机:端口", "HOST:PORT"),
         help=words(
             "以 TLS 1.3 服务，须有客户端证书。", "Serve under TLS 1.3 with client certificates."
         ),
@@ -61,29 +60,25 @@ TlsOption = Annotated[
 ]
 CertificateOption = Annotated[
     Path | None,
-    typer.Option(
-        metavar="PATH", help=words("本服务的证书，PEM。", "This service's certificate, PEM.")
-    ),
+    typer.Option(help=words("本服务的证书，PEM。", "This service's certificate, PEM.")),
 ]
 KeyOption = Annotated[
     Path | None,
     typer.Option(
         "--key",
-        metavar="PATH",
         help=words("其私钥，PEM，无口令。", "The private key of it, PEM, no password."),
     ),
 ]
 ClientsCaOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="PATH",
         help=words("签发客户端证书的机构，PEM。", "Who signs the clients' certificates, PEM."),
     ),
 ]
 HostCommandsOption = Annotated[
     str | None,
     typer.Option(
-        metavar="PORT|PATH",
+        metavar=words("主机:端口|路径", "HOST:PORT|PATH"),
         help=words(
             "另接受主机命令：127.0.0.1:1500（本机任何程序）或路径。",
             "Also take host commands: 127.0.0.1:1500 (any program of this machine) or a path.",
@@ -94,7 +89,6 @@ RightsOption = Annotated[
     Path | None,
     typer.Option(
         "--rights",
-        metavar="PATH",
         help=words(
             "权限文件，TOML：谁可做什么；没有它，连上者都可用全部密钥。",
             "Who may do what, TOML; without it whoever is let in may do all.",
@@ -106,7 +100,6 @@ WorkersOption = Annotated[
     typer.Option(
         min=1,
         max=64,
-        metavar="NUMBER",
         help=words("批量验证 TAC 的进程数。", "Processes that prove TACs in bulk."),
     ),
 ]
