@@ -11,25 +11,25 @@ from typing import TypeVar
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import (
     AuthenticationColumn,
+    DaySeal,
     IssuerChannelKeys,
     Key,
     KeyDescription,
     KeyRef,
     KeyUsage,
     RecordMacColumn,
+    SealStanding,
     TacColumn,
 )
 from cardcore.text import Text
 from hsm_sim.psam import KeySlot, PsamProfile
 from hsm_sim.wire.codec import messages
+from hsm_sim.wire.codec.values import COLUMN_BYTES_MAX, COLUMN_ROWS_MAX
 from hsm_sim.wire.links.addresses import Address
 from hsm_sim.wire.links.connection import Connection
 from hsm_sim.wire.remote import RemoteChannel, RemotePsam
 
 TIMEOUT_SECONDS = 30.0
-#: One request proves at most so many rows in so many bytes: half of what a message may have.
-COLUMN_ROWS_MAX = 1_000_000
-COLUMN_BYTES_MAX = 32 * 1024 * 1024
 #: Silent connections kept for the next call.
 _IDLE_MAX = 8
 
@@ -143,6 +143,14 @@ class RemoteKeyService:
     def public_key(self, ref: KeyRef) -> bytes:
         """See the port."""
         return self.ask(messages.PUBLIC_KEY, ref)
+
+    def seal_day(self, ref: KeyRef, seal: DaySeal) -> bytes:
+        """See the port."""
+        return self.ask(messages.SEAL_DAY, ref, seal)
+
+    def sealed_days(self, label: str) -> SealStanding:
+        """See the port."""
+        return self.ask(messages.SEALED_DAYS, label)
 
     def encipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:
         """See the port."""

@@ -23,9 +23,10 @@ from hsm_sim.host_commands.codec import ErrorCode
 from hsm_sim.host_commands.commands import HostContext, answer
 from hsm_sim.host_commands.keys import HostKeys
 from hsm_sim.keys.operations import KeyOperations, Prove
+from hsm_sim.keys.seal_register import SEALS, SealRegister
 from hsm_sim.proof.column import prove_column
 from hsm_sim.wire.dispatch import ServedKeys
-from hsm_sim.wire.events import Event, EventKind, plain
+from hsm_sim.wire.events import Event, EventKind, EventRate, plain
 
 #: Who came and was let in is said, not kept: a clearing run connects many times.
 _KEPT = frozenset(EventKind) - {EventKind.CONNECTED}
@@ -49,7 +50,9 @@ class ServedDevice:
         self._device = device
         self._say = say
         self._lock = threading.Lock()
-        self._keys = ServedKeys(KeyOperations(device.vault, device.today, prove), device.vault)
+        seals = SealRegister(device.path / SEALS)
+        operations = KeyOperations(device.vault, device.today, prove, seals)
+        self._keys = ServedKeys(operations, device.vault)
         self._host_keys = HostKeys(
             device.storage_key, os.urandom, takes_published=device.is_demonstration
         )
@@ -57,6 +60,7 @@ class ServedDevice:
         self._waiting: deque[Event] = deque()
         self._left_out = 0
         self._sealing: threading.Timer | None = None
+        self._rate = EventRate()
         self._came: set[tuple[str, str]] = set()
 
     def keys(self) -> ServedKeys:
@@ -84,8 +88,15 @@ class ServedDevice:
         """Say an event, and write what matters into the device's log. What cannot be written waits,
         and nothing is served meanwhile.
 
-        Raises `KeyServiceUnavailableError` where a key would leave and no entry says so.
+        Of events that anybody can cause so many a minute are kept, see `EventRate`. Raises
+        `KeyServiceUnavailableError` where a key would leave and no entry says so.
         """
+        with self._lock:
+            passed = self._rate.passed(event)
+        for each in passed:
+            self._keep(each)
+
+    def _keep(self, event: Event) -> None:
         if event.kind is not EventKind.CONNECTED or self._is_first_of(event):
             self._say(event.said)
         if event.kind not in _KEPT or self._why_closed:

@@ -5,7 +5,7 @@ Decides the order of the checks and gathers what they find; what is compared wit
 and throws its files away. A check that cannot even read what it compares is a finding, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError
@@ -16,10 +16,17 @@ from settlement.engine import Engine, WorkerLostError
 from settlement.store.files import load_files
 from settlement.verification.days import verify_days, verify_positions
 from settlement.verification.files import verify_files
-from settlement.verification.findings import Findings, Invariant, OnProgress, Verification
+from settlement.verification.findings import (
+    Findings,
+    Invariant,
+    OnProgress,
+    SealCheck,
+    Verification,
+)
 from settlement.verification.load_logs import verify_load_logs
 from settlement.verification.registry import verify_registry
 from settlement.verification.reviews import verify_reviews
+from settlement.verification.seals import ShownSeal, verify_seals
 
 
 def be_silent(_step: str, _done: int, _total: int) -> None:
@@ -27,17 +34,28 @@ def be_silent(_step: str, _done: int, _total: int) -> None:
 
 
 def verify(
-    city: City, key_service: KeyService, engine: Engine, on_progress: OnProgress = be_silent
+    city: City,
+    key_service: KeyService,
+    engine: Engine,
+    on_progress: OnProgress = be_silent,
+    shown: Sequence[ShownSeal] = (),
 ) -> Verification:
-    """Recompute I1 to I10. Raises `KeyServiceUnavailableError` when TACs cannot be proven now."""
+    """Recompute I1 to I10, and hold the closed days against the seals that are `shown`. Raises
+    `KeyServiceUnavailableError` when TACs cannot be proven now.
+    """
     with city.scratch("verify") as scratch:
-        return _verify(city, key_service, engine, scratch, on_progress)
+        return _verify(city, key_service, engine, scratch, on_progress, shown)
 
 
 def _verify(
-    city: City, key_service: KeyService, engine: Engine, scratch: Path, on_progress: OnProgress
+    city: City,
+    key_service: KeyService,
+    engine: Engine,
+    scratch: Path,
+    on_progress: OnProgress,
+    shown: Sequence[ShownSeal],
 ) -> Verification:
-    findings = Findings()
+    findings, seals = Findings(), SealCheck()
 
     def check_database() -> int:
         for text in city.database.damage():
@@ -54,6 +72,11 @@ def _verify(
     def check_days() -> int:
         return verify_days(city, engine, scratch, findings, on_progress)
 
+    def check_seals() -> int:
+        nonlocal seals
+        seals = verify_seals(city, key_service, shown, findings)
+        return 0
+
     _guard(findings, Text("数据库", "database"), check_database)
     files = _guard(findings, Text("批次文件", "files"), check_files)
     _guard(findings, Text("圈存授权日志", "load logs"), lambda: verify_load_logs(city, findings))
@@ -62,7 +85,8 @@ def _verify(
     days = _guard(findings, what, check_days)
     _guard(findings, Text("轧差", "positions"), lambda: verify_positions(city, findings))
     _guard(findings, Text("登记簿", "registry"), lambda: verify_registry(city, findings))
-    return Verification(tuple(findings.found), files, days)
+    _guard(findings, Text("封存", "seals"), check_seals)
+    return Verification(tuple(findings.found), files, days, seals)
 
 
 def _guard(findings: Findings, what: Text, check: Callable[[], int]) -> int:
