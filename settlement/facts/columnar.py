@@ -169,7 +169,7 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path)
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     connection.execute(
-        f"COPY ({query}) TO $partial (FORMAT parquet, COMPRESSION zstd)", {"partial": str(partial)}
+        f"COPY ({query}) TO $partial (FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT 1000)", {"partial": str(partial)}
     )
     with partial.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -18,7 +18,7 @@ WITH judged AS (
                 OR hotlist.version <= record.hotlist_version
                 THEN reason_hotlisted()
             -- Its issuer owes what the card paid, and says whether it will.
-            WHEN record.centre <> 0 AND record.moves_purse THEN reason_centre_pending()
+            WHEN record.centre <> 0 AND moves_purse(record.kind) THEN reason_centre_pending()
             ELSE reason_none()
         END AS reason,
         hotlist.factor IS NOT NULL AS is_hotlisted,

@@ -17,7 +17,6 @@ SELECT
                 told.balance_after_fen::BIGINT - told.amount_fen, told.balance_before_fen
             ) AS balance_before_fen
         ),
-    moves_purse(told.kind) AS moves_purse,
     is_load(told.kind) AS is_load,
     -- What the card signed, beside type, amount, terminal and time: a movement of a purse is the
     -- same one whatever else a record says. The TAC stands for the key that made it. A card is known
@@ -71,9 +70,9 @@ FROM (
     FROM record
     ANTI JOIN (FROM card_before WHERE next_offline <> 0 OR next_online <> 0)
         USING (issuer, card_number, application)
-    WHERE moves_purse AND position > 49152
+    WHERE moves_purse(kind) AND position > 49152
 ) AS high
-WHERE record.moves_purse AND record.position BETWEEN 1 AND 16383
+WHERE moves_purse(record.kind) AND record.position BETWEEN 1 AND 16383
     AND high.issuer = record.issuer AND high.card_number = record.card_number
     AND high.application = record.application AND high.is_load = record.is_load;
 

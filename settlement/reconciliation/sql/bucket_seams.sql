@@ -59,7 +59,7 @@ UNION
 -- Posted, and no link: the card has moved all the same.
 SELECT issuer, card_number, application
 FROM record ANTI JOIN linked USING (id)
-WHERE moves_purse AND is_posted(reason) AND centre = 0 AND NOT chained
+WHERE moves_purse(kind) AND is_posted(reason) AND centre = 0 AND NOT chained
 UNION
 -- What was posted and is not any more.
 SELECT issuer, card_number, application FROM taken_back
@@ -73,7 +73,7 @@ SELECT
     issuer, card_number, application, id, is_load, position, chained, balance_before_fen,
     balance_after_fen, amount_fen, time, previous_type, previous_counter
 FROM record SEMI JOIN odd_card USING (issuer, card_number, application)
-WHERE chained OR (moves_purse AND is_posted(reason) AND centre = 0);
+WHERE chained OR (moves_purse(kind) AND is_posted(reason) AND centre = 0);
 
 -- Two movements of one card that claim one counter: neither is a link. Such a purse has a seam.
 CREATE TABLE shared_counter AS
