@@ -33,6 +33,9 @@ _NUMBERS = {
     "INTEGER": "i4", "BIGINT": "i8",
 }  # fmt: skip
 _MOMENTS = ("DATE", "TIMESTAMP")
+#: How files are written. A column of many different values is larger with a dictionary, and takes
+#: longer: decisions a quarter.
+_PARQUET = "FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT 1000"
 _ORDINAL_OF_1970 = date(1970, 1, 1).toordinal()
 
 _WORDS = {
@@ -168,9 +171,7 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path)
     nothing that looks finished, and a repeated one writes the same bytes over it.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    connection.execute(
-        f"COPY ({query}) TO $partial (FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT 1000)", {"partial": str(partial)}
-    )
+    connection.execute(f"COPY ({query}) TO $partial ({_PARQUET})", {"partial": str(partial)})
     with partial.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         os.fsync(stream.fileno())
