@@ -9,6 +9,7 @@ Read it in this order::
     loads.py     `onecard loads`
     clearing.py  `onecard clear` and `onecard close`
     proof.py     `onecard verify`
+    rebuilding.py  `onecard rebuild`
     float_proof.py  `onecard float`
     days.py      `onecard days`
     statements.py  the tables in which `demo`, `replay`, `clear`, `close` and `days` end

@@ -25,6 +25,7 @@ from settlement.people.actions import Actor, Actors
 from settlement.service.clear import provide_run
 from settlement.service.gathering import Gathered, choose_day, gather_inputs
 from settlement.service.keeping import KeptFiles
+from settlement.service.rebuilding import with_healing
 from settlement.store import days as day_store
 from settlement.watching import OnProgress, OnStep, be_silent, pass_by
 
@@ -48,7 +49,27 @@ def close_day(
     Two who close at once get the same closed day; so does whoever closes a closed day again. The
     key service is asked as by `run_clearing`.
     """
-    now, actors, kept = now.astimezone(UTC), Actors(by, second), KeptFiles(city, key_service)
+    now, actors = now.astimezone(UTC), Actors(by, second)
+
+    def work() -> ClosedDay | DayAnswer:
+        return _choose_and_close(
+            city, settlement_day, key_service, engine, now, actors, on_step, on_progress
+        )
+
+    return with_healing(city, key_service, engine, now, by, work)
+
+
+def _choose_and_close(
+    city: City,
+    settlement_day: date | None,
+    key_service: KeyService,
+    engine: Engine,
+    now: datetime,
+    actors: Actors,
+    on_step: OnStep,
+    on_progress: OnProgress,
+) -> ClosedDay | DayAnswer:
+    kept = KeptFiles(city, key_service)
     if settlement_day is None:
         # Chosen once: whoever presses at the same moment means this day and not the next one.
         state = day_store.load_clearing_state(city.database)

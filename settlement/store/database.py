@@ -117,11 +117,7 @@ class Database:
         try:
             with _damage_named(path):
                 copy = _copy_whole(whole, Path(aside.name))
-                found = _revision_of(copy)
-                if found is None:
-                    raise DatabaseDamagedError(path, _NOT_OURS)
-                if not found.isdecimal() or found > NEWEST:
-                    raise SchemaDiffersError(found, NEWEST)
+                _expect_ours(path, _revision_of(copy))
                 return cls(URL.create("sqlite", database=str(copy)), aside=aside)
         except BaseException as error:
             aside.cleanup()
@@ -255,6 +251,13 @@ def _standing(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_size, found.st_mtime_ns
+
+
+def _expect_ours(path: Path, revision: str | None) -> None:
+    if revision is None:
+        raise DatabaseDamagedError(path, _NOT_OURS)
+    if not revision.isdecimal() or revision > NEWEST:
+        raise SchemaDiffersError(revision, NEWEST)
 
 
 def _revision_of(path: Path) -> str | None:

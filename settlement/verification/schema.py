@@ -1,7 +1,7 @@
 """What stands in the database beside rows: tables, indices and triggers, as they were made.
 
-Decides whether anything was dropped, put in or made otherwise: without its triggers a closed day can
-be written over, and a foreign one writes whatever it likes. Rows are compared elsewhere.
+Decides whether anything was dropped, put in or made otherwise: without its triggers a closed day
+can be written over, and a foreign one writes whatever it likes. Rows are compared elsewhere.
 """
 
 from cardcore.text import Text

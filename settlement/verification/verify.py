@@ -2,7 +2,8 @@
 
 Decides the order of the checks and gathers what they find; what is compared with what stands in
 `files`, `reviews`, `days`, `records` and the modules beside them. Nothing is written: the check
-computes outside the city's folder and throws its files away. A check that cannot even read what it compares is a finding, too.
+computes outside the city's folder and throws its files away. A check that cannot even read what it
+compares is a finding, too.
 """
 
 from collections.abc import Callable

@@ -29,6 +29,14 @@ def look(folder: Path, *, without_keys: bool = False) -> Verification:
         return verify(city, None if without_keys else KEYS, ENGINE)
 
 
+def fails(folder: Path) -> bool:
+    """Whether the city is not opened at all, or not found sound."""
+    try:
+        return not look(folder).is_sound
+    except CityError:
+        return True
+
+
 def says(found: Verification, words: str) -> list[Finding]:
     return [each for each in found.findings if words in f"{each.where.en}: {each.text.en}"]
 
@@ -98,18 +106,19 @@ def test_control_sqlite_cut(folder: Path, kept: float) -> None:
     path = folder / "control.sqlite"
     os.truncate(path, int(path.stat().st_size * kept))
     before = everything(folder)
-    try:
-        assert not look(folder).is_sound
-    except CityError as error:
-        assert "damaged" in str(error) or "empty" in str(error)
+    assert fails(folder)
     assert everything(folder) == before
 
 
 @pytest.mark.parametrize(
     "statement",
-    ["DROP TABLE alembic_version", "DELETE FROM alembic_version", "UPDATE alembic_version SET version_num = '9999'",
-     "UPDATE alembic_version SET version_num = '0001'"],
-)  # fmt: skip
+    [
+        "DROP TABLE alembic_version",
+        "DELETE FROM alembic_version",
+        "UPDATE alembic_version SET version_num = '9999'",
+        "UPDATE alembic_version SET version_num = '0001'",
+    ],
+)
 def test_a_database_of_no_version_is_not_made_a_new_one(folder: Path, statement: str) -> None:
     act(folder, statement)
     before = everything(folder)
@@ -120,17 +129,20 @@ def test_a_database_of_no_version_is_not_made_a_new_one(folder: Path, statement:
 
 #: What was done to the database, and what is said of it.
 SCHEMA = {
-    "triggers dropped": ("DROP TRIGGER entries_refuse_delete", "trigger entries_refuse_delete: was dropped"),
+    "triggers dropped": (
+        "DROP TRIGGER entries_refuse_delete",
+        "trigger entries_refuse_delete: was dropped",
+    ),
     "a trigger made harmless": (
-        "DROP TRIGGER days_refuse_update; "
-        "CREATE TRIGGER days_refuse_update BEFORE UPDATE ON days BEGIN SELECT 1; END",
+        """DROP TRIGGER days_refuse_update;
+        CREATE TRIGGER days_refuse_update BEFORE UPDATE ON days BEGIN SELECT 1; END""",
         "trigger days_refuse_update: is not what was made",
     ),
     "a foreign trigger": (
         "CREATE TRIGGER helpful AFTER INSERT ON files BEGIN SELECT 1; END",
         "trigger helpful: was not made by onecard",
     ),
-    "an index dropped": ("DROP INDEX ix_postings_account", "index ix_postings_account: was dropped"),
+    "an index dropped": ("DROP INDEX ix_postings_account", "ix_postings_account: was dropped"),
     "a foreign table": ("CREATE TABLE notes (text)", "table notes: was not made by onecard"),
     "a foreign view": ("CREATE VIEW richer AS SELECT 1", "view richer: was not made by onecard"),
     "a column more": ("ALTER TABLE gaps ADD COLUMN spare TEXT", "table gaps: is not what was made"),
