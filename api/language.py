@@ -15,12 +15,15 @@ _LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
 class LanguageUnknownError(Exception):
-    """A language was asked for that nothing is said in; `asked` is what, `where` who asked."""
+    """A language was asked for that nothing is said in; `asked` is what, `where` who asked, and
+    `otherwise` the one that the locale asks for.
+    """
 
-    def __init__(self, where: str, asked: str) -> None:
+    def __init__(self, where: str, asked: str, otherwise: Language) -> None:
         super().__init__(f"{where} {asked!r}")
         self.where = where
         self.asked = asked
+        self.otherwise = otherwise
 
 
 def choose_language(
@@ -36,12 +39,13 @@ def choose_language(
     Raises `LanguageUnknownError`.
     """
     asked, rest = _take_option(arguments)
-    if asked is not None:
-        return _language(OPTION, asked), rest
-    if variable := environ.get(VARIABLE):
-        return _language(VARIABLE, variable), rest
     locale = next((environ[name] for name in _LOCALES if environ.get(name)), "")
-    return (Language.ZH if locale.lower().startswith("zh") else Language.EN), rest
+    otherwise = Language.ZH if locale.lower().startswith("zh") else Language.EN
+    if asked is not None:
+        return _language(OPTION, asked, otherwise), rest
+    if variable := environ.get(VARIABLE):
+        return _language(VARIABLE, variable, otherwise), rest
+    return otherwise, rest
 
 
 def _take_option(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -60,8 +64,8 @@ def _take_option(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     return asked, rest
 
 
-def _language(where: str, asked: str) -> Language:
+def _language(where: str, asked: str, otherwise: Language) -> Language:
     try:
         return Language(asked)
     except ValueError as error:
-        raise LanguageUnknownError(where, asked) from error
+        raise LanguageUnknownError(where, asked, otherwise) from error

@@ -46,7 +46,7 @@ from settlement.seal import Sealable, canonical_json
 from settlement.store.database import Database
 from settlement.store.registry import register
 
-FORMAT = 5
+FORMAT = 6
 BUCKET_COUNT_DEFAULT = 4
 BUCKET_COUNT_MAX = 4096
 _SETTINGS, _SCHEME, _DATABASE = "city.json", "scheme.toml", "control.sqlite"

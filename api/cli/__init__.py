@@ -60,9 +60,13 @@ def _run() -> int:
     try:
         language, arguments = choose_language(sys.argv[1:], os.environ)
     except LanguageUnknownError as error:
-        # Nobody knows which of the two is read: this one line has both.
-        both = Text("只有 zh 与 en", "there are zh and en")
-        _leave(f"{error.where} {shorten(error.asked)}: {both.en} / {both.zh}", EXIT_USAGE)
+        speak(error.otherwise)
+        asked = shorten(error.asked) or "–"
+        said = Text(
+            f"{error.where}：{asked} 不是；只有 zh 与 en",
+            f"{error.where}: {asked} is none, there are zh and en",
+        )
+        _leave(str(said), EXIT_USAGE)
     speak(language)
     # Only now: help is words too, and said as it is loaded.
     from api.cli.frame.faults import run  # noqa: PLC0415

@@ -78,6 +78,7 @@ def init(
         typer.Option(help=words("另一城市导出的登记簿。", "A registry another city exported.")),
     ] = None,
     by: ByOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Nothing is left where it is refused."""
     action = Action(acting(by), datetime.now(UTC), "onecard city init")
@@ -85,7 +86,7 @@ def init(
         rows = () if registry is None else _registry_file(registry)
         with _make(data, scheme, action, buckets) as city:
             register_rows(city, rows, action)
-            name = city.scheme.name
+            made = {"city": city.scheme.name, "data": str(data), "buckets": buckets}
     except OSError as error:
         why = placed_system_words(error)
         refuse(words(f"{why}。未作任何更改。", f"{why}. Nothing was made."), EXIT_USAGE)
@@ -105,6 +106,10 @@ def init(
             ),
             EXIT_USAGE,
         )
+    if as_json:
+        print_json(made)
+        return
+    name = made["city"]
     say(
         words(
             f"城市 {name} 已建于 {data}；接着 `onecard files add`",
@@ -149,11 +154,12 @@ def export(
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """`onecard city init --registry` takes it in."""
+    """`onecard city init --registry` takes it in. What is there already is left alone."""
     with open_to_read(data) as city:
         held = read_registry(city)
     try:
-        path.write_bytes(encode_registry(held))
+        with path.open("xb") as file:
+            file.write(encode_registry(held))
     except OSError as error:
         why = system_words(error)
         refuse(

@@ -28,7 +28,14 @@ from api.tables import Column, Count, Fen, Table
 from cardcore.records.batch import FILE_BYTES_MAX
 from cardcore.text import Text, shorten, words
 from settlement.intake.answers import Acknowledgement
-from settlement.reports.files import FileReport, read_files, read_refusals
+from settlement.reports.files import (
+    FileReport,
+    FileStanding,
+    LoadLogReport,
+    read_files,
+    read_load_logs,
+    read_refusals,
+)
 from settlement.service.receive import receive_file
 
 app = noun(Text("批次文件：接收、列出、查看。", "Batch files: add, list, show."))
@@ -98,11 +105,12 @@ def list_(
 ) -> None:
     """How each stands. The sender of a refused file is whom it named."""
     with open_to_read(data) as city:
-        files, refused = read_files(city), read_refusals(city)
+        files, logs, refused = read_files(city), read_load_logs(city), read_refusals(city)
     if as_json:
         print_json(
             {
                 "files": [_document(row.file.acknowledgement()) for row in files],
+                "load_logs": [_log_document(each) for each in logs],
                 "refused": [_document(each) for each in refused],
             }
         )
@@ -127,6 +135,13 @@ def list_(
             str(file.sender), str(file.sequence), str(file.business_day), Count(file.record_count),
             Fen(file.debit_fen), Fen(file.load_fen), file.content_hash[:12],
             _moment(file.received_at), _standing(row),
+        )  # fmt: skip
+    for log in logs:
+        kept = log.file
+        table.add(
+            kept.issuer, f"{kept.first_number}-{kept.last_number}", str(kept.created_at.date()),
+            Count(kept.entry_count), None, Fen(kept.amount_fen), kept.content_hash[:12],
+            _moment(kept.received_at), _log_standing(log),
         )  # fmt: skip
     for each in refused:
         table.add(
@@ -155,9 +170,13 @@ def show(
 ) -> None:
     """All that is kept of it; of a refused one, each answer."""
     with open_to_read(data) as city:
-        found = read_files(city, content_hash)
+        found, logs = read_files(city, content_hash), read_load_logs(city, content_hash)
         refused = read_refusals(city, content_hash)
-    names = {*(row.file.content_hash for row in found), *(each.content_hash for each in refused)}
+    names = {
+        *(row.file.content_hash for row in found),
+        *(log.file.content_hash for log in logs),
+        *(each.content_hash for each in refused),
+    }
     if len(names) != 1:
         said = shorten(content_hash)
         if not names:
@@ -175,12 +194,16 @@ def show(
             )
         )
     if as_json:
-        (answer,) = [row.file.acknowledgement() for row in found] or [refused[-1]]
+        kept = [row.file.acknowledgement() for row in found]
+        kept += [log.file.acknowledgement() for log in logs]
+        (answer,) = kept or [refused[-1]]
         day = found[0].settlement_day if found else None
         print_json({**_document(answer), "settlement_day": day})
         return
     for row in found:
         _tell(row.file.acknowledgement(), _standing(row), row.settlement_day)
+    for log in logs:
+        _tell(log.file.acknowledgement(), _log_standing(log), None)
     for each in refused:
         _tell(each, Text("拒收", "refused"), None)
 
@@ -217,6 +240,17 @@ def _standing(row: FileReport) -> Text:
         return row.standing.text
     said, day = row.standing.text, row.settlement_day
     return Text(f"{said.zh} {day}", f"{said.en} {day}")
+
+
+def _log_standing(log: LoadLogReport) -> Text:
+    """Of a file of a load log: it is read as soon as no entry before it is missing."""
+    said = FileStanding.WAITING.text if log.is_waiting else Text("已生效", "in use")
+    return Text(f"圈存授权日志，{said.zh}", f"load log, {said.en}")
+
+
+def _log_document(log: LoadLogReport) -> dict[str, Any]:
+    document = _document(log.file.acknowledgement())
+    return {**document, "issuer": log.file.issuer, "is_waiting": log.is_waiting}
 
 
 def _why(refused: Acknowledgement) -> Text:

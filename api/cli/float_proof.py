@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from itertools import islice
+from pathlib import Path
 
 import typer
 
@@ -14,6 +15,7 @@ from api.cli.frame.session import open_to_read
 from api.exits import EXIT_REFUSED
 from api.output import (
     DEFAULT_DATA,
+    CsvOption,
     DataOption,
     JsonOption,
     print_json,
@@ -30,9 +32,11 @@ from settlement.reports.float_proof import FloatReport, read_float_proof
 _SHOWN_MAX = 20
 
 
-def float_(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
+def float_(
+    data: DataOption = DEFAULT_DATA, csv: CsvOption = None, as_json: JsonOption = False
+) -> None:
     """Added up anew from every purse and held against the ledger; exit 1 names what does not
-    agree.
+    agree. The CSV file has what the float is made of, line by line.
     """
     with open_to_read(data) as city:
         report = read_float_proof(city)
@@ -46,7 +50,7 @@ def float_(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None
     if as_json:
         print_json(_document(report))
     else:
-        print_float_proof(report)
+        print_float_proof(report, csv)
     if not report.holds:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -84,9 +88,9 @@ def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def print_float_proof(report: FloatReport) -> None:
+def print_float_proof(report: FloatReport, csv: Path | None = None) -> None:
     """The proof as tables, with whatever does not agree."""
-    print_table(_made_of(report))
+    print_table(_made_of(report), csv)
     print_table(_since(report))
     if report.contradictions:
         print_table(_named(report.contradictions))

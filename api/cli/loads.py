@@ -82,8 +82,9 @@ def list_(
             )
         )
     print_table(_figures(report))
-    _show_lines(lines, report.agents, csv)
-    if unmatched and not lines:
+    if lines or csv is not None:
+        _show_lines(lines, report.agents, csv)
+    elif unmatched:
         say(words("全部相符", "everything matches"))
     _legend(lines)
     if report.older:

@@ -18,6 +18,7 @@ from cardcore.issuing.products import Product
 from cardcore.keys import KeyService
 from cardcore.layouts.transit import CardProperties, HolderInformation, PublicInformation
 from cardcore.schemes import Scheme
+from cardcore.text import Text
 
 #: The PIN of every sample card; no secret.
 SAMPLE_PIN = bytes.fromhex("123456")
@@ -99,5 +100,8 @@ def make_cards(
     ends = drive_together(list(zip(talks, map(station, cards), strict=True)))
     for plan, finished in zip(plans, ends, strict=True):
         if finished.result is not Result.DONE:
-            raise IssuingError(f"card {plan.order.public.card_number}: {finished}")
+            number, why = plan.order.public.card_number, f"{finished.step}: {finished.detail}"
+            raise IssuingError(
+                Text(f"{number} 号卡没有制成：{why}", f"card {number} did not come right: {why}")
+            )
     return cards, commands

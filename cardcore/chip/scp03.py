@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from cardcore.apdu import STATUS_BYTES, CommandApdu, ResponseApdu, StatusWord
 from cardcore.errors import CryptogramError, DecodeError, KeyUsageError
 from cardcore.keys import ChannelKeys, Key, KeyUsage
+from cardcore.text import Text
 
 BLOCK = 16
 MAC_BYTES = CHALLENGE_BYTES = CRYPTOGRAM_BYTES = 8
@@ -293,7 +294,12 @@ def authenticate_by_host(
     """
     assert level in LEVELS, level
     if not hmac.compare_digest(keys.cryptogram(_CARD_CRYPTOGRAM), response.cryptogram):
-        raise CryptogramError("the card's cryptogram does not hold: it has other keys")
+        raise CryptogramError(
+            Text(
+                "卡片密文不符：卡内是别的密钥",
+                "the card's cryptogram does not hold: it has other keys",
+            )
+        )
     plain = CommandApdu(
         0x80, INS_EXTERNAL_AUTHENTICATE, level, 0, keys.cryptogram(_HOST_CRYPTOGRAM)
     )
@@ -406,11 +412,15 @@ def unwrap_response(channel: Channel, answer: bytes) -> ResponseApdu:
     data = answer[:-_ENDING_BYTES]
     expected = keys.response_mac(chain + data + ending)
     if not hmac.compare_digest(expected[:MAC_BYTES], answer[-_ENDING_BYTES:-STATUS_BYTES]):
-        raise CryptogramError("the R-MAC of the card's answer does not hold")
+        raise CryptogramError(
+            Text("卡片应答的 R-MAC 不符", "the R-MAC of the card's answer does not hold")
+        )
     if level & _R_ENC and data:
         plain = _decipher(keys, (_RESPONSE | counter).to_bytes(BLOCK, "big"), data)
         if plain is None:
-            raise CryptogramError("the card's answer is not padded as it must be")
+            raise CryptogramError(
+                Text("卡片应答的填充不对", "the card's answer is not padded as it must be")
+            )
         data = plain
     return ResponseApdu(data, int.from_bytes(ending, "big"))
 

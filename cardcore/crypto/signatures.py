@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cardcore.crypto import sm2
 from cardcore.errors import CryptogramError
 from cardcore.keys import Algorithm
+from cardcore.text import Text
 
 SIGNATURE_BYTES = 64
 SECRET_BYTES = 32  # Ed25519 seed (RFC 8032 §5.1.5), SM2 private key (GB/T 32918)
@@ -52,11 +53,18 @@ def verify(algorithm: Algorithm, public: bytes, signature: bytes, message: bytes
     ...     verify(kind, public_key(kind, secret), sign(kind, secret, b"file"), b"file")
     """
     if len(public) != PUBLIC_KEY_BYTES[algorithm]:
-        raise CryptogramError(f"the sender's key is no {algorithm.name} key")
+        raise CryptogramError(
+            Text(
+                f"发送方密钥不是 {algorithm.name} 密钥",
+                f"the sender's key is no {algorithm.name} key",
+            )
+        )
     if algorithm is Algorithm.SM2:
         sm2.verify(public, signature, message)
         return
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except InvalidSignature as error:
-        raise CryptogramError("the Ed25519 signature does not hold") from error
+        raise CryptogramError(
+            Text("Ed25519 签名不符", "the Ed25519 signature does not hold")
+        ) from error

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives import hashes, hmac
 
 from cardcore.errors import CryptogramError, DecodeError
+from cardcore.text import Text
 
 #: The identity both sides agree on when nothing else is agreed (GB/T 35276, RFC 8998 §3.2.1).
 DEFAULT_IDENTITY = b"1234567812345678"
@@ -195,4 +196,4 @@ def verify(
         sum_ = _add(_multiply(s, _G), _multiply(t, point))
         if sum_.z and (_digest(public, message, identity) + _affine(sum_)[0]) % _N == r:
             return
-    raise CryptogramError("the SM2 signature does not hold")
+    raise CryptogramError(Text("SM2 签名不符", "the SM2 signature does not hold"))

@@ -1,30 +1,41 @@
 """Who gets in: two custodians with their PINs, and wrong tries counted before they are judged.
 
-Decides how wrong PINs are counted and when a custodian is locked. Leaves how PINs lead to the
-storage key to `custody`, and what is done with it to `device`.
+Decides how wrong PINs are counted and when two custodians are locked: which of the two PINs was
+wrong nobody can tell, so tries count against the two together. Leaves how PINs lead to the storage
+key to `custody`, and what is done with it to `device`.
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 
 from cardcore.text import Text
 from hsm_sim.device import custody as custodians
 from hsm_sim.device.custody import OPENING_CUSTODIANS, Custody
 from hsm_sim.device.errors import (
-    CustodianLockedError,
+    CustodiansLockedError,
     CustodyError,
     DeviceError,
     WrongPinError,
 )
 from hsm_sim.device.storage import ATTEMPTS, DeviceFolder
 
-TRIES_MAX = 5  # wrong PINs of one custodian in a row
+TRIES_MAX = 5  # wrong tries of two custodians in a row
+
+
+def pairs_of(roles: Iterable[str]) -> list[str]:
+    """Each two of them, as tries are counted.
+
+    >>> pairs_of(["b", "a", "c"])
+    ['a+b', 'a+c', 'b+c']
+    """
+    return ["+".join(pair) for pair in combinations(sorted(roles), OPENING_CUSTODIANS)]
 
 
 def read_tries(folder: DeviceFolder, roles: Iterable[str] = ()) -> dict[str, int]:
-    """Wrong PINs in a row by role, those of `roles` among them. `DeviceError` when damaged."""
+    """Wrong tries in a row of each two, those of `roles` among them. `DeviceError` if damaged."""
     tries = folder.read(ATTEMPTS)
     counted = all(type(count) is int and count >= 0 for count in tries.values())
-    if not counted or not tries.keys() >= set(roles):
+    if not counted or not tries.keys() >= set(pairs_of(roles)):
         raise DeviceError(
             Text(
                 f"{ATTEMPTS} 已损坏：请从副本恢复目录",
@@ -39,8 +50,10 @@ def admit(folder: DeviceFolder, custody: Custody, pins: Mapping[str, bytes]) -> 
     if len(pins) != OPENING_CUSTODIANS:
         raise CustodyError(
             Text(
-                f"打开设备须有两名不同的保管员；来了 {len(pins)} 名",
-                f"two different custodians open a device; {len(pins)} came",
+                f"打开设备须有两名不同的保管员，现有 {len(pins)} 名；请两人各自键入，或各给一个 "
+                "`--pin-file 名称=路径`",
+                f"two different custodians open a device, and {len(pins)} came: let two type their "
+                "PINs, or say `--pin-file NAME=PATH` twice",
             )
         )
     known = [each.role for each in custody.custodians]
@@ -53,16 +66,16 @@ def admit(folder: DeviceFolder, custody: Custody, pins: Mapping[str, bytes]) -> 
             )
         )
     tries = read_tries(folder, known)
-    for role in pins:
-        if tries[role] >= TRIES_MAX:
-            raise CustodianLockedError(role, others=len(known) - 1)
-    tries |= {role: tries[role] + 1 for role in pins}
+    first, second = sorted(pins)
+    pair = f"{first}+{second}"
+    if tries[pair] >= TRIES_MAX:
+        raise CustodiansLockedError((first, second), others=len(known) - len(pins))
+    tries[pair] += 1
     folder.replace(ATTEMPTS, tries)
-    found = {role: custodians.custodian_secret(custody, role, pin) for role, pin in pins.items()}
-    secrets = {role: secret for role, secret in found.items() if secret is not None}
-    if secrets:
-        folder.replace(ATTEMPTS, tries | dict.fromkeys(secrets, 0))
-    wrong = {role: TRIES_MAX - tries[role] for role in pins if role not in secrets}
-    if wrong:
-        raise WrongPinError(wrong)
-    return custodians.storage_key_of(custody, secrets)
+    # What is no PIN could have been typed all the same; it is as wrong as another.
+    halves = {role: custodians.private_half(custody, role, pin) for role, pin in pins.items()}
+    storage_key = custodians.storage_key_of(custody, halves)
+    if storage_key is None:
+        raise WrongPinError((first, second), TRIES_MAX - tries[pair])
+    folder.replace(ATTEMPTS, tries | {pair: 0})
+    return storage_key

@@ -245,8 +245,10 @@ def give_pin(device: Device, role: str, pin: bytes) -> None:
     """
     with device.step("new-pin", role) as step:
         assert step.custody is not None
-        step.storage_key = random(custody.STORAGE_KEY_BYTES)
-        step.custody = custody.with_new_pin(step.custody, role, pin, step.storage_key, random)
+        old_key, step.storage_key = step.storage_key, random(custody.STORAGE_KEY_BYTES)
+        step.custody = custody.with_new_pin(
+            step.custody, role, pin, old_key, step.storage_key, random
+        )
         step.detail = "a new storage key"
     device.forgive(role)
 

@@ -3,29 +3,34 @@
 Decides how the storage key is bound to PINs. Leaves counting wrong tries to `device`, and asking
 for PINs to the command line.
 
-Each custodian has a pair of X25519 (RFC 7748): the private half is wrapped under a key from his
-PIN, the public one stands beside it. For each two custodians the storage key is wrapped under a key
-from what both their private halves make of one more pair, whose private half nobody keeps. So a PIN
-can be judged alone, which lets wrong tries count against the one who typed them, and two together
-open.
+Each custodian has a pair of X25519 (RFC 7748). The private half is enciphered under a key from his
+PIN, without anything that tells a right PIN from a wrong one: every PIN opens some private half.
+For each two custodians the storage key is wrapped under a key from what both their private halves
+make of one more pair, whose private half nobody keeps. So only both PINs together can be judged,
+and wrong tries count against the two who came.
 
-To wrap takes the public halves only. So a new PIN, which is also how a custodian is replaced, makes
-a new pair for him and a new storage key wrapped for all, without the PINs of those who are not
-there; and nobody who once held a storage key can find anybody's private half with it.
+To wrap takes the public halves only; they are kept under the storage key. So a new PIN, which is
+also how a custodian is replaced, makes a new pair for him and a new storage key wrapped for all,
+without the PINs of those who are not there; and nobody who once held a storage key can find
+anybody's private half with it.
 
-Whoever copies the folder can try PINs at his own speed, scrypt's cost each: a device of metal
-guards against that by its walls, this one by the length of the PINs and by where its folder lies.
+Whoever copies the folder can try PINs at his own speed: scrypt is paid for each PIN and once more
+for the two together, a quarter of a gigabyte and half a second each. Who has once opened the device
+can keep the public halves and judge the PIN of another alone, for scrypt's cost a try. A device of
+metal guards against that by its walls, this one by the length of the PINs and by where its folder
+lies.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import (
     X25519PrivateKey,
     X25519PublicKey,
 )
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -39,36 +44,38 @@ CUSTODIANS_MIN, CUSTODIANS_MAX = 2, 9
 OPENING_CUSTODIANS = 2
 PIN_BYTES_MIN, PIN_BYTES_MAX = 6, 64
 ROLE_CHARACTERS_MAX = 32
-#: scrypt N (RFC 7914): 32 MiB and about a tenth of a second a try. Kept in the device, so that it
-#: can grow for new ones.
-SCRYPT_COST = 1 << 15
+#: scrypt N (RFC 7914): 256 MiB and about half a second. Kept in the device, so that it can grow for
+#: new ones.
+SCRYPT_COST = 1 << 18
 _SCRYPT_COST_MAX = 1 << 20  # a damaged file must not ask for the machine's whole memory
 _SALT_BYTES = 16
 _SECRET_BYTES = 32
+_ECB = modes.ECB()  # noqa: S305 - private halves only
 
 Random = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Custodian:
-    """One custodian (密钥保管员), known by role. His private half is here wrapped under his PIN."""
+    """One custodian (密钥保管员), known by role. `under_pin` is his private half under his PIN."""
 
     role: str
     salt: bytes = field(repr=False)
-    public_key: bytes = field(repr=False)
     under_pin: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Custody:
     """Who holds a device, and its storage key wrapped for each two of them. `carrier` is the public
-    half of the pair that was made to wrap it, and is another one for every storage key.
+    half of the pair that was made to wrap it, and is another one for every storage key;
+    `public_keys` are the public halves of all, in their order, under the storage key.
     """
 
     device_id: str
     scrypt_cost: int
     custodians: tuple[Custodian, ...]
     carrier: bytes = field(repr=False)
+    public_keys: bytes = field(repr=False)
     pairs: Mapping[tuple[str, str], bytes] = field(repr=False)
 
     def custodian(self, role: str) -> Custodian:
@@ -86,12 +93,24 @@ class Custody:
 
 
 def check_pin(role: str, pin: bytes) -> None:
-    """`CustodyError` for a PIN that is too short, too long or not one line."""
+    """`CustodyError` for a PIN that is too short, too long, not one line, or tried by everybody
+    first: all of one character, or a run of neighbours up or down.
+    """
     if not PIN_BYTES_MIN <= len(pin) <= PIN_BYTES_MAX or b"\n" in pin or b"\r" in pin:
         raise CustodyError(
             Text(
                 f"{role}：PIN 须为一行 {PIN_BYTES_MIN} 至 {PIN_BYTES_MAX} 字节",
                 f"{role}: a PIN has {PIN_BYTES_MIN} to {PIN_BYTES_MAX} bytes on one line",
+            )
+        )
+
+    steps = {(after - before) % 256 for before, after in pairwise(pin)}
+    if steps in ({0}, {1}, {255}):
+        raise CustodyError(
+            Text(
+                f"{role}：PIN 太易猜：不可只重复一个字符，也不可依次递增或递减",
+                f"{role}: that PIN is guessed first: it may not repeat one character, nor run up "
+                "or down",
             )
         )
 
@@ -115,7 +134,8 @@ def appoint(
 ) -> Custody:
     """Make the custody of a new device. `pins` gives each custodian's first PIN by role.
 
-    Raises `CustodyError` for fewer than two or more than nine of them, and for a bad role or PIN.
+    Raises `CustodyError` for fewer than two or more than nine of them, for a bad role or PIN, and
+    for one PIN of two custodians.
     """
     if not CUSTODIANS_MIN <= len(pins) <= CUSTODIANS_MAX:
         raise CustodyError(
@@ -127,71 +147,92 @@ def appoint(
     for role, pin in pins.items():
         check_role(role)
         check_pin(role, pin)
-    custody = Custody(device_id, SCRYPT_COST, (), b"", {})
-    made = tuple(_appointed(custody, role, pin, random) for role, pin in pins.items())
-    return _wrapped(replace(custody, custodians=made), storage_key, random)
+    if len(set(pins.values())) < len(pins):
+        raise CustodyError(
+            Text(
+                "两名保管员的 PIN 相同：各人须自选，不告诉别人",
+                "two custodians have the same PIN: each chooses one and tells nobody",
+            )
+        )
+    custody = Custody(device_id, SCRYPT_COST, (), b"", b"", {})
+    made = [_appointed(custody, role, pin, random) for role, pin in pins.items()]
+    custody = replace(custody, custodians=tuple(each for each, _ in made))
+    return _wrapped(custody, [public for _, public in made], storage_key, random)
 
 
-def custodian_secret(custody: Custody, role: str, pin: bytes) -> bytes | None:
-    """A custodian's private half, or None when the PIN is wrong. `CustodyError` when there is no
-    custodian of that role.
+def private_half(custody: Custody, role: str, pin: bytes) -> bytes:
+    """What a PIN makes of a custodian's private half: the one he has, or another one that cannot be
+    told from it. `CustodyError` when there is no custodian of that role.
     """
     held = custody.custodian(role)
-    if not 0 < len(pin) <= PIN_BYTES_MAX:
-        return None
+    cipher = Cipher(algorithms.AES(_pin_key(custody, role, held.salt, pin)), _ECB)
+    return cipher.decryptor().update(held.under_pin)
+
+
+def storage_key_of(custody: Custody, halves: Mapping[str, bytes]) -> bytes | None:
+    """The storage key, from the private halves of two custodians; None when one of them is none,
+    and which one nobody can tell.
+
+    Raises `DeviceError` when nothing is wrapped for these two: the file was altered.
+    """
+    assert len(halves) == OPENING_CUSTODIANS, tuple(halves)
+    first, second = sorted(halves)
     try:
-        return aes_key_unwrap(_pin_key(custody, role, held.salt, pin), held.under_pin)
+        wrapped = custody.pairs[first, second]
+        shared = [_agreed(halves[role], custody.carrier) for role in (first, second)]
+        return aes_key_unwrap(_pair_key(custody, (first, second), shared), wrapped)
     except InvalidUnwrap:
         return None
-
-
-def storage_key_of(custody: Custody, secrets: Mapping[str, bytes]) -> bytes:
-    """The storage key, from the secrets of two custodians.
-
-    Raises `DeviceError` when it was not wrapped for this pair: the file was altered.
-    """
-    assert len(secrets) == OPENING_CUSTODIANS, tuple(secrets)
-    first, second = sorted(secrets)
-    try:
-        shared = [_agreed(secrets[role], custody.carrier) for role in (first, second)]
-        wrapped = custody.pairs[first, second]
-        return aes_key_unwrap(_pair_key(custody, (first, second), shared), wrapped)
-    except (KeyError, ValueError, InvalidUnwrap):
+    except (KeyError, ValueError):
         raise DeviceError(
             Text(
-                f"{first} 与 {second} 打不开存储密钥：设备已损坏；请从副本恢复其目录，或从备份恢复"
-                "密钥",
-                f"the storage key does not open for {first} and {second}: the device is damaged; "
+                f"设备文件中没有 {first} 与 {second} 的存储密钥：设备已损坏；请从副本恢复其目录，"
+                "或从备份恢复密钥",
+                f"the device's file has no storage key for {first} and {second}: it is damaged; "
                 "restore its folder from a copy, or its keys from a backup",
             )
         ) from None
 
 
 def with_new_pin(
-    custody: Custody, role: str, pin: bytes, storage_key: bytes, random: Random
+    custody: Custody, role: str, pin: bytes, old_key: bytes, storage_key: bytes, random: Random
 ) -> Custody:
     """The custody in which one custodian has another PIN and another pair, and a new storage key is
-    wrapped for all. What he had before opens none of it.
+    wrapped for all. What he had before opens none of it. `old_key` is the storage key so far.
     """
     held = custody.custodian(role)
     check_pin(role, pin)
-    changed = _appointed(custody, role, pin, random)
+    known = aes_key_unwrap(_public_key(custody, old_key), custody.public_keys)
+    public_keys = [known[at : at + _SECRET_BYTES] for at in range(0, len(known), _SECRET_BYTES)]
+    place = custody.custodians.index(held)
+    changed, public_keys[place] = _appointed(custody, role, pin, random)
     custodians = tuple(changed if each is held else each for each in custody.custodians)
-    return _wrapped(replace(custody, custodians=custodians), storage_key, random)
+    return _wrapped(replace(custody, custodians=custodians), public_keys, storage_key, random)
 
 
-def _appointed(custody: Custody, role: str, pin: bytes, random: Random) -> Custodian:
-    private, salt = X25519PrivateKey.from_private_bytes(random(_SECRET_BYTES)), random(_SALT_BYTES)
-    under_pin = aes_key_wrap(_pin_key(custody, role, salt, pin), private.private_bytes_raw())
-    return Custodian(role, salt, private.public_key().public_bytes_raw(), under_pin)
+def _appointed(custody: Custody, role: str, pin: bytes, random: Random) -> tuple[Custodian, bytes]:
+    """A custodian, and his public half."""
+    private, salt = random(_SECRET_BYTES), random(_SALT_BYTES)
+    public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    # Whatever key deciphers it, the outcome could be a private half: a mode with a check would say
+    # which PIN was right. Random bytes, never twice under one key.
+    cipher = Cipher(algorithms.AES(_pin_key(custody, role, salt, pin)), _ECB)
+    return Custodian(role, salt, cipher.encryptor().update(private)), public
 
 
-def _wrapped(custody: Custody, storage_key: bytes, random: Random) -> Custody:
+def _wrapped(
+    custody: Custody, public_keys: Sequence[bytes], storage_key: bytes, random: Random
+) -> Custody:
     """The storage key for each two custodians, under a carrier that is thrown away."""
     carrier = random(_SECRET_BYTES)
     public = X25519PrivateKey.from_private_bytes(carrier).public_key().public_bytes_raw()
     custody = replace(custody, carrier=public)
-    shared = {each.role: _agreed(carrier, each.public_key) for each in custody.custodians}
+    under_key = aes_key_wrap(_public_key(custody, storage_key), b"".join(public_keys))
+    custody = replace(custody, public_keys=under_key)
+    shared = {
+        each.role: _agreed(carrier, theirs)
+        for each, theirs in zip(custody.custodians, public_keys, strict=True)
+    }
     pairs = {
         (first, second): aes_key_wrap(
             _pair_key(custody, (first, second), [shared[first], shared[second]]), storage_key
@@ -209,12 +250,12 @@ def custody_document(custody: Custody) -> dict[str, Any]:
             {
                 "role": each.role,
                 "salt": each.salt.hex(),
-                "public_key": each.public_key.hex(),
                 "under_pin": each.under_pin.hex(),
             }
             for each in custody.custodians
         ],
         "carrier": custody.carrier.hex(),
+        "public_keys": custody.public_keys.hex(),
         "pairs": {"+".join(pair): wrapped.hex() for pair, wrapped in custody.pairs.items()},
     }
 
@@ -228,7 +269,6 @@ def read_custody(device_id: str, document: Mapping[str, Any]) -> Custody:
         Custodian(
             str(each["role"]),
             bytes.fromhex(each["salt"]),
-            bytes.fromhex(each["public_key"]),
             bytes.fromhex(each["under_pin"]),
         )
         for each in document["custodians"]
@@ -237,12 +277,16 @@ def read_custody(device_id: str, document: Mapping[str, Any]) -> Custody:
     for text, wrapped in document["pairs"].items():
         first, second = text.split("+")
         pairs[first, second] = bytes.fromhex(wrapped)
-    return Custody(device_id, cost, custodians, bytes.fromhex(document["carrier"]), pairs)
+    carrier, public_keys = (bytes.fromhex(document[name]) for name in ("carrier", "public_keys"))
+    return Custody(device_id, cost, custodians, carrier, public_keys, pairs)
 
 
 def _pin_key(custody: Custody, role: str, salt: bytes, pin: bytes) -> bytes:
-    stretched = Scrypt(salt=salt, length=32, n=custody.scrypt_cost, r=8, p=1).derive(pin)
-    return _key(stretched, f"onecard device {custody.device_id} PIN of {role}")
+    return _key(_stretched(custody, salt, pin), f"onecard device {custody.device_id} PIN of {role}")
+
+
+def _stretched(custody: Custody, salt: bytes, secret: bytes) -> bytes:
+    return Scrypt(salt=salt, length=32, n=custody.scrypt_cost, r=8, p=1).derive(secret)
 
 
 def _agreed(private: bytes, public: bytes) -> bytes:
@@ -253,7 +297,12 @@ def _agreed(private: bytes, public: bytes) -> bytes:
 
 def _pair_key(custody: Custody, pair: tuple[str, str], shared: Sequence[bytes]) -> bytes:
     purpose = f"onecard device {custody.device_id} pair {'+'.join(pair)} {custody.carrier.hex()}"
-    return _key(b"".join(shared), purpose)
+    return _key(_stretched(custody, custody.carrier, b"".join(shared)), purpose)
+
+
+def _public_key(custody: Custody, storage_key: bytes) -> bytes:
+    """What the public halves are kept under."""
+    return _key(storage_key, f"onecard device {custody.device_id} public halves")
 
 
 def _key(material: bytes, purpose: str) -> bytes:

@@ -20,7 +20,7 @@ from cardcore.errors import CardcoreError
 from cardcore.keys import KeyRef, KeyState
 from cardcore.text import Text, text_of
 from hsm_sim.device import custody as custodians
-from hsm_sim.device.admission import admit, read_tries
+from hsm_sim.device.admission import admit, pairs_of, read_tries
 from hsm_sim.device.custody import Custody
 from hsm_sim.device.document import (
     DeviceDocument,
@@ -122,7 +122,7 @@ class Device:
                 device_id, now(), is_demonstration, 0, custody, (), log.following(event, 0)
             )
             device = cls(folder, document, storage_key, tuple(pins), log, now)
-            folder.replace(ATTEMPTS, dict.fromkeys(pins, 0))
+            folder.replace(ATTEMPTS, dict.fromkeys(pairs_of(pins), 0))
             log.seal(storage_key)
             folder.replace(DEVICE, seal_document(document, storage_key))
             device._catch_up()
@@ -136,7 +136,7 @@ class Device:
         """Open a device with the PINs of two custodians, by role.
 
         Raises `CustodyError` for other than two of its custodians, `WrongPinError` and
-        `CustodianLockedError`, `DeviceError` for a device that is absent, damaged or destroyed,
+        `CustodiansLockedError`, `DeviceError` for a device that is absent, damaged or destroyed,
         `LogError` for a log that was tampered with. Every try is in the log.
         """
         folder = DeviceFolder(path)
@@ -304,9 +304,11 @@ class Device:
         return ref in stored and is_exportable(stored[ref])
 
     def forgive(self, role: str) -> None:
-        """Set a custodian's wrong tries back; his PIN was given anew."""
+        """Set the wrong tries back that a custodian was among; his PIN was given anew."""
         with self._folder.lock():
-            self._folder.replace(ATTEMPTS, {**read_tries(self._folder), role: 0})
+            tries = read_tries(self._folder)
+            forgiven = {pair: 0 for pair in tries if role in pair.split("+")}
+            self._folder.replace(ATTEMPTS, tries | forgiven)
 
     def _stored(self, step: Step) -> tuple[StoredKey, ...]:
         """The keys of a step, wrapped; those that did not change keep their block."""

@@ -28,7 +28,7 @@ from hsm_sim.device.errors import NOT_OF_THE_FORM, DeviceError
 from hsm_sim.device.log import LogEntry, canonical, read_entry
 from hsm_sim.keys.vault import KeyEntry
 
-FORMAT = "onecard device 2"
+FORMAT = "onecard device 3"
 _DAMAGED = Text(
     "设备文件被改动：请从副本恢复其目录，或从备份恢复密钥",
     "the device's file was altered: restore its folder from a copy, or its keys from a backup",

@@ -5,13 +5,11 @@
     │   └── LogError           an entry of the log was changed, removed or put elsewhere
     ├── CustodyError           who asks is not enough to be answered
     │   ├── WrongPinError      a try was counted
-    │   └── CustodianLockedError  too many wrong tries in a row; right or wrong is not looked at
+    │   └── CustodiansLockedError  too many wrong tries in a row; right or wrong is not looked at
     └── CeremonyError          a step that does not fit the keys as they are
 
 No message carries a byte of a key, a component or a PIN.
 """
-
-from collections.abc import Mapping
 
 from cardcore.errors import KeyServiceError
 from cardcore.text import Text
@@ -40,28 +38,36 @@ class CustodyError(KeyServiceError):
 
 
 class WrongPinError(CustodyError):
-    """PINs are wrong. `tries_left` counts down to the lock, by role."""
+    """One of two PINs is wrong, or both. `tries_left` counts down to the lock of these two."""
 
-    def __init__(self, tries_left: Mapping[str, int]) -> None:
+    def __init__(self, roles: tuple[str, str], tries_left: int) -> None:
+        first, second = roles
         super().__init__(
             Text(
-                "；".join(f"{role}：PIN 不对，还可再试 {n} 次" for role, n in tries_left.items()),
-                "; ".join(f"{role}: wrong PIN, {n} tries left" for role, n in tries_left.items()),
+                f"{first} 与 {second}：PIN 不对，是谁的不得而知；还可再试 {tries_left} 次。忘记了："
+                "`onecard hsm ceremony new-pin`",
+                f"{first} and {second}: wrong PIN, whose is not known; {tries_left} tries left. "
+                "Who forgot theirs: `onecard hsm ceremony new-pin`",
             )
         )
+        self.roles = roles
         self.tries_left = tries_left
 
 
-class CustodianLockedError(CustodyError):
-    """A custodian typed too many wrong PINs; two others give a new one, where there are two."""
+class CustodiansLockedError(CustodyError):
+    """Two custodians came too often with a wrong PIN; one of them with somebody else gives the
+    other a new one, where there is somebody else.
+    """
 
-    def __init__(self, role: str, others: int) -> None:
+    def __init__(self, roles: tuple[str, str], others: int) -> None:
+        first, second = roles
         way_out = (
             Text(
-                "另两名保管员可重置：`onecard hsm ceremony new-pin`",
-                "two other custodians can give a new one: `onecard hsm ceremony new-pin`",
+                "其中一人与另一名保管员可给对方新 PIN：`onecard hsm ceremony new-pin`",
+                "one of them and another custodian can give the other a new PIN: "
+                "`onecard hsm ceremony new-pin`",
             )
-            if others >= 2
+            if others
             else Text(
                 "已无人能重置，请把备份恢复到新设备：`onecard hsm ceremony restore`",
                 "nobody is left to give a new one, so restore a backup into a new device: "
@@ -70,11 +76,11 @@ class CustodianLockedError(CustodyError):
         )
         super().__init__(
             Text(
-                f"{role}：PIN 错误次数过多，已锁定；{way_out.zh}",
-                f"{role}: locked after too many wrong PINs; {way_out.en}",
+                f"{first} 与 {second}：PIN 错误次数过多，已锁定；{way_out.zh}",
+                f"{first} and {second}: locked after too many wrong PINs; {way_out.en}",
             )
         )
-        self.role = role
+        self.roles = roles
 
 
 class CeremonyError(KeyServiceError):

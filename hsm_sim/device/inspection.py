@@ -32,9 +32,9 @@ def look(path: Path) -> DeviceDocument:
 
 
 def locked_custodians(path: Path) -> tuple[str, ...]:
-    """Who typed too many wrong PINs."""
+    """Which two came too often with a wrong PIN, as `a+b`."""
     tries = read_tries(DeviceFolder(path))
-    return tuple(role for role, count in tries.items() if count >= TRIES_MAX)
+    return tuple(pair for pair, count in tries.items() if count >= TRIES_MAX)
 
 
 def log_lines(path: Path) -> list[dict[str, Any]]:

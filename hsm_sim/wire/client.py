@@ -22,14 +22,12 @@ from cardcore.keys import (
 from cardcore.text import Text
 from hsm_sim.psam import KeySlot, PsamProfile
 from hsm_sim.wire.codec import messages
+from hsm_sim.wire.codec.values import COLUMN_BYTES_MAX, COLUMN_ROWS_MAX
 from hsm_sim.wire.links.addresses import Address
 from hsm_sim.wire.links.connection import Connection
 from hsm_sim.wire.remote import RemoteChannel, RemotePsam
 
 TIMEOUT_SECONDS = 30.0
-#: One request proves at most so many rows in so many bytes: half of what a message may have.
-COLUMN_ROWS_MAX = 1_000_000
-COLUMN_BYTES_MAX = 32 * 1024 * 1024
 #: Silent connections kept for the next call.
 _IDLE_MAX = 8
 

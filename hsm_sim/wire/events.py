@@ -1,9 +1,11 @@
 """What a key service says of itself while it serves: one line an event, and never a key.
 
-Decides which events there are and what they may show. Leaves where they are kept to whoever starts
-the server.
+Decides which events there are, what they may show, and how many of a kind a minute are kept. Leaves
+where they are kept to whoever starts the server.
 """
 
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +13,10 @@ from enum import StrEnum
 from cardcore.text import Text
 
 _CHARACTERS_MAX = 600
+#: Events of one kind a minute, about one client and in all. Full lines of both kinds an intruder
+#: can make, day and night, are 400 MB a day; his own are half that of one.
+A_CLIENT_A_MINUTE, A_KIND_A_MINUTE = 60, 240
+_MINUTE_SECONDS = 60.0
 
 
 class EventKind(StrEnum):
@@ -78,6 +84,47 @@ class Event:
     def reason(self) -> str:
         """All but the kind, in one line, for the log, which is in English."""
         return _line(": ", [each.en for each in (self.who, self.what, self.why)])
+
+
+class EventRate:
+    """How many events somebody can cause. Keys that left, alarms, begin and end are never left out;
+    of what is refused so much a minute passes, and a count says what did not.
+    """
+
+    def __init__(self, now_seconds: Callable[[], float] = time.monotonic) -> None:
+        self._now_seconds = now_seconds
+        self._minute_ends = 0.0
+        self._seen: Counter[tuple[EventKind, str]] = Counter()
+        self._left_out: Counter[EventKind] = Counter()
+
+    def passed(self, event: Event) -> list[Event]:
+        """What is to be kept now: the count of a minute that is over, and the event or not."""
+        counts = []
+        if self._now_seconds() >= self._minute_ends or event.kind is EventKind.STOPPED:
+            counts = [
+                Event(
+                    kind,
+                    Text(f"另有 {count} 件未记", f"{count} more left out"),
+                    Text("记录已限速", "the log is rate-limited"),
+                )
+                for kind, count in sorted(self._left_out.items())
+            ]
+            self._left_out.clear()
+            self._seen.clear()
+            self._minute_ends = self._now_seconds() + _MINUTE_SECONDS
+        if event.kind not in _LIMITED:
+            return [*counts, event]
+        client = event.who.en.rpartition(" at ")[0] or event.who.en.partition(", process")[0]
+        of_all = self._seen[event.kind, ""]
+        if of_all >= A_KIND_A_MINUTE or self._seen[event.kind, client] >= A_CLIENT_A_MINUTE:
+            self._left_out[event.kind] += 1
+            return counts
+        self._seen[event.kind, ""] += 1
+        self._seen[event.kind, client] += bool(client)
+        return [*counts, event]
+
+
+_LIMITED = {EventKind.TURNED_AWAY, EventKind.REFUSED, EventKind.FAILED}
 
 
 def _line(between: str, parts: Sequence[str]) -> str:

@@ -1,9 +1,10 @@
 """PSAMs that live in the server, so that a terminal's program never holds a purchase key.
 
 Decides which PSAM a handle means, that it answers only the client that had it made or woken up, and
-how many there are: of each number one, the one woken up last. Leaves what a PSAM answers to
-`hsm_sim.psam`, which keys one may have and for whom to `access`, the keeping of its image to the
-client, as with a PSAM in a terminal, and whether that image is the newest to `counters`.
+how many each client has: of each number one, the one woken up last. Want of room takes a client's
+own and nobody else's. Leaves what a PSAM answers to `hsm_sim.psam`, which keys one may have and for
+whom to `access`, the keeping of its image to the client, as with a PSAM in a terminal, and whether
+that image is the newest to `counters`.
 """
 
 import secrets
@@ -23,8 +24,8 @@ from hsm_sim.wire.access.rights import Permit
 from hsm_sim.wire.codec.messages import PsamAnswer
 from hsm_sim.wire.counters import PsamCounters
 
-#: A city has some ten thousand terminals; one PSAM takes a few kilobytes.
-PSAMS_MAX = 20_000
+#: Of one client. A city has some ten thousand terminals; one PSAM takes a few kilobytes.
+PSAMS_A_CLIENT = 20_000
 HANDLE_BYTES = 16
 
 
@@ -44,10 +45,14 @@ class _Seat:
 class HostedPsams:
     """Hosted PSAMs by handle. A handle cannot be guessed, and is good for one client only."""
 
-    def __init__(self, psams_max: int = PSAMS_MAX, counters: PsamCounters | None = None) -> None:
-        self._psams_max = psams_max
+    def __init__(
+        self, psams_a_client: int = PSAMS_A_CLIENT, counters: PsamCounters | None = None
+    ) -> None:
+        self._psams_a_client = psams_a_client
         self._counters = counters or PsamCounters()
-        self._seats: OrderedDict[bytes, _Seat] = OrderedDict()
+        self._seats: dict[bytes, _Seat] = {}
+        #: Of each client, the one not used for longest first.
+        self._handles_of: dict[str, OrderedDict[bytes, None]] = {}
         #: By the number of the PSAM.
         self._handles: dict[str, bytes] = {}
         self._lock = threading.Lock()
@@ -117,7 +122,7 @@ class HostedPsams:
 
     def _take_power(self, number: str) -> None:
         with self._lock:
-            seat = self._seats.pop(self._handles.pop(number, b""), None)
+            seat = self._leave(number)
         if seat is not None:
             with seat.lock:
                 seat.has_power = False
@@ -125,14 +130,23 @@ class HostedPsams:
     def _seat(self, permit: Permit, psam: Psam) -> PsamAnswer:
         handle = secrets.token_bytes(HANDLE_BYTES)
         with self._lock:
-            self._seats.pop(self._handles.get(psam.number, b""), None)
+            self._leave(psam.number)
             self._seats[handle] = _Seat(psam, permit.client)
             self._handles[psam.number] = handle
-            while len(self._seats) > self._psams_max:
-                # The one not used for longest loses power; its client wakes it up again.
-                _, gone = self._seats.popitem(last=False)
-                self._handles.pop(gone.psam.number, None)
+            mine = self._handles_of.setdefault(permit.client, OrderedDict())
+            mine[handle] = None
+            if len(mine) > self._psams_a_client:
+                # Its own, not used for longest, loses power; it wakes it up again.
+                self._leave(self._seats[next(iter(mine))].psam.number)
         return PsamAnswer(handle, psam.generation, psam.image())
+
+    def _leave(self, number: str) -> _Seat | None:
+        """Whoever has that number's seat gets up."""
+        handle = self._handles.pop(number, b"")
+        seat = self._seats.pop(handle, None)
+        if seat is not None:
+            del self._handles_of[seat.client][handle]
+        return seat
 
     def _find(self, permit: Permit, handle: bytes) -> _Seat:
         with self._lock:
@@ -140,7 +154,7 @@ class HostedPsams:
             # To another client there is no such PSAM.
             if seat is None or seat.client != permit.client:
                 raise _no_power()
-            self._seats.move_to_end(handle)
+            self._handles_of[seat.client].move_to_end(handle)
             return seat
 
 

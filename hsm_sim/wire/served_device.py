@@ -25,13 +25,15 @@ from hsm_sim.host_commands.keys import HostKeys
 from hsm_sim.keys.operations import KeyOperations, Prove
 from hsm_sim.proof.column import prove_column
 from hsm_sim.wire.dispatch import ServedKeys
-from hsm_sim.wire.events import Event, EventKind, plain
+from hsm_sim.wire.events import Event, EventKind, EventRate, plain
 
 #: Who came and was let in is said, not kept: a clearing run connects many times.
 _KEPT = frozenset(EventKind) - {EventKind.CONNECTED}
 _DONE = frozenset({EventKind.STARTED, EventKind.STOPPED, EventKind.DONE})
 #: Events that wait for the log: who connects in vain could make more than memory holds.
 _WAITING_MAX = 1_000
+#: Clients whose coming is remembered, so that it is said once.
+_CLIENTS_MAX = 1_000
 #: How long an entry about a key that left may be unsealed, and the power take it.
 _SEAL_SECONDS = 0.5
 
@@ -55,6 +57,8 @@ class ServedDevice:
         self._waiting: deque[Event] = deque()
         self._left_out = 0
         self._sealing: threading.Timer | None = None
+        self._rate = EventRate()
+        self._came: set[tuple[str, str]] = set()
 
     def keys(self) -> ServedKeys:
         """What is served now. Costs one look at the device's folder.
@@ -81,9 +85,17 @@ class ServedDevice:
         """Say an event, and write what matters into the device's log. What cannot be written waits,
         and nothing is served meanwhile.
 
-        Raises `KeyServiceUnavailableError` where a key would leave and no entry says so.
+        Of events that anybody can cause so many a minute are kept, see `EventRate`. Raises
+        `KeyServiceUnavailableError` where a key would leave and no entry says so.
         """
-        self._say(event.said)
+        with self._lock:
+            passed = self._rate.passed(event)
+        for each in passed:
+            self._keep(each)
+
+    def _keep(self, event: Event) -> None:
+        if event.kind is not EventKind.CONNECTED or self._is_first_of(event):
+            self._say(event.said)
         if event.kind not in _KEPT or self._why_closed:
             return
         with self._lock:
@@ -100,6 +112,18 @@ class ServedDevice:
                     if self._waiting and self._waiting[-1] is event:
                         self._waiting.pop()  # it is not done after all
                     raise KeyServiceUnavailableError(why) from None
+
+    def _is_first_of(self, event: Event) -> bool:
+        """Whether this client was not let in before: a run of a day connects many times, each time
+        from another port.
+        """
+        client = event.who.en.rpartition(":")[0] or event.who.en, event.what.en
+        with self._lock:
+            is_first = client not in self._came
+            if len(self._came) >= _CLIENTS_MAX:
+                self._came.clear()
+            self._came.add(client)
+        return is_first
 
     def _write_waiting(self) -> None:
         """Everything that waits, in its order. Raises `DeviceError`, `OSError`."""

@@ -1,12 +1,15 @@
 """The process around the key service: connections, deadlines, and the end.
 
-Decides how many connections there are at once, how long a message may take, and that what runs is
-finished before the process ends. Leaves who may speak to `listeners`, what each may do to `rights`,
-what is asked to `dispatcher`, and host commands to whoever is handed in for them.
+Decides how many connections there are at once, at each listener and of each client, who gives way,
+how long a message may take, and that what runs is finished before the process ends. Leaves who may
+speak to `listeners`, what each may do to `rights`, what is asked to `dispatcher`, and host commands
+to whoever is handed in for them.
 
-One thread serves one connection. Between two messages a connection may be silent for as long as
-it likes; when every place is taken, the one silent for longest gives way. A message that has begun
-must be there before a deadline, so nobody holds a place by sending slowly.
+One thread serves one connection. Whoever has not proven who it is has places of its own at each
+listener; when they are taken, the address with most of them loses its oldest, and nobody else
+anything. A client that has all its places loses the one that waits longest for a whole message,
+never another's. A message that has begun must be there before a deadline, so nobody holds a place
+by sending slowly (docs/adr/0039-quotas.md).
 """
 
 import os
@@ -16,6 +19,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +27,8 @@ from dataclasses import dataclass, field
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError, system_words
 from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
+from hsm_sim.keys.operations import today_here
+from hsm_sim.wire.access.budgets import Budgets
 from hsm_sim.wire.access.rights import Peer, Rights
 from hsm_sim.wire.codec.frames import MessageError
 from hsm_sim.wire.codec.messages import encode_error
@@ -44,14 +50,15 @@ from hsm_sim.wire.psams import HostedPsams
 #: the connection: who is there does not speak this dialect. So does `KeyServiceUnavailableError`.
 HostAnswer = Callable[[Text, bytes], bytes]
 _HOST_LENGTH = struct.Struct(">H")
-_ROOM_WAIT_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
     """What one server takes on."""
 
-    connections_max: int = 64
+    unproven_max: int = 32  # at one listener, before it is known who they are
+    connections_a_client: int = 64  # of one client at one listener
+    connections_max: int = 256  # of all clients at one listener
     handshake_seconds: float = 10
     message_seconds: float = 30  # a whole message in, and a whole answer out
     drain_seconds: float = 30  # what runs when the service is told to stop
@@ -62,9 +69,20 @@ class ServerLimits:
 class _Connection:
     stream: socket.socket
     listener: Listener
-    thread: threading.Thread | None = None
-    #: When it fell silent (monotonic seconds); None while a message is being worked on.
+    #: The machine it comes from, or nothing at a Unix socket.
+    address: str
+    #: Who it is, once that is proven.
+    client: str | None = None
+    #: It was told to end, and holds no place any more.
+    is_cut: bool = False
+    #: Since when it waits for a whole message (monotonic seconds); None while one is worked on.
     silent_since: float | None = field(default_factory=time.monotonic)
+
+    def cut(self) -> None:
+        """End it below TLS, whose state belongs to the connection's own thread."""
+        self.is_cut = True
+        with suppress(OSError):
+            socket.socket.shutdown(self.stream, socket.SHUT_RDWR)
 
 
 class Server:
@@ -78,14 +96,18 @@ class Server:
         host_answer: HostAnswer | None = None,
         rights: Rights | None = None,
         psams: HostedPsams | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
         self._limits = limits or ServerLimits()
         self._log_callback = log
         self._log_lock = threading.Lock()
         proofs = threading.BoundedSemaphore(self._limits.proofs_at_once)
-        self._shared = Shared(keys, self._log, proofs, rights, psams or HostedPsams())
+        self._shared = Shared(
+            keys, self._log, proofs, rights, psams or HostedPsams(), budgets or Budgets(today_here)
+        )
         self._host_answer = host_answer
-        self._connections: set[_Connection] = set()
+        #: In the order of coming.
+        self._connections: dict[_Connection, None] = {}
         self._changed = threading.Condition()
         self._stopping = False
         self._wake, self._wake_writer = os.pipe()
@@ -143,32 +165,48 @@ class Server:
             self._log_callback(event)
 
     def _accept(self, listener: Listener) -> None:
-        if not self._make_room():
-            return
         try:
-            stream, _ = listener.stream.accept()
+            stream, address = listener.accept()
         except OSError:
             return  # whoever it was is gone again
-        connection = _Connection(stream, listener)
-        thread = threading.Thread(target=self._serve_connection, args=(connection,), daemon=True)
-        connection.thread = thread
+        connection = _Connection(stream, listener, address)
         with self._changed:
-            self._connections.add(connection)
-        thread.start()
+            here = [each for each in self._connections if each.listener is listener]
+            unproven = [each for each in here if each.client is None and not each.is_cut]
+            if len(unproven) >= self._limits.unproven_max:
+                held = Counter(each.address for each in unproven)
+                # The first of those with most is the oldest: the set is in the order of coming.
+                max(unproven, key=lambda each: held[each.address]).cut()
+            if len(here) >= self._limits.connections_max + 2 * self._limits.unproven_max:
+                stream.close()  # those that were cut have not ended yet
+                return
+            self._connections[connection] = None
+        threading.Thread(target=self._serve_connection, args=(connection,), daemon=True).start()
 
-    def _make_room(self) -> bool:
-        """Whether there is a place; the connection silent for longest is ended for it."""
+    def _seat(self, connection: _Connection, client: str) -> None:
+        """A place among those who have proven who they are. Raises `TurnedAwayError`."""
         with self._changed:
-            if len(self._connections) < self._limits.connections_max:
-                return True
-            silent = [each for each in self._connections if each.silent_since is not None]
-            if silent:
-                oldest = min(silent, key=lambda each: each.silent_since or 0.0)
-                # Below TLS, whose state belongs to the connection's own thread.
-                with suppress(OSError):
-                    socket.socket.shutdown(oldest.stream, socket.SHUT_RDWR)
-            self._changed.wait(_ROOM_WAIT_SECONDS)
-            return len(self._connections) < self._limits.connections_max
+            others = [
+                each
+                for each in self._connections
+                if each.listener is connection.listener and each.client and not each.is_cut
+            ]
+            mine = [each for each in others if each.client == client]
+            is_full = len(others) >= self._limits.connections_max
+            if is_full or len(mine) >= self._limits.connections_a_client:
+                silent = [each for each in mine if each.silent_since is not None]
+                if not silent:
+                    raise TurnedAwayError(
+                        Text(
+                            f"{client}：连接已满（其 {len(mine)} 个，共 {len(others)} 个）；"
+                            "稍后再试",
+                            f"{client}: no place, {len(mine)} connections are its own, of "
+                            f"{len(others)} in all; try again later",
+                        )
+                    )
+                min(silent, key=lambda each: each.silent_since or 0.0).cut()
+            connection.client = client
+            connection.silent_since = time.monotonic()
 
     def _drain(self) -> int:
         """Wait for what runs. How many were still running when the time was over."""
@@ -185,8 +223,10 @@ class Server:
         close: Callable[[socket.socket], None] = socket.socket.close
         try:
             deadline = Deadline(self._limits.handshake_seconds)
-            connection.stream, peer = admit(connection.listener, connection.stream, deadline)
+            peer = admit(connection.stream, deadline)
             who = peer.shown
+            connection.listener.check(connection.stream)
+            self._seat(connection, peer.client)
             self._log(Event(EventKind.CONNECTED, who, plain(connection.listener.dialect)))
             if connection.listener.dialect is Dialect.FRAMES:
                 self._serve_frames(connection, peer)
@@ -215,17 +255,14 @@ class Server:
         finally:
             close(connection.stream)
             with self._changed:
-                self._connections.discard(connection)
+                self._connections.pop(connection, None)
                 self._changed.notify_all()
 
     def _next_message(self, connection: _Connection) -> Deadline | None:
         """Wait for a message to begin; the deadline for its end, or None to end the connection."""
-        with self._changed:
-            connection.silent_since = time.monotonic()
-            self._changed.notify_all()  # it may give way to somebody who waits for a place
+        connection.silent_since = time.monotonic()
         if self._stopping or not wait_for_news(connection.stream, self._wake):
             return None
-        connection.silent_since = None
         return Deadline(self._limits.message_seconds)
 
     def _serve_frames(self, connection: _Connection, peer: Peer) -> None:
@@ -240,6 +277,8 @@ class Server:
                 raise
             if frame is None:
                 return
+            connection.silent_since = None
+            connection.listener.check(connection.stream)
             answer = dispatcher.answer(frame)
             send_all(connection.stream, answer, Deadline(self._limits.message_seconds))
 
@@ -258,6 +297,8 @@ class Server:
                         f"half sent: a length of {length} bytes, then the end",
                     )
                 )
+            connection.silent_since = None
+            connection.listener.check(connection.stream)
             answer = self._host_answer(who, message)
             if not answer:
                 return

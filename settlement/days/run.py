@@ -18,7 +18,8 @@ from settlement.seal import Sealable, digest
 #: Since 2 the moments of receipt are part of a run: clocks are held against them. Since 3 only what
 #: cards signed is believed. Since 4 cards of other issuers are proven where their keys are held.
 #: Since 5 what a list, a PSAM's count and a card's statements say holds across days.
-FORMAT = 5
+#: Since 6 a PSAM's count is its own, as far as record MACs tell PSAMs apart.
+FORMAT = 6
 
 
 @dataclass(frozen=True, slots=True)

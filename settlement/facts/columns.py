@@ -40,7 +40,7 @@ _COLUMNS = (
     "transaction_type", "terminal", "psam_sequence", "time", "offline_counter", "tariff_fen",
     "terminal_serial", "operator", "line", "station", "vehicle", "business_day",
     "previous_type", "previous_counter", "tariff_version", "hotlist_version", "application",
-    "mac2_check", "mac_profile", "tac",
+    "mac2_check", "mac_profile", "psam", "tac",
 )  # fmt: skip
 
 
@@ -102,6 +102,9 @@ def record_columns(records: bytes) -> RecordColumns:
             columns[name] = days(cells)[1]
         elif name == "card_number":
             columns[name] = card_numbers(cells)
+        elif name == "psam":
+            # What its keys are made of; twenty digits are more than a column of integers holds.
+            columns[name] = unsigned(cells[:, -8:])
         else:
             columns[name] = unsigned(cells)
     return RecordColumns(format_faults(rows), high, low, columns)

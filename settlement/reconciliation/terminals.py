@@ -61,9 +61,9 @@ class SerialGap:
 _OUTPUTS = {
     "conflicts": "FROM conflict ORDER BY ALL",
     "psam_days": "FROM psam_day_after ORDER BY ALL",
-    "psam_steps": "FROM psam_step ORDER BY terminal, day",
+    "psam_steps": "FROM psam_step ORDER BY terminal, psam, day",
     "psam_times": "FROM psam_time ORDER BY ALL",
-    "psams": "FROM psam_after ORDER BY terminal",
+    "psams": "FROM psam_after ORDER BY terminal, psam",
     "terminals": "FROM terminal_after ORDER BY terminal",
     "terminal_gaps": "FROM terminal_gap_after ORDER BY ALL",
     "register_differences": "FROM register_difference ORDER BY terminal",

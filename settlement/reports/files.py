@@ -1,6 +1,7 @@
 """Batch files as people list them (批次文件): what was answered, and what they wait for.
 
-Decides the three standings of a kept file and their words. Leaves the answer to intake.
+Decides the three standings of a kept file and their words, and which files of a load log wait.
+Leaves the answer to intake.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from cardcore.text import Text
 from settlement.city import City
 from settlement.days.aside import SetAside, leave_out
 from settlement.intake.answers import Acknowledgement, FileLine, StoredFile
+from settlement.intake.load_log import StoredLoadLog, read_reach
 from settlement.service.keeping import raw_fault
 from settlement.store.files import load_file_lines, load_files, load_refusals
+from settlement.store.load_logs import load_load_logs
 
 
 class FileStanding(Enum):
@@ -40,6 +43,25 @@ class FileReport:
 def read_files(city: City, prefix: str = "") -> tuple[FileReport, ...]:
     """Every kept file whose content hash begins so, by sender and sequence."""
     return tuple(_report(line) for line in load_file_lines(city.database, [prefix.lower()]))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadLogReport:
+    """A kept file of a load host's log. One behind a hole waits: nothing of it is read."""
+
+    file: StoredLoadLog
+    is_waiting: bool
+
+
+def read_load_logs(city: City, prefix: str = "") -> tuple[LoadLogReport, ...]:
+    """Every kept file of a log whose content hash begins so, by issuer and number."""
+    files = [file for file, _ in load_load_logs(city.database)]
+    reach = {each.issuer: each.last_number for each in read_reach(files)}
+    return tuple(
+        LoadLogReport(file, file.last_number > reach[file.issuer])
+        for file in files
+        if file.content_hash.startswith(prefix.lower())
+    )
 
 
 def read_refusals(city: City, prefix: str = "") -> tuple[Acknowledgement, ...]:

@@ -18,7 +18,12 @@ from api.cli.frame.program import app
 from api.cli.frame.stopping import was_stopped
 from api.exits import EXIT_INTERRUPTED, EXIT_REFUSED, EXIT_USAGE
 from api.settings import SettingsRefusedError
-from cardcore.errors import KeyServiceError, KeyServiceUnavailableError, placed_system_words
+from cardcore.errors import (
+    KeyServiceError,
+    KeyServiceUnavailableError,
+    UnknownKeyError,
+    placed_system_words,
+)
 from cardcore.keys import InsecureKeyServiceWarning
 from cardcore.text import Text, shorten, words
 from settlement.engine import WorkerLostError
@@ -61,6 +66,11 @@ def sentence_of(error: Exception) -> str | None:
         return words(
             f"{error}。未作任何判定；待其应答后重复此命令。",
             f"{error}. Nothing was decided; repeat the command when it answers.",
+        )
+    if isinstance(error, UnknownKeyError):
+        return words(
+            f"密钥服务拒绝：{error}。所持有的：`onecard hsm keys`。",
+            f"The key service refuses: {error}. What it holds: `onecard hsm keys`.",
         )
     if isinstance(error, KeyServiceError):
         return words(f"密钥服务拒绝：{error}。", f"The key service refuses: {error}.")

@@ -67,14 +67,14 @@ def init(
         list[str] | None,
         typer.Option(
             "--custodian",
-            metavar="NAME",
+            metavar=words("名称", "NAME"),
             help=words("保管员，二至九名；否则三名。", "A custodian, two to nine; else three."),
         ),
     ] = None,
     public_test_keys: Annotated[
         str | None,
         typer.Option(
-            metavar="SCHEME",
+            metavar=words("规则", "SCHEME"),
             help=words(
                 "装入一座城市的公开测试密钥。", "Fill it with the public test keys of a city."
             ),
@@ -149,7 +149,8 @@ def new_pin(
     new_pin_file: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME=PATH", help=words("从文件取新 PIN。", "The new PIN from a file.")
+            metavar=words("名称=路径", "NAME=PATH"),
+            help=words("从文件取新 PIN。", "The new PIN from a file."),
         ),
     ] = None,
     device: DeviceOption = DEFAULT_DEVICE,
@@ -182,14 +183,13 @@ def component(
         Path,
         typer.Option(
             "--out",
-            metavar="PATH",
             help=words("要写的文件；须尚不存在。", "The file to write; it must be new."),
         ),
     ],
     usage: Annotated[
         KeyUsage,
         typer.Option(
-            metavar="USAGE",
+            metavar=words("用途", "USAGE"),
             help=words(
                 "密钥的用途，例如 tac、load、transport。",
                 "What the key will be for: tac, load, transport, for example.",
@@ -226,7 +226,6 @@ def backup(
         Path,
         typer.Option(
             "--out",
-            metavar="PATH",
             help=words("要写的文件；须尚不存在。", "The file to write; it must be new."),
         ),
     ],
@@ -307,7 +306,7 @@ def destroy_device(
         str | None,
         typer.Option(
             "--yes",
-            metavar="DEVICE_ID",
+            metavar=words("设备编号", "DEVICE_ID"),
             help=words("写明设备号即不再询问。", "Say so without a question."),
         ),
     ] = None,
@@ -364,7 +363,7 @@ def log(
         str | None,
         typer.Option(
             "--head",
-            metavar="HASH",
+            metavar=words("哈希", "HASH"),
             help=words("会议纪要中记下的哈希。", "A hash noted in the minutes."),
         ),
     ] = None,

@@ -50,7 +50,7 @@ PinFileOption = Annotated[
     list[str] | None,
     typer.Option(
         "--pin-file",
-        metavar="NAME=PATH",
+        metavar=words("名称=路径", "NAME=PATH"),
         help=words(
             "从文件取一名保管员的 PIN；可多次。", "A custodian's PIN from a file; may be repeated."
         ),
@@ -60,7 +60,7 @@ ComponentOption = Annotated[
     list[str] | None,
     typer.Option(
         "--component",
-        metavar="NAME=PATH",
+        metavar=words("名称=路径", "NAME=PATH"),
         help=words(
             "从文件取一名保管员的密钥分量：先是数字，再是其检查值；可多次。",
             "A custodian's component from a file: digits, then its check value; may be repeated.",
@@ -71,7 +71,7 @@ TypedByOption = Annotated[
     list[str] | None,
     typer.Option(
         "--typed-by",
-        metavar="NAME",
+        metavar=words("名称", "NAME"),
         help=words(
             "由谁键入分量；否则是打开设备的两名保管员。",
             "Who types a component; else the two who opened.",
@@ -90,7 +90,7 @@ AlgorithmOption = Annotated[
     str | None,
     typer.Option(
         "--algorithm",
-        metavar="NAME",
+        metavar=words("名称", "NAME"),
         help=words(
             "算法：pboc-3des、sm4、aes、ed25519 或 sm2；否则取该用途惯用的。",
             "The algorithm: pboc-3des, sm4, aes, ed25519 or sm2; else the usual one.",
@@ -103,7 +103,6 @@ LevelsOption = Annotated[
         "--levels",
         min=1,
         max=LEVELS_MAX,
-        metavar="NUMBER",
         help=words(
             "分散级数：1 为发卡方主密钥，2 为系统主密钥。",
             "Levels from it to a card's key: 1 for an issuer's master, 2 for the scheme's.",

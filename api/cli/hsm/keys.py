@@ -45,7 +45,9 @@ from hsm_sim.keys.operations import state_on
 UnderOption = Annotated[
     str,
     typer.Option(
-        "--under", metavar="KEY", help=words("传输密钥（ZMK）。", "The transport key (ZMK).")
+        "--under",
+        metavar=words("密钥", "KEY"),
+        help=words("传输密钥（ZMK）。", "The transport key (ZMK)."),
     ),
 ]
 
@@ -84,10 +86,11 @@ def keys(
                 "public test keys, which anybody can compute: for demonstrations only",
             )
         )
-    for role in locked:
+    for pair in locked:
+        named = pair.replace("+", words(" 与 ", " and "))
         way_out = "`onecard hsm ceremony new-pin`"
         complain(
-            words(f"{role}：已锁定；重置：{way_out}", f"{role}: locked; unlock with {way_out}")
+            words(f"{named}：已锁定；重置：{way_out}", f"{named}: locked; unlock with {way_out}")
         )
 
 
@@ -103,7 +106,7 @@ def import_(
         str,
         typer.Option(
             "--as",
-            metavar="KEY",
+            metavar=words("密钥", "KEY"),
             help=words(
                 "密钥名，按对方的函件，例如 purchase/shenzhen/v2。",
                 "Its name, by the partner's letter: purchase/shenzhen/v2, for example.",
@@ -116,7 +119,6 @@ def import_(
         typer.Option(
             min=1,
             max=LEVELS_MAX,
-            metavar="NUMBER",
             help=words(
                 "分散级数，若密钥块未写明。", "Levels from it to a card's key, if it does not say."
             ),
@@ -170,7 +172,6 @@ def export(
         Path,
         typer.Option(
             "--out",
-            metavar="PATH",
             help=words("要写的文件；须尚不存在。", "The file to write; it must be new."),
         ),
     ],

@@ -107,7 +107,9 @@ def derive(
     name: Annotated[
         str,
         typer.Option(
-            "--as", metavar="KEY", help=words("要生成的发卡方密钥。", "The issuer's key to make.")
+            "--as",
+            metavar=words("密钥", "KEY"),
+            help=words("要生成的发卡方密钥。", "The issuer's key to make."),
         ),
     ],
     factor: Annotated[

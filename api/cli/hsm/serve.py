@@ -24,7 +24,9 @@ from cardcore.errors import system_words
 from cardcore.text import Text, text_of, words
 from hsm_sim.device.device import Device
 from hsm_sim.hardening import harden_process
+from hsm_sim.keys.operations import today_here
 from hsm_sim.proof.workers import ProofWorkers
+from hsm_sim.wire.access.budgets import BUDGETS, Budgets
 from hsm_sim.wire.access.rights import Rights
 from hsm_sim.wire.access.rights_file import RightsError, read_rights
 from hsm_sim.wire.counters import PSAMS, PsamCounters
@@ -33,10 +35,10 @@ from hsm_sim.wire.links.listeners import (
     Dialect,
     Listener,
     ListenError,
-    listen_loopback,
     listen_tls,
     listen_unix,
 )
+from hsm_sim.wire.links.revocation import RevocationList, RevokedError
 from hsm_sim.wire.links.tls import TlsSetupError, server_context
 from hsm_sim.wire.psams import HostedPsams
 from hsm_sim.wire.served_device import ServedDevice
@@ -46,14 +48,13 @@ SocketOption = Annotated[
     Path | None,
     typer.Option(
         "--socket",
-        metavar="PATH",
         help=words("在本机套接字上服务，仅限本用户。", "Serve at a Unix socket, for this user."),
     ),
 ]
 TlsOption = Annotated[
     str | None,
     typer.Option(
-        metavar="HOST:PORT",
+        metavar=words("主机:端口", "HOST:PORT"),
         help=words(
             "以 TLS 1.3 服务，须有客户端证书。", "Serve under TLS 1.3 with client certificates."
         ),
@@ -61,32 +62,37 @@ TlsOption = Annotated[
 ]
 CertificateOption = Annotated[
     Path | None,
-    typer.Option(
-        metavar="PATH", help=words("本服务的证书，PEM。", "This service's certificate, PEM.")
-    ),
+    typer.Option(help=words("本服务的证书，PEM。", "This service's certificate, PEM.")),
 ]
 KeyOption = Annotated[
     Path | None,
     typer.Option(
         "--key",
-        metavar="PATH",
         help=words("其私钥，PEM，无口令。", "The private key of it, PEM, no password."),
     ),
 ]
 ClientsCaOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="PATH",
         help=words("签发客户端证书的机构，PEM。", "Who signs the clients' certificates, PEM."),
     ),
 ]
 HostCommandsOption = Annotated[
     str | None,
     typer.Option(
-        metavar="PORT|PATH",
+        metavar=words("主机:端口|路径", "HOST:PORT|PATH"),
         help=words(
-            "另接受主机命令：127.0.0.1:1500（本机任何程序）或路径。",
-            "Also take host commands: 127.0.0.1:1500 (any program of this machine) or a path.",
+            "另接受主机命令：套接字路径，或以 TLS 服务的主机:端口；生产环境不可。",
+            "Also take host commands: a socket's path, or HOST:PORT under TLS; not in production.",
+        ),
+    ),
+]
+RevokedOption = Annotated[
+    Path | None,
+    typer.Option(
+        help=words(
+            "客户端证书的吊销列表（CRL），PEM；服务中换新即生效。",
+            "The clients' revocation list (CRL), PEM; a new one counts at once.",
         ),
     ),
 ]
@@ -94,7 +100,6 @@ RightsOption = Annotated[
     Path | None,
     typer.Option(
         "--rights",
-        metavar="PATH",
         help=words(
             "权限文件，TOML：谁可做什么；没有它，连上者都可用全部密钥。",
             "Who may do what, TOML; without it whoever is let in may do all.",
@@ -106,7 +111,6 @@ WorkersOption = Annotated[
     typer.Option(
         min=1,
         max=64,
-        metavar="NUMBER",
         help=words("批量验证 TAC 的进程数。", "Processes that prove TACs in bulk."),
     ),
 ]
@@ -119,37 +123,22 @@ def serve(
     certificate: CertificateOption = None,
     key: KeyOption = None,
     clients_ca: ClientsCaOption = None,
+    revoked: RevokedOption = None,
     host_commands: HostCommandsOption = None,
     rights_file: RightsOption = None,
     workers: WorkersOption = 1,
     pin_file: PinFileOption = None,
 ) -> None:
     """What cannot be listened at is said before a PIN is typed."""
-    if socket is None and tls is None:
-        refuse(
-            words(
-                "没有说在何处服务；请写 --socket PATH 或 --tls HOST:PORT",
-                "where to serve is not said; say --socket PATH or --tls HOST:PORT",
-            ),
-            EXIT_USAGE,
-        )
-    if tls is not None and None in (certificate, key, clients_ca):
-        refuse(
-            words(
-                "--tls 须同时给出 --certificate、--key 和 --clients-ca，均为 PEM 文件",
-                "--tls needs --certificate, --key and --clients-ca, PEM files",
-            ),
-            EXIT_USAGE,
-        )
-    if rights_file is None and read_environment() is Environment.PRODUCTION:
-        refuse(
-            words(
-                "生产环境须有权限文件；请用 --rights PATH 写明谁可做什么",
-                "production serves nobody without a rights file; say with --rights PATH who may do "
-                "what",
-            ),
-            EXIT_USAGE,
-        )
+    has_papers = None not in (certificate, key, clients_ca)
+    _check_options(
+        socket,
+        tls,
+        host_commands,
+        revoked,
+        has_papers=has_papers,
+        has_rights=rights_file is not None,
+    )
     # Before the first secret is in memory.
     harden_process()
     with ExitStack() as places:
@@ -159,12 +148,19 @@ def serve(
             rights = None if rights_file is None else _read_rights(rights_file)
             if socket is not None:
                 listeners.append(listen_unix(socket))
-            if tls is not None and certificate and key and clients_ca:
-                context = server_context(certificate, key, clients_ca)
-                listeners.append(listen_tls(*read_host_port(tls), context))
-            if host_commands is not None:
-                listeners.append(_listen_for_host_commands(host_commands))
-        except (AddressError, ListenError, RightsError, TlsSetupError) as error:
+            for place, dialect in (
+                (tls, Dialect.FRAMES),
+                (host_commands, Dialect.HOST_COMMANDS),
+            ):
+                if dialect is Dialect.HOST_COMMANDS and place is not None and "/" in place:
+                    listeners.append(listen_unix(Path(place), dialect))
+                elif place is not None and certificate and key and clients_ca:
+                    host, port = read_host_port(place)
+                    context = server_context(certificate, key, clients_ca)
+                    listeners.append(
+                        listen_tls(host, port, context, dialect, _revocations(revoked, clients_ca))
+                    )
+        except (AddressError, ListenError, RevokedError, RightsError, TlsSetupError) as error:
             refuse(str(error), EXIT_USAGE)
         finally:
             for listener in listeners:
@@ -174,14 +170,75 @@ def serve(
         counters = PsamCounters(device / PSAMS)
         places.callback(counters.close)
         psams = HostedPsams(counters=counters)
-        _serve(ServedDevice(opened, _say, proofs.prove), opened, listeners, rights, psams)
+        budgets = Budgets(today_here, device / BUDGETS)
+        served = ServedDevice(opened, _say, proofs.prove)
+        _serve(served, opened, listeners, rights, psams, budgets)
 
 
-def _listen_for_host_commands(place: str) -> Listener:
-    """A port of this machine, or a path: whatever has a slash in it."""
-    if "/" in place:
-        return listen_unix(Path(place), Dialect.HOST_COMMANDS)
-    return listen_loopback(*read_host_port(place))
+def _check_options(
+    socket: Path | None,
+    tls: str | None,
+    host_commands: str | None,
+    revoked: Path | None,
+    *,
+    has_papers: bool,
+    has_rights: bool,
+) -> None:
+    """Options that contradict one another, or what production asks for, end the command."""
+    if socket is None and tls is None:
+        refuse(
+            words(
+                "没有说在何处服务；请写 --socket PATH 或 --tls HOST:PORT",
+                "where to serve is not said; say --socket PATH or --tls HOST:PORT",
+            ),
+            EXIT_USAGE,
+        )
+    if host_commands is not None and read_environment() is Environment.PRODUCTION:
+        refuse(
+            words(
+                "生产环境不接受主机命令（--host-commands）：其密钥在主机手中；请去掉该选项",
+                "production takes no host commands (--host-commands), whose keys are in the hands "
+                "of hosts; leave the option out",
+            ),
+            EXIT_USAGE,
+        )
+    hosts_over_tls = host_commands is not None and "/" not in host_commands
+    if (tls is not None or hosts_over_tls) and not has_papers:
+        refuse(
+            words(
+                "--tls 和 --host-commands 主机:端口须同时给出 --certificate、--key 和 "
+                "--clients-ca，均为 PEM 文件",
+                "--tls and --host-commands HOST:PORT need --certificate, --key and --clients-ca, "
+                "PEM files",
+            ),
+            EXIT_USAGE,
+        )
+    if revoked is not None and not has_papers:
+        refuse(
+            words(
+                "--revoked 是客户端证书的吊销列表，须与 --clients-ca 一起给出",
+                "--revoked is the list of the clients' certificates; say it with --clients-ca",
+            ),
+            EXIT_USAGE,
+        )
+    if not has_rights and read_environment() is Environment.PRODUCTION:
+        refuse(
+            words(
+                "生产环境须有权限文件；请用 --rights PATH 写明谁可做什么",
+                "production serves nobody without a rights file; say with --rights PATH who may do "
+                "what",
+            ),
+            EXIT_USAGE,
+        )
+
+
+def _revocations(path: Path | None, authorities: Path) -> RevocationList | None:
+    """What is not valid at the start would serve nobody. Raises `RevokedError`."""
+    if path is None:
+        return None
+    revoked = RevocationList(path, authorities)
+    revoked.check_all()
+    return revoked
 
 
 def _read_rights(path: Path) -> Rights:
@@ -228,9 +285,15 @@ def _serve(
     listeners: list[Listener],
     rights: Rights | None,
     psams: HostedPsams,
+    budgets: Budgets,
 ) -> None:
     server = Server(
-        served.keys, served.log, host_answer=served.host_answer, rights=rights, psams=psams
+        served.keys,
+        served.log,
+        host_answer=served.host_answer,
+        rights=rights,
+        psams=psams,
+        budgets=budgets,
     )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: server.stop())

@@ -30,7 +30,7 @@ from cardcore.keys import KeyRef, KeyUsage
 from cardcore.layouts.city_transit import RECORD_BICYCLE, RECORD_CONCESSION, RECORD_PARKING
 from cardcore.layouts.library import DepositState
 from cardcore.layouts.transit import RECORD_BUS, RECORD_METRO
-from cardcore.text import shorten
+from cardcore.text import Text, shorten, text_of
 
 SHIPPED = ("citizen", "anonymous", "student")
 #: Keys of the chip itself: its secure channel, and the key of CARD BLOCK.
@@ -188,7 +188,7 @@ def parse(text: str) -> Product:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ProductError(f"product: {error}") from error
+        raise _wrong("product", Text(f"不是 TOML：{error}", f"no TOML: {error}")) from error
     known = ("name", "title", "holder", "card_kind", "channel_level", "keys", "applications")
     _only("product", document, known)
     _among("holder", document["holder"], HOLDERS)
@@ -199,11 +199,13 @@ def parse(text: str) -> Product:
     is_holder_free = document["holder"] == "named-free"
     sections = document["applications"]
     if not isinstance(sections, dict) or not sections:
-        raise ProductError("applications: a card without one is no card")
+        raise _wrong(
+            "applications", Text("一个应用也没有的不是卡", "a card without one is no card")
+        )
     for name in sections:
         _among("applications", name, APPLICATIONS)
         if name in _NAMED_ONLY and not is_named:
-            raise ProductError(f"applications: {name} needs a named holder")
+            raise _wrong("applications", Text(f"{name} 须是记名卡", f"{name} needs a named holder"))
     applications = {
         name: _settings(name, sections[name], kind)
         for name, (kind, _) in APPLICATIONS.items()
@@ -211,9 +213,14 @@ def parse(text: str) -> Product:
     }
     social = applications.get("social_security")
     if isinstance(social, SocialSecuritySettings) and not (social.is_closed or is_holder_free):
-        raise ProductError(
-            f"social_security: version {shorten(social.version)} shows name and number to anybody,"
-            ' which only holder = "named-free" allows; 3.00 does not'
+        version = shorten(social.version)
+        raise _wrong(
+            "social_security",
+            Text(
+                f'{version} 版任何人可读姓名与号码，只有 holder = "named-free" 允许；请用 3.00',
+                f"version {version} shows name and number to anybody, which only "
+                'holder = "named-free" allows; 3.00 does not',
+            ),
         )
     return Product(
         document["name"],
@@ -268,7 +275,7 @@ def shipped(name: str) -> Product:
 def _settings(where: str, section: object, kind: type[_SettingsT]) -> _SettingsT:
     """A section as its dataclass: every entry there, of its type, and no other."""
     if not isinstance(section, dict):
-        raise ProductError(f"{where}: is no table")
+        raise _wrong(where, Text("不是表", "is no table"))
     declared = fields(kind)  # type: ignore[arg-type]
     _only(where, section, tuple(each.name for each in declared))
     for each in declared:
@@ -276,11 +283,12 @@ def _settings(where: str, section: object, kind: type[_SettingsT]) -> _SettingsT
         value = section[each.name]
         expected = str(each.type) if isinstance(each.type, str) else each.type
         if not _is_of(value, expected):
-            raise ProductError(f"{where}: {each.name} = {shorten(value)} is of another type")
+            said = f"{each.name} = {shorten(value)}"
+            raise _wrong(where, Text(f"{said} 类型不对", f"{said} is of another type"))
     try:
         return kind(**section)
     except ProductError as error:
-        raise ProductError(f"{where}: {error}") from None
+        raise _wrong(where, text_of(error)) from None
 
 
 def _is_of(value: object, kind: Any) -> bool:  # noqa: ANN401 - whatever a dataclass declares
@@ -291,14 +299,24 @@ def _is_of(value: object, kind: Any) -> bool:  # noqa: ANN401 - whatever a datac
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
+def _wrong(where: str, what: Text) -> ProductError:
+    """What is wrong in a part of a product file."""
+    return ProductError(Text(f"{where}：{what.zh}", f"{where}: {what.en}"))
+
+
 def _only(where: str, section: Mapping[str, object], names: tuple[str, ...]) -> None:
     if missing := [name for name in names if name not in section]:
-        raise ProductError(f"{where}: {missing[0]} is missing")
+        raise _wrong(where, Text(f"缺少 {missing[0]}", f"{missing[0]} is missing"))
     if unknown := sorted(set(section) - set(names)):
-        raise ProductError(f"{where}: {unknown[0]} is unknown")
+        raise _wrong(where, Text(f"没有 {unknown[0]} 这一项", f"{unknown[0]} is unknown"))
 
 
 def _among(name: str, value: object, allowed: Any) -> None:  # noqa: ANN401 - any container
     if value not in allowed:
-        choices = ", ".join(str(each) for each in allowed)
-        raise ProductError(f"{name} = {shorten(value)} is none of {choices}")
+        choices = [str(each) for each in allowed]
+        said = f"{name} = {shorten(value)}"
+        raise ProductError(
+            Text(
+                f"{said}：须是 {'、'.join(choices)} 之一", f"{said} is none of {', '.join(choices)}"
+            )
+        )

@@ -1,8 +1,9 @@
 """What a client may take in a day: keys that leave for it, and wrong guesses it may make.
 
 Decides when a day's budget is over. Leaves who asks and how many keys a day he may have to
-`rights`, and what is written about it to `dispatch`. Budgets are kept in memory: to begin a day
-anew by another start of the service takes the PINs of two custodians, and stands in the log.
+`rights`, and what is written about it to `dispatch`. Budgets are written to a file before an answer
+is given, so a day goes on where the service was started again; a budget that cannot be written is
+no service, as with the log (docs/adr/0039-quotas.md).
 
 A proof in bulk tells right from wrong, so whoever may ask it could try TACs of 4 bytes until one
 holds. Every row that does not hold is counted, by client and card; a row of a version that is not
@@ -10,21 +11,25 @@ held as well, for it is tried under the others. Over the budget of a card its ro
 `UNKNOWN_VERSION`, whatever they hold: nothing is learnt, settlement holds those records (可疑) and
 asks again on another day, and no file of forged records stops the clearing of the others.
 
-A card is counted in one of a million buckets, which a multiplier of this process chooses: what one
+A card is counted in one of a million buckets, which a multiplier of the day chooses: what one
 client can make this keep does not grow, and a card that shares its bucket costs another nothing
 before a thousand wrong rows.
 """
 
+import hashlib
+import os
 import secrets
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cardcore.errors import KeyRightError
+from cardcore.errors import KeyRightError, KeyServiceUnavailableError, system_words
 from cardcore.keys import ProofReason
 from cardcore.text import Text
 
@@ -35,34 +40,55 @@ GUESSES_A_CARD, GUESSES_A_CLIENT = 1_000, 100_000_000
 _HOLDING = (ProofReason.PROVEN, ProofReason.WRONG_VERSION)
 _BUCKET_BITS = 20
 _FACTOR_BYTES = 8
+#: In the folder of the device: a folder a day, in it a file a client.
+BUDGETS = "budgets"
+#: Numbers of 8 bytes before the buckets of 4.
+_MULTIPLIER, _GUESSES, _KEYS = range(3)
+_HEAD_WORDS = 16
+_FILE_BYTES = 4 * (_HEAD_WORDS + (1 << _BUCKET_BITS))
 _ALARMS_MAX = 1_000  # cards named in the log, of one client in one day
 
 
 @dataclass(slots=True)
-class _Guesses:
-    """What one client guessed in one day."""
+class _Spent:
+    """What one client took in one day. `head` and `cards` lie in its file, where there is one."""
 
-    multiplier: np.uint64 = field(default_factory=lambda: np.uint64(secrets.randbits(64) | 1))
-    cards: NDArray[np.uint32] = field(
-        default_factory=lambda: np.zeros(1 << _BUCKET_BITS, np.uint32)
-    )
-    total: int = 0
-    is_over: bool = False
+    head: NDArray[np.uint64]
+    cards: NDArray[np.uint32]
+    is_over: bool
     named: set[bytes] = field(default_factory=set)
+
+    @property
+    def guesses(self) -> int:
+        """Rows that did not hold."""
+        return int(self.head[_GUESSES])
 
     def buckets(self, of: str, factors: NDArray[np.generic]) -> NDArray[np.uint64]:
         """One a row. `of` tells keys of other operations and labels apart."""
-        apart = np.uint64(hash(of) & 0xFFFF_FFFF_FFFF_FFFF)
-        return ((factors.astype(np.uint64) ^ apart) * self.multiplier) >> np.uint64(
-            64 - _BUCKET_BITS
-        )
+        apart = np.uint64(int.from_bytes(hashlib.blake2b(of.encode(), digest_size=8).digest()))
+        mixed: NDArray[np.uint64] = (factors.astype(np.uint64) ^ apart) * self.head[_MULTIPLIER]
+        return mixed >> np.uint64(64 - _BUCKET_BITS)
 
 
-@dataclass(slots=True)
-class _Day:
-    day: date
-    keys: dict[str, int] = field(default_factory=dict)
-    guesses: dict[str, _Guesses] = field(default_factory=dict)
+def _spent(folder: Path | None, client: str) -> _Spent:
+    """Begin a day or go on with it. Raises `OSError`.
+
+    What is written into a mapped file stands there when the process is killed. Its room is taken at
+    once, so that none is missing later.
+    """
+    words: NDArray[np.uint32]
+    if folder is None:
+        words = np.zeros(_FILE_BYTES // 4, np.uint32)
+    else:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / hashlib.sha256(client.encode()).hexdigest()
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, _FILE_BYTES)
+            words = np.memmap(file, np.uint32, "r+", shape=(_FILE_BYTES // 4,))
+    head, cards = words[:_HEAD_WORDS].view(np.uint64), words[_HEAD_WORDS:]
+    if not head[_MULTIPLIER]:
+        head[_MULTIPLIER] = secrets.randbits(64) | 1
+    return _Spent(head, cards, bool((cards > GUESSES_A_CARD).any()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +102,20 @@ class Judged:
 class Budgets:
     """What clients have taken today, UTC. Threads share it."""
 
-    def __init__(self, today: Callable[[], date]) -> None:
+    def __init__(self, today: Callable[[], date], folder: Path | None = None) -> None:
         self._today = today
+        self._folder = folder
         self._lock = threading.Lock()
-        self._day = _Day(today())
+        self._day = today()
+        self._spent: dict[str, _Spent] = {}
 
     def spend_keys(self, client: str, count: int, keys_a_day: int | None) -> None:
         """Count keys that are about to leave. Raises `KeyRightError` when they are too many for
         today; then none of them may leave.
         """
         with self._lock:
-            day = self._this_day()
-            spent = day.keys.get(client, 0) + count
+            today = self._of(client)
+            spent = int(today.head[_KEYS]) + count
             if keys_a_day is not None and spent > keys_a_day:
                 raise KeyRightError(
                     Text(
@@ -98,18 +126,18 @@ class Budgets:
                         "(keys_a_day)",
                     )
                 )
-            day.keys[client] = spent
+            today.head[_KEYS] = spent
 
     def check_guesses(self, client: str) -> None:
         """Raises `KeyRightError` for a client whose guesses are over for today."""
         with self._lock:
-            guesses = self._this_day().guesses.get(client)
-            if guesses is not None and guesses.total > GUESSES_A_CLIENT:
+            guesses = self._of(client).guesses
+            if guesses > GUESSES_A_CLIENT:
                 raise KeyRightError(
                     Text(
-                        f"{client}：今日已有 {guesses.total} 个答案不成立，限 {GUESSES_A_CLIENT} "
+                        f"{client}：今日已有 {guesses} 个答案不成立，限 {GUESSES_A_CLIENT} "
                         "个；明日再验证，并查明是谁在试",
-                        f"{client}: {guesses.total} answers did not hold today, of "
+                        f"{client}: {guesses} answers did not hold today, of "
                         f"{GUESSES_A_CLIENT}; ask again tomorrow, and find out who is guessing",
                     )
                 )
@@ -121,43 +149,60 @@ class Budgets:
         """
         wrong = len(reasons) - sum(reasons.count(each) for each in _HOLDING)
         with self._lock:
-            day = self._this_day()
-            guesses = day.guesses.get(client)
-            if not wrong and (guesses is None or not guesses.is_over):
+            spent = self._of(client)
+            if not wrong and not spent.is_over:
                 return Judged(reasons)
-            guesses = day.guesses.setdefault(client, guesses or _Guesses())
-            guesses.total += wrong
-            judged = _judge(guesses, of, factors, reasons)
+            spent.head[_GUESSES] += np.uint64(wrong)
+            judged = _judge(spent, of, factors, reasons)
         self.check_guesses(client)
         return judged
 
-    def _this_day(self) -> _Day:
+    def _of(self, client: str) -> _Spent:
+        """Raises `KeyServiceUnavailableError` where it cannot be written down."""
         today = self._today()
-        if today != self._day.day:
-            self._day = _Day(today)
-        return self._day
+        if today != self._day:
+            self._day = today
+            self._spent.clear()
+        if client not in self._spent:
+            folder = None if self._folder is None else self._folder / today.isoformat()
+            try:
+                if self._folder is not None and self._folder.is_dir():
+                    for each in self._folder.iterdir():
+                        if each.name < today.isoformat():
+                            shutil.rmtree(each)
+                self._spent[client] = _spent(folder, client)
+            except OSError as error:
+                said = system_words(error)
+                raise KeyServiceUnavailableError(
+                    Text(
+                        f"今日额度写不进去，故不提供服务：{self._folder}：{said.zh}",
+                        "no budget, no service: what was taken today cannot be written down: "
+                        f"{self._folder}: {said.en}",
+                    )
+                ) from None
+        return self._spent[client]
 
 
-def _judge(guesses: _Guesses, of: str, factors: bytes, reasons: bytes) -> Judged:
+def _judge(spent: _Spent, of: str, factors: bytes, reasons: bytes) -> Judged:
     answers, rows = np.frombuffer(reasons, np.uint8), np.frombuffer(factors, ">u8")
     # All but true rows are few: the others are not so much as read.
     wrong = np.flatnonzero(answers)
     wrong = wrong[~np.isin(answers[wrong], _HOLDING)]
-    guessed = guesses.buckets(of, rows[wrong])
-    np.add.at(guesses.cards, guessed, 1)
-    guesses.is_over |= bool((guesses.cards[guessed] > GUESSES_A_CARD).any())
-    if not guesses.is_over:
+    guessed = spent.buckets(of, rows[wrong])
+    np.add.at(spent.cards, guessed, 1)
+    spent.is_over |= bool((spent.cards[guessed] > GUESSES_A_CARD).any())
+    if not spent.is_over:
         return Judged(reasons)
-    over = np.flatnonzero(guesses.cards[guesses.buckets(of, rows)] > GUESSES_A_CARD)
+    over = np.flatnonzero(spent.cards[spent.buckets(of, rows)] > GUESSES_A_CARD)
     hidden = answers.copy()
     hidden[over] = ProofReason.UNKNOWN_VERSION
     cards = {
         factors[_FACTOR_BYTES * row : _FACTOR_BYTES * (row + 1)]
         for row in over[np.unique(rows[over], return_index=True)[1]][:_ALARMS_MAX].tolist()
     }
-    new = tuple(sorted(cards - guesses.named))
-    if len(guesses.named) < _ALARMS_MAX:
-        guesses.named.update(new)
+    new = tuple(sorted(cards - spent.named))
+    if len(spent.named) < _ALARMS_MAX:
+        spent.named.update(new)
     else:
         new = ()
     return Judged(hidden.tobytes(), new)

@@ -22,8 +22,6 @@ from hsm_sim.wire.access.duties import (
     duties_with,
 )
 
-#: Any program of this machine, at the port of host commands.
-LOOPBACK = "loopback"
 _WHO_DECIDES = Text(
     "由密钥服务的运行者在其权限文件中规定",
     "whoever runs the key service decides, in its rights file",
@@ -37,6 +35,11 @@ class Peer:
 
     shown: Text
     names: tuple[str, ...]
+
+    @property
+    def client(self) -> str:
+        """What its connections are counted by, and its name where no rights file gives one."""
+        return self.names[0] if self.names else self.shown.en
 
 
 def certificate_peer(
@@ -113,7 +116,7 @@ class Permit:
 
 def open_permit(peer: Peer) -> Permit:
     """Where no rights file binds anybody."""
-    return Permit(peer.names[0] if peer.names else peer.shown.en)
+    return Permit(peer.client)
 
 
 @dataclass(frozen=True, slots=True)

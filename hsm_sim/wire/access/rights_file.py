@@ -23,7 +23,7 @@ from typing import Any
 
 from cardcore.text import Text, shorten
 from hsm_sim.wire.access.duties import AT_TERMINALS, WITH_PSAMS, WITH_RELEASES, Duty
-from hsm_sim.wire.access.rights import LOOPBACK, Right, Rights
+from hsm_sim.wire.access.rights import Right, Rights
 
 _USER_NUMBER = re.compile("0|[1-9][0-9]{0,9}")
 _KINDS_OF_NAME = ("user:", "certificate:", "subject:", "fingerprint:")
@@ -171,16 +171,14 @@ def _keys_a_day(value: object, place: str) -> int:
 
 
 def _who(value: object, place: str) -> str:
-    if value == LOOPBACK:
-        return LOOPBACK
     kind = next((k for k in _KINDS_OF_NAME if isinstance(value, str) and value.startswith(k)), "")
     if not isinstance(value, str) or not kind or value == kind:
         raise RightsError(
             Text(
                 f"{place}：{shorten(str(value))} 不是 user:NUMBER、certificate:COMMON_NAME、"
-                f"subject:SUBJECT、fingerprint:SHA-256 或 {LOOPBACK}",
+                f"subject:SUBJECT 或 fingerprint:SHA-256",
                 f"{place}: {shorten(str(value))} is not user:NUMBER, certificate:COMMON_NAME, "
-                f"subject:SUBJECT, fingerprint:SHA-256 or {LOOPBACK}",
+                f"subject:SUBJECT or fingerprint:SHA-256",
             )
         )
     number = value.removeprefix(kind)

@@ -30,6 +30,9 @@ from hsm_sim.wire.codec.frames import MessageError
 
 #: Labels name a city, an application or a sender.
 TEXT_CHARACTERS_MAX = 256
+#: In one request, half of a message; a client cuts what is longer, a server refuses it.
+COLUMN_ROWS_MAX, COLUMN_BYTES_MAX = 1_000_000, 32 * 1024 * 1024
+KEYS_MAX = 256
 T = TypeVar("T")
 
 
@@ -258,9 +261,7 @@ class Names(Plain[tuple[KeyRef, ...]]):
 
     def from_json(self, value: object) -> tuple[KeyRef, ...]:
         """See `Plain`."""
-        if not isinstance(value, list):
-            raise MessageError(Text("不是密钥列表", "not a list of keys"))
-        return tuple(REF.from_json(each) for each in value)
+        return tuple(REF.from_json(each) for each in _few(value))
 
 
 class Descriptions(Plain[tuple[KeyDescription, ...]]):
@@ -314,7 +315,7 @@ class Tacs(Kind[TacColumn]):
     def read(self, value: object, parts: Iterator[bytes]) -> TacColumn:
         """See `Kind`."""
         message_bytes = Number(0xFFFF).read(value, parts)
-        algorithms, versions, factors, messages, tacs = _parts(parts, 5)
+        algorithms, versions, factors, messages, tacs = _bounded(_parts(parts, 5))
         with _refused_rows():
             return TacColumn(algorithms, versions, factors, messages, message_bytes, tacs)
 
@@ -337,7 +338,7 @@ class Rows(Kind[FixedColumn]):
         """See `Kind`."""
         Nothing().read(value, parts)
         with _refused_rows():
-            return self.column(*_parts(parts, len(fields(self.column))))
+            return self.column(*_bounded(_parts(parts, len(fields(self.column)))))
 
 
 def _parts(parts: Iterator[bytes], count: int) -> list[bytes]:
@@ -351,6 +352,28 @@ def _parts(parts: Iterator[bytes], count: int) -> list[bytes]:
             )
         )
     return found
+
+
+def _bounded(column: list[bytes]) -> list[bytes]:
+    rows, size = len(column[0]), sum(map(len, column))  # the first field has a byte a row
+    if rows > COLUMN_ROWS_MAX or (rows > 1 and size > COLUMN_BYTES_MAX):
+        raise MessageError(
+            Text(
+                f"一列 {rows} 行、{size} 字节：一次至多 {COLUMN_ROWS_MAX} 行、"
+                f"{COLUMN_BYTES_MAX} 字节",
+                f"a column of {rows} rows and {size} bytes: at most {COLUMN_ROWS_MAX} rows and "
+                f"{COLUMN_BYTES_MAX} bytes at once",
+            )
+        )
+    return column
+
+
+def _few(value: object) -> list[object]:
+    if not isinstance(value, list) or len(value) > KEYS_MAX:
+        raise MessageError(
+            Text(f"不是至多 {KEYS_MAX} 把密钥的列表", f"not a list of at most {KEYS_MAX} keys")
+        )
+    return value
 
 
 @contextmanager
@@ -393,9 +416,7 @@ class Slots(Plain[tuple[KeySlot, ...]]):
 
     def from_json(self, value: object) -> tuple[KeySlot, ...]:
         """See `Plain`. Raises `KeyUsageError` for a key that cannot be there."""
-        if not isinstance(value, list):
-            raise MessageError(Text("不是密钥列表", "not a list of keys"))
-        return tuple(self._slot(_list(each, 3)) for each in value)
+        return tuple(self._slot(_list(each, 3)) for each in _few(value))
 
     @staticmethod
     def _slot(fields: list[object]) -> KeySlot:

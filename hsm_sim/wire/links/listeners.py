@@ -1,8 +1,8 @@
 """Sockets that are waited at, and who may speak there.
 
 Decides who is let in: on a Unix socket the user the service runs as, under TLS whoever has a
-certificate of the clients' authority, and on the loopback port of host commands any program of
-this machine. Leaves what is said to `server`, and what each may do to `rights`.
+certificate of the clients' authority. Nobody else is, whatever is spoken there. Leaves what is said
+to `server`, and what each may do to `rights`.
 """
 
 import fcntl
@@ -18,14 +18,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from cardcore.errors import system_words
-from cardcore.text import Text
-from hsm_sim.wire.access.rights import LOOPBACK, Peer, certificate_peer
+from cardcore.text import Text, text_of
+from hsm_sim.wire.access.rights import Peer, certificate_peer
 from hsm_sim.wire.codec.streams import Deadline, close_gently
 from hsm_sim.wire.links.addresses import PATH_BYTES_MAX
+from hsm_sim.wire.links.revocation import RevocationList, RevokedError
 from hsm_sim.wire.links.tls import peer_fingerprint, peer_subject, refusal
 
 _BACKLOG = 64
-_LOOPBACK = ("127.0.0.1", "::1")
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: process, user, group
 
 
@@ -51,6 +51,7 @@ class Listener:
     stream: socket.socket
     dialect: Dialect
     context: ssl.SSLContext | None = None
+    revoked: RevocationList | None = None
     #: Where it is, also when it is closed.
     name: str = field(init=False)
     #: The file of a Unix socket that was made here: device and inode.
@@ -62,7 +63,7 @@ class Listener:
             name = f"unix:{place}"
             object.__setattr__(self, "made", _identity(Path(place)))
         else:
-            name = f"{'tcp' if self.context is None else 'tls'}:{place[0]}:{place[1]}"
+            name = f"tls:{place[0]}:{place[1]}"
         object.__setattr__(self, "name", name)
 
     def __str__(self) -> str:
@@ -72,6 +73,29 @@ class Listener:
     def port(self) -> int:
         """The port of a TCP listener."""
         return int(self.stream.getsockname()[1])
+
+    def accept(self) -> tuple[socket.socket, str]:
+        """A connection that has proven nothing yet, and the machine it comes from. Under TLS it is
+        one already, so that whoever holds it can end it in the middle of its handshake.
+
+        Raises `OSError`.
+        """
+        stream, place = self.stream.accept()
+        stream.setblocking(True)
+        if self.context is None:
+            return stream, ""
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        secured = self.context.wrap_socket(stream, server_side=True, do_handshake_on_connect=False)
+        return secured, str(place[0])
+
+    def check(self, stream: socket.socket) -> None:
+        """Raises `TurnedAwayError` when the certificate of whoever is there is revoked by now."""
+        if self.revoked is not None and isinstance(stream, ssl.SSLSocket):
+            try:
+                self.revoked.check(stream.getpeercert(binary_form=True) or b"")
+            except RevokedError as error:
+                raise TurnedAwayError(text_of(error)) from None
 
     def close(self) -> None:
         """Stop waiting; a Unix socket vanishes from its folder. Once is as good as twice.
@@ -176,25 +200,15 @@ def _clear(path: Path) -> None:
     )
 
 
-def listen_tls(host: str, port: int, context: ssl.SSLContext) -> Listener:
+def listen_tls(
+    host: str,
+    port: int,
+    context: ssl.SSLContext,
+    dialect: Dialect = Dialect.FRAMES,
+    revoked: RevocationList | None = None,
+) -> Listener:
     """Wait at a TCP port under TLS. Raises `ListenError`."""
-    return Listener(_bind(host, port), Dialect.FRAMES, context)
-
-
-def listen_loopback(host: str, port: int) -> Listener:
-    """Wait for host commands at a TCP port of this machine. Raises `ListenError`.
-
-    That dialect asks for no proof of who speaks it, as the devices it comes from, so no other
-    machine may reach it; a Unix socket keeps other users of this one away as well.
-    """
-    if host not in _LOOPBACK:
-        raise ListenError(
-            Text(
-                f"{host}：主机命令只对本机服务：127.0.0.1",
-                f"{host}: host commands are served to this machine only: 127.0.0.1",
-            )
-        )
-    return Listener(_bind(host, port), Dialect.HOST_COMMANDS)
+    return Listener(_bind(host, port), dialect, context, revoked)
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -215,13 +229,9 @@ def _bind(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def admit(
-    listener: Listener, stream: socket.socket, deadline: Deadline
-) -> tuple[socket.socket, Peer]:
-    """The connection to speak on, and who is there. Raises `TurnedAwayError`, `OSError`; the
-    connection is closed then.
-    """
-    if stream.family == socket.AF_UNIX:
+def admit(stream: socket.socket, deadline: Deadline) -> Peer:
+    """Who is there. Raises `TurnedAwayError`; the connection is closed then."""
+    if not isinstance(stream, ssl.SSLSocket):
         process, user, _ = _CREDENTIALS.unpack(
             stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         )
@@ -233,26 +243,19 @@ def admit(
                     f"user {user} is not the user of the key service",
                 )
             )
-        return stream, Peer(
-            Text(f"用户 {user}，进程 {process}", f"user {user}, process {process}"),
-            (f"user:{user}",),
-        )
-    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if listener.context is None:
-        return stream, Peer(peer_name(stream), (LOOPBACK,))
+        shown = Text(f"用户 {user}，进程 {process}", f"user {user}, process {process}")
+        return Peer(shown, (f"user:{user}",))
     where = peer_name(stream)
-    secured = listener.context.wrap_socket(stream, server_side=True, do_handshake_on_connect=False)
     try:
-        secured.settimeout(deadline.left_seconds())
-        secured.do_handshake()
+        stream.settimeout(deadline.left_seconds())
+        stream.do_handshake()
     except OSError as error:
-        close_gently(secured)
+        close_gently(stream)
         why = refusal(error) if isinstance(error, ssl.SSLError) else system_words(error)
         raise TurnedAwayError(
             Text(f"{where.zh}：TLS：{why.zh}", f"{where.en}: TLS: {why.en}")
         ) from None
-    return secured, certificate_peer(peer_subject(secured), where, peer_fingerprint(secured))
+    return certificate_peer(peer_subject(stream), where, peer_fingerprint(stream))
 
 
 def peer_name(stream: socket.socket) -> Text:

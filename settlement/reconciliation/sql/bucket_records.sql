@@ -5,8 +5,8 @@ SELECT
     told.file_index::BIGINT << 20 | told.row AS id,
     told.* EXCLUDE (
         format_fault, participant, card_kind, line, station, vehicle, business_day, tariff_version,
-        mac2_check, mac_profile, online_counter, offline_counter, psam_sequence, claims_differ, tac,
-        file_index, stands
+        mac2_check, mac_profile, online_counter, offline_counter, psam_sequence, psam, claims_differ,
+        tac, file_index, stands
     )
         REPLACE (
             moved_fen(told.kind, told.amount_fen) AS amount_fen,

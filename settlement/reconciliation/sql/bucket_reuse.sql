@@ -26,7 +26,12 @@ FROM record SEMI JOIN (
     FROM torn_before ANTI JOIN taken_up USING (file, row)
     WHERE NOT is_taken_back
 ) USING (record_hash_high, record_hash_low)
-WHERE NOT is_void(reason);
+WHERE NOT is_void(reason)
+UNION
+SELECT id
+FROM record SEMI JOIN (FROM taken_up SEMI JOIN stated_debit USING (file, row)) AS stated
+    USING (record_hash_high, record_hash_low)
+WHERE NOT reviewed AND NOT is_void(reason);
 
 UPDATE record SET reason = reason_duplicate(), chained = false FROM copy WHERE copy.id = record.id;
 

@@ -1,5 +1,6 @@
--- R4: where statements proved a torn debit and a TAC proves that other debits left just that money
--- there, these take its place: what was posted of it is taken back, and it is a claim again.
+-- R4: where statements proved a torn debit and a TAC proves another one there, of whatever amount,
+-- that one takes its place: what was posted of it is taken back, and it is a claim again. It had
+-- filled its segment to the fen, so whatever is paid there beyond the price proves it wrong.
 
 -- What the card has signed itself by now stands without its statements.
 INSERT INTO torn_signed
@@ -37,7 +38,7 @@ LEFT JOIN (
         AND record.centre = 0
     GROUP BY torn.file, torn.row
 ) AS late USING (file, row)
-WHERE coalesce(late.paid_fen, 0) - coalesce(segment.price_fen, 0) = torn.amount_fen;
+WHERE coalesce(late.paid_fen, 0) - coalesce(segment.price_fen, 0) > 0;
 
 INSERT INTO taken_up BY NAME
 SELECT

@@ -2,21 +2,47 @@
 -- exactly its amount, nobody else claims that, and the scheme's late days are over: by then no file
 -- of another collector can still bring the debit that is missing there.
 
-CREATE TABLE torn_debit AS
-SELECT issuer, card_number, application, time, amount_fen, file, row
-FROM waiting_before
-WHERE reason = reason_tac_missing() AND moves_purse(kind) AND NOT is_load
-UNION ALL
-SELECT issuer, card_number, application, time, amount_fen, NULL, NULL
-FROM record
-WHERE reason = reason_tac_missing() AND moves_purse AND NOT is_load;
+-- What a key that is not held may prove yet is a rival.
+CREATE MACRO may_be_proven(word) AS
+    word IN (reason_tac_missing(), reason_algorithm_unknown(), reason_key_version_unknown());
 
-INSERT INTO stated_debit BY NAME
+-- R1: variants of one movement are one claimant, told by the smallest digest of those that wait.
+CREATE TABLE torn_debit AS
 SELECT
-    any_value(torn.file) AS file, any_value(torn.row) AS row, segment.left_online,
-    any_value(segment.left_balance_fen) AS left_balance_fen, segment.left_time,
-    segment.right_online, any_value(segment.right_balance_fen) AS right_balance_fen,
-    segment.right_time
+    claim.issuer, claim.card_number, claim.application, claim.time, claim.amount_fen,
+    bool_or(terminal.terminal IS NOT NULL) AS is_registered,
+    arg_min(
+        {'file': claim.file, 'row': claim.row}, (claim.record_hash_high, claim.record_hash_low)
+    ) FILTER (claim.file IS NOT NULL AND claim.reason = reason_tac_missing()) AS place
+FROM (
+    SELECT
+        issuer, card_number, application, transaction_type, amount_fen, terminal, sequence,
+        signed_balance_fen, time, record_hash_high, record_hash_low, reason, file, row
+    FROM waiting_before
+    WHERE may_be_proven(reason) AND moves_purse(kind) AND NOT is_load
+    UNION ALL
+    SELECT
+        issuer, card_number, application, transaction_type, amount_fen, terminal, sequence,
+        signed_balance_fen, time, record_hash_high, record_hash_low, reason, NULL, NULL
+    FROM record
+    WHERE may_be_proven(reason) AND moves_purse AND NOT is_load
+) AS claim
+-- What was taken back once is never proven so again, and rivals nothing.
+ANTI JOIN (FROM torn_before WHERE is_taken_back) AS back
+    USING (
+        issuer, card_number, application, transaction_type, amount_fen, terminal, sequence,
+        signed_balance_fen, time
+    )
+LEFT JOIN terminal ON terminal.terminal = claim.terminal
+    AND business_day_of(claim.time) BETWEEN terminal.valid_from AND terminal.valid_to
+GROUP BY
+    claim.issuer, claim.card_number, claim.application, claim.transaction_type, claim.amount_fen,
+    claim.terminal, claim.sequence, claim.signed_balance_fen, claim.time;
+
+-- What names a terminal that nobody registered is no rival of what names a registered one.
+CREATE TABLE claimant AS
+SELECT
+    torn.place, torn.amount_fen AS claimed_fen, segment.*
 FROM segment_before AS segment
 JOIN torn_debit AS torn
     ON torn.issuer = segment.issuer AND torn.card_number = segment.card_number
@@ -30,12 +56,23 @@ WHERE segment.kind = segment_missing_debits() AND segment.missing_loads = 0
             AND record.application = segment.application AND is_posted(record.reason)
             AND record.time <= segment.right_time
     )
-GROUP BY segment.issuer, segment.card_number, segment.application, segment.left_online,
+QUALIFY torn.is_registered = bool_or(torn.is_registered) OVER (
+    PARTITION BY segment.issuer, segment.card_number, segment.application, segment.left_online,
     segment.left_time, segment.right_online, segment.right_time, segment.price_fen
-HAVING count(*) = 1 AND any_value(torn.amount_fen) = segment.price_fen
-    AND getvariable('settlement_day') - business_day_of(any_value(segment.right_time))
+);
+
+INSERT INTO stated_debit BY NAME
+SELECT
+    any_value(place).file AS file, any_value(place).row AS row, left_online,
+    any_value(left_balance_fen) AS left_balance_fen, left_time,
+    right_online, any_value(right_balance_fen) AS right_balance_fen, right_time
+FROM claimant
+GROUP BY issuer, card_number, application, left_online, left_time, right_online, right_time,
+    price_fen
+HAVING count(*) = 1 AND any_value(claimed_fen) = price_fen
+    AND getvariable('settlement_day') - business_day_of(any_value(right_time))
         > getvariable('late_days')
-    AND any_value(torn.file) IS NOT NULL;
+    AND any_value(place) IS NOT NULL;
 
 CREATE TABLE stated_claim AS
 SELECT * FROM waiting_before SEMI JOIN stated_debit USING (file, row);
@@ -56,6 +93,11 @@ SELECT
     claim.amount_fen, claim.transaction_type, claim.time, business_day_of(claim.time) AS day,
     0 AS previous_type, 0 AS previous_counter, true AS moves_purse, false AS is_load,
     factor_of(claim.card_number) AS factor, claim.sequence, claim.signed_balance_fen,
+    -- Its variants that wait, or come today, wait for nothing any more.
+    message_of(
+        factor_of(claim.card_number), claim.application, claim.transaction_type, claim.amount_fen,
+        claim.terminal, claim.sequence, claim.signed_balance_fen, claim.time
+    ) AS message,
     0 AS tac, claim.position,
     -- The station is not kept of what waits.
     note_statement_proven()

@@ -1,23 +1,25 @@
 -- R9: a PSAM signs its sequence. A debit dated before one of a lower sequence is judged as of that
 -- later moment, as far as no clock was ahead of its receipt; also where the other one was settled on
 -- an earlier day. The registry knows days, so a day and its lowest sequence are all that is kept.
+-- Which PSAM it was the record MAC tells, one that no other PSAM can make. A number that nothing
+-- vouches for is a claim, and tells no two PSAMs of a terminal apart.
 
 CREATE TABLE signed_debit AS
-SELECT file, row, terminal, sequence, business_day_of(time) AS day
+SELECT file, row, terminal, psam, sequence, business_day_of(time) AS day
 FROM seen
 WHERE is_posted AND NOT is_load AND signed_by_card(kind) AND time <= time_max;
 
 CREATE TABLE psam_step AS
-SELECT terminal, day, min(sequence) AS sequence FROM signed_debit GROUP BY terminal, day;
+SELECT terminal, psam, day, min(sequence) AS sequence FROM signed_debit GROUP BY ALL;
 
--- Where each terminal's PSAM stood on the latest day that it signed on.
+-- Where each PSAM of a terminal stood on the latest day that it signed on.
 CREATE TABLE psam_after AS
-SELECT terminal, day, min(sequence)::UINTEGER AS sequence
+SELECT terminal, psam, day, min(sequence)::UINTEGER AS sequence
 FROM (
-    FROM (FROM psam_before UNION ALL SELECT terminal, day, sequence FROM psam_step)
-    QUALIFY day = max(day) OVER (PARTITION BY terminal)
+    FROM (FROM psam_before UNION ALL FROM psam_step)
+    QUALIFY day = max(day) OVER (PARTITION BY terminal, psam)
 )
-GROUP BY terminal, day;
+GROUP BY ALL;
 
 -- Only terminals whose debits are not all of their latest day.
 CREATE TABLE dated_terminal AS
@@ -33,7 +35,8 @@ CREATE VIEW psam_day_asked AS
 SELECT DISTINCT settlement_day
 FROM psam_day_before JOIN (
     SELECT min(debit.day) AS first_day, max(latest.day) AS last_day
-    FROM dated_debit AS debit JOIN psam_before AS latest USING (terminal)
+    FROM dated_debit AS debit JOIN psam_before AS latest
+        ON latest.terminal = debit.terminal AND debit.psam IN (0, latest.psam)
     WHERE debit.day < latest.day AND debit.sequence <= latest.sequence
 ) ON signed_day > first_day AND signed_day < last_day;
 

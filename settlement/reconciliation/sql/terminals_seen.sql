@@ -8,7 +8,8 @@ SELECT
     file, row, terminal, terminal_serial, card_number, time, time_max, kind,
     NOT reviewed AND NOT is_void(reason) AS counts,
     is_load(kind) AS is_load, if(is_load(kind), online_counter, psam_sequence) AS sequence,
-    moved_fen(kind, amount_fen) AS amount_fen, is_posted(reason) AS is_posted
+    moved_fen(kind, amount_fen) AS amount_fen, is_posted(reason) AS is_posted,
+    if(record_mac = record_mac_held(), psam, 0)::UBIGINT AS psam
 FROM told;
 
 -- The few serials that came more than once. Serials stand close together, so they are counted 64 at a

@@ -13,8 +13,9 @@ CREATE TABLE register (
     terminal UBIGINT, last_serial BIGINT,
     lifetime_records BIGINT, lifetime_debit_fen BIGINT, lifetime_load_fen BIGINT
 );
--- The latest day that each terminal's PSAM signed on, and the lowest sequence of that day.
-CREATE TABLE psam_before (terminal UBIGINT, day DATE, sequence UINTEGER);
+-- The latest day that each terminal's PSAMs signed on, and the lowest sequence of that day. What no
+-- record MAC vouches for stands under PSAM 0.
+CREATE TABLE psam_before (terminal UBIGINT, psam UBIGINT, day DATE, sequence UINTEGER);
 -- The same of days before, where it is looked up; and which closed days know of which.
 CREATE TABLE psam_past AS FROM psam_before;
 CREATE TABLE psam_day_before (signed_day DATE, settlement_day DATE);

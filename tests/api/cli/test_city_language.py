@@ -257,7 +257,8 @@ def test_a_registry_that_changes_is_said_in_one_language(city: Path, language: L
         (("close", "--settlement-day", DAY), 8),
         (("verify", "--workers", "1"), 10),
         (("loads", "list"), 16),
-        (("files", "list"), 5),
+        (("files", "list"), 6),
+        (("float",), 10),
         (("city", "keys"), 10),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
@@ -269,6 +270,39 @@ def test_what_is_listed_can_be_had_as_csv(
     written = (tmp_path / "out.csv").read_bytes()
     assert written.startswith(b"\xef\xbb\xbf")
     assert len(written.decode("utf-8-sig").splitlines()) == rows + 1
+
+
+def test_a_kept_file_of_a_load_log_stands_among_the_files(city: Path, language: Language) -> None:
+    (log,) = run_json("files", "list", "--data", city)["load_logs"]
+    assert (log["is_waiting"], log["answer"], log["sequence"]) == (False, "accepted", 1)
+    for text in (
+        said("files", "list", "--data", city),
+        said("files", "show", log["content_hash"][:10], "--data", city),
+    ):
+        one_language(text, language)
+        assert log["issuer"] in text
+        assert {"zh": "圈存授权日志，已生效", "en": "load log, in use"}[language] in text
+    document = run_json("files", "show", log["content_hash"], "--data", city)
+    assert document["record_count"] == log["record_count"] > 0
+
+
+def test_a_registry_is_not_written_over_what_is_there(
+    city: Path, tmp_path: Path, language: Language
+) -> None:
+    there = tmp_path / "registry"
+    there.write_text("somebody's")
+    text = said("city", "export", there, "--data", city, exit_code=2)
+    one_language(text, language)
+    assert there.read_text() == "somebody's"
+
+
+def test_where_all_loads_match_there_is_a_sentence_and_no_empty_table(
+    city: Path, language: Language
+) -> None:
+    text = said("loads", "list", "--unmatched", "--data", city)
+    one_language(text, language)
+    assert {"zh": "全部相符", "en": "everything matches"}[language] in text
+    assert {"zh": "日志编号", "en": "log entry"}[language] not in text
 
 
 def test_a_day_ends_with_dispositions_and_positions_as_the_demonstration_does(

@@ -99,10 +99,12 @@ def test_a_language_that_nothing_is_said_in_is_refused(
         choose_language(arguments, environ)
     ended = child(*arguments, **environ)
     assert (ended.returncode, ended.stdout) == (2, "")
-    # Nobody knows which of the two is read: this one line has both.
-    assert "zh" in ended.stderr
-    assert "只有" in ended.stderr
+    assert "there are zh and en" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+    # Said in the language that the locale asks for.
+    ended = child(*arguments, **environ, LC_ALL="zh_CN.UTF-8")
+    assert "只有 zh 与 en" in ended.stderr
+    assert "there are" not in ended.stderr
 
 
 def test_the_option_may_stand_anywhere_and_the_variable_does_the_same() -> None:

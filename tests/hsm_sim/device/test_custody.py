@@ -1,17 +1,20 @@
-"""Dual control: any two open it, one never does, and wrong PINs count against who typed them."""
+"""Dual control: any two open it, one never does, and wrong PINs count against the two who came."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from hsm_sim.device import custody
 from hsm_sim.device.admission import TRIES_MAX
 from hsm_sim.device.ceremony import give_pin
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import (
-    CustodianLockedError,
+    CustodiansLockedError,
     CustodyError,
-    DeviceError,
     WrongPinError,
 )
 from tests.hsm_sim.device.devices import (
@@ -28,6 +31,8 @@ from tests.hsm_sim.device.devices import (
 )
 
 WRONG = b"wrong pin"
+#: Read before the tests of this folder make it cheap.
+COST = custody.SCRYPT_COST
 
 
 def tries(path: Path, pins: dict[str, bytes]) -> str:
@@ -51,19 +56,51 @@ def test_any_two_of_three_open_the_device(tmp_path: Path, left_out: str) -> None
 def test_one_alone_opens_nothing_and_neither_do_three(tmp_path: Path, count: int) -> None:
     make(tmp_path / "device")
     some = dict(list(PINS.items())[:count])
-    assert f"two different custodians open a device; {count} came" in tries(
+    assert f"two different custodians open a device, and {count} came" in tries(
         tmp_path / "device", some
     )
 
 
 def test_no_single_secret_unwraps_the_storage_key(tmp_path: Path) -> None:
     key = bytes(range(32))
-    held = custody.appoint("0123", PINS, key, lambda n: bytes(range(n)))
-    secret = custody.custodian_secret(held, "甲", PINS["甲"])
-    assert secret is not None
-    with pytest.raises(DeviceError, match="does not open for"):
-        custody.storage_key_of(held, {"甲": secret, "乙": bytes(32)})
+    held = custody.appoint("0123", PINS, key, os.urandom)
+    half = custody.private_half(held, "甲", PINS["甲"])
+    assert custody.storage_key_of(held, {"甲": half, "乙": bytes(32)}) is None
+    other = custody.private_half(held, "乙", PINS["乙"])
+    assert custody.storage_key_of(held, {"甲": half, "乙": other}) == key
     assert files_with(key, tmp_path) == []
+
+
+def test_a_pin_alone_cannot_be_judged_by_whoever_copied_the_folder() -> None:
+    """Each was: its private half was wrapped with a check, and its public half lay beside it."""
+    held = custody.appoint("0123", PINS, bytes(32), os.urandom)
+    document = json.dumps(custody.custody_document(held))
+    right, wrong = (custody.private_half(held, "甲", pin) for pin in (PINS["甲"], WRONG))
+    assert right != wrong
+    for half in (right, wrong):
+        public = X25519PrivateKey.from_private_bytes(half).public_key().public_bytes_raw()
+        carried = X25519PrivateKey.from_private_bytes(half).exchange(
+            X25519PublicKey.from_public_bytes(held.carrier)
+        )
+        assert not any(each.hex() in document for each in (half, public, carried))
+
+
+def test_a_guess_of_two_pins_costs_memory_and_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cost 66 ms. scrypt takes 128 * N * r bytes (RFC 7914), for each PIN and for the two."""
+    assert 128 * COST * 8 == 256 * 2**20
+    asked: list[tuple[int, int]] = []
+
+    def counted(*, salt: bytes, length: int, n: int, r: int, p: int) -> Scrypt:
+        asked.append((n, r))
+        return Scrypt(salt=salt, length=length, n=16, r=r, p=p)
+
+    monkeypatch.setattr(custody, "SCRYPT_COST", COST)
+    monkeypatch.setattr(custody, "Scrypt", counted)
+    held = custody.appoint("0123", PAIR, bytes(32), os.urandom)
+    asked.clear()
+    halves = {role: custody.private_half(held, role, pin) for role, pin in PAIR.items()}
+    assert custody.storage_key_of(held, halves) == bytes(32)
+    assert asked == [(COST, 8)] * 3
 
 
 def test_what_was_typed_in_place_of_a_name_is_not_repeated(tmp_path: Path) -> None:
@@ -78,27 +115,33 @@ def test_a_wrong_pin_is_counted_named_and_changes_nothing_else(tmp_path: Path) -
     path = tmp_path / "device"
     make(path)
     before = (path / "device.json").read_bytes()
-    with pytest.raises(WrongPinError, match="丙: wrong PIN, 4 tries left") as caught:
+    with pytest.raises(WrongPinError, match="丙 and 乙: wrong PIN, whose is not known") as caught:
         reopen(path, {**OTHER_PAIR, "丙": WRONG})
-    assert caught.value.tries_left == {"丙": TRIES_MAX - 1}
+    assert caught.value.tries_left == TRIES_MAX - 1
     assert (path / "device.json").read_bytes() == before
 
 
-def test_two_wrong_pins_are_both_named_and_counted(tmp_path: Path) -> None:
+def test_whose_pin_was_wrong_is_told_to_nobody(tmp_path: Path) -> None:
     path = tmp_path / "device"
     make(path)
-    for left in (4, 3):
-        assert tries(path, {"甲": WRONG, "丙": WRONG}) == (
-            f"甲: wrong PIN, {left} tries left; 丙: wrong PIN, {left} tries left"
+    wrong = (
+        {"甲": WRONG, "丙": WRONG},
+        {"甲": PINS["甲"], "丙": WRONG},
+        {"甲": WRONG, "丙": PINS["丙"]},
+    )
+    for left, pins in zip((4, 3, 2), wrong, strict=True):
+        assert tries(path, pins) == (
+            f"丙 and 甲: wrong PIN, whose is not known; {left} tries left. Who forgot theirs: "
+            "`onecard hsm ceremony new-pin`"
         )
 
 
-def test_five_wrong_pins_in_a_row_lock_only_who_typed_them(tmp_path: Path) -> None:
+def test_five_wrong_tries_in_a_row_lock_only_the_two_who_came(tmp_path: Path) -> None:
     path = tmp_path / "device"
     make(path)
     for _ in range(TRIES_MAX):
         assert "wrong PIN" in tries(path, {**OTHER_PAIR, "丙": WRONG})
-    with pytest.raises(CustodianLockedError, match="丙: locked"):
+    with pytest.raises(CustodiansLockedError, match="丙 and 乙: locked"):
         reopen(path, OTHER_PAIR)
     assert reopen(path, PAIR).roles == tuple(PAIR)
 
@@ -122,11 +165,11 @@ def test_a_try_is_written_before_it_is_judged(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(custody, "custodian_secret", power_cut)
+        patch.setattr(custody, "private_half", power_cut)
         for _ in range(TRIES_MAX):
             with pytest.raises(KeyboardInterrupt):
                 reopen(path, PAIR)
-    with pytest.raises(CustodianLockedError):
+    with pytest.raises(CustodiansLockedError):
         reopen(path, PAIR)
 
 
@@ -157,13 +200,17 @@ def test_nobody_gets_a_pin_who_is_no_custodian_or_a_pin_that_is_none(tmp_path: P
     ("pins", "reason"),
     [
         ({"甲": PINS["甲"]}, "1 custodians; a device has 2 to 9"),
-        ({str(n): b"123456" for n in range(10)}, "10 custodians"),
+        ({str(n): f"pin of {n}".encode() for n in range(10)}, "10 custodians"),
         ({**PAIR, "丙": b"12345"}, "丙: a PIN has 6 to 64 bytes"),
         ({**PAIR, "丙": b"1" * 65}, "丙: a PIN has 6 to 64 bytes"),
         ({**PAIR, "丙": b"123\n456"}, "on one line"),
-        ({**PAIR, "a=b": b"123456"}, "is no role"),
-        ({**PAIR, "a+b": b"123456"}, "is no role"),
-        ({**PAIR, "": b"123456"}, "is no role"),
+        ({**PAIR, "丙": b"123456"}, "丙: that PIN is guessed first"),
+        ({**PAIR, "丙": b"87654321"}, "丙: that PIN is guessed first"),
+        ({**PAIR, "丙": b"0000000"}, "丙: that PIN is guessed first"),
+        ({**PAIR, "丙": PAIR["甲"]}, "two custodians have the same PIN"),
+        ({**PAIR, "a=b": b"402816"}, "is no role"),
+        ({**PAIR, "a+b": b"402816"}, "is no role"),
+        ({**PAIR, "": b"402816"}, "is no role"),
     ],
 )
 def test_custodians_that_cannot_be_are_refused_and_no_device_is_made(

@@ -107,7 +107,7 @@ ALTERED: dict[str, Callable[[dict[str, Any]], object]] = {
     "keys of another kind": lambda document: document.update(keys="none"),
     "no custody in it": lambda document: document.update(custody={}),
     "custody of another kind": lambda document: document.update(custody=7),
-    "another format": lambda document: document.update(format="onecard device 3"),
+    "another format": lambda document: document.update(format="onecard device 2"),
     "no pairs": lambda document: document["custody"].update(pairs={}),
     "another pair": lambda document: document["custody"]["pairs"].update({"甲+乙": "00" * 40}),
     "a generation that is no number": lambda document: document.update(generation=float("inf")),

@@ -63,7 +63,11 @@ def test_every_attempt_stands_in_the_log_with_who_and_why(path: Path) -> None:
         ("open", "refused", ""),
         ("open", "done", ""),
     ]
-    assert entries[4]["reason"] == "甲: wrong PIN, 4 tries left"
+    assert (
+        entries[4]["reason"]
+        == "乙 and 甲: wrong PIN, whose is not known; 4 tries left. Who forgot theirs: "
+        "`onecard hsm ceremony new-pin`"
+    )
     assert entries[4]["roles"] == ["甲", "乙"]
     assert len(entries[1]["check_value"]) == 6
 

@@ -153,7 +153,7 @@ def run(seconds: float, seed: int, clients: int, report: Callable[[str], object]
         vault.restore(entry)
     local = KeyOperations(vault)
     # Fewer places than clients: they are also taken from each other.
-    limits = ServerLimits(connections_max=max(4, clients // 2))
+    limits = ServerLimits(connections_a_client=max(4, clients // 2))
     with (
         tempfile.TemporaryDirectory(prefix="onecard-") as folder,
         KeyServiceProcess(vault, Path(folder), limits=limits) as process,

@@ -208,8 +208,8 @@ def test_a_fault_inside_is_unavailable_and_tells_nobody_a_value(tmp_path: Path) 
         service.close()
 
 
-def test_when_every_place_is_taken_the_longest_silent_gives_way(tmp_path: Path) -> None:
-    with a_key_server(tmp_path, VAULT, limits=ServerLimits(connections_max=3)) as served:
+def test_when_a_client_has_all_its_places_its_longest_silent_gives_way(tmp_path: Path) -> None:
+    with a_key_server(tmp_path, VAULT, limits=ServerLimits(connections_a_client=3)) as served:
         silent = []
         for count in range(1, 4):
             silent.append(a_stream(served))

@@ -121,7 +121,7 @@ def test_an_image_altered_anywhere_wakes_nothing(remote: RemoteKeyService) -> No
 
 
 def test_the_psam_not_used_for_longest_loses_power_when_there_are_too_many() -> None:
-    room, ours = HostedPsams(psams_max=2), Permit("user:7")
+    room, ours = HostedPsams(psams_a_client=2), Permit("user:7")
     one, two = (room.make(ours, VAULT, numbered(number), ()).answer for number in (1, 2))
     room.reset(ours, one)
     three = room.make(ours, VAULT, numbered(3), ()).answer
@@ -131,6 +131,14 @@ def test_the_psam_not_used_for_longest_loses_power_when_there_are_too_many() -> 
         with pytest.raises(KeyServiceUnavailableError, match="wake it up"):
             room.transmit(ours, gone, b"", 0)
     assert len({one, two, three}) == 3
+
+
+def test_a_client_that_makes_too_many_psams_evicts_its_own_and_nobody_elses() -> None:
+    room = HostedPsams(psams_a_client=2)
+    theirs = room.make(Permit("user:8"), VAULT, numbered(9), ()).answer
+    for number in range(1, 6):
+        room.make(Permit("user:7"), VAULT, numbered(number), ())
+    room.reset(Permit("user:8"), theirs)
 
 
 def numbered(number: int) -> PsamProfile:

@@ -137,9 +137,10 @@ def test_who_connects_in_vain_meanwhile_fills_no_memory_and_is_counted(
         for number in range(1_250):
             served.log(Event(EventKind.TURNED_AWAY, plain(f"somebody {number}")))
     served.keys()
+    served.log(Event(EventKind.STOPPED, plain("here")))
     lines = log_lines(folder)
-    assert "250 events left out" in str(lines[-1]["reason"])
-    assert str(lines[-2]["reason"]) == "somebody 999"
+    assert "1010 more left out" in str(lines[-2]["reason"])
+    assert str(lines[-3]["reason"]) == "somebody 239"
     prove_log(folder)
 
 

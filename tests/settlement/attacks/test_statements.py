@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cardcore.records.kinds import RecordFlag
+from cardcore.records.kinds import RecordFlag, Sector
 from settlement.people.actions import Action
 from settlement.registry.book import Dated
 from settlement.registry.rows import HotlistRow
@@ -19,6 +19,7 @@ from tests.settlement.attacks.town import (
     METRO_COLLECTOR,
     TAC_MISSING,
     Card,
+    Terminal,
     Town,
     altered,
     at,
@@ -166,6 +167,41 @@ def test_with_two_claimants_a_torn_debit_stays_a_claim(town: Town) -> None:
     wait_for_late_files(town)
     assert {town.fate(torn(each)) for each in (rival, lost)} == {TAC_MISSING}
     town.expect(billed={AGENT: 2 * LOAD_FEN})
+
+
+def test_junk_of_a_terminal_that_nobody_registered_is_no_rival_claimant(town: Town) -> None:
+    card = town.card(1)
+    first = card.load(town.kiosk, LOAD_FEN, at("07:00"))
+    lost = torn(card.pay(town.gate, 200, at("08:00")))
+    second = card.load(town.kiosk, LOAD_FEN, at("09:00"))
+    nowhere = Terminal("0" * 11 + "9", BUS, Sector.TRANSIT, "9" * 20)
+    junk = torn(Card(card.number, 5000, 2, 5).pay(nowhere, 1, at("08:40")))
+    town.settle((AGENT_HOST, [first, second]), (METRO_COLLECTOR, [lost]), (BUS_COLLECTOR, [junk]))
+    wait_for_late_files(town)
+    assert (town.fate(lost), town.fate(junk)) == (ACCEPTED, TAC_MISSING)
+    town.expect(paid={METRO: 200}, billed={AGENT: 2 * LOAD_FEN})
+
+
+@pytest.mark.parametrize("is_together", [True, False])
+def test_a_torn_debit_sent_again_under_another_serial_is_one_claimant_and_paid_once(
+    town: Town,
+    is_together: bool,  # noqa: FBT001 - a case
+) -> None:
+    card = town.card(1)
+    first = card.load(town.kiosk, LOAD_FEN, at("07:00"))
+    lost = torn(card.pay(town.gate, 200, at("08:00")))
+    second = card.load(town.kiosk, LOAD_FEN, at("09:00"))
+    again = altered(lost, "terminal_serial", 77)
+    town.settle((AGENT_HOST, [first, second]))
+    for sent in [[lost, again]] if is_together else [[lost], [again]]:
+        town.settle((METRO_COLLECTOR, sent))
+    wait_for_late_files(town)
+    town.expect(paid={METRO: 200}, billed={AGENT: 2 * LOAD_FEN})
+    wait_for_late_files(town)
+    closed = town.settle((METRO_COLLECTOR, [altered(lost, "terminal_serial", 78)]))
+    town.expect(paid={METRO: 200}, billed={AGENT: 2 * LOAD_FEN})
+    # What waited beside the one that stands is a claim no more.
+    assert town.totals(closed)["float_proof"]["claims"] == 0
 
 
 @pytest.mark.parametrize("amount_fen", [FARE_FEN, 1, 2**32 - 1])

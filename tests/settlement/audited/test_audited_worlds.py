@@ -51,7 +51,8 @@ def test_product_and_auditor_agree_on_every_record_of_ten_thousand_worlds() -> N
     sys.stdout.write(compared.shares())
     assert {Reason[name] for name in compared.reasons} == set(Reason)
     assert set(compared.lies) == {*lies.LIES, *CLOCKS_OFF}
-    assert {Note[name] for name in compared.notes} == set(Note)
+    # No world sends a debit after the late days: what is taken back stands in `test_purse_cases`.
+    assert {Note[name] for name in compared.notes} == set(Note) - {Note.TAKEN_BACK}
     assert min(compared.lies.values()) >= 100
     assert min(compared.reasons.values()) >= 100
     assert sum(compared.guests.values()) >= 10_000

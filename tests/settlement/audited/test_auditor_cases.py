@@ -197,6 +197,35 @@ def test_a_stolen_cards_ride_is_judged_by_the_order_its_psam_signed() -> None:
     assert hall.reasons(Card(sequence=2).ride(170), day=tomorrow) == [Reason.NONE]
 
 
+@pytest.mark.parametrize(
+    ("vouches", "named", "reason"),
+    [
+        # The other PSAM signed both, or each its own; without a MAC it may have been either.
+        ("both", "1" * 20, Reason.HOTLISTED),
+        ("both", "2" * 20, Reason.NONE),
+        ("the lower one", "2" * 20, Reason.HOTLISTED),
+        ("the late one", "1" * 20, Reason.NONE),
+        ("weakly", "2" * 20, Reason.HOTLISTED),
+    ],
+)
+def test_which_psam_it_was_a_mac_proves_that_no_other_can_make(
+    vouches: str, named: str, reason: Reason
+) -> None:
+    listed = ListedDays(CARD, first=DAY + timedelta(days=1))
+    hall = Hall(replace(KNOWN, hotlist=(listed,)))
+    other = Card(now=datetime(2018, 9, 2, 8), sequence=6)  # noqa: DTZ001 - wall clock
+    lower = changed(other.ride(), card_number="03105840000000000002", psam="1" * 20)
+    lower, late = signed_by_card(lower, CITY, 1), changed(Card(sequence=9).ride(), psam=named)
+    if vouches in {"both", "the lower one"}:
+        lower = signed_by_psam(lower, CITY, MacProfile.FIXED)
+    if vouches in {"both", "the late one"}:
+        late = signed_by_psam(late, CITY, MacProfile.FIXED)
+    if vouches == "weakly":
+        lower, late = (signed_by_psam(each, CITY, MacProfile.PBOC) for each in (lower, late))
+    tomorrow = DAY + timedelta(days=1)
+    assert hall.reasons(lower, late, day=tomorrow) == [Reason.NONE, reason]
+
+
 def test_a_card_may_leave_the_hotlist() -> None:
     listed = ListedDays(CARD, first=DAY, last=DAY)
     hall = Hall(replace(KNOWN, hotlist=(listed,)))

@@ -9,7 +9,7 @@ from cardcore.records.kinds import RecordFlag, RecordKind
 from tests.settlement.audited.encoding import changed
 from tests.settlement.audited.hall import AGENT, BUS, DAY, Card, Hall
 from tests.support.audit.books import statement_of
-from tests.support.audit.words import Reason
+from tests.support.audit.words import Note, Reason
 
 
 def statement(records: Sequence[bytes]) -> tuple[list[tuple[str, int, int]], int, int]:
@@ -66,6 +66,32 @@ def test_a_torn_debit_stands_when_two_statements_fall_short_by_it_and_nothing_el
     assert hall.auditor.decided[3, 0].reason is reason
     paid_fen = 180 + 170 * (reason is Reason.NONE)
     assert hall.books.paid_fen == {AGENT: -15_000, BUS: paid_fen}
+
+
+@pytest.mark.parametrize("late_fen", [170, 1])
+def test_a_torn_debit_steps_back_for_a_proven_one_and_is_never_proven_so_again(
+    late_fen: int,
+) -> None:
+    card, hall = Card(0), Hall()
+    loads, late = [card.load()], card.ride(late_fen)
+    hidden = card.ride(170 - late_fen)
+    loads.append(card.load(5000))
+    # The bytes of a debit of the whole, which the card never made.
+    torn = changed(
+        hidden, amount_fen=170, psam_sequence=77, tac=bytes(8), flags=RecordFlag.TAC_MISSING
+    )
+    hall.settle(*loads, sender=AGENT)
+    variant = changed(torn, terminal_serial=78)
+    nowhere = changed(torn, amount_fen=1, terminal="0" * 11 + "9")
+    hall.settle(torn, variant, nowhere)
+    hall.settle(day=DAY + timedelta(days=31))
+    assert hall.books.paid_fen == {AGENT: -15_000, BUS: 170}
+    hall.settle(late, day=DAY + timedelta(days=32))
+    for number in range(3):
+        hall.settle(changed(torn, terminal_serial=80 + number), day=DAY + timedelta(days=70))
+    assert hall.books.paid_fen == {AGENT: -15_000, BUS: late_fen}
+    back = [e for e in hall.auditor.decided.values() if Note.TAKEN_BACK in e.notes]
+    assert [entry.reason for entry in back] == [Reason.TAC_MISSING]
 
 
 def test_loads_go_on_past_the_last_counter() -> None:

@@ -52,8 +52,8 @@ TERMINALS = (
 )
 #: A row of SQL.
 Row = tuple[Any, ...]
-#: A record with the answer of the key service.
-Proven = tuple[bytes, ProofReason]
+#: A record with the byte of its proof: the answer of the key service, and of its record MAC.
+Proven = tuple[bytes, int]
 
 
 def card_text(card: int) -> str:

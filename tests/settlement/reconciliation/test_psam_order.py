@@ -7,7 +7,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from settlement.dispositions import Reason
+from settlement.dispositions import Reason, RecordMac
+from settlement.facts.columns import PROOF_BITS
 from settlement.reconciliation.inputs import file_number
 from settlement.registry.book import Dated
 from settlement.registry.rows import HotlistRow, TerminalRow
@@ -25,17 +26,30 @@ from tests.settlement.reconciliation.run_inputs import (
     proven,
 )
 
-#: (terminal, PSAM sequence, day of the clock) of a debit.
-Tap = tuple[str, int, int]
-TAPS = st.tuples(st.sampled_from([BUS, GATE]), st.integers(1, 9), st.integers(0, 5))
+#: (terminal, PSAM sequence, day of the clock, PSAM that it names, what its record MAC says).
+Tap = tuple[str, int, int, int, RecordMac]
+TAPS = st.tuples(
+    st.sampled_from([BUS, GATE]),
+    st.integers(1, 9),
+    st.integers(0, 5),
+    st.integers(1, 2),
+    st.sampled_from([RecordMac.NONE, RecordMac.HELD, RecordMac.HELD, RecordMac.HELD_WEAKLY]),
+)
 
 
-def tap(card: int, terminal: str, sequence: int, day: int) -> Proven:
+def tap(
+    card: int,
+    terminal: str,
+    sequence: int,
+    day: int,
+    psam: int = 1,
+    mac: RecordMac = RecordMac.NONE,
+) -> Proven:
     """A debit of a card of its own."""
     moment = datetime.fromisoformat("2018-09-01T09:00") + timedelta(days=day)
     values: dict[str, object] = {"terminal": terminal, "psam_sequence": sequence, "time": moment}
-    (made,) = proven(debit(card, terminal_serial=card, **values))
-    return made
+    ((data, proof),) = proven(debit(card, terminal_serial=card, psam=f"{psam:020}", **values))
+    return data, proof | mac << PROOF_BITS
 
 
 @settings(max_examples=20)
@@ -53,8 +67,16 @@ def test_a_debit_is_as_late_as_any_of_a_lower_sequence_that_ever_came(
             file = file_number(desk.hash_of(rows))
             found = {(name, row): day for name, row, day in desk.table("psam_times")}
             expected = {}
-            for row, (terminal, sequence, day) in enumerate(taps):
-                lower = [d for t, s, d in seen if t == terminal and s < sequence]
+            for row, (terminal, sequence, day, psam, mac) in enumerate(taps):
+                # Which PSAM it was a MAC proves that no other one can make.
+                is_known = mac is RecordMac.HELD
+                lower = [
+                    each[2]
+                    for each in seen
+                    if each[:1] == (terminal,)
+                    and each[1] < sequence
+                    and (not is_known or each[3:] == (psam, mac))
+                ]
                 if max(lower, default=day) > day:
                     expected[file, row] = DAY + timedelta(days=max(lower))
             assert found == expected

@@ -192,7 +192,7 @@ def test_a_record_mac_that_does_not_hold_is_noted_and_holds_no_proven_money(
     desk = Desk(tmp_path)
     wrong: Proven = (
         encode_record(life[1]),
-        ProofReason.PROVEN | RecordMac.WRONG << PROOF_BITS,  # type: ignore[assignment]
+        ProofReason.PROVEN | RecordMac.WRONG << PROOF_BITS,
     )
     rows = [*proven(life[0]), wrong, *proven(life[2])]
     totals = desk.run(rows).clearing.totals

@@ -288,7 +288,7 @@ def test_of_variants_the_one_whose_record_mac_holds_stands_else_the_smallest_dig
     )
     held = (standing + 1) % len(variants)
     data, proof = rows[1 + held]
-    rows[1 + held] = (data, proof | RecordMac.HELD << PROOF_BITS)  # type: ignore[assignment]
+    rows[1 + held] = (data, proof | RecordMac.HELD << PROOF_BITS)
     for number, order in enumerate((rows, [*reversed(rows)])):
         desk = Desk(tmp_path / f"held-{number}")
         desk.run(order)

@@ -124,3 +124,52 @@ def test_a_torn_debit_of_a_listed_card_is_held_as_a_proven_one_would_be(
     assert Note.STATEMENT_PROVEN in Note(verdict.notes)
     # What is held has left the card all the same.
     assert money[-1] == (780, -1)
+
+
+def test_a_copy_on_the_day_of_proof_is_a_copy_and_a_variant_of_it_waits_no_more(
+    tmp_path: Path,
+) -> None:
+    claim = torn(LIFE[2])
+    variant, later = (torn(replace(LIFE[2], terminal_serial=each)) for each in (77, 78))
+    desk = Desk(tmp_path)
+    desk.run([*proven(*LIFE[:2]), claim, variant, *proven(*LIFE[3:])])
+    rows = [claim, variant, later]
+    totals = desk.run(rows, day=LATE).clearing.totals
+    assert (totals.float_fen, totals.accepted, totals.claims) == (780, 1, -1)
+    assert Reason.NONE not in desk.reasons(rows)
+    assert Reason.TAC_MISSING not in desk.reasons(rows)
+    for day in (1, 2):
+        totals = desk.run(rows, day=LATE + timedelta(days=day)).clearing.totals
+        assert (totals.float_fen, totals.accepted, totals.claims) == (780, 0, 0)
+
+
+def test_a_torn_debit_steps_back_once_and_rivals_no_other_afterwards(tmp_path: Path) -> None:
+    """400 fen are missing. 160 of them come late, and the torn debit that is left is the rest."""
+    story = torn(replace(LIFE[2], terminal_serial=99, psam_sequence=99))
+    hidden = replace(LIFE[2], amount_fen=160, psam_sequence=98, terminal_serial=98)
+    rest = torn(replace(LIFE[2], amount_fen=240, psam_sequence=97, terminal_serial=97))
+    desk, found, money = run_until_late(tmp_path, [*proven(*LIFE[:2], *LIFE[3:]), story])
+    assert (found, money[-1]) == ([Reason.NONE], (780, -1))
+    again = torn(replace(LIFE[2], terminal_serial=96, psam_sequence=99))
+    floats = []
+    for day, rows in enumerate((proven(hidden), [again, rest], [], [])):
+        totals = desk.run(rows, day=LATE + timedelta(days=day + 1)).clearing.totals
+        floats.append(totals.float_fen)
+    # The 400 of the torn one came back, the 160 went; then 240 of the other one.
+    assert floats == [1020, 1020, 780, 780]
+
+
+@pytest.mark.parametrize("rival", ["nowhere", "later key", "the same movement"])
+def test_who_claims_a_missing_debit(tmp_path: Path, rival: str) -> None:
+    other = replace(LIFE[2], terminal_serial=99, psam_sequence=99, amount_fen=1)
+    if rival == "nowhere":
+        beside = torn(replace(other, terminal="0" * 11 + "9"))
+    elif rival == "later key":
+        beside = encode_record(other), ProofReason.UNKNOWN_VERSION
+    else:
+        beside = torn(replace(LIFE[2], terminal_serial=99))
+    rows = [*proven(*LIFE[:2]), torn(LIFE[2]), beside, *proven(*LIFE[3:])]
+    _, found, money = run_until_late(tmp_path, rows)
+    is_rival = rival == "later key"
+    assert found == ([] if is_rival else [Reason.NONE])
+    assert money[-1][0] == (1180 if is_rival else 780)

@@ -11,7 +11,15 @@ from cardcore.records.kinds import RecordFlag, Sector
 from tests.support.audit.books import stretches_of
 from tests.support.audit.known import NOBODYS, OURS, Known
 from tests.support.audit.proof import MacProof, TacProof, prove_mac, prove_tac
-from tests.support.audit.words import WAITING_CLAIMS, Entry, Identity, Note, Reason, Sent
+from tests.support.audit.words import (
+    WAITING_CLAIMS,
+    Entry,
+    Identity,
+    Note,
+    Purse,
+    Reason,
+    Sent,
+)
 
 _UNPROVEN = {
     TacProof.ALGORITHM_UNKNOWN: Reason.ALGORITHM_UNKNOWN,
@@ -25,6 +33,8 @@ class Auditor:
     def __init__(self) -> None:
         #: What was decided, the last word on each record: (file, row) to entry.
         self.decided: dict[tuple[int, int], Entry] = {}
+        #: What statements proved first and its own TAC afterwards.
+        self._signed_later: set[tuple[Purse, bool, bytes]] = set()
 
     @property
     def kept(self) -> list[Entry]:
@@ -54,9 +64,11 @@ class Auditor:
             if entry.is_booked:
                 _note(entry)
         self.decided |= {entry.key: entry for entry in entries}
+        back = self._taken_back()
+        self.decided |= {entry.key: entry for entry in back}
         stated = self._proven_by_statements(day, known)
         self.decided |= {entry.key: entry for entry in stated}
-        return {entry.key: entry for entry in [*entries, *stated]}
+        return {entry.key: entry for entry in [*entries, *back, *stated]}
 
     def may_be_judged_otherwise(self, day: date, known: Known) -> set[tuple[int, int]]:
         """Records of earlier days for which something came that they wait for: a key, a
@@ -74,15 +86,23 @@ class Auditor:
         """
         found: list[Entry] = []
         waiting = WAITING_CLAIMS - {Reason.FOREIGN_CARD}  # which is of no card of ours
+        every = list(self.decided.values())
+        # What stands is no claim any more, and what was taken back is never proven so again.
+        settled = {e.movement for e in every if e.is_booked or Note.TAKEN_BACK in e.notes}
         claims = [
             each
-            for each in self.decided.values()
-            if each.reason in waiting and each.city == OURS and not each.is_load
+            for each in every
+            if each.reason in waiting
+            and each.city == OURS
+            and not each.is_load
+            and each.movement not in settled
         ]
         for purse in sorted({entry.purse for entry in claims}):
             booked = [e for e in self.decided.values() if e.is_booked and e.purse == purse]
             for since, until, price_fen in stretches_of(booked):
-                inside = [e for e in claims if e.purse == purse and since <= e.witnessed < until]
+                inside = _rivals(
+                    [e for e in claims if e.purse == purse and since <= e.witnessed < until], known
+                )
                 is_late = known.business_day(until) + timedelta(days=known.late_days) < day
                 if not is_late or len(inside) != 1 or inside[0].sound.amount_fen != price_fen:
                     continue
@@ -93,6 +113,25 @@ class Auditor:
                     entry.notes = {Note.STATEMENT_PROVEN}
                     _note(entry)
                     found.append(entry)
+        return found
+
+    def _taken_back(self) -> list[Entry]:
+        """R4: where a TAC proves another debit, what statements proved there was not what was
+        missing: more has been paid than the card spent, and the torn one steps back.
+        """
+        found = []
+        for entry in self.decided.values():
+            if not entry.is_booked or Note.STATEMENT_PROVEN not in entry.notes:
+                continue
+            booked = [e for e in self.decided.values() if e.is_booked and e.purse == entry.purse]
+            is_overpaid = any(
+                price_fen < 0 and since <= entry.witnessed < until
+                for since, until, price_fen in stretches_of(booked)
+            )
+            if is_overpaid and entry.movement not in self._signed_later:
+                claim = entry.again()
+                claim.reason, claim.notes = Reason.TAC_MISSING, {Note.TAKEN_BACK}
+                found.append(claim)
         return found
 
     def _without_copies(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -116,14 +155,18 @@ class Auditor:
         """R1: what a card signed once is booked once, for ever, whatever else differs. Of several
         stands the one booked before, else one whose MAC holds, else the smallest digest.
         """
-        booked = {entry.identity for entry in self.decided.values() if entry.is_booked}
+        standing = [entry for entry in self.decided.values() if entry.is_booked]
+        booked = {entry.identity for entry in standing}
+        # Without a TAC, by statements: whose TAC comes later is that movement.
+        stated = {entry.movement for entry in standing if entry.identity is None}
+        self._signed_later |= stated & {entry.movement for entry in entries}
         first: dict[Identity | None, Entry] = {}
 
         def rank(entry: Entry) -> tuple[bool, int, bytes]:
             return not entry.was_booked, entry.mac_rank, entry.digest
 
         for entry in sorted(entries, key=rank):
-            if entry.identity in booked or entry.identity in first:
+            if entry.identity in booked or entry.movement in stated or entry.identity in first:
                 entry.reason = Reason.VARIANT
             else:
                 first[entry.identity] = entry
@@ -143,8 +186,10 @@ class Auditor:
     def _effective_times(self, entries: Sequence[Entry]) -> dict[tuple[int, int], datetime]:
         """R9: within one PSAM the signed sequence orders debits. One that is dated before another
         of a lower sequence is judged as of that later time. A clock that is ahead says nothing.
+        Nor does a sequence that no card signed. Which PSAM it was only its own MAC proves (§2): a
+        record without one may be of any PSAM of its terminal, and is believed to be of none.
         """
-        seen = [each for each in self.decided.values() if each.is_booked] + list(entries)
+        seen = [e for e in self.decided.values() if e.is_booked and e.identity] + list(entries)
         seen = [each for each in seen if not each.is_load and not each.is_clock_ahead]
         times = {}
         for entry in entries:
@@ -154,6 +199,7 @@ class Auditor:
                 for each in seen
                 if each.sound.terminal == record.terminal
                 and each.sound.psam_sequence < record.psam_sequence
+                and entry.proven_psam in {None, each.proven_psam}
             ]
             times[entry.key] = record.time if entry.is_load else max([record.time, *earlier])
         return times
@@ -263,3 +309,20 @@ def _has_news(entry: Entry, known: Known, day: date) -> bool:
             return business_day <= day
         case _:
             return False
+
+
+def _rivals(claims: Sequence[Entry], known: Known) -> list[Entry]:
+    """R4: who claims a debit. R1: variants of one movement are one, the smallest digest. A terminal
+    that nobody registered is no rival of a registered one.
+    """
+    movements: dict[tuple[Purse, bool, bytes], Entry] = {}
+    # One that waits for a key proves nothing by statements.
+    for each in sorted(claims, key=lambda e: (e.reason is not Reason.TAC_MISSING, e.digest)):
+        movements.setdefault(each.movement, each)
+    several = list(movements.values())
+    registered = [
+        each
+        for each in several
+        if known.row_on(each.sound.terminal, known.business_day(each.sound.time)) is not None
+    ]
+    return registered or several

@@ -86,6 +86,7 @@ class Note(StrEnum):
     RECORD_MAC_WRONG = "RECORD_MAC_WRONG"
     OVERCHARGED = "OVERCHARGED"
     STATEMENT_PROVEN = "STATEMENT_PROVEN"
+    TAKEN_BACK = "TAKEN_BACK"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,11 @@ class Entry:
     def mac_rank(self) -> MacProof:
         """Held before held weakly before everything else."""
         return min(self.mac, MacProof.NOTHING)
+
+    @property
+    def proven_psam(self) -> str | None:
+        """The PSAM that made it, by the digits of its key, where a MAC proves that no other did."""
+        return self.sound.psam[-16:] if self.mac is MacProof.HELD else None
 
     @property
     def received_in_city(self) -> datetime:

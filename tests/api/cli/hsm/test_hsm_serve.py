@@ -164,7 +164,7 @@ def test_it_serves_under_tls_and_takes_host_commands_beside(home: Path, tmp_path
     server, mine = city.issue("keys"), city.issue("clearing")
     arguments = (
         "--tls", "127.0.0.1:0", "--certificate", server.certificate, "--key", server.private_key,
-        "--clients-ca", city.path, "--host-commands", "127.0.0.1:0", "--workers", "2",
+        "--clients-ca", city.path, "--host-commands", tmp_path / "host.socket", "--workers", "2",
     )  # fmt: skip
     with served(home, *arguments) as running:
         address = TlsAddress(
@@ -177,8 +177,9 @@ def test_it_serves_under_tls_and_takes_host_commands_beside(home: Path, tmp_path
         local = KeyOperations(published_vault([TAC]))
         assert service.prove_tacs("demo", column) == local.prove_tacs("demo", column)
         service.close()
-        port = int(running.place(r"tcp:127\.0\.0\.1:(\d+)"))
-        with socket.create_connection(("127.0.0.1", port), timeout=SOON_S) as stream:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
+            stream.settimeout(SOON_S)
+            stream.connect(str(tmp_path / "host.socket"))
             for message, answer in ((b"0042B20004ping", b"0042B300ping"), (b"0042ZZ", b"0042Z[68")):
                 stream.sendall(struct.pack(">H", len(message)) + message)
                 assert stream.recv(200)[2:] == answer
@@ -302,11 +303,15 @@ def refused_rights(path: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> Non
     [
         ((), "--socket PATH"),
         (("--tls", "127.0.0.1:0"), "--certificate, --key and --clients-ca"),
-        (("--socket", "HERE/x", "--host-commands", "0.0.0.0:1500"), "this machine only"),
+        (
+            ("--socket", "HERE/x", "--host-commands", "0.0.0.0:1500"),
+            "--host-commands HOST:PORT need",
+        ),
         (("--socket", "HERE/x", "--host-commands", "1500"), "HOST:PORT"),
+        (("--socket", "HERE/x", "--revoked", "HERE/list"), "say it with --clients-ca"),
         (("--socket", "HERE/absent/keys.socket"), "Is the folder there"),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_a_place_that_cannot_be_served_is_usage_before_any_pin_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], why: str
@@ -317,6 +322,18 @@ def test_a_place_that_cannot_be_served_is_usage_before_any_pin_is_asked_for(
     done = CliRunner().invoke(app, ["hsm", "serve", *words])
     assert (done.exit_code, done.stdout) == (2, "")
     assert why in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_host_commands_are_refused_by_name_in_production(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hsm_serve, "harden_process", lambda: None)
+    monkeypatch.setenv("ONECARD_ENVIRONMENT", "production")
+    words = ["--socket", str(tmp_path / "x"), "--host-commands", str(tmp_path / "host")]
+    done = CliRunner().invoke(app, ["hsm", "serve", "--rights", "absent", *words])
+    assert done.exit_code == 2
+    assert "production takes no host commands (--host-commands)" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cardcore.crypto import SUITES
-from cardcore.errors import KeyRightError
+from cardcore.errors import KeyRightError, KeyServiceUnavailableError
 from cardcore.keys import Algorithm, KeyRef, KeyUsage, ProofReason, TacColumn
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import published_key
@@ -156,6 +156,31 @@ def test_another_day_and_another_client_begin_anew() -> None:
     assert budgets.judge("two", "tacs", FACTOR, right).reasons == right
     day = date(2026, 9, 2)
     assert budgets.judge("one", "tacs", FACTOR, right).reasons == right
+
+
+def test_a_day_goes_on_where_the_service_was_started_again(tmp_path: Path) -> None:
+    day = date(2026, 9, 1)
+    wrong, right = bytes((1,)) * 1_001, bytes((0,))
+    before = Budgets(lambda: day, tmp_path / "budgets")
+    before.judge("one", "tacs", FACTOR * 1_001, wrong)
+    before.spend_keys("one", 5, 5)
+    after = Budgets(lambda: day, tmp_path / "budgets")
+    assert after.judge("one", "tacs", FACTOR, right).reasons == bytes((3,))
+    assert after.judge("two", "tacs", FACTOR, right).reasons == right
+    with pytest.raises(KeyRightError, match="5 keys have left"):
+        after.spend_keys("one", 1, 5)
+    day = date(2026, 9, 2)
+    after.spend_keys("one", 5, 5)
+    assert [each.name for each in (tmp_path / "budgets").iterdir()] == ["2026-09-02"]
+
+
+def test_a_budget_that_cannot_be_written_is_no_service(tmp_path: Path) -> None:
+    (tmp_path / "budgets").write_text("no folder")
+    budgets = Budgets(lambda: date(2026, 9, 1), tmp_path / "budgets")
+    with pytest.raises(KeyServiceUnavailableError, match="no budget, no service"):
+        budgets.check_guesses("one")
+    with pytest.raises(KeyServiceUnavailableError, match="no budget, no service"):
+        budgets.spend_keys("one", 1, 5)
 
 
 def test_counting_costs_a_proof_next_to_nothing() -> None:

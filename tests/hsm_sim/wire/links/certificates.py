@@ -45,6 +45,23 @@ class Authority:
         )
         return Paper(certificate, private_key)
 
+    def revoke(self, path: Path, *papers: Paper, hours: int = 24, begins: int = -2) -> None:
+        """Put its list of revoked certificates there, as one act."""
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(_name(self._name))
+            .last_update(now + timedelta(hours=begins))
+            .next_update(now + timedelta(hours=hours))
+        )
+        for paper in papers:
+            shown = x509.load_pem_x509_certificate(paper.certificate.read_bytes())
+            revoked = x509.RevokedCertificateBuilder(shown.serial_number, now)
+            builder = builder.add_revoked_certificate(revoked.build())
+        new = path.with_suffix(".new")
+        new.write_bytes(builder.sign(self._key, SHA256()).public_bytes(Encoding.PEM))
+        new.replace(path)
+
     def _build(
         self,
         name: str,

@@ -1,6 +1,7 @@
 """The second listener: a length of two bytes, a host command, an answer framed alike."""
 
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,13 @@ from hsm_sim.wire.events import EventKind
 from hsm_sim.wire.links.listeners import (
     Dialect,
     Listener,
-    ListenError,
-    listen_loopback,
+    listen_tls,
     listen_unix,
 )
+from hsm_sim.wire.links.tls import server_context
 from hsm_sim.wire.server import ServerLimits
 from tests.hsm_sim.wire.key_server import KeyServer, a_key_server, a_vault
+from tests.hsm_sim.wire.links.certificates import Authority
 from tests.support.patience import SOON_S
 
 asked: list[tuple[Text, bytes]] = []
@@ -32,13 +34,23 @@ def echo(who: Text, message: bytes) -> bytes:
 @pytest.fixture
 def street(tmp_path: Path) -> Iterator[tuple[KeyServer, Listener]]:
     asked.clear()
-    listener = listen_loopback("127.0.0.1", 0)
+    city = Authority(tmp_path, "city")
+    papers = city.issue("keys"), city.issue("host")
+    context = server_context(papers[0].certificate, papers[0].private_key, city.path)
+    listener = listen_tls("127.0.0.1", 0, context, Dialect.HOST_COMMANDS)
     unix = listen_unix(tmp_path / "host.socket", Dialect.HOST_COMMANDS)
     limits = ServerLimits(message_seconds=0.4)
     with a_key_server(
-        tmp_path, a_vault(), further=(listener, unix), limits=limits, host_answer=echo
+        tmp_path, a_vault(), further=(unix, listener), limits=limits, host_answer=echo
     ) as served:
-        yield served, listener
+        yield served, unix
+
+
+def at(unix: Listener) -> socket.socket:
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    stream.settimeout(SOON_S)
+    stream.connect(str(unix).removeprefix("unix:"))
+    return stream
 
 
 def framed(message: bytes) -> bytes:
@@ -48,19 +60,45 @@ def framed(message: bytes) -> bytes:
 def test_commands_are_answered_in_order_on_one_connection(
     street: tuple[KeyServer, Listener],
 ) -> None:
-    with socket.create_connection(("127.0.0.1", street[1].port), timeout=SOON_S) as stream:
+    with at(street[1]) as stream:
         stream.sendall(framed(b"0000NC") + framed(b"0001NC"))
         expected = framed(b"answer to 0000NC") + framed(b"answer to 0001NC")
         assert receive_exactly(stream, len(expected), Deadline(5)) == expected
     assert [message for _, message in asked] == [b"0000NC", b"0001NC"]
-    assert asked[0][0].en.startswith("127.0.0.1:")
+    assert asked[0][0].en.startswith("user ")
 
 
-def test_a_unix_socket_speaks_it_too(street: tuple[KeyServer, Listener]) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
-        stream.connect(str(street[0].path.with_name("host.socket")))
+def test_a_client_with_a_certificate_speaks_it_and_one_without_is_turned_away(
+    street: tuple[KeyServer, Listener], tmp_path: Path
+) -> None:
+    port = street[0].listeners[-1].port
+    with socket.create_connection(("127.0.0.1", port), timeout=SOON_S) as stream:
+        stream.sendall(framed(b"0000NC"))
+        assert stream.recv(100) in {b"", b"\x15\x03\x01\x00\x02\x02F"}  # an alert, no answer
+    assert "TLS" in street[0].wait_for(EventKind.TURNED_AWAY).why.en
+    context = ssl.create_default_context(cafile=str(tmp_path / "city.pem"))
+    context.load_cert_chain(tmp_path / "city-host.pem", tmp_path / "city-host.key")
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=SOON_S) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as stream,
+    ):
+        stream.sendall(framed(b"0000NC"))
+        expected = framed(b"answer to 0000NC")
+        assert receive_exactly(stream, len(expected), Deadline(5)) == expected
+    assert [who.en.partition(" at ")[0] for who, _ in asked] == ["commonName=host"]
+
+
+def test_64_one_byte_connections_do_not_lock_out_the_next(
+    street: tuple[KeyServer, Listener],
+) -> None:
+    half = [at(street[1]) for _ in range(64)]
+    for stream in half:
+        stream.sendall(b"\x00")
+    with at(street[1]) as stream:
         stream.sendall(framed(b"0000NC"))
         assert stream.recv(100) == framed(b"answer to 0000NC")
+    for stream in half:
+        stream.close()
 
 
 @pytest.mark.parametrize("sent", [b"\x00", b"\x00\x10", b"\x00\x10half"])
@@ -68,11 +106,11 @@ def test_a_half_sent_command_is_over_at_its_deadline_or_end(
     street: tuple[KeyServer, Listener], sent: bytes
 ) -> None:
     served, listener = street
-    with socket.create_connection(("127.0.0.1", listener.port), timeout=SOON_S) as stream:
+    with at(listener) as stream:
         stream.sendall(sent)
         assert stream.recv(1) == b""
     assert "not complete" in served.wait_for(EventKind.REFUSED).why.en
-    with socket.create_connection(("127.0.0.1", listener.port), timeout=SOON_S) as stream:
+    with at(listener) as stream:
         stream.sendall(sent)
     assert "half sent" in served.wait_for(EventKind.REFUSED, 2).why.en
     assert asked == []
@@ -81,12 +119,6 @@ def test_a_half_sent_command_is_over_at_its_deadline_or_end(
 def test_an_empty_command_reaches_the_parser_as_what_it_is(
     street: tuple[KeyServer, Listener],
 ) -> None:
-    with socket.create_connection(("127.0.0.1", street[1].port), timeout=SOON_S) as stream:
+    with at(street[1]) as stream:
         stream.sendall(framed(b""))
         assert stream.recv(100) == framed(b"answer to ")
-
-
-def test_host_commands_are_for_this_machine_only() -> None:
-    for host in ("0.0.0.0", "192.0.2.1", "::"):
-        with pytest.raises(ListenError, match="this machine only"):
-            listen_loopback(host, 0)
