@@ -7,9 +7,8 @@ Read it in this order::
     registry.py  `onecard registry`: dated rows, from a file or one by one
     files.py     `onecard files`
     loads.py     `onecard loads`
-    clearing.py  `onecard clear` and `onecard close`
+    clearing.py  `onecard clear`, `onecard close` and `onecard rebuild`
     proof.py     `onecard verify`
-    rebuilding.py  `onecard rebuild`
     float_proof.py  `onecard float`
     days.py      `onecard days`
     statements.py  the tables in which `demo`, `replay`, `clear`, `close` and `days` end

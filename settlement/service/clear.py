@@ -20,8 +20,8 @@ from settlement.engine import Engine
 from settlement.errors import RunDiffersError
 from settlement.people.actions import Actor, Actors
 from settlement.service.gathering import closed_inputs, gather_inputs
+from settlement.service.healing.around import with_healing
 from settlement.service.keeping import KeptFiles
-from settlement.service.rebuilding import with_healing
 from settlement.service.runs import compute_run, damaged_outputs
 from settlement.store import days as day_store
 from settlement.watching import OnProgress, OnStep, be_silent, pass_by

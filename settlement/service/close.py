@@ -24,8 +24,8 @@ from settlement.engine import Engine
 from settlement.people.actions import Actor, Actors
 from settlement.service.clear import provide_run
 from settlement.service.gathering import Gathered, choose_day, gather_inputs
+from settlement.service.healing.around import with_healing
 from settlement.service.keeping import KeptFiles
-from settlement.service.rebuilding import with_healing
 from settlement.store import days as day_store
 from settlement.watching import OnProgress, OnStep, be_silent, pass_by
 

@@ -36,7 +36,7 @@ from settlement.verification.findings import (
     file_at,
     row_of,
 )
-from settlement.verification.raw_files import prove_raw
+from settlement.verification.kept.raw_files import prove_raw
 
 
 def verify_files(

@@ -29,7 +29,7 @@ from settlement.verification.findings import (
     column,
     row_of,
 )
-from settlement.verification.raw_files import prove_raw, said_of
+from settlement.verification.kept.raw_files import prove_raw, said_of
 
 
 def verify_load_logs(city: City, findings: Findings) -> int:

@@ -20,11 +20,12 @@ from settlement.store.files import load_files
 from settlement.verification.days import verify_days, verify_positions
 from settlement.verification.files import verify_files
 from settlement.verification.findings import Findings, Invariant, OnProgress, Verification
-from settlement.verification.folder import verify_folder
+from settlement.verification.kept.folder import verify_folder
+from settlement.verification.kept.refusals import verify_refusals
+from settlement.verification.kept.schema import verify_schema
 from settlement.verification.load_logs import verify_load_logs
 from settlement.verification.registry import verify_registry
 from settlement.verification.reviews import verify_reviews
-from settlement.verification.schema import verify_schema
 
 
 def be_silent(_step: str, _done: int, _total: int) -> None:
@@ -104,6 +105,10 @@ CHECKS: dict[str, tuple[Text, Callable[[_Look], int]]] = {
     "positions": (
         Text("轧差", "positions"),
         lambda look: verify_positions(look.city, look.findings),
+    ),
+    "refusals": (
+        Text("拒收记录", "refusals"),
+        lambda look: verify_refusals(look.city, look.findings),
     ),
     "registry": (
         Text("登记簿", "registry"),

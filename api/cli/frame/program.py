@@ -84,7 +84,7 @@ _COMMANDS = {
         ),
     ),
     "rebuild": Entry(
-        "api.cli.rebuilding",
+        "api.cli.clearing",
         "rebuild",
         Text(
             "由原始文件重建损坏的派生文件，并证明逐字节相同。",

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import duckdb
 import numpy as np
@@ -47,7 +46,6 @@ from settlement.store.files import load_day_files, load_files
 from settlement.store.registry import load_changes
 from settlement.watching import OnProgress, be_silent
 
-_Answer = TypeVar("_Answer")
 _NOT_AS_IT_WAS = Text(
     "无法照原样重建，请从备份恢复", "cannot be made again as it was; restore it from a copy"
 )
@@ -89,29 +87,6 @@ def rebuild(
     """
     with city.clearing():
         return _Rebuilding(city, key_service, engine, now.astimezone(UTC), by).all(on_progress)
-
-
-def with_healing(
-    city: City,
-    key_service: KeyService,
-    engine: Engine,
-    now: datetime,
-    by: Actor,
-    work: Callable[[], _Answer],
-) -> _Answer:
-    """What `work` answers, over a last closed day that is whole: the next day starts from it. Where
-    `work` meets damage that lies deeper, all is made whole that can be, and it is done once more.
-    """
-    days = day_store.load_closed_days(city.database)
-    run = day_store.load_run(city.database, days[-1].run_id) if days else None
-    if run is not None and damaged_outputs(city.run_folder(run.settlement_day, run.run_id), run):
-        rebuild(city, key_service, engine, now, by)
-    try:
-        return work()
-    except (StoredBytesError, duckdb.Error):
-        if not rebuild(city, key_service, engine, now, by).made_again:
-            raise
-    return work()
 
 
 class _Rebuilding:
