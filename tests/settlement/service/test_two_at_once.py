@@ -142,7 +142,8 @@ def test_a_day_starts_from_no_output_of_the_day_before_that_was_altered(office: 
         assert run_clearing(office, None, KEYS, ENGINE, NOW, CLERK) == right
         assert path.read_bytes() == whole
     path = folder / next(name for name in names if name.endswith("cards.parquet"))
-    whole, asked = path.read_bytes(), []
+    whole = path.read_bytes()
+    asked: list[str] = []
 
     def meanwhile(step: str) -> None:
         if step == "inputs_kept" and not asked:

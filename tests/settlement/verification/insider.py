@@ -122,7 +122,7 @@ class Insider:
                 if name not in _UNSEALED | {"alembic_version"}
                 and connection.execute(f"SELECT count(*) FROM {name}").fetchone() != (0,)
             ]
-        return self._dice.choice(names)
+        return str(self._dice.choice(names))
 
     def _row(self, table: str) -> str:
         """A condition that is true of one row."""
