@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from api.production import Situation, refuse_in_production
 from api.settings import (
     KEY_SERVICE_TIMEOUT_SECONDS,
     Environment,
@@ -44,8 +45,8 @@ from hsm_sim.keys.published_keys import (
     issuer_key_refs,
     published_descriptions,
     published_vault,
-    shared_descriptions,
 )
+from hsm_sim.keys.seal_register import SEALS, SealRegister
 from hsm_sim.psam import Psam, PsamProfile, make_psam, renew_psam
 from hsm_sim.token import open_token
 from hsm_sim.wire.client import RemoteKeyService
@@ -84,6 +85,7 @@ def city_key_refs(scheme: Scheme) -> tuple[KeyRef, ...]:
                     for name in APPLICATIONS
                     for label, slot in application_slots(name, scheme.name)
                 ),
+                KeyRef(KeyUsage.DAY_SEAL, scheme.name, KEY_VERSION),
                 KeyRef(KeyUsage.FILE_SIGNING, load_host_label(scheme.name), KEY_VERSION),
                 *(
                     KeyRef(KeyUsage.FILE_SIGNING, sender_label(sender), KEY_VERSION)
@@ -158,6 +160,14 @@ class CityKeys:
             each for each in described if each.state in {KeyState.ACTIVE, KeyState.RETIRING}
         )
 
+    def seal_keys(self, label: str) -> dict[KeyDescription, bytes]:
+        """The keys under the days of a city, old ones as well, and their public halves."""
+        described = self.service.describe_keys(KeyUsage.DAY_SEAL, label)
+        proving = {KeyState.ACTIVE, KeyState.RETIRING}
+        return {
+            each: self.service.public_key(each.ref) for each in described if each.state in proving
+        }
+
     def new_psam(
         self, scheme: Scheme, terminal: str, application: str = "transit"
     ) -> Psam | RemotePsam:
@@ -195,8 +205,9 @@ def open_engine(workers: int, name: EngineName = EngineName.LOCAL) -> Engine:
     return LocalEngine(workers)
 
 
-def open_city_keys(settings: Settings, scheme: Scheme) -> CityKeys:
-    """The key service these settings name, holding the keys of one city.
+def open_city_keys(settings: Settings, scheme: Scheme, folder: Path | None = None) -> CityKeys:
+    """The key service these settings name, holding the keys of one city. In this process it keeps
+    its register of day seals in the city's own `folder`; without one it has none.
 
     Raises `SettingsRefusedError` for settings that must not be, and
     `KeyServiceUnavailableError` when production cannot see which keys it would run on.
@@ -205,14 +216,17 @@ def open_city_keys(settings: Settings, scheme: Scheme) -> CityKeys:
     match chosen.kind:
         case KeyServiceKind.IN_PROCESS:
             vault = published_vault(city_key_refs(scheme))
-            return CityKeys(InProcessKeyService(vault), LocalPsams(vault))
+            seals = None if folder is None else SealRegister(folder / "key-service" / SEALS)
+            return CityKeys(InProcessKeyService(vault, seals=seals), LocalPsams(vault))
         case KeyServiceKind.PKCS11:
             masters = open_settings_token(chosen)
             keys = CityKeys(KeyOperations(masters), LocalPsams(masters))
         case KeyServiceKind.UNIX | KeyServiceKind.TLS:
             remote = RemoteKeyService(_address(chosen), KEY_SERVICE_TIMEOUT_SECONDS)
             keys = CityKeys(remote, remote)
-    _refuse_public_keys(settings, keys.service)
+    if settings.environment is Environment.PRODUCTION:
+        held = tuple(keys.service.describe_keys())
+        refuse_in_production(Situation(key_service=chosen, keys=held), settings.environment)
     return keys
 
 
@@ -271,43 +285,15 @@ def open_settings_token(chosen: KeyServiceSettings) -> "TokenMasterKeys":
     return open_token(Path(library), label, pin)
 
 
-def _refuse_public_keys(settings: Settings, service: KeyService) -> None:
-    """Production starts with no key that anyone can compute."""
-    if settings.environment is not Environment.PRODUCTION:
-        return
-    described = service.describe_keys()
-    public = published_descriptions(described)
-    if public:
-        names = ", ".join(str(each.ref) for each in public[:3])
-        raise SettingsRefusedError(
-            Text(
-                f"生产环境不接受公开测试密钥：密钥服务持有 {names} 等共 {len(public)} 把；请以密钥"
-                "仪式注入真实密钥：`onecard hsm ceremony load`",
-                f"production refuses public test keys: the key service holds {names} and "
-                f"{len(public)} in all; load real ones: `onecard hsm ceremony load`",
-            )
-        )
-    shared = shared_descriptions(described)
-    if shared:
-        names = ", ".join(str(each.ref) for each in shared[:3])
-        raise SettingsRefusedError(
-            Text(
-                f"生产环境不接受一把密钥用于多处：{names} 的检查值相同；请各用各的密钥："
-                "`onecard hsm rotate`",
-                f"production refuses one key for several uses: {names} have the same check value; "
-                "give each a key of its own: `onecard hsm rotate`",
-            )
-        )
-
-
 def refuse_real_keys(service: KeyService) -> None:
     """A simulated card, PSAM or city runs on public test keys, and on no others: a chip that is a
     program gives its keys to whoever reads its memory, and a card that a demonstration made under
     a city's masters would be a card of that city. So this is asked in every environment, not in
     production alone; one that nobody has set is "demo".
 
-    Raises `SettingsRefusedError` when the key service holds any other key.
+    Raises `SettingsRefusedError` when the key service holds any other key, and in production.
     """
+    refuse_in_production(Situation(simulates=True))
     held = [each for each in service.describe_keys() if each.state is not KeyState.DESTROYED]
     public = {each.ref for each in published_descriptions(held)}
     real = [each.ref for each in held if each.ref not in public]

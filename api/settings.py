@@ -13,6 +13,13 @@ from cardcore.text import Text, shorten
 #: How long a key service may take to answer one request before it counts as absent.
 KEY_SERVICE_TIMEOUT_SECONDS = 30.0
 
+IN_PROCESS_REFUSED = Text(
+    "生产环境不接受进程内密钥服务：它在内存中持有公开测试密钥。请把 ONECARD_ENVIRONMENT 设为 "
+    "demo 或 test，或把 ONECARD_KEY_SERVICE 设为独立的密钥服务",
+    "production refuses the in-process key service: it holds public test keys in memory. Set "
+    "ONECARD_ENVIRONMENT to demo or test, or ONECARD_KEY_SERVICE to a key service of its own",
+)
+
 
 class Environment(StrEnum):
     """Where the engine runs; shown to people, and a reason to refuse."""
@@ -96,16 +103,7 @@ class Settings:
         if self.environment is Environment.PRODUCTION and (
             self.key_service.kind is KeyServiceKind.IN_PROCESS
         ):
-            raise SettingsRefusedError(
-                Text(
-                    "生产环境不接受进程内密钥服务：它在内存中持有公开测试密钥。请把 "
-                    "ONECARD_ENVIRONMENT 设为 demo 或 test，或把 ONECARD_KEY_SERVICE 设为独立的密"
-                    "钥服务",
-                    "production refuses the in-process key service: it holds public test keys in "
-                    "memory. Set ONECARD_ENVIRONMENT to demo or test, or ONECARD_KEY_SERVICE to a "
-                    "key service of its own",
-                )
-            )
+            raise SettingsRefusedError(IN_PROCESS_REFUSED)
 
 
 def read_environment(environ: Mapping[str, str] = os.environ) -> Environment:

@@ -14,6 +14,8 @@ can be computed again from them, except what people decided, which is in the dat
     inputs/<sha256>.parquet                what a run judged that could not be judged before
     runs/<settlement day>/<run id>/        what a run wrote
     seals/<settlement day>.json            closed days
+    key-service/day-seals.jsonl            what the key service in this process has sealed
+    closing.json                           a day that is being closed, until it is kept
     scratch/                               what is computed aside and thrown away
 """
 
@@ -46,6 +48,7 @@ from settlement.seal import Sealable, canonical_json
 from settlement.store.database import Database
 from settlement.store.registry import register
 
+#: Since 6 closed days have a number and the key service's signature, and facts name the PSAM.
 FORMAT = 6
 BUCKET_COUNT_DEFAULT = 4
 BUCKET_COUNT_MAX = 4096
@@ -94,7 +97,17 @@ class City:
 
     def seal_path(self, settlement_day: date) -> Path:
         """The sealed document of a closed day."""
-        return self.folder / "seals" / f"{settlement_day}.json"
+        return self.seals_folder / f"{settlement_day}.json"
+
+    @property
+    def seals_folder(self) -> Path:
+        """Where the sealed documents are."""
+        return self.folder / "seals"
+
+    @property
+    def closing_path(self) -> Path:
+        """The day that is being closed."""
+        return self.folder / "closing.json"
 
     @contextmanager
     def clearing(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from api.cli.days import day_document, read_day_argument
+from api.cli.days import day_document, read_day_argument, seal_document, tell_seal
 from api.cli.frame.session import ByOption, EngineOption, WorkersOption, acting, open_to_act
 from api.cli.statements import dispositions, figures, positions
 from api.composition import EngineName, open_engine
@@ -35,6 +35,7 @@ from api.output import (
 from cardcore.text import Text, shorten, words
 from settlement.city import City
 from settlement.days.aside import SetAside
+from settlement.days.closing import ClosedDay
 from settlement.days.opening import DayAnswer
 from settlement.people.actions import Actor, ActorError
 from settlement.reports.days import read_day
@@ -95,6 +96,11 @@ _NEXT = {
         "请用 --settlement-day 改写清算日，或省略之",
         "write another day with --settlement-day, or leave it out",
     ),
+    DayAnswer.SEALED_OTHERWISE: Text(
+        "`onecard verify` 说明已封存的是哪一日；请由最新的备份恢复城市目录，再执行 `onecard close`",
+        "`onecard verify` names the day that is sealed; restore the newest copy of the city, then "
+        "`onecard close`",
+    ),
 }
 assert set(_NEXT) == set(DayAnswer)
 
@@ -135,7 +141,7 @@ def clear(
             "reviewed": reviewed,
             "output_hash": result.run.output_hash,
         }
-        print_json(document)
+        print_json(document | seal_document(statement.newest_seal))
         return
     cleared, files = result.run.settlement_day, result.file_count
     say(
@@ -177,7 +183,8 @@ def close(
         statement = read_statement(opened.city, [closed.settlement_day])
     assert report is not None, closed
     if as_json:
-        print_json(day_document(closed) | {"reviewed": report.reviewed})
+        document = day_document(closed) | {"reviewed": report.reviewed}
+        print_json(document | seal_document(statement.newest_seal))
         return
     _show(statement, report.reviewed, csv)
     _name_aside(closed.set_aside)
@@ -185,6 +192,21 @@ def close(
         words(
             f"清算日 {closed.settlement_day} 已关闭。封存 {closed.seal}",
             f"Day {closed.settlement_day} is closed. Seal {closed.seal}",
+        )
+    )
+    if closed.closed_at != now:
+        _tell_begun(closed)
+    tell_seal(statement.newest_seal)
+
+
+def _tell_begun(closed: ClosedDay) -> None:
+    """Whose close it was, where it is not this one: one that was cut off, or done before."""
+    by = "" if closed.closed_by is None else closed.closed_by.name
+    at = f"{closed.closed_at:%Y-%m-%d %H:%M}"
+    say(
+        words(
+            f"此日由 {by} 于 {at}（UTC）关闭：其时的文件即为该日的全部",
+            f"It was closed by {by} at {at} UTC, over the files of that moment",
         )
     )
 

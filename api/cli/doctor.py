@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from api.cli.hsm.production import Finding, examine_for_production
 from api.composition import open_city_keys
-from api.exits import EXIT_REFUSED
+from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
     CsvOption,
@@ -27,6 +29,7 @@ from api.output import (
     complain,
     print_json,
     print_table,
+    refuse,
     say,
 )
 from api.settings import KeyServiceKind, Settings, SettingsRefusedError, read_settings
@@ -93,10 +96,99 @@ class Check:
         }
 
 
+ProductionOption = Annotated[
+    bool,
+    typer.Option(
+        "--production",
+        help=words("只列出生产环境会拒绝的。", "List what production would refuse, and no more."),
+    ),
+]
+DeviceOption = Annotated[
+    Path | None,
+    typer.Option(
+        help=words(
+            "与 --production 并用：看这台密钥设备。", "With --production: look at this key device."
+        )
+    ),
+]
+PinFileOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar=words("名称=路径", "NAME=PATH"),
+        help=words(
+            "与 --device 并用：也看 PIN，并打开设备看其密钥；可多次。",
+            "With --device: look at PINs too, and open it to look at its keys; may be repeated.",
+        ),
+    ),
+]
+SocketOption = Annotated[
+    Path | None,
+    typer.Option(help=words("将在何处服务，同 `hsm serve`。", "Where it will serve: `hsm serve`.")),
+]
+RightsOption = Annotated[
+    Path | None,
+    typer.Option(help=words("将用的权限文件，同 `hsm serve`。", "Its rights file: `hsm serve`.")),
+]
+HostCommandsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar=words("主机:端口|路径", "HOST:PORT|PATH"),
+        help=words("将接受的主机命令，同 `hsm serve`。", "Its host commands: `hsm serve`."),
+    ),
+]
+TlsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar=words("主机:端口", "HOST:PORT"),
+        help=words("将以 TLS 在何处服务，同 `hsm serve`。", "Where it serves TLS: `hsm serve`."),
+    ),
+]
+RevokedOption = Annotated[
+    Path | None,
+    typer.Option(
+        help=words("客户端证书的吊销列表，同 `hsm serve`。", "Its revocation list: `hsm serve`.")
+    ),
+]
+
+
 def doctor(
-    data: DataOption = DEFAULT_DATA, csv: CsvOption = None, as_json: JsonOption = False
+    data: DataOption = DEFAULT_DATA,
+    production: ProductionOption = False,
+    device: DeviceOption = None,
+    pin_file: PinFileOption = None,
+    socket: SocketOption = None,
+    rights: RightsOption = None,
+    host_commands: HostCommandsOption = None,
+    tls: TlsOption = None,
+    revoked: RevokedOption = None,
+    csv: CsvOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Exit 1 when something that is needed is not there."""
+    asked = (device, pin_file, socket, rights, host_commands, tls, revoked)
+    if not production and any(each is not None for each in asked):
+        refuse(
+            words(
+                "--device、--pin-file、--socket、--rights、--host-commands、--tls 和 --revoked "
+                "须与 --production 并用",
+                "--device, --pin-file, --socket, --rights, --host-commands, --tls and --revoked go "
+                "with --production",
+            ),
+            EXIT_USAGE,
+        )
+    if production:
+        found = examine_for_production(
+            data,
+            device,
+            pin_file,
+            socket=socket,
+            rights=rights,
+            host_commands=host_commands,
+            tls=tls,
+            revoked=revoked,
+        )
+        _tell_production(found, csv, as_json=as_json)
+        return
     checks = list(examine(data))
     failed = sum(not each.good for each in checks)
     if as_json:
@@ -123,6 +215,33 @@ def doctor(
             words(
                 f"{failed} 项不合格：按上列处理后重复 `onecard doctor`",
                 f"{failed} of these fail: do what stands beside each and repeat `onecard doctor`",
+            )
+        )
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _tell_production(found: list[Finding], csv: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"refused": [{"rule": n, "what": w.en, "found": f.en} for n, w, f in found]})
+    elif found:
+        table = Table(
+            Text("生产环境会拒绝", "production would refuse"),
+            [
+                Column(Text("项目", "what")),
+                Column(Text("现状与处理", "found, and what to do"), words=True),
+            ],
+        )
+        for _, what, why in found:
+            table.add(what, why, style="red")
+        print_table(table, csv)
+    else:
+        say(words("生产环境不会拒绝任何一项。", "Production would refuse nothing of this."))
+    if found:
+        complain(
+            words(
+                f"{len(found)} 项不合格：按上列处理后重复 `onecard doctor --production`",
+                f"{len(found)} would be refused: do what stands beside each and repeat "
+                "`onecard doctor --production`",
             )
         )
         raise typer.Exit(EXIT_REFUSED)

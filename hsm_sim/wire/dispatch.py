@@ -18,7 +18,7 @@ from cardcore.errors import (
     KeyServiceError,
     KeyServiceUnavailableError,
 )
-from cardcore.keys import IssuerChannelKeys, Key, KeyRef, KeyService
+from cardcore.keys import DaySeal, IssuerChannelKeys, Key, KeyRef, KeyService
 from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
 from hsm_sim.keys.masters import MasterKeys
@@ -90,6 +90,8 @@ class Dispatcher:
             result = self._do(permit, request.operation, request.arguments)
             if request.operation in RELEASES:
                 self._release(permit, request)
+            if request.operation is messages.SEAL_DAY:
+                self._sealed(*request.arguments)
             return messages.encode_result(number, request.operation, result)
         except CardcoreError as error:
             why = text_of(error)
@@ -126,6 +128,11 @@ class Dispatcher:
             if chip:
                 told = Text(f"{told.zh}，经芯片 {chip}", f"{told.en} in chip {chip}")
             self._log(EventKind.DONE, plain(request.operation.name), told)
+
+    def _sealed(self, ref: KeyRef, seal: DaySeal) -> None:
+        """What the log says of a seal before it leaves: the register can be held against it."""
+        said = f"{ref}: day number {seal.number}, {seal.day}: {seal.digest.hex()}"
+        self._log(EventKind.DONE, plain(messages.SEAL_DAY.name), plain(said))
 
     def _permit(self, request: messages.Request) -> Permit:
         rights = self._shared.rights

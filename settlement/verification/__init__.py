@@ -11,5 +11,6 @@ Decides nothing here; read in this order::
     records.py   records of a run against its decisions
     float_proof.py  the proof of the float against purses and ledger
     days.py      runs, ledger, positions, seals
+    seals.py     numbers and signatures of closed days, the register, what witnesses show
     registry.py  the registry's chain of changes, and what closed days read of it
 """

@@ -17,7 +17,14 @@ from cardcore.money import yuan
 from cardcore.text import Text
 from settlement.city import City
 from settlement.clearing.tally import DiscountRow
-from settlement.days.closing import ClearingState, ClosedDay, ClosePlan, encode_seal, plan_close
+from settlement.days.closing import (
+    ClearingState,
+    ClosedDay,
+    ClosePlan,
+    encode_seal,
+    plan_close,
+    signed_plan,
+)
 from settlement.days.run import GapRow, RunInputs, StoredRun
 from settlement.engine import Engine, WorkerLostError
 from settlement.errors import StoredBytesError, reason_of
@@ -117,9 +124,11 @@ def _plan_again(
     _compare_run(run, report.run, findings)
     verify_records(city, folder, inputs, posted, findings)
     verify_float(city, folder, inputs, report.run, posted, findings)
-    return plan_close(
+    plan = plan_close(
         report, inputs, state, day.closed_at, day.closed_by, day.confirmed_by, day.set_aside
     )
+    # Whether the signature holds stands in `seals`.
+    return signed_plan(plan, day.key_version, day.signature)
 
 
 def _compare_inputs(city: City, day: ClosedDay, inputs: RunInputs, findings: Findings) -> None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from cardcore.text import Text, shorten
+from settlement.day_seals import SignedSeal
 from settlement.errors import reason_of
 
 
@@ -169,6 +170,16 @@ def _shown(value: object) -> Text:
 
 
 @dataclass(frozen=True, slots=True)
+class SealCheck:
+    """How far the days are sealed. Without a register (`is_registered`) the key service signs
+    whatever it is asked to, and only witnesses could tell of another history.
+    """
+
+    newest: SignedSeal | None = None
+    is_registered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """The result of a check: an invariant holds when nothing was found against it."""
 
@@ -176,6 +187,7 @@ class Verification:
     files: int
     days: int
     unproven: tuple[Text, ...] = ()  # what nobody could look at without the key service
+    seals: SealCheck = SealCheck()
 
     @property
     def invariants(self) -> dict[str, bool]:

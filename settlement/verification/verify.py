@@ -6,7 +6,7 @@ computes outside the city's folder and throws its files away. A check that canno
 compares is a finding, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,13 +19,20 @@ from settlement.engine import Engine, WorkerLostError
 from settlement.store.files import load_files
 from settlement.verification.days import verify_days, verify_positions
 from settlement.verification.files import verify_files
-from settlement.verification.findings import Findings, Invariant, OnProgress, Verification
+from settlement.verification.findings import (
+    Findings,
+    Invariant,
+    OnProgress,
+    SealCheck,
+    Verification,
+)
 from settlement.verification.kept.folder import verify_folder
 from settlement.verification.kept.refusals import verify_refusals
 from settlement.verification.kept.schema import verify_schema
 from settlement.verification.load_logs import verify_load_logs
 from settlement.verification.registry import verify_registry
 from settlement.verification.reviews import verify_reviews
+from settlement.verification.seals import ShownSeal, verify_seals
 
 
 def be_silent(_step: str, _done: int, _total: int) -> None:
@@ -33,19 +40,28 @@ def be_silent(_step: str, _done: int, _total: int) -> None:
 
 
 def verify(
-    city: City, key_service: KeyService | None, engine: Engine, on_progress: OnProgress = be_silent
+    city: City,
+    key_service: KeyService | None,
+    engine: Engine,
+    on_progress: OnProgress = be_silent,
+    shown: Sequence[ShownSeal] = (),
 ) -> Verification:
-    """Recompute I1 to I10. Raises `KeyServiceUnavailableError` when TACs cannot be proven now;
-    without a key service at all everything but the TACs is checked, and what was not is said.
+    """Recompute I1 to I10, and hold the closed days against the seals that are `shown`. Raises
+    `KeyServiceUnavailableError` when TACs cannot be proven now; without a key service at all
+    everything but the TACs and the signatures of seals is checked, and what was not is said.
     """
     with TemporaryDirectory(prefix="onecard-verify-") as aside:
-        look = _Look(city, key_service, engine, Path(aside), on_progress)
+        look = _Look(city, key_service, engine, Path(aside), on_progress, shown)
         counts = {}
         for name, (what, check) in CHECKS.items():
             counts[name] = _guard(look, what, check)
     unproven = _WITHOUT_KEYS if key_service is None else ()
     return Verification(
-        tuple(look.findings.found), counts.get("files", 0), counts.get("days", 0), unproven
+        tuple(look.findings.found),
+        counts.get("files", 0),
+        counts.get("days", 0),
+        unproven,
+        look.seals[-1] if look.seals else SealCheck(),
     )
 
 
@@ -58,7 +74,9 @@ class _Look:
     engine: Engine
     scratch: Path
     on_progress: OnProgress
+    shown: Sequence[ShownSeal]
     findings: Findings = field(default_factory=Findings)
+    seals: list[SealCheck] = field(default_factory=list)  # one, once they were looked at
 
 
 def _database(look: _Look) -> int:
@@ -81,6 +99,11 @@ def _reviews(look: _Look) -> int:
 
 def _days(look: _Look) -> int:
     return verify_days(look.city, look.engine, look.scratch, look.findings, look.on_progress)
+
+
+def _seals(look: _Look) -> int:
+    look.seals.append(verify_seals(look.city, look.key_service, look.shown, look.findings))
+    return 0
 
 
 #: Every check by its name, in their order: what it looks at, and how. Each finds something that no
@@ -114,12 +137,13 @@ CHECKS: dict[str, tuple[Text, Callable[[_Look], int]]] = {
         Text("登记簿", "registry"),
         lambda look: verify_registry(look.city, look.findings),
     ),
+    "seals": (Text("封存", "seals"), _seals),
 }
 _WITHOUT_KEYS = (
     Text(
-        "未问密钥服务：交易认证码与记录鉴别码未重新验证，采信所存的结果",
-        "the key service was not asked: no TAC and no record MAC was proven again, the stored "
-        "answers were believed",
+        "未问密钥服务：交易认证码、记录鉴别码与封存签名未重新验证，采信所存的结果",
+        "the key service was not asked: no TAC, no record MAC and no signature of a seal was "
+        "proven again, the stored answers were believed",
     ),
 )
 

@@ -72,7 +72,7 @@ def _with_keys(city: City, settings: Settings, scheme: Scheme) -> OpenCity:
         where = Text(f"密钥服务 {kind}:{address}", f"key service {kind}:{address}")
     said = words(f"{settings.environment}：{where}", f"{settings.environment}: {where}")
     console_error.print(said, style="dim", highlight=False, markup=False, soft_wrap=True)
-    return OpenCity(city, open_city_keys(settings, scheme))
+    return OpenCity(city, open_city_keys(settings, scheme, city.folder))
 
 
 @contextmanager

@@ -9,5 +9,6 @@ Read it in this order::
     life.py      the life of one key
     keys.py      `keys`, `import`, `export`, `rotate`
     token.py     `to-token`: the keys of a device into a PKCS#11 token
+    production.py  `doctor --production`: what is looked at
     serve.py     `serve`: where is listened, and what is said at the terminal
 """

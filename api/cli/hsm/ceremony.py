@@ -37,7 +37,7 @@ from api.composition import city_key_refs
 from api.exits import EXIT_USAGE
 from api.output import JsonOption, print_json, refuse
 from api.output import say as tell
-from api.settings import Environment, SettingsRefusedError, read_environment
+from api.production import Situation, refuse_in_production
 from cardcore.keys import KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.text import Text, shorten, text_of, words
@@ -93,13 +93,7 @@ def init(
             ),
             EXIT_USAGE,
         )
-    if public_test_keys is not None and read_environment() is Environment.PRODUCTION:
-        raise SettingsRefusedError(
-            words(
-                "生产环境不接受公开测试密钥的设备；去掉 --public-test-keys",
-                "production refuses a device of public test keys; leave out --public-test-keys",
-            )
-        )
+    refuse_in_production(Situation(is_demonstration=public_test_keys is not None))
     roles = list(custodian or ROLES)
     if len(set(roles)) < len(roles):
         refuse(
@@ -111,9 +105,9 @@ def init(
         )
     with named_refusals():
         devices.check_folder(device)
-        made = devices.Device.create(
-            device, new_pins(roles, pin_file), is_demonstration=public_test_keys is not None
-        )
+        pins = new_pins(roles, pin_file)
+        refuse_in_production(Situation(pins=pins))
+        made = devices.Device.create(device, pins, is_demonstration=public_test_keys is not None)
         if public_test_keys is not None:
             ceremony.take_public_test_keys(made, city_key_refs(SCHEMES[public_test_keys]))
             count = len(made.vault.refs())
@@ -378,7 +372,8 @@ def log(
         try:
             if pin_file:
                 # Whoever opens the device has its seals proven under the storage key.
-                devices.Device.open(device, given_pins(device, pin_file)).close()
+                pins = given_pins(device, pin_file)
+                devices.Device.open(device, pins).close()
             proof = prove_log(device, noted_head)
         except DeviceError as error:
             fault = text_of(error)

@@ -19,7 +19,7 @@ import typer
 from api import output
 from api.exits import EXIT_USAGE
 from api.output import console_error, refuse
-from api.settings import Environment, SettingsRefusedError, read_environment
+from api.production import Situation, refuse_in_production
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.text import Text, shorten, words
@@ -122,30 +122,22 @@ def named_refusals() -> Iterator[None]:
 
 @contextmanager
 def open_device(path: Path, pin_files: list[str] | None) -> Iterator[Device]:
-    """The device in a folder, opened by two custodians. Production refuses public test keys."""
+    """The device in a folder, opened by two custodians; production looks at it first. Keys that are
+    shared or weak are refused to who serves, not to the ceremony that replaces them.
+    """
     with named_refusals():
-        device = Device.open(path, given_pins(path, pin_files))
+        pins = given_pins(path, pin_files)
+        seen = look(path)
+        demonstrates = seen.is_demonstration or bool(
+            published_descriptions(each.description for each in seen.keys)
+        )
+        refuse_in_production(Situation(is_demonstration=demonstrates, folder=path))
+        refuse_in_production(Situation(pins=pins))
+        device = Device.open(path, pins)
         try:
-            refuse_public_keys(device)
             yield device
         finally:
             device.close()
-
-
-def refuse_public_keys(device: Device) -> None:
-    """Production works with no key that anybody can compute."""
-    if read_environment() is not Environment.PRODUCTION:
-        return
-    if device.is_demonstration or published_descriptions(device.vault.descriptions()):
-        raise SettingsRefusedError(
-            words(
-                f"生产环境不接受设备 {device.device_id}：其中有人人可算出的公开测试密钥。请用 "
-                "`onecard hsm ceremony init` 另建一台并注入真实密钥",
-                f"production refuses device {device.device_id}: it holds public test keys, which "
-                "anybody can compute. Make another one with `onecard hsm ceremony init` and load "
-                "real keys",
-            )
-        )
 
 
 def new_pins(roles: list[str], pin_files: list[str] | None) -> dict[str, bytes]:

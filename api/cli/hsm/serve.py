@@ -19,7 +19,8 @@ import typer
 from api.cli.hsm.device import DEFAULT_DEVICE, DeviceOption, PinFileOption, open_device
 from api.exits import EXIT_USAGE
 from api.output import refuse
-from api.settings import Environment, read_environment
+from api.production import Situation, refuse_in_production
+from api.settings import SettingsRefusedError
 from cardcore.errors import system_words
 from cardcore.text import Text, text_of, words
 from hsm_sim.device.device import Device
@@ -131,14 +132,20 @@ def serve(
 ) -> None:
     """What cannot be listened at is said before a PIN is typed."""
     has_papers = None not in (certificate, key, clients_ca)
-    _check_options(
-        socket,
-        tls,
-        host_commands,
-        revoked,
-        has_papers=has_papers,
-        has_rights=rights_file is not None,
-    )
+    try:
+        refuse_in_production(
+            Situation(
+                serves=True,
+                rights=rights_file,
+                host_commands=host_commands,
+                socket=socket,
+                tls=tls,
+                revoked=revoked,
+            )
+        )
+    except SettingsRefusedError as error:
+        refuse(str(error), EXIT_USAGE)
+    _check_options(socket, tls, host_commands, revoked, has_papers=has_papers)
     # Before the first secret is in memory.
     harden_process()
     with ExitStack() as places:
@@ -166,6 +173,8 @@ def serve(
             for listener in listeners:
                 places.callback(listener.close)
         opened = places.enter_context(open_device(device, pin_file))
+        held = opened.vault
+        refuse_in_production(Situation(keys=held.descriptions(), entries=held.entries()))
         proofs = places.enter_context(ProofWorkers(workers))
         counters = PsamCounters(device / PSAMS)
         places.callback(counters.close)
@@ -182,23 +191,13 @@ def _check_options(
     revoked: Path | None,
     *,
     has_papers: bool,
-    has_rights: bool,
 ) -> None:
-    """Options that contradict one another, or what production asks for, end the command."""
+    """Options that contradict one another end the command."""
     if socket is None and tls is None:
         refuse(
             words(
                 "没有说在何处服务；请写 --socket PATH 或 --tls HOST:PORT",
                 "where to serve is not said; say --socket PATH or --tls HOST:PORT",
-            ),
-            EXIT_USAGE,
-        )
-    if host_commands is not None and read_environment() is Environment.PRODUCTION:
-        refuse(
-            words(
-                "生产环境不接受主机命令（--host-commands）：其密钥在主机手中；请去掉该选项",
-                "production takes no host commands (--host-commands), whose keys are in the hands "
-                "of hosts; leave the option out",
             ),
             EXIT_USAGE,
         )
@@ -218,15 +217,6 @@ def _check_options(
             words(
                 "--revoked 是客户端证书的吊销列表，须与 --clients-ca 一起给出",
                 "--revoked is the list of the clients' certificates; say it with --clients-ca",
-            ),
-            EXIT_USAGE,
-        )
-    if not has_rights and read_environment() is Environment.PRODUCTION:
-        refuse(
-            words(
-                "生产环境须有权限文件；请用 --rights PATH 写明谁可做什么",
-                "production serves nobody without a rights file; say with --rights PATH who may do "
-                "what",
             ),
             EXIT_USAGE,
         )

@@ -24,7 +24,7 @@ from cardcore.records.record import FIELD
 from cardcore.text import Text
 from settlement.city import City
 from settlement.days.aside import SetAside
-from settlement.days.closing import ClearingState, ClosedDay, encode_seal, plan_close
+from settlement.days.closing import ClearingState, ClosedDay, encode_seal, plan_close, signed_plan
 from settlement.days.run import RunInputs, StoredRun
 from settlement.durable import write_durable
 from settlement.engine import Engine
@@ -264,6 +264,7 @@ def _sealed_again(
         day.confirmed_by,
         day.set_aside,
     )
+    plan = signed_plan(plan, day.key_version, day.signature)
     return encode_seal(plan) if plan.day == day else None
 
 

@@ -107,6 +107,8 @@ def _is_left_over(city: City, name: str, path: Path) -> bool:
         return path in {city.input_path(path.stem), city.review_path(path.stem)} and (
             hash_of(path) == path.stem
         )
+    if name == "seals" and path.suffix == ".json":
+        return True  # told by `seals`, with what it means
     return name == "runs" and _is_open(city, path)
 
 

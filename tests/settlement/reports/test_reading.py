@@ -20,7 +20,12 @@ from settlement.days.opening import DayAnswer
 from settlement.engine.local import LocalEngine
 from settlement.errors import CityError
 from settlement.registry.rows import KINDS
-from settlement.reports.days import read_balances, read_closed_days, read_day
+from settlement.reports.days import (
+    read_balances,
+    read_closed_days,
+    read_day,
+    read_newest_seal,
+)
 from settlement.reports.files import FileStanding, read_files, read_refusals, read_set_aside
 from settlement.reports.float_proof import read_float_proof
 from settlement.reports.history import explain
@@ -50,6 +55,7 @@ SIDE_FILES = ("-wal", "-shm")
 REPORTS: dict[str, Callable[[City], object]] = {
     "explain": lambda city: [explain(city, f"{BUS_TERMINAL}-{n:08}") for n in range(1, 6)],
     "read_float_proof": read_float_proof,
+    "read_newest_seal": read_newest_seal,
     "read_statement": lambda city: read_statement(city, (DAY,)),
     "read_closed_days": read_closed_days,
     "read_day": lambda city: read_day(city, DAY),

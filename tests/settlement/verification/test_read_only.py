@@ -165,7 +165,7 @@ STRAY = {
     "runs/2018-09-01/other/results.json": REBUILD,
     "runs/notes.txt": REBUILD,
     "inputs/abcd.json": RESTORE,
-    "seals/2018-09-02.json": RESTORE,
+    "seals/notes.txt": RESTORE,
 }
 
 

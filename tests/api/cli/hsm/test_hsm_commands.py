@@ -378,9 +378,9 @@ def test_a_device_of_public_test_keys_has_all_of_a_city_and_is_never_for_product
     assert set(public_test_keys(opened.vault)) == set(opened.vault.refs())
     assert "public test keys, which anybody can compute" in room.say("keys")
     monkeypatch.setenv("ONECARD_ENVIRONMENT", "production")
-    with pytest.raises(SettingsRefusedError, match="production refuses device"):
+    with pytest.raises(SettingsRefusedError, match="production refuses public test keys"):
         room.ceremony("generate", "tac/demo/v9")
-    with pytest.raises(SettingsRefusedError, match="production refuses a device of public"):
+    with pytest.raises(SettingsRefusedError, match="production refuses public test keys"):
         room.say(*words, at=tmp_path / "another")
 
 
