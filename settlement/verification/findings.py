@@ -186,8 +186,8 @@ class Verification:
     findings: tuple[Finding, ...]
     files: int
     days: int
-    unproven: tuple[Text, ...] = ()  # what nobody could look at without the key service
     seals: SealCheck = SealCheck()
+    unproven: tuple[Text, ...] = ()  # what nobody could look at without the key service
 
     @property
     def invariants(self) -> dict[str, bool]:

@@ -60,8 +60,8 @@ def verify(
         tuple(look.findings.found),
         counts.get("files", 0),
         counts.get("days", 0),
-        unproven,
         look.seals[-1] if look.seals else SealCheck(),
+        unproven,
     )
 
 
