@@ -160,7 +160,7 @@ def test_an_older_database_is_not_brought_up_to_date_by_reading(
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.commit()
     before = disk(folder)
-    with pytest.raises(CityError, match=r"schema 0001.*onecard verify"):
+    with pytest.raises(CityError, match=r"schema 0001.*onecard rebuild"):
         open_city(folder, to_read=True)
     assert disk(folder) == before
 
