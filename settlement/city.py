@@ -246,9 +246,10 @@ def _seed(scheme: Scheme) -> tuple[AnyDated, ...]:
     return since_ever(*participants, *numbers)
 
 
-def open_city(folder: Path, *, to_read: bool = False) -> City:
+def open_city(folder: Path, *, to_read: bool = False, aside: bool = False) -> City:
     """Open the city in a folder, its database brought up to date; or, `to_read`, as it is and so
-    that nothing can be written into it.
+    that nothing can be written into it; or over a copy of its database, `aside`, so that no byte of
+    the folder changes whatever version it is.
 
     Raises `CityError` when there is none, or one of another version, or its scheme was changed.
     """
@@ -275,17 +276,19 @@ def open_city(folder: Path, *, to_read: bool = False) -> City:
     scheme = SCHEMES.get(name) if sha256 is None else _own_scheme(folder, sha256)
     if scheme is None:
         raise CityError(folder, _no_scheme(str(name)))
-    database = _open_database(folder, to_read=to_read)
+    database = _open_database(folder, to_read=to_read, aside=aside)
     return City(folder, scheme, sha256, bucket_count, database)
 
 
-def _open_database(folder: Path, *, to_read: bool) -> Database:
+def _open_database(folder: Path, *, to_read: bool, aside: bool) -> Database:
     """A city that lost its database, or holds another file in its place, is not given a new one."""
     path = folder / _DATABASE
     try:
         if path.stat().st_size < _DATABASE_BYTES_MIN:
             reason = Text(f"数据库 {_DATABASE} 为空", f"its database {_DATABASE} is empty")
             raise CityError(folder, reason)
+        if aside:
+            return Database.sqlite_aside(path)
         return Database.sqlite_to_read(path) if to_read else Database.sqlite(path)
     except FileNotFoundError as error:
         reason = Text(f"数据库 {_DATABASE} 缺失", f"its database {_DATABASE} is missing")

@@ -5,13 +5,14 @@ does not hold. What is checked, and what was found, is settlement's.
 """
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api.cli.days import seal_document, tell_seal
-from api.cli.frame.session import WorkersOption, open_to_verify
+from api.cli.frame.session import WorkersOption, open_to_verify, open_without_keys
 from api.composition import OpenCity, open_engine
 from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.output import (
@@ -56,32 +57,50 @@ ExpectOption = Annotated[
 ]
 _WITNESS_BYTES_MAX = 64 << 20
 _STEPS = {"files": Text("文件", "files"), "days": Text("清算日", "days")}
-#: What to do, by what is damaged.
-_SEND_AGAIN = Text(
-    "原始文件损坏者，请发送方重传同一文件：`onecard files add`",
-    "where a raw file is damaged its sender sends this very file again: `onecard files add`",
-)
-_RESTORE = Text(
-    "其余由备份恢复数据目录，然后重复 `onecard verify`",
-    "restore the rest of the folder from a copy, then repeat `onecard verify`",
-)
+WithoutKeysOption = Annotated[
+    bool,
+    typer.Option(
+        "--without-keys",
+        help=words(
+            "不问密钥服务：交易认证码不再重验，其余照验。",
+            "Do not ask the key service: TACs are not proven again, everything else is.",
+        ),
+    ),
+]
 
 
 def verify(
     data: DataOption = DEFAULT_DATA,
     witness: WitnessOption = None,
     expect_seal: ExpectOption = None,
+    without_keys: WithoutKeysOption = False,
     workers: WorkersOption = 2,
     csv: CsvOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Exit 1 names what broke. The CSV file has the invariants."""
     written = [_written(each) for each in expect_seal or ()]
-    with open_to_verify(data) as opened, status_line() as tell:
-        shown = [seal for path in witness or () for seal in _witnessed(opened, path)]
+    if without_keys and witness:
+        refuse(
+            words(
+                "--witness：见证由密钥服务的公钥核对；请去掉 --without-keys，或用 --expect-seal",
+                "--witness: a witness is proven with the key service's public key; leave out "
+                "--without-keys, or use --expect-seal",
+            ),
+            EXIT_USAGE,
+        )
+    with ExitStack() as stack:
+        shown: list[ShownSeal] = []
+        if without_keys:
+            city, key_service = stack.enter_context(open_without_keys(data)), None
+        else:
+            opened = stack.enter_context(open_to_verify(data))
+            city, key_service = opened.city, opened.keys.service
+            shown = [seal for path in witness or () for seal in _witnessed(opened, path)]
+        tell = stack.enter_context(status_line())
         result = verify_city(
-            opened.city,
-            opened.keys.service,
+            city,
+            key_service,
             open_engine(workers),
             lambda step, done, total: tell(f"{_STEPS.get(step, step)} {done}/{total}"),
             [*written, *shown],
@@ -93,6 +112,7 @@ def verify(
                 "files": result.files,
                 "days": result.days,
                 "findings": [each.document() for each in result.findings],
+                "unproven": [each.en for each in result.unproven],
                 "seals_shown": len(written) + len(shown),
                 "seals_registered": result.seals.is_registered,
             }
@@ -103,6 +123,7 @@ def verify(
         for finding in result.findings:
             where, text, code = finding.where, finding.text, finding.invariant.value
             complain(words(f"{code}  {where}：{text}", f"{code}  {where}: {text}"))
+            complain(f"    → {finding.remedy}")
         if result.seals.newest is not None:
             tell_seal(result.seals.newest)
             say(sealed_sentence(result, len(written) + len(shown)), style="dim")
@@ -216,6 +237,15 @@ def _invariants(result: Verification) -> Table:
 def _proven(result: Verification) -> str:
     """One line: what was proven, and how strongly."""
     files, days = f"{result.files:,}", f"{result.days:,}"
+    if result.unproven:
+        left = words("；", "; ").join(str(each) for each in result.unproven)
+        return words(
+            f"已证明：由原始字节重验 {files} 个文件（签名、合计），重算 {days} 个已关闭日并与账目、"
+            f"封存逐字节相同。未证明：{left}；`onecard verify` 连同密钥服务证明",
+            f"Proven from the raw bytes: each signature and total again (files: {files}), each "
+            f"closed day computed again, byte for byte as posted and sealed (days: {days}). Not "
+            f"proven: {left}; `onecard verify` with the key service does that",
+        )
     said = words(
         f"已证明：由原始字节重验 {files} 个文件（签名、合计、每个交易认证码），重算 {days} 个已关闭"
         "日并与账目、封存逐字节相同",
@@ -238,8 +268,8 @@ def _broken(result: Verification) -> str:
     broken = sum(not good for good in result.invariants.values())
     found = len(result.findings)
     return words(
-        f"未证明：{broken} 个不变式不成立，共 {found:,} 处；未作任何更改。"
-        f"{_SEND_AGAIN}；{_RESTORE}",
+        f"未证明：{broken} 个不变式不成立，共 {found:,} 处；未作任何更改。请照各处所示办理，"
+        "先做 `onecard rebuild`，然后重复 `onecard verify`",
         f"Not proven: broken invariants {broken}, findings {found:,}; nothing was changed. "
-        f"To do: {_SEND_AGAIN}; {_RESTORE}",
+        "Do what stands below each, `onecard rebuild` first, then repeat `onecard verify`",
     )

@@ -35,6 +35,7 @@ from settlement.errors import RunDiffersError, StoredBytesError
 from settlement.people.actions import Actor, Actors
 from settlement.service.clear import provide_run
 from settlement.service.gathering import begun_inputs, choose_day, gather_inputs
+from settlement.service.healing.around import with_healing
 from settlement.service.keeping import KeptFiles
 from settlement.store import days as day_store
 from settlement.watching import OnProgress, OnStep, be_silent, pass_by
@@ -72,8 +73,20 @@ def close_day(
     key service is asked as by `run_clearing`, and signs the seal; where it has signed another one
     under this number the day stays open.
     """
-    now, actors, kept = now.astimezone(UTC), Actors(by, second), KeptFiles(city, key_service)
-    office = _Office(city, key_service, kept, engine, on_step, on_progress)
+    now, actors = now.astimezone(UTC), Actors(by, second)
+
+    def work() -> ClosedDay | DayAnswer:
+        kept = KeptFiles(city, key_service)
+        office = _Office(city, key_service, kept, engine, on_step, on_progress)
+        return _choose_and_close(office, settlement_day, now, actors)
+
+    return with_healing(city, key_service, engine, now, by, work)
+
+
+def _choose_and_close(
+    office: "_Office", settlement_day: date | None, now: datetime, actors: Actors
+) -> ClosedDay | DayAnswer:
+    city = office.city
     chosen = settlement_day
     if chosen is None:
         # Chosen once: whoever presses at the same moment means this day and not the next one.

@@ -64,10 +64,13 @@ def close_day(
 
 
 def save_run(database: Database, run: StoredRun) -> None:
-    """Keep a run. The same run may be saved again: a run is a function of its inputs."""
+    """Keep a run. A run is a function of its inputs: a row that says something else under its name
+    was changed, and goes.
+    """
 
     def keep(connection: Connection) -> None:
-        if _run(connection, run.run_id) is None:
+        if not _is_kept(connection, run):
+            connection.execute(delete(RUNS).where(RUNS.c.run_id == run.run_id))
             connection.execute(
                 RUNS.insert(),
                 {
@@ -83,6 +86,13 @@ def save_run(database: Database, run: StoredRun) -> None:
             )
 
     database.write(keep)
+
+
+def _is_kept(connection: Connection, run: StoredRun) -> bool:
+    try:
+        return _run(connection, run.run_id) == run
+    except ValueError:
+        return False
 
 
 def load_run(database: Database, run_id: str) -> StoredRun | None:

@@ -26,7 +26,13 @@ from settlement.reports.days import (
     read_day,
     read_newest_seal,
 )
-from settlement.reports.files import FileStanding, read_files, read_refusals, read_set_aside
+from settlement.reports.files import (
+    FileStanding,
+    read_files,
+    read_load_logs,
+    read_refusals,
+    read_set_aside,
+)
 from settlement.reports.float_proof import read_float_proof
 from settlement.reports.history import explain
 from settlement.reports.loads import read_load, read_loads, read_log_reach
@@ -61,6 +67,7 @@ REPORTS: dict[str, Callable[[City], object]] = {
     "read_day": lambda city: read_day(city, DAY),
     "read_balances": read_balances,
     "read_files": lambda city: [read_files(city), read_files(city, "a")],
+    "read_load_logs": read_load_logs,
     "read_refusals": read_refusals,
     "read_set_aside": read_set_aside,
     "read_registry": read_registry,
@@ -160,7 +167,7 @@ def test_an_older_database_is_not_brought_up_to_date_by_reading(
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.commit()
     before = disk(folder)
-    with pytest.raises(CityError, match=r"schema 0001.*onecard verify"):
+    with pytest.raises(CityError, match=r"schema 0001.*onecard rebuild"):
         open_city(folder, to_read=True)
     assert disk(folder) == before
 
