@@ -1,5 +1,6 @@
 """How many levels a key stands above a card's: said once, and kept wherever the key goes."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_the_next_version_stands_where_the_one_before_stands(device: Device) -> 
 
 
 def test_levels_come_from_components_too_and_never_change(device: Device) -> None:
-    ref, parts = read_name("load/union/v1"), {"甲": SHEETS["甲"][:16], "乙": b"\x02" * 16}
+    ref, parts = read_name("load/union/v1"), {"甲": SHEETS["甲"][:16], "乙": SHEETS["丙"][16:]}
     expected = key_check_value(parts, KeyUsage.LOAD)
     assert load(device, NewKey(ref, levels=2), parts, expected).levels == 2
     before = check_values(device)
@@ -88,7 +89,7 @@ def test_levels_travel_in_key_blocks_and_backups(device: Device, tmp_path: Path)
     with pytest.raises(KeyServiceError, match="levels to a card's key are 2 in it"):
         transfer.import_block(other, block, ZMK, SCHEME, expected, levels=1)
     assert transfer.import_block(other, block, ZMK, SCHEME, expected).levels == 2
-    sheets = {**SHEETS, "丙": bytes(range(32))}
+    sheets = {**SHEETS, "丙": hashlib.sha256(b"another").digest()}
     document = transfer.backup(device, sheets, key_check_value(sheets))
     transfer.restore(third, document, sheets, key_check_value(sheets))
     assert levels(third) == levels(device)
