@@ -27,6 +27,7 @@ class Duty(StrEnum):
     LOAD = "load"
     PURCHASE = "purchase"
     PSAM = "psam"
+    PSAM_READER = "psam-reader"
     PSAM_SERVICE = "psam-service"
     PERSONALISATION = "personalisation"
     KEY_RELEASE = "key-release"
@@ -48,6 +49,7 @@ _NAMES_ZH = {
     Duty.LOAD: "圈存",
     Duty.PURCHASE: "联机消费",
     Duty.PSAM: "终端 PSAM",
+    Duty.PSAM_READER: "读持卡人 PSAM",
     Duty.PSAM_SERVICE: "网点 PSAM",
     Duty.PERSONALISATION: "个人化",
     Duty.KEY_RELEASE: "导出卡片密钥明文",
@@ -86,11 +88,13 @@ _MAINTENANCE: Usages = frozenset({KeyUsage.FILE_MAINTENANCE})
 _PINS: Usages = frozenset({KeyUsage.PIN_UNBLOCK, KeyUsage.PIN_RELOAD})
 _INTERNAL: Usages = frozenset({KeyUsage.INTERNAL_AUTHENTICATION})
 _EXTERNAL: Usages = frozenset({KeyUsage.EXTERNAL_AUTHENTICATION})
-#: What a terminal needs of its PSAM: a purchase, and to prove itself to a card. A card's answers
-#: could be made up with the internal key, and a card blocked with the maintenance key.
-_IN_TERMINALS: Usages = frozenset({KeyUsage.PURCHASE}) | _EXTERNAL
+#: What a terminal needs of its PSAM: a purchase. A card's answers could be made up with the
+#: internal key, a card blocked with the maintenance key, and with the external one the holder's
+#: name and number are read (docs/adr/0038-card-rights.md): that is a duty of its own.
+_IN_TERMINALS: Usages = frozenset({KeyUsage.PURCHASE})
+_IN_READERS = _IN_TERMINALS | _EXTERNAL
 #: A PSAM at a service counter does what a citizen comes for there, too.
-_AT_COUNTERS = _IN_TERMINALS | _INTERNAL | _MAINTENANCE | _PINS
+_AT_COUNTERS = _IN_READERS | _INTERNAL | _MAINTENANCE | _PINS
 
 DUTIES: Mapping[Duty, Mapping[Operation, Usages]] = {
     Duty.PROVING: {
@@ -102,6 +106,7 @@ DUTIES: Mapping[Duty, Mapping[Operation, Usages]] = {
     Duty.LOAD: dict.fromkeys(_SESSION_MACS, frozenset({KeyUsage.LOAD})),
     Duty.PURCHASE: dict.fromkeys(_SESSION_MACS, frozenset({KeyUsage.PURCHASE})),
     Duty.PSAM: dict.fromkeys(PSAM_OPERATIONS, _IN_TERMINALS),
+    Duty.PSAM_READER: dict.fromkeys(PSAM_OPERATIONS, _IN_READERS),
     Duty.PSAM_SERVICE: dict.fromkeys(PSAM_OPERATIONS, _AT_COUNTERS),
     Duty.PERSONALISATION: {
         messages.OPEN_CHANNEL: CHANNEL_USAGES,
@@ -123,8 +128,8 @@ DUTIES: Mapping[Duty, Mapping[Operation, Usages]] = {
 OPEN_OPERATIONS = (messages.DESCRIBE_KEYS,)
 
 #: Duties that must say for which terminals they are, for which PSAMs, and how many keys a day.
-AT_TERMINALS = frozenset({Duty.LOAD, Duty.PURCHASE, Duty.PSAM, Duty.PSAM_SERVICE})
-WITH_PSAMS = frozenset({Duty.PSAM, Duty.PSAM_SERVICE})
+WITH_PSAMS = frozenset({Duty.PSAM, Duty.PSAM_READER, Duty.PSAM_SERVICE})
+AT_TERMINALS = frozenset({Duty.LOAD, Duty.PURCHASE}) | WITH_PSAMS
 WITH_RELEASES = frozenset({Duty.PERSONALISATION, Duty.KEY_RELEASE})
 
 

@@ -91,8 +91,12 @@ def test_no_duty_gives_load_beside_purchase_or_a_psam_or_a_release_beside_a_mac(
         else:
             assert not macs & set(operations), duty
         assert KeyUsage.TRANSPORT not in usages
-    terminal = {usage for each in DUTIES[Duty.PSAM].values() for usage in each}
-    assert terminal == {KeyUsage.PURCHASE, KeyUsage.EXTERNAL_AUTHENTICATION}
+    in_psams = {
+        duty: {usage for each in DUTIES[duty].values() for usage in each} for duty in WITH_PSAMS
+    }
+    assert in_psams[Duty.PSAM] == {KeyUsage.PURCHASE}
+    reader = {KeyUsage.PURCHASE, KeyUsage.EXTERNAL_AUTHENTICATION}
+    assert in_psams[Duty.PSAM_READER] == reader
 
 
 def test_a_right_says_what_bounds_its_duty() -> None:

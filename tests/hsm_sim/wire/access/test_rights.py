@@ -379,7 +379,7 @@ def test_a_psam_in_the_server_is_for_who_has_that_duty(tmp_path: Path) -> None:
         assert service.wake_psam(psam.image()).image() == psam.image()
         with pytest.raises(KeyRightError, match="file-maintenance keys, the duty psam-service"):
             service.make_psam(psams.PROFILE, psams.FURTHER)
-        with pytest.raises(KeyRightError, match="label shenzhen-social"):
+        with pytest.raises(KeyRightError, match="on keys, the duty psam-reader or psam-service"):
             service.make_psam(psams.PROFILE, psams.FURTHER[1:2])
         with pytest.raises(KeyServiceError, match="not an image") as error:
             service.wake_psam(b"damaged")

@@ -160,12 +160,30 @@ def test_a_bus_blocks_no_application_and_unblocks_no_pin_through_its_psam(
         # Of maintenance keys its own, which opens this PSAM and nothing else.
         assert held == {KeyUsage.PURCHASE, KeyUsage.FILE_MAINTENANCE, KeyUsage.RECORD_MAC}
         for slot in psams.FURTHER:
-            if slot.ref.usage is not KeyUsage.EXTERNAL_AUTHENTICATION:
-                with pytest.raises(KeyRightError, match="with file-maintenance keys"):
-                    bus.keys.make_psam(psams.PROFILE, (slot,))
+            with pytest.raises(KeyRightError, match=f"with {slot.ref.usage} keys"):
+                bus.keys.make_psam(psams.PROFILE, (slot,))
         pboc = KeySlot(PsamKeyType.MAC, 1, KeyRef(KeyUsage.RECORD_MAC, psams.LABEL, 1))
         with pytest.raises(KeyRightError, match="with record-mac keys, no duty gives that"):
             bus.keys.make_psam(psams.PROFILE, (pboc,))
+
+
+def test_a_bus_reads_no_holders_name_through_a_psam_that_it_makes_itself(
+    tmp_path: Path, masters: MasterKeys
+) -> None:
+    """With the read key as a further one it answered EXTERNAL AUTHENTICATE before EF16."""
+    reads = KeySlot(PsamKeyType.ENCIPHER, 10, psams.READ_KEY)
+    made = make_psam(psams.PROFILE, masters, (reads,), usages=(KeyUsage.PURCHASE,)).image()
+    with Bus(tmp_path, masters, BUS) as bus:
+        for act in (
+            lambda: bus.keys.make_psam(psams.PROFILE, (reads,)),
+            lambda: bus.keys.wake_psam(made),
+        ):
+            with pytest.raises(KeyRightError, match="the duty psam-reader or psam-service"):
+                act()
+    with Bus(tmp_path, masters, BUS.replace('["psam"]', '["psam-reader"]')) as desk:
+        psam = desk.keys.wake_psam(made)
+        deliver = CommandApdu(0x80, 0x1A, 0x20 | PsamKeyType.ENCIPHER, 10, psams.FACTOR)
+        assert psam.transmit(deliver.encode()) == b"\x90\x00"
 
 
 def test_an_image_with_more_keys_than_a_bus_may_have_does_not_wake_and_loses_them_when_renewed(
@@ -174,9 +192,9 @@ def test_an_image_with_more_keys_than_a_bus_may_have_does_not_wake_and_loses_the
     whole = make_psam(psams.PROFILE, masters).image()
     lent = make_psam(psams.PROFILE, masters, psams.FURTHER[:1]).image()
     with Bus(tmp_path, masters, BUS) as bus:
-        with pytest.raises(KeyRightError, match="the duty psam-service"):
+        with pytest.raises(KeyRightError, match="the duty psam-"):
             bus.keys.wake_psam(whole)
-        with pytest.raises(KeyRightError, match="the duty psam-service"):
+        with pytest.raises(KeyRightError, match="the duty psam-"):
             bus.keys.renew_psam(lent)
         renewed = decode_image(bus.keys.renew_psam(whole).image())
         assert renewed.profile == psams.PROFILE
