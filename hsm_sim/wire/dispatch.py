@@ -1,8 +1,8 @@
 """One connection's requests: asked of the key service, answered or refused.
 
 Decides which operation is done by what, that a channel belongs to the connection that opened it and
-to one card, that a key leaves only when that is in the log, and that every refusal is logged and
-answered by name. Leaves who may do what to `rights`, keys to
+to one card, that a key leaves and a PSAM gets power only when that is in the log, and that every
+refusal is logged and answered by name. Leaves who may do what to `rights`, keys to
 `operations`, PSAMs to `psams`, bytes to `messages`.
 """
 
@@ -23,11 +23,13 @@ from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
 from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.keys.operations import today_here
+from hsm_sim.psam.image import PsamImage, decode_image
 from hsm_sim.wire.access.budgets import GUESSES_A_CARD, Budgets
-from hsm_sim.wire.access.duties import RELEASES
+from hsm_sim.wire.access.duties import PSAM_POWER, RELEASES
 from hsm_sim.wire.access.rights import Peer, Permit, Rights, open_permit
 from hsm_sim.wire.codec import messages
 from hsm_sim.wire.codec.frames import Frame
+from hsm_sim.wire.codec.messages import PsamAnswer
 from hsm_sim.wire.events import Event, EventKind, Log, plain
 from hsm_sim.wire.psams import HostedPsams
 
@@ -90,6 +92,8 @@ class Dispatcher:
             result = self._do(permit, request.operation, request.arguments)
             if request.operation in RELEASES:
                 self._release(permit, request)
+            elif isinstance(result, PsamAnswer) and request.operation in PSAM_POWER:
+                self._tell_psam(request.operation, decode_image(result.image))
             return messages.encode_result(number, request.operation, result)
         except CardcoreError as error:
             why = text_of(error)
@@ -126,6 +130,20 @@ class Dispatcher:
             if chip:
                 told = Text(f"{told.zh}，经芯片 {chip}", f"{told.en} in chip {chip}")
             self._log(EventKind.DONE, plain(request.operation.name), told)
+
+    def _tell_psam(self, operation: messages.Operation[Any], image: PsamImage) -> None:
+        """Which PSAM is there since now, with what: before the answer, as with keys that leave."""
+        profile, usages = image.profile, sorted({slot.ref.usage for slot, _ in image.keys})
+        self._log(
+            EventKind.DONE,
+            plain(operation.name),
+            Text(
+                f"PSAM {profile.number}，终端 {profile.terminal}，标签 {profile.key_label}，第 "
+                f"{image.writes} 号映像，密钥：{'、'.join(each.use.zh for each in usages)}",
+                f"PSAM {profile.number} at terminal {profile.terminal}, label "
+                f"{profile.key_label}, image {image.writes}, keys {', '.join(usages)}",
+            ),
+        )
 
     def _permit(self, request: messages.Request) -> Permit:
         rights = self._shared.rights
@@ -187,6 +205,8 @@ class Dispatcher:
         masters: MasterKeys,
     ) -> object:
         psams = self._shared.psams
+        if operation in PSAM_POWER:
+            self._shared.budgets.spend_psam(permit.client)
         if operation is messages.PSAM_TRANSMIT:
             return psams.transmit(permit, *arguments)
         if operation is messages.PSAM_RESET:

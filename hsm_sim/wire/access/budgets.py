@@ -1,4 +1,4 @@
-"""What a client may take in a day: keys that leave for it, and wrong guesses it may make.
+"""What a client may take in a day: keys that leave, PSAMs that get power, and wrong guesses.
 
 Decides when a day's budget is over. Leaves who asks and how many keys a day he may have to
 `rights`, and what is written about it to `dispatch`. Budgets are written to a file before an answer
@@ -38,12 +38,15 @@ from cardcore.text import Text
 #: every record of the city is asked about several times.
 GUESSES_A_CARD, GUESSES_A_CLIENT = 1_000, 100_000_000
 _HOLDING = (ProofReason.PROVEN, ProofReason.WRONG_VERSION)
+#: PSAMs made, renewed and woken up, a day and client: each is an entry of the log, so this bounds
+#: it. A city's 20,000 terminals lose power five times.
+PSAMS_A_DAY = 100_000
 _BUCKET_BITS = 20
 _FACTOR_BYTES = 8
 #: In the folder of the device: a folder a day, in it a file a client.
 BUDGETS = "budgets"
 #: Numbers of 8 bytes before the buckets of 4.
-_MULTIPLIER, _GUESSES, _KEYS = range(3)
+_MULTIPLIER, _GUESSES, _KEYS, _PSAMS = range(4)
 _HEAD_WORDS = 16
 _FILE_BYTES = 4 * (_HEAD_WORDS + (1 << _BUCKET_BITS))
 _ALARMS_MAX = 1_000  # cards named in the log, of one client in one day
@@ -127,6 +130,21 @@ class Budgets:
                     )
                 )
             today.head[_KEYS] = spent
+
+    def spend_psam(self, client: str) -> None:
+        """Count a PSAM that is about to get power. Raises `KeyRightError` above a day's number."""
+        with self._lock:
+            today = self._of(client)
+            if int(today.head[_PSAMS]) >= PSAMS_A_DAY:
+                raise KeyRightError(
+                    Text(
+                        f"{client}：今日已为 PSAM 上电 {PSAMS_A_DAY} 次，明日再来，并查明是谁在反复"
+                        "制作、换钥或唤醒",
+                        f"{client}: PSAMs got power {PSAMS_A_DAY} times for it today; come back "
+                        "tomorrow, and find out who makes, renews or wakes them again and again",
+                    )
+                )
+            today.head[_PSAMS] += np.uint64(1)
 
     def check_guesses(self, client: str) -> None:
         """Raises `KeyRightError` for a client whose guesses are over for today."""

@@ -29,6 +29,7 @@ class Duty(StrEnum):
     PSAM = "psam"
     PSAM_READER = "psam-reader"
     PSAM_SERVICE = "psam-service"
+    PSAM_DEPOT = "psam-depot"
     PERSONALISATION = "personalisation"
     KEY_RELEASE = "key-release"
     CARD_MAINTENANCE = "card-maintenance"
@@ -51,6 +52,7 @@ _NAMES_ZH = {
     Duty.PSAM: "终端 PSAM",
     Duty.PSAM_READER: "读持卡人 PSAM",
     Duty.PSAM_SERVICE: "网点 PSAM",
+    Duty.PSAM_DEPOT: "PSAM 制作与换钥",
     Duty.PERSONALISATION: "个人化",
     Duty.KEY_RELEASE: "导出卡片密钥明文",
     Duty.CARD_MAINTENANCE: "卡片维护",
@@ -61,14 +63,11 @@ _NAMES_ZH = {
     Duty.HOST_COMMANDS: "主机命令",
 }
 
-#: A PSAM's power on and off, its making, and commands to one that is there.
-PSAM_OPERATIONS = (
-    messages.PSAM_MAKE,
-    messages.PSAM_WAKE,
-    messages.PSAM_RENEW,
-    messages.PSAM_TRANSMIT,
-    messages.PSAM_RESET,
-)
+#: Where PSAMs are made and their keys renewed; and where they are used.
+PSAM_MAKING = (messages.PSAM_MAKE, messages.PSAM_RENEW)
+PSAM_USE = (messages.PSAM_WAKE, messages.PSAM_TRANSMIT, messages.PSAM_RESET)
+#: What gives a PSAM power, in the keys it has: counted and logged.
+PSAM_POWER = (*PSAM_MAKING, messages.PSAM_WAKE)
 #: What goes through a channel whose keys were chosen when it was opened.
 _IN_CHANNEL = (
     messages.CHANNEL_CRYPTOGRAM,
@@ -105,9 +104,10 @@ DUTIES: Mapping[Duty, Mapping[Operation, Usages]] = {
     },
     Duty.LOAD: dict.fromkeys(_SESSION_MACS, frozenset({KeyUsage.LOAD})),
     Duty.PURCHASE: dict.fromkeys(_SESSION_MACS, frozenset({KeyUsage.PURCHASE})),
-    Duty.PSAM: dict.fromkeys(PSAM_OPERATIONS, _IN_TERMINALS),
-    Duty.PSAM_READER: dict.fromkeys(PSAM_OPERATIONS, _IN_READERS),
-    Duty.PSAM_SERVICE: dict.fromkeys(PSAM_OPERATIONS, _AT_COUNTERS),
+    Duty.PSAM: dict.fromkeys(PSAM_USE, _IN_TERMINALS),
+    Duty.PSAM_READER: dict.fromkeys(PSAM_USE, _IN_READERS),
+    Duty.PSAM_SERVICE: dict.fromkeys(PSAM_USE, _AT_COUNTERS),
+    Duty.PSAM_DEPOT: dict.fromkeys(PSAM_MAKING, _AT_COUNTERS),
     Duty.PERSONALISATION: {
         messages.OPEN_CHANNEL: CHANNEL_USAGES,
         **dict.fromkeys(_IN_CHANNEL, CHANNEL_USAGES),
@@ -128,7 +128,7 @@ DUTIES: Mapping[Duty, Mapping[Operation, Usages]] = {
 OPEN_OPERATIONS = (messages.DESCRIBE_KEYS,)
 
 #: Duties that must say for which terminals they are, for which PSAMs, and how many keys a day.
-WITH_PSAMS = frozenset({Duty.PSAM, Duty.PSAM_READER, Duty.PSAM_SERVICE})
+WITH_PSAMS = frozenset({Duty.PSAM, Duty.PSAM_READER, Duty.PSAM_SERVICE, Duty.PSAM_DEPOT})
 AT_TERMINALS = frozenset({Duty.LOAD, Duty.PURCHASE}) | WITH_PSAMS
 WITH_RELEASES = frozenset({Duty.PERSONALISATION, Duty.KEY_RELEASE})
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from cardcore.errors import KeyRightError
 from cardcore.keys import KeyUsage
 from cardcore.text import Text
-from hsm_sim.psam.keys import USUAL
 from hsm_sim.wire.access.claims import NoSuchMessage, Place, keys_claimed, place_claimed
 from hsm_sim.wire.access.duties import (
     DUTIES,
@@ -105,12 +104,11 @@ def _is_among(name: str, named: Collection[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """What a request may do that was let pass: `client` asks, a PSAM that it makes or renews gets
-    keys of these usages, and so many keys may leave for it in a day (None: no bound).
+    """What a request may do that was let pass: `client` asks, and so many keys may leave for it in
+    a day (None: no bound).
     """
 
     client: str
-    psam_usages: frozenset[KeyUsage] = frozenset(USUAL)
     keys_a_day: int | None = None
 
 
@@ -159,16 +157,8 @@ class Rights:
         place = place or Place()
         for usage, label in keys_claimed(operation, arguments):
             _check_key(client, fitting, operation, usage, label, place)
-        usages = {
-            usage
-            for usage in USUAL
-            for right in fitting
-            if right.gives(operation, usage)
-            and right.holds_for(place.key_label)
-            and right.holds_at(place)
-        }
         keys_a_day = max(each.keys_a_day for each in fitting) if operation in RELEASES else None
-        return Permit(client, frozenset(usages), keys_a_day)
+        return Permit(client, keys_a_day)
 
     def check_host_commands(self, peer: Peer) -> None:
         """Raises `KeyRightError` for a client who may not speak that dialect."""
