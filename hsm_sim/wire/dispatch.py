@@ -120,7 +120,7 @@ class Dispatcher:
         """Count and log keys before they leave; when either is refused they do not."""
         *_, named, factor = request.arguments
         refs = (named,) if isinstance(named, KeyRef) else tuple(named)
-        self._shared.budgets.spend_keys(permit.client, len(refs), permit.keys_a_day)
+        self._shared.budgets.spend_keys(permit.client, permit.allowances)
         card, chip = factor.hex().upper(), ""
         if request.operation is messages.CHANNEL_WRAPPED_CARD_KEYS:
             chip = self._channels[request.arguments[0]].chip

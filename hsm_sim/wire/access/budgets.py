@@ -1,9 +1,9 @@
 """What a client may take in a day: keys that leave, PSAMs that get power, and wrong guesses.
 
-Decides when a day's budget is over. Leaves who asks and how many keys a day he may have to
-`rights`, and what is written about it to `dispatch`. Budgets are written to a file before an answer
-is given, so a day goes on where the service was started again; a budget that cannot be written is
-no service, as with the log (docs/adr/0039-quotas.md).
+Decides when a day's budget is over. Leaves who asks and how many keys a day each of his rights
+gives to `rights`, and what is written about it to `dispatch`. Budgets are written to a file before
+an answer is given, so a day goes on where the service was started again; a budget that cannot be
+written is no service, as with the log (docs/adr/0039-quotas.md).
 
 A proof in bulk tells right from wrong, so whoever may ask it could try TACs of 4 bytes until one
 holds. Every row that does not hold is counted, by client and card; a row of a version that is not
@@ -21,7 +21,8 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError, system_words
 from cardcore.keys import ProofReason
 from cardcore.text import Text
+from hsm_sim.wire.access.rights import Allowance
 
 #: Rows that do not hold, a day: of one card, and of one client. A TAC has 4 bytes, so a card's
 #: budget finds one in four million days. A client's is for the day on which a key is missing and
@@ -43,12 +45,13 @@ _HOLDING = (ProofReason.PROVEN, ProofReason.WRONG_VERSION)
 PSAMS_A_DAY = 100_000
 _BUCKET_BITS = 20
 _FACTOR_BYTES = 8
-#: In the folder of the device: a folder a day, in it a file a client.
+#: In the folder of the device: a folder a day, in it a file a client, and one a right that gives
+#: keys out.
 BUDGETS = "budgets"
 #: Numbers of 8 bytes before the buckets of 4.
-_MULTIPLIER, _GUESSES, _KEYS, _PSAMS = range(4)
-_HEAD_WORDS = 16
-_FILE_BYTES = 4 * (_HEAD_WORDS + (1 << _BUCKET_BITS))
+_MULTIPLIER, _GUESSES, _PSAMS = range(3)
+_HEAD_WORDS = 8
+_FILE_BYTES = 8 * _HEAD_WORDS + 4 * (1 << _BUCKET_BITS)
 _ALARMS_MAX = 1_000  # cards named in the log, of one client in one day
 
 
@@ -73,25 +76,19 @@ class _Spent:
         return mixed >> np.uint64(64 - _BUCKET_BITS)
 
 
-def _spent(folder: Path | None, client: str) -> _Spent:
+def _mapped(folder: Path | None, name: str, file_bytes: int) -> NDArray[np.uint64]:
     """Begin a day or go on with it. Raises `OSError`.
 
     What is written into a mapped file stands there when the process is killed. Its room is taken at
     once, so that none is missing later.
     """
-    words: NDArray[np.uint32]
     if folder is None:
-        words = np.zeros(_FILE_BYTES // 4, np.uint32)
-    else:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / hashlib.sha256(client.encode()).hexdigest()
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, _FILE_BYTES)
-            words = np.memmap(file, np.uint32, "r+", shape=(_FILE_BYTES // 4,))
-    head, cards = words[:_HEAD_WORDS].view(np.uint64), words[_HEAD_WORDS:]
-    if not head[_MULTIPLIER]:
-        head[_MULTIPLIER] = secrets.randbits(64) | 1
-    return _Spent(head, cards, bool((cards > GUESSES_A_CARD).any()))
+        return np.zeros(file_bytes // 8, np.uint64)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / hashlib.sha256(name.encode()).hexdigest()
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, file_bytes)
+        return np.memmap(file, np.uint64, "r+", shape=(file_bytes // 8,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,25 +108,36 @@ class Budgets:
         self._lock = threading.Lock()
         self._day = today()
         self._spent: dict[str, _Spent] = {}
+        self._keys: dict[str, NDArray[np.uint64]] = {}
 
-    def spend_keys(self, client: str, count: int, keys_a_day: int | None) -> None:
-        """Count keys that are about to leave. Raises `KeyRightError` when they are too many for
-        today; then none of them may leave.
+    def spend_keys(self, client: str, wanted: Sequence[Sequence[Allowance]]) -> None:
+        """Count keys that are about to leave: of each, the rights that give it. A key counts for
+        the first of them that has room today; without one it raises `KeyRightError`, and none of
+        them may leave.
         """
         with self._lock:
-            today = self._of(client)
-            spent = int(today.head[_KEYS]) + count
-            if keys_a_day is not None and spent > keys_a_day:
-                raise KeyRightError(
-                    Text(
-                        f"{client}：今日已取 {spent - count} 把密钥，限 {keys_a_day} 把；"
-                        "由密钥服务的运行者在其权限文件中规定（keys_a_day）",
-                        f"{client}: {spent - count} keys have left for it today, of "
-                        f"{keys_a_day}; whoever runs the key service decides, in its rights file "
-                        "(keys_a_day)",
-                    )
-                )
-            today.head[_KEYS] = spent
+            taken: Counter[str] = Counter()
+            for giving in wanted:
+                for right, keys_a_day in ((each.right, each.keys_a_day) for each in giving):
+                    if int(self._keys_of(client, right)[0]) + taken[right] < keys_a_day:
+                        taken[right] += 1
+                        break
+                else:
+                    raise self._no_key_left(client, giving[0])
+            for right, count in taken.items():
+                self._keys_of(client, right)[0] += np.uint64(count)
+
+    def _no_key_left(self, client: str, allowance: Allowance) -> KeyRightError:
+        spent = int(self._keys_of(client, allowance.right)[0])
+        return KeyRightError(
+            Text(
+                f"{client}：今日已取 {spent} 把密钥，限 {allowance.keys_a_day} 把；"
+                f"由密钥服务的运行者在其权限文件中规定（{allowance.right} 的 keys_a_day）",
+                f"{client}: {spent} keys have left for it today, of {allowance.keys_a_day}; "
+                "whoever runs the key service decides, in its rights file (keys_a_day of "
+                f"{allowance.right})",
+            )
+        )
 
     def spend_psam(self, client: str) -> None:
         """Count a PSAM that is about to get power. Raises `KeyRightError` above a day's number."""
@@ -176,29 +184,50 @@ class Budgets:
         return judged
 
     def _of(self, client: str) -> _Spent:
-        """Raises `KeyServiceUnavailableError` where it cannot be written down."""
+        self._turn_day()
+        if client not in self._spent:
+            words = self._file(client, _FILE_BYTES)
+            head, cards = words[:_HEAD_WORDS], words[_HEAD_WORDS:].view(np.uint32)
+            if not head[_MULTIPLIER]:
+                head[_MULTIPLIER] = secrets.randbits(64) | 1
+            self._spent[client] = _Spent(head, cards, bool((cards > GUESSES_A_CARD).any()))
+        return self._spent[client]
+
+    def _keys_of(self, client: str, right: str) -> NDArray[np.uint64]:
+        """How many keys left by a right of this client."""
+        self._turn_day()
+        name = f"{client}\n{right}"
+        if name not in self._keys:
+            self._keys[name] = self._file(name, 8)
+        return self._keys[name]
+
+    def _turn_day(self) -> None:
         today = self._today()
         if today != self._day:
             self._day = today
             self._spent.clear()
-        if client not in self._spent:
-            folder = None if self._folder is None else self._folder / today.isoformat()
-            try:
-                if self._folder is not None and self._folder.is_dir():
-                    for each in self._folder.iterdir():
-                        if each.name < today.isoformat():
-                            shutil.rmtree(each)
-                self._spent[client] = _spent(folder, client)
-            except OSError as error:
-                said = system_words(error)
-                raise KeyServiceUnavailableError(
-                    Text(
-                        f"今日额度写不进去，故不提供服务：{self._folder}：{said.zh}",
-                        "no budget, no service: what was taken today cannot be written down: "
-                        f"{self._folder}: {said.en}",
-                    )
-                ) from None
-        return self._spent[client]
+            self._keys.clear()
+
+    def _file(self, name: str, file_bytes: int) -> NDArray[np.uint64]:
+        """Raises `KeyServiceUnavailableError` where it cannot be written down."""
+        today = self._day.isoformat()
+        try:
+            if self._folder is None:
+                return _mapped(None, name, file_bytes)
+            if self._folder.is_dir():
+                for each in self._folder.iterdir():
+                    if each.name < today:
+                        shutil.rmtree(each)
+            return _mapped(self._folder / today, name, file_bytes)
+        except OSError as error:
+            said = system_words(error)
+            raise KeyServiceUnavailableError(
+                Text(
+                    f"今日额度写不进去，故不提供服务：{self._folder}：{said.zh}",
+                    "no budget, no service: what was taken today cannot be written down: "
+                    f"{self._folder}: {said.en}",
+                )
+            ) from None
 
 
 def _judge(spent: _Spent, of: str, factors: bytes, reasons: bytes) -> Judged:

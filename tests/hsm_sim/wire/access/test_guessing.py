@@ -17,6 +17,7 @@ from hsm_sim.keys.published_keys import published_key
 from hsm_sim.keys.vault import KeyVault
 from hsm_sim.wire.access import budgets as guesses
 from hsm_sim.wire.access.budgets import GUESSES_A_CARD, Budgets
+from hsm_sim.wire.access.rights import Allowance
 from hsm_sim.wire.access.rights_file import read_rights
 from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.events import EventKind
@@ -163,14 +164,15 @@ def test_a_day_goes_on_where_the_service_was_started_again(tmp_path: Path) -> No
     wrong, right = bytes((1,)) * 1_001, bytes((0,))
     before = Budgets(lambda: day, tmp_path / "budgets")
     before.judge("one", "tacs", FACTOR * 1_001, wrong)
-    before.spend_keys("one", 5, 5)
+    five = (Allowance("key-release: demo", 5),)
+    before.spend_keys("one", [five] * 5)
     after = Budgets(lambda: day, tmp_path / "budgets")
     assert after.judge("one", "tacs", FACTOR, right).reasons == bytes((3,))
     assert after.judge("two", "tacs", FACTOR, right).reasons == right
     with pytest.raises(KeyRightError, match="5 keys have left"):
-        after.spend_keys("one", 1, 5)
+        after.spend_keys("one", [five])
     day = date(2026, 9, 2)
-    after.spend_keys("one", 5, 5)
+    after.spend_keys("one", [five] * 5)
     assert [each.name for each in (tmp_path / "budgets").iterdir()] == ["2026-09-02"]
 
 
@@ -180,7 +182,7 @@ def test_a_budget_that_cannot_be_written_is_no_service(tmp_path: Path) -> None:
     with pytest.raises(KeyServiceUnavailableError, match="no budget, no service"):
         budgets.check_guesses("one")
     with pytest.raises(KeyServiceUnavailableError, match="no budget, no service"):
-        budgets.spend_keys("one", 1, 5)
+        budgets.spend_keys("one", [(Allowance("key-release: demo", 5),)])
 
 
 def test_counting_costs_a_proof_next_to_nothing() -> None:

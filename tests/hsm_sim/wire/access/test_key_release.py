@@ -12,6 +12,7 @@ from cardcore.keys import KeyRef, KeyUsage
 from hsm_sim.device.inspection import log_lines, prove_log
 from hsm_sim.keys.vault import CARD_USAGES
 from hsm_sim.wire.access.budgets import Budgets
+from hsm_sim.wire.access.rights import Allowance
 from hsm_sim.wire.access.rights_file import read_rights
 from hsm_sim.wire.served_device import ServedDevice
 from tests.hsm_sim.device.devices import add, make, reopen
@@ -145,13 +146,41 @@ def test_a_key_is_not_given_out_when_its_entry_cannot_be_written(
 def test_each_client_has_its_own_days() -> None:
     day = date(2026, 9, 1)
     budgets = Budgets(lambda: day)
-    budgets.spend_keys("one", 5, 5)
-    budgets.spend_keys("two", 5, 5)
+    five = (Allowance("key-release: demo", 5),)
+    budgets.spend_keys("one", [five] * 5)
+    budgets.spend_keys("two", [five] * 5)
     with pytest.raises(KeyRightError, match="one: 5 keys have left"):
-        budgets.spend_keys("one", 1, 5)
-    budgets.spend_keys("one", 1, None)
+        budgets.spend_keys("one", [five])
+    budgets.spend_keys("one", ())  # no rights file, no bound
     day = date(2026, 9, 2)
-    budgets.spend_keys("one", 5, 5)
+    budgets.spend_keys("one", [five] * 5)
+
+
+def test_the_cap_of_one_right_is_not_lifted_by_another_right_for_another_label(
+    folder: Path,
+) -> None:
+    """The highest of all rights with the duty was the cap of each of them."""
+    text = rights("key-release", 2) + rights("key-release", 1_000).replace(LABEL, "pilot")
+    with a_served_device(a_service(folder), folder, read_rights(text)) as keys:
+        for _ in range(2):
+            keys.derive_card_key(TAC, FACTOR)
+        with pytest.raises(KeyRightError, match=r"2 keys .*keys_a_day of key-release: demo"):
+            keys.derive_card_key(TAC, FACTOR)
+    assert len(released(folder)) == 2
+
+
+def test_keys_that_two_rights_give_count_for_the_first_that_has_room() -> None:
+    budgets = Budgets(lambda: date(2026, 9, 1))
+    few, more = Allowance("few", 2), Allowance("more", 3)
+    # A request that does not fit as a whole takes nothing.
+    with pytest.raises(KeyRightError, match="0 keys have left for it today, of 2"):
+        budgets.spend_keys("one", [(few, more)] * 6)
+    budgets.spend_keys("one", [(few, more)] * 4)
+    with pytest.raises(KeyRightError, match="of 2"):
+        budgets.spend_keys("one", [(few,)])
+    budgets.spend_keys("one", [(more,)])
+    with pytest.raises(KeyRightError, match="of 3"):
+        budgets.spend_keys("one", [(more,)])
 
 
 def test_entries_of_a_busy_second_are_sealed_a_moment_later(folder: Path) -> None:
