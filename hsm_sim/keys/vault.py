@@ -26,7 +26,14 @@ from cardcore.errors import (
 )
 from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef, KeyState, KeyUsage
 from cardcore.text import Text
-from hsm_sim.keys.masters import FACTOR_BYTES, LEVELS_MAX, CardKeyHandle, check_levels
+from hsm_sim.keys.masters import (
+    FACTOR_BYTES,
+    LEVELS_MAX,
+    CardKeyHandle,
+    check_factor,
+    check_levels,
+    sealing_factor,
+)
 from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.derivation import card_key_column
 
@@ -307,12 +314,18 @@ class KeyVault:
 
     def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         """See `hsm_sim.keys.masters.MasterKeys`."""
+        check_factor(self._entry(ref).description, factor)
+        return self._derived(ref, factor)
+
+    def sealing_key(self, ref: KeyRef, number: str) -> CardKeyHandle:
+        """See `hsm_sim.keys.masters.MasterKeys`."""
+        return self._derived(ref, sealing_factor(number, self._entry(ref).description.levels))
+
+    def _derived(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         entry = self._entry(ref)
         described, value = entry.description, entry.value
         if value is None:
             raise KeyStateError(Text(f"{ref}：已销毁", f"{ref}: is destroyed"))
-        if len(factor) != FACTOR_BYTES * described.levels:
-            check_levels(described, len(factor))
         # Two levels (二级分散): the issuer's factor stands last and is applied first.
         for start in range(len(factor) - FACTOR_BYTES, -1, -FACTOR_BYTES):
             part = factor[start : start + FACTOR_BYTES]
