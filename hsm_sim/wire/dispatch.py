@@ -14,6 +14,7 @@ from typing import Any
 
 from cardcore.errors import (
     CardcoreError,
+    CryptogramError,
     KeyRightError,
     KeyServiceError,
     KeyServiceUnavailableError,
@@ -21,7 +22,7 @@ from cardcore.errors import (
 from cardcore.keys import IssuerChannelKeys, Key, KeyRef, KeyService
 from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
-from hsm_sim.keys.masters import MasterKeys
+from hsm_sim.keys.masters import FACTOR_BYTES, MasterKeys
 from hsm_sim.keys.operations import today_here
 from hsm_sim.psam.image import PsamImage, decode_image
 from hsm_sim.wire.access.budgets import GUESSES_A_CARD, Budgets
@@ -172,9 +173,38 @@ class Dispatcher:
             with self._shared.proofs:
                 reasons = getattr(service, name)(*arguments)
             return self._judged(permit, name, arguments, reasons)
+        if operation is messages.VERIFY_SESSION_MAC:
+            return self._verify(permit, service, *arguments)
         result = getattr(service, name)(*arguments)
         # The usage of a card's key is that of the master the client named.
         return result.value if isinstance(result, Key) else result
+
+    def _verify(
+        self, permit: Permit, service: KeyService, ref: KeyRef, factor: bytes, *rest: bytes
+    ) -> None:
+        """A MAC that does not hold is a guess about its card, counted as a row of a proof is."""
+        budgets, of, card = self._shared.budgets, f"verify_session_mac {ref}", factor[:FACTOR_BYTES]
+        budgets.check_guesses(permit.client)
+        budgets.check_card(permit.client, of, card)
+        try:
+            service.verify_session_mac(ref, factor, *rest)
+        except CryptogramError:
+            if budgets.count_wrong(permit.client, of, card):
+                self._alarm(permit, "verify_session_mac", ref.label, card)
+            raise
+
+    def _alarm(self, permit: Permit, name: str, label: str, card: bytes) -> None:
+        shown = card.hex().upper()
+        self._log(
+            EventKind.ALARM,
+            plain(name),
+            Text(
+                f"{permit.client}：今日关于 {label} 的卡片 {shown} 不成立的答案超过 "
+                f"{GUESSES_A_CARD} 个；今日不再为其判断此卡",
+                f"{permit.client}: more than {GUESSES_A_CARD} answers about card {shown} of "
+                f"{label} did not hold today; it is not judged for this client until tomorrow",
+            ),
+        )
 
     def _judged(
         self, permit: Permit, name: str, arguments: tuple[Any, ...], reasons: bytes
@@ -184,17 +214,7 @@ class Dispatcher:
         of = f"{name} {label}"
         judged = self._shared.budgets.judge(permit.client, of, column.factors, reasons)
         for card in judged.cards_over:
-            shown = card.hex().upper()
-            self._log(
-                EventKind.ALARM,
-                plain(name),
-                Text(
-                    f"{permit.client}：今日关于 {label} 的卡片 {shown} 不成立的答案超过 "
-                    f"{GUESSES_A_CARD} 个；今日不再为其判断此卡",
-                    f"{permit.client}: more than {GUESSES_A_CARD} answers about card {shown} of "
-                    f"{label} did not hold today; it is not judged for this client until tomorrow",
-                ),
-            )
+            self._alarm(permit, name, label, card)
         return judged.reasons
 
     def _ask_psam(

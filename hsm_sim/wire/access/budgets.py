@@ -11,6 +11,8 @@ held as well, for it is tried under the others. Over the budget of a card its ro
 `UNKNOWN_VERSION`, whatever they hold: nothing is learnt, settlement holds those records (可疑) and
 asks again on another day, and no file of forged records stops the clearing of the others.
 
+A MAC that is verified by itself is a guess as well: above the same budget it is refused by name.
+
 A card is counted in one of a million buckets, which a multiplier of the day chooses: what one
 client can make this keep does not grow, and a card that shares its bucket costs another nothing
 before a thousand wrong rows.
@@ -168,6 +170,33 @@ class Budgets:
                     )
                 )
 
+    def check_card(self, client: str, of: str, card: bytes) -> None:
+        """Raises `KeyRightError` where this client's guesses about a card are over for today: what
+        tells a right MAC from a wrong one does not tell it any more.
+        """
+        with self._lock:
+            spent = self._of(client)
+            guesses = int(spent.cards[spent.buckets(of, _rows(card))[0]])
+        if guesses > GUESSES_A_CARD:
+            shown = card.hex().upper()
+            raise KeyRightError(
+                Text(
+                    f"{client}：今日关于卡片 {shown} 已有 {guesses} 个答案不成立，限 "
+                    f"{GUESSES_A_CARD} 个；明日再验证，并查明是谁在试",
+                    f"{client}: {guesses} answers about card {shown} did not hold today, of "
+                    f"{GUESSES_A_CARD}; ask again tomorrow, and find out who is guessing",
+                )
+            )
+
+    def count_wrong(self, client: str, of: str, card: bytes) -> bool:
+        """One answer that does not hold; whether it ends the card's budget."""
+        with self._lock:
+            spent = self._of(client)
+            bucket = spent.buckets(of, _rows(card))[0]
+            spent.head[_GUESSES] += np.uint64(1)
+            spent.cards[bucket] += np.uint32(1)
+            return int(spent.cards[bucket]) == GUESSES_A_CARD + 1
+
     def judge(self, client: str, of: str, factors: bytes, reasons: bytes) -> Judged:
         """Count the rows that do not hold, and hide those of cards whose budget is over.
 
@@ -230,8 +259,12 @@ class Budgets:
             ) from None
 
 
+def _rows(factors: bytes) -> NDArray[np.generic]:
+    return np.frombuffer(factors, ">u8")
+
+
 def _judge(spent: _Spent, of: str, factors: bytes, reasons: bytes) -> Judged:
-    answers, rows = np.frombuffer(reasons, np.uint8), np.frombuffer(factors, ">u8")
+    answers, rows = np.frombuffer(reasons, np.uint8), _rows(factors)
     # All but true rows are few: the others are not so much as read.
     wrong = np.flatnonzero(answers)
     wrong = wrong[~np.isin(answers[wrong], _HOLDING)]
