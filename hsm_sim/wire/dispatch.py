@@ -53,6 +53,7 @@ class _OpenChannel:
     """A channel with one chip, and the one card whose keys go through it."""
 
     keys: IssuerChannelKeys
+    label: str
     chip: str
     card: bytes | None = None
 
@@ -121,10 +122,12 @@ class Dispatcher:
         """Count and log keys before they leave; when either is refused they do not."""
         *_, named, factor = request.arguments
         refs = (named,) if isinstance(named, KeyRef) else tuple(named)
-        self._shared.budgets.spend_keys(permit.client, permit.allowances)
         card, chip = factor.hex().upper(), ""
         if request.operation is messages.CHANNEL_WRAPPED_CARD_KEYS:
-            chip = self._channels[request.arguments[0]].chip
+            channel = self._channels[request.arguments[0]]
+            chip = channel.chip
+            self._shared.budgets.bind_chip(permit.client, f"{channel.label} {chip}", factor)
+        self._shared.budgets.spend_keys(permit.client, permit.allowances)
         for start in range(0, len(refs), KEYS_AN_ENTRY):
             names = ", ".join(str(ref) for ref in refs[start : start + KEYS_AN_ENTRY])
             told = Text(f"{names}，给卡片 {card}", f"{names} for card {card}")
@@ -166,8 +169,9 @@ class Dispatcher:
             return self._ask_psam(permit, operation, arguments, keys.masters)
         service = keys.service
         if operation is messages.OPEN_CHANNEL:
-            chip = arguments[2].hex().upper()
-            return self._open_channel(_OpenChannel(service.open_channel(*arguments), chip))
+            label, _, chip, _ = arguments
+            opened = service.open_channel(*arguments)
+            return self._open_channel(_OpenChannel(opened, label, chip.hex().upper()))
         if operation in messages.PROOFS:
             self._shared.budgets.check_guesses(permit.client)
             with self._shared.proofs:

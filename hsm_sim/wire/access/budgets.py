@@ -45,6 +45,8 @@ _HOLDING = (ProofReason.PROVEN, ProofReason.WRONG_VERSION)
 #: PSAMs made, renewed and woken up, a day and client: each is an entry of the log, so this bounds
 #: it. A city's 20,000 terminals lose power five times.
 PSAMS_A_DAY = 100_000
+#: Chips that get keys, a day and client: each is remembered with its card, in some 200 bytes.
+CHIPS_A_DAY = 200_000
 _BUCKET_BITS = 20
 _FACTOR_BYTES = 8
 #: In the folder of the device: a folder a day, in it a file a client, and one a right that gives
@@ -111,6 +113,7 @@ class Budgets:
         self._day = today()
         self._spent: dict[str, _Spent] = {}
         self._keys: dict[str, NDArray[np.uint64]] = {}
+        self._chips: dict[str, dict[str, bytes]] = {}
 
     def spend_keys(self, client: str, wanted: Sequence[Sequence[Allowance]]) -> None:
         """Count keys that are about to leave: of each, the rights that give it. A key counts for
@@ -140,6 +143,30 @@ class Budgets:
                 f"{allowance.right})",
             )
         )
+
+    def bind_chip(self, client: str, chip: str, card: bytes) -> None:
+        """One chip is one card for a day, whatever channel and connection it is spoken to over.
+        Raises `KeyRightError` for a second card, and for more chips than are remembered.
+        """
+        with self._lock:
+            self._turn_day()
+            bound = self._chips.setdefault(client, {})
+            if len(bound) >= CHIPS_A_DAY and chip not in bound:
+                raise KeyRightError(
+                    Text(
+                        f"{client}：今日已为 {CHIPS_A_DAY} 个芯片装密钥；明日再来",
+                        f"{client}: {CHIPS_A_DAY} chips got keys today; come back tomorrow",
+                    )
+                )
+            first = bound.setdefault(chip, card)
+        if first != card:
+            raise KeyRightError(
+                Text(
+                    f"芯片 {chip} 今日已用于卡片 {first.hex().upper()}：一个芯片只装一张卡的密钥",
+                    f"chip {chip} is card {first.hex().upper()}'s today: one chip gets the keys of "
+                    "one card",
+                )
+            )
 
     def spend_psam(self, client: str) -> None:
         """Count a PSAM that is about to get power. Raises `KeyRightError` above a day's number."""
@@ -236,6 +263,7 @@ class Budgets:
             self._day = today
             self._spent.clear()
             self._keys.clear()
+            self._chips.clear()
 
     def _file(self, name: str, file_bytes: int) -> NDArray[np.uint64]:
         """Raises `KeyServiceUnavailableError` where it cannot be written down."""

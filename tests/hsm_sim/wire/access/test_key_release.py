@@ -11,6 +11,7 @@ from cardcore.errors import KeyRightError, KeyServiceUnavailableError, UnknownKe
 from cardcore.keys import KeyRef, KeyUsage
 from hsm_sim.device.inspection import log_lines, prove_log
 from hsm_sim.keys.vault import CARD_USAGES
+from hsm_sim.wire.access import budgets as budget
 from hsm_sim.wire.access.budgets import Budgets
 from hsm_sim.wire.access.rights import Allowance
 from hsm_sim.wire.access.rights_file import read_rights
@@ -95,6 +96,42 @@ def test_a_channel_with_one_chip_wraps_the_keys_of_one_card(folder: Path) -> Non
         with pytest.raises(KeyRightError, match="one chip gets the keys of one card"):
             channel.wrapped_card_keys((TAC,), OTHER_CARD)
         assert len(channel.wrapped_card_keys((TAC,), FACTOR)) == 19
+
+
+def test_one_chip_gets_the_keys_of_one_card_over_any_number_of_channels_and_connections(
+    folder: Path,
+) -> None:
+    """Twenty channels with one chip's number, and the DEK of that chip opened twenty cards."""
+    with a_served_device(a_service(folder), folder, read_rights(rights("personalisation"))) as keys:
+
+        def wrap(chip: bytes, card: bytes) -> None:
+            keys.open_channel(LABEL, 1, chip, bytes(16)).wrapped_card_keys((TAC,), card)
+
+        for _ in range(2):  # a channel has a connection of its own
+            wrap(FACTOR, FACTOR)
+            with pytest.raises(
+                KeyRightError, match=r"chip demo \d+ is card \d+'s today: one chip gets"
+            ):
+                wrap(FACTOR, OTHER_CARD)
+        wrap(OTHER_CARD, OTHER_CARD)
+    assert len(released(folder)) == 3
+
+
+def test_chips_are_remembered_for_a_day_and_no_more_of_them_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(budget, "CHIPS_A_DAY", 2)
+    day = date(2026, 9, 1)
+    budgets = Budgets(lambda: day)
+    for chip in ("01", "02", "01"):
+        budgets.bind_chip("one", chip, FACTOR)
+    with pytest.raises(KeyRightError, match="one: 2 chips got keys today"):
+        budgets.bind_chip("one", "03", FACTOR)
+    budgets.bind_chip("two", "03", FACTOR)
+    with pytest.raises(KeyRightError, match="chip 01 is card"):
+        budgets.bind_chip("one", "01", OTHER_CARD)
+    day = date(2026, 9, 2)
+    budgets.bind_chip("one", "01", OTHER_CARD)
 
 
 @pytest.mark.parametrize("duty", ["key-release", "personalisation"])
