@@ -204,9 +204,10 @@ class Dispatcher:
             plain(name),
             Text(
                 f"{permit.client}：今日关于 {label} 的卡片 {shown} 不成立的答案超过 "
-                f"{GUESSES_A_CARD} 个；今日不再为其判断此卡",
+                f"{GUESSES_A_CARD} 个：有人在试，或文件中满是伪造记录；请查明",
                 f"{permit.client}: more than {GUESSES_A_CARD} answers about card {shown} of "
-                f"{label} did not hold today; it is not judged for this client until tomorrow",
+                f"{label} did not hold today: somebody is guessing, or a file is full of forged "
+                "records; find out which",
             ),
         )
 
@@ -217,7 +218,7 @@ class Dispatcher:
         label, column = arguments
         of = f"{name} {label}"
         judged = self._shared.budgets.judge(permit.client, of, column.factors, reasons)
-        for card in judged.cards_over:
+        for card in judged.alarming:
             self._alarm(permit, name, label, card)
         return judged.reasons
 

@@ -6,10 +6,13 @@ an answer is given, so a day goes on where the service was started again; a budg
 written is no service, as with the log (docs/adr/0039-quotas.md).
 
 A proof in bulk tells right from wrong, so whoever may ask it could try TACs of 4 bytes until one
-holds. Every row that does not hold is counted, by client and card; a row of a version that is not
-held as well, for it is tried under the others. Over the budget of a card its rows are answered
-`UNKNOWN_VERSION`, whatever they hold: nothing is learnt, settlement holds those records (可疑) and
-asks again on another day, and no file of forged records stops the clearing of the others.
+holds. Of a card, the first thousand rows of a call that do not hold are answered, and what stands
+behind them is not: `UNKNOWN_VERSION`, whatever it holds. Settlement holds those records (可疑) and
+asks again, so a file of forged records keeps a card's true ones unjudged in its own call only.
+What was answered is counted, by client and card; a row of a version that is not held as well, for
+it is tried under the others. A card over its day's budget is not judged until tomorrow. A client
+over its own is answered a call whose rows all hold, and learns nothing of any other: true records
+go on, whoever fills the day with forged ones.
 
 A MAC that is verified by itself is a guess as well: above the same budget it is refused by name.
 
@@ -37,10 +40,15 @@ from cardcore.keys import ProofReason
 from cardcore.text import Text
 from hsm_sim.wire.access.rights import Allowance
 
-#: Rows that do not hold, a day: of one card, and of one client. A TAC has 4 bytes, so a card's
-#: budget finds one in four million days. A client's is for the day on which a key is missing and
-#: every record of the city is asked about several times.
-GUESSES_A_CARD, GUESSES_A_CLIENT = 1_000, 100_000_000
+#: Answers that do not hold about one card: so many in a call, and of MACs verified one by one so
+#: many a day. Above it an alarm is in the log.
+GUESSES_A_CARD = 1_000
+#: A day, in bulk: of one card, and of one client. A TAC has 4 bytes, so a card's budget finds one
+#: in twelve years of alarms, and nobody forges a million records of one card a day. A client's is
+#: for the day on which a key is missing and every record of the city is asked about several times.
+GUESSES_A_CARD_A_DAY, GUESSES_A_CLIENT = 1_000_000, 100_000_000
+#: Calls of a client over its budget in which a row does not hold: each may have been one guess.
+CALLS_OVER_BUDGET = 10_000_000
 _HOLDING = (ProofReason.PROVEN, ProofReason.WRONG_VERSION)
 #: PSAMs made, renewed and woken up, a day and client: each is an entry of the log, so this bounds
 #: it. A city's 20,000 terminals lose power five times.
@@ -97,10 +105,10 @@ def _mapped(folder: Path | None, name: str, file_bytes: int) -> NDArray[np.uint6
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The answers as they may be given, and the cards whose budget is over since now."""
+    """The answers as they may be given, and the cards about which there is an alarm since now."""
 
     reasons: bytes
-    cards_over: tuple[bytes, ...] = ()
+    alarming: tuple[bytes, ...] = ()
 
 
 class Budgets:
@@ -187,7 +195,7 @@ class Budgets:
         """Raises `KeyRightError` for a client whose guesses are over for today."""
         with self._lock:
             guesses = self._of(client).guesses
-            if guesses > GUESSES_A_CLIENT:
+            if guesses > GUESSES_A_CLIENT + CALLS_OVER_BUDGET:
                 raise KeyRightError(
                     Text(
                         f"{client}：今日已有 {guesses} 个答案不成立，限 {GUESSES_A_CLIENT} "
@@ -225,17 +233,21 @@ class Budgets:
             return int(spent.cards[bucket]) == GUESSES_A_CARD + 1
 
     def judge(self, client: str, of: str, factors: bytes, reasons: bytes) -> Judged:
-        """Count the rows that do not hold, and hide those of cards whose budget is over.
+        """Count the rows that do not hold, and hide what may not be told.
 
-        Raises `KeyRightError` when the client's own is; then nothing may be answered.
+        Raises `KeyRightError` when the client's calls over its budget are too many as well; then
+        nothing may be answered.
         """
         wrong = len(reasons) - sum(reasons.count(each) for each in _HOLDING)
         with self._lock:
             spent = self._of(client)
             if not wrong and not spent.is_over:
                 return Judged(reasons)
-            spent.head[_GUESSES] += np.uint64(wrong)
-            judged = _judge(spent, of, factors, reasons)
+            if wrong and spent.guesses > GUESSES_A_CLIENT:
+                spent.head[_GUESSES] += np.uint64(1)
+                judged = Judged(bytes((ProofReason.UNKNOWN_VERSION,)) * len(reasons))
+            else:
+                judged = _judge(spent, of, factors, reasons)
         self.check_guesses(client)
         return judged
 
@@ -246,7 +258,7 @@ class Budgets:
             head, cards = words[:_HEAD_WORDS], words[_HEAD_WORDS:].view(np.uint32)
             if not head[_MULTIPLIER]:
                 head[_MULTIPLIER] = secrets.randbits(64) | 1
-            self._spent[client] = _Spent(head, cards, bool((cards > GUESSES_A_CARD).any()))
+            self._spent[client] = _Spent(head, cards, bool((cards > GUESSES_A_CARD_A_DAY).any()))
         return self._spent[client]
 
     def _keys_of(self, client: str, right: str) -> NDArray[np.uint64]:
@@ -296,19 +308,23 @@ def _judge(spent: _Spent, of: str, factors: bytes, reasons: bytes) -> Judged:
     # All but true rows are few: the others are not so much as read.
     wrong = np.flatnonzero(answers)
     wrong = wrong[~np.isin(answers[wrong], _HOLDING)]
-    guessed = spent.buckets(of, rows[wrong])
-    np.add.at(spent.cards, guessed, 1)
-    spent.is_over |= bool((spent.cards[guessed] > GUESSES_A_CARD).any())
-    if not spent.is_over:
-        return Judged(reasons)
-    over = np.flatnonzero(spent.cards[spent.buckets(of, rows)] > GUESSES_A_CARD)
+    cards, counts = np.unique(rows[wrong], return_counts=True)
+    told = np.minimum(counts, GUESSES_A_CARD)
+    buckets = spent.buckets(of, cards)
+    np.add.at(spent.cards, buckets, told.astype(np.uint32))
+    spent.head[_GUESSES] += np.uint64(told.sum())
+    spent.is_over |= bool((spent.cards[buckets] > GUESSES_A_CARD_A_DAY).any())
     hidden = answers.copy()
-    hidden[over] = ProofReason.UNKNOWN_VERSION
-    cards = {
-        factors[_FACTOR_BYTES * row : _FACTOR_BYTES * (row + 1)]
-        for row in over[np.unique(rows[over], return_index=True)[1]][:_ALARMS_MAX].tolist()
-    }
-    new = tuple(sorted(cards - spent.named))
+    for card in cards[counts > GUESSES_A_CARD]:
+        last_told = wrong[rows[wrong] == card][GUESSES_A_CARD - 1]
+        behind = np.flatnonzero(rows[last_told + 1 :] == card)
+        hidden[last_told + 1 + behind] = ProofReason.UNKNOWN_VERSION
+    if spent.is_over:
+        over = spent.cards[spent.buckets(of, rows)] > GUESSES_A_CARD_A_DAY
+        hidden[over] = ProofReason.UNKNOWN_VERSION
+    is_alarming = (spent.cards[buckets] > GUESSES_A_CARD) | (counts > GUESSES_A_CARD)
+    alarming = cards[is_alarming][:_ALARMS_MAX]
+    new = tuple(sorted({int(each).to_bytes(_FACTOR_BYTES) for each in alarming} - spent.named))
     if len(spent.named) < _ALARMS_MAX:
         spent.named.update(new)
     else:
