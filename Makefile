@@ -69,6 +69,7 @@ soak: dev-setup ## Many more examples, random APDUs, a key service that keeps dy
 	$(BIN)/python -m tests.cardcore.chip.walks.soak_apdus --seconds 300
 	$(BIN)/python -m tests.hsm_sim.wire.soak_wire --seconds 300
 	$(BIN)/python -m tests.settlement.attacker.soak_attacker --seconds 3600
+	$(BIN)/python -m tests.settlement.verification.soak_insider --seconds 3600
 	$(BIN)/python -m tests.fuzz.fuzz_codecs --seconds 300
 	$(BIN)/python -m tests.settlement.audited.soak_worlds --worlds 100000
 

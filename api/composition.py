@@ -46,6 +46,7 @@ from hsm_sim.keys.published_keys import (
     published_descriptions,
     published_vault,
 )
+from hsm_sim.keys.seal_register import SEALS, SealRegister
 from hsm_sim.psam import Psam, PsamProfile, make_psam, renew_psam
 from hsm_sim.token import open_token
 from hsm_sim.wire.client import RemoteKeyService
@@ -84,6 +85,7 @@ def city_key_refs(scheme: Scheme) -> tuple[KeyRef, ...]:
                     for name in APPLICATIONS
                     for label, slot in application_slots(name, scheme.name)
                 ),
+                KeyRef(KeyUsage.DAY_SEAL, scheme.name, KEY_VERSION),
                 KeyRef(KeyUsage.FILE_SIGNING, load_host_label(scheme.name), KEY_VERSION),
                 *(
                     KeyRef(KeyUsage.FILE_SIGNING, sender_label(sender), KEY_VERSION)
@@ -158,6 +160,14 @@ class CityKeys:
             each for each in described if each.state in {KeyState.ACTIVE, KeyState.RETIRING}
         )
 
+    def seal_keys(self, label: str) -> dict[KeyDescription, bytes]:
+        """The keys under the days of a city, old ones as well, and their public halves."""
+        described = self.service.describe_keys(KeyUsage.DAY_SEAL, label)
+        proving = {KeyState.ACTIVE, KeyState.RETIRING}
+        return {
+            each: self.service.public_key(each.ref) for each in described if each.state in proving
+        }
+
     def new_psam(
         self, scheme: Scheme, terminal: str, application: str = "transit"
     ) -> Psam | RemotePsam:
@@ -195,8 +205,9 @@ def open_engine(workers: int, name: EngineName = EngineName.LOCAL) -> Engine:
     return LocalEngine(workers)
 
 
-def open_city_keys(settings: Settings, scheme: Scheme) -> CityKeys:
-    """The key service these settings name, holding the keys of one city.
+def open_city_keys(settings: Settings, scheme: Scheme, folder: Path | None = None) -> CityKeys:
+    """The key service these settings name, holding the keys of one city. In this process it keeps
+    its register of day seals in the city's own `folder`; without one it has none.
 
     Raises `SettingsRefusedError` for settings that must not be, and
     `KeyServiceUnavailableError` when production cannot see which keys it would run on.
@@ -205,7 +216,8 @@ def open_city_keys(settings: Settings, scheme: Scheme) -> CityKeys:
     match chosen.kind:
         case KeyServiceKind.IN_PROCESS:
             vault = published_vault(city_key_refs(scheme))
-            return CityKeys(InProcessKeyService(vault), LocalPsams(vault))
+            seals = None if folder is None else SealRegister(folder / "key-service" / SEALS)
+            return CityKeys(InProcessKeyService(vault, seals=seals), LocalPsams(vault))
         case KeyServiceKind.PKCS11:
             masters = open_settings_token(chosen)
             keys = CityKeys(KeyOperations(masters), LocalPsams(masters))

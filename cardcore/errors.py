@@ -12,7 +12,8 @@ A programmer's mistake is an `assert`. What is left is bytes or messages that ca
     │   │   └── UnknownKeyVersionError  the key is held, but not in that version
     │   ├── KeyUsageError      the key is not for that operation
     │   ├── KeyStateError      the key is not yet, or no longer, for that operation
-    │   └── KeyRightError      whoever asks may not do that, or not with that key
+    │   ├── KeyRightError      whoever asks may not do that, or not with that key
+    │   └── SealRefusedError   that day number is sealed otherwise, or it is not its turn
     ├── KeyServiceUnavailableError  the key service does not answer; the caller may repeat
     └── PowerLossError         the card lost power inside a command (fault injection only)
 """
@@ -93,6 +94,10 @@ class KeyStateError(KeyServiceError):
 
 class KeyRightError(KeyServiceError):
     """Whoever asks has no right to the operation or the key: nothing is said of either."""
+
+
+class SealRefusedError(KeyServiceError):
+    """A day is not sealed: its number has another seal, or it does not follow the newest one."""
 
 
 class KeyServiceUnavailableError(CardcoreError):

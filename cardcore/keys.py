@@ -38,6 +38,7 @@ class KeyUsage(StrEnum):
     CHANNEL_DEK = "channel-dek"  # 通道数据加密密钥: SCP03 Key-DEK: enciphers keys inside commands
     DATA_ENCRYPTION = "data-encryption"  # 数据加密密钥: data at rest, enciphered and proven
     TRANSPORT = "transport"  # 传输密钥 ZMK: wraps keys on their way between two devices
+    DAY_SEAL = "day-seal"  # 日封存密钥: Ed25519 under closed days, one a day number
 
     @property
     def use(self) -> Text:
@@ -130,6 +131,7 @@ _USAGES = {
     KeyUsage.CHANNEL_DEK: Text("通道数据加密", "channel data encryption"),
     KeyUsage.DATA_ENCRYPTION: Text("数据加密", "data encryption"),
     KeyUsage.TRANSPORT: Text("传输", "transport"),
+    KeyUsage.DAY_SEAL: Text("日封存", "day seal"),
 }
 _STATES = {
     KeyState.PREPARED: Text("待启用", "prepared"),
@@ -157,6 +159,25 @@ class KeyDescription:
     valid_to: date | None = None
     parent: KeyRef | None = None
     levels: int = 1
+
+
+class DaySeal(NamedTuple):
+    """What is signed when a city closes a settlement day (日封存): its number (the city's first day
+    is 1, the next is 2), the day, and the SHA-256 of all that was closed.
+    """
+
+    number: int
+    day: date
+    digest: bytes
+
+
+class SealStanding(NamedTuple):
+    """What a key service has sealed for a city. Without a register (`is_kept`) it seals whatever it
+    is asked to and remembers nothing.
+    """
+
+    is_kept: bool
+    newest: DaySeal | None = None
 
 
 class ProofReason(IntEnum):
@@ -378,7 +399,20 @@ class KeyService(Protocol):
         ...
 
     def public_key(self, ref: KeyRef) -> bytes:
-        """Public key of a FILE_SIGNING key: 32 bytes of Ed25519, or 65 of SM2 (04, x, y)."""
+        """Public key of a FILE_SIGNING or DAY_SEAL key: 32 bytes of Ed25519, or 65 of SM2 (04, x,
+        y).
+        """
+        ...
+
+    def seal_day(self, ref: KeyRef, seal: DaySeal) -> bytes:
+        """64-byte signature under a closed day (`cardcore.crypto.day_seals`), the same for the same
+        seal. A register keeps one seal a number and label: the next number and a later day, or the
+        same seal again; anything else raises `SealRefusedError`.
+        """
+        ...
+
+    def sealed_days(self, label: str) -> SealStanding:
+        """How far the days of a label are sealed. It is no secret, and needs no key."""
         ...
 
     def encipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:

@@ -7,6 +7,7 @@ the pure rooms, the files of this folder. Read it in the order of one batch file
     errors.py        faults of the back office, by what is broken
     counters.py      where a counter of 16 bits stands in the life of its card (pure)
     seal.py          canonical bytes and hash chains (pure)
+    day_seals.py     the signed seal of a closed day, in JSON and in writing (pure)
     durable.py       files that are whole or not there
     watching.py      how whoever waits is told, and where a kill may come
     people/          who acts, when and why (pure)

@@ -14,6 +14,8 @@ can be computed again from them, except what people decided, which is in the dat
     inputs/<sha256>.parquet                what a run judged that could not be judged before
     runs/<settlement day>/<run id>/        what a run wrote
     seals/<settlement day>.json            closed days
+    key-service/day-seals.jsonl            what the key service in this process has sealed
+    closing.json                           a day that is being closed, until it is kept
     scratch/                               what is computed aside and thrown away
 """
 
@@ -46,6 +48,7 @@ from settlement.seal import Sealable, canonical_json
 from settlement.store.database import Database
 from settlement.store.registry import register
 
+#: Since 6 closed days have a number and the key service's signature, and facts name the PSAM.
 FORMAT = 6
 BUCKET_COUNT_DEFAULT = 4
 BUCKET_COUNT_MAX = 4096
@@ -94,7 +97,17 @@ class City:
 
     def seal_path(self, settlement_day: date) -> Path:
         """The sealed document of a closed day."""
-        return self.folder / "seals" / f"{settlement_day}.json"
+        return self.seals_folder / f"{settlement_day}.json"
+
+    @property
+    def seals_folder(self) -> Path:
+        """Where the sealed documents are."""
+        return self.folder / "seals"
+
+    @property
+    def closing_path(self) -> Path:
+        """The day that is being closed."""
+        return self.folder / "closing.json"
 
     @contextmanager
     def clearing(self) -> Iterator[None]:
@@ -233,9 +246,10 @@ def _seed(scheme: Scheme) -> tuple[AnyDated, ...]:
     return since_ever(*participants, *numbers)
 
 
-def open_city(folder: Path, *, to_read: bool = False) -> City:
+def open_city(folder: Path, *, to_read: bool = False, aside: bool = False) -> City:
     """Open the city in a folder, its database brought up to date; or, `to_read`, as it is and so
-    that nothing can be written into it.
+    that nothing can be written into it; or over a copy of its database, `aside`, so that no byte of
+    the folder changes whatever version it is.
 
     Raises `CityError` when there is none, or one of another version, or its scheme was changed.
     """
@@ -262,17 +276,19 @@ def open_city(folder: Path, *, to_read: bool = False) -> City:
     scheme = SCHEMES.get(name) if sha256 is None else _own_scheme(folder, sha256)
     if scheme is None:
         raise CityError(folder, _no_scheme(str(name)))
-    database = _open_database(folder, to_read=to_read)
+    database = _open_database(folder, to_read=to_read, aside=aside)
     return City(folder, scheme, sha256, bucket_count, database)
 
 
-def _open_database(folder: Path, *, to_read: bool) -> Database:
+def _open_database(folder: Path, *, to_read: bool, aside: bool) -> Database:
     """A city that lost its database, or holds another file in its place, is not given a new one."""
     path = folder / _DATABASE
     try:
         if path.stat().st_size < _DATABASE_BYTES_MIN:
             reason = Text(f"数据库 {_DATABASE} 为空", f"its database {_DATABASE} is empty")
             raise CityError(folder, reason)
+        if aside:
+            return Database.sqlite_aside(path)
         return Database.sqlite_to_read(path) if to_read else Database.sqlite(path)
     except FileNotFoundError as error:
         reason = Text(f"数据库 {_DATABASE} 缺失", f"its database {_DATABASE} is missing")

@@ -50,9 +50,9 @@ class SchemaDiffersError(SettlementError):
     def __init__(self, found: str | None, expected: str | None) -> None:
         super().__init__(
             Text(
-                f"数据库结构为 {found}，本版本读取 {expected}；较旧的由 `onecard verify` 升级",
+                f"数据库结构为 {found}，本版本读取 {expected}；较旧的由 `onecard rebuild` 升级",
                 f"the database has schema {found}, this version reads {expected}; "
-                "`onecard verify` brings an older one up to date",
+                "`onecard rebuild` brings an older one up to date",
             )
         )
 

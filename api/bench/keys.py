@@ -59,5 +59,6 @@ def sender_ref(sender: int) -> KeyRef:
 
 def city_key_service(label: str, senders: Iterable[int]) -> KeyService:
     """A key service with the public keys of a city and of these senders."""
-    refs = (*issuer_key_refs(label, 1), *(sender_ref(each) for each in senders))
+    seal = KeyRef(KeyUsage.DAY_SEAL, label, 1)
+    refs = (*issuer_key_refs(label, 1), seal, *(sender_ref(each) for each in senders))
     return InProcessKeyService(published_vault(refs))

@@ -7,7 +7,7 @@ Read it in this order::
     registry.py  `onecard registry`: dated rows, from a file or one by one
     files.py     `onecard files`
     loads.py     `onecard loads`
-    clearing.py  `onecard clear` and `onecard close`
+    clearing.py  `onecard clear`, `onecard close` and `onecard rebuild`
     proof.py     `onecard verify`
     float_proof.py  `onecard float`
     days.py      `onecard days`

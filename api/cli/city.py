@@ -215,15 +215,24 @@ def keys(
                     )
                 )
         known = read_registry(opened.city).tac_keys
+        seals = opened.keys.seal_keys(opened.city.scheme.name)
     registered = [each.row for each in known if each.valid_to == FOREVER]
     sides = [{(row.label, row.version): row for row in side} for side in (registered, held)]
     # TAC keys first: a key of another usage has that before its label.
     names = sorted(sides[0].keys() | sides[1], key=lambda name: ("/" in name[0], *name))
     rows = [_beside(*(side.get(name) for side in sides)) for name in names]
     if as_json:
-        print_json({"keys": [row.document() for row in rows]})
+        public = [
+            {"key": str(each.ref), "check_value": each.check_value, "public_key": key.hex()}
+            for each, key in seals.items()
+        ]
+        print_json({"keys": [row.document() for row in rows], "seal_keys": public})
     else:
         print_table(_table(rows), csv)
+        for each, key in seals.items():
+            said = f"{each.ref} {key.hex()} {each.check_value}"
+            text = words("日封存公钥与校验值", "Public key of day seals, and its check value")
+            say(f"{text}: {said}")
     wrong = [row for row in rows if row.registered and row.standing != _RIGHT]
     if wrong:
         complain(

@@ -1,4 +1,5 @@
-"""`onecard clear` and `onecard close`: a day computed, and a day for good.
+"""`onecard clear`, `onecard close` and `onecard rebuild`: a day computed, a day for good, and what
+is derived of days made again.
 
 Decides how a day ends on the screen: what became of its records, and who is owed what. Every figure
 and every refusal is settlement's.
@@ -12,11 +13,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from api.cli.days import day_document, read_day_argument
+from api.cli.days import day_document, read_day_argument, seal_document, tell_seal
 from api.cli.frame.session import ByOption, EngineOption, WorkersOption, acting, open_to_act
 from api.cli.statements import dispositions, figures, positions
 from api.composition import EngineName, open_engine
-from api.exits import EXIT_USAGE
+from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
     CsvOption,
@@ -29,10 +30,12 @@ from api.output import (
     progress_bar,
     refuse,
     say,
+    status_line,
 )
 from cardcore.text import Text, shorten, words
 from settlement.city import City
 from settlement.days.aside import SetAside
+from settlement.days.closing import ClosedDay
 from settlement.days.opening import DayAnswer
 from settlement.people.actions import Actor, ActorError
 from settlement.reports.days import read_day
@@ -40,6 +43,8 @@ from settlement.reports.files import read_set_aside
 from settlement.reports.statement import Statement, read_run_statement, read_statement
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
+from settlement.service.healing.rebuilding import Rebuilt
+from settlement.service.healing.rebuilding import rebuild as rebuild_city
 from settlement.service.review import review_size
 
 DayOption = Annotated[
@@ -91,6 +96,11 @@ _NEXT = {
         "请用 --settlement-day 改写清算日，或省略之",
         "write another day with --settlement-day, or leave it out",
     ),
+    DayAnswer.SEALED_OTHERWISE: Text(
+        "`onecard verify` 说明已封存的是哪一日；请由最新的备份恢复城市目录，再执行 `onecard close`",
+        "`onecard verify` names the day that is sealed; restore the newest copy of the city, then "
+        "`onecard close`",
+    ),
 }
 assert set(_NEXT) == set(DayAnswer)
 
@@ -131,7 +141,7 @@ def clear(
             "reviewed": reviewed,
             "output_hash": result.run.output_hash,
         }
-        print_json(document)
+        print_json(document | seal_document(statement.newest_seal))
         return
     cleared, files = result.run.settlement_day, result.file_count
     say(
@@ -173,7 +183,8 @@ def close(
         statement = read_statement(opened.city, [closed.settlement_day])
     assert report is not None, closed
     if as_json:
-        print_json(day_document(closed) | {"reviewed": report.reviewed})
+        document = day_document(closed) | {"reviewed": report.reviewed}
+        print_json(document | seal_document(statement.newest_seal))
         return
     _show(statement, report.reviewed, csv)
     _name_aside(closed.set_aside)
@@ -181,6 +192,21 @@ def close(
         words(
             f"清算日 {closed.settlement_day} 已关闭。封存 {closed.seal}",
             f"Day {closed.settlement_day} is closed. Seal {closed.seal}",
+        )
+    )
+    if closed.closed_at != now:
+        _tell_begun(closed)
+    tell_seal(statement.newest_seal)
+
+
+def _tell_begun(closed: ClosedDay) -> None:
+    """Whose close it was, where it is not this one: one that was cut off, or done before."""
+    by = "" if closed.closed_by is None else closed.closed_by.name
+    at = f"{closed.closed_at:%Y-%m-%d %H:%M}"
+    say(
+        words(
+            f"此日由 {by} 于 {at}（UTC）关闭：其时的文件即为该日的全部",
+            f"It was closed by {by} at {at} UTC, over the files of that moment",
         )
     )
 
@@ -257,3 +283,73 @@ def _day(settlement_day: str | None, former: str | None) -> date | None:
         return None
     option = Text("--settlement-day 清算日", "--settlement-day")
     return read_day_argument(option, text)
+
+
+def rebuild(
+    data: DataOption = DEFAULT_DATA,
+    workers: WorkersOption = 2,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Exit 1 names what could not be made again."""
+    actor = acting(by)
+    with open_to_act(data) as opened, status_line() as tell:
+        found = rebuild_city(
+            opened.city,
+            opened.keys.service,
+            open_engine(workers),
+            datetime.now(UTC),
+            actor,
+            lambda done, total: tell(words(f"文件 {done}/{total}", f"files {done}/{total}")),
+        )
+    if as_json:
+        print_json(
+            {
+                "looked_at": found.looked_at,
+                "made_again": [str(each) for each in found.made_again],
+                "removed": [str(each) for each in found.removed],
+                "asked_for": [
+                    {
+                        "sender": each.sender,
+                        "sequence": each.sequence,
+                        "content_hash": each.content_hash,
+                        "why": each.why.value,
+                    }
+                    for each in found.asked_for
+                ],
+                "lost": [{"path": str(each.path), "why": each.why.en} for each in found.lost],
+            }
+        )
+    else:
+        _tell(found)
+    if found.asked_for or found.lost:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _tell(found: Rebuilt) -> None:
+    for path in found.made_again:
+        say(words(f"已重建 {path}，逐字节相同", f"made again, the same bytes: {path}"))
+    for path in found.removed:
+        say(words(f"已移除 {path}：不属于任何已关闭的日", f"removed, of no closed day: {path}"))
+    for file in found.asked_for:
+        name, why = f"{file.sender:08}-{file.sequence:08}", file.why.text
+        complain(words(f"文件 {name}：{why}；`onecard files add`",
+                       f"file {name}: {why}; `onecard files add` takes it in"))  # fmt: skip
+    for each in found.lost:
+        complain(words(f"{each.path}：{each.why}", f"{each.path}: {each.why}"))
+    looked, made = f"{found.looked_at:,}", f"{len(found.made_again):,}"
+    said = words(
+        f"已查看派生文件 {looked} 个，重建 {made} 个",
+        f"Derived files looked at: {looked}, made again: {made}",
+    )
+    if found.asked_for or found.lost:
+        rest = f"{len(found.asked_for) + len(found.lost):,}"
+        complain(
+            words(
+                f"✗ {said}，未能重建 {rest} 个。请照上列办理，然后重复 `onecard rebuild`",
+                f"✗ {said}, not made again: {rest}. Do what stands beside each, then repeat "
+                "`onecard rebuild`",
+            )
+        )
+    else:
+        say(words(f"✓ {said}。`onecard verify` 证明一切", f"✓ {said}. `onecard verify` proves all"))

@@ -25,7 +25,8 @@ from api.output import (
 )
 from api.tables import Column, Fen, Table, amounts
 from cardcore.text import Text, shorten, words
-from settlement.days.closing import ClosedDay
+from settlement.day_seals import SignedSeal
+from settlement.days.closing import ClosedDay, signed_seal
 from settlement.people.actions import Actor
 from settlement.reports.days import DayReport, read_balances, read_closed_days, read_day
 
@@ -43,12 +44,15 @@ def list_(
     """The CSV file has the days."""
     with open_to_read(data) as city:
         days, balances = read_closed_days(city), read_balances(city)
+    newest = signed_seal(city.scheme.name, days[-1]) if days else None
     if as_json:
-        print_json({"days": [day_document(each) for each in days], "balances": balances})
+        document = {"days": [day_document(each) for each in days], "balances": balances}
+        print_json(document | seal_document(newest))
         return
     table = Table(
         Text("清算日", "Days"),
         [
+            Column(Text("序号", "no"), right=True),
             Column(Text("清算日", "day")),
             Column(Text("关闭时间（UTC）", "closed at (UTC)")),
             Column(Text("经办", "closed by")),
@@ -58,6 +62,7 @@ def list_(
     )
     for each in days:
         table.add(
+            str(each.number),
             str(each.settlement_day),
             f"{each.closed_at:%Y-%m-%d %H:%M}",
             _name(each.closed_by),
@@ -73,6 +78,7 @@ def list_(
     for account, amount_fen in balances.items():
         accounts.add(account_text(account), Fen(amount_fen))
     print_table(accounts)
+    tell_seal(newest)
     if not days:
         say(words("尚无已关闭的清算日：`onecard close`", "no day is closed yet: `onecard close`"))
 
@@ -98,10 +104,11 @@ def show(
                 f"{settlement_day} is not closed; see `onecard days list`",
             )
         )
-    if as_json:
-        print_json(_document(report))
-        return
     closed = report.day
+    signed = signed_seal(city.scheme.name, closed)
+    if as_json:
+        print_json(_document(report) | {"signed": signed.document()})
+        return
     at = f"{closed.closed_at:%Y-%m-%d %H:%M} UTC"
     by = [name for each in (closed.closed_by, closed.confirmed_by) if (name := _name(each))]
     said = words(f"{settlement_day} 于 {at} 关闭", f"Day {settlement_day}, closed at {at}")
@@ -112,6 +119,7 @@ def show(
     if report.reviewed:
         say(words(f"复核 {report.reviewed:,} 条", f"{report.reviewed:,} records judged again"))
     say(words(f"封存 {closed.seal}", f"seal {closed.seal}"))
+    tell_seal(signed)
     say(words("备付金证明：`onecard float`", "The proof of the float: `onecard float`"), "dim")
 
 
@@ -128,6 +136,25 @@ def read_day_argument(where: Text, text: str) -> date:
             ),
             EXIT_USAGE,
         )
+
+
+def tell_seal(seal: SignedSeal | None) -> None:
+    """A seal as people write it down."""
+    if seal is not None:
+        day, written = seal.settlement_day, seal.written
+        say(
+            words(
+                f"第 {seal.number} 日（{day}）的封存，请抄下保存：{written}"
+                "（核对：`onecard verify --expect-seal`）",
+                f"Seal of day number {seal.number} ({day}), to be written down: {written} "
+                "(held against the city by `onecard verify --expect-seal`)",
+            )
+        )
+
+
+def seal_document(seal: SignedSeal | None) -> dict[str, object]:
+    """The newest seal as every answer and statement carries it; null before the first."""
+    return {"newest_seal": None if seal is None else seal.document()}
 
 
 def _name(actor: Actor | None) -> str:

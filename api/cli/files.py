@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from api.cli.days import seal_document, tell_seal
 from api.cli.frame.loading import command, noun
 from api.cli.frame.session import open_to_act, open_to_read
 from api.exits import EXIT_REFUSED, EXIT_USAGE
@@ -28,6 +29,7 @@ from api.tables import Column, Count, Fen, Table
 from cardcore.records.batch import FILE_BYTES_MAX
 from cardcore.text import Text, shorten, words
 from settlement.intake.answers import Acknowledgement
+from settlement.reports.days import read_newest_seal
 from settlement.reports.files import (
     FileReport,
     FileStanding,
@@ -88,6 +90,7 @@ def add(
         for path, answer in answers:
             said = _sentence(answer)
             say(words(f"{path.name}：{said}", f"{path.name}: {said}"))
+        tell_seal(answers[-1][1].newest_seal)
     if refused:
         complain(
             words(
@@ -106,12 +109,13 @@ def list_(
     """How each stands. The sender of a refused file is whom it named."""
     with open_to_read(data) as city:
         files, logs, refused = read_files(city), read_load_logs(city), read_refusals(city)
+        sealed = seal_document(read_newest_seal(city))
     if as_json:
         print_json(
             {
-                "files": [_document(row.file.acknowledgement()) for row in files],
-                "load_logs": [_log_document(each) for each in logs],
-                "refused": [_document(each) for each in refused],
+                "files": [_document(row.file.acknowledgement()) | sealed for row in files],
+                "load_logs": [_log_document(each) | sealed for each in logs],
+                "refused": [_document(each) | sealed for each in refused],
             }
         )
         return
@@ -171,7 +175,7 @@ def show(
     """All that is kept of it; of a refused one, each answer."""
     with open_to_read(data) as city:
         found, logs = read_files(city, content_hash), read_load_logs(city, content_hash)
-        refused = read_refusals(city, content_hash)
+        refused, newest = read_refusals(city, content_hash), read_newest_seal(city)
     names = {
         *(row.file.content_hash for row in found),
         *(log.file.content_hash for log in logs),
@@ -198,7 +202,8 @@ def show(
         kept += [log.file.acknowledgement() for log in logs]
         (answer,) = kept or [refused[-1]]
         day = found[0].settlement_day if found else None
-        print_json({**_document(answer), "settlement_day": day})
+        document = _document(answer) | seal_document(newest)
+        print_json({**document, "settlement_day": day})
         return
     for row in found:
         _tell(row.file.acknowledgement(), _standing(row), row.settlement_day)
@@ -206,6 +211,7 @@ def show(
         _tell(log.file.acknowledgement(), _log_standing(log), None)
     for each in refused:
         _tell(each, Text("拒收", "refused"), None)
+    tell_seal(newest)
 
 
 def _tell(answer: Acknowledgement, standing: Text, settlement_day: date | None) -> None:
@@ -274,7 +280,7 @@ def _document(answer: Acknowledgement) -> dict[str, Any]:
     document["first_answer"] = answer.first_answer.name.lower() if answer.first_answer else None
     document["detail"] = "" if answer.detail is None else answer.detail.en
     document["retry_may_help"] = answer.answer.retry_may_help
-    return document
+    return document | seal_document(answer.newest_seal)
 
 
 def _sentence(answer: Acknowledgement) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from api.cli.days import seal_document
 from api.cli.float_proof import print_float_proof
 from api.cli.frame.session import WorkersOption, open_or_create
 from api.cli.statements import dispositions, figures, positions
@@ -232,6 +233,7 @@ def _document(story: _Story, folder: Path) -> dict[str, Any]:
         "days": {str(day): output_hash for day, output_hash in statement.days.items()},
         "mishaps": {each.mishap.name.lower(): _became(each) for each in story.became},
         "data": str(folder),
+        **seal_document(statement.newest_seal),
     }
 
 

@@ -8,6 +8,7 @@ only. This file has the interface, and which suite an algorithm id means. Read o
     block_suites.py  SM4 and AES, by rules of ours
     sm2.py           the curve and the signature that the library has not
     signatures.py    signatures under files: Ed25519, or SM2 with SM3
+    day_seals.py     the bytes under the seal of a closed day
 """
 
 from typing import Protocol

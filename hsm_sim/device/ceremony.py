@@ -24,6 +24,7 @@ from hsm_sim.keys.operations import state_on
 from hsm_sim.keys.published_keys import published_key
 from hsm_sim.keys.vault import (
     CARD_USAGES,
+    SIGNING_USAGES,
     KeyEntry,
     KeyVault,
     check_value,
@@ -344,7 +345,7 @@ def _entry(step: Step, ref: KeyRef) -> KeyEntry:
 def _random_key(usage: KeyUsage, algorithm: Algorithm | None) -> bytes:
     algorithm = algorithm or key_algorithms(usage)[0]
     value = random(key_bytes(usage))
-    if usage is KeyUsage.FILE_SIGNING:
+    if usage in SIGNING_USAGES:
         # A number that is out of range for the curve is drawn again (GB/T 32918.1 §6.1).
         while not signatures.is_secret(algorithm, value):
             value = random(key_bytes(usage))

@@ -167,6 +167,11 @@ class Device:
         return self._document.device_id
 
     @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self._folder.path
+
+    @property
     def is_demonstration(self) -> bool:
         """Whether the device was made for public test keys; production refuses it."""
         return self._document.is_demonstration

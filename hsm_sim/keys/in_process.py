@@ -9,6 +9,7 @@ from datetime import date
 
 from cardcore.keys import InsecureKeyServiceWarning
 from hsm_sim.keys.operations import KeyOperations, Prove, today_here
+from hsm_sim.keys.seal_register import SealRegister
 from hsm_sim.keys.vault import KeyVault
 from hsm_sim.proof.column import prove_column
 
@@ -25,10 +26,11 @@ class InProcessKeyService(KeyOperations):
         vault: KeyVault,
         today: Callable[[], date] = today_here,
         prove: Prove = prove_column,
+        seals: SealRegister | None = None,
     ) -> None:
         warnings.warn(
             "the key service holds its keys in this process's memory: tests and demos only",
             InsecureKeyServiceWarning,
             stacklevel=2,
         )
-        super().__init__(vault, today, prove)
+        super().__init__(vault, today, prove, seals)

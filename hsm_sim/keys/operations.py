@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 
 from cardcore.chip import scp03
 from cardcore.crypto import SUITES
+from cardcore.crypto.day_seals import seal_message
 from cardcore.errors import (
     CryptogramError,
     KeyServiceError,
@@ -22,6 +23,7 @@ from cardcore.errors import (
 )
 from cardcore.keys import (
     AuthenticationColumn,
+    DaySeal,
     IssuerChannelKeys,
     Key,
     KeyDescription,
@@ -29,10 +31,12 @@ from cardcore.keys import (
     KeyState,
     KeyUsage,
     RecordMacColumn,
+    SealStanding,
     TacColumn,
 )
 from cardcore.text import Text
 from hsm_sim.keys.masters import CardKeyHandle, MasterKeys
+from hsm_sim.keys.seal_register import SealRegister
 from hsm_sim.keys.vault import CARD_USAGES, CHANNEL_USAGES
 from hsm_sim.proof.bundles import prove_authentications, prove_record_macs
 from hsm_sim.proof.column import prove_column
@@ -42,6 +46,8 @@ NONCE_BYTES = 12  # GCM, NIST SP 800-38D
 #: Keys that open a session between card and terminal or host; a TAC key signs and never opens.
 _SESSION_USAGES = frozenset({KeyUsage.PURCHASE, KeyUsage.LOAD})
 _SIGNING_USAGES = frozenset({KeyUsage.FILE_SIGNING})
+#: What signs days signs nothing else: its register would be worth nothing.
+_SEALING_USAGES = frozenset({KeyUsage.DAY_SEAL})
 _DATA_USAGES = frozenset({KeyUsage.DATA_ENCRYPTION})
 _AUTHENTICATION_USAGES = frozenset(
     {KeyUsage.INTERNAL_AUTHENTICATION, KeyUsage.EXTERNAL_AUTHENTICATION}
@@ -79,7 +85,8 @@ def state_on(key: KeyDescription, day: date) -> KeyState:
 class KeyOperations:
     """`cardcore.keys.KeyService` over master keys, wherever they live.
 
-    `prove` is `prove_column`, or the same on several processes (`hsm_sim.proof.workers`).
+    `prove` is `prove_column`, or the same on several processes (`hsm_sim.proof.workers`). Without
+    a register of day `seals` any day is sealed, as a bare token would sign it.
     """
 
     def __init__(
@@ -87,10 +94,12 @@ class KeyOperations:
         masters: MasterKeys,
         today: Callable[[], date] = today_here,
         prove: Prove = prove_column,
+        seals: SealRegister | None = None,
     ) -> None:
         self._masters = masters
         self._today = today
         self._prove = prove
+        self._seals = seals
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._masters!r})"
@@ -230,8 +239,23 @@ class KeyOperations:
 
     def public_key(self, ref: KeyRef) -> bytes:
         """See the port."""
-        self._permit(ref, _SIGNING_USAGES, _GO_ON, Text("验证文件", "prove files"))
+        usages = _SIGNING_USAGES | _SEALING_USAGES
+        self._permit(ref, usages, _GO_ON, Text("验证文件", "prove files"))
         return self._masters.public_key(ref)
+
+    def seal_day(self, ref: KeyRef, seal: DaySeal) -> bytes:
+        """See the port. The register has the seal before there is a signature."""
+        # A close that was cut off goes on under the version it began with.
+        self._permit(ref, _SEALING_USAGES, _GO_ON, Text("封存清算日", "seal days"))
+        if self._seals is not None:
+            self._seals.enter(ref.label, seal)
+        return self._masters.sign(ref, seal_message(ref.label, seal))
+
+    def sealed_days(self, label: str) -> SealStanding:
+        """See the port."""
+        if self._seals is None:
+            return SealStanding(is_kept=False)
+        return SealStanding(is_kept=True, newest=self._seals.newest(label))
 
     def encipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:
         """See the port."""

@@ -14,7 +14,14 @@ from cardcore.issuing.products import SHIPPED, key_refs, shipped
 from cardcore.key_labels import load_host_label, maintenance_label, sender_label
 from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef, KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
-from hsm_sim.keys.vault import CARD_USAGES, VERSION_MAX, KeyVault, check_value, key_bytes
+from hsm_sim.keys.vault import (
+    CARD_USAGES,
+    SIGNING_USAGES,
+    VERSION_MAX,
+    KeyVault,
+    check_value,
+    key_bytes,
+)
 
 RULE_TEXT = "onecard public test key"
 
@@ -164,6 +171,6 @@ def _published_check_values(key: KeyDescription) -> set[str]:
     values = [published_key(ref) for ref in names]
     if key_bytes(usage) == _RULED_BYTES:
         values += [bytes.fromhex(each) for each in (*_EXAMPLES, *_PATTERNS)]
-    if usage is KeyUsage.FILE_SIGNING:
+    if usage in SIGNING_USAGES:
         values = [each for each in values if signatures.is_secret(key.algorithm, each)]
     return {check_value(Key(usage, each), key.algorithm) for each in values}

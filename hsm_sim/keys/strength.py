@@ -10,10 +10,10 @@ from itertools import pairwise
 
 from cardcore.crypto import signatures
 from cardcore.errors import KeyServiceError
-from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef, KeyUsage
+from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef
 from cardcore.text import Text
 from hsm_sim.keys.published_keys import is_published
-from hsm_sim.keys.vault import check_value, key_bytes
+from hsm_sim.keys.vault import SIGNING_USAGES, check_value, key_bytes
 
 #: Keys of single DES under which enciphering twice gives back what was there, alone or in pairs
 #: (FIPS 74, NIST SP 800-67 §3.3.2), parity aside. Either half of a key may be none of them.
@@ -112,7 +112,7 @@ def _follows_a_pattern(value: bytes) -> bool:
 def _is_same(held: KeyDescription, value: bytes) -> bool:
     if len(value) != key_bytes(held.ref.usage):
         return False
-    signs = held.ref.usage is KeyUsage.FILE_SIGNING
+    signs = held.ref.usage in SIGNING_USAGES
     if signs and not signatures.is_secret(held.algorithm, value):
         return False
     return check_value(Key(held.ref.usage, value), held.algorithm) == held.check_value

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cardcore.chip import scp03
-from cardcore.crypto import SUITES, signatures
+from cardcore.crypto import SUITES, day_seals, signatures
 from cardcore.errors import (
     CryptogramError,
     KeyServiceError,
@@ -48,7 +48,10 @@ CARD_USAGES = frozenset(KeyUsage) - {
     KeyUsage.DATA_ENCRYPTION,
     KeyUsage.TRANSPORT,
     KeyUsage.RECORD_MAC,
+    KeyUsage.DAY_SEAL,
 }
+#: Keys that sign: their bytes are a seed, and what is shown of them comes from the public half.
+SIGNING_USAGES = frozenset({KeyUsage.FILE_SIGNING, KeyUsage.DAY_SEAL})
 #: Keys from which others are diversified: those of cards, and the one that is a PSAM's own.
 DIVERSIFIED_USAGES = CARD_USAGES | {KeyUsage.RECORD_MAC}
 #: A record, a card and the PSAM's INIT_SAM_FOR_PURCHASE name a version in one byte.
@@ -64,6 +67,8 @@ def key_algorithms(usage: KeyUsage) -> tuple[Algorithm, ...]:
     """
     if usage is KeyUsage.FILE_SIGNING:
         return Algorithm.ED25519, Algorithm.SM2
+    if usage is KeyUsage.DAY_SEAL:
+        return (day_seals.ALGORITHM,)
     if usage in CHANNEL_USAGES or usage is KeyUsage.TRANSPORT:
         return (Algorithm.AES,)
     if usage is KeyUsage.DATA_ENCRYPTION:
@@ -77,7 +82,7 @@ def key_bytes(usage: KeyUsage) -> int:
     >>> key_bytes(KeyUsage.TAC), key_bytes(KeyUsage.FILE_SIGNING)
     (16, 32)
     """
-    if usage is KeyUsage.FILE_SIGNING:
+    if usage in SIGNING_USAGES:
         return signatures.SECRET_BYTES
     return TRANSPORT_KEY_BYTES if usage is KeyUsage.TRANSPORT else MASTER_KEY_BYTES
 
@@ -93,7 +98,7 @@ def check_value(key: Key, algorithm: Algorithm | None = None) -> str:
     '8BAF47'
     """
     algorithm = algorithm or key_algorithms(key.usage)[0]
-    if key.usage is KeyUsage.FILE_SIGNING:
+    if key.usage in SIGNING_USAGES:
         shown = hashlib.sha256(signatures.public_key(algorithm, key.value)).digest()
     elif key.usage is KeyUsage.TRANSPORT:
         # AES-256, which no card's suite takes.
@@ -143,7 +148,7 @@ def check_key_bytes(ref: KeyRef, algorithm: Algorithm, value: bytes) -> None:
                 f"{ref}: {len(value)} bytes, not {key_bytes(ref.usage)}",
             )
         )
-    if ref.usage is KeyUsage.FILE_SIGNING and not signatures.is_secret(algorithm, value):
+    if ref.usage in SIGNING_USAGES and not signatures.is_secret(algorithm, value):
         raise KeyServiceError(
             Text(
                 f"{ref}：这些字节不是 {algorithm.name} 密钥",

@@ -11,12 +11,14 @@ from typing import TypeVar
 from cardcore.errors import KeyServiceUnavailableError
 from cardcore.keys import (
     AuthenticationColumn,
+    DaySeal,
     IssuerChannelKeys,
     Key,
     KeyDescription,
     KeyRef,
     KeyUsage,
     RecordMacColumn,
+    SealStanding,
     TacColumn,
 )
 from cardcore.text import Text
@@ -141,6 +143,14 @@ class RemoteKeyService:
     def public_key(self, ref: KeyRef) -> bytes:
         """See the port."""
         return self.ask(messages.PUBLIC_KEY, ref)
+
+    def seal_day(self, ref: KeyRef, seal: DaySeal) -> bytes:
+        """See the port."""
+        return self.ask(messages.SEAL_DAY, ref, seal)
+
+    def sealed_days(self, label: str) -> SealStanding:
+        """See the port."""
+        return self.ask(messages.SEALED_DAYS, label)
 
     def encipher_data(self, ref: KeyRef, data: bytes, context: bytes) -> bytes:
         """See the port."""

@@ -19,7 +19,7 @@ from cardcore.errors import (
     KeyServiceError,
     KeyServiceUnavailableError,
 )
-from cardcore.keys import IssuerChannelKeys, Key, KeyRef, KeyService
+from cardcore.keys import DaySeal, IssuerChannelKeys, Key, KeyRef, KeyService
 from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
 from hsm_sim.keys.masters import FACTOR_BYTES, MasterKeys
@@ -96,6 +96,8 @@ class Dispatcher:
                 self._release(permit, request)
             elif isinstance(result, PsamAnswer) and request.operation in PSAM_POWER:
                 self._tell_psam(request.operation, decode_image(result.image))
+            elif request.operation is messages.SEAL_DAY:
+                self._sealed(*request.arguments)
             return messages.encode_result(number, request.operation, result)
         except CardcoreError as error:
             why = text_of(error)
@@ -148,6 +150,11 @@ class Dispatcher:
                 f"{profile.key_label}, image {image.writes}, keys {', '.join(usages)}",
             ),
         )
+
+    def _sealed(self, ref: KeyRef, seal: DaySeal) -> None:
+        """What the log says of a seal before it leaves: the register can be held against it."""
+        said = f"{ref}: day number {seal.number}, {seal.day}: {seal.digest.hex()}"
+        self._log(EventKind.DONE, plain(messages.SEAL_DAY.name), plain(said))
 
     def _permit(self, request: messages.Request) -> Permit:
         rights = self._shared.rights

@@ -23,6 +23,7 @@ from hsm_sim.host_commands.codec import ErrorCode
 from hsm_sim.host_commands.commands import HostContext, answer
 from hsm_sim.host_commands.keys import HostKeys
 from hsm_sim.keys.operations import KeyOperations, Prove
+from hsm_sim.keys.seal_register import SEALS, SealRegister
 from hsm_sim.proof.column import prove_column
 from hsm_sim.wire.dispatch import ServedKeys
 from hsm_sim.wire.events import Event, EventKind, EventRate, plain
@@ -49,7 +50,9 @@ class ServedDevice:
         self._device = device
         self._say = say
         self._lock = threading.Lock()
-        self._keys = ServedKeys(KeyOperations(device.vault, device.today, prove), device.vault)
+        seals = SealRegister(device.path / SEALS)
+        operations = KeyOperations(device.vault, device.today, prove, seals)
+        self._keys = ServedKeys(operations, device.vault)
         self._host_keys = HostKeys(
             device.storage_key, os.urandom, takes_published=device.is_demonstration
         )

@@ -7,4 +7,5 @@ Read it in this order::
     load_log.py  up to where it reads the logs of load hosts
     run.py      what a run is made of, what is stored of it, what it reports
     closing.py  what a closed day is, and everything that closing stores
+    begun.py    a close that was begun, kept until the day is
 """

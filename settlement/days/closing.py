@@ -4,10 +4,11 @@ Decides everything a closed day consists of, and the document under its seal. Le
 the store. Entries are posted at close and not before.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from settlement.clearing.tally import DiscountRow
+from settlement.day_seals import SignedSeal
 from settlement.days.aside import Faults, SetAside, aside_content, leave_out
 from settlement.days.opening import files_until
 from settlement.days.run import GapRow, RunInputs, RunReport
@@ -18,9 +19,9 @@ from settlement.people.actions import Actor
 from settlement.registry.book import RegistryEnd
 from settlement.seal import GENESIS, Sealable, canonical_json, digest
 
-#: The sealed document since it says who closed the day and where the registry stood. Days of format
-#: 1 say neither and stay so.
-FORMAT = 2
+#: The sealed document since it says which day of the city it is. Days of format 1 say neither who
+#: closed them nor where the registry stood.
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,14 @@ class ClosedDay:
     """A closed day. Its seal covers everything that was stored with it."""
 
     settlement_day: date
+    number: int  # the city's first closed day is 1
     run_id: str
     output_hash: str
     ledger_root: str
     previous_seal: str
     seal: str
+    key_version: int  # of the key that signed the seal
+    signature: str  # 128 hexadecimal digits; "" until the key service has signed
     closed_at: datetime
     # None for a day that was closed before anybody was asked.
     closed_by: Actor | None
@@ -56,6 +60,7 @@ class ClosePlan:
     """Everything closing a day stores, in one transaction."""
 
     day: ClosedDay
+    label: str  # of the key that signs the seal: the city's scheme
     document: Sealable
     files: tuple[FileRow, ...]
     entries: tuple[Entry, ...]
@@ -73,8 +78,9 @@ def plan_close(
     confirmed_by: Actor | None = None,
     set_aside: tuple[SetAside, ...] = (),
 ) -> ClosePlan:
-    """The closed day: entries, positions and the document under its seal. `closed_by` is None only
-    where a day of format 1 is made again; `confirmed_by` where one closed it alone.
+    """The closed day: entries, positions and the document under its seal, not signed yet.
+    `closed_by` is None only where a day of format 1 is made again, `confirmed_by` where one closed
+    it alone.
     """
     previous, ledger_end = state.last_closed, state.ledger_end
     run = report.run
@@ -83,9 +89,11 @@ def plan_close(
     positions = net_positions(entries)
     root = chain_end(entries, ledger_end).hash
     previous_seal = GENESIS if previous is None else previous.seal
+    number = next_number(state)
     document: Sealable = {
         **_who(closed_by, confirmed_by, state.registry_end),
         **_without(set_aside),
+        "number": number,
         "settlement_day": run.settlement_day,
         "closed_at": closed_at,
         "previous_seal": previous_seal,
@@ -96,42 +104,68 @@ def plan_close(
         "output_hash": run.output_hash,
         "totals": run.totals,
         "ledger_root": root,
-        "positions": [
-            [each.account, each.gross_debit_fen, each.gross_credit_fen, each.net_fen]
-            for each in positions
-        ],
-        "gaps": digest([_gap_content(each) for each in report.gaps]),
-        "discounts": [
-            [
-                each.operator,
-                each.fare_class,
-                each.record_count,
-                each.tariff_fen,
-                each.charged_fen,
-                each.known_discount_fen,
-            ]
-            for each in report.discounts
-        ],
+        **_rows(positions, report),
     }
     day = ClosedDay(
         settlement_day=run.settlement_day,
+        number=number,
         run_id=run.run_id,
         output_hash=run.output_hash,
         ledger_root=root,
         previous_seal=previous_seal,
         seal=digest(document),
+        key_version=0,
+        signature="",
         closed_at=closed_at,
         closed_by=closed_by,
         confirmed_by=confirmed_by,
         registry_changes=None if closed_by is None else state.registry_end.changes,
         set_aside=set_aside,
     )
-    return ClosePlan(day, document, inputs.files, entries, positions, report.gaps, report.discounts)
+    return ClosePlan(
+        day,
+        inputs.scheme,
+        document,
+        inputs.files,
+        entries,
+        positions,
+        report.gaps,
+        report.discounts,
+    )
+
+
+def next_number(state: ClearingState) -> int:
+    """The number of the day that is closed next."""
+    return 1 if state.last_closed is None else state.last_closed.number + 1
+
+
+def signed_plan(plan: ClosePlan, key_version: int, signature: str) -> ClosePlan:
+    """The plan with what the key service signed."""
+    return replace(plan, day=replace(plan.day, key_version=key_version, signature=signature))
+
+
+def signed_seal(label: str, day: ClosedDay) -> SignedSeal:
+    """The seal of a closed day, as whoever is told of it can check it."""
+    return SignedSeal(
+        label, day.key_version, day.number, day.settlement_day, day.seal, day.signature
+    )
 
 
 def encode_seal(plan: ClosePlan) -> bytes:
     """The sealed document of a day as the office keeps it beside the database."""
-    return canonical_json({"document": plan.document, "seal": plan.day.seal}) + b"\n"
+    signed = signed_seal(plan.label, plan.day).document()
+    content: Sealable = {"document": plan.document, "seal": plan.day.seal, "signed": signed}
+    return canonical_json(content) + b"\n"
+
+
+def still_follows(plan: ClosePlan, state: ClearingState) -> bool:
+    """Whether a plan can be kept: no day was closed since, and each of its files waits still. One
+    that came in meanwhile waits for the next day.
+    """
+    last_seal = GENESIS if state.last_closed is None else state.last_closed.seal
+    waiting = {row.file.content_hash for row in state.ready}
+    files = {row.file.content_hash for row in plan.files}
+    return plan.day.previous_seal == last_seal and files <= waiting
 
 
 def is_current(inputs: RunInputs, state: ClearingState, faults: Faults) -> bool:
@@ -159,6 +193,28 @@ def _who(
         "format": FORMAT,
         "closed_by": closed_by.code,
         "registry": [registry_end.changes, registry_end.hash],
+    }
+
+
+def _rows(positions: tuple[Position, ...], report: RunReport) -> dict[str, Sealable]:
+    """What a document says of the rows that are kept with the day."""
+    return {
+        "positions": [
+            [each.account, each.gross_debit_fen, each.gross_credit_fen, each.net_fen]
+            for each in positions
+        ],
+        "gaps": digest([_gap_content(each) for each in report.gaps]),
+        "discounts": [
+            [
+                each.operator,
+                each.fare_class,
+                each.record_count,
+                each.tariff_fen,
+                each.charged_fen,
+                each.known_discount_fen,
+            ]
+            for each in report.discounts
+        ],
     }
 
 

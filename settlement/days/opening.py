@@ -30,6 +30,8 @@ class DayAnswer(StrEnum):
     DAY_BEYOND_TOMORROW = "day_beyond_tomorrow"  # closing it would lock out the days until then
     DAY_FAR_FROM_FILES = "day_far_from_files"  # no file that waits is of any day near it
 
+    SEALED_OTHERWISE = "sealed_otherwise"  # its number is sealed with another content
+
     @property
     def retry_may_help(self) -> bool:
         """Whether the same request may be answered otherwise later."""
@@ -69,6 +71,12 @@ _TEXTS = {
     DayAnswer.DAY_FAR_FROM_FILES: Text(
         f"该清算日与待清算文件相差超过 {DAYS_FROM_FILES_MAX.days} 天",
         f"no file that waits is of a day within {DAYS_FROM_FILES_MAX.days} days of this one",
+    ),
+    DayAnswer.SEALED_OTHERWISE: Text(
+        "该日序号已另有封存：数据库早于已封存的日，或少了当时的文件，或此密钥服务已为另一座同名的城"
+        "市封存",
+        "this day number is sealed with another content: the database is older than its last "
+        "sealed day, a file of it is gone, or another city of this name has this key service",
     ),
 }
 assert set(_TEXTS) == set(DayAnswer)

@@ -9,8 +9,11 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
+from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -22,8 +25,18 @@ from settlement.dispositions import Disposition, GapState, Note, Reason, RecordM
 
 #: Memory of one task. Two run beside each other on a small machine and must leave room there.
 TASK_MEMORY = "700MB"
-#: Rows handed to the database in one statement: each cell of it is an object outside that memory.
+#: Rows handed to the database in one statement: they lie outside that memory.
 _ROWS_AT_ONCE = 50_000
+#: How NumPy holds numbers of SQL, and what it holds as moments.
+_NUMBERS = {
+    "BOOLEAN": "?", "UTINYINT": "u1", "USMALLINT": "u2", "UINTEGER": "u4", "UBIGINT": "u8",
+    "INTEGER": "i4", "BIGINT": "i8",
+}  # fmt: skip
+_MOMENTS = ("DATE", "TIMESTAMP")
+#: How files are written. A column of many different values is larger with a dictionary, and takes
+#: longer: decisions a quarter.
+_PARQUET = "FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT 1000"
+_ORDINAL_OF_1970 = date(1970, 1, 1).toordinal()
 
 _WORDS = {
     "reason": Reason,
@@ -59,12 +72,12 @@ def connect(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """An empty in-memory database. What does not fit into memory spills into `scratch`.
 
     It lies in an engine of this process that nobody else uses meanwhile, and nothing of it is left
-    there afterwards.
+    there afterwards but the words (`define_words`).
     """
     engine = _engine(str(scratch / "spill"))
     connection = engine.cursor()
     try:
-        connection.execute("ATTACH ':memory:' AS task; USE task")
+        connection.execute("ATTACH ':memory:' AS task; SET search_path = 'task.main,memory.main'")
         yield connection
     except BaseException:
         engine.close()
@@ -102,34 +115,47 @@ def _start(spill: str) -> duckdb.DuckDBPyConnection:
 
 
 def define_words(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give SQL the numbers of the closed words, as `reason_tac_wrong()` or `kind_load()`."""
-    statements = [
-        f"CREATE MACRO {prefix}_{member.name.lower()}() AS {member.value};"
-        for prefix, words in _WORDS.items()
-        for member in words
-    ]
+    """Give SQL the numbers of the closed words, as `reason_tac_wrong()` or `kind_load()`, and the
+    rules about one record. The engine keeps them for whoever uses it next.
+    """
+    try:
+        connection.execute("SELECT memory.main.kind_load()")
+    except duckdb.CatalogException:
+        connection.execute("USE memory.main")
+        connection.execute("".join(_words()))
+        run_script(connection, "macros")
+        connection.execute("SET search_path = 'task.main,memory.main'")
+
+
+def _words() -> Iterator[str]:
+    for prefix, words in _WORDS.items():
+        for member in words:
+            yield f"CREATE MACRO {prefix}_{member.name.lower()}() AS {member.value};"
     of_card = (Evidence.TAC, Evidence.AUTHENTICATION)
-    kinds = {
+    groups: dict[str, list[RecordKind] | list[Reason]] = {
         "moves_purse": [kind for kind in RecordKind if kind.moves_purse],
         "is_kind": list(RecordKind),
         "signed_by_card": [kind for kind in RecordKind if kind.evidence in of_card],
+        "is_claim": [reason for reason in Reason if reason.disposition is Disposition.CLAIM],
+        "retry_may_help": [reason for reason in Reason if reason.retry_may_help],
     }
-    # A bit a kind: a longer list of `IN` becomes a join, a look at a bit does not.
-    statements += [
-        f"CREATE MACRO {name}(kind) AS {sum(1 << kind for kind in among)}::UBIGINT >> kind & 1 = 1;"
-        for name, among in kinds.items()
-    ]
-    connection.execute("".join(statements))
-    run_script(connection, "macros")
+    # A bit a word: a longer list of `IN` becomes a join, a look at a bit does not.
+    for name, among in groups.items():
+        bits = sum(1 << word for word in among)
+        yield f"CREATE MACRO {name}(word) AS {bits}::UBIGINT >> word & 1 = 1;"
 
 
 def run_script(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     """Run `settlement/reconciliation/sql/<name>.sql`, statement by statement."""
-    connection.execute(
-        resources.files("settlement.reconciliation")
-        .joinpath("sql", f"{name}.sql")
-        .read_text("utf-8")
-    )
+    for statement in _statements(name):
+        connection.execute(statement)
+
+
+@cache
+def _statements(name: str) -> list[duckdb.Statement]:
+    """A script, read once: to parse one takes as long as to run it over a small day."""
+    folder = resources.files("settlement.reconciliation").joinpath("sql")
+    return duckdb.extract_statements(folder.joinpath(f"{name}.sql").read_text("utf-8"))
 
 
 def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> None:
@@ -145,7 +171,7 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path)
     nothing that looks finished, and a repeated one writes the same bytes over it.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    connection.sql(query).write_parquet(str(partial), compression="zstd")
+    connection.execute(f"COPY ({query}) TO $partial ({_PARQUET})", {"partial": str(partial)})
     with partial.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         os.fsync(stream.fileno())
@@ -166,17 +192,41 @@ def write_tables(
 def insert(
     connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]
 ) -> None:
-    """Append rows to a table of ours, many at once: one list a column."""
+    """Append rows to a table of ours, many at once: one array a column, or one list where no array
+    can say what is in it.
+    """
     if not rows:
         return
-    types = connection.execute(f"SELECT column_type FROM (DESCRIBE {table})").fetchall()  # noqa: S608 - the table's name is ours
-    cells = ", ".join(f"unnest(${i}::{kind}[])" for i, (kind,) in enumerate(types, 1))
+    described = connection.execute(f"FROM {table} LIMIT 0").description
+    kinds = [str(kind) for _, kind, *_ in described]
     for start in range(0, len(rows), _ROWS_AT_ONCE):
-        part = rows[start : start + _ROWS_AT_ONCE]
-        connection.execute(
-            f"INSERT INTO {table} SELECT {cells}",
-            [list(column) for column in zip(*part, strict=True)],
-        )
+        columns = list(zip(*rows[start : start + _ROWS_AT_ONCE], strict=True))
+        arrays: dict[str, NDArray[np.generic]] = {}
+        lists: dict[str, list[object]] = {}
+        for i, (kind, cells) in enumerate(zip(kinds, columns, strict=True)):
+            if kind in _MOMENTS or (kind in _NUMBERS and None not in cells):
+                arrays[f"c{i}"] = _array(kind, cells)
+            else:
+                lists[f"unnest(${len(lists) + 1}::{kind}[]) AS c{i}"] = list(cells)
+        sources = []
+        if arrays:
+            register(connection, "inserted", arrays)
+            sources.append("inserted")
+        if lists:
+            sources.append(f"(SELECT {', '.join(lists)})")
+        source = " POSITIONAL JOIN ".join(sources)
+        names = ", ".join(f"c{i}" for i in range(len(kinds)))
+        connection.execute(f"INSERT INTO {table} SELECT {names} FROM {source}", [*lists.values()])  # noqa: S608 - the names are ours
+        if arrays:
+            connection.unregister("inserted")
+
+
+def _array(kind: str, cells: Sequence[Any]) -> NDArray[np.generic]:
+    """The cells of a column; no moment is NULL."""
+    if kind == "DATE" and None not in cells:
+        days = np.array([day.toordinal() for day in cells]) - _ORDINAL_OF_1970
+        return days.astype("M8[D]").astype("M8[us]")
+    return np.array(cells, _NUMBERS.get(kind, "M8[us]"))
 
 
 def register(

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 
 from cardcore.text import Text
+from settlement.day_seals import SignedSeal
 from settlement.seal import Sealable, canonical_json, digest
 
 #: A clock outside may run ahead of the office's by so much: the zone of the city, and hours of
@@ -120,7 +121,8 @@ class Acknowledgement:
 
     For a repeated file everything is as the first time, except `answer`; `first_answer` is what
     was answered then. Sums are fen; a refused file has none. `detail` says why it was refused, or
-    what is worth a look in one that was kept.
+    what is worth a look in one that was kept. `newest_seal` is that of the day closed last when
+    this was said: whoever keeps the answer is a witness of it.
     """
 
     answer: FileAnswer
@@ -135,6 +137,7 @@ class Acknowledgement:
     missing: tuple[SequenceRange, ...] = ()
     detail: Text | None = None
     first_answer: FileAnswer | None = None
+    newest_seal: SignedSeal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import numpy as np
 
 from cardcore.concession import Concession
 from cardcore.records.kinds import RecordKind
@@ -98,6 +99,7 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         columnar.run_script(connection, "bucket_tables")
         _load(connection, task)
         columnar.run_script(connection, "bucket_records")
+        _find_crowds(connection)
         if task.review is not None and task.review.facts:
             _take_up(connection)
         _load_past(connection, task)
@@ -164,6 +166,17 @@ def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
 
 def _read(connection: duckdb.DuckDBPyConnection, table: str, path: Path) -> None:
     connection.execute(f"INSERT INTO {table} BY NAME FROM read_parquet($path)", {"path": str(path)})
+
+
+def _find_crowds(connection: duckdb.DuckDBPyConnection) -> None:
+    """Messages that occur more than once: copies, variants, and torn taps proven later. NumPy sorts
+    numbers in a fifth of the time.
+    """
+    found = connection.execute("SELECT message FROM record WHERE NOT is_void(reason)").fetchnumpy()
+    messages = np.sort(found["message"])
+    again = messages[1:][messages[1:] == messages[:-1]]
+    columnar.register(connection, "again", {"message": np.unique(again)})
+    connection.execute("CREATE TABLE crowd AS FROM again")
 
 
 def _bill_by_log(connection: duckdb.DuckDBPyConnection) -> None:

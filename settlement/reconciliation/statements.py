@@ -6,9 +6,13 @@ posted to `bucket`, what the figures prove to `settlement.clearing.proof`.
 
     statements_begin.sql    what there is: one last statement a purse, open segments
     statements_posted.sql   what the run posts
-    statements_place.sql    which statements there are, and where they belong
+    statements_near.sql     which statements there are, and where their counters stand
+    statements_round.sql    purses whose counters have gone round
+    statements_plain.sql    purses with one new load, behind everything: nearly all
+    statements_place.sql    where the statements of others belong
     statements_past.sql     debits of closed days on both sides of a new statement
-    statements_price.sql    the price of every segment, and every purse afterwards
+    statements_price.sql    the price of every segment of these
+    statements_after.sql    every purse afterwards
     statements_figures.sql  what that comes to
 """
 
@@ -50,6 +54,20 @@ def follow_statements(connection: duckdb.DuckDBPyConnection, history: Mapping[da
     cut.
     """
     columnar.run_script(connection, "statements_posted")
+    columnar.run_script(connection, "statements_near")
+    if connection.table("gone_round").limit(1).fetchall():
+        columnar.run_script(connection, "statements_round")
+    columnar.run_script(connection, "statements_plain")
+    if connection.table("left_over").limit(1).fetchall():
+        _place_others(connection, history)
+    else:
+        connection.execute("INSERT INTO segment_after FROM segment_before")
+    columnar.run_script(connection, "statements_after")
+    uneven = connection.execute("FROM uneven_purse LIMIT 3").fetchall()
+    assert not uneven, uneven
+
+
+def _place_others(connection: duckdb.DuckDBPyConnection, history: Mapping[date, str]) -> None:
     columnar.run_script(connection, "statements_place")
     days = connection.execute("FROM looked_up_day ORDER BY ALL").fetchall()
     if days:
@@ -57,8 +75,6 @@ def follow_statements(connection: duckdb.DuckDBPyConnection, history: Mapping[da
         columnar.set_variables(connection, past_days=paths)
         columnar.run_script(connection, "statements_past")
     columnar.run_script(connection, "statements_price")
-    uneven = connection.execute("FROM uneven_purse LIMIT 3").fetchall()
-    assert not uneven, uneven
 
 
 def figure_statements(connection: duckdb.DuckDBPyConnection) -> FloatFigures:

@@ -183,7 +183,7 @@ def _of_collectors(
     registers = tuple(registers)
     collectors: dict[int, set[int]] = {}
     for terminal, collector in connection.execute(
-        "SELECT terminal, collector FROM collected "
+        "SELECT DISTINCT terminal, collector FROM terminal "
         "WHERE terminal IN (SELECT unnest($named::UBIGINT[]))",
         {"named": sorted({int(register.terminal, 16) for _, register in registers})},
     ).fetchall():
@@ -209,12 +209,13 @@ def _find_gaps(
     """The gaps of terminals whose serials do not simply go on, open and just filled ones; but not
     those that nothing of today lies in: they stay as they are.
     """
-    connection.execute(_TOUCHED_GAPS)
     before: dict[int, list[SerialGap]] = {}
-    for terminal, first, last, opened in connection.execute(
-        "FROM touched_gap ORDER BY ALL"
-    ).fetchall():
-        before.setdefault(terminal, []).append(SerialGap(first, last, opened))
+    if connection.table("terminal_gap_before").limit(1).fetchall():
+        connection.execute(_TOUCHED_GAPS)
+        for terminal, first, last, opened in connection.execute(
+            "FROM touched_gap ORDER BY ALL"
+        ).fetchall():
+            before.setdefault(terminal, []).append(SerialGap(first, last, opened))
     rows = []
     for terminal, last_before, serials in connection.execute(
         "SELECT terminal, any_value(last_before), list(terminal_serial) "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from settlement.city import City
+from settlement.day_seals import SignedSeal
 from settlement.days.closing import ClosedDay
 from settlement.ledger.accounts import parse_account
 from settlement.seal import Sealable
@@ -17,6 +18,7 @@ from settlement.store.days import (
     load_balances,
     load_closed_days,
     load_day,
+    load_newest_seal,
     load_positions,
     load_run,
 )
@@ -49,6 +51,11 @@ class DayReport:
 def read_closed_days(city: City) -> tuple[ClosedDay, ...]:
     """Every closed day, in order."""
     return load_closed_days(city.database)
+
+
+def read_newest_seal(city: City) -> SignedSeal | None:
+    """The seal of the day closed last; None before the first."""
+    return load_newest_seal(city.database, city.scheme.name)
 
 
 def read_day(city: City, settlement_day: date) -> DayReport | None:

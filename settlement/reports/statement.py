@@ -12,13 +12,14 @@ from cardcore.applets.catalogue import APPLICATIONS
 from settlement.city import City
 from settlement.clearing.proof import FloatFigures
 from settlement.clearing.totals import AcceptedTotals
+from settlement.day_seals import SignedSeal
 from settlement.days.run import StoredRun
 from settlement.dispositions import Disposition, Note
 from settlement.ledger.accounts import HOLDER_DUE, AccountKind
 from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import NOT_A_FARE, class_name
 from settlement.service.computation import ComputationOutcome, read_outcome
-from settlement.store.days import load_days, load_run
+from settlement.store.days import load_days, load_newest_seal, load_run
 from settlement.store.registry import load_participants
 
 #: Counts and money that add up over days; the others are the city's as they stand at the end.
@@ -54,6 +55,7 @@ class Statement:
     days: dict[date, str]  # settlement day to output hash
     applications: dict[str, AcceptedTotals]
     sectors: dict[str, AcceptedTotals]
+    newest_seal: SignedSeal | None  # of the city: whoever keeps the statement is a witness of it
 
 
 def read_statement(city: City, days: Sequence[date]) -> Statement:
@@ -111,6 +113,7 @@ def read_run_statement(city: City, runs: Sequence[StoredRun]) -> Statement:
         hashes,
         _broken_down([each.clearing.applications for each in outcomes], _application_name),
         _broken_down([each.clearing.sectors for each in outcomes], _sector_name),
+        load_newest_seal(city.database, city.scheme.name),
     )
 
 

@@ -20,8 +20,9 @@ from settlement.engine import Engine
 from settlement.errors import RunDiffersError
 from settlement.people.actions import Actor, Actors
 from settlement.service.gathering import closed_inputs, gather_inputs
+from settlement.service.healing.around import with_healing
 from settlement.service.keeping import KeptFiles
-from settlement.service.runs import compute_run, damaged_outputs, read_report
+from settlement.service.runs import compute_run, damaged_outputs
 from settlement.store import days as day_store
 from settlement.watching import OnProgress, OnStep, be_silent, pass_by
 
@@ -54,33 +55,58 @@ def run_clearing(
     its bytes verified. A closed day is computed again, aside, and must come out the same; otherwise
     `RunDiffersError`.
     """
+    now = now.astimezone(UTC)
+
+    def work() -> RunResult | DayAnswer:
+        return _clear(city, settlement_day, key_service, engine, now, by, on_step, on_progress)
+
+    return with_healing(city, key_service, engine, now, by, work)
+
+
+def _clear(
+    city: City,
+    settlement_day: date | None,
+    key_service: KeyService,
+    engine: Engine,
+    now: datetime,
+    by: Actor,
+    on_step: OnStep,
+    on_progress: OnProgress,
+) -> RunResult | DayAnswer:
     with city.clearing():
         for day in day_store.load_closed_days(city.database):
             if day.settlement_day == settlement_day:
                 return _clear_again(city, day, engine, on_progress)
-        now = now.astimezone(UTC)
         kept = KeptFiles(city, key_service)
         found = gather_inputs(city, settlement_day, key_service, kept, Actors(by), now)
         if isinstance(found, DayAnswer):
             return found
         on_step("inputs_kept")
-        run = provide_run(city, found.inputs, engine, on_step, on_progress).run
+        run = _stored_run(city, found.inputs, engine, on_step, on_progress)
     files = len(found.inputs.files)
     return RunResult(run, is_closed=False, file_count=files, set_aside=found.set_aside)
+
+
+def _stored_run(
+    city: City, inputs: RunInputs, engine: Engine, on_step: OnStep, on_progress: OnProgress
+) -> StoredRun:
+    """The run of these inputs as it is stored, if it is whole: nothing is posted by it."""
+    folder = city.run_folder(inputs.settlement_day, inputs.run_id)
+    stored = day_store.load_run(city.database, inputs.run_id)
+    if stored is not None and not damaged_outputs(folder, stored):
+        return stored
+    return provide_run(city, inputs, engine, on_step, on_progress).run
 
 
 def provide_run(
     city: City, inputs: RunInputs, engine: Engine, on_step: OnStep, on_progress: OnProgress
 ) -> RunReport:
-    """The run of these inputs: the stored one when its bytes are whole, else computed."""
+    """The run of these inputs, computed. What a clearing stored of it is not believed: whoever can
+    write into the folder can write the row and the hashes that go with it.
+    """
     folder = city.run_folder(inputs.settlement_day, inputs.run_id)
-    stored = day_store.load_run(city.database, inputs.run_id)
-    if stored is not None and not damaged_outputs(folder, stored):
-        return read_report(inputs, stored, folder)
     report = compute_run(city, inputs, folder, engine, on_progress)
     on_step("outputs_kept")
-    if stored is not None and stored != report.run:
-        raise RunDiffersError(stored.run_id, stored.output_hash, report.run.output_hash)
     day_store.save_run(city.database, report.run)
     on_step("run_kept")
     return report

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from cardcore.keys import KeyService
 from settlement.city import City
 from settlement.days.aside import Faults, SetAside, leave_out
+from settlement.days.begun import BegunClose
 from settlement.days.closing import (
     ClearingState,
     ClosedDay,
@@ -104,6 +105,23 @@ def closed_inputs(city: City, day: ClosedDay, run: StoredRun) -> RunInputs:
         load_day_files(city.database, day.settlement_day),
         run.load_logs,
     )
+
+
+def begun_inputs(
+    city: City, begun: BegunClose, state: ClearingState, kept: KeptFiles
+) -> RunInputs | None:
+    """What a close that was begun is made of; None when that is not there any more, whole."""
+    rows = [row for row in state.ready if row.file.content_hash in begun.file_hashes]
+    inputs = _inputs(
+        city,
+        begun.settlement_day,
+        state.last_closed,
+        begun.registry_sha256,
+        begun.review_sha256,
+        kept.prove(rows),
+        begun.load_logs,
+    )
+    return inputs if inputs.run_id == begun.run_id else None
 
 
 def _log_ends(city: City, day: ClosedDay | None) -> tuple[LogEnd, ...]:

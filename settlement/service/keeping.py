@@ -5,22 +5,29 @@ are made again from them, through the very functions that made them first; a fil
 are damaged is set aside until its sender gives it back, and the city goes on without it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from cardcore.keys import KeyService
+import numpy as np
+
+from cardcore.keys import KeyService, ProofReason
 from cardcore.records.batch import read_records, read_registers
+from cardcore.records.record import FIELD
 from cardcore.text import Text
 from settlement.city import City
 from settlement.days.aside import AsideReason, Faults, SetAside, leave_out
 from settlement.durable import make_folder, sync_folder, write_durable
 from settlement.errors import StoredBytesError
+from settlement.facts.cells import record_rows
 from settlement.facts.columns import write_facts
+from settlement.facts.proof import Proof
 from settlement.intake.answers import FactFileRow, FileRow
 from settlement.intake.bounds import beyond_bounds
+from settlement.registry.rows import TacKeyRow
 from settlement.service.proven import fact_path, hash_of, proven_bytes
 from settlement.service.proving import prove_for_city
 from settlement.store.files import replace_facts
+from settlement.store.registry import load_changes
 
 #: Told to whoever gave us back what we had lost.
 GIVEN_BACK = Text("此处原已损坏，现已恢复", "its bytes here were damaged and are whole again")
@@ -84,14 +91,39 @@ class KeptFiles:
             if facts != row.facts:  # a key came or went since: the file is judged as by now
                 replace_facts(city.database, content_hash, facts)
             return replace(row, facts=facts)
-        # What a closed day was made of must come out as it was.
-        with city.scratch("facts") as scratch:
-            written = write_facts(records, proof.packed, content_hash, city.bucket_count, scratch)
-            sha256 = {each.bucket: each.sha256 for each in row.facts}
-            if {each.bucket: each.sha256 for each in written} != sha256:
-                return AsideReason.FACTS_DAMAGED
-        keep_facts(city, content_hash, records, proof.packed)
-        return row
+        # What a closed day was made of must come out as it was: as judged by now, or by the keys
+        # that were registered when it came.
+        sha256 = {each.bucket: each.sha256 for each in row.facts}
+        for packed in _as_it_came(city, records, proof):
+            with city.scratch("facts") as scratch:
+                written = write_facts(records, packed, content_hash, city.bucket_count, scratch)
+            if {each.bucket: each.sha256 for each in written} == sha256:
+                keep_facts(city, content_hash, records, packed)
+                return row
+        return AsideReason.FACTS_DAMAGED
+
+
+def _as_it_came(city: City, records: bytes, proof: Proof) -> Iterator[bytes]:
+    """The proof as it may have been when the file came, newest first: what a key proves that was
+    registered later was not known then. City and key service hold few versions of keys.
+    """
+    named = record_rows(records)[:, FIELD["key_version"].offset]
+    for later in later_versions(city):
+        answers = np.frombuffer(proof.answers, np.uint8).copy()
+        answers[np.isin(named, later)] = ProofReason.UNKNOWN_VERSION
+        yield replace(proof, answers=answers.tobytes()).packed
+
+
+def later_versions(city: City) -> Iterator[list[int]]:
+    """The versions of keys that were not registered yet, at every moment of the past: the newest
+    first, when there were none.
+    """
+    order: dict[int, None] = {}
+    for change in load_changes(city.database):
+        if isinstance(change.what.row, TacKeyRow):
+            order.setdefault(change.what.row.version)
+    for count in range(len(order), -1, -1):
+        yield list(order)[count:]
 
 
 def raw_fault(city: City, row: FileRow) -> AsideReason | None:

@@ -23,6 +23,7 @@ from settlement.registry.book import civil_day
 from settlement.service.keeping import GIVEN_BACK, give_back, keep_facts
 from settlement.service.proving import SHOWN, prove_in_city
 from settlement.service.receive_load_log import receive_load_log
+from settlement.store.days import load_newest_seal
 from settlement.store.files import add_file, load_history, remember_refusal
 from settlement.store.registry import load_public_key
 from settlement.watching import OnStep, pass_by
@@ -48,7 +49,7 @@ def receive_file(
         answer = _receive(city, data, key_service, now, on_step)
     if not answer.answer.is_kept:
         remember_refusal(city.database, answer)
-    return answer
+    return replace(answer, newest_seal=load_newest_seal(city.database, city.scheme.name))
 
 
 def _receive(

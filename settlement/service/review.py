@@ -130,6 +130,20 @@ def read_review(path: Path) -> dict[int, dict[int, ProofReason]]:
     return found
 
 
+def put_review(city: City, review: Mapping[int, Mapping[int, ProofReason]]) -> str:
+    """Keep a review of these rows; the SHA-256 that it has."""
+    flat = [(file, row, proof) for file, rows in review.items() for row, proof in rows.items()]
+    files, rows, proofs = zip(*flat, strict=True)
+    return _keep(
+        city,
+        {
+            "file": np.array(files, "u8"),
+            "row": np.array(rows, np.uint32),
+            "proof": np.array(proofs, np.uint8),
+        },
+    )
+
+
 def records_of(city: City, row: FileRow, numbers: Rows) -> bytes:
     """Single records of a kept file, from its raw bytes, which are proven by their hash."""
     content_hash = row.file.content_hash

@@ -10,7 +10,7 @@ block of code cannot be done again: so whoever writes hands over a function.
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from sqlite3 import complete_statement
 from tempfile import TemporaryDirectory
@@ -37,12 +37,20 @@ _REPEATABLE_SQLITE_CODES: Final = frozenset({261, 517})
 #: CANTOPEN and READONLY, in the lowest byte.
 _UNWRITABLE_CODES: Final = frozenset({8, 14})
 #: The newest schema: the last number in `migrations/versions`.
-NEWEST: Final = "0011"
+NEWEST: Final = "0012"
 #: What all migrations come to in a new SQLite file, where it is made at once. Other databases, and
 #: those of before, go through the migrations.
 NEWEST_SQL = Path(__file__).with_name("newest.sql")
 #: Execution option that marks a transaction which is going to write.
 _WRITES = "onecard_writes"
+#: So often a database that is written to meanwhile is copied anew.
+COPY_ATTEMPTS_MAX: Final = 20
+_SCHEMA = "SELECT type, name, sql FROM sqlite_master"
+_NOT_OURS = Text("其中的表不是 onecard 所建", "its tables are not those that onecard makes")
+_BUSY = Text(
+    "数据库正在被不断写入，无法取得副本；请稍后重试",
+    "it is written to all the time and cannot be copied; try again later",
+)
 _AnswerT = TypeVar("_AnswerT")
 
 
@@ -95,6 +103,36 @@ class Database:
                 if each.exists():
                     shutil.copyfile(each, Path(aside.name) / each.name)
             return cls(_reading(Path(aside.name) / whole.name), to_read=True, aside=aside)
+
+    @classmethod
+    def sqlite_aside(cls, path: Path) -> Self:
+        """Open a copy of a city's database file, brought up to date there: the file itself, and the
+        folder it lies in, stay as they are to the byte.
+
+        Raises `FileNotFoundError` without a file, `DatabaseDamagedError` when it is no database of
+        ours, or does not stand still long enough to be copied.
+        """
+        whole = path.resolve(strict=True)
+        aside = TemporaryDirectory(prefix="onecard-read-")
+        try:
+            with _damage_named(path):
+                copy = _copy_whole(whole, Path(aside.name))
+                _expect_ours(path, _revision_of(copy))
+                return cls(URL.create("sqlite", database=str(copy)), aside=aside)
+        except BaseException as error:
+            aside.cleanup()
+            if isinstance(error, DBAPIError):  # its tables are not those that its number promises
+                raise DatabaseDamagedError(path, _NOT_OURS) from error
+            raise
+
+    def schema(self) -> dict[tuple[str, str], str | None] | None:
+        """Every table, index and trigger that is there: (type, name) and how it was made. None of
+        another engine, which keeps them in its own words.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return None
+        with self.read() as connection:
+            return _schema(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -178,6 +216,59 @@ class Database:
             self.write(migrate)
 
 
+def newest_schema() -> dict[tuple[str, str], str | None]:
+    """What stands in a database of the newest version and in no other."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(NEWEST_SQL.read_text(encoding="utf-8"))
+        rows = connection.execute(_SCHEMA).fetchall()
+    return {(kind, name): sql for kind, name, sql in rows}
+
+
+def _schema(connection: Connection) -> dict[tuple[str, str], str | None]:
+    rows = connection.exec_driver_sql(_SCHEMA).all()
+    return {(kind, name): sql for kind, name, sql in rows}
+
+
+def _copy_whole(path: Path, folder: Path) -> Path:
+    """The database and what its log holds, both of one moment: what changed while it was copied is
+    copied again.
+    """
+    parts = (path, path.with_name(f"{path.name}-wal"))
+    for _ in range(COPY_ATTEMPTS_MAX):
+        before = [_standing(each) for each in parts]
+        for each, standing in zip(parts, before, strict=True):
+            (folder / each.name).unlink(missing_ok=True)
+            if standing is not None:
+                shutil.copyfile(each, folder / each.name)
+        if before == [_standing(each) for each in parts]:
+            return folder / path.name
+    raise DatabaseDamagedError(path, _BUSY)
+
+
+def _standing(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _expect_ours(path: Path, revision: str | None) -> None:
+    if revision is None:
+        raise DatabaseDamagedError(path, _NOT_OURS)
+    if not revision.isdecimal() or revision > NEWEST:
+        raise SchemaDiffersError(revision, NEWEST)
+
+
+def _revision_of(path: Path) -> str | None:
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return None if row is None else str(row[0])
+
+
 def _said_of_pages(text: str) -> Text:
     said = shorten(text)
     return Text(f"数据库自检：`{said}`", f"the database's own check: `{said}`")
@@ -225,6 +316,8 @@ def _damage_named(path: Path) -> Iterator[None]:
         if type(error.orig) is sqlite3.DatabaseError:
             raise DatabaseDamagedError(path, _said_of_pages(str(error.orig))) from error
         raise
+    except sqlite3.DatabaseError as error:
+        raise DatabaseDamagedError(path, _said_of_pages(str(error))) from error
 
 
 def _asks_to_repeat(error: DBAPIError) -> bool:

@@ -14,8 +14,9 @@ from sqlalchemy import Connection, RowMapping, Select, Table, delete, func, sele
 
 from cardcore.text import Text
 from settlement.clearing.tally import DiscountRow
+from settlement.day_seals import SignedSeal
 from settlement.days.aside import decode_aside, encode_aside
-from settlement.days.closing import ClearingState, ClosedDay, ClosePlan
+from settlement.days.closing import ClearingState, ClosedDay, ClosePlan, signed_seal
 from settlement.days.load_log import LogEnd
 from settlement.days.run import GapRow, StoredRun
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Posting
@@ -63,10 +64,13 @@ def close_day(
 
 
 def save_run(database: Database, run: StoredRun) -> None:
-    """Keep a run. The same run may be saved again: a run is a function of its inputs."""
+    """Keep a run. A run is a function of its inputs: a row that says something else under its name
+    was changed, and goes.
+    """
 
     def keep(connection: Connection) -> None:
-        if _run(connection, run.run_id) is None:
+        if not _is_kept(connection, run):
+            connection.execute(delete(RUNS).where(RUNS.c.run_id == run.run_id))
             connection.execute(
                 RUNS.insert(),
                 {
@@ -82,6 +86,13 @@ def save_run(database: Database, run: StoredRun) -> None:
             )
 
     database.write(keep)
+
+
+def _is_kept(connection: Connection, run: StoredRun) -> bool:
+    try:
+        return _run(connection, run.run_id) == run
+    except ValueError:
+        return False
 
 
 def load_run(database: Database, run_id: str) -> StoredRun | None:
@@ -102,6 +113,16 @@ def load_closed_days(database: Database) -> tuple[ClosedDay, ...]:
     """Every closed day, in order."""
     with database.read() as connection:
         return _closed_days(connection)
+
+
+def load_newest_seal(database: Database, label: str) -> SignedSeal | None:
+    """The seal of the day that was closed last, as everybody is told of it; None before the first.
+    `label` is that of the key under it.
+    """
+    query = select(DAYS).order_by(DAYS.c.settlement_day.desc()).limit(1)
+    with database.read() as connection:
+        days = _days(connection, query)
+    return signed_seal(label, days[0]) if days else None
 
 
 def load_day(database: Database, settlement_day: date) -> ClosedDay | None:

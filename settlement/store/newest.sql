@@ -21,7 +21,7 @@ CREATE TABLE days (
 	ledger_root VARCHAR(64) NOT NULL, 
 	previous_seal VARCHAR(64) NOT NULL, 
 	seal VARCHAR(64) NOT NULL, 
-	closed_at DATETIME NOT NULL, closed_by VARCHAR(80), registry_changes BIGINT, confirmed_by VARCHAR(80), set_aside TEXT, 
+	closed_at DATETIME NOT NULL, closed_by VARCHAR(80), registry_changes BIGINT, confirmed_by VARCHAR(80), set_aside TEXT, number BIGINT, key_version INTEGER, signature VARCHAR(128), 
 	CONSTRAINT pk_days PRIMARY KEY (settlement_day), 
 	CONSTRAINT fk_days_run_id FOREIGN KEY(run_id) REFERENCES runs (run_id), 
 	CONSTRAINT uq_days_run_id UNIQUE (run_id), 
@@ -222,4 +222,5 @@ CREATE TRIGGER load_logs_refuse_delete BEFORE DELETE ON load_logs BEGIN SELECT R
 CREATE TRIGGER allowed_loads_refuse_update BEFORE UPDATE ON allowed_loads BEGIN SELECT RAISE(ABORT, 'allowed_loads is append-only'); END;
 CREATE TRIGGER allowed_loads_refuse_delete BEFORE DELETE ON allowed_loads BEGIN SELECT RAISE(ABORT, 'allowed_loads is append-only'); END;
 CREATE TRIGGER facts_refuse_update BEFORE UPDATE ON facts WHEN NEW.content_hash <> OLD.content_hash OR NEW.bucket <> OLD.bucket OR NEW.row_count <> OLD.row_count OR (SELECT settlement_day FROM files WHERE files.content_hash = OLD.content_hash) IS NOT NULL BEGIN SELECT RAISE(ABORT, 'facts of a closed day are append-only'); END;
-INSERT INTO alembic_version VALUES ('0011');
+CREATE UNIQUE INDEX ix_days_number ON days (number);
+INSERT INTO alembic_version VALUES ('0012');

@@ -210,6 +210,9 @@ DAYS = Table(
     Column("confirmed_by", String(80)),  # null where one closed the day alone
     Column("registry_changes", BigInteger),  # so many changes the registry's chain had then
     Column("set_aside", Text),  # files the day went on without, as JSON; null where there were none
+    Column("number", BigInteger, index=True, unique=True),  # the city's first day is 1
+    Column("key_version", Integer),  # of the key that signed the seal
+    Column("signature", String(128)),
 )
 
 ENTRIES = Table(

@@ -4,12 +4,13 @@ Decides nothing here; read in this order::
 
     findings.py  the ten invariants, and how a finding reads
     verify.py    the order of the checks
-    raw_files.py  a kept file of either kind, proven again
+    kept/        the folder, raw files, the database's own schema
     files.py     batch files, facts, TACs
     load_logs.py  files of the load host's log, and the loads they list
     reviews.py   what was judged later than it came
     records.py   records of a run against its decisions
     float_proof.py  the proof of the float against purses and ledger
     days.py      runs, ledger, positions, seals
+    seals.py     numbers and signatures of closed days, the register, what witnesses show
     registry.py  the registry's chain of changes, and what closed days read of it
 """

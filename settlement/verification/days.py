@@ -17,10 +17,17 @@ from cardcore.money import yuan
 from cardcore.text import Text
 from settlement.city import City
 from settlement.clearing.tally import DiscountRow
-from settlement.days.closing import ClearingState, ClosedDay, ClosePlan, encode_seal, plan_close
+from settlement.days.closing import (
+    ClearingState,
+    ClosedDay,
+    ClosePlan,
+    encode_seal,
+    plan_close,
+    signed_plan,
+)
 from settlement.days.run import GapRow, RunInputs, StoredRun
 from settlement.engine import Engine, WorkerLostError
-from settlement.errors import reason_of
+from settlement.errors import StoredBytesError, reason_of
 from settlement.ledger.accounts import Account, AccountKind
 from settlement.ledger.entries import ChainEnd, Entry, chain_end, entry_content, posting_content
 from settlement.ledger.positions import Position
@@ -32,6 +39,8 @@ from settlement.store import days as day_store
 from settlement.store.registry import load_changes
 from settlement.verification.findings import (
     FROM_NO_FILE,
+    REBUILD,
+    RESTORE,
     Findings,
     Invariant,
     OnProgress,
@@ -97,7 +106,7 @@ def _plan_again(
         return None
     for path in damaged_outputs(city.run_folder(run.settlement_day, run.run_id), run):
         at = file_at(Text("清分输出", "run output"), path.relative_to(city.folder))
-        findings.add(Invariant.I10, at, Text("被改动", "was changed"))
+        findings.add(Invariant.I10, at, Text("被改动", "was changed"), REBUILD)
     inputs = closed_inputs(city, day, run)
     _compare_inputs(city, day, inputs, findings)
     folder = scratch / "run"
@@ -109,14 +118,17 @@ def _plan_again(
     except Exception as error:  # noqa: BLE001 - damaged bytes may fail anywhere; that is a finding
         why = reason_of(error)
         text = Text(f"无法重新计算：{why.zh}", f"cannot be computed again: {why.en}")
-        findings.add(Invariant.I10, where, text)
+        remedy = REBUILD if isinstance(error, StoredBytesError) else RESTORE
+        findings.add(Invariant.I10, where, text, remedy)
         return None
     _compare_run(run, report.run, findings)
     verify_records(city, folder, inputs, posted, findings)
     verify_float(city, folder, inputs, report.run, posted, findings)
-    return plan_close(
+    plan = plan_close(
         report, inputs, state, day.closed_at, day.closed_by, day.confirmed_by, day.set_aside
     )
+    # Whether the signature holds stands in `seals`.
+    return signed_plan(plan, day.key_version, day.signature)
 
 
 def _compare_inputs(city: City, day: ClosedDay, inputs: RunInputs, findings: Findings) -> None:
@@ -175,7 +187,7 @@ def _compare_day(
     if not is_sealed:
         text = Text("不是该日封存的文件", "is not the sealed document of its day")
         at = file_at(Text("封存文件", "seal file"), path.relative_to(city.folder))
-        findings.add(Invariant.I8, at, text)
+        findings.add(Invariant.I8, at, text, REBUILD)
     _compare_rows(column("entries"), _heads(of_day), _heads(plan.entries), findings)
     _compare_rows(column("postings"), _postings(of_day), _postings(plan.entries), findings)
     stored_rows: tuple[Sequence[_DayRow], ...] = (

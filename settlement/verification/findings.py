@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from cardcore.text import Text, shorten
+from settlement.day_seals import SignedSeal
 from settlement.errors import reason_of
 
 
@@ -53,17 +54,39 @@ _TEXTS = {
 assert set(_TEXTS) == set(Invariant)
 
 
+#: What to do, by what is damaged.
+SEND_AGAIN = Text(
+    "请发送方重传同一文件：`onecard files add`",
+    "its sender sends this very file again: `onecard files add`",
+)
+REBUILD = Text(
+    "`onecard rebuild` 由原始文件重建", "`onecard rebuild` makes it again from the raw files"
+)
+RESTORE = Text(
+    "由备份恢复数据目录，然后重复 `onecard verify`",
+    "restore the folder from a copy, then repeat `onecard verify`",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that does not hold: `where` names the file, row or day, `text` says what broke."""
+    """One thing that does not hold: `where` names the file, row or day, `text` says what broke, and
+    `remedy` what to do about it.
+    """
 
     invariant: Invariant
     where: Text
     text: Text
+    remedy: Text = RESTORE
 
     def document(self) -> dict[str, str]:
         """As one JSON object."""
-        return {"invariant": self.invariant.value, "where": self.where.en, "text": self.text.en}
+        return {
+            "invariant": self.invariant.value,
+            "where": self.where.en,
+            "text": self.text.en,
+            "remedy": self.remedy.en,
+        }
 
 
 #: A row that its own hash contradicts.
@@ -83,12 +106,18 @@ class Findings:
 
     found: list[Finding] = field(default_factory=list)
 
-    def add(self, invariant: Invariant, where: Text, text: Text) -> None:
+    def add(self, invariant: Invariant, where: Text, text: Text, remedy: Text = RESTORE) -> None:
         """Something does not hold."""
-        self.found.append(Finding(invariant, where, text))
+        self.found.append(Finding(invariant, where, text, remedy))
 
     def expect_equal(
-        self, invariant: Invariant, where: Text, name: Text, stored: object, right: object
+        self,
+        invariant: Invariant,
+        where: Text,
+        name: Text,
+        stored: object,
+        right: object,
+        remedy: Text = RESTORE,
     ) -> None:
         """What is stored must be what follows from the raw bytes."""
         if stored != right:
@@ -100,12 +129,16 @@ class Findings:
                     f"{name.zh} 为 {found.zh}，应为 {expected.zh}",
                     f"{name.en} is {found.en}, must be {expected.en}",
                 ),
+                remedy,
             )
 
-    def cannot_read(self, invariant: Invariant, where: Text, error: Exception) -> None:
+    def cannot_read(
+        self, invariant: Invariant, where: Text, error: Exception, remedy: Text = RESTORE
+    ) -> None:
         """Something cannot even be compared."""
         why = reason_of(error)
-        self.add(invariant, where, Text(f"无法读取：{why.zh}", f"cannot be read: {why.en}"))
+        text = Text(f"无法读取：{why.zh}", f"cannot be read: {why.en}")
+        self.add(invariant, where, text, remedy)
 
 
 def column(name: str) -> Text:
@@ -137,12 +170,24 @@ def _shown(value: object) -> Text:
 
 
 @dataclass(frozen=True, slots=True)
+class SealCheck:
+    """How far the days are sealed. Without a register (`is_registered`) the key service signs
+    whatever it is asked to, and only witnesses could tell of another history.
+    """
+
+    newest: SignedSeal | None = None
+    is_registered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """The result of a check: an invariant holds when nothing was found against it."""
 
     findings: tuple[Finding, ...]
     files: int
     days: int
+    seals: SealCheck = SealCheck()
+    unproven: tuple[Text, ...] = ()  # what nobody could look at without the key service
 
     @property
     def invariants(self) -> dict[str, bool]:

@@ -1,7 +1,7 @@
 """The load host's log again, from its raw files: whole, signed, in one chain, and its rows.
 
-Decides what is wrong with kept files and their rows, both ways: a row that follows from no raw
-file, and a raw file, or an entry in one, that has no row.
+Decides what is wrong with kept files and their rows: a row that follows from no raw file, and an
+entry in one that has no row. Raw files without a row are found in `folder`.
 """
 
 from collections.abc import Collection
@@ -27,10 +27,9 @@ from settlement.verification.findings import (
     Findings,
     Invariant,
     column,
-    file_at,
     row_of,
 )
-from settlement.verification.raw_files import RAW_FILE, prove_raw, said_of
+from settlement.verification.kept.raw_files import prove_raw, said_of
 
 
 def verify_load_logs(city: City, findings: Findings) -> int:
@@ -50,7 +49,6 @@ def verify_load_logs(city: City, findings: Findings) -> int:
             expected[stored.issuer, row["number"]] = row
     _verify_entries(city, expected, findings, is_whole=is_whole)
     _verify_chain([stored for stored, _ in rows], findings)
-    _verify_folder(city, {stored.content_hash for stored, _ in rows}, findings)
     return len(rows)
 
 
@@ -117,14 +115,3 @@ def _verify_chain(files: list[StoredLoadLog], findings: Findings) -> None:
             )
             findings.add(Invariant.I10, where, text)
         ends[each.issuer] = (each.last_number + 1, each.digest)
-
-
-def _verify_folder(city: City, kept: set[str], findings: Findings) -> None:
-    for path in sorted((city.folder / "raw").rglob("*.ocl")):
-        if path.stem not in kept:
-            text = Text(
-                "没有对应的行：接收中断，或该行被删；请重新上送：`onecard files add`",
-                "has no row: its intake was cut short, or the row was removed; send it again: "
-                "`onecard files add`",
-            )
-            findings.add(Invariant.I8, file_at(RAW_FILE, path.relative_to(city.folder)), text)

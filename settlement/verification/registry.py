@@ -18,6 +18,7 @@ from settlement.service.proven import proven_bytes
 from settlement.store import days as day_store
 from settlement.store.registry import load_changes
 from settlement.verification.findings import (
+    REBUILD,
     Findings,
     Invariant,
     column,
@@ -68,7 +69,7 @@ def _verify_day(
         read = decode_registry(proven_bytes(path, run.registry_sha256))
     except (DecodeError, StoredBytesError) as error:
         where = file_at(Text("清分输入", "input"), path.relative_to(city.folder))
-        findings.cannot_read(Invariant.I10, where, error)
+        findings.cannot_read(Invariant.I10, where, error, REBUILD)
         return
     # Days closed before the chain was sealed with them may have read any part of it.
     latest = len(changes) if day.registry_changes is None else day.registry_changes

@@ -26,7 +26,7 @@ from settlement.service.proven import hash_of
 from settlement.service.proving import prove_for_city
 from settlement.service.review import read_review, records_of
 from settlement.store import days as day_store
-from settlement.verification.findings import Findings, Invariant, file_at
+from settlement.verification.findings import REBUILD, Findings, Invariant, file_at
 
 #: What waits for its day or its terminal was proven as it came in, under whatever version.
 _HOLDS = {ProofReason.PROVEN, ProofReason.WRONG_VERSION}
@@ -42,9 +42,14 @@ QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number DESC) = 1
 
 
 def verify_reviews(
-    city: City, rows: Sequence[FileRow], key_service: KeyService, findings: Findings
+    city: City,
+    rows: Sequence[FileRow],
+    key_service: KeyService | None,
+    scratch: Path,
+    findings: Findings,
 ) -> int:
-    """Check the review of every closed day; returns how many there are.
+    """Check the review of every closed day; returns how many there are. Without a key service its
+    answers are believed.
 
     Raises `KeyServiceUnavailableError` when TACs cannot be proven now.
     """
@@ -60,14 +65,16 @@ def verify_reviews(
         where = file_at(Text("清分输入", "input"), path.relative_to(city.folder))
         if hash_of(path) != run.review_sha256:
             text = Text("与其文件名不符", "is not what its name says")
-            findings.add(Invariant.I10, where, text)
+            findings.add(Invariant.I10, where, text, REBUILD)
             continue
         review = read_review(path)
-        _verify_answers(city, review, files, key_service, where, findings)
+        if key_service is not None:
+            _verify_answers(city, review, files, key_service, where, findings)
         closed = {
             file for file, row in files.items() if row.settlement_day in _before(days[:number])
         }
-        _verify_waited(city, days[:number], path, closed & review.keys(), where, findings)
+        settled = closed & review.keys()
+        _verify_waited(city, days[:number], path, settled, scratch, where, findings)
     return count
 
 
@@ -116,6 +123,7 @@ def _verify_waited(
     earlier: Sequence[ClosedDay],
     review: Path,
     settled: set[int],
+    scratch: Path,
     where: Text,
     findings: Findings,
 ) -> None:
@@ -128,7 +136,7 @@ def _verify_waited(
         for bucket in range(city.bucket_count)
     ]
     try:
-        with columnar.connect(review.parent) as connection:
+        with columnar.connect(scratch) as connection:
             columnar.set_variables(connection, earlier=paths)
             connection.execute(
                 "CREATE TABLE review AS FROM read_parquet($path)", {"path": str(review)}

@@ -98,8 +98,8 @@ DISK = (
     Mutant(
         "the name of a kept file is synced",
         "settlement/durable.py",
-        "        raise\n    sync_folder(path.parent)\n",
-        "        raise\n",
+        "unlink(missing_ok=True)\n    sync_folder(path.parent)\n\n\ndef remove",
+        "unlink(missing_ok=True)\n\n\ndef remove",
         _DISK,
     ),
     Mutant(
@@ -584,4 +584,93 @@ VERIFICATION = (
     ),
 )
 
-MUTANTS = (*TERMINALS, *DISK, *DEVICE_DISK, *PURE, *RECONCILIATION, *SERVICE, *VERIFICATION)
+_REGISTER = "hsm_sim/keys/seal_register.py"
+_REGISTERED = ("tests/hsm_sim/keys/test_seal_register.py",)
+_SEALS = "settlement/verification/seals.py"
+_PUT_BACK = ("tests/settlement/verification/test_put_back.py",)
+_CUT_OFF = ("tests/settlement/verification/test_cut_off_closes.py",)
+
+DAY_SEALS = (
+    Mutant(
+        "a day number has one seal",
+        _REGISTER,
+        "            if each == seal:",
+        "            if each.day == seal.day:",
+        _REGISTERED,
+    ),
+    Mutant(
+        "day numbers have no gap",
+        _REGISTER,
+        "(seal.number == seals[-1].number + 1 and",
+        "(seal.number > seals[-1].number and",
+        _REGISTERED,
+    ),
+    Mutant(
+        "a seal is on the disk before its signature",
+        _REGISTER,
+        "                os.fsync(file.fileno())\n",
+        "",
+        _REGISTERED,
+    ),
+    Mutant(
+        "a line of the register names the one before it",
+        _REGISTER,
+        '        "previous": previous,\n',
+        "",
+        _REGISTERED,
+    ),
+    Mutant(
+        "a close that was cut off is finished as it was begun",
+        "settlement/service/close.py",
+        "        begun = _begun(city, state, settlement_day)\n",
+        "        begun = None\n",
+        _CUT_OFF,
+    ),
+    Mutant(
+        "a sealed document is never written over",
+        "settlement/durable.py",
+        "            path.hardlink_to(temporary)",
+        "            temporary.replace(path)",
+        _CUT_OFF,
+    ),
+    Mutant(
+        "a day that is sealed later than the database is found",
+        _SEALS,
+        "    if newest is not None and known > last:",
+        "    if False:",
+        _PUT_BACK,
+    ),
+    Mutant(
+        "another seal in the register is found",
+        _SEALS,
+        "newest.digest.hex() != days[-1].seal:",
+        "False:",
+        _PUT_BACK,
+    ),
+    Mutant(
+        "another seal of a witness is found",
+        _SEALS,
+        "    if not is_same:",
+        "    if False:",
+        _PUT_BACK,
+    ),
+    Mutant(
+        "a witness of a later day is heard",
+        _SEALS,
+        "        findings.add(Invariant.I8, shown.where, text)\n        return\n",
+        "        return\n",
+        _PUT_BACK,
+    ),
+    Mutant(
+        "a day's signature is proven",
+        _SEALS,
+        "        if not _holds(public_keys[day.key_version], signed_seal(ref.label, day)):",
+        "        if False:",
+        _PUT_BACK,
+    ),
+)
+
+MUTANTS = (
+    *(*TERMINALS, *DISK, *DEVICE_DISK, *PURE, *RECONCILIATION, *SERVICE, *VERIFICATION),
+    *DAY_SEALS,
+)

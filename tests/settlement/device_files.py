@@ -21,6 +21,7 @@ from cardcore.schemes import FareClass
 from cardcore.schemes.catalogue import SCHEMES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
+from hsm_sim.keys.seal_register import SealRegister
 from settlement.city import City, create_city
 from settlement.facts.proof import tac_keys
 from settlement.people.actions import Action, Actor
@@ -54,14 +55,18 @@ def tac_ref(version: int) -> KeyRef:
 
 
 def key_service(
-    *versions: int, misheld: Sequence[int] = (), partners: Sequence[str] = ()
+    *versions: int,
+    misheld: Sequence[int] = (),
+    partners: Sequence[str] = (),
+    register: Path | None = None,
 ) -> InProcessKeyService:
     """The key service of the test city: its keys in these versions (1 when none is named), every
     sender's signing key, and the TAC keys of these partners' cards. Under the TAC keys of `misheld`
-    versions lie other bytes.
+    versions lie other bytes. Without a `register` it seals whatever day it is asked to.
     """
     vault = published_vault(
         [
+            KeyRef(KeyUsage.DAY_SEAL, SCHEME.name, 1),
             *(signing_ref(sender) for sender in (SENDER, OTHER_SENDER, STRANGER)),
             *(KeyRef(KeyUsage.TAC, partner, 1) for partner in partners),
             *(
@@ -76,7 +81,8 @@ def key_service(
         vault.install(tac_ref(version), bytes(15) + bytes((version,)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InsecureKeyServiceWarning)
-        return InProcessKeyService(vault)
+        seals = None if register is None else SealRegister(register)
+        return InProcessKeyService(vault, seals=seals)
 
 
 def make_office(folder: Path, bucket_count: int = 2) -> City:

@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--day", type=date.fromisoformat)
     parser.add_argument("--kill-at")
     parser.add_argument("--keys", type=int, nargs="*", default=[1], help="versions held")
+    parser.add_argument("--register", type=Path, help="of day seals")
     parser.add_argument("--disk-bytes", type=int)
     options = parser.parse_args()
     if options.disk_bytes is not None:
@@ -66,7 +67,7 @@ def main() -> None:
 
 
 def _answer(city: City, options: argparse.Namespace, on_step: OnStep) -> str:
-    keys = key_service(*options.keys)
+    keys = key_service(*options.keys, register=options.register)
     if options.job == "receive":
         data = options.file.read_bytes()
         return receive_file(city, data, keys, NOW, on_step).answer.name

@@ -76,7 +76,7 @@ def test_a_refused_scheme_makes_no_city(
 
 def own_keys() -> InProcessKeyService:
     """Cards of the street prove themselves in this city too: its key has Shenzhen's bytes."""
-    vault = published_vault([signing_ref(SENDER)])
+    vault = published_vault([signing_ref(SENDER), KeyRef(KeyUsage.DAY_SEAL, "pengcheng", 1)])
     vault.install(KeyRef(KeyUsage.TAC, "pengcheng", 1), published_key(tac_ref(1)))
     return InProcessKeyService(vault)
 

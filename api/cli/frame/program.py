@@ -83,6 +83,14 @@ _COMMANDS = {
             "Prove everything again from the raw bytes.",
         ),
     ),
+    "rebuild": Entry(
+        "api.cli.clearing",
+        "rebuild",
+        Text(
+            "由原始文件重建损坏的派生文件，并证明逐字节相同。",
+            "Make damaged derived files again from raw files, and prove them the same bytes.",
+        ),
+    ),
     "city": Entry(
         "api.cli.city", "app", Text("城市：新建、导出、密钥。", "A city: make, export, keys.")
     ),

@@ -21,7 +21,7 @@ from api.simulation.virtual_city import SIMULATION
 from cardcore.schemes import Scheme
 from cardcore.text import Text, words
 from settlement.city import City, create_city, open_city
-from settlement.errors import CityError, DatabaseDamagedError, SchemaDiffersError
+from settlement.errors import CityError, DatabaseDamagedError
 from settlement.people.actions import Action, Actor, ActorError
 
 EngineOption = Annotated[
@@ -72,14 +72,14 @@ def _with_keys(city: City, settings: Settings, scheme: Scheme) -> OpenCity:
         where = Text(f"密钥服务 {kind}:{address}", f"key service {kind}:{address}")
     said = words(f"{settings.environment}：{where}", f"{settings.environment}: {where}")
     console_error.print(said, style="dim", highlight=False, markup=False, soft_wrap=True)
-    return OpenCity(city, open_city_keys(settings, scheme))
+    return OpenCity(city, open_city_keys(settings, scheme, city.folder))
 
 
 @contextmanager
 def open_to_act(data: Path) -> Iterator[OpenCity]:
     """The city in a folder; a folder without one ends the command with usage."""
     settings = read_settings()
-    with _open(data, to_read=False) as city:
+    with _open(data) as city:
         yield _with_keys(city, settings, city.scheme)
 
 
@@ -95,14 +95,17 @@ def open_to_read(data: Path) -> Iterator[City]:
 
 @contextmanager
 def open_to_verify(data: Path) -> Iterator[OpenCity]:
-    """The same with its keys; a database of an older version is brought up to date first."""
+    """The same with its keys, over a copy of the database."""
     settings = read_settings()
-    try:
-        city = open_city(data, to_read=True)
-    except CityError as error:
-        city = _open(data, to_read=not isinstance(error.__cause__, SchemaDiffersError))
-    with city:
+    with _open(data, aside=True) as city:
         yield _with_keys(city, settings, city.scheme)
+
+
+@contextmanager
+def open_without_keys(data: Path) -> Iterator[City]:
+    """The same, and the key service is not even asked whether it is there."""
+    with _open(data, aside=True) as city:
+        yield city
 
 
 def _damaged(city: City, error: Exception) -> Exception:
@@ -115,9 +118,9 @@ def _damaged(city: City, error: Exception) -> Exception:
     return DatabaseDamagedError(city.folder / "control.sqlite", damage[0])
 
 
-def _open(data: Path, *, to_read: bool) -> City:
+def _open(data: Path, *, to_read: bool = False, aside: bool = False) -> City:
     try:
-        return open_city(data, to_read=to_read)
+        return open_city(data, to_read=to_read, aside=aside)
     except CityError as error:
         if (data / "city.json").exists():
             refuse(

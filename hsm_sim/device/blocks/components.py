@@ -17,7 +17,7 @@ from functools import reduce
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.text import Text
-from hsm_sim.keys.vault import CHECK_VALUE_BYTES, check_value, key_bytes
+from hsm_sim.keys.vault import CHECK_VALUE_BYTES, SIGNING_USAGES, check_value, key_bytes
 
 COMPONENTS_MIN, COMPONENTS_MAX = 2, 9
 _ALL_ZERO = Text("有一个全为零，不起作用", "one is all zeros and adds nothing")
@@ -93,7 +93,7 @@ def component_check_value(value: bytes, usage: KeyUsage, algorithm: Algorithm | 
     '8BAF47'
     """
     _check(value, usage)
-    if usage is KeyUsage.FILE_SIGNING:
+    if usage in SIGNING_USAGES:
         return hashlib.sha256(value).digest()[:CHECK_VALUE_BYTES].hex().upper()
     return check_value(Key(usage, value), algorithm)
 

@@ -45,6 +45,7 @@ _LETTERS: Mapping[KeyUsage, tuple[str, str]] = {
     KeyUsage.CHANNEL_DEK: ("E5", "X"),
     KeyUsage.FILE_SIGNING: ("S0", "S"),  # asymmetric, digital signature
     KeyUsage.DATA_ENCRYPTION: ("D0", "B"),  # symmetric data encryption
+    KeyUsage.DAY_SEAL: ("S0", "S"),
     KeyUsage.TRANSPORT: ("K1", "B"),  # key block protection key
 }
 #: TR-31 §A.5.2. The standard has no letter for SM4, and its E for elliptic curves means another

@@ -24,6 +24,7 @@ _USAGES_BY_LABEL: Mapping[Operation, frozenset[KeyUsage]] = {
     messages.PROVE_TACS: frozenset({KeyUsage.TAC}),
     messages.PROVE_RECORD_MACS: frozenset({KeyUsage.RECORD_MAC}),
     messages.PROVE_AUTHENTICATIONS: frozenset({KeyUsage.INTERNAL_AUTHENTICATION}),
+    messages.SEALED_DAYS: frozenset({KeyUsage.DAY_SEAL}),
 }
 _TERMINAL_BYTES = 6
 #: The messages of JR/T 0025 that a host makes or judges, by operation and usage: how long one is,

@@ -36,6 +36,7 @@ class Duty(StrEnum):
     PIN_SERVICE = "pin-service"
     CARD_AUTHENTICATION = "card-authentication"
     FILE_SIGNING = "file-signing"
+    DAY_SEALING = "day-sealing"
     DATA = "data"
     HOST_COMMANDS = "host-commands"
 
@@ -59,6 +60,7 @@ _NAMES_ZH = {
     Duty.PIN_SERVICE: "PIN 解锁与重装",
     Duty.CARD_AUTHENTICATION: "卡片认证",
     Duty.FILE_SIGNING: "文件签名",
+    Duty.DAY_SEALING: "日封存",
     Duty.DATA: "数据加密",
     Duty.HOST_COMMANDS: "主机命令",
 }
@@ -82,6 +84,7 @@ _SESSION_MACS = (messages.SESSION_MAC, messages.VERIFY_SESSION_MAC)
 
 Usages = frozenset[KeyUsage]
 _SIGNING: Usages = frozenset({KeyUsage.FILE_SIGNING})
+_SEALING: Usages = frozenset({KeyUsage.DAY_SEAL})
 _DATA: Usages = frozenset({KeyUsage.DATA_ENCRYPTION})
 _MAINTENANCE: Usages = frozenset({KeyUsage.FILE_MAINTENANCE})
 _PINS: Usages = frozenset({KeyUsage.PIN_UNBLOCK, KeyUsage.PIN_RELOAD})
@@ -100,7 +103,8 @@ DUTIES: Mapping[Duty, Mapping[Operation, Usages]] = {
         messages.PROVE_TACS: frozenset({KeyUsage.TAC}),
         messages.PROVE_RECORD_MACS: frozenset({KeyUsage.RECORD_MAC}),
         messages.PROVE_AUTHENTICATIONS: _INTERNAL,
-        messages.PUBLIC_KEY: _SIGNING,
+        messages.PUBLIC_KEY: _SIGNING | _SEALING,
+        messages.SEALED_DAYS: _SEALING,
     },
     Duty.LOAD: dict.fromkeys(_SESSION_MACS, frozenset({KeyUsage.LOAD})),
     Duty.PURCHASE: dict.fromkeys(_SESSION_MACS, frozenset({KeyUsage.PURCHASE})),
@@ -121,6 +125,9 @@ DUTIES: Mapping[Duty, Mapping[Operation, Usages]] = {
     Duty.PIN_SERVICE: dict.fromkeys((messages.MESSAGE_MAC, messages.ENCIPHER_MESSAGE), _PINS),
     Duty.CARD_AUTHENTICATION: {messages.AUTHENTICATE: _INTERNAL | _EXTERNAL},
     Duty.FILE_SIGNING: dict.fromkeys((messages.SIGN, messages.PUBLIC_KEY), _SIGNING),
+    Duty.DAY_SEALING: dict.fromkeys(
+        (messages.SEAL_DAY, messages.SEALED_DAYS, messages.PUBLIC_KEY), _SEALING
+    ),
     Duty.DATA: dict.fromkeys((messages.ENCIPHER_DATA, messages.DECIPHER_DATA), _DATA),
     Duty.HOST_COMMANDS: {},  # the second dialect, whole: its keys are in the hosts' hands
 }

@@ -6,7 +6,7 @@ name of its class in `cardcore.errors`, with its sentence. Leaves the bytes to `
 
 A request's header has `id`, `operation` and `arguments`, in the order of the operation's
 parameters; an answer's has the same `id` and either `result` or `error` and `message`. Repeating
-a request is safe: nothing of the port changes the key service.
+a request is safe: of the port only a day's seal changes the key service, and once.
 """
 
 import re
@@ -22,10 +22,11 @@ from cardcore.errors import (
     KeyServiceUnavailableError,
     KeyStateError,
     KeyUsageError,
+    SealRefusedError,
     UnknownKeyError,
     UnknownKeyVersionError,
 )
-from cardcore.keys import AuthenticationColumn, RecordMacColumn
+from cardcore.keys import AuthenticationColumn, DaySeal, RecordMacColumn, SealStanding
 from cardcore.text import Text, shorten, text_of
 from hsm_sim.wire.codec.frames import Frame, MessageError, encode_frame
 from hsm_sim.wire.codec.values import (
@@ -33,6 +34,7 @@ from hsm_sim.wire.codec.values import (
     REF,
     TEXT,
     USAGE,
+    Day,
     Descriptions,
     Kind,
     Names,
@@ -40,6 +42,7 @@ from hsm_sim.wire.codec.values import (
     Number,
     Octets,
     Perhaps,
+    Plain,
     Profile,
     Rows,
     Slots,
@@ -52,6 +55,9 @@ DATA_BYTES_MAX = 63 * 1024 * 1024
 _SEALED_BYTES_MAX = DATA_BYTES_MAX + 28
 _MESSAGE_CHARACTERS_MAX = 600
 REQUEST_ID_MAX = 0xFFFF_FFFF
+#: A hundred days a year for longer than any city stands.
+DAY_NUMBER_MAX = 0xFFFF_FFFF
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 FACTOR = Octets((8, 16, 24))
 EIGHT = Octets((8,))
@@ -105,6 +111,41 @@ class PsamAnswers(Kind[PsamAnswer]):
         return PsamAnswer(APDU.read(None, parts), generation, IMAGE.read(None, parts))
 
 
+class Seal(Plain[DaySeal]):
+    """A day to be sealed: a list of number, day and digest in hexadecimal digits."""
+
+    def to_json(self, value: DaySeal) -> object:
+        """See `Plain`."""
+        return [value.number, value.day.isoformat(), value.digest.hex()]
+
+    def from_json(self, value: object) -> DaySeal:
+        """See `Plain`."""
+        if not isinstance(value, list) or len(value) != 3 or not _DIGEST.fullmatch(str(value[2])):
+            raise MessageError(
+                Text("不是日封存的序号、日期与摘要", "not number, day and digest of a day's seal")
+            )
+        number, day, digest = value
+        return DaySeal(
+            Number(DAY_NUMBER_MAX).from_json(number),
+            Day().from_json(day),
+            bytes.fromhex(str(digest)),
+        )
+
+
+class Standing(Plain[SealStanding]):
+    """How far days are sealed: a list of whether that is registered, and the newest seal."""
+
+    def to_json(self, value: SealStanding) -> object:
+        """See `Plain`."""
+        return [value.is_kept, Perhaps(Seal()).to_json(value.newest)]
+
+    def from_json(self, value: object) -> SealStanding:
+        """See `Plain`."""
+        if not isinstance(value, list) or len(value) != 2 or type(value[0]) is not bool:
+            raise MessageError(Text("不是封存情况", "not how far days are sealed"))
+        return SealStanding(value[0], Perhaps(Seal()).from_json(value[1]))
+
+
 _REF = ("ref", REF)
 _CARD = (_REF, ("factor", FACTOR))
 _SESSION = (*_CARD, ("session_input", EIGHT), ("data", DATA))
@@ -140,6 +181,8 @@ PROVE_RECORD_MACS = Operation(
 PROVE_AUTHENTICATIONS = Operation(
     "prove_authentications", (("label", TEXT), ("column", Rows(AuthenticationColumn))), DATA
 )
+SEAL_DAY = Operation("seal_day", (_REF, ("seal", Seal())), Octets((64,)))
+SEALED_DAYS = Operation("sealed_days", (("label", TEXT),), Standing())
 SIGN = Operation("sign", (_REF, ("message", DATA)), Octets((64,)))
 PUBLIC_KEY = Operation("public_key", (_REF,), Octets((32, 65)))
 ENCIPHER_DATA = Operation(
@@ -181,9 +224,9 @@ OPERATIONS: Mapping[str, Operation[Any]] = {
     for each in (
         DESCRIBE_KEYS, DERIVE_CARD_KEY, OPEN_CHANNEL, CHECK_VALUE, AUTHENTICATE, MESSAGE_MAC,
         ENCIPHER_MESSAGE, SESSION_MAC, VERIFY_SESSION_MAC, PROVE_TACS, PROVE_RECORD_MACS,
-        PROVE_AUTHENTICATIONS, SIGN, PUBLIC_KEY, ENCIPHER_DATA, DECIPHER_DATA,
-        CHANNEL_CRYPTOGRAM, CHANNEL_COMMAND_MAC, CHANNEL_RESPONSE_MAC, CHANNEL_ENCIPHER,
-        CHANNEL_DECIPHER, CHANNEL_WRAPPED_CARD_KEYS,
+        PROVE_AUTHENTICATIONS, SIGN, SEAL_DAY, SEALED_DAYS, PUBLIC_KEY, ENCIPHER_DATA,
+        DECIPHER_DATA, CHANNEL_CRYPTOGRAM, CHANNEL_COMMAND_MAC, CHANNEL_RESPONSE_MAC,
+        CHANNEL_ENCIPHER, CHANNEL_DECIPHER, CHANNEL_WRAPPED_CARD_KEYS,
         PSAM_MAKE, PSAM_WAKE, PSAM_RENEW, PSAM_TRANSMIT, PSAM_RESET,
     )
 }  # fmt: skip
@@ -198,6 +241,7 @@ ERRORS = (
     KeyUsageError,
     KeyStateError,
     KeyRightError,
+    SealRefusedError,
     KeyServiceError,
     CryptogramError,
     KeyServiceUnavailableError,
@@ -306,6 +350,7 @@ _REFUSALS_ZH: Mapping[type[CardcoreError], str] = {
     KeyUsageError: "此密钥的用途不允许这一操作",
     KeyStateError: "此密钥在当前状态下不能用于这一操作",
     KeyRightError: "该客户端无权执行这一操作或使用此密钥；由密钥服务的运行者在其权限文件中规定",
+    SealRefusedError: "密钥服务不封存此日：该序号已另有封存，或未轮到",
     KeyServiceUnavailableError: "密钥服务此刻不能应答，其日志写明原因",
     KeyServiceError: "密钥服务不能照此请求执行，其日志写明原因",
 }

@@ -18,7 +18,7 @@ WITH judged AS (
                 OR hotlist.version <= record.hotlist_version
                 THEN reason_hotlisted()
             -- Its issuer owes what the card paid, and says whether it will.
-            WHEN record.centre <> 0 AND record.moves_purse THEN reason_centre_pending()
+            WHEN record.centre <> 0 AND moves_purse(record.kind) THEN reason_centre_pending()
             ELSE reason_none()
         END AS reason,
         hotlist.factor IS NOT NULL AS is_hotlisted,
@@ -125,14 +125,15 @@ SELECT
 FROM decision
 WHERE retry_may_help(reason);
 
--- Which days the movements that this run settled, or took back, were signed on.
+-- Which days the movements that this run settled, or took back, were signed on. By an interval: what
+-- the engine cannot foresee of it stands in the bytes of the file.
 CREATE VIEW settled_day_after AS
 FROM settled_day_before
 UNION
-SELECT DISTINCT business_day_of(time), getvariable('settlement_day')
+SELECT DISTINCT (time - to_hours(getvariable('cutover_hour')))::DATE, getvariable('settlement_day')
 FROM decision WHERE is_posted(reason)
 UNION
-SELECT DISTINCT business_day_of(time), getvariable('settlement_day')
+SELECT DISTINCT (time - to_hours(getvariable('cutover_hour')))::DATE, getvariable('settlement_day')
 FROM taken_up WHERE is_posted(reason);
 
 CREATE VIEW tally AS

@@ -59,7 +59,7 @@ SELECT
     due.balance_before_fen, due.balance_before_fen::BIGINT + due.amount_fen AS balance_after_fen,
     due.amount_fen, due.online_counter AS counter, transaction_type_load() AS transaction_type, due.time,
     due.day, 0 AS previous_type, 0 AS previous_counter,
-    true AS moves_purse, true AS is_load, due.factor, due.online_counter AS sequence,
+    true AS is_load, due.factor, due.online_counter AS sequence,
     due.balance_before_fen::BIGINT + due.amount_fen AS signed_balance_fen, 0 AS tac,
     unwrap(due.online_counter, coalesce(card.next_online, 0)) AS position,
     note_statement_proven() AS notes, 0 AS centre,

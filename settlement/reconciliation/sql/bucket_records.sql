@@ -17,7 +17,6 @@ SELECT
                 told.balance_after_fen::BIGINT - told.amount_fen, told.balance_before_fen
             ) AS balance_before_fen
         ),
-    moves_purse(told.kind) AS moves_purse,
     is_load(told.kind) AS is_load,
     -- What the card signed, beside type, amount, terminal and time: a movement of a purse is the
     -- same one whatever else a record says. The TAC stands for the key that made it. A card is known
@@ -27,10 +26,7 @@ SELECT
     if(is_load(told.kind), told.balance_after_fen, 0)::UINTEGER AS signed_balance_fen,
     -- Where no purse moves, all bytes are signed.
     if(moves_purse(told.kind), told.tac, told.record_hash_low)::UBIGINT AS tac,
-    message_of(
-        factor, told.application, told.transaction_type, told.amount_fen, told.terminal, sequence,
-        signed_balance_fen, told.time
-    ) AS message,
+    message_of(factor, told.terminal, sequence, told.time) AS message,
     if(is_load(told.kind), told.online_counter, told.offline_counter) AS counter,
     -- Where no purse moves no counter is used up: what the PSAM counted tells the events of a card
     -- apart, below every counter.
@@ -74,20 +70,11 @@ FROM (
     FROM record
     ANTI JOIN (FROM card_before WHERE next_offline <> 0 OR next_online <> 0)
         USING (issuer, card_number, application)
-    WHERE moves_purse AND position > 49152
+    WHERE moves_purse(kind) AND position > 49152
 ) AS high
-WHERE record.moves_purse AND record.position BETWEEN 1 AND 16383
+WHERE moves_purse(record.kind) AND record.position BETWEEN 1 AND 16383
     AND high.issuer = record.issuer AND high.card_number = record.card_number
     AND high.application = record.application AND high.is_load = record.is_load;
-
--- Messages that occur more than once: copies, variants, and torn taps proven later.
-CREATE TABLE crowd AS
-SELECT DISTINCT message
-FROM (
-    SELECT message, lag(message) OVER () AS message_before
-    FROM (SELECT message FROM record WHERE NOT is_void(reason) ORDER BY message)
-)
-WHERE message = message_before;
 
 -- The dates whose settled movements are looked up: those that cards or load hosts signed, and no
 -- other.

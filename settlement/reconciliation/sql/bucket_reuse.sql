@@ -66,7 +66,7 @@ FROM record SEMI JOIN (FROM past WHERE tac = 0) AS past USING (
     factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
     signed_balance_fen, time
 )
-WHERE moves_purse AND is_posted(reason)
+WHERE moves_purse(kind) AND is_posted(reason)
 UNION
 -- One of two tries that are alike may have been settled by the log, before this record of it came.
 SELECT id
@@ -79,19 +79,16 @@ FROM variant WHERE variant.id = record.id;
 -- A torn tap that the card proved after all: what was written down without a TAC is another record
 -- of the same movement.
 CREATE TABLE torn_message AS
-SELECT message FROM record WHERE reason = reason_tac_missing() AND moves_purse
+SELECT message FROM record WHERE reason = reason_tac_missing() AND moves_purse(kind)
 UNION
-SELECT message_of(
-    factor_of(card_number), application, transaction_type, amount_fen, terminal, sequence,
-    signed_balance_fen, time
-)
+SELECT message_of(factor_of(card_number), terminal, sequence, time)
 FROM waiting_before WHERE reason = reason_tac_missing();
 
 CREATE TABLE proven_message AS
 SELECT
     factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
     signed_balance_fen, time
-FROM record SEMI JOIN torn_message USING (message) WHERE is_posted(reason) AND moves_purse
+FROM record SEMI JOIN torn_message USING (message) WHERE is_posted(reason) AND moves_purse(kind)
 UNION
 SELECT * EXCLUDE (tac, record_hash_high, record_hash_low) FROM past
 UNION
@@ -102,7 +99,7 @@ FROM torn_before WHERE NOT is_taken_back;
 
 UPDATE record SET reason = reason_variant()
 FROM proven_message AS proven
-WHERE record.reason = reason_tac_missing() AND record.moves_purse
+WHERE record.reason = reason_tac_missing() AND moves_purse(record.kind)
     AND proven.factor = record.factor AND proven.application = record.application
     AND proven.is_load = record.is_load AND proven.transaction_type = record.transaction_type
     AND proven.amount_fen = record.amount_fen AND proven.terminal = record.terminal

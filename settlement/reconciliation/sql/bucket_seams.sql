@@ -59,7 +59,7 @@ UNION
 -- Posted, and no link: the card has moved all the same.
 SELECT issuer, card_number, application
 FROM record ANTI JOIN linked USING (id)
-WHERE moves_purse AND is_posted(reason) AND centre = 0 AND NOT chained
+WHERE moves_purse(kind) AND is_posted(reason) AND centre = 0 AND NOT chained
 UNION
 -- What was posted and is not any more.
 SELECT issuer, card_number, application FROM taken_back
@@ -67,31 +67,39 @@ UNION
 SELECT issuer, card_number, application
 FROM gap_before SEMI JOIN purse_linked USING (issuer, card_number, application);
 
+-- What is posted of purses with a seam, or would be a link.
+CREATE TABLE odd_movement AS
+SELECT
+    issuer, card_number, application, id, is_load, position, chained, balance_before_fen,
+    balance_after_fen, amount_fen, time, previous_type, previous_counter
+FROM record SEMI JOIN odd_card USING (issuer, card_number, application)
+WHERE chained OR (moves_purse(kind) AND is_posted(reason) AND centre = 0);
+
 -- Two movements of one card that claim one counter: neither is a link. Such a purse has a seam.
-UPDATE record SET chained = false, notes = notes | note_card_counter_reused()
+CREATE TABLE shared_counter AS
+SELECT unnest(ids) AS id
 FROM (
-    SELECT unnest(ids) AS id
-    FROM (
-        SELECT list(id) AS ids
-        FROM record SEMI JOIN odd_card USING (issuer, card_number, application)
-        WHERE chained
-        GROUP BY issuer, card_number, application, is_load, position
-        HAVING count(*) > 1
-    )
-) AS shared
-WHERE shared.id = record.id;
+    SELECT list(id) AS ids
+    FROM odd_movement
+    WHERE chained
+    GROUP BY issuer, card_number, application, is_load, position
+    HAVING count(*) > 1
+);
+UPDATE record SET chained = false, notes = notes | note_card_counter_reused()
+FROM shared_counter WHERE shared_counter.id = record.id;
 
 -- In the order in which the purses are threaded.
 CREATE TABLE odd_record AS
 SELECT
-    issuer, card_number, application, id, is_load, position, chained, balance_before_fen,
-    balance_after_fen, amount_fen, record.time, coalesce(card.next_offline, 0) AS known_offline,
+    issuer, card_number, application, id, is_load, position,
+    chained AND shared_counter.id IS NULL AS chained, balance_before_fen, balance_after_fen,
+    amount_fen, odd_movement.time, coalesce(card.next_offline, 0) AS known_offline,
     coalesce(card.next_online, 0) AS known_online, previous_type, previous_counter,
     false AS is_taken_back
-FROM (FROM record SEMI JOIN odd_card USING (issuer, card_number, application)) AS record
+FROM odd_movement
 LEFT JOIN card_before AS card USING (issuer, card_number, application)
+LEFT JOIN shared_counter USING (id)
 ANTI JOIN linked USING (id)
-WHERE chained OR (moves_purse AND is_posted(reason) AND centre = 0)
 UNION ALL
 SELECT
     issuer, card_number, application, 0, is_load, position, false, 0, 0, amount_fen, time, 0, 0, 0,

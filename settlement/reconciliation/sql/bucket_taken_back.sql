@@ -6,7 +6,7 @@
 INSERT INTO torn_signed
 SELECT torn.file, torn.row
 FROM torn_before AS torn
-SEMI JOIN (FROM record WHERE moves_purse AND is_proven(proof) AND NOT is_void(reason)) AS record
+SEMI JOIN (FROM record WHERE moves_purse(kind) AND is_proven(proof) AND NOT is_void(reason)) AS record
     ON record.factor = factor_of(torn.card_number) AND record.application = torn.application
     AND record.is_load = torn.is_load AND record.transaction_type = torn.transaction_type
     AND record.amount_fen = torn.amount_fen AND record.terminal = torn.terminal
@@ -34,7 +34,7 @@ LEFT JOIN (
         AND record.application = torn.application
         AND least(record.time, record.time_max) >= torn.left_time
         AND least(record.time, record.time_max) < torn.right_time
-    WHERE record.moves_purse AND NOT record.is_load AND is_posted(record.reason)
+    WHERE moves_purse(record.kind) AND NOT record.is_load AND is_posted(record.reason)
         AND record.centre = 0
     GROUP BY torn.file, torn.row
 ) AS late USING (file, row)
@@ -58,7 +58,7 @@ SELECT
     reason_tac_missing() AS reason, 0 AS flags, record_mac_none() AS record_mac, 0 AS concession,
     hotlist_version, tariff_fen, 0 AS balance_before_fen, 0 AS balance_after_fen,
     amount_fen, transaction_type, time, business_day_of(time) AS day, 0 AS previous_type,
-    0 AS previous_counter, true AS moves_purse, false AS is_load,
+    0 AS previous_counter, false AS is_load,
     factor_of(card_number) AS factor, sequence, signed_balance_fen, 0 AS tac,
     position, note_statement_proven() AS notes, 0 AS centre, false AS chained
 FROM taken_back;

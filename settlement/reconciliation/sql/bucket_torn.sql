@@ -25,7 +25,7 @@ FROM (
         issuer, card_number, application, transaction_type, amount_fen, terminal, sequence,
         signed_balance_fen, time, record_hash_high, record_hash_low, reason, NULL, NULL
     FROM record
-    WHERE may_be_proven(reason) AND moves_purse AND NOT is_load
+    WHERE may_be_proven(reason) AND moves_purse(kind) AND NOT is_load
 ) AS claim
 -- What was taken back once is never proven so again, and rivals nothing.
 ANTI JOIN (FROM torn_before WHERE is_taken_back) AS back
@@ -91,12 +91,11 @@ SELECT
     0 AS flags, record_mac_none() AS record_mac, 0 AS concession,
     claim.hotlist_version, claim.tariff_fen, 0 AS balance_before_fen, 0 AS balance_after_fen,
     claim.amount_fen, claim.transaction_type, claim.time, business_day_of(claim.time) AS day,
-    0 AS previous_type, 0 AS previous_counter, true AS moves_purse, false AS is_load,
+    0 AS previous_type, 0 AS previous_counter, false AS is_load,
     factor_of(claim.card_number) AS factor, claim.sequence, claim.signed_balance_fen,
     -- Its variants that wait, or come today, wait for nothing any more.
     message_of(
-        factor_of(claim.card_number), claim.application, claim.transaction_type, claim.amount_fen,
-        claim.terminal, claim.sequence, claim.signed_balance_fen, claim.time
+        factor_of(claim.card_number), claim.terminal, claim.sequence, claim.time
     ) AS message,
     0 AS tac, claim.position,
     -- The station is not kept of what waits.

@@ -27,21 +27,9 @@ CREATE MACRO is_suspended(word) AS
     );
 -- Its money stands in the ledger.
 CREATE MACRO is_posted(word) AS is_accepted(word) OR is_suspended(word);
-CREATE MACRO is_claim(word) AS
-    word IN (
-        reason_foreign_card(), reason_algorithm_unknown(), reason_key_version_unknown(),
-        reason_tac_missing(), reason_tac_wrong()
-    );
 CREATE MACRO is_duplicate(word) AS word IN (reason_duplicate(), reason_variant());
 -- Nothing follows from such a record, not even that there is another one like it.
 CREATE MACRO is_void(word) AS word IN (reason_format_wrong(), reason_not_your_terminal());
-
-CREATE MACRO retry_may_help(word) AS
-    word IN (
-        reason_not_your_terminal(), reason_foreign_card(), reason_algorithm_unknown(),
-        reason_key_version_unknown(), reason_tac_missing(), reason_terminal_unknown(),
-        reason_clock_ahead()
-    );
 
 CREATE MACRO disposition(word) AS
     CASE
@@ -52,14 +40,10 @@ CREATE MACRO disposition(word) AS
         ELSE disposition_rejected()
     END::UTINYINT;
 
--- Equal for records that carry the same signed bytes, whatever their TAC; of one run, never kept.
-CREATE MACRO message_of(
-    factor, application, transaction_type, amount_fen, terminal, sequence, signed_balance_fen, time
-) AS
-    hash(
-        factor::UBIGINT, application::UTINYINT, transaction_type::UTINYINT, amount_fen::UINTEGER,
-        terminal::UBIGINT, sequence::UINTEGER, signed_balance_fen::UINTEGER, time::TIMESTAMP
-    );
+-- Equal for records that carry the same signed bytes, whatever their TAC, and for few others: whoever
+-- asks by it looks at all of them again. Of one run, never kept.
+CREATE MACRO message_of(factor, terminal, sequence, time) AS
+    hash(factor::UBIGINT, terminal::UBIGINT, sequence::UINTEGER, time::TIMESTAMP);
 
 -- Which of several records of one movement stands: one that its PSAM signed whole goes before.
 CREATE MACRO mac_rank(mac) AS
@@ -71,7 +55,14 @@ CREATE MACRO at_least_one(position) AS if(position > 0, position, position + 655
 CREATE MACRO nearest(counter, near) AS
     (near + (counter::BIGINT - near % 65535 + 98302) % 65535 - 32767)::BIGINT;
 CREATE MACRO unwrap(counter, near) AS
-    if(counter = 0, 0, at_least_one(nearest(counter, near)))::BIGINT;
+    CASE
+        -- As it stands: nearly all counters.
+        WHEN counter::BIGINT - near BETWEEN -32767 AND 32767 THEN counter
+        WHEN counter = 0 THEN 0
+        ELSE at_least_one(nearest(counter, near))
+    END::BIGINT;
 
 -- The registry is asked on the business day of a record's time; the day it claims is unsigned.
-CREATE MACRO business_day_of(moment) AS (moment - to_hours(getvariable('cutover_hour')))::DATE;
+-- Reckoned in microseconds: an interval costs ten times as much. No moment is infinite here.
+CREATE MACRO business_day_of(moment) AS
+    make_timestamp(epoch_us(moment) - getvariable('cutover_hour') * 3600000000)::DATE;

@@ -6,55 +6,6 @@
 -- between two of them lies a segment, behind the last one the tail, and a debit is in the one it is
 -- dated in. `posted` are the movements that the run posts, those it takes back with a minus.
 
--- MAC1 of our cards. A host may load others too; what those hold is no money of ours.
-CREATE VIEW asked AS
-SELECT DISTINCT
-    load_log.issuer, load_log.card_number, load_log.application, load_log.online_counter,
-    load_log.balance_before_fen, load_log.time
-FROM load_log
-LEFT JOIN number ON number.application = load_log.application AND number.issuer = load_log.issuer
-    AND load_log.card_number BETWEEN number.first_number AND number.last_number
-    AND business_day_of(load_log.time) BETWEEN number.valid_from AND number.valid_to
-WHERE coalesce(
-    number.centre = 0 AND number.is_asked,
-    load_log.application NOT IN (SELECT application FROM number WHERE centre = 0)
-);
-
--- A counter has 16 bits. One card is followed from its last statement; a card that never stated
--- anything from the earliest load there is of it, or, where its counters lie on both sides of the
--- last one, from those before that.
-CREATE TABLE near_counter AS
-SELECT
-    issuer, card_number, application,
-    if(
-        max(counter) - min(counter) > 32768, max(counter), first(counter ORDER BY dated, counter)
-    ) AS near, max(counter) AS most
-FROM (
-    SELECT issuer, card_number, application, counter, dated FROM posted_load WHERE sign > 0
-    UNION ALL
-    SELECT issuer, card_number, application, online_counter, time FROM asked
-)
-GROUP BY issuer, card_number, application;
-
--- A card that was taken for new, and states now what lies before counter 1: it has gone round.
-CREATE TABLE gone_round AS
-SELECT issuer, card_number, application
-FROM near_counter JOIN statement_before AS known USING (issuer, card_number, application)
-WHERE known.time IS NOT NULL AND known.online < 32768 AND most > 0
-    AND nearest(most, known.online) < 1;
-UPDATE statement_before SET online = online + 65535
-WHERE (issuer, card_number, application) IN (FROM gone_round);
-UPDATE segment_before SET
-    -- An opening goes on beginning with the card.
-    left_online = if(left_time IS NULL, left_online, left_online + 65535),
-    right_online = right_online + 65535,
-    missing_loads = missing_loads + if(left_online = 0 AND left_time IS NULL, 65535, 0)
-WHERE (issuer, card_number, application) IN (FROM gone_round) AND left_online IS NOT NULL;
-UPDATE torn_before SET left_online = left_online + 65535, right_online = right_online + 65535
-WHERE (issuer, card_number, application) IN (FROM gone_round);
-UPDATE torn_after SET left_online = left_online + 65535, right_online = right_online + 65535
-WHERE (issuer, card_number, application) IN (FROM gone_round);
-
 -- The purse goes into a statement with `before_fen` and comes out with `after_fen`; MAC1 changes
 -- nothing. The entry of a load that is there itself says nothing new.
 CREATE TABLE stated AS
@@ -200,7 +151,7 @@ WHERE slot >= 0;
 
 -- What was paid in a slot before lies on both sides of a new statement: debits of closed days dated
 -- from it on are looked up one by one, and what is left of the slot came before it.
-CREATE TABLE looked_up AS
+INSERT INTO looked_up
 SELECT
     issuer, card_number, application, slot, first_time AS starts,
     coalesce(right_time, 'infinity'::TIMESTAMP) AS ends
@@ -213,20 +164,3 @@ CREATE TABLE past_debit (
     issuer UBIGINT, card_number UBIGINT, application UTINYINT, slot BIGINT, dated TIMESTAMP,
     amount_fen BIGINT
 );
-
--- Days that settled something dated there. What a clock that ran ahead signed is dated back to its
--- receipt, so it can be on any day that settled it before its time.
-CREATE VIEW looked_up_day AS
-SELECT DISTINCT settlement_day
-FROM settled_day_before JOIN (
-    SELECT first_day, max(last_day) AS last_day
-    FROM (
-        SELECT
-            business_day_of(starts) AS first_day,
-            if(isfinite(ends), business_day_of(ends), '9999-12-31'::DATE) AS last_day
-        FROM looked_up
-    )
-    GROUP BY first_day
-)
-    ON signed_day >= first_day
-    AND (signed_day <= last_day OR signed_day > settlement_day);

@@ -4,10 +4,8 @@
 -- Which PSAM it was the record MAC tells, one that no other PSAM can make. A number that nothing
 -- vouches for is a claim, and tells no two PSAMs of a terminal apart.
 
-CREATE TABLE signed_debit AS
-SELECT file, row, terminal, psam, sequence, business_day_of(time) AS day
-FROM seen
-WHERE is_posted AND NOT is_load AND signed_by_card(kind) AND time <= time_max;
+CREATE VIEW signed_debit AS
+SELECT file, row, terminal, psam, sequence, signed_day AS day FROM seen WHERE signed_day IS NOT NULL;
 
 CREATE TABLE psam_step AS
 SELECT terminal, psam, day, min(sequence) AS sequence FROM signed_debit GROUP BY ALL;

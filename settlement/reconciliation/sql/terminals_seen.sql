@@ -5,11 +5,16 @@
 
 CREATE TABLE seen AS
 SELECT
-    file, row, terminal, terminal_serial, card_number, time, time_max, kind,
+    file, row, terminal, terminal_serial, card_number, time,
     NOT reviewed AND NOT is_void(reason) AS counts,
     is_load(kind) AS is_load, if(is_load(kind), online_counter, psam_sequence) AS sequence,
     moved_fen(kind, amount_fen) AS amount_fen, is_posted(reason) AS is_posted,
-    if(record_mac = record_mac_held(), psam, 0)::UBIGINT AS psam
+    if(record_mac = record_mac_held(), psam, 0)::UBIGINT AS psam,
+    -- The day that a PSAM signed a debit on, where no clock was ahead of its receipt (R9).
+    if(
+        is_posted(reason) AND NOT is_load(kind) AND signed_by_card(kind) AND time <= time_max,
+        business_day_of(time), NULL
+    ) AS signed_day
 FROM told;
 
 -- The few serials that came more than once. Serials stand close together, so they are counted 64 at a

@@ -13,7 +13,7 @@ from tests.api.first_minute.recording import COMMANDS, KEPT, WIDTHS, record
 from tests.support.languages import assert_one_language
 
 #: Cards throw true dice, so random numbers, cryptograms, hashes and seals are others each time.
-_THROWN = re.compile(r"[0-9A-Fa-f]{8,}")
+_THROWN = re.compile(r"(?:[0-9A-Z]{4}-){5}[0-9A-Z]{4}|[0-9A-Fa-f]{8,}")
 _TEXT = "{http://www.w3.org/2000/svg}text"
 
 

@@ -153,6 +153,7 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
         "personalisation": "keys_a_day = 1000000",
         "key-release": "keys_a_day = 1000000",
         "file-signing": "",
+        "day-sealing": "",
         "data": "",
     }
     duties = dict.fromkeys(bounds, LABELS)

@@ -26,6 +26,7 @@ NOT_ON_CARDS = {
     KeyUsage.DATA_ENCRYPTION,
     KeyUsage.TRANSPORT,
     KeyUsage.RECORD_MAC,
+    KeyUsage.DAY_SEAL,
 }
 CARD_USAGES = [usage for usage in KeyUsage if usage not in NOT_ON_CARDS]
 CHANNEL = [usage for usage in CARD_USAGES if usage.startswith("channel")]

@@ -95,6 +95,7 @@ def every_key() -> Keys:
         KeyRef(KeyUsage.DATA_ENCRYPTION, CITY, 1): Given(),
         KeyRef(KeyUsage.DATA_ENCRYPTION, CITY, 4): Given(algorithm=Algorithm.SM4),
         KeyRef(KeyUsage.TRANSPORT, CITY, 1): Given(),
+        KeyRef(KeyUsage.DAY_SEAL, CITY, 1): Given(),
         KeyRef(KeyUsage.PURCHASE, VECTOR, 1): Given(
             VECTOR_MASTER, parent=KeyRef(KeyUsage.PURCHASE, CITY, 1)
         ),

@@ -6,6 +6,7 @@ this process gives.
 
 import json
 from collections.abc import Callable
+from datetime import date
 from itertools import product
 
 import pytest
@@ -28,6 +29,7 @@ from cardcore.issuing.products import shipped
 from cardcore.issuing.stock import stock_chip
 from cardcore.keys import (
     Algorithm,
+    DaySeal,
     Key,
     KeyRef,
     KeyService,
@@ -78,6 +80,7 @@ def sealed_and_opened(service: KeyService, ref: KeyRef) -> object:
     return service.decipher_data(ref, service.encipher_data(ref, b"data", b"row 1"), b"row 1")
 
 
+DAY_ONE = DaySeal(1, date(2018, 9, 1), bytes(range(32)))
 #: Every operation of the port that names one key; `prove_tacs` has tests of its own.
 OPERATIONS: dict[str, Operation] = {
     "derive_card_key": lambda service, ref: service.derive_card_key(ref, CARD).value,
@@ -91,6 +94,7 @@ OPERATIONS: dict[str, Operation] = {
         ref, CARD, SESSION, b"amount", service.session_mac(ref, CARD, SESSION, b"amount")
     ),
     "sign": lambda service, ref: service.sign(ref, b"a file"),
+    "seal_day": lambda service, ref: service.seal_day(ref, DAY_ONE),
     "public_key": lambda service, ref: service.public_key(ref),
     "encipher_data": sealed_and_opened,
 }
@@ -108,7 +112,8 @@ ALLOWED: dict[str, set[KeyUsage]] = {
     "session_mac": SESSIONS,
     "verify_session_mac": SESSIONS,
     "sign": {KeyUsage.FILE_SIGNING},
-    "public_key": {KeyUsage.FILE_SIGNING},
+    "public_key": {KeyUsage.FILE_SIGNING, KeyUsage.DAY_SEAL},
+    "seal_day": {KeyUsage.DAY_SEAL},
     "encipher_data": {KeyUsage.DATA_ENCRYPTION},
 }
 #: A channel names no usage: it always takes the three keys for it.

@@ -2,18 +2,20 @@
 
 import json
 from dataclasses import replace
+from datetime import date
 
 import pkcs11
 import pytest
 from pkcs11 import Attribute, Mechanism, ObjectClass
 from pkcs11 import exceptions as faults
 
+from cardcore.crypto.day_seals import seal_holds
 from cardcore.errors import (
     KeyServiceError,
     KeyStateError,
     UnknownKeyError,
 )
-from cardcore.keys import Algorithm, KeyRef, KeyState, KeyUsage
+from cardcore.keys import Algorithm, DaySeal, KeyRef, KeyState, KeyUsage
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import published_key
 from hsm_sim.keys.vault import KeyVault
@@ -288,3 +290,18 @@ def test_a_description_that_somebody_broke_is_named(masters: TokenMasterKeys) ->
         session.create_object(template)
     with pytest.raises(KeyServiceError, match="description in the token is damaged"):
         masters.descriptions()
+
+
+def test_a_bare_token_seals_a_day_number_twice_and_says_that_it_remembers_none(
+    masters: TokenMasterKeys,
+) -> None:
+    """Once a day number is kept by our key service; a token signs what it is asked to."""
+    ref = KeyRef(KeyUsage.DAY_SEAL, LABEL, 1)
+    masters.install(ref, published_key(ref))
+    service, first = KeyOperations(masters), DaySeal(1, date(2018, 9, 1), bytes(range(32)))
+    other = first._replace(digest=bytes(32))
+    for seal in (first, other):
+        signature = service.seal_day(ref, seal)
+        assert seal_holds(service.public_key(ref), LABEL, seal, signature)
+        assert signature == service.seal_day(ref, seal)
+    assert service.sealed_days(LABEL) == (False, None)

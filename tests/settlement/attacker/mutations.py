@@ -58,7 +58,7 @@ MUTATIONS = (
         "R2",
         "the record says who is paid",
         "told",
-        "coalesce(terminal.owner, dated.participant) AS operator",
+        "coalesce(dated.owner, dated.participant) AS operator",
         "dated.operator AS operator",
     ),
     Mutation(
@@ -100,7 +100,7 @@ MUTATIONS = (
         "R7",
         "whoever comes may deliver",
         "told",
-        "AND NOT coalesce(collected.last_day >= business_day_of(dated.time), false)",
+        "AND NOT coalesce(collected_until >= business_day_of(dated.time), false)",
         "AND false",
     ),
     Mutation(

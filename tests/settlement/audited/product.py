@@ -302,7 +302,7 @@ class Product:
 @lru_cache
 def _key_service(city: City, held: tuple[tuple[str, tuple[int, ...]], ...]) -> KeyService:
     """The key service of a city that holds these versions, its own and of partners."""
-    refs: set[KeyRef] = set()
+    refs = {KeyRef(KeyUsage.DAY_SEAL, city.name, 1)}
     for name, versions in held:
         labels = [city.label(each, name) for each in (ENDINGS if name else city.applications)]
         for label, version in product(labels, versions):

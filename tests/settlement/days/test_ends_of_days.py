@@ -79,8 +79,9 @@ STATE = ClearingState(None, (OWN,), ChainEnd(), RegistryEnd(3, "b" * 64))
 
 def closed(**values: object) -> ClosedDay:
     last = {
-        "settlement_day": DAY - ONE_DAY, "run_id": "r" * 64, "output_hash": "o" * 64,
+        "settlement_day": DAY - ONE_DAY, "number": 4, "run_id": "r" * 64, "output_hash": "o" * 64,
         "ledger_root": "l" * 64, "previous_seal": "p" * 64, "seal": "s" * 64,
+        "key_version": 1, "signature": "0" * 128,
         "closed_at": MORNING, "closed_by": CLERK, "confirmed_by": None,
         "registry_changes": 3, "set_aside": (),
     } | values  # fmt: skip

@@ -20,8 +20,19 @@ from settlement.days.opening import DayAnswer
 from settlement.engine.local import LocalEngine
 from settlement.errors import CityError
 from settlement.registry.rows import KINDS
-from settlement.reports.days import read_balances, read_closed_days, read_day
-from settlement.reports.files import FileStanding, read_files, read_refusals, read_set_aside
+from settlement.reports.days import (
+    read_balances,
+    read_closed_days,
+    read_day,
+    read_newest_seal,
+)
+from settlement.reports.files import (
+    FileStanding,
+    read_files,
+    read_load_logs,
+    read_refusals,
+    read_set_aside,
+)
 from settlement.reports.float_proof import read_float_proof
 from settlement.reports.history import explain
 from settlement.reports.loads import read_load, read_loads, read_log_reach
@@ -50,11 +61,13 @@ SIDE_FILES = ("-wal", "-shm")
 REPORTS: dict[str, Callable[[City], object]] = {
     "explain": lambda city: [explain(city, f"{BUS_TERMINAL}-{n:08}") for n in range(1, 6)],
     "read_float_proof": read_float_proof,
+    "read_newest_seal": read_newest_seal,
     "read_statement": lambda city: read_statement(city, (DAY,)),
     "read_closed_days": read_closed_days,
     "read_day": lambda city: read_day(city, DAY),
     "read_balances": read_balances,
     "read_files": lambda city: [read_files(city), read_files(city, "a")],
+    "read_load_logs": read_load_logs,
     "read_refusals": read_refusals,
     "read_set_aside": read_set_aside,
     "read_registry": read_registry,
@@ -154,7 +167,7 @@ def test_an_older_database_is_not_brought_up_to_date_by_reading(
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.commit()
     before = disk(folder)
-    with pytest.raises(CityError, match=r"schema 0001.*onecard verify"):
+    with pytest.raises(CityError, match=r"schema 0001.*onecard rebuild"):
         open_city(folder, to_read=True)
     assert disk(folder) == before
 

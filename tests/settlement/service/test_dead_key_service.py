@@ -3,16 +3,26 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from cardcore.errors import KeyServiceUnavailableError
-from cardcore.keys import KeyDescription, KeyService, KeyUsage, TacColumn
+from cardcore.keys import (
+    DaySeal,
+    KeyDescription,
+    KeyRef,
+    KeyService,
+    KeyUsage,
+    SealStanding,
+    TacColumn,
+)
 from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.engine.local import LocalEngine
 from settlement.intake.answers import FileAnswer
+from settlement.people.actions import Actor
 from settlement.service.clear import RunResult, run_clearing
 from settlement.service.close import close_day
 from settlement.service.receive import receive_file
@@ -24,6 +34,7 @@ from tests.settlement.intake.test_intake import disk
 from tests.settlement.service.test_service import everything_stored
 from tests.support.patience import SLOW_S, SOON_S
 
+OTHER_CLERK = Actor("other clerk")
 FIRST, BOTH = key_service(1), key_service(1, 2)
 ENGINE = LocalEngine(1)
 
@@ -47,6 +58,14 @@ class DyingService:
     def prove_tacs(self, label: str, column: TacColumn) -> bytes:
         self._live()
         return self.service.prove_tacs(label, column)
+
+    def seal_day(self, ref: KeyRef, seal: DaySeal) -> bytes:
+        self._live()
+        return self.service.seal_day(ref, seal)
+
+    def sealed_days(self, label: str) -> SealStanding:
+        self._live()
+        return self.service.sealed_days(label)
 
 
 #: Describe, debits, loads, describe again: the calls of one file.
@@ -106,13 +125,25 @@ def test_a_key_service_that_dies_while_records_are_judged_again_decides_nothing(
     assert verify(office, BOTH, ENGINE).is_sound
 
 
-def test_a_day_whose_records_were_all_judged_needs_no_key_service(office: City) -> None:
+def test_a_day_whose_records_were_all_judged_needs_the_key_service_for_its_seal_alone(
+    office: City,
+) -> None:
     receive_file(office, mixed_file(Street()), BOTH, NOW)
     dead: KeyService = DyingService(BOTH, 0)  # type: ignore[assignment] # nothing is asked
     found = run_clearing(office, None, dead, ENGINE, NOW, CLERK)
     assert isinstance(found, RunResult)
     assert found.run.totals["accepted"] == 6
-    assert isinstance(close_day(office, None, dead, ENGINE, NOW, CLERK), ClosedDay)
+    before = everything_stored(office)
+    for calls in (0, 1):  # which key seals, the seal
+        dying: KeyService = DyingService(BOTH, calls)  # type: ignore[assignment] # as above
+        with pytest.raises(KeyServiceUnavailableError):
+            close_day(office, None, dying, ENGINE, NOW, CLERK)
+        assert everything_stored(office) == before
+    closed = close_day(office, None, BOTH, ENGINE, NOW + timedelta(hours=1), OTHER_CLERK)
+    assert isinstance(closed, ClosedDay)
+    # It was begun, and perhaps signed: it is finished as it was begun.
+    assert (closed.closed_at, closed.closed_by) == (NOW, CLERK)
+    assert not office.closing_path.exists()
 
 
 @dataclass

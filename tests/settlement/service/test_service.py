@@ -217,7 +217,9 @@ def test_two_operators_who_close_at_once_close_one_day(office: City) -> None:
     assert found == [(0, day.seal), (0, day.seal)]
 
 
-STEPS = ("inputs_kept", "outputs_kept", "run_kept", "seal_kept", "day_kept")
+STEPS = (
+    "inputs_kept", "outputs_kept", "run_kept", "close_begun", "day_signed", "seal_kept", "day_kept",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -13,6 +13,7 @@ from settlement.service.receive import receive_file
 from settlement.store.load_logs import load_load_logs
 from settlement.store.tables import ALLOWED_LOADS, LOAD_LOGS
 from settlement.verification.findings import Finding, Findings
+from settlement.verification.kept.folder import verify_folder
 from settlement.verification.load_logs import verify_load_logs
 from settlement.verification.verify import verify
 from tests.settlement.device_files import DAY, NOW, Street, key_service, make_office
@@ -46,6 +47,7 @@ def found(folder: Path) -> list[str]:
     findings = Findings()
     with open_city(folder) as city:
         verify_load_logs(city, findings)
+        verify_folder(city, findings)
     return [f"{each.where}: {each.text}" for each in findings.found]
 
 

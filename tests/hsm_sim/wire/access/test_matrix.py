@@ -1,12 +1,13 @@
 """The matrix duty × operation × usage: as the code has it, as the key service does it, as told."""
 
 from collections.abc import Callable, Collection, Mapping
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from cardcore.errors import CardcoreError, KeyUsageError
-from cardcore.keys import KeyRef, KeyService, KeyUsage
+from cardcore.keys import DaySeal, KeyRef, KeyService, KeyUsage
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import published_vault
 from hsm_sim.keys.vault import CHANNEL_USAGES
@@ -38,6 +39,9 @@ ASKED: Mapping[Operation, Callable[[KeyService, KeyRef], object]] = {
         ref, FACTOR, bytes(8), b"", bytes(4)
     ),
     messages.SIGN: lambda keys, ref: keys.sign(ref, b""),
+    messages.SEAL_DAY: lambda keys, ref: keys.seal_day(
+        ref, DaySeal(1, date(2018, 9, 1), bytes(32))
+    ),
     messages.PUBLIC_KEY: lambda keys, ref: keys.public_key(ref),
     messages.ENCIPHER_DATA: lambda keys, ref: keys.encipher_data(ref, b"", b""),
     messages.DECIPHER_DATA: lambda keys, ref: keys.decipher_data(ref, bytes(28), b""),
@@ -74,6 +78,7 @@ def test_every_operation_with_a_key_is_asked_above_or_names_a_label_only() -> No
         messages.PROVE_TACS: {KeyUsage.TAC},
         messages.PROVE_RECORD_MACS: {KeyUsage.RECORD_MAC},
         messages.PROVE_AUTHENTICATIONS: {KeyUsage.INTERNAL_AUTHENTICATION},
+        messages.SEALED_DAYS: {KeyUsage.DAY_SEAL},
     }
     for operation, usages in others.items():
         assert given(operation) == set(usages)

@@ -181,11 +181,12 @@ def test_every_way_to_name_a_key_in_a_request_is_looked_at() -> None:
         "prove_tacs": {KeyUsage.TAC},
         "prove_record_macs": {KeyUsage.RECORD_MAC},
         "prove_authentications": {KeyUsage.INTERNAL_AUTHENTICATION},
+        "sealed_days": {KeyUsage.DAY_SEAL},
     }
     harmless = {
         "usage", "version", "factor", "context", "challenge", "data", "blocks", "session_input",
         "mac", "column", "message", "channel", "constant", "counter", "psam", "command",
-        "generation",
+        "generation", "seal",
     }  # fmt: skip
     for operation in messages.OPERATIONS.values():
         parameters = [parameter for parameter, _ in operation.parameters]

@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 
 from cardcore import errors
 from cardcore.errors import CardcoreError, DecodeError, KeyServiceError
-from cardcore.keys import IssuerChannelKeys, KeyRef, KeyService, KeyUsage, TacColumn
+from cardcore.keys import (
+    DaySeal,
+    IssuerChannelKeys,
+    KeyRef,
+    KeyService,
+    KeyUsage,
+    SealStanding,
+    TacColumn,
+)
 from hsm_sim.wire.codec import messages
 from hsm_sim.wire.codec.frames import (
     FRAME_BYTES_MAX,
@@ -44,12 +53,15 @@ VALUES: dict[str, object] = {
     "context": bytes(range(16)), "challenge": bytes(8), "data": bytes(32), "blocks": bytes(16),
     "session_input": bytes(8), "mac": b"abcd", "message": b"text",
     "channel": 7, "constant": 1, "counter": bytes(16), "profile": PROFILE, "further": FURTHER,
+    "seal": DaySeal(7, date(2018, 9, 1), bytes(range(32))),
     "image": b"image", "psam": bytes(16), "command": b"\x00\xa4", "generation": 4,
 }  # fmt: skip
 RESULTS: dict[str, object] = {
     "channel_wrapped_card_keys": bytes(19),
     "describe_keys": a_vault().descriptions(), "open_channel": 3, "public_key": bytes(65),
     "verify_session_mac": None, "prove_tacs": bytes(5), "sign": bytes(64), "check_value": b"abc",
+    "seal_day": bytes(64),
+    "sealed_days": SealStanding(is_kept=True, newest=DaySeal(7, date(2018, 9, 1), bytes(32))),
     "authenticate": bytes(8), "message_mac": bytes(4), "session_mac": bytes(4),
     "channel_cryptogram": bytes(8), "psam_make": messages.PsamAnswer(b"handle", 2, b"image"),
     "psam_wake": messages.PsamAnswer(b"", 0, b""),

@@ -14,7 +14,7 @@ from cardcore.text import Text
 from settlement.city import City
 from settlement.intake.answers import Acknowledgement
 from settlement.intake.signed_file import Claim, File, prove_file
-from settlement.verification.findings import Findings, Invariant, file_at
+from settlement.verification.findings import SEND_AGAIN, Findings, Invariant, file_at
 
 AnyClaim = TypeVar("AnyClaim", bound=Claim)
 RAW_FILE = Text("原始文件", "raw file")
@@ -37,7 +37,7 @@ def prove_raw(
     try:
         data = path.read_bytes()
     except OSError as error:
-        findings.cannot_read(Invariant.I10, where, error)
+        findings.cannot_read(Invariant.I10, where, error, SEND_AGAIN)
         return None
     found_hash = hashlib.sha256(data).hexdigest()
     if found_hash != path.stem:
@@ -45,7 +45,7 @@ def prove_raw(
             f"内容的哈希为 {found_hash}，与文件名不符",
             f"its bytes hash to {found_hash}, not to its name",
         )
-        findings.add(Invariant.I10, where, text)
+        findings.add(Invariant.I10, where, text, SEND_AGAIN)
     claim = read(data, received_at)
     if isinstance(claim, Acknowledgement):
         refused = claim
@@ -55,7 +55,7 @@ def prove_raw(
             if not isinstance(file, Acknowledgement):
                 return file
             refused = file
-    findings.add(Invariant.I10, where, said_of(refused))
+    findings.add(Invariant.I10, where, said_of(refused), SEND_AGAIN)
     return None
 
 
