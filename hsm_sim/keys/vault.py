@@ -26,14 +26,8 @@ from cardcore.errors import (
 )
 from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef, KeyState, KeyUsage
 from cardcore.text import Text
-from hsm_sim.keys.masters import (
-    FACTOR_BYTES,
-    LEVELS_MAX,
-    CardKeyHandle,
-    check_factor,
-    check_levels,
-    sealing_factor,
-)
+from hsm_sim.keys import masters
+from hsm_sim.keys.masters import FACTOR_BYTES, LEVELS_MAX, CardKeyHandle
 from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.derivation import card_key_column
 
@@ -319,12 +313,13 @@ class KeyVault:
 
     def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         """See `hsm_sim.keys.masters.MasterKeys`."""
-        check_factor(self._entry(ref).description, factor)
+        masters.check_factor(self._entry(ref).description, factor)
         return self._derived(ref, factor)
 
     def sealing_key(self, ref: KeyRef, number: str) -> CardKeyHandle:
         """See `hsm_sim.keys.masters.MasterKeys`."""
-        return self._derived(ref, sealing_factor(number, self._entry(ref).description.levels))
+        levels = self._entry(ref).description.levels
+        return self._derived(ref, masters.sealing_factor(number, levels))
 
     def _derived(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         entry = self._entry(ref)
@@ -355,7 +350,7 @@ class KeyVault:
     def card_key_column(self, ref: KeyRef, factors: Words) -> Words:
         """See `hsm_sim.keys.masters.MasterKeys`."""
         key, described = self.key(ref), self.describe(ref)
-        check_levels(described, FACTOR_BYTES)
+        masters.check_levels(described, FACTOR_BYTES)
         return card_key_column(described.algorithm, key.value, factors)
 
     def sign(self, ref: KeyRef, message: bytes) -> bytes:

@@ -185,7 +185,8 @@ class Dispatcher:
                 reasons = getattr(service, name)(*arguments)
             return self._judged(permit, name, arguments, reasons)
         if operation is messages.VERIFY_SESSION_MAC:
-            return self._verify(permit, service, *arguments)
+            self._verify(permit, service, *arguments)
+            return None
         result = getattr(service, name)(*arguments)
         # The usage of a card's key is that of the master the client named.
         return result.value if isinstance(result, Key) else result
