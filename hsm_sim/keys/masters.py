@@ -5,6 +5,7 @@ need not let them out: what must leave it is one card's key, for as long as one 
 how many factors lead from a master to a card's key; all else is its implementations'.
 """
 
+import hashlib
 from typing import Protocol
 
 from cardcore.errors import KeyUsageError
@@ -16,6 +17,9 @@ FACTOR_BYTES = 8
 #: A card's key is at most three levels below its master: scheme, city, card (JR/T 0025, PSAM part,
 #: Lc 2C of INIT_SAM_FOR_PURCHASE).
 LEVELS_MAX = 3
+#: How a factor begins that seals, and its complement. No number in BCD begins so.
+_SEALING = bytes.fromhex("F0F0F0F0")
+_SEALINGS = (_SEALING, bytes.fromhex("0F0F0F0F"))
 
 
 def check_levels(key: KeyDescription, factor_bytes: int) -> None:
@@ -33,6 +37,36 @@ def check_levels(key: KeyDescription, factor_bytes: int) -> None:
                 f"{key.levels}, so it takes {FACTOR_BYTES * key.levels}",
             )
         )
+
+
+def check_factor(key: KeyDescription, factor: bytes) -> None:
+    """Raises `KeyUsageError` for another number of levels, and for a factor that seals.
+
+    Whoever could ask anything of a card's key under such a factor, or under its complement, which
+    gives the same two halves the other way round, could make the seal of any image.
+    """
+    check_levels(key, len(factor))
+    starts = range(0, len(factor), FACTOR_BYTES)
+    if any(factor[at : at + len(_SEALING)] in _SEALINGS for at in starts):
+        raise KeyUsageError(
+            Text(
+                f"{key.ref}：分散因子 {factor.hex().upper()} 不是卡号：这样开头的因子"
+                "只用于签封 PSAM 映像",
+                f"{key.ref}: the factor {factor.hex().upper()} is no number of a card: what begins "
+                "so seals images of PSAMs and does nothing else",
+            )
+        )
+
+
+def sealing_factor(number: str, levels: int) -> bytes:
+    """What leads to the key under which the images of a PSAM are sealed; see `check_factor`.
+
+    >>> sealing_factor("00000000040900010001", 1)[:4].hex()
+    'f0f0f0f0'
+    """
+    told = hashlib.sha256(b"onecard PSAM image " + number.encode()).digest()
+    rest = FACTOR_BYTES - len(_SEALING)
+    return b"".join(_SEALING + told[rest * at : rest * (at + 1)] for at in range(levels))
 
 
 class CardKeyHandle(Protocol):
@@ -87,7 +121,13 @@ class MasterKeys(Protocol):
     def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         """A card's key; `factor` has 8 bytes a level, the card's first.
 
-        Raises `KeyUsageError` for another number of levels than the key's (`check_levels`).
+        Raises `KeyUsageError` for a factor that is none of a card (`check_factor`).
+        """
+        ...
+
+    def sealing_key(self, ref: KeyRef, number: str) -> CardKeyHandle:
+        """The key under which the images of a PSAM are sealed (`sealing_factor`). No operation of
+        the key service and no command to a PSAM reaches it.
         """
         ...
 

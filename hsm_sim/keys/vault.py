@@ -26,7 +26,8 @@ from cardcore.errors import (
 )
 from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef, KeyState, KeyUsage
 from cardcore.text import Text
-from hsm_sim.keys.masters import FACTOR_BYTES, LEVELS_MAX, CardKeyHandle, check_levels
+from hsm_sim.keys import masters
+from hsm_sim.keys.masters import FACTOR_BYTES, LEVELS_MAX, CardKeyHandle
 from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.derivation import card_key_column
 
@@ -312,12 +313,19 @@ class KeyVault:
 
     def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         """See `hsm_sim.keys.masters.MasterKeys`."""
+        masters.check_factor(self._entry(ref).description, factor)
+        return self._derived(ref, factor)
+
+    def sealing_key(self, ref: KeyRef, number: str) -> CardKeyHandle:
+        """See `hsm_sim.keys.masters.MasterKeys`."""
+        levels = self._entry(ref).description.levels
+        return self._derived(ref, masters.sealing_factor(number, levels))
+
+    def _derived(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         entry = self._entry(ref)
         described, value = entry.description, entry.value
         if value is None:
             raise KeyStateError(Text(f"{ref}：已销毁", f"{ref}: is destroyed"))
-        if len(factor) != FACTOR_BYTES * described.levels:
-            check_levels(described, len(factor))
         # Two levels (二级分散): the issuer's factor stands last and is applied first.
         for start in range(len(factor) - FACTOR_BYTES, -1, -FACTOR_BYTES):
             part = factor[start : start + FACTOR_BYTES]
@@ -342,7 +350,7 @@ class KeyVault:
     def card_key_column(self, ref: KeyRef, factors: Words) -> Words:
         """See `hsm_sim.keys.masters.MasterKeys`."""
         key, described = self.key(ref), self.describe(ref)
-        check_levels(described, FACTOR_BYTES)
+        masters.check_levels(described, FACTOR_BYTES)
         return card_key_column(described.algorithm, key.value, factors)
 
     def sign(self, ref: KeyRef, message: bytes) -> bytes:

@@ -25,7 +25,7 @@ MAINTENANCE_TRIES_MAX = 3
 
 _FRONT = struct.Struct(">4s10s6s8s4s4sBIBBBBIB")
 _KEY = struct.Struct(">BB3sB")
-_MAGIC = b"OCP5"
+_MAGIC = b"OCP6"
 WRITES_MAX = 0xFFFF_FFFF
 _NOT_OURS = Text("不是本版本的映像", "not an image of this version")
 

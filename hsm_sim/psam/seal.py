@@ -4,9 +4,9 @@ Decides which key seals and what stands under it. Leaves the bytes to `image`, a
 is the newest to who hosts the PSAM (`hsm_sim.wire.counters`).
 
 The key is the PSAM's maintenance master, or where it has none the newest of its purchase masters,
-diversified by factors made of its number. They are no BCD digits, so no card and no PSAM has this
-key for anything else. Two MACs stand side by side, so that the formula of the suites (8 bytes in
-triple DES) gives 16.
+diversified by factors made of its number that no operation takes (`masters.check_factor`), so
+nothing else is ever done under it. Two MACs stand side by side, so that the formula of the suites
+(8 bytes in triple DES) gives 16.
 """
 
 import hashlib
@@ -16,13 +16,12 @@ from collections.abc import Sequence
 from cardcore.errors import DecodeError, KeyServiceError
 from cardcore.keys import KeyState
 from cardcore.text import Text
-from hsm_sim.keys.masters import FACTOR_BYTES, MasterKeys
+from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.psam.keys import KeySlot, PsamKey, PsamKeyType, recognise_key
 
 SEAL_BYTES = 16
 _DOMAIN = b"onecard PSAM image "
 _HALF = SEAL_BYTES // 2
-_NO_DIGITS = 0xF0
 
 
 def sealing_place(keys: Sequence[PsamKey], masters: MasterKeys) -> int:
@@ -50,10 +49,7 @@ def sealing_place(keys: Sequence[PsamKey], masters: MasterKeys) -> int:
 
 def seal(body: bytes, number: str, slot: KeySlot, masters: MasterKeys) -> bytes:
     """16 bytes over the body of an image."""
-    levels = masters.describe(slot.ref).levels
-    factor = bytearray(hashlib.sha256(_DOMAIN + number.encode()).digest()[: FACTOR_BYTES * levels])
-    factor[::FACTOR_BYTES] = bytes(each | _NO_DIGITS for each in factor[::FACTOR_BYTES])
-    handle = masters.card_key(slot.ref, bytes(factor))
+    handle = masters.sealing_key(slot.ref, number)
     digest = hashlib.sha256(_DOMAIN + body).digest()
     halves = (digest[:SEAL_BYTES], digest[SEAL_BYTES:])
     return b"".join(handle.record_mac(half)[:_HALF] for half in halves)

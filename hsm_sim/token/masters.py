@@ -32,7 +32,13 @@ from cardcore.errors import (
 )
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState
 from cardcore.text import Text
-from hsm_sim.keys.masters import FACTOR_BYTES, CardKeyHandle, check_levels
+from hsm_sim.keys.masters import (
+    FACTOR_BYTES,
+    CardKeyHandle,
+    check_factor,
+    check_levels,
+    sealing_factor,
+)
 from hsm_sim.keys.vault import (
     CHANNEL_USAGES,
     CHECK_VALUE_BYTES,
@@ -203,9 +209,18 @@ class TokenMasterKeys:
     def card_key(self, ref: KeyRef, factor: bytes) -> CardKeyHandle:
         """See `hsm_sim.keys.masters.MasterKeys`."""
         with self._key(ref) as (key, described):
-            check_levels(described, len(factor))
+            check_factor(described, factor)
             if ref.usage in CHANNEL_USAGES:
                 return channel_key(key, ref.usage, factor)
+        return self._derived(described, factor)
+
+    def sealing_key(self, ref: KeyRef, number: str) -> CardKeyHandle:
+        """See `hsm_sim.keys.masters.MasterKeys`."""
+        with self._key(ref) as (_, described):
+            return self._derived(described, sealing_factor(number, described.levels))
+
+    def _derived(self, described: KeyDescription, factor: bytes) -> CardKeyHandle:
+        ref = described.ref
         made = Pboc3DesCardKey if described.algorithm is Algorithm.PBOC_3DES else AesCardKey
         return made(lambda: self._master(ref), factor)
 

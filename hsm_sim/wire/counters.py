@@ -8,8 +8,9 @@ the service counts the images of each PSAM (`Psam.writes`) and remembers two of 
 
 An image older than `shown` is refused: somebody went on with a newer one. One that is older than
 `given` only, since its answer was lost on the way, wakes up as the newest, so that no sequence
-number is given twice. Of two copies that run, therefore, one is refused as soon as the other has
-gone on behind a sequence number it took (docs/adr/0038-card-rights.md).
+number is given twice; a PSAM that is made again goes on as the newest, too. Of two copies that run,
+therefore, one is refused as soon as the other has gone on behind a sequence number it took
+(docs/adr/0038-card-rights.md).
 
 Kept in a file it outlives the service. Writes are left to the operating system: after a loss of
 power the images themselves tell how far they are.
@@ -22,7 +23,7 @@ from typing import NamedTuple
 
 from cardcore.errors import KeyServiceError
 from cardcore.text import Text
-from hsm_sim.psam.image import Held, PsamImage
+from hsm_sim.psam.image import WRITES_MAX, Held, PsamImage
 from hsm_sim.psam.module import Psam
 
 #: In the folder of the device.
@@ -76,8 +77,16 @@ class PsamCounters:
             self._keep(number, _Known(image.writes, given, held))
             return held, given
 
+    def next_of(self, number: str) -> tuple[Held, int]:
+        """What a PSAM of this number is made with, and the number of its image: one that is known
+        goes on, with the lock and the tries it has.
+        """
+        with self._lock:
+            known = self._known(number)
+            return (Held(), 0) if known is None else (known.held, min(known.given + 1, WRITES_MAX))
+
     def made(self, psam: Psam) -> None:
-        """A PSAM was made; whoever may make one begins its count."""
+        """A PSAM was made: of images before nobody goes on."""
         with self._lock:
             self._keep(psam.number, _Known(psam.writes, psam.writes, psam.held))
 

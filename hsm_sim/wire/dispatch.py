@@ -1,8 +1,8 @@
 """One connection's requests: asked of the key service, answered or refused.
 
 Decides which operation is done by what, that a channel belongs to the connection that opened it and
-to one card, that a key leaves only when that is in the log, and that every refusal is logged and
-answered by name. Leaves who may do what to `rights`, keys to
+to one card, that a key leaves and a PSAM gets power only when that is in the log, and that every
+refusal is logged and answered by name. Leaves who may do what to `rights`, keys to
 `operations`, PSAMs to `psams`, bytes to `messages`.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from cardcore.errors import (
     CardcoreError,
+    CryptogramError,
     KeyRightError,
     KeyServiceError,
     KeyServiceUnavailableError,
@@ -21,13 +22,15 @@ from cardcore.errors import (
 from cardcore.keys import DaySeal, IssuerChannelKeys, Key, KeyRef, KeyService
 from cardcore.text import Text, text_of
 from hsm_sim.hardening import class_and_place
-from hsm_sim.keys.masters import MasterKeys
+from hsm_sim.keys.masters import FACTOR_BYTES, MasterKeys
 from hsm_sim.keys.operations import today_here
+from hsm_sim.psam.image import PsamImage, decode_image
 from hsm_sim.wire.access.budgets import GUESSES_A_CARD, Budgets
-from hsm_sim.wire.access.duties import RELEASES
+from hsm_sim.wire.access.duties import PSAM_POWER, RELEASES
 from hsm_sim.wire.access.rights import Peer, Permit, Rights, open_permit
 from hsm_sim.wire.codec import messages
 from hsm_sim.wire.codec.frames import Frame
+from hsm_sim.wire.codec.messages import PsamAnswer
 from hsm_sim.wire.events import Event, EventKind, Log, plain
 from hsm_sim.wire.psams import HostedPsams
 
@@ -50,6 +53,7 @@ class _OpenChannel:
     """A channel with one chip, and the one card whose keys go through it."""
 
     keys: IssuerChannelKeys
+    label: str
     chip: str
     card: bytes | None = None
 
@@ -90,7 +94,9 @@ class Dispatcher:
             result = self._do(permit, request.operation, request.arguments)
             if request.operation in RELEASES:
                 self._release(permit, request)
-            if request.operation is messages.SEAL_DAY:
+            elif isinstance(result, PsamAnswer) and request.operation in PSAM_POWER:
+                self._tell_psam(request.operation, decode_image(result.image))
+            elif request.operation is messages.SEAL_DAY:
                 self._sealed(*request.arguments)
             return messages.encode_result(number, request.operation, result)
         except CardcoreError as error:
@@ -118,16 +124,32 @@ class Dispatcher:
         """Count and log keys before they leave; when either is refused they do not."""
         *_, named, factor = request.arguments
         refs = (named,) if isinstance(named, KeyRef) else tuple(named)
-        self._shared.budgets.spend_keys(permit.client, len(refs), permit.keys_a_day)
         card, chip = factor.hex().upper(), ""
         if request.operation is messages.CHANNEL_WRAPPED_CARD_KEYS:
-            chip = self._channels[request.arguments[0]].chip
+            channel = self._channels[request.arguments[0]]
+            chip = channel.chip
+            self._shared.budgets.bind_chip(permit.client, f"{channel.label} {chip}", factor)
+        self._shared.budgets.spend_keys(permit.client, permit.allowances)
         for start in range(0, len(refs), KEYS_AN_ENTRY):
             names = ", ".join(str(ref) for ref in refs[start : start + KEYS_AN_ENTRY])
             told = Text(f"{names}，给卡片 {card}", f"{names} for card {card}")
             if chip:
                 told = Text(f"{told.zh}，经芯片 {chip}", f"{told.en} in chip {chip}")
             self._log(EventKind.DONE, plain(request.operation.name), told)
+
+    def _tell_psam(self, operation: messages.Operation[Any], image: PsamImage) -> None:
+        """Which PSAM is there since now, with what: before the answer, as with keys that leave."""
+        profile, usages = image.profile, sorted({slot.ref.usage for slot, _ in image.keys})
+        self._log(
+            EventKind.DONE,
+            plain(operation.name),
+            Text(
+                f"PSAM {profile.number}，终端 {profile.terminal}，标签 {profile.key_label}，第 "
+                f"{image.writes} 号映像，密钥：{'、'.join(each.use.zh for each in usages)}",
+                f"PSAM {profile.number} at terminal {profile.terminal}, label "
+                f"{profile.key_label}, image {image.writes}, keys {', '.join(usages)}",
+            ),
+        )
 
     def _sealed(self, ref: KeyRef, seal: DaySeal) -> None:
         """What the log says of a seal before it leaves: the register can be held against it."""
@@ -154,16 +176,48 @@ class Dispatcher:
             return self._ask_psam(permit, operation, arguments, keys.masters)
         service = keys.service
         if operation is messages.OPEN_CHANNEL:
-            chip = arguments[2].hex().upper()
-            return self._open_channel(_OpenChannel(service.open_channel(*arguments), chip))
+            label, _, chip, _ = arguments
+            opened = service.open_channel(*arguments)
+            return self._open_channel(_OpenChannel(opened, label, chip.hex().upper()))
         if operation in messages.PROOFS:
             self._shared.budgets.check_guesses(permit.client)
             with self._shared.proofs:
                 reasons = getattr(service, name)(*arguments)
             return self._judged(permit, name, arguments, reasons)
+        if operation is messages.VERIFY_SESSION_MAC:
+            self._verify(permit, service, *arguments)
+            return None
         result = getattr(service, name)(*arguments)
         # The usage of a card's key is that of the master the client named.
         return result.value if isinstance(result, Key) else result
+
+    def _verify(
+        self, permit: Permit, service: KeyService, ref: KeyRef, factor: bytes, *rest: bytes
+    ) -> None:
+        """A MAC that does not hold is a guess about its card, counted as a row of a proof is."""
+        budgets, of, card = self._shared.budgets, f"verify_session_mac {ref}", factor[:FACTOR_BYTES]
+        budgets.check_guesses(permit.client)
+        budgets.check_card(permit.client, of, card)
+        try:
+            service.verify_session_mac(ref, factor, *rest)
+        except CryptogramError:
+            if budgets.count_wrong(permit.client, of, card):
+                self._alarm(permit, "verify_session_mac", ref.label, card)
+            raise
+
+    def _alarm(self, permit: Permit, name: str, label: str, card: bytes) -> None:
+        shown = card.hex().upper()
+        self._log(
+            EventKind.ALARM,
+            plain(name),
+            Text(
+                f"{permit.client}：今日关于 {label} 的卡片 {shown} 不成立的答案超过 "
+                f"{GUESSES_A_CARD} 个：有人在试，或文件中满是伪造记录；请查明",
+                f"{permit.client}: more than {GUESSES_A_CARD} answers about card {shown} of "
+                f"{label} did not hold today: somebody is guessing, or a file is full of forged "
+                "records; find out which",
+            ),
+        )
 
     def _judged(
         self, permit: Permit, name: str, arguments: tuple[Any, ...], reasons: bytes
@@ -172,18 +226,8 @@ class Dispatcher:
         label, column = arguments
         of = f"{name} {label}"
         judged = self._shared.budgets.judge(permit.client, of, column.factors, reasons)
-        for card in judged.cards_over:
-            shown = card.hex().upper()
-            self._log(
-                EventKind.ALARM,
-                plain(name),
-                Text(
-                    f"{permit.client}：今日关于 {label} 的卡片 {shown} 不成立的答案超过 "
-                    f"{GUESSES_A_CARD} 个；今日不再为其判断此卡",
-                    f"{permit.client}: more than {GUESSES_A_CARD} answers about card {shown} of "
-                    f"{label} did not hold today; it is not judged for this client until tomorrow",
-                ),
-            )
+        for card in judged.alarming:
+            self._alarm(permit, name, label, card)
         return judged.reasons
 
     def _ask_psam(
@@ -194,6 +238,8 @@ class Dispatcher:
         masters: MasterKeys,
     ) -> object:
         psams = self._shared.psams
+        if operation in PSAM_POWER:
+            self._shared.budgets.spend_psam(permit.client)
         if operation is messages.PSAM_TRANSMIT:
             return psams.transmit(permit, *arguments)
         if operation is messages.PSAM_RESET:

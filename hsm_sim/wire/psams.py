@@ -12,13 +12,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 
 from cardcore.errors import DecodeError, KeyServiceError, KeyServiceUnavailableError
+from cardcore.keys import KeyUsage
 from cardcore.text import Text, text_of
 from hsm_sim.keys.masters import MasterKeys
-from hsm_sim.psam import KeySlot, Psam, PsamProfile, make_psam
+from hsm_sim.psam import KeySlot, Psam, PsamProfile
 from hsm_sim.psam.image import Held, PsamImage
+from hsm_sim.psam.keys import USUAL, find_keys
 from hsm_sim.psam.module import open_image, renewed_psam, wake_psam
 from hsm_sim.wire.access.rights import Permit
 from hsm_sim.wire.codec.messages import PsamAnswer
@@ -56,16 +57,25 @@ class HostedPsams:
         #: By the number of the PSAM.
         self._handles: dict[str, bytes] = {}
         self._lock = threading.Lock()
+        #: Held while a PSAM gets power: two that get it at once would go on from one number.
+        self._powering = threading.Lock()
 
     def make(
         self, permit: Permit, masters: MasterKeys, profile: PsamProfile, further: Iterable[KeySlot]
     ) -> PsamAnswer:
-        """A new PSAM, with those of its usual keys that the client may have; the answer is its
-        handle. Raises `UnknownKeyError` without its keys.
+        """A PSAM with the purchase keys of its label, its own keys and `further` ones; the answer
+        is its handle. Raises `UnknownKeyError` without its keys.
+
+        One of a number that was there already goes on where that one is: its sequence, its lock
+        and its tries are not made anew, and no image of it wakes up any more.
         """
-        psam = make_psam(profile, masters, further, permit.psam_usages)
-        self._counters.made(psam)
-        return self._seat(permit, psam)
+        keys = find_keys(profile.key_label, masters, further, (KeyUsage.PURCHASE,))
+        with self._powering:
+            # Before it is asked how far it came: a command may still be running.
+            self._take_power(profile.number)
+            psam = Psam(profile, keys, masters, *self._counters.next_of(profile.number))
+            self._counters.made(psam)
+            return self._seat(permit, psam)
 
     def wake(self, permit: Permit, masters: MasterKeys, image: bytes) -> PsamAnswer:
         """A PSAM after power came back; the answer is its handle.
@@ -76,13 +86,12 @@ class HostedPsams:
         return self._wake(permit, image, masters, wake_psam)
 
     def renew(self, permit: Permit, masters: MasterKeys, image: bytes) -> PsamAnswer:
-        """A PSAM with the keys in use now that the client may have; the answer is its handle, with
+        """A PSAM with the keys in use now of the usages that it has; the answer is its handle, with
         another image.
 
         Raises `KeyServiceError` as `wake` does.
         """
-        renew = partial(renewed_psam, usages=permit.psam_usages)
-        return self._wake(permit, image, masters, renew)
+        return self._wake(permit, image, masters, _renewed)
 
     def transmit(
         self, permit: Permit, handle: bytes, command: bytes, generation: int
@@ -113,12 +122,13 @@ class HostedPsams:
             read = open_image(image, masters)
         except DecodeError as error:
             raise KeyServiceError(text_of(error)) from None
-        self._counters.check(read)
-        # Before it is asked how far it came: a command may still be running.
-        self._take_power(read.profile.number)
-        psam = wake(read, masters, *self._counters.admit(read))
-        self._counters.gave(psam)
-        return self._seat(permit, psam)
+        with self._powering:
+            self._counters.check(read)
+            # Before it is asked how far it came: a command may still be running.
+            self._take_power(read.profile.number)
+            psam = wake(read, masters, *self._counters.admit(read))
+            self._counters.gave(psam)
+            return self._seat(permit, psam)
 
     def _take_power(self, number: str) -> None:
         with self._lock:
@@ -156,6 +166,12 @@ class HostedPsams:
                 raise _no_power()
             self._handles_of[seat.client].move_to_end(handle)
             return seat
+
+
+def _renewed(read: PsamImage, masters: MasterKeys, held: Held, writes: int) -> Psam:
+    """A renewal brings new versions, and nothing that the PSAM was not made for."""
+    usages = {slot.ref.usage for slot, _ in read.keys if USUAL.get(slot.ref.usage) is slot.kind}
+    return renewed_psam(read, masters, held, writes, usages)
 
 
 def _no_power() -> KeyServiceUnavailableError:

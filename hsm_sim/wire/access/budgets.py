@@ -1,15 +1,20 @@
-"""What a client may take in a day: keys that leave for it, and wrong guesses it may make.
+"""What a client may take in a day: keys that leave, PSAMs that get power, and wrong guesses.
 
-Decides when a day's budget is over. Leaves who asks and how many keys a day he may have to
-`rights`, and what is written about it to `dispatch`. Budgets are written to a file before an answer
-is given, so a day goes on where the service was started again; a budget that cannot be written is
-no service, as with the log (docs/adr/0039-quotas.md).
+Decides when a day's budget is over. Leaves who asks and how many keys a day each of his rights
+gives to `rights`, and what is written about it to `dispatch`. Budgets are written to a file before
+an answer is given, so a day goes on where the service was started again; a budget that cannot be
+written is no service, as with the log (docs/adr/0039-quotas.md).
 
 A proof in bulk tells right from wrong, so whoever may ask it could try TACs of 4 bytes until one
-holds. Every row that does not hold is counted, by client and card; a row of a version that is not
-held as well, for it is tried under the others. Over the budget of a card its rows are answered
-`UNKNOWN_VERSION`, whatever they hold: nothing is learnt, settlement holds those records (可疑) and
-asks again on another day, and no file of forged records stops the clearing of the others.
+holds. Of a card, the first thousand rows of a call that do not hold are answered, and what stands
+behind them is not: `UNKNOWN_VERSION`, whatever it holds. Settlement holds those records (可疑) and
+asks again, so a file of forged records keeps a card's true ones unjudged in its own call only.
+What was answered is counted, by client and card; a row of a version that is not held as well, for
+it is tried under the others. A card over its day's budget is not judged until tomorrow. A client
+over its own is answered a call whose rows all hold, and learns nothing of any other: true records
+go on, whoever fills the day with forged ones.
+
+A MAC that is verified by itself is a guess as well: above the same budget it is refused by name.
 
 A card is counted in one of a million buckets, which a multiplier of the day chooses: what one
 client can make this keep does not grow, and a card that shares its bucket costs another nothing
@@ -21,7 +26,8 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -32,20 +38,32 @@ from numpy.typing import NDArray
 from cardcore.errors import KeyRightError, KeyServiceUnavailableError, system_words
 from cardcore.keys import ProofReason
 from cardcore.text import Text
+from hsm_sim.wire.access.rights import Allowance
 
-#: Rows that do not hold, a day: of one card, and of one client. A TAC has 4 bytes, so a card's
-#: budget finds one in four million days. A client's is for the day on which a key is missing and
-#: every record of the city is asked about several times.
-GUESSES_A_CARD, GUESSES_A_CLIENT = 1_000, 100_000_000
+#: Answers that do not hold about one card: so many in a call, and of MACs verified one by one so
+#: many a day. Above it an alarm is in the log.
+GUESSES_A_CARD = 1_000
+#: A day, in bulk: of one card, and of one client. A TAC has 4 bytes, so a card's budget finds one
+#: in twelve years of alarms, and nobody forges a million records of one card a day. A client's is
+#: for the day on which a key is missing and every record of the city is asked about several times.
+GUESSES_A_CARD_A_DAY, GUESSES_A_CLIENT = 1_000_000, 100_000_000
+#: Calls of a client over its budget in which a row does not hold: each may have been one guess.
+CALLS_OVER_BUDGET = 10_000_000
 _HOLDING = (ProofReason.PROVEN, ProofReason.WRONG_VERSION)
+#: PSAMs made, renewed and woken up, a day and client: each is an entry of the log, so this bounds
+#: it. A city's 20,000 terminals lose power five times.
+PSAMS_A_DAY = 100_000
+#: Chips that get keys, a day and client: each is remembered with its card, in some 200 bytes.
+CHIPS_A_DAY = 200_000
 _BUCKET_BITS = 20
 _FACTOR_BYTES = 8
-#: In the folder of the device: a folder a day, in it a file a client.
+#: In the folder of the device: a folder a day, in it a file a client, and one a right that gives
+#: keys out.
 BUDGETS = "budgets"
 #: Numbers of 8 bytes before the buckets of 4.
-_MULTIPLIER, _GUESSES, _KEYS = range(3)
-_HEAD_WORDS = 16
-_FILE_BYTES = 4 * (_HEAD_WORDS + (1 << _BUCKET_BITS))
+_MULTIPLIER, _GUESSES, _PSAMS = range(3)
+_HEAD_WORDS = 8
+_FILE_BYTES = 8 * _HEAD_WORDS + 4 * (1 << _BUCKET_BITS)
 _ALARMS_MAX = 1_000  # cards named in the log, of one client in one day
 
 
@@ -70,33 +88,27 @@ class _Spent:
         return mixed >> np.uint64(64 - _BUCKET_BITS)
 
 
-def _spent(folder: Path | None, client: str) -> _Spent:
+def _mapped(folder: Path | None, name: str, file_bytes: int) -> NDArray[np.uint64]:
     """Begin a day or go on with it. Raises `OSError`.
 
     What is written into a mapped file stands there when the process is killed. Its room is taken at
     once, so that none is missing later.
     """
-    words: NDArray[np.uint32]
     if folder is None:
-        words = np.zeros(_FILE_BYTES // 4, np.uint32)
-    else:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / hashlib.sha256(client.encode()).hexdigest()
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, _FILE_BYTES)
-            words = np.memmap(file, np.uint32, "r+", shape=(_FILE_BYTES // 4,))
-    head, cards = words[:_HEAD_WORDS].view(np.uint64), words[_HEAD_WORDS:]
-    if not head[_MULTIPLIER]:
-        head[_MULTIPLIER] = secrets.randbits(64) | 1
-    return _Spent(head, cards, bool((cards > GUESSES_A_CARD).any()))
+        return np.zeros(file_bytes // 8, np.uint64)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / hashlib.sha256(name.encode()).hexdigest()
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, file_bytes)
+        return np.memmap(file, np.uint64, "r+", shape=(file_bytes // 8,))
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The answers as they may be given, and the cards whose budget is over since now."""
+    """The answers as they may be given, and the cards about which there is an alarm since now."""
 
     reasons: bytes
-    cards_over: tuple[bytes, ...] = ()
+    alarming: tuple[bytes, ...] = ()
 
 
 class Budgets:
@@ -108,31 +120,82 @@ class Budgets:
         self._lock = threading.Lock()
         self._day = today()
         self._spent: dict[str, _Spent] = {}
+        self._keys: dict[str, NDArray[np.uint64]] = {}
+        self._chips: dict[str, dict[str, bytes]] = {}
 
-    def spend_keys(self, client: str, count: int, keys_a_day: int | None) -> None:
-        """Count keys that are about to leave. Raises `KeyRightError` when they are too many for
-        today; then none of them may leave.
+    def spend_keys(self, client: str, wanted: Sequence[Sequence[Allowance]]) -> None:
+        """Count keys that are about to leave: of each, the rights that give it. A key counts for
+        the first of them that has room today; without one it raises `KeyRightError`, and none of
+        them may leave.
         """
         with self._lock:
-            today = self._of(client)
-            spent = int(today.head[_KEYS]) + count
-            if keys_a_day is not None and spent > keys_a_day:
+            taken: Counter[str] = Counter()
+            for giving in wanted:
+                for right, keys_a_day in ((each.right, each.keys_a_day) for each in giving):
+                    if int(self._keys_of(client, right)[0]) + taken[right] < keys_a_day:
+                        taken[right] += 1
+                        break
+                else:
+                    raise self._no_key_left(client, giving[0])
+            for right, count in taken.items():
+                self._keys_of(client, right)[0] += np.uint64(count)
+
+    def _no_key_left(self, client: str, allowance: Allowance) -> KeyRightError:
+        spent = int(self._keys_of(client, allowance.right)[0])
+        return KeyRightError(
+            Text(
+                f"{client}：今日已取 {spent} 把密钥，限 {allowance.keys_a_day} 把；"
+                f"由密钥服务的运行者在其权限文件中规定（{allowance.right} 的 keys_a_day）",
+                f"{client}: {spent} keys have left for it today, of {allowance.keys_a_day}; "
+                "whoever runs the key service decides, in its rights file (keys_a_day of "
+                f"{allowance.right})",
+            )
+        )
+
+    def bind_chip(self, client: str, chip: str, card: bytes) -> None:
+        """One chip is one card for a day, whatever channel and connection it is spoken to over.
+        Raises `KeyRightError` for a second card, and for more chips than are remembered.
+        """
+        with self._lock:
+            self._turn_day()
+            bound = self._chips.setdefault(client, {})
+            if len(bound) >= CHIPS_A_DAY and chip not in bound:
                 raise KeyRightError(
                     Text(
-                        f"{client}：今日已取 {spent - count} 把密钥，限 {keys_a_day} 把；"
-                        "由密钥服务的运行者在其权限文件中规定（keys_a_day）",
-                        f"{client}: {spent - count} keys have left for it today, of "
-                        f"{keys_a_day}; whoever runs the key service decides, in its rights file "
-                        "(keys_a_day)",
+                        f"{client}：今日已为 {CHIPS_A_DAY} 个芯片装密钥；明日再来",
+                        f"{client}: {CHIPS_A_DAY} chips got keys today; come back tomorrow",
                     )
                 )
-            today.head[_KEYS] = spent
+            first = bound.setdefault(chip, card)
+        if first != card:
+            raise KeyRightError(
+                Text(
+                    f"芯片 {chip} 今日已用于卡片 {first.hex().upper()}：一个芯片只装一张卡的密钥",
+                    f"chip {chip} is card {first.hex().upper()}'s today: one chip gets the keys of "
+                    "one card",
+                )
+            )
+
+    def spend_psam(self, client: str) -> None:
+        """Count a PSAM that is about to get power. Raises `KeyRightError` above a day's number."""
+        with self._lock:
+            today = self._of(client)
+            if int(today.head[_PSAMS]) >= PSAMS_A_DAY:
+                raise KeyRightError(
+                    Text(
+                        f"{client}：今日已为 PSAM 上电 {PSAMS_A_DAY} 次，明日再来，并查明是谁在反复"
+                        "制作、换钥或唤醒",
+                        f"{client}: PSAMs got power {PSAMS_A_DAY} times for it today; come back "
+                        "tomorrow, and find out who makes, renews or wakes them again and again",
+                    )
+                )
+            today.head[_PSAMS] += np.uint64(1)
 
     def check_guesses(self, client: str) -> None:
         """Raises `KeyRightError` for a client whose guesses are over for today."""
         with self._lock:
             guesses = self._of(client).guesses
-            if guesses > GUESSES_A_CLIENT:
+            if guesses > GUESSES_A_CLIENT + CALLS_OVER_BUDGET:
                 raise KeyRightError(
                     Text(
                         f"{client}：今日已有 {guesses} 个答案不成立，限 {GUESSES_A_CLIENT} "
@@ -142,65 +205,126 @@ class Budgets:
                     )
                 )
 
-    def judge(self, client: str, of: str, factors: bytes, reasons: bytes) -> Judged:
-        """Count the rows that do not hold, and hide those of cards whose budget is over.
+    def check_card(self, client: str, of: str, card: bytes) -> None:
+        """Raises `KeyRightError` where this client's guesses about a card are over for today: what
+        tells a right MAC from a wrong one does not tell it any more.
+        """
+        with self._lock:
+            spent = self._of(client)
+            guesses = int(spent.cards[spent.buckets(of, _rows(card))[0]])
+        if guesses > GUESSES_A_CARD:
+            shown = card.hex().upper()
+            raise KeyRightError(
+                Text(
+                    f"{client}：今日关于卡片 {shown} 已有 {guesses} 个答案不成立，限 "
+                    f"{GUESSES_A_CARD} 个；明日再验证，并查明是谁在试",
+                    f"{client}: {guesses} answers about card {shown} did not hold today, of "
+                    f"{GUESSES_A_CARD}; ask again tomorrow, and find out who is guessing",
+                )
+            )
 
-        Raises `KeyRightError` when the client's own is; then nothing may be answered.
+    def count_wrong(self, client: str, of: str, card: bytes) -> bool:
+        """One answer that does not hold; whether it ends the card's budget."""
+        with self._lock:
+            spent = self._of(client)
+            bucket = spent.buckets(of, _rows(card))[0]
+            spent.head[_GUESSES] += np.uint64(1)
+            spent.cards[bucket] += np.uint32(1)
+            return int(spent.cards[bucket]) == GUESSES_A_CARD + 1
+
+    def judge(self, client: str, of: str, factors: bytes, reasons: bytes) -> Judged:
+        """Count the rows that do not hold, and hide what may not be told.
+
+        Raises `KeyRightError` when the client's calls over its budget are too many as well; then
+        nothing may be answered.
         """
         wrong = len(reasons) - sum(reasons.count(each) for each in _HOLDING)
         with self._lock:
             spent = self._of(client)
             if not wrong and not spent.is_over:
                 return Judged(reasons)
-            spent.head[_GUESSES] += np.uint64(wrong)
-            judged = _judge(spent, of, factors, reasons)
+            if wrong and spent.guesses > GUESSES_A_CLIENT:
+                spent.head[_GUESSES] += np.uint64(1)
+                judged = Judged(bytes((ProofReason.UNKNOWN_VERSION,)) * len(reasons))
+            else:
+                judged = _judge(spent, of, factors, reasons)
         self.check_guesses(client)
         return judged
 
     def _of(self, client: str) -> _Spent:
-        """Raises `KeyServiceUnavailableError` where it cannot be written down."""
+        self._turn_day()
+        if client not in self._spent:
+            words = self._file(client, _FILE_BYTES)
+            head, cards = words[:_HEAD_WORDS], words[_HEAD_WORDS:].view(np.uint32)
+            if not head[_MULTIPLIER]:
+                head[_MULTIPLIER] = secrets.randbits(64) | 1
+            self._spent[client] = _Spent(head, cards, bool((cards > GUESSES_A_CARD_A_DAY).any()))
+        return self._spent[client]
+
+    def _keys_of(self, client: str, right: str) -> NDArray[np.uint64]:
+        """How many keys left by a right of this client."""
+        self._turn_day()
+        name = f"{client}\n{right}"
+        if name not in self._keys:
+            self._keys[name] = self._file(name, 8)
+        return self._keys[name]
+
+    def _turn_day(self) -> None:
         today = self._today()
         if today != self._day:
             self._day = today
             self._spent.clear()
-        if client not in self._spent:
-            folder = None if self._folder is None else self._folder / today.isoformat()
-            try:
-                if self._folder is not None and self._folder.is_dir():
-                    for each in self._folder.iterdir():
-                        if each.name < today.isoformat():
-                            shutil.rmtree(each)
-                self._spent[client] = _spent(folder, client)
-            except OSError as error:
-                said = system_words(error)
-                raise KeyServiceUnavailableError(
-                    Text(
-                        f"今日额度写不进去，故不提供服务：{self._folder}：{said.zh}",
-                        "no budget, no service: what was taken today cannot be written down: "
-                        f"{self._folder}: {said.en}",
-                    )
-                ) from None
-        return self._spent[client]
+            self._keys.clear()
+            self._chips.clear()
+
+    def _file(self, name: str, file_bytes: int) -> NDArray[np.uint64]:
+        """Raises `KeyServiceUnavailableError` where it cannot be written down."""
+        today = self._day.isoformat()
+        try:
+            if self._folder is None:
+                return _mapped(None, name, file_bytes)
+            if self._folder.is_dir():
+                for each in self._folder.iterdir():
+                    if each.name < today:
+                        shutil.rmtree(each)
+            return _mapped(self._folder / today, name, file_bytes)
+        except OSError as error:
+            said = system_words(error)
+            raise KeyServiceUnavailableError(
+                Text(
+                    f"今日额度写不进去，故不提供服务：{self._folder}：{said.zh}",
+                    "no budget, no service: what was taken today cannot be written down: "
+                    f"{self._folder}: {said.en}",
+                )
+            ) from None
+
+
+def _rows(factors: bytes) -> NDArray[np.generic]:
+    return np.frombuffer(factors, ">u8")
 
 
 def _judge(spent: _Spent, of: str, factors: bytes, reasons: bytes) -> Judged:
-    answers, rows = np.frombuffer(reasons, np.uint8), np.frombuffer(factors, ">u8")
+    answers, rows = np.frombuffer(reasons, np.uint8), _rows(factors)
     # All but true rows are few: the others are not so much as read.
     wrong = np.flatnonzero(answers)
     wrong = wrong[~np.isin(answers[wrong], _HOLDING)]
-    guessed = spent.buckets(of, rows[wrong])
-    np.add.at(spent.cards, guessed, 1)
-    spent.is_over |= bool((spent.cards[guessed] > GUESSES_A_CARD).any())
-    if not spent.is_over:
-        return Judged(reasons)
-    over = np.flatnonzero(spent.cards[spent.buckets(of, rows)] > GUESSES_A_CARD)
+    cards, counts = np.unique(rows[wrong], return_counts=True)
+    told = np.minimum(counts, GUESSES_A_CARD)
+    buckets = spent.buckets(of, cards)
+    np.add.at(spent.cards, buckets, told.astype(np.uint32))
+    spent.head[_GUESSES] += np.uint64(told.sum())
+    spent.is_over |= bool((spent.cards[buckets] > GUESSES_A_CARD_A_DAY).any())
     hidden = answers.copy()
-    hidden[over] = ProofReason.UNKNOWN_VERSION
-    cards = {
-        factors[_FACTOR_BYTES * row : _FACTOR_BYTES * (row + 1)]
-        for row in over[np.unique(rows[over], return_index=True)[1]][:_ALARMS_MAX].tolist()
-    }
-    new = tuple(sorted(cards - spent.named))
+    for card in cards[counts > GUESSES_A_CARD]:
+        last_told = wrong[rows[wrong] == card][GUESSES_A_CARD - 1]
+        behind = np.flatnonzero(rows[last_told + 1 :] == card)
+        hidden[last_told + 1 + behind] = ProofReason.UNKNOWN_VERSION
+    if spent.is_over:
+        over = spent.cards[spent.buckets(of, rows)] > GUESSES_A_CARD_A_DAY
+        hidden[over] = ProofReason.UNKNOWN_VERSION
+    is_alarming = (spent.cards[buckets] > GUESSES_A_CARD) | (counts > GUESSES_A_CARD)
+    alarming = cards[is_alarming][:_ALARMS_MAX]
+    new = tuple(sorted({int(each).to_bytes(_FACTOR_BYTES) for each in alarming} - spent.named))
     if len(spent.named) < _ALARMS_MAX:
         spent.named.update(new)
     else:

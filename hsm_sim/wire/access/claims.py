@@ -15,7 +15,6 @@ from cardcore.keys import KeyRef, KeyUsage
 from hsm_sim.keys.vault import CHANNEL_USAGES
 from hsm_sim.psam import KeySlot, PsamKeyType, PsamProfile
 from hsm_sim.psam.image import decode_image
-from hsm_sim.psam.keys import USUAL
 from hsm_sim.wire.access.duties import Operation
 from hsm_sim.wire.codec import messages
 
@@ -44,7 +43,6 @@ class Place:
 
     terminal: str | None = None
     psam: str | None = None
-    key_label: str = ""  # of the PSAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +58,7 @@ def keys_claimed(
     """Usage and label of every key that a request names.
 
     What every PSAM has of its own, its maintenance key and its record MAC key, comes with the PSAM
-    and is not claimed; nor are the usual ones of a PSAM that is renewed, for it gets those that
-    its client may have (`hsm_sim.wire.psams`).
+    and is not claimed.
     """
     for (parameter, _), value in zip(operation.parameters, arguments, strict=True):
         match value:
@@ -77,7 +74,7 @@ def keys_claimed(
                     if isinstance(ref, KeyRef):
                         yield ref.usage, ref.label
             case bytes() if parameter == "image":
-                yield from _keys_of_image(value, is_renewed=operation is messages.PSAM_RENEW)
+                yield from _keys_of_image(value)
 
 
 def place_claimed(
@@ -116,18 +113,16 @@ def comes_with_psam(profile: PsamProfile, slot: KeySlot) -> bool:
 
 
 def _place_of(profile: PsamProfile) -> Place:
-    return Place(profile.terminal.upper(), profile.number, profile.key_label)
+    return Place(profile.terminal.upper(), profile.number)
 
 
-def _keys_of_image(image: bytes, *, is_renewed: bool) -> Iterator[tuple[KeyUsage, str]]:
+def _keys_of_image(image: bytes) -> Iterator[tuple[KeyUsage, str]]:
     """Nothing for a damaged image, which no PSAM wakes up from."""
     try:
         read = decode_image(image)
     except DecodeError:
         return
-    label = read.profile.key_label
-    yield KeyUsage.PURCHASE, label
+    yield KeyUsage.PURCHASE, read.profile.key_label
     for slot, _ in read.keys:
-        usual = is_renewed and USUAL.get(slot.ref.usage) is slot.kind and slot.ref.label == label
-        if not usual and not comes_with_psam(read.profile, slot):
+        if not comes_with_psam(read.profile, slot):
             yield slot.ref.usage, slot.ref.label

@@ -27,7 +27,9 @@ class Duty(StrEnum):
     LOAD = "load"
     PURCHASE = "purchase"
     PSAM = "psam"
+    PSAM_READER = "psam-reader"
     PSAM_SERVICE = "psam-service"
+    PSAM_DEPOT = "psam-depot"
     PERSONALISATION = "personalisation"
     KEY_RELEASE = "key-release"
     CARD_MAINTENANCE = "card-maintenance"
@@ -49,7 +51,9 @@ _NAMES_ZH = {
     Duty.LOAD: "圈存",
     Duty.PURCHASE: "联机消费",
     Duty.PSAM: "终端 PSAM",
+    Duty.PSAM_READER: "读持卡人 PSAM",
     Duty.PSAM_SERVICE: "网点 PSAM",
+    Duty.PSAM_DEPOT: "PSAM 制作与换钥",
     Duty.PERSONALISATION: "个人化",
     Duty.KEY_RELEASE: "导出卡片密钥明文",
     Duty.CARD_MAINTENANCE: "卡片维护",
@@ -61,14 +65,11 @@ _NAMES_ZH = {
     Duty.HOST_COMMANDS: "主机命令",
 }
 
-#: A PSAM's power on and off, its making, and commands to one that is there.
-PSAM_OPERATIONS = (
-    messages.PSAM_MAKE,
-    messages.PSAM_WAKE,
-    messages.PSAM_RENEW,
-    messages.PSAM_TRANSMIT,
-    messages.PSAM_RESET,
-)
+#: Where PSAMs are made and their keys renewed; and where they are used.
+PSAM_MAKING = (messages.PSAM_MAKE, messages.PSAM_RENEW)
+PSAM_USE = (messages.PSAM_WAKE, messages.PSAM_TRANSMIT, messages.PSAM_RESET)
+#: What gives a PSAM power, in the keys it has: counted and logged.
+PSAM_POWER = (*PSAM_MAKING, messages.PSAM_WAKE)
 #: What goes through a channel whose keys were chosen when it was opened.
 _IN_CHANNEL = (
     messages.CHANNEL_CRYPTOGRAM,
@@ -89,11 +90,13 @@ _MAINTENANCE: Usages = frozenset({KeyUsage.FILE_MAINTENANCE})
 _PINS: Usages = frozenset({KeyUsage.PIN_UNBLOCK, KeyUsage.PIN_RELOAD})
 _INTERNAL: Usages = frozenset({KeyUsage.INTERNAL_AUTHENTICATION})
 _EXTERNAL: Usages = frozenset({KeyUsage.EXTERNAL_AUTHENTICATION})
-#: What a terminal needs of its PSAM: a purchase, and to prove itself to a card. A card's answers
-#: could be made up with the internal key, and a card blocked with the maintenance key.
-_IN_TERMINALS: Usages = frozenset({KeyUsage.PURCHASE}) | _EXTERNAL
+#: What a terminal needs of its PSAM: a purchase. A card's answers could be made up with the
+#: internal key, a card blocked with the maintenance key, and with the external one the holder's
+#: name and number are read (docs/adr/0038-card-rights.md): that is a duty of its own.
+_IN_TERMINALS: Usages = frozenset({KeyUsage.PURCHASE})
+_IN_READERS = _IN_TERMINALS | _EXTERNAL
 #: A PSAM at a service counter does what a citizen comes for there, too.
-_AT_COUNTERS = _IN_TERMINALS | _INTERNAL | _MAINTENANCE | _PINS
+_AT_COUNTERS = _IN_READERS | _INTERNAL | _MAINTENANCE | _PINS
 
 DUTIES: Mapping[Duty, Mapping[Operation, Usages]] = {
     Duty.PROVING: {
@@ -105,8 +108,10 @@ DUTIES: Mapping[Duty, Mapping[Operation, Usages]] = {
     },
     Duty.LOAD: dict.fromkeys(_SESSION_MACS, frozenset({KeyUsage.LOAD})),
     Duty.PURCHASE: dict.fromkeys(_SESSION_MACS, frozenset({KeyUsage.PURCHASE})),
-    Duty.PSAM: dict.fromkeys(PSAM_OPERATIONS, _IN_TERMINALS),
-    Duty.PSAM_SERVICE: dict.fromkeys(PSAM_OPERATIONS, _AT_COUNTERS),
+    Duty.PSAM: dict.fromkeys(PSAM_USE, _IN_TERMINALS),
+    Duty.PSAM_READER: dict.fromkeys(PSAM_USE, _IN_READERS),
+    Duty.PSAM_SERVICE: dict.fromkeys(PSAM_USE, _AT_COUNTERS),
+    Duty.PSAM_DEPOT: dict.fromkeys(PSAM_MAKING, _AT_COUNTERS),
     Duty.PERSONALISATION: {
         messages.OPEN_CHANNEL: CHANNEL_USAGES,
         **dict.fromkeys(_IN_CHANNEL, CHANNEL_USAGES),
@@ -130,8 +135,8 @@ DUTIES: Mapping[Duty, Mapping[Operation, Usages]] = {
 OPEN_OPERATIONS = (messages.DESCRIBE_KEYS,)
 
 #: Duties that must say for which terminals they are, for which PSAMs, and how many keys a day.
-AT_TERMINALS = frozenset({Duty.LOAD, Duty.PURCHASE, Duty.PSAM, Duty.PSAM_SERVICE})
-WITH_PSAMS = frozenset({Duty.PSAM, Duty.PSAM_SERVICE})
+WITH_PSAMS = frozenset({Duty.PSAM, Duty.PSAM_READER, Duty.PSAM_SERVICE, Duty.PSAM_DEPOT})
+AT_TERMINALS = frozenset({Duty.LOAD, Duty.PURCHASE}) | WITH_PSAMS
 WITH_RELEASES = frozenset({Duty.PERSONALISATION, Duty.KEY_RELEASE})
 
 

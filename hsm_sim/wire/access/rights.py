@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from cardcore.errors import KeyRightError
 from cardcore.keys import KeyUsage
 from cardcore.text import Text
-from hsm_sim.psam.keys import USUAL
 from hsm_sim.wire.access.claims import NoSuchMessage, Place, keys_claimed, place_claimed
 from hsm_sim.wire.access.duties import (
     DUTIES,
@@ -98,20 +97,33 @@ class Right:
         at_terminal = place.terminal is None or _is_among(place.terminal, self.terminals)
         return at_terminal and (place.psam is None or _is_among(place.psam, self.psams))
 
+    @property
+    def allowance(self) -> "Allowance":
+        """What keys that it gives out are counted by."""
+        labels = "*" if self.labels is None else ", ".join(self.labels)
+        return Allowance(f"{', '.join(sorted(self.duties))}: {labels}", self.keys_a_day)
+
 
 def _is_among(name: str, named: Collection[str]) -> bool:
     return any(name.startswith(each[:-1]) if each.endswith("*") else name == each for each in named)
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many keys one right gives out in a day, and what it is called in the count of the day."""
+
+    right: str
+    keys_a_day: int
+
+
+@dataclass(frozen=True, slots=True)
 class Permit:
-    """What a request may do that was let pass: `client` asks, a PSAM that it makes or renews gets
-    keys of these usages, and so many keys may leave for it in a day (None: no bound).
+    """What a request may do that was let pass: `client` asks, and of each key that would leave,
+    the rights that give it; none where nothing leaves or no rights file binds anybody.
     """
 
     client: str
-    psam_usages: frozenset[KeyUsage] = frozenset(USUAL)
-    keys_a_day: int | None = None
+    allowances: tuple[tuple[Allowance, ...], ...] = ()
 
 
 def open_permit(peer: Peer) -> Permit:
@@ -157,18 +169,13 @@ class Rights:
                 ),
             )
         place = place or Place()
-        for usage, label in keys_claimed(operation, arguments):
-            _check_key(client, fitting, operation, usage, label, place)
-        usages = {
-            usage
-            for usage in USUAL
-            for right in fitting
-            if right.gives(operation, usage)
-            and right.holds_for(place.key_label)
-            and right.holds_at(place)
-        }
-        keys_a_day = max(each.keys_a_day for each in fitting) if operation in RELEASES else None
-        return Permit(client, frozenset(usages), keys_a_day)
+        giving = [
+            _giving(client, fitting, operation, usage, label, place)
+            for usage, label in keys_claimed(operation, arguments)
+        ]
+        if operation not in RELEASES:
+            return Permit(client)
+        return Permit(client, tuple(tuple(each.allowance for each in key) for key in giving))
 
     def check_host_commands(self, peer: Peer) -> None:
         """Raises `KeyRightError` for a client who may not speak that dialect."""
@@ -201,14 +208,15 @@ def _with_duty(mine: Sequence[Right], duties: Collection[Duty], what: Text) -> l
     return fitting
 
 
-def _check_key(
+def _giving(
     client: str,
     fitting: Sequence[Right],
     operation: Operation,
     usage: KeyUsage,
     label: str,
     place: Place,
-) -> None:
+) -> list[Right]:
+    """The rights that give a key as a whole. Raises `KeyRightError` when there is none."""
     given = [each for each in fitting if each.gives(operation, usage)]
     name = operation.name
     if not given:
@@ -229,7 +237,8 @@ def _check_key(
             client,
             Text(f"对标签 {label} 的密钥执行 {name}", f"do {name} with keys of label {label}"),
         )
-    if not any(each.holds_at(place) for each in given):
+    given = [each for each in given if each.holds_at(place)]
+    if not given:
         psam = Text("", "")
         if place.psam is not None:
             psam = Text(f"、PSAM {place.psam}", f" with PSAM {place.psam}")
@@ -240,6 +249,7 @@ def _check_key(
                 f"do {name} for terminal {place.terminal}{psam.en}",
             ),
         )
+    return given
 
 
 def _refused(client: str, what: Text) -> KeyRightError:

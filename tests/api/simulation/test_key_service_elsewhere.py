@@ -148,6 +148,7 @@ def test_a_clearing_centre_without_the_duty_is_stopped_and_no_record_pays_for_it
     """A missing right is nobody's forged TAC: once given, the folder ends as it should."""
     bounds = {
         "psam": "terminals = ['*']\npsams = ['*']",
+        "psam-depot": "terminals = ['*']\npsams = ['*']",
         "load": "terminals = ['*']",
         "personalisation": "keys_a_day = 1000000",
         "key-release": "keys_a_day = 1000000",

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
-from cardcore.keys import Algorithm, InsecureKeyServiceWarning, KeyRef, KeyService, KeyState
+from cardcore.keys import (
+    Algorithm,
+    InsecureKeyServiceWarning,
+    KeyRef,
+    KeyService,
+    KeyState,
+    KeyUsage,
+)
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import published_key
 from hsm_sim.keys.vault import KeyVault
-from hsm_sim.psam import PsamProfile, make_psam
+from hsm_sim.psam import KeySlot, PsamProfile, make_psam
+from hsm_sim.psam.keys import USUAL
 from hsm_sim.token.masters import TokenMasterKeys
 from tests.hsm_sim.token.softhsm import SoftHsm
 from tests.hsm_sim.wire.serving import serving
@@ -88,8 +96,20 @@ def in_process(keys: Keys) -> Iterator[Provider]:
 @contextmanager
 def over_socket(keys: Keys) -> Iterator[Provider]:
     """The server in another process, and the client here."""
+    live = {KeyState.ACTIVE, KeyState.RETIRING}
     with serving(a_vault(keys)) as service:
-        yield Provider(service, service.make_psam, keys)
+
+        def new_psam(profile: PsamProfile) -> Psam:
+            """There a PSAM has purchase keys, and what is named beside them."""
+            further = [
+                KeySlot(USUAL[ref.usage], ref.version, ref)
+                for ref, key in keys.items()
+                if ref.label == profile.key_label and key.state in live and ref.usage in USUAL
+            ]
+            purchase = KeyUsage.PURCHASE
+            return service.make_psam(profile, [s for s in further if s.ref.usage is not purchase])
+
+        yield Provider(service, new_psam, keys)
 
 
 @contextmanager

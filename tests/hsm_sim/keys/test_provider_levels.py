@@ -14,6 +14,7 @@ from cardcore.apdu import CommandApdu, ResponseApdu, StatusWord
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyUsageError, UnknownKeyError
 from cardcore.keys import Algorithm, KeyRef, KeyService, KeyUsage, ProofReason, TacColumn
+from hsm_sim.keys.masters import sealing_factor
 from hsm_sim.keys.published_keys import published_key
 from tests.hsm_sim.keys.provider_keys import (
     CARD,
@@ -132,6 +133,30 @@ def test_a_factor_too_many_is_refused_under_an_issuers_master(
             ask(provider.service, name, ref, CARD_OF_ISSUER)
 
 
+@pytest.mark.parametrize(("name", "usage"), [*TRIED, ("verify_session_mac", KeyUsage.PURCHASE)])
+def test_no_operation_reaches_the_key_that_seals_images_of_psams(
+    provider: Provider, name: str, usage: KeyUsage
+) -> None:
+    """Enciphering under its factor made the seal of any image; the complement of a factor leads to
+    the same halves of a triple DES key.
+    """
+    seals = sealing_factor(PROFILE.number, 1)
+    for ref in versions(provider, usage, CITY):
+        for factor in (seals, bytes(byte ^ 0xFF for byte in seals)):
+            with pytest.raises(KeyUsageError, match="is no number of a card"):
+                ask(provider.service, name, ref, factor)
+
+
+def test_no_command_to_a_psam_reaches_the_key_that_seals_its_image(provider: Provider) -> None:
+    psam = provider.new_psam(replace(PROFILE, key_label=CITY, number="9" * 20))
+    for factor in (sealing_factor("9" * 20, 1), bytes.fromhex("0F0F0F0F00000000")):
+        deliver = CommandApdu(0x80, 0x1A, 0x25, 1, factor).encode()
+        assert ResponseApdu.decode(psam.transmit(deliver)).sw == StatusWord.KEY_NOT_FOUND
+        head = bytes.fromhex("11223344 0005 00000064 09 20240821185844 01 01")
+        purchase = CommandApdu(0x80, 0x70, 0, 0, head + factor, le=8).encode()
+        assert ResponseApdu.decode(psam.transmit(purchase)).sw == StatusWord.KEY_NOT_FOUND
+
+
 def test_usage_is_refused_before_levels(service: KeyService) -> None:
     with pytest.raises(KeyUsageError, match="a tac key may not authenticate"):
         service.authenticate(KeyRef(KeyUsage.TAC, SCHEME, 1), ISSUER, CARD)
@@ -162,7 +187,7 @@ def test_a_psam_takes_as_many_factors_as_its_masters_have_levels(
     provider: Provider, label: str, levels: int
 ) -> None:
     """The same attack at a stolen PSAM: 80 1A with the issuer's factor, 80 FA with the card's."""
-    psam = provider.new_psam(replace(PROFILE, key_label=label))
+    psam = provider.new_psam(replace(PROFILE, key_label=label, number=f"{levels:020}"))
     head = bytes.fromhex("11223344 0005 00000064 09 20240821185844 01 01")
     cipher = CommandApdu(0x80, 0xFA, 0, 0, CARD_BLOCKS).encode()
     for depth in (1, 2, 3):

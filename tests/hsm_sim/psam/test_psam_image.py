@@ -154,7 +154,7 @@ def test_an_image_with_a_right_check_sum_and_wrong_fields_is_refused(psam: Psam)
 @given(st.binary(max_size=120), st.integers(0, 200))
 def test_any_bytes_are_an_image_or_a_decode_error(noise: bytes, kept: int) -> None:
     body = a_psam().image()[:-16]
-    for each in (noise, sealed(b"OCP5" + noise), sealed(body[:kept] + noise)):
+    for each in (noise, sealed(b"OCP6" + noise), sealed(body[:kept] + noise)):
         try:
             image = decode_image(each)
         except DecodeError:

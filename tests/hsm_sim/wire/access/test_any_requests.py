@@ -1,4 +1,4 @@
-"""Four clients of different rights, any of them a thief with its certificate, ask anything.
+"""Clients of different rights, any of them a thief with its certificate, ask anything.
 
 What is answered is held against the matrix, written down here once more by hand: who got a MAC, a
 key or an act of a PSAM had the right to it, and every key that left is in the log.
@@ -20,6 +20,7 @@ from cardcore.text import Text
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import published_vault
 from hsm_sim.psam import KeySlot, PsamKeyType, PsamProfile
+from hsm_sim.psam.image import decode_image
 from hsm_sim.wire.access.budgets import Budgets
 from hsm_sim.wire.access.duties import Operation
 from hsm_sim.wire.access.rights import Peer
@@ -28,6 +29,7 @@ from hsm_sim.wire.codec import messages
 from hsm_sim.wire.codec.frames import decode_frame
 from hsm_sim.wire.dispatch import Dispatcher, ServedKeys, Shared
 from hsm_sim.wire.events import Event, EventKind
+from tests.hsm_sim.psam import psams
 from tests.hsm_sim.wire.key_server import FACTOR
 
 LABELS = ("one", "two")
@@ -48,6 +50,12 @@ RIGHTS = read_rights(
     terminals = ["040900010002"]
     psams = ["00000000040900010002"]
     [[right]]
+    who = "certificate:depot"
+    duties = ["psam-depot"]
+    labels = ["one"]
+    terminals = ["0409000100*"]
+    psams = ["*"]
+    [[right]]
     who = "certificate:load-host"
     duties = ["load"]
     labels = ["one"]
@@ -64,11 +72,12 @@ RIGHTS = read_rights(
     keys_a_day = 3
     """
 )
-CLIENTS = ("bus", "bus-2", "load-host", "bureau", "maker")
+CLIENTS = ("bus", "bus-2", "depot", "load-host", "bureau", "maker")
 #: Who may have what, once more: an operation that gives something, its usages and its label.
 MAY: Mapping[str, Mapping[str, tuple[set[KeyUsage], str]]] = {
     "bus": {},  # PSAMs are looked at by themselves
     "bus-2": {},
+    "depot": {},
     "load-host": {"session_mac": ({KeyUsage.LOAD}, "one")},
     "bureau": {
         "check_value": (set(KeyUsage), "one"),
@@ -83,6 +92,7 @@ MAY: Mapping[str, Mapping[str, tuple[set[KeyUsage], str]]] = {
 KEYS_A_DAY = {"bureau": 12, "maker": 3}
 VAULT = published_vault(KeyRef(usage, label, 1) for usage in KeyUsage for label in LABELS)
 REFS = st.builds(KeyRef, st.sampled_from(KeyUsage), st.sampled_from(LABELS), st.just(1))
+PAY = psams.initialise().encode()
 CARDS = st.sampled_from((FACTOR, bytes(8)))
 
 
@@ -106,13 +116,17 @@ class AnyRequests(RuleBasedStateMachine):
         }
         self.released: list[tuple[str, KeyRef]] = []
         self.handles: dict[bytes, str] = {}
+        #: Of each image whether it holds purchase keys only.
+        self.images: dict[bytes, bool] = {}
+        self.sequences: list[bytes] = []
         self.channels: dict[tuple[str, int], bytes | None] = {}
         # What everybody has at hand, so that what follows is about something.
-        for client, terminal, number in zip(CLIENTS, TERMINALS, NUMBERS, strict=False):
-            self.make_psam(client, terminal, number, "one", None)
+        for terminal, number in zip(TERMINALS, NUMBERS, strict=True):
+            self.make_psam("depot", terminal, number, "one", None)
+        self.wake_psams()
         for _ in range(2):
             self.open_channel("bureau", "one")
-        assert len(self.handles) == 2
+        assert sorted(self.handles.values()) == ["bus", "bus-2"]
         assert len(self.channels) == 2
 
     def ask(self, client: str, operation: Operation, *arguments: object) -> object:
@@ -202,10 +216,34 @@ class AnyRequests(RuleBasedStateMachine):
         made = self.ask(client, messages.PSAM_MAKE, profile, slots)
         if made is not None:
             assert isinstance(made, messages.PsamAnswer)
-            own = ("bus", "bus-2").index(client)
-            assert (terminal, number, label) == (TERMINALS[own], NUMBERS[own], "one")
-            assert {slot.ref.usage for slot in slots} <= {KeyUsage.EXTERNAL_AUTHENTICATION}
-            self.handles[made.answer] = client
+            assert (client, label) == ("depot", "one")
+            assert not any(slot.ref.usage is KeyUsage.RECORD_MAC for slot in slots)
+            self.images[made.image] = not slots
+
+    @rule()
+    def wake_psams(self) -> None:
+        """Every image there is, by everybody: each wakes up for its own bus and nobody else."""
+        for image, client in product(self.images, CLIENTS):
+            woken = self.ask(client, messages.PSAM_WAKE, image)
+            if woken is not None:
+                assert isinstance(woken, messages.PsamAnswer)
+                number = decode_image(image).profile.number
+                terminal = decode_image(image).profile.terminal
+                own = ("bus", "bus-2").index(client)
+                assert (terminal, number) == (TERMINALS[own], NUMBERS[own])
+                assert self.images[image], "nothing but purchase keys"
+                self.handles[woken.answer] = client
+
+    @rule(client=st.sampled_from(CLIENTS))
+    def pay(self, client: str) -> None:
+        """No sequence number comes twice, however often PSAMs are made and woken up."""
+        for handle in self.handles:
+            said = self.ask(client, messages.PSAM_TRANSMIT, handle, PAY, 0)
+            if said is not None:
+                assert isinstance(said, messages.PsamAnswer)
+                number = self.handles[handle].encode()
+                self.sequences.append(number + said.answer[:4])
+        assert len(set(self.sequences)) == len(self.sequences)
 
     @rule(client=st.sampled_from(CLIENTS))
     def transmit(self, client: str) -> None:

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from cardcore.crypto import SUITES
-from cardcore.errors import KeyRightError, KeyServiceUnavailableError
+from cardcore.errors import CryptogramError, KeyRightError, KeyServiceUnavailableError
 from cardcore.keys import Algorithm, KeyRef, KeyUsage, ProofReason, TacColumn
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import published_key
 from hsm_sim.keys.vault import KeyVault
 from hsm_sim.wire.access import budgets as guesses
 from hsm_sim.wire.access.budgets import GUESSES_A_CARD, Budgets
+from hsm_sim.wire.access.rights import Allowance
 from hsm_sim.wire.access.rights_file import read_rights
 from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.events import EventKind
@@ -84,6 +85,13 @@ def keys(served: KeyServer) -> Iterator[RemoteKeyService]:
     service.close()
 
 
+@pytest.fixture
+def few_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card's day ends after a thousand answers that do not hold."""
+    monkeypatch.setattr(guesses, "GUESSES_A_CARD_A_DAY", GUESSES_A_CARD)
+
+
+@pytest.mark.usefixtures("few_a_day")
 @pytest.mark.parametrize("version", [1, 99])
 def test_who_guesses_a_cards_tac_is_told_nothing_more_and_stands_in_the_log(
     served: KeyServer, keys: RemoteKeyService, version: int
@@ -107,24 +115,105 @@ def test_who_guesses_a_cards_tac_is_told_nothing_more_and_stands_in_the_log(
     assert keys.prove_tacs(LABEL, asked(OTHER, [true_tac(OTHER)])) == bytes((0,))
 
 
-def test_a_column_full_of_guesses_for_one_card_is_not_answered_either(
+def test_what_stands_behind_a_thousand_guesses_in_a_column_is_not_answered(
     served: KeyServer, keys: RemoteKeyService
 ) -> None:
-    column = asked(FACTOR, [*guessed(GUESSES_A_CARD + 1), true_tac(FACTOR)])
-    assert set(keys.prove_tacs(LABEL, column)) == {ProofReason.UNKNOWN_VERSION}
+    right, wrong = true_tac(FACTOR), guessed(GUESSES_A_CARD + 1)
+    column = asked(FACTOR, [right, *wrong, right])
+    told = keys.prove_tacs(LABEL, column)
+    assert told == bytes((0, *[1] * GUESSES_A_CARD, 3, 3))
     assert len(served.said(EventKind.ALARM)) == 1
 
 
-def test_a_client_that_guesses_for_many_cards_is_refused_by_name(
+def test_a_collectors_forged_records_keep_no_true_record_of_a_card_unjudged() -> None:
+    """1,001 of them a day, every day, and a card's debit was never judged: settlement is one client
+    for all collectors.
+    """
+    day = date(2026, 9, 1)
+    budgets = Budgets(lambda: day)
+    for number in range(5):
+        day = date(2026, 9, 1 + number)
+        forged = budgets.judge("settlement", "tacs", FACTOR * 1_002, b"\1" * 1_001 + b"\0").reasons
+        assert forged == b"\1" * 1_000 + b"\3\3"
+        # The true one behind them is asked about again, with what is left of the forged ones.
+        again = budgets.judge("settlement", "tacs", FACTOR * 2, b"\1\0").reasons
+        assert again == b"\1\0"
+        assert budgets.judge("settlement", "tacs", FACTOR, b"\0").reasons == b"\0"
+
+
+def test_forged_records_of_another_card_hide_nothing_in_the_same_call() -> None:
+    budgets, other = Budgets(lambda: date(2026, 9, 1)), OTHER
+    column = (FACTOR + other) * 1_500
+    told = budgets.judge("settlement", "tacs", column, b"\1\0" * 1_500)
+    assert told.reasons == b"\1\0" * 1_000 + b"\3\0" * 500
+    assert told.alarming == (FACTOR,)
+
+
+def test_a_call_with_many_forged_records_costs_a_card_no_more_than_what_was_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guesses, "GUESSES_A_CARD_A_DAY", 3 * GUESSES_A_CARD)
+    budgets = Budgets(lambda: date(2026, 9, 1))
+    for _ in range(3):
+        budgets.judge("settlement", "tacs", FACTOR * 50_000, b"\1" * 50_000)
+        assert budgets.judge("settlement", "tacs", FACTOR, b"\0").reasons == b"\0"
+    assert budgets.judge("settlement", "tacs", FACTOR, b"\1").reasons == b"\3"
+    assert budgets.judge("settlement", "tacs", FACTOR, b"\0").reasons == b"\3"
+    assert budgets.judge("settlement", "tacs", OTHER, b"\0").reasons == b"\0"
+
+
+def test_a_mac_that_is_verified_by_itself_is_a_guess_about_its_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client with the duty `purchase` tried 14,501 wrong MAC2 of one card in four seconds."""
+    monkeypatch.setattr(guesses, "GUESSES_A_CARD", 20)
+    text = PROVES.replace('["proving"]', '["purchase"]') + 'terminals = ["*"]'
+    ref, amount = KeyRef(KeyUsage.PURCHASE, LABEL, 1), bytes(4)
+    suite = SUITES[Algorithm.PBOC_3DES]
+
+    def right(factor: bytes) -> bytes:
+        key = suite.diversify(published_key(ref), factor)
+        return suite.session_mac(suite.session_key(key, bytes(8)), amount)
+
+    with a_key_server(tmp_path, a_vault(), rights=read_rights(text)) as server:
+        keys = server.service()
+
+        def verify(mac: bytes, factor: bytes = FACTOR) -> None:
+            keys.verify_session_mac(ref, factor, bytes(8), amount, mac)
+
+        wrong = bytes(byte ^ 1 for byte in right(FACTOR))
+        for _ in range(21):
+            assert not server.said(EventKind.ALARM)
+            verify(right(FACTOR))
+            with pytest.raises(CryptogramError):
+                verify(wrong)
+        for mac in (wrong, right(FACTOR)):
+            with pytest.raises(
+                KeyRightError, match=r"21 answers about card \d+ did not hold today"
+            ):
+                verify(mac)
+        assert f"about card {FACTOR.hex().upper()}" in server.wait_for(EventKind.ALARM).why.en
+        for _ in range(30):
+            verify(right(OTHER), OTHER)  # nobody else pays for it
+        assert len(server.said(EventKind.ALARM)) == 1
+        keys.close()
+
+
+def test_a_client_over_its_budget_is_answered_calls_that_hold_and_nothing_else(
     keys: RemoteKeyService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """101 million junk records stopped every later proof; a guess is told nothing all the same."""
     monkeypatch.setattr(guesses, "GUESSES_A_CLIENT", 50)
-    for number in range(50):
+    monkeypatch.setattr(guesses, "CALLS_OVER_BUDGET", 10)
+    for number in range(51):
         factor = number.to_bytes(8, "big")
         keys.prove_tacs(LABEL, asked(factor, guessed(1, factor)))
-    assert keys.prove_tacs(LABEL, asked(OTHER, [true_tac(OTHER)])) == bytes((0,))
-    for tacs in (guessed(1), [true_tac(FACTOR)]):
-        with pytest.raises(KeyRightError, match=r"user:\d+: 51 answers did not hold today"):
+    right = true_tac(FACTOR)
+    for _ in range(9):
+        assert keys.prove_tacs(LABEL, asked(FACTOR, [right, right])) == bytes((0, 0))
+        assert keys.prove_tacs(LABEL, asked(FACTOR, [right, *guessed(1)])) == bytes((3, 3))
+    for tacs in (guessed(1), [right]):
+        with pytest.raises(KeyRightError, match=r"user:\d+: 61 answers did not hold today"):
             keys.prove_tacs(LABEL, asked(FACTOR, tacs))
 
 
@@ -135,6 +224,7 @@ def test_a_run_of_true_records_never_notices(served: KeyServer, keys: RemoteKeyS
     assert not served.said(EventKind.ALARM)
 
 
+@pytest.mark.usefixtures("few_a_day")
 def test_answers_of_psams_and_cards_are_counted_as_tacs_are(tmp_path: Path) -> None:
     with a_key_server(tmp_path, a_vault(), rights=read_rights(PROVES)) as server:
         keys = server.service()
@@ -147,30 +237,35 @@ def test_answers_of_psams_and_cards_are_counted_as_tacs_are(tmp_path: Path) -> N
         keys.close()
 
 
+@pytest.mark.usefixtures("few_a_day")
 def test_another_day_and_another_client_begin_anew() -> None:
     day = date(2026, 9, 1)
     budgets = Budgets(lambda: day)
     wrong, right = bytes((1,)) * 1_001, bytes((0,))
-    assert set(budgets.judge("one", "tacs", FACTOR * 1_001, wrong).reasons) == {3}
+    for _ in range(2):
+        budgets.judge("one", "tacs", FACTOR * 1_001, wrong)
     assert budgets.judge("one", "tacs", FACTOR, right).reasons == bytes((3,))
     assert budgets.judge("two", "tacs", FACTOR, right).reasons == right
     day = date(2026, 9, 2)
     assert budgets.judge("one", "tacs", FACTOR, right).reasons == right
 
 
+@pytest.mark.usefixtures("few_a_day")
 def test_a_day_goes_on_where_the_service_was_started_again(tmp_path: Path) -> None:
     day = date(2026, 9, 1)
     wrong, right = bytes((1,)) * 1_001, bytes((0,))
     before = Budgets(lambda: day, tmp_path / "budgets")
-    before.judge("one", "tacs", FACTOR * 1_001, wrong)
-    before.spend_keys("one", 5, 5)
+    for _ in range(2):
+        before.judge("one", "tacs", FACTOR * 1_001, wrong)
+    five = (Allowance("key-release: demo", 5),)
+    before.spend_keys("one", [five] * 5)
     after = Budgets(lambda: day, tmp_path / "budgets")
     assert after.judge("one", "tacs", FACTOR, right).reasons == bytes((3,))
     assert after.judge("two", "tacs", FACTOR, right).reasons == right
     with pytest.raises(KeyRightError, match="5 keys have left"):
-        after.spend_keys("one", 1, 5)
+        after.spend_keys("one", [five])
     day = date(2026, 9, 2)
-    after.spend_keys("one", 5, 5)
+    after.spend_keys("one", [five] * 5)
     assert [each.name for each in (tmp_path / "budgets").iterdir()] == ["2026-09-02"]
 
 
@@ -180,7 +275,7 @@ def test_a_budget_that_cannot_be_written_is_no_service(tmp_path: Path) -> None:
     with pytest.raises(KeyServiceUnavailableError, match="no budget, no service"):
         budgets.check_guesses("one")
     with pytest.raises(KeyServiceUnavailableError, match="no budget, no service"):
-        budgets.spend_keys("one", 1, 5)
+        budgets.spend_keys("one", [(Allowance("key-release: demo", 5),)])
 
 
 def test_counting_costs_a_proof_next_to_nothing() -> None:

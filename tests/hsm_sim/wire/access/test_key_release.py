@@ -11,7 +11,9 @@ from cardcore.errors import KeyRightError, KeyServiceUnavailableError, UnknownKe
 from cardcore.keys import KeyRef, KeyUsage
 from hsm_sim.device.inspection import log_lines, prove_log
 from hsm_sim.keys.vault import CARD_USAGES
+from hsm_sim.wire.access import budgets as budget
 from hsm_sim.wire.access.budgets import Budgets
+from hsm_sim.wire.access.rights import Allowance
 from hsm_sim.wire.access.rights_file import read_rights
 from hsm_sim.wire.served_device import ServedDevice
 from tests.hsm_sim.device.devices import add, make, reopen
@@ -96,6 +98,42 @@ def test_a_channel_with_one_chip_wraps_the_keys_of_one_card(folder: Path) -> Non
         assert len(channel.wrapped_card_keys((TAC,), FACTOR)) == 19
 
 
+def test_one_chip_gets_the_keys_of_one_card_over_any_number_of_channels_and_connections(
+    folder: Path,
+) -> None:
+    """Twenty channels with one chip's number, and the DEK of that chip opened twenty cards."""
+    with a_served_device(a_service(folder), folder, read_rights(rights("personalisation"))) as keys:
+
+        def wrap(chip: bytes, card: bytes) -> None:
+            keys.open_channel(LABEL, 1, chip, bytes(16)).wrapped_card_keys((TAC,), card)
+
+        for _ in range(2):  # a channel has a connection of its own
+            wrap(FACTOR, FACTOR)
+            with pytest.raises(
+                KeyRightError, match=r"chip demo \d+ is card \d+'s today: one chip gets"
+            ):
+                wrap(FACTOR, OTHER_CARD)
+        wrap(OTHER_CARD, OTHER_CARD)
+    assert len(released(folder)) == 3
+
+
+def test_chips_are_remembered_for_a_day_and_no_more_of_them_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(budget, "CHIPS_A_DAY", 2)
+    day = date(2026, 9, 1)
+    budgets = Budgets(lambda: day)
+    for chip in ("01", "02", "01"):
+        budgets.bind_chip("one", chip, FACTOR)
+    with pytest.raises(KeyRightError, match="one: 2 chips got keys today"):
+        budgets.bind_chip("one", "03", FACTOR)
+    budgets.bind_chip("two", "03", FACTOR)
+    with pytest.raises(KeyRightError, match="chip 01 is card"):
+        budgets.bind_chip("one", "01", OTHER_CARD)
+    day = date(2026, 9, 2)
+    budgets.bind_chip("one", "01", OTHER_CARD)
+
+
 @pytest.mark.parametrize("duty", ["key-release", "personalisation"])
 def test_a_stolen_certificate_gets_a_days_keys_and_no_more(folder: Path, duty: str) -> None:
     with a_served_device(a_service(folder), folder, read_rights(rights(duty, 3))) as keys:
@@ -145,13 +183,41 @@ def test_a_key_is_not_given_out_when_its_entry_cannot_be_written(
 def test_each_client_has_its_own_days() -> None:
     day = date(2026, 9, 1)
     budgets = Budgets(lambda: day)
-    budgets.spend_keys("one", 5, 5)
-    budgets.spend_keys("two", 5, 5)
+    five = (Allowance("key-release: demo", 5),)
+    budgets.spend_keys("one", [five] * 5)
+    budgets.spend_keys("two", [five] * 5)
     with pytest.raises(KeyRightError, match="one: 5 keys have left"):
-        budgets.spend_keys("one", 1, 5)
-    budgets.spend_keys("one", 1, None)
+        budgets.spend_keys("one", [five])
+    budgets.spend_keys("one", ())  # no rights file, no bound
     day = date(2026, 9, 2)
-    budgets.spend_keys("one", 5, 5)
+    budgets.spend_keys("one", [five] * 5)
+
+
+def test_the_cap_of_one_right_is_not_lifted_by_another_right_for_another_label(
+    folder: Path,
+) -> None:
+    """The highest of all rights with the duty was the cap of each of them."""
+    text = rights("key-release", 2) + rights("key-release", 1_000).replace(LABEL, "pilot")
+    with a_served_device(a_service(folder), folder, read_rights(text)) as keys:
+        for _ in range(2):
+            keys.derive_card_key(TAC, FACTOR)
+        with pytest.raises(KeyRightError, match=r"2 keys .*keys_a_day of key-release: demo"):
+            keys.derive_card_key(TAC, FACTOR)
+    assert len(released(folder)) == 2
+
+
+def test_keys_that_two_rights_give_count_for_the_first_that_has_room() -> None:
+    budgets = Budgets(lambda: date(2026, 9, 1))
+    few, more = Allowance("few", 2), Allowance("more", 3)
+    # A request that does not fit as a whole takes nothing.
+    with pytest.raises(KeyRightError, match="0 keys have left for it today, of 2"):
+        budgets.spend_keys("one", [(few, more)] * 6)
+    budgets.spend_keys("one", [(few, more)] * 4)
+    with pytest.raises(KeyRightError, match="of 2"):
+        budgets.spend_keys("one", [(few,)])
+    budgets.spend_keys("one", [(more,)])
+    with pytest.raises(KeyRightError, match="of 3"):
+        budgets.spend_keys("one", [(more,)])
 
 
 def test_entries_of_a_busy_second_are_sealed_a_moment_later(folder: Path) -> None:

@@ -14,7 +14,8 @@ from hsm_sim.keys.vault import CHANNEL_USAGES
 from hsm_sim.wire.access.duties import (
     AT_TERMINALS,
     DUTIES,
-    PSAM_OPERATIONS,
+    PSAM_MAKING,
+    PSAM_USE,
     RELEASES,
     WITH_PSAMS,
     WITH_RELEASES,
@@ -82,7 +83,7 @@ def test_every_operation_with_a_key_is_asked_above_or_names_a_label_only() -> No
     for operation, usages in others.items():
         assert given(operation) == set(usages)
     in_channel = {each for each in messages.OPERATIONS.values() if each.name.startswith("channel_")}
-    rest = {messages.DESCRIBE_KEYS, *PSAM_OPERATIONS, *in_channel}
+    rest = {messages.DESCRIBE_KEYS, *PSAM_MAKING, *PSAM_USE, *in_channel}
     assert set(messages.OPERATIONS.values()) == {*ASKED, *others, *rest}
 
 
@@ -96,13 +97,19 @@ def test_no_duty_gives_load_beside_purchase_or_a_psam_or_a_release_beside_a_mac(
         else:
             assert not macs & set(operations), duty
         assert KeyUsage.TRANSPORT not in usages
-    terminal = {usage for each in DUTIES[Duty.PSAM].values() for usage in each}
-    assert terminal == {KeyUsage.PURCHASE, KeyUsage.EXTERNAL_AUTHENTICATION}
+    in_psams = {
+        duty: {usage for each in DUTIES[duty].values() for usage in each} for duty in WITH_PSAMS
+    }
+    for duty in WITH_PSAMS:  # who makes PSAMs uses none, and who uses them makes none
+        assert set(DUTIES[duty]) in ({*PSAM_MAKING}, {*PSAM_USE})
+    assert in_psams[Duty.PSAM] == {KeyUsage.PURCHASE}
+    reader = {KeyUsage.PURCHASE, KeyUsage.EXTERNAL_AUTHENTICATION}
+    assert in_psams[Duty.PSAM_READER] == reader
 
 
 def test_a_right_says_what_bounds_its_duty() -> None:
     for duty, operations in DUTIES.items():
-        psams = set(PSAM_OPERATIONS) & set(operations)
+        psams = {*PSAM_MAKING, *PSAM_USE} & set(operations)
         macs = {messages.SESSION_MAC, messages.VERIFY_SESSION_MAC} & set(operations)
         assert (duty in WITH_PSAMS) == bool(psams)
         assert (duty in AT_TERMINALS) == bool(psams or macs)

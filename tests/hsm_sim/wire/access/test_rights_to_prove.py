@@ -28,5 +28,5 @@ def test_a_terminals_certificate_proves_nothing_and_settlement_signs_nothing() -
         elsewhere = gives("proving", labels=("elsewhere",))
         assert not is_given(elsewhere, operation, *arguments)
     for operation, arguments in of_psams:
-        assert is_given(gives("psam"), operation, *arguments)
+        assert is_given(gives("psam", "psam-depot"), operation, *arguments)
         assert not is_given(gives("proving"), operation, *arguments)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Self
 
@@ -14,7 +15,7 @@ import pytest
 
 from cardcore.apdu import CommandApdu
 from cardcore.crypto.cryptograms import load_mac1_message, load_mac2_message
-from cardcore.errors import KeyRightError, KeyServiceUnavailableError
+from cardcore.errors import KeyRightError, KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import KeyRef, KeyUsage
 from cardcore.records.kinds import TransactionType
 from hsm_sim.keys.masters import MasterKeys
@@ -22,10 +23,13 @@ from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import published_key
 from hsm_sim.psam import KeySlot, PsamKeyType, make_psam
 from hsm_sim.psam.image import decode_image
+from hsm_sim.wire.access import budgets
+from hsm_sim.wire.access.budgets import Budgets
 from hsm_sim.wire.access.duties import DUTIES, Duty
 from hsm_sim.wire.access.rights import Permit, Rights
 from hsm_sim.wire.access.rights_file import read_rights
 from hsm_sim.wire.codec import messages
+from hsm_sim.wire.events import EventKind
 from hsm_sim.wire.psams import HostedPsams
 from tests.hsm_sim.psam import psams
 from tests.hsm_sim.token.softhsm import needs_softhsm, softhsm
@@ -45,6 +49,7 @@ labels = ["shenzhen", "shenzhen-social-0a"]
 terminals = ["{OWN}"]
 psams = ["{psams.PROFILE.number}"]
 """
+DEPOT = BUS.replace('["psam"]', '["psam-depot"]')
 HOST = f"""
 [[right]]
 who = "user:{os.geteuid()}"
@@ -61,6 +66,11 @@ def mac1(terminal: str = OWN) -> bytes:
 def mac2(terminal: str = OWN) -> bytes:
     time = psams.TIME
     return load_mac2_message(100_000, TransactionType.LOAD, bytes.fromhex(terminal), time)
+
+
+def for_a_terminal(masters: MasterKeys, *further: KeySlot) -> bytes:
+    """An image as a depot makes it."""
+    return make_psam(psams.PROFILE, masters, further, usages=(KeyUsage.PURCHASE,)).image()
 
 
 @pytest.fixture(scope="module", params=["memory", pytest.param("token", marks=needs_softhsm)])
@@ -150,7 +160,7 @@ def test_a_bus_blocks_no_application_and_unblocks_no_pin_through_its_psam(
 ) -> None:
     """Through a hosted PSAM it had delivered maintenance and PIN unblock keys of any card."""
     with Bus(tmp_path, masters, BUS) as bus:
-        psam = bus.keys.make_psam(psams.PROFILE)
+        psam = bus.keys.wake_psam(for_a_terminal(masters))
         assert psam.transmit(psams.initialise().encode())[-2:] == b"\x90\x00"
         for kind in PsamKeyType:
             for version in (1, 2, 4, 5):
@@ -160,30 +170,104 @@ def test_a_bus_blocks_no_application_and_unblocks_no_pin_through_its_psam(
         # Of maintenance keys its own, which opens this PSAM and nothing else.
         assert held == {KeyUsage.PURCHASE, KeyUsage.FILE_MAINTENANCE, KeyUsage.RECORD_MAC}
         for slot in psams.FURTHER:
-            if slot.ref.usage is not KeyUsage.EXTERNAL_AUTHENTICATION:
-                with pytest.raises(KeyRightError, match="with file-maintenance keys"):
-                    bus.keys.make_psam(psams.PROFILE, (slot,))
+            with pytest.raises(KeyRightError, match=f"with {slot.ref.usage} keys"):
+                bus.keys.wake_psam(for_a_terminal(psams.VAULT, slot))
         pboc = KeySlot(PsamKeyType.MAC, 1, KeyRef(KeyUsage.RECORD_MAC, psams.LABEL, 1))
         with pytest.raises(KeyRightError, match="with record-mac keys, no duty gives that"):
-            bus.keys.make_psam(psams.PROFILE, (pboc,))
+            bus.keys.wake_psam(for_a_terminal(masters, pboc))
 
 
-def test_an_image_with_more_keys_than_a_bus_may_have_does_not_wake_and_loses_them_when_renewed(
+def test_a_bus_reads_no_holders_name_through_its_psam(tmp_path: Path, masters: MasterKeys) -> None:
+    """It made one with the read key as a further one, and answered for EF16 of any card."""
+    made = for_a_terminal(masters, KeySlot(PsamKeyType.ENCIPHER, 10, psams.READ_KEY))
+    with (
+        Bus(tmp_path, masters, BUS) as bus,
+        pytest.raises(KeyRightError, match="the duty psam-reader or psam-service"),
+    ):
+        bus.keys.wake_psam(made)
+    with Bus(tmp_path, masters, BUS.replace('["psam"]', '["psam-reader"]')) as desk:
+        psam = desk.keys.wake_psam(made)
+        deliver = CommandApdu(0x80, 0x1A, 0x20 | PsamKeyType.ENCIPHER, 10, psams.FACTOR)
+        assert psam.transmit(deliver.encode()) == b"\x90\x00"
+
+
+def test_a_bus_makes_and_renews_no_psam_and_a_depot_uses_none(
     tmp_path: Path, masters: MasterKeys
 ) -> None:
-    whole = make_psam(psams.PROFILE, masters).image()
-    lent = make_psam(psams.PROFILE, masters, psams.FURTHER[:1]).image()
+    """Made anew, its PSAM gave sequence numbers again and had forgotten its lock."""
+    image = for_a_terminal(masters)
     with Bus(tmp_path, masters, BUS) as bus:
-        with pytest.raises(KeyRightError, match="the duty psam-service"):
-            bus.keys.wake_psam(whole)
-        with pytest.raises(KeyRightError, match="the duty psam-service"):
-            bus.keys.renew_psam(lent)
-        renewed = decode_image(bus.keys.renew_psam(whole).image())
-        assert renewed.profile == psams.PROFILE
-        assert not {slot.ref.usage for slot, _ in renewed.keys} & {
-            KeyUsage.PIN_UNBLOCK,
-            KeyUsage.PIN_RELOAD,
-        }
+        with pytest.raises(KeyRightError, match="may not do psam_make, the duty psam-depot"):
+            bus.keys.make_psam(psams.PROFILE)
+        with pytest.raises(KeyRightError, match="may not do psam_renew, the duty psam-depot"):
+            bus.keys.renew_psam(image)
+    with Bus(tmp_path, masters, DEPOT) as depot:
+        psam = depot.keys.make_psam(psams.PROFILE)
+        with pytest.raises(KeyRightError, match="may not do psam_transmit, the duty psam "):
+            psam.transmit(psams.initialise().encode())
+        with pytest.raises(KeyRightError, match="may not do psam_wake"):
+            depot.keys.wake_psam(image)
+
+
+def test_what_a_depot_makes_and_renews_is_for_terminals_unless_it_names_more(
+    tmp_path: Path, masters: MasterKeys
+) -> None:
+    pin = KeySlot(PsamKeyType.PIN_UNBLOCK, 1, KeyRef(KeyUsage.PIN_UNBLOCK, psams.LABEL, 1))
+    own = {KeyUsage.PURCHASE, KeyUsage.FILE_MAINTENANCE, KeyUsage.RECORD_MAC}
+    with Bus(tmp_path, masters, DEPOT) as depot:
+        for further, more in (((), set()), ((pin,), {KeyUsage.PIN_UNBLOCK})):
+            image = depot.keys.make_psam(psams.PROFILE, further).image()
+            for each in (image, depot.keys.renew_psam(image).image()):
+                assert {slot.ref.usage for slot, _ in decode_image(each).keys} == own | more
+
+
+def test_a_psam_made_again_goes_on_with_its_sequence_its_tries_and_its_lock(
+    tmp_path: Path, masters: MasterKeys
+) -> None:
+    both = BUS + DEPOT
+    with Bus(tmp_path, masters, both) as town:
+        given, images = [], []
+        for _ in range(3):
+            psam = town.keys.make_psam(psams.PROFILE)
+            images.append(psam.image())
+            for _ in range(5):
+                given.append(psam.transmit(psams.initialise().encode())[:4])
+                assert psam.transmit(psams.credit(bytes(4)).encode()) == b"\x93\x02"
+        assert sorted(set(given)) == given
+        # The fifteenth wrong MAC2 was one of three lives.
+        for _ in range(2):
+            psam = town.keys.make_psam(psams.PROFILE)
+            assert psam.transmit(psams.initialise().encode()).hex() == "6a81"
+        for each in images:
+            with pytest.raises(KeyServiceError, match="older"):
+                town.keys.wake_psam(each)
+
+
+def test_every_psam_that_is_made_renewed_or_woken_up_is_in_the_log(
+    tmp_path: Path, masters: MasterKeys
+) -> None:
+    with Bus(tmp_path, masters, BUS + DEPOT) as town:
+        image = town.keys.make_psam(psams.PROFILE).image()
+        town.keys.wake_psam(town.keys.renew_psam(image).image())
+        told = [(event.what.en, event.why.en) for event in town.served.said(EventKind.DONE)]
+    assert [what for what, _ in told] == ["psam_make", "psam_renew", "psam_wake"]
+    for _, why in told:
+        assert why == (
+            f"PSAM {psams.PROFILE.number} at terminal {OWN}, label shenzhen, image 0, keys "
+            "file-maintenance, purchase, record-mac"
+        )
+
+
+def test_a_client_that_wakes_its_psam_again_and_again_fills_no_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(budgets, "PSAMS_A_DAY", 5)
+    taken = Budgets(lambda: date(2026, 9, 1))
+    for _ in range(5):
+        taken.spend_psam("certificate:bus-7")
+    with pytest.raises(KeyRightError, match="bus-7: PSAMs got power 5 times"):
+        taken.spend_psam("certificate:bus-7")
+    taken.spend_psam("certificate:bus-8")
 
 
 def test_a_bus_chooses_no_other_terminal_and_no_other_psam(
@@ -196,12 +280,15 @@ def test_a_bus_chooses_no_other_terminal_and_no_other_psam(
     with Bus(tmp_path, masters, BUS) as bus:
         for profile in strangers:
             image = make_psam(profile, masters, usages=(KeyUsage.PURCHASE,)).image()
-            with pytest.raises(KeyRightError, match="may not do psam_make for terminal"):
-                bus.keys.make_psam(profile)
             with pytest.raises(KeyRightError, match="may not do psam_wake for terminal"):
                 bus.keys.wake_psam(image)
+    with Bus(tmp_path, masters, DEPOT) as depot:
+        for profile in strangers:
+            image = make_psam(profile, masters, usages=(KeyUsage.PURCHASE,)).image()
+            with pytest.raises(KeyRightError, match="may not do psam_make for terminal"):
+                depot.keys.make_psam(profile)
             with pytest.raises(KeyRightError, match="may not do psam_renew for terminal"):
-                bus.keys.renew_psam(image)
+                depot.keys.renew_psam(image)
 
 
 def test_a_psams_handle_is_good_for_nobody_but_its_client() -> None:
