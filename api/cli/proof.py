@@ -14,7 +14,9 @@ from api.output import (
     CsvOption,
     DataOption,
     JsonOption,
+    UnmaskOption,
     complain,
+    masked_purses,
     print_json,
     print_table,
     say,
@@ -42,6 +44,7 @@ def verify(
     data: DataOption = DEFAULT_DATA,
     workers: WorkersOption = 2,
     csv: CsvOption = None,
+    unmask: UnmaskOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Exit 1 names what broke. The CSV file has the invariants."""
@@ -52,20 +55,24 @@ def verify(
             open_engine(workers),
             lambda step, done, total: tell(f"{_STEPS.get(step, step)} {done}/{total}"),
         )
+    hide = str if unmask else masked_purses
     if as_json:
         print_json(
             {
                 "invariants": result.invariants,
                 "files": result.files,
                 "days": result.days,
-                "findings": [each.document() for each in result.findings],
+                "findings": [
+                    {name: hide(said) for name, said in each.document().items()}
+                    for each in result.findings
+                ],
             }
         )
     else:
         print_table(_invariants(result), csv)
         for finding in result.findings:
             where, text, code = finding.where, finding.text, finding.invariant.value
-            complain(words(f"{code}  {where}：{text}", f"{code}  {where}: {text}"))
+            complain(hide(words(f"{code}  {where}：{text}", f"{code}  {where}: {text}")))
         if result.is_sound:
             say(f"✓ {_proven(result)}")
         else:

@@ -121,7 +121,7 @@ def serve(
     if socket is None and tls is None:
         refuse(
             words(
-                "没有说在何处服务；请写 --socket PATH 或 --tls HOST:PORT",
+                "没有说在何处服务；请写 --socket 路径 或 --tls 主机:端口",
                 "where to serve is not said; say --socket PATH or --tls HOST:PORT",
             ),
             EXIT_USAGE,
@@ -137,7 +137,7 @@ def serve(
     if rights_file is None and read_environment() is Environment.PRODUCTION:
         refuse(
             words(
-                "生产环境须有权限文件；请用 --rights PATH 写明谁可做什么",
+                "生产环境须有权限文件；请用 --rights 路径 写明谁可做什么",
                 "production serves nobody without a rights file; say with --rights PATH who may do "
                 "what",
             ),
