@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from rich.cells import cell_len
 
 _NO_LINE_BEGINS_WITH = "，。；：、）？！"
+_NO_LINE_ENDS_WITH = "（(["
 
 
 def wrap(text: str, width: int) -> list[str]:
@@ -20,6 +21,8 @@ def wrap(text: str, width: int) -> list[str]:
     ['two', 'spaces']
     >>> wrap("密钥名称、状态", 8)
     ['密钥名', '称、状态']
+    >>> wrap("密钥名（状态）", 8)
+    ['密钥名', '（状态）']
     """
     lines, line = [], ""
     for word in _breakable(text):
@@ -38,6 +41,9 @@ def _breakable(text: str) -> Iterable[str]:
             yield piece
             piece = ""
         if cell_len(each) == 2 and each not in _NO_LINE_BEGINS_WITH:
+            if piece and piece[-1] in _NO_LINE_ENDS_WITH:
+                piece += each
+                continue
             if piece:
                 yield piece
             piece = each

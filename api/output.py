@@ -5,6 +5,7 @@ error and only to a terminal. Exit codes: 0 done, 1 refused or failed check, 2 u
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from cardcore.text import Text, shorten, words
 _MESSAGE_CHARACTERS_MAX = 1_000
 #: Digits of a number that stay when it is masked.
 _UNMASKED = 4
+#: A purse as it is named in sentences: card number and application.
+_PURSE = re.compile(r"\b\d{20}(?=/)")
 # A name like `a:smile:b` is somebody's data and stays as it is.
 console = Console(emoji=False)
 console_error = Console(stderr=True, emoji=False)
@@ -97,6 +100,15 @@ def masked(number: str) -> str:
     return shown.rjust(len(number), "*")
 
 
+def masked_purses(text: str) -> str:
+    """The card numbers of purses that a sentence names are masked.
+
+    >>> masked_purses("purse 03104770040067442802/1 on 2026-09-01")
+    'purse ****************2802/1 on 2026-09-01'
+    """
+    return _PURSE.sub(lambda found: masked(found[0]), text)
+
+
 def complain(message: str, style: str = "red") -> None:
     """Say what is wrong on standard error; what grew by somebody's input is cut."""
     if len(message) > _MESSAGE_CHARACTERS_MAX:
@@ -160,8 +172,13 @@ def status_line() -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
-def print_table(table: Table, csv: Path | None = None) -> None:
-    """A table on standard output, and into a CSV file where one is asked for."""
-    show(table, console)
+def print_table(table: Table, csv: Path | None = None, empty: Text | None = None) -> None:
+    """A table on standard output, and into a CSV file where one is asked for. `empty` is said where
+    a table without rows would tell nothing.
+    """
+    if table.rows or empty is None:
+        show(table, console)
+    else:
+        say(str(empty))
     if csv is not None:
         csv.write_text(as_csv(table), "utf-8-sig", newline="")

@@ -195,7 +195,7 @@ def _no_rights(situation: Situation) -> Text | None:
     if not situation.serves or situation.rights is not None:
         return None
     return Text(
-        "生产环境须有权限文件；请用 --rights PATH 写明谁可做什么",
+        "生产环境须有权限文件；请用 --rights 路径 写明谁可做什么",
         "production serves nobody without a rights file; say with --rights PATH who may do what",
     )
 
@@ -204,7 +204,7 @@ def _no_revocations(situation: Situation) -> Text | None:
     if situation.tls is None or situation.revoked is not None:
         return None
     return Text(
-        "生产环境以 TLS 服务须有吊销列表；请用 --revoked PATH 给出，见 docs/keys.md",
+        "生产环境以 TLS 服务须有吊销列表；请用 --revoked 路径 给出，见 docs/keys.md",
         "production serves over TLS with a revocation list only; name it with --revoked PATH, see "
         "docs/keys.md",
     )

@@ -33,7 +33,7 @@ from cardcore.schemes.catalogue import SCHEMES
 from cardcore.schemes.reading import SchemeError
 from cardcore.text import Text, words
 from settlement.city import BUCKET_COUNT_DEFAULT, City, create_city, create_own_city
-from settlement.errors import CityError, reason_of
+from settlement.errors import CityError
 from settlement.facts.proof import signing_keys
 from settlement.people.actions import Action
 from settlement.registry.book import FIELDS, FOREVER, AnyDated, since_ever
@@ -89,7 +89,13 @@ def init(
             made = {"city": city.scheme.name, "data": str(data), "buckets": buckets}
     except OSError as error:
         why = placed_system_words(error)
-        refuse(words(f"{why}。未作任何更改。", f"{why}. Nothing was made."), EXIT_USAGE)
+        refuse(
+            words(
+                f"{why}。未作任何更改；请另写一个路径，再重复此命令",
+                f"{why}. Nothing was made; name another path and repeat the command",
+            ),
+            EXIT_USAGE,
+        )
     except SchemeError as error:
         refuse(
             words(
@@ -123,11 +129,11 @@ def _registry_file(path: Path) -> Iterable[AnyDated]:
     try:
         return decode_registry(path.read_bytes())
     except DecodeError as error:
-        why = reason_of(error)
+        why = error.place
         refuse(
             words(
-                f"{path}：不是登记簿：{why}；此类文件由 `onecard city export` 写出",
-                f"{path}: no registry: {why}; `onecard city export` writes such a file",
+                f"{path}：不是登记簿：{why.zh}；此类文件由 `onecard city export` 写出",
+                f"{path}: no registry: {why.en}; `onecard city export` writes such a file",
             ),
             EXIT_USAGE,
         )

@@ -69,7 +69,7 @@ SecondOption = Annotated[
     ),
 ]
 _BY_TWO = Text(
-    "如确需关闭，请双人办理：`onecard close --by NAME --second NAME`",
+    "如确需关闭，请双人办理：`onecard close --by 姓名 --second 姓名`",
     "If it is meant, two people close it: `onecard close --by NAME --second NAME`",
 )
 #: What to do about each refusal.

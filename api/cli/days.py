@@ -31,6 +31,7 @@ from settlement.people.actions import Actor
 from settlement.reports.days import DayReport, read_balances, read_closed_days, read_day
 
 app = noun(Text("已关闭的清算日：列出、查看。", "Closed days: list, show."))
+_NONE_CLOSED = Text("尚无已关闭的清算日：`onecard close`", "no day is closed yet: `onecard close`")
 
 
 @command(
@@ -69,7 +70,9 @@ def list_(
             _name(each.confirmed_by),
             each.seal,
         )
-    print_table(table, csv)
+    print_table(table, csv, _NONE_CLOSED)
+    if not days:
+        return
     accounts = amounts(
         Text("账户余额，借方为正", "Balances, debit positive"),
         Text("账户", "account"),
@@ -79,8 +82,6 @@ def list_(
         accounts.add(account_text(account), Fen(amount_fen))
     print_table(accounts)
     tell_seal(newest)
-    if not days:
-        say(words("尚无已关闭的清算日：`onecard close`", "no day is closed yet: `onecard close`"))
 
 
 @command(app, "show", Text("一个清算日的合计与轧差。", "One closed day: totals and positions."))

@@ -40,6 +40,10 @@ from settlement.reports.files import (
 )
 from settlement.service.receive import receive_file
 
+_NO_FILE = Text(
+    "尚未收到文件：`onecard files add`", "no file was received yet: `onecard files add`"
+)
+
 app = noun(Text("批次文件：接收、列出、查看。", "Batch files: add, list, show."))
 
 
@@ -152,7 +156,7 @@ def list_(
             _or_none(each.sender), _or_none(each.sequence), None, None, None, None,
             each.content_hash[:12], _moment(each.received_at), _why(each), style="red",
         )  # fmt: skip
-    print_table(table, csv)
+    print_table(table, csv, _NO_FILE)
     if refused:
         say(
             words(
@@ -182,7 +186,7 @@ def show(
         *(each.content_hash for each in refused),
     }
     if len(names) != 1:
-        said = shorten(content_hash)
+        said = shorten(content_hash) or "…"
         if not names:
             refuse(
                 words(

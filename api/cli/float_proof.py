@@ -4,7 +4,7 @@ Decides how it is shown; every figure, and what is wrong with one, is settlement
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,9 @@ from api.output import (
     CsvOption,
     DataOption,
     JsonOption,
+    UnmaskOption,
+    masked,
+    masked_purses,
     print_json,
     print_table,
     refuse,
@@ -33,7 +36,10 @@ _SHOWN_MAX = 20
 
 
 def float_(
-    data: DataOption = DEFAULT_DATA, csv: CsvOption = None, as_json: JsonOption = False
+    data: DataOption = DEFAULT_DATA,
+    csv: CsvOption = None,
+    unmask: UnmaskOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Added up anew from every purse and held against the ledger; exit 1 names what does not
     agree. The CSV file has what the float is made of, line by line.
@@ -47,6 +53,8 @@ def float_(
                 "no day is closed yet; see `onecard close`",
             )
         )
+    if not unmask:
+        report = hide_cards(report)
     if as_json:
         print_json(_document(report))
     else:
@@ -86,6 +94,17 @@ def _document(report: FloatReport) -> dict[str, object]:
 
 def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
+
+
+def hide_cards(report: FloatReport) -> FloatReport:
+    """The same without the numbers of the cards."""
+    return replace(
+        report,
+        contradictions=tuple(
+            replace(each, card_number=masked(each.card_number)) for each in report.contradictions
+        ),
+        faults=tuple(replace(each, where=masked_purses(each.where)) for each in report.faults),
+    )
 
 
 def print_float_proof(report: FloatReport, csv: Path | None = None) -> None:

@@ -4,6 +4,7 @@ Decides how they are shown; how each stands is settlement's.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,8 @@ from api.output import (
     CsvOption,
     DataOption,
     JsonOption,
+    UnmaskOption,
+    masked,
     print_json,
     print_table,
     refuse,
@@ -35,6 +38,8 @@ app = noun(
         "Loads: log, records and cards matched; list, show.",
     )
 )
+_ALL_MATCH = Text("全部相符", "everything matches")
+_NONE_OF_THESE_DAYS = Text("这些日子没有圈存", "no load is of these days")
 FirstOption = Annotated[
     str | None,
     typer.Option("--from", help=words("起始日 YYYY-MM-DD。", "First day YYYY-MM-DD.")),
@@ -59,6 +64,7 @@ def list_(
     first: FirstOption = None,
     last: LastOption = None,
     csv: CsvOption = None,
+    unmask: UnmaskOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """The CSV file has the loads, one a line."""
@@ -68,7 +74,7 @@ def list_(
     )
     with open_to_read(data) as city:
         report = read_loads(city, *days)
-    lines = report.unmatched if unmatched else report.lines
+    lines = _shown(report.unmatched if unmatched else report.lines, unmask=unmask)
     if as_json:
         print_json(_document(report, lines))
         return
@@ -81,18 +87,17 @@ def list_(
                 "no load log was received: `onecard files add FILE.ocl`",
             )
         )
-    print_table(_figures(report))
-    if lines or csv is not None:
-        _show_lines(lines, report.agents, csv)
-    elif unmatched:
-        say(words("全部相符", "everything matches"))
+    if report.figures:
+        print_table(_figures(report))
+    empty = _ALL_MATCH if report.figures else _NONE_OF_THESE_DAYS
+    _show_lines(lines, report.agents, csv, empty)
     _legend(lines)
     if report.older:
         say(
             words(
-                f"{report.first} 之前的 {report.older:,} 笔授权未核对：--from DAY",
+                f"{report.first} 之前的 {report.older:,} 笔授权未核对：--from YYYY-MM-DD",
                 f"{report.older:,} allowed loads before {report.first} were not looked at: "
-                "--from DAY",
+                "--from YYYY-MM-DD",
             )
         )
 
@@ -116,6 +121,7 @@ def show(
     ] = None,
     data: DataOption = DEFAULT_DATA,
     csv: CsvOption = None,
+    unmask: UnmaskOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """The CSV file has the loads of the purse."""
@@ -128,13 +134,23 @@ def show(
                 f"no log that is complete so far has an entry {number}; see `onecard loads list`",
             )
         )
-    line, agents = report.line, report.agents
+    (line, *purse), agents = _shown([report.line, *report.purse], unmask=unmask), report.agents
     if as_json:
         document = _line(line, agents)
-        print_json({**document, "purse": [_line(each, agents) for each in report.purse]})
+        print_json({**document, "purse": [_line(each, agents) for each in purse]})
         return
     _show_one(line, agents)
-    _show_lines(report.purse, agents, csv)
+    _show_lines(purse, agents, csv)
+
+
+def _shown(lines: Sequence[LoadLine], *, unmask: bool) -> list[LoadLine]:
+    """The same without the numbers of the cards, unless they are asked for."""
+    if unmask:
+        return list(lines)
+    return [
+        replace(line, judged=replace(line.judged, card_number=masked(line.judged.card_number)))
+        for line in lines
+    ]
 
 
 def _show_one(line: LoadLine, agents: Mapping[int, str]) -> None:
@@ -208,7 +224,12 @@ def _figures(report: LoadsReport) -> Table:
     return table
 
 
-def _show_lines(lines: Sequence[LoadLine], agents: Mapping[int, str], csv: Path | None) -> None:
+def _show_lines(
+    lines: Sequence[LoadLine],
+    agents: Mapping[int, str],
+    csv: Path | None,
+    empty: Text | None = None,
+) -> None:
     """Agent by agent, the oldest loads of each first."""
     table = Table(
         Text("圈存", "Loads"),
@@ -231,7 +252,7 @@ def _show_lines(lines: Sequence[LoadLine], agents: Mapping[int, str], csv: Path 
             judged.card_number, _amount(each), number, billed,
             style="red" if judged.standing.is_alarm else "",
         )  # fmt: skip
-    print_table(table, csv)
+    print_table(table, csv, empty)
 
 
 def _amount(line: LoadLine) -> Cell:

@@ -20,7 +20,9 @@ from api.output import (
     CsvOption,
     DataOption,
     JsonOption,
+    UnmaskOption,
     complain,
+    masked_purses,
     print_json,
     print_table,
     refuse,
@@ -76,6 +78,7 @@ def verify(
     without_keys: WithoutKeysOption = False,
     workers: WorkersOption = 2,
     csv: CsvOption = None,
+    unmask: UnmaskOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Exit 1 names what broke. The CSV file has the invariants."""
@@ -105,13 +108,17 @@ def verify(
             lambda step, done, total: tell(f"{_STEPS.get(step, step)} {done}/{total}"),
             [*written, *shown],
         )
+    hide = str if unmask else masked_purses
     if as_json:
         print_json(
             {
                 "invariants": result.invariants,
                 "files": result.files,
                 "days": result.days,
-                "findings": [each.document() for each in result.findings],
+                "findings": [
+                    {name: hide(said) for name, said in each.document().items()}
+                    for each in result.findings
+                ],
                 "unproven": [each.en for each in result.unproven],
                 "seals_shown": len(written) + len(shown),
                 "seals_registered": result.seals.is_registered,
@@ -122,7 +129,7 @@ def verify(
         print_table(_invariants(result), csv)
         for finding in result.findings:
             where, text, code = finding.where, finding.text, finding.invariant.value
-            complain(words(f"{code}  {where}：{text}", f"{code}  {where}: {text}"))
+            complain(hide(words(f"{code}  {where}：{text}", f"{code}  {where}: {text}")))
             complain(f"    → {finding.remedy}")
         if result.seals.newest is not None:
             tell_seal(result.seals.newest)

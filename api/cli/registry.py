@@ -18,10 +18,13 @@ from api.output import (
     DEFAULT_DATA,
     DataOption,
     JsonOption,
+    UnmaskOption,
     complain,
+    masked,
     print_json,
     print_table,
     refuse,
+    refuse_choice,
     say,
 )
 from api.tables import Column, Table
@@ -36,6 +39,7 @@ from settlement.registry.sheets import SheetFault, read_day, sheet_document, wri
 from settlement.reports.registry import read_history, read_rows
 from settlement.service.registering import add_row, change_row, end_row, import_sheet
 
+_CARD = "card_number"  # whose rows are named by it, and masked
 _NOUNS = ", ".join(f"`{name}`" for name in KINDS)
 #: What may be written of each kind; what may be left out stands in brackets.
 _FIELDS = "; ".join(
@@ -202,10 +206,12 @@ def list_(
         ),
     ] = None,
     data: DataOption = DEFAULT_DATA,
+    unmask: UnmaskOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The columns of the CSV file have the names that stand in the registry, in any language."""
+    """The CSV file is whole, in any language: columns and numbers as they stand in the registry."""
     kind, day = _kind(noun), _day("--on", on)
+    hides = not unmask and kind.columns[0].name == _CARD
     with open_to_read(data) as city:
         if subject is not None:
             history = read_history(city, kind, subject)
@@ -224,7 +230,10 @@ def list_(
     if csv is not None:
         csv.write_text(write_sheet(kind, rows), "utf-8-sig", newline="")
     if as_json:
-        print_json({"rows": [sheet_document(each) for each in rows]})
+        shown = [dict(sheet_document(each)) for each in rows]
+        for document in shown if hides else ():
+            document[_CARD] = masked(str(document[_CARD]))
+        print_json({"rows": shown})
     else:
         table = Table(
             Text(f"登记簿：{kind.name}", f"registry: {kind.name}"),
@@ -235,8 +244,11 @@ def list_(
             ],
         )
         for each in rows:
-            table.add(each.subject[1], days(each), _said(kind, each))
-        print_table(table)
+            name = each.subject[1]
+            hidden = masked(name) if hides else name
+            table.add(hidden, days(each), _said(kind, each))
+        add = f"`onecard registry add {kind.name}`"
+        print_table(table, empty=Text(f"没有这样的行；新增：{add}", f"no such row; add one: {add}"))
 
 
 @command(
@@ -294,14 +306,7 @@ def import_(
 def _kind(noun: str) -> Kind:
     name = noun.replace("-", "_")
     if name not in KINDS:
-        said = shorten(noun)
-        refuse(
-            words(
-                f"{said} 不是登记簿的种类；可用：{_NOUNS}",
-                f"{said} is no kind of rows; there are {_NOUNS}",
-            ),
-            EXIT_USAGE,
-        )
+        refuse_choice("NOUN", Text("登记簿种类", "kind of rows"), noun, KINDS)
     return KINDS[name]
 
 

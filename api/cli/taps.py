@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.days import seal_document
-from api.cli.float_proof import print_float_proof
+from api.cli.float_proof import hide_cards, print_float_proof
 from api.cli.frame.session import WorkersOption, open_or_create
 from api.cli.statements import dispositions, figures, positions
 from api.composition import open_engine
@@ -274,7 +274,7 @@ def _show(plan: Plan, story: _Story) -> None:
     for table in (taps, dispositions(totals), positions(statement), figures(totals)):
         print_table(table)
     if story.proof is not None:
-        print_float_proof(story.proof)
+        print_float_proof(hide_cards(story.proof))
     if story.became:
         print_table(_mishaps(story.became))
 

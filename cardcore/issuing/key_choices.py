@@ -16,6 +16,7 @@ from cardcore.crypto import suite_algorithm
 from cardcore.errors import KeyStateError
 from cardcore.issuing.products import KeyChoice, Product, key_slots
 from cardcore.keys import Algorithm, KeyDescription, KeyState, KeyUsage
+from cardcore.text import Text
 
 PURSE_USAGES = (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC)
 _CHANNEL_USAGES = (KeyUsage.CHANNEL_ENC, KeyUsage.CHANNEL_MAC, KeyUsage.CHANNEL_DEK)
@@ -66,9 +67,15 @@ def newest_of(held: _Held, usages: tuple[KeyUsage, ...], key_label: str) -> tupl
     if common:
         return max(common)
     if len(usages) == 1:
-        raise KeyStateError(f"{usages[0]}/{key_label}: no version is active; activate or load one")
-    uses = ", ".join(usages)
+        name = f"{usages[0]}/{key_label}"
+        raise KeyStateError(
+            Text(f"{name}：没有启用的版本", f"{name}: no version is active"),
+        )
+    zh, en = ("、".join(each.use.zh for each in usages), ", ".join(usages))
     raise KeyStateError(
-        f"{key_label}: no version has active keys of one algorithm for {uses}; "
-        "rotate the three together"
+        Text(
+            f"{key_label}：没有一个版本的{zh}密钥均已启用且同一算法；三者须一起轮换",
+            f"{key_label}: no version has active keys of one algorithm for {en}; rotate the three "
+            "together",
+        )
     )

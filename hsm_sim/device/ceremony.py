@@ -110,8 +110,10 @@ def derive(device: Device, parent: KeyRef, new: NewKey, factor: bytes) -> KeyDes
         if parent.usage not in CARD_USAGES or parent.usage is not new.ref.usage:
             raise CeremonyError(
                 Text(
-                    f"{new.ref}：不能由 {parent} 分散：用途不同",
-                    f"{new.ref}: cannot come from {parent}: its use is another",
+                    f"{new.ref}：不能由 {parent} 分散：用途不同；请指同用途的上级：`onecard hsm "
+                    "keys`",
+                    f"{new.ref}: cannot come from {parent}: its use is another; name a parent of "
+                    "the same use: `onecard hsm keys`",
                 )
             )
         above = step.vault.describe(parent)
@@ -119,8 +121,8 @@ def derive(device: Device, parent: KeyRef, new: NewKey, factor: bytes) -> KeyDes
         if state is not KeyState.ACTIVE:
             raise CeremonyError(
                 Text(
-                    f"{parent}：{state.text.zh}；只能从启用的密钥分散",
-                    f"{parent}: is {state.text.en}; derive from an active key",
+                    f"{parent}：{state.text.zh}；只能从启用的密钥分散：`onecard hsm keys`",
+                    f"{parent}: is {state.text.en}; derive from an active key: `onecard hsm keys`",
                 )
             )
         if new.algorithm not in {None, above.algorithm}:
@@ -133,9 +135,10 @@ def derive(device: Device, parent: KeyRef, new: NewKey, factor: bytes) -> KeyDes
         if above.levels == 1:
             raise CeremonyError(
                 Text(
-                    f"{parent}：是发卡方主密钥，其下为卡片密钥；系统主密钥须以 --levels 2 生成",
+                    f"{parent}：是发卡方主密钥，其下为卡片密钥；系统主密钥以 `onecard hsm "
+                    "ceremony generate --levels 2` 生成",
                     f"{parent}: is an issuer's master, below it are keys of cards; a master of the "
-                    "scheme is made with --levels 2",
+                    "scheme is made with `onecard hsm ceremony generate --levels 2`",
                 )
             )
         value = step.vault.key_below(parent, factor)
@@ -168,23 +171,26 @@ def set_validity(
         if state not in {KeyState.PREPARED, KeyState.ACTIVE}:
             raise CeremonyError(
                 Text(
-                    f"{ref}：{state.text.zh}；有效期已过",
-                    f"{ref}: is {state.text.en}; its days are over",
+                    f"{ref}：{state.text.zh}；有效期已过；下一版本：`onecard hsm rotate`",
+                    f"{ref}: is {state.text.en}; its days are over; the next version: `onecard "
+                    "hsm rotate`",
                 )
             )
         if valid_from is not None and valid_to is not None and valid_to < valid_from:
             raise CeremonyError(
                 Text(
-                    f"{ref}：末日 {valid_to} 早于首日 {valid_from}",
-                    f"{ref}: its last day {valid_to} is before its first {valid_from}",
+                    f"{ref}：末日 {valid_to} 早于首日 {valid_from}；请另写 --from 与 --until",
+                    f"{ref}: its last day {valid_to} is before its first {valid_from}; say other "
+                    "days with --from and --until",
                 )
             )
         described = replace(entry.description, valid_from=valid_from, valid_to=valid_to)
         if state is KeyState.ACTIVE and state_on(described, today) is KeyState.PREPARED:
             raise CeremonyError(
                 Text(
-                    f"{ref}：已启用，不能退回待启用",
-                    f"{ref}: is active and cannot become prepared again",
+                    f"{ref}：已启用，不能退回待启用；自另一日起的新版本：`onecard hsm rotate --on`",
+                    f"{ref}: is active and cannot become prepared again; a new version from "
+                    "another day: `onecard hsm rotate --on`",
                 )
             )
         step.put(KeyEntry(described, entry.value))
@@ -283,8 +289,10 @@ def combined_key(
     if len(components) < COMPONENTS_MIN:
         raise CeremonyError(
             Text(
-                f"密钥至少须由 {COMPONENTS_MIN} 名保管员的分量合成",
-                f"components of {COMPONENTS_MIN} custodians at least make a key",
+                f"密钥至少须由 {COMPONENTS_MIN} 名保管员的分量合成；请每人一次 --component 或 "
+                "--typed-by",
+                f"components of {COMPONENTS_MIN} custodians at least make a key; say --component "
+                "or --typed-by once for each",
             )
         )
     if not set(components) <= set(known):
@@ -304,8 +312,9 @@ def combined_key(
     if not hmac.compare_digest(shown.encode(), stated(expected)):
         raise CeremonyError(
             Text(
-                f"密钥检查值为 {shown}，与预期不符",
-                f"the key has check value {shown}, not the one expected",
+                f"密钥检查值为 {shown}，与预期不符；请核对分量信封后重复此命令",
+                f"the key has check value {shown}, not the one expected; look at the sheets and "
+                "repeat the command",
             )
         )
     return value
@@ -380,8 +389,8 @@ def _check_rotation(rotation: Rotation, held: list[KeyDescription], today: date)
     if rotation.first_day < today:
         raise CeremonyError(
             Text(
-                f"{name}：首日 {rotation.first_day} 已过",
-                f"{name}: its first day {rotation.first_day} is over",
+                f"{name}：首日 {rotation.first_day} 已过；请用 --on 写明以后的一日",
+                f"{name}: its first day {rotation.first_day} is over; say a later one with --on",
             )
         )
     if rotation.overlap_days < 0:
@@ -393,8 +402,8 @@ def _check_rotation(rotation: Rotation, held: list[KeyDescription], today: date)
     except OverflowError:
         raise CeremonyError(
             Text(
-                f"{name}：重叠期的末日超出日历",
-                f"{name}: its overlap ends on no day of the calendar",
+                f"{name}：重叠期的末日超出日历；请减少 --overlap-days",
+                f"{name}: its overlap ends on no day of the calendar; say fewer --overlap-days",
             )
         ) from None
     newest = held[-1]
@@ -402,7 +411,8 @@ def _check_rotation(rotation: Rotation, held: list[KeyDescription], today: date)
         raise CeremonyError(
             Text(
                 f"{newest.ref}：已是下一版本；请改为启用它：`onecard hsm ceremony activate`",
-                f"{newest.ref}: is the next version already; activate it instead",
+                f"{newest.ref}: is the next version already; activate it instead: `onecard hsm "
+                "ceremony activate`",
             )
         )
 

@@ -186,7 +186,10 @@ class Device:
         """The key that key blocks of this device are under (LMK). `DeviceError` once closed."""
         if self._storage_key is None:
             raise DeviceError(
-                Text(f"设备 {self.device_id} 已关闭", f"device {self.device_id} is closed")
+                Text(
+                    f"设备 {self.device_id} 已关闭；请由两名保管员重新打开",
+                    f"device {self.device_id} is closed; two custodians open it again",
+                )
             )
         return self._storage_key
 
@@ -223,7 +226,10 @@ class Device:
         """
         if self._storage_key is None:
             raise DeviceError(
-                Text(f"设备 {self.device_id} 已关闭", f"device {self.device_id} is closed")
+                Text(
+                    f"设备 {self.device_id} 已关闭；请由两名保管员重新打开",
+                    f"device {self.device_id} is closed; two custodians open it again",
+                )
             )
         if self._folder.stamp() == self._stamp:
             return False

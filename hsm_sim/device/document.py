@@ -159,8 +159,10 @@ def read_document(content: Mapping[str, Any]) -> DeviceDocument:
     if content.get("format") != FORMAT:
         raise DeviceError(
             Text(
-                f"不是本版本的设备：格式不是 {FORMAT}",
-                f"not a device of this version: its format is not {FORMAT}",
+                f"不是本版本的设备：格式不是 {FORMAT}；请新建一台并恢复备份：`onecard hsm "
+                "ceremony restore`",
+                f"not a device of this version: its format is not {FORMAT}; make a new one and "
+                "restore a backup into it: `onecard hsm ceremony restore`",
             )
         )
     try:

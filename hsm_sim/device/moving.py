@@ -49,21 +49,24 @@ def _named(device: Device, token: "TokenMasterKeys", ref: KeyRef) -> KeyDescript
     if described.state is KeyState.DESTROYED:
         raise CeremonyError(
             Text(
-                f"{ref}：已销毁；没有可装入令牌的密钥",
-                f"{ref}: is destroyed; there is nothing to put into a token",
+                f"{ref}：已销毁；没有可装入令牌的密钥；所持有的：`onecard hsm keys`",
+                f"{ref}: is destroyed; there is nothing to put into a token; what is held: "
+                "`onecard hsm keys`",
             )
         )
     if not token.can_hold(described.algorithm):
         raise CeremonyError(
             Text(
-                f"{ref}：PKCS#11 没有 {described.algorithm.name}；它留在本设备",
-                f"{ref}: PKCS#11 knows no {described.algorithm.name}; it stays here",
+                f"{ref}：PKCS#11 没有 {described.algorithm.name}；它留在本设备，请不要列出它",
+                f"{ref}: PKCS#11 knows no {described.algorithm.name}; it stays here, so leave it "
+                "out",
             )
         )
     if not device.is_exportable(ref):
         raise CeremonyError(
             Text(
-                f"{ref}：生成时规定不可导出，留在本设备", f"{ref}: was made to stay in this device"
+                f"{ref}：生成时规定不可导出，留在本设备；可导出的：`onecard hsm keys`",
+                f"{ref}: was made to stay in this device; which may leave: `onecard hsm keys`",
             )
         )
     return described
@@ -96,8 +99,9 @@ def _put(device: Device, token: "TokenMasterKeys", key: KeyDescription) -> KeyDe
     if held.check_value != key.check_value:
         raise KeyServiceError(
             Text(
-                f"{key.ref}：令牌显示的检查值是 {held.check_value}，与设备不符",
-                f"{key.ref}: the token shows check value {held.check_value}, not the device's",
+                f"{key.ref}：令牌显示的检查值是 {held.check_value}，与设备不符；请另指一个令牌",
+                f"{key.ref}: the token shows check value {held.check_value}, not the device's; "
+                "name another token",
             )
         )
     if held.state is not key.state:

@@ -134,7 +134,10 @@ class DeviceFolder:
             found = (self.path / DEVICE).stat()
         except FileNotFoundError:
             raise DeviceError(
-                Text(f"{self.path}：这里已没有设备", f"{self.path}: no device lies here any more")
+                Text(
+                    f"{self.path}：这里已没有设备；请从副本恢复目录",
+                    f"{self.path}: no device lies here any more; restore the folder from a copy",
+                )
             ) from None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
@@ -173,8 +176,9 @@ class DeviceFolder:
         if len(text) > _DOCUMENT_BYTES_MAX:
             raise DeviceError(
                 Text(
-                    f"{path} 超过 {_DOCUMENT_BYTES_MAX} 字节：已损坏",
-                    f"{path} has more than {_DOCUMENT_BYTES_MAX} bytes: it is damaged",
+                    f"{path} 超过 {_DOCUMENT_BYTES_MAX} 字节，已损坏：请从副本恢复目录",
+                    f"{path} has more than {_DOCUMENT_BYTES_MAX} bytes and is damaged: restore "
+                    "the folder from a copy",
                 )
             )
         try:

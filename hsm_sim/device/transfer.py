@@ -59,9 +59,10 @@ def import_block(
         if not hmac.compare_digest(made.check_value.encode(), stated(expected)):
             raise CeremonyError(
                 Text(
-                    f"{ref}：密钥块中密钥的检查值为 {made.check_value}，与预期不符",
+                    f"{ref}：密钥块中密钥的检查值为 {made.check_value}，与预期不符；请与对方的函件"
+                    "核对，再重复此命令",
                     f"{ref}: the key in the block has check value {made.check_value}, not the one "
-                    "expected",
+                    "expected; compare it with the partner's letter and repeat the command",
                 )
             )
         described = step.vault.install(
@@ -89,12 +90,17 @@ def export_block(device: Device, ref: KeyRef, transport: KeyRef) -> str:
         if not device.is_exportable(ref):
             raise CeremonyError(
                 Text(
-                    f"{ref}：生成时规定不可导出，留在本设备",
-                    f"{ref}: was made to stay in this device",
+                    f"{ref}：生成时规定不可导出，留在本设备；可导出的：`onecard hsm keys`",
+                    f"{ref}: was made to stay in this device; which may leave: `onecard hsm keys`",
                 )
             )
         if ref == transport:
-            raise CeremonyError(Text(f"{ref}：不能用自己保护自己", f"{ref}: cannot carry itself"))
+            raise CeremonyError(
+                Text(
+                    f"{ref}：不能用自己保护自己；请用 --under 另指一把",
+                    f"{ref}: cannot carry itself; name another with --under",
+                )
+            )
         key = _transport_key(device, step, transport, {KeyState.ACTIVE})
         return tr31.wrap(key, header_of(described, exportable=True), value, random)
 
@@ -115,8 +121,10 @@ def backup(device: Device, components: Mapping[str, bytes], expected: str) -> di
             if entry.value is not None and hmac.compare_digest(entry.value, key):
                 raise CeremonyError(
                     Text(
-                        f"{entry.description.ref}：由本设备持有，不是备份密钥",
-                        f"{entry.description.ref}: is held here and is no backup key",
+                        f"{entry.description.ref}：由本设备持有，不是备份密钥；新的分量：`onecard "
+                        "hsm ceremony component`",
+                        f"{entry.description.ref}: is held here and is no backup key; new "
+                        "components: `onecard hsm ceremony component`",
                     )
                 )
         step.detail = f"{len(entries)} keys"
@@ -142,35 +150,47 @@ def restore(
         if step.vault.refs():
             raise CeremonyError(
                 Text(
-                    "本设备已有密钥；请恢复到新设备",
-                    "this device holds keys already; restore into a new one",
+                    "本设备已有密钥；请恢复到新设备：`onecard hsm ceremony init`",
+                    "this device holds keys already; restore into a new one: `onecard hsm "
+                    "ceremony init`",
                 )
             )
         if content.get("format") != BACKUP_FORMAT:
             raise CeremonyError(
                 Text(
-                    f"不是备份：格式不是 {BACKUP_FORMAT}",
-                    f"not a backup: its format is not {BACKUP_FORMAT}",
+                    f"不是备份：格式不是 {BACKUP_FORMAT}；此类文件由 `onecard hsm ceremony "
+                    "backup` 写出",
+                    f"not a backup: its format is not {BACKUP_FORMAT}; `onecard hsm ceremony "
+                    "backup` writes one",
                 )
             )
         key = combined_key(device, components, KeyUsage.TRANSPORT, None, expected, is_judged=False)
         step.check_value = check_value(Key(KeyUsage.TRANSPORT, key))
         if content.get("backup_key_check_value") != step.check_value:
             raise CeremonyError(
-                Text("该备份用的是另一把备份密钥", "the backup is under another backup key")
+                Text(
+                    "该备份用的是另一把备份密钥；请取它的分量，再重复此命令",
+                    "the backup is under another backup key; bring its components and repeat the "
+                    "command",
+                )
             )
         if not seal_holds(content, key):
             raise CeremonyError(
                 Text(
-                    "备份被改动，或用的是另一把备份密钥",
-                    "the backup was altered, or is under another backup key",
+                    "备份被改动，或用的是另一把备份密钥；请取另一份副本，再重复此命令",
+                    "the backup was altered, or is under another backup key; take another copy of "
+                    "it and repeat the command",
                 )
             )
         try:
             stored = read_keys(content["keys"])
         except NOT_OF_THE_FORM:
             raise CeremonyError(
-                Text("备份属于另一版本", "the backup is of another version")
+                Text(
+                    "备份属于另一版本；请在那个版本上恢复，再重新 `onecard hsm ceremony backup`",
+                    "the backup is of another version; restore it there, and write it anew with "
+                    "`onecard hsm ceremony backup`",
+                )
             ) from None
         for each in stored:
             step.vault.restore(load_key(key, each))
@@ -184,16 +204,20 @@ def _transport_key(device: Device, step: Step, ref: KeyRef, states: set[KeyState
     if ref.usage is not KeyUsage.TRANSPORT:
         raise KeyServiceError(
             Text(
-                f"{ref}：不是传输密钥；请以 transport/<对方>/v1 的名称注入一把",
-                f"{ref}: is no transport key; load one as transport/<partner>/v1",
+                f"{ref}：不是传输密钥；请以 transport/<对方>/v1 的名称注入一把：`onecard hsm "
+                "ceremony load`",
+                f"{ref}: is no transport key; load one as transport/<partner>/v1: `onecard hsm "
+                "ceremony load`",
             )
         )
     state = state_on(described, device.today())
     if state not in states:
         raise CeremonyError(
             Text(
-                f"{ref}：{state.text.zh}；不能用来传输密钥",
-                f"{ref}: is {state.text.en}; no key travels under it",
+                f"{ref}：{state.text.zh}；不能用来传输密钥；请用 --under 指启用的一把：`onecard "
+                "hsm keys`",
+                f"{ref}: is {state.text.en}; no key travels under it; name an active one with "
+                "--under: `onecard hsm keys`",
             )
         )
     return step.vault.key(ref).value

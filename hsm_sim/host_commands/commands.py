@@ -145,7 +145,8 @@ def _generate_key(context: HostContext, fields: Fields) -> _Reply:
     wrapped = "" if wrapping is None else context.keys.exported(wrapping, key, options)
     data = context.keys.key_block(key) + wrapped + key.check_value
     way = Text("已生成", "made") if wrapping is None else Text("已生成并导出", "made and exported")
-    return _Reply(data.encode(), Text(f"{_shown(key)} {way.zh}", f"{_shown(key)} {way.en}"))
+    named = _shown(key)
+    return _Reply(data.encode(), Text(f"{named.zh} {way.zh}", f"{named.en} {way.en}"))
 
 
 def _form_key(context: HostContext, fields: Fields) -> _Reply:
@@ -174,9 +175,10 @@ def _form_key(context: HostContext, fields: Fields) -> _Reply:
         replace(header, version_number=version_number), [each.value for each in components]
     )
     data = context.keys.key_block(key) + key.check_value
+    named = _shown(key)
     return _Reply(
         data.encode(),
-        Text(f"{_shown(key)} 由 {count} 个分量合成", f"{_shown(key)} formed of {count} components"),
+        Text(f"{named.zh} 由 {count} 个分量合成", f"{named.en} formed of {count} components"),
     )
 
 
@@ -188,7 +190,8 @@ def _import_key(context: HostContext, fields: Fields) -> _Reply:
     fields.choice("S", "key scheme", ErrorCode.KEY_SCHEME)
     fields.options({})
     data = context.keys.key_block(key) + key.check_value
-    return _Reply(data.encode(), Text(f"{_shown(key)} 已导入", f"{_shown(key)} imported"))
+    named = _shown(key)
+    return _Reply(data.encode(), Text(f"{named.zh} 已导入", f"{named.en} imported"))
 
 
 def _export_key(context: HostContext, fields: Fields) -> _Reply:
@@ -201,7 +204,8 @@ def _export_key(context: HostContext, fields: Fields) -> _Reply:
     fields.choice("R", "key scheme", ErrorCode.KEY_SCHEME)
     options = fields.options({"&": 1, "!": 1})
     data = context.keys.exported(wrapping, key, options) + key.check_value
-    return _Reply(data.encode(), Text(f"{_shown(key)} 已导出", f"{_shown(key)} exported"))
+    named = _shown(key)
+    return _Reply(data.encode(), Text(f"{named.zh} 已导出", f"{named.en} exported"))
 
 
 def _check_value(context: HostContext, fields: Fields) -> _Reply:
@@ -353,10 +357,11 @@ def _asked_version(fields: Fields) -> str:
     return version
 
 
-def _shown(key: HostKey) -> str:
+def _shown(key: HostKey) -> Text:
     """A key for the log: what it is for, and its check value."""
     header = key.header
-    return f"key {header.usage}{header.algorithm}{header.mode_of_use} {key.check_value}"
+    name = f"{header.usage}{header.algorithm}{header.mode_of_use} {key.check_value}"
+    return Text(f"密钥 {name}", f"key {name}")
 
 
 _COMMANDS: Mapping[str, Callable[[HostContext, Fields], _Reply]] = {

@@ -141,8 +141,9 @@ class TokenMasterKeys:
                     return known
                 raise KeyServiceError(
                     Text(
-                        f"{ref}：此名称下持有或曾持有另一把密钥",
-                        f"{ref}: another key is held under this name, or was",
+                        f"{ref}：此名称下持有或曾持有另一把密钥；请另取版本：`onecard hsm keys`",
+                        f"{ref}: another key is held under this name, or was; take another "
+                        "version: `onecard hsm keys`",
                     )
                 )
             self._remove_keys(session, ref)  # of an installation that was cut short

@@ -66,7 +66,8 @@ _TEXTS = {
         "待清算的文件均已搁置", "every file that waits to be cleared was set aside"
     ),
     DayAnswer.DAY_BEYOND_TOMORROW: Text(
-        "该清算日晚于明天", "this day lies beyond tomorrow; the days until then would be locked out"
+        "该清算日晚于明天，其间各日将不能再清算",
+        "this day lies beyond tomorrow; the days until then would be locked out",
     ),
     DayAnswer.DAY_FAR_FROM_FILES: Text(
         f"该清算日与待清算文件相差超过 {DAYS_FROM_FILES_MAX.days} 天",

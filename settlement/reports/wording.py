@@ -264,7 +264,7 @@ def _judged(proof: ProofReason, record: TransactionRecord | None) -> Text:
     what, how = _EVIDENCE[evidence], proof_text(proof)
     zh, en = f"{what.zh} {how.zh}", f"{what.en} {how.en}"
     if proof is ProofReason.PROVEN and evidence in {Evidence.TAC, Evidence.AUTHENTICATION}:
-        en = f"{en}: the card itself signed this"
+        zh, en = f"{zh}：卡片自己签过此记录", f"{en}: the card itself signed this"
     return Text(zh, en)
 
 

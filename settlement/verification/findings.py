@@ -46,10 +46,10 @@ _TEXTS = {
     Invariant.I7: Text("已关闭日的清分户为零", "a closed day's clearing account is zero"),
     Invariant.I8: Text("已关闭日的哈希不变", "a closed day's hash never changes"),
     Invariant.I9: Text(
-        "收到的记录 = 正常 + 重复 + 挂起 + 主张 + 拒绝，笔数与金额皆然",
+        "收到的记录 = 正常 + 重复 + 可疑 + 主张 + 拒付，笔数与金额皆然",
         "records in = accepted + duplicate + suspended + claims + rejected, in count and money",
     ),
-    Invariant.I10: Text("相同文件得相同结果", "the same files give the same output bytes"),
+    Invariant.I10: Text("相同文件得逐字节相同的结果", "the same files give the same output bytes"),
 }
 assert set(_TEXTS) == set(Invariant)
 

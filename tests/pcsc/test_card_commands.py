@@ -186,6 +186,8 @@ class TestWithACard:
         traced = onecard("trace", str(script)).stdout.splitlines()
         assert [line[0] for line in traced] == [">", "<", ">", "<"]
         assert traced[3] == "< 00 00 25 94 | 9000 ok"
+        told = as_json("trace", str(script))["exchanges"]
+        assert told == as_json("apdu", SELECT, "805C000204")["exchanges"]
         whole = onecard("trace").stdout
         assert "SELECT" in whole
         assert "READ RECORD" in whole

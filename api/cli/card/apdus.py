@@ -5,7 +5,8 @@ Decides what is sent and how an exchange is told. No line is cut, and none holds
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,10 +18,20 @@ from api.output import JsonOption, print_json, refuse, say
 from cardcore.apdu import StatusWord, describe
 from cardcore.errors import placed_system_words
 from cardcore.text import Text, words
+from terminals.link.connection import (
+    CardConnection,
+    Exchange,
+    Peer,
+    RecordingConnection,
+    Trace,
+    decode_trace,
+)
 from terminals.reading.card import read_card
 from terminals.reading.narration import NarratingConnection, show_command
 
 _HEADER_BYTES = 4
+_OK = StatusWord.OK.to_bytes(2, "big")
+_SCRIPT = Text("脚本的写法：`onecard card trace --help`", "a script: `onecard card trace --help`")
 _EXAMPLE = Text(
     "例如 `onecard card apdu 00A4040008A000000632010105`",
     "for example `onecard card apdu 00A4040008A000000632010105`",
@@ -42,26 +53,9 @@ def apdu(
 ) -> None:
     """Whatever the card answers is told; another word than 9000 is exit 1."""
     parsed = _commands(sys.stdin if commands == ["-"] else commands)
-    exchanges: list[dict[str, Any]] = []
-    worst = StatusWord.OK.value
-    with card_on(reader) as connection:
-        speaking = connection if as_json else NarratingConnection(connection, say)
-        for command in parsed:
-            response = speaking.transmit(command)
-            sw = int.from_bytes(response[-2:], "big")
-            worst = worst if sw == StatusWord.OK else sw
-            exchanges.append(
-                {
-                    "command": show_command(command).en,
-                    "data": response[:-2].hex().upper(),
-                    "sw": f"{sw:04X}",
-                    "text_en": describe(sw).en,
-                    "text_zh": describe(sw).zh,
-                }
-            )
-    if as_json:
-        print_json({"exchanges": exchanges})
-    if worst != StatusWord.OK:
+    with card_on(reader) as connection, _speaking(connection, as_json=as_json) as speaking:
+        answers = [speaking.transmit(command)[-2:] for command in parsed]
+    if any(each != _OK for each in answers):
         raise typer.Exit(EXIT_REFUSED)
 
 
@@ -77,22 +71,51 @@ def trace(
         ),
     ] = None,
     reader: ReaderOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Every exchange, as it happens."""
+    """Every exchange, as it happens; as JSON, all of them at the end."""
     parsed = None
     if script is not None:
         try:
             parsed = _commands(script.read_text(encoding="utf-8").splitlines())
         except OSError as error:
-            refuse(str(placed_system_words(error)), EXIT_USAGE)
+            said = placed_system_words(error)
+            refuse(words(f"{said.zh}；{_SCRIPT.zh}", f"{said.en}; {_SCRIPT.en}"), EXIT_USAGE)
         except UnicodeDecodeError:
-            refuse(words(f"{script}：不是 UTF-8 文字", f"{script}: is no UTF-8 text"), EXIT_USAGE)
-    with card_on(reader) as connection:
-        speaking = NarratingConnection(connection, say)
+            refuse(
+                words(
+                    f"{script}：不是 UTF-8 文字；{_SCRIPT.zh}",
+                    f"{script}: is no UTF-8 text; {_SCRIPT.en}",
+                ),
+                EXIT_USAGE,
+            )
+    with card_on(reader) as connection, _speaking(connection, as_json=as_json) as speaking:
         if parsed is None:
             read_card(speaking)
         for command in parsed or ():
             speaking.transmit(command)
+
+
+@contextmanager
+def _speaking(connection: CardConnection, *, as_json: bool) -> Iterator[CardConnection]:
+    """A connection that tells every exchange, or as JSON all of them when they are over."""
+    if not as_json:
+        yield NarratingConnection(connection, say)
+        return
+    trace = Trace()
+    yield RecordingConnection(connection, Peer.CARD, trace)
+    print_json({"exchanges": [_document(each) for each in decode_trace(trace.take())]})
+
+
+def _document(exchange: Exchange) -> dict[str, Any]:
+    sw = int.from_bytes(exchange.response[-2:], "big")
+    return {
+        "command": show_command(exchange.command).en,
+        "data": exchange.response[:-2].hex().upper(),
+        "sw": f"{sw:04X}",
+        "text_en": describe(sw).en,
+        "text_zh": describe(sw).zh,
+    }
 
 
 def _commands(lines: Iterable[str]) -> list[bytes]:

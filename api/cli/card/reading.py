@@ -38,6 +38,7 @@ from cardcore.text import Text, shorten, words
 from terminals.reading.card import CardReading, read_card
 from terminals.reading.narration import show_status, spaced
 
+_DUMP = Text("可解读的文件见 docs/formats.md", "docs/formats.md says what a dump is")
 _NOTHING_RECOGNISED = Text(
     "其中没有可识别的卡片数据；可解读的部分见 docs/formats.md",
     "nothing of a card was recognised; the parts that are read stand in docs/formats.md",
@@ -203,14 +204,16 @@ def parse(
     try:
         document = json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        refuse(str(placed_system_words(error)), EXIT_USAGE)
+        said = placed_system_words(error)
+        refuse(words(f"{said.zh}；{_DUMP.zh}", f"{said.en}; {_DUMP.en}"), EXIT_USAGE)
     except (ValueError, RecursionError) as error:
-        refuse(str(_no_json(file, error)), EXIT_USAGE)
+        said = _no_json(file, error)
+        refuse(words(f"{said.zh}；{_DUMP.zh}", f"{said.en}; {_DUMP.en}"), EXIT_USAGE)
     if not isinstance(document, dict):
         refuse(
             words(
-                f"{file}：卡片数据应为一个 JSON 对象；见 docs/formats.md",
-                f"{file}: a dump is a JSON object; see docs/formats.md",
+                f"{file}：卡片数据应为一个 JSON 对象；{_DUMP.zh}",
+                f"{file}: a dump is a JSON object; {_DUMP.en}",
             ),
             EXIT_USAGE,
         )

@@ -8,7 +8,7 @@ import errno
 import sqlite3
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import typer
 from typer import _click as click
@@ -21,6 +21,8 @@ from api.settings import SettingsRefusedError
 from cardcore.errors import (
     KeyServiceError,
     KeyServiceUnavailableError,
+    KeyStateError,
+    KeyUsageError,
     UnknownKeyError,
     placed_system_words,
 )
@@ -67,13 +69,9 @@ def sentence_of(error: Exception) -> str | None:
             f"{error}。未作任何判定；待其应答后重复此命令。",
             f"{error}. Nothing was decided; repeat the command when it answers.",
         )
-    if isinstance(error, UnknownKeyError):
-        return words(
-            f"密钥服务拒绝：{error}。所持有的：`onecard hsm keys`。",
-            f"The key service refuses: {error}. What it holds: `onecard hsm keys`.",
-        )
     if isinstance(error, KeyServiceError):
-        return words(f"密钥服务拒绝：{error}。", f"The key service refuses: {error}.")
+        said = with_next_step(error)
+        return words(f"密钥服务拒绝：{said}。", f"The key service refuses: {said}.")
     if isinstance(error, WorkerLostError):
         return words(f"{error}。未作任何更改。", f"{error}. Nothing was changed.")
     if isinstance(error, SettlementError):
@@ -102,6 +100,28 @@ def sentence_of(error: Exception) -> str | None:
             _DATABASE_WORDS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF, _DATABASE_FAILED)
         )
     return None
+
+
+#: What to do about a refusal of a key service that cannot know who asks.
+_KEY_STEPS: Mapping[type[KeyServiceError], Text] = {
+    UnknownKeyError: Text("所持有的：`onecard hsm keys`", "what it holds: `onecard hsm keys`"),
+    KeyUsageError: Text("各密钥的用途：`onecard hsm keys`", "the use of each: `onecard hsm keys`"),
+    KeyStateError: Text(
+        "各密钥的状态：`onecard hsm keys`；启用：`onecard hsm ceremony activate`",
+        "the state of each: `onecard hsm keys`; to use one: `onecard hsm ceremony activate`",
+    ),
+}
+
+
+def with_next_step(
+    error: KeyServiceError, further: Mapping[type[KeyServiceError], Text] = _KEY_STEPS
+) -> str:
+    """What a key service refuses, and what to do, where its kind alone tells; `further` has kinds
+    that only some commands meet.
+    """
+    steps = {**_KEY_STEPS, **further}
+    step = next((steps[each] for each in type(error).__mro__ if each in steps), None)
+    return str(error) if step is None else words(f"{error}；{step.zh}", f"{error}; {step.en}")
 
 
 #: What SQLite says by the number of its error (its primary code is the lowest byte).

@@ -4,6 +4,7 @@ Read it in this order::
 
     commands.py  gathers the commands
     device.py    how PINs and components come in: no echo, or files; never arguments
+    refusals.py  what the device refuses, with what to do next
     naming.py    keys and algorithms as people write them
     ceremony.py  the device, its custodians, its log, its backup, its end
     life.py      the life of one key

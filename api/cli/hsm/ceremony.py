@@ -24,7 +24,6 @@ from api.cli.hsm.device import (
     confirmed_check_value,
     gather_components,
     given_pins,
-    named_refusals,
     new_pins,
     open_device,
     read_text,
@@ -33,6 +32,7 @@ from api.cli.hsm.device import (
     write_private,
 )
 from api.cli.hsm.naming import algorithm_name
+from api.cli.hsm.refusals import named_refusals
 from api.composition import city_key_refs
 from api.exits import EXIT_USAGE
 from api.output import JsonOption, print_json, refuse
@@ -316,13 +316,15 @@ def destroy_device(
                         f"销毁设备 {opened.device_id} 的全部密钥？",
                         f"Destroy every key of device {opened.device_id}?",
                     ),
-                    "--yes DEVICE_ID",
+                    Text("--yes 设备编号", "--yes DEVICE_ID"),
                 )
             elif device_id != opened.device_id:
                 raise DeviceError(
                     Text(
-                        f"这是设备 {opened.device_id}；未销毁任何密钥",
-                        f"this is device {opened.device_id}; nothing was destroyed",
+                        f"这是设备 {opened.device_id}；未销毁任何密钥；若是它：--yes "
+                        f"{opened.device_id}",
+                        f"this is device {opened.device_id}; nothing was destroyed; if it is the "
+                        f"one meant: --yes {opened.device_id}",
                     )
                 )
         devices.destroy(opened)

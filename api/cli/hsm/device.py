@@ -17,10 +17,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from api import output
+from api.cli.hsm.refusals import named_refusals
 from api.exits import EXIT_USAGE
 from api.output import console_error, refuse
 from api.production import Situation, refuse_in_production
-from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyUsage
 from cardcore.text import Text, shorten, words
 from hsm_sim.device.blocks.components import (
@@ -43,6 +43,8 @@ from hsm_sim.keys.vault import check_value
 DEFAULT_DEVICE = Path("onecard-device")
 _FILE_BYTES_MAX = 1024
 _PRIVATE = 0o600
+_PIN_FILE = Text("--pin-file 名称=路径", "--pin-file NAME=PATH")
+_COMPONENT = Text("--component 名称=路径", "--component NAME=PATH")
 DeviceOption = Annotated[
     Path, typer.Option("--device", help=words("一台密钥设备的目录。", "Folder of one device."))
 ]
@@ -112,15 +114,6 @@ LevelsOption = Annotated[
 
 
 @contextmanager
-def named_refusals() -> Iterator[None]:
-    """What the device refuses is said in a sentence, and the command ends."""
-    try:
-        yield
-    except KeyServiceError as error:
-        refuse(str(error))
-
-
-@contextmanager
 def open_device(path: Path, pin_files: list[str] | None) -> Iterator[Device]:
     """The device in a folder, opened by two custodians; production looks at it first. Keys that are
     shared or weak are refused to who serves, not to the ceremony that replaces them.
@@ -146,11 +139,9 @@ def new_pins(roles: list[str], pin_files: list[str] | None) -> dict[str, bytes]:
     pins = _read_files(pin_files)
     for role in roles:
         if role not in pins:
-            first = ask_secret(
-                Text(f"{role} 的新 PIN", f"New PIN of {role}"), "--pin-file NAME=PATH"
-            )
+            first = ask_secret(Text(f"{role} 的新 PIN", f"New PIN of {role}"), _PIN_FILE)
             again = Text("再次输入", "The same again")
-            if ask_secret(again, "--pin-file NAME=PATH") != first:
+            if ask_secret(again, _PIN_FILE) != first:
                 refuse(
                     words(
                         f"{role}：两次输入不同；未作任何更改，请重新执行",
@@ -188,20 +179,26 @@ def gather_components(
     for role in typists:
         if role in components:
             raise CeremonyError(
-                Text(f"{role}：一名保管员只带一个分量", f"{role}: a custodian brings one component")
+                Text(
+                    f"{role}：一名保管员只带一个分量；请从 --typed-by 或 --component 中去掉",
+                    f"{role}: a custodian brings one component; leave out one of --typed-by and "
+                    "--component",
+                )
             )
         asked = Text(f"{role} 的密钥分量", f"Component of {role}")
-        text = ask_secret(asked, "--component NAME=PATH")
+        text = ask_secret(asked, _COMPONENT)
         components[role] = _shown_component(role, text, usage, algorithm, "")
         confirm(
             Text("与分量信封上的检查值一致吗？", "Is that the check value on the sheet?"),
-            "--component NAME=PATH",
+            _COMPONENT,
         )
     if len(components) < COMPONENTS_MIN:
         raise CeremonyError(
             Text(
-                f"密钥至少须由 {COMPONENTS_MIN} 名保管员的分量合成",
-                f"components of {COMPONENTS_MIN} custodians at least make a key",
+                f"密钥至少须由 {COMPONENTS_MIN} 名保管员的分量合成；请每人一次 --component 或 "
+                "--typed-by",
+                f"components of {COMPONENTS_MIN} custodians at least make a key; say --component "
+                "or --typed-by once for each",
             )
         )
     return components
@@ -223,7 +220,7 @@ def confirmed_check_value(
     return shown
 
 
-def confirm(question: Text, otherwise: str) -> None:
+def confirm(question: Text, otherwise: Text | str) -> None:
     """Go on after a typed yes only."""
     if not sys.stdin.isatty():
         refuse(
@@ -235,10 +232,15 @@ def confirm(question: Text, otherwise: str) -> None:
         )
     answer = typer.prompt(f"{question} [y/N]", default="n", show_default=False, err=True)
     if answer.strip().lower() not in {"y", "yes", "是"}:
-        raise CeremonyError(Text("未确认；未作任何更改", "not confirmed; nothing was changed"))
+        raise CeremonyError(
+            Text(
+                "未确认；未作任何更改；要做就重复此命令并答 y",
+                "not confirmed; nothing was changed; to do it, repeat the command and say y",
+            )
+        )
 
 
-def ask_secret(what: Text, otherwise: str) -> str:
+def ask_secret(what: Text, otherwise: Text | str) -> str:
     """Something typed without echo; without a terminal the command ends with usage."""
     if not sys.stdin.isatty():
         refuse(
@@ -346,7 +348,7 @@ def given_pins(path: Path, pin_files: list[str] | None) -> dict[str, bytes]:
         else:
             role = words("保管员", "a custodian")
         asked = Text(f"{role} 的 PIN", f"PIN of {role}")
-        pins[role] = ask_secret(asked, "--pin-file NAME=PATH --pin-file NAME=PATH").encode()
+        pins[role] = ask_secret(asked, f"{_PIN_FILE} {_PIN_FILE}").encode()
     return pins
 
 
@@ -375,7 +377,7 @@ def _read_files(values: list[str] | None, *, whole: bool = False) -> dict[str, b
             # The value is not repeated: it may be what should have stood in the file.
             refuse(
                 words(
-                    "保管员的文件须写成 NAME=PATH（--pin-file、--component）",
+                    "保管员的文件须写成 名称=路径（--pin-file、--component）",
                     "a custodian's file is given as NAME=PATH (--pin-file, --component)",
                 ),
                 EXIT_USAGE,
@@ -385,8 +387,8 @@ def _read_files(values: list[str] | None, *, whole: bool = False) -> dict[str, b
         if found.setdefault(role, content) != content:
             raise CeremonyError(
                 Text(
-                    f"{role}：为同一保管员给了两个不同的文件",
-                    f"{role}: two different files are given for one custodian",
+                    f"{role}：为同一保管员给了两个不同的文件；请只给一个",
+                    f"{role}: two different files are given for one custodian; give one",
                 )
             )
     return found

@@ -20,7 +20,6 @@ from api.cli.hsm.device import (
     TypedByOption,
     confirmed_check_value,
     gather_components,
-    named_refusals,
     open_device,
     read_text,
     refuse_to_overwrite,
@@ -28,6 +27,7 @@ from api.cli.hsm.device import (
     write_private,
 )
 from api.cli.hsm.naming import algorithm_name, key_name
+from api.cli.hsm.refusals import named_refusals
 from api.exits import EXIT_USAGE
 from api.output import CsvOption, JsonOption, complain, print_json, print_table, refuse
 from api.output import say as tell
@@ -42,6 +42,10 @@ from hsm_sim.device.inspection import locked_custodians, look
 from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.keys.operations import state_on
 
+_NO_KEY = Text(
+    "设备中尚无密钥：`onecard hsm ceremony generate`",
+    "the device holds no key yet: `onecard hsm ceremony generate`",
+)
 UnderOption = Annotated[
     str,
     typer.Option(
@@ -78,7 +82,7 @@ def keys(
     )
     for each in seen.keys:
         table.add(*_row(each))
-    print_table(table, csv)
+    print_table(table, csv, _NO_KEY)
     if seen.is_demonstration:
         tell(
             words(
@@ -202,7 +206,6 @@ OverlapDaysOption = Annotated[
     int,
     typer.Option(
         min=0,
-        metavar="DAYS",
         help=words("重叠天数：旧版本同时启用的日子。", "Days on which the old one is active too."),
     ),
 ]
@@ -266,8 +269,8 @@ def _refuse_unfitting(count: int, *, by_components: bool, expect: str | None) ->
     if by_components and count > 1:
         refuse(
             words(
-                "分量只合成一把密钥：用分量时请一次轮换一把",
-                "components make one key: rotate one at a time with them",
+                "--from-components：分量只合成一把密钥；用分量时请一次轮换一把",
+                "--from-components: components make one key; rotate one at a time with them",
             ),
             EXIT_USAGE,
         )

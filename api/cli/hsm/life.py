@@ -133,8 +133,8 @@ def derive(
     except ValueError:
         refuse(
             words(
-                f"--factor：{shorten(factor)} 不是 16 位十六进制数字",
-                f"--factor: {shorten(factor)} is not 16 hexadecimal digits",
+                f"--factor：{shorten(factor)} 不是 16 位十六进制数字，例如 01011000FFFFFFFF",
+                f"--factor: {shorten(factor)} is not 16 hexadecimal digits, as 01011000FFFFFFFF is",
             ),
             EXIT_USAGE,
         )

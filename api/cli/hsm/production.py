@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.cli.hsm.device import given_pins, named_refusals
+from api.cli.hsm.device import given_pins
+from api.cli.hsm.refusals import named_refusals
 from api.composition import open_city_keys
 from api.production import Situation, refused
 from api.settings import Environment, KeyServiceKind, read_settings

@@ -196,7 +196,7 @@ def _check_options(
     if socket is None and tls is None:
         refuse(
             words(
-                "没有说在何处服务；请写 --socket PATH 或 --tls HOST:PORT",
+                "没有说在何处服务；请写 --socket 路径 或 --tls 主机:端口",
                 "where to serve is not said; say --socket PATH or --tls HOST:PORT",
             ),
             EXIT_USAGE,

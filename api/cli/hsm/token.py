@@ -17,10 +17,11 @@ from api.cli.hsm.device import (
 )
 from api.cli.hsm.naming import key_name
 from api.composition import open_settings_token
+from api.exits import EXIT_USAGE
 from api.output import refuse
 from api.settings import KeyServiceKind, KeyServiceSettings
 from cardcore.errors import KeyServiceUnavailableError
-from cardcore.text import words
+from cardcore.text import shorten, words
 from hsm_sim.device.moving import fill_token
 
 
@@ -53,6 +54,15 @@ def to_token(
 ) -> None:
     """What goes where is the device's to say."""
     refs = [key_name(name) for name in names or []]
+    if "@" not in token:
+        named, example = shorten(token), "`onecard hsm to-token onecard@libsofthsm2.so`"
+        refuse(
+            words(
+                f"LABEL@LIBRARY：{named} 不是；例如 {example}",
+                f"LABEL@LIBRARY: {named} is none; for example {example}",
+            ),
+            EXIT_USAGE,
+        )
     with open_device(device, pin_file) as opened:
         chosen = KeyServiceSettings(KeyServiceKind.PKCS11, token, pin_file=token_pin_file)
         try:

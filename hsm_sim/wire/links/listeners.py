@@ -145,8 +145,9 @@ def listen_unix(path: Path, dialect: Dialect = Dialect.FRAMES) -> Listener:
     if len(os.fsencode(path)) > PATH_BYTES_MAX:
         raise ListenError(
             Text(
-                f"{path}：作为套接字路径过长，至多 {PATH_BYTES_MAX} 字节",
-                f"{path}: too long for a socket, at most {PATH_BYTES_MAX} bytes",
+                f"{path}：作为套接字路径过长，至多 {PATH_BYTES_MAX} 字节；请用 --socket 另指一个",
+                f"{path}: too long for a socket, at most {PATH_BYTES_MAX} bytes; name another "
+                "with --socket",
             )
         )
     with _alone_in(path.parent):
@@ -182,8 +183,9 @@ def _clear(path: Path) -> None:
     if not stat.S_ISSOCK(mode):
         raise ListenError(
             Text(
-                f"{path}：已有同名文件，且不是套接字",
-                f"{path}: there is a file of that name, and it is no socket",
+                f"{path}：已有同名文件，且不是套接字；请用 --socket 另指一个",
+                f"{path}: there is a file of that name, and it is no socket; name another with "
+                "--socket",
             )
         )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -218,7 +220,10 @@ def _bind(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (UnicodeError, socket.gaierror):
         raise ListenError(
-            Text(f"{host}:{port}：不是主机名", f"{host}:{port}: that is no name of a host")
+            Text(
+                f"{host}:{port}：不是主机名；例如 127.0.0.1:9443",
+                f"{host}:{port}: that is no name of a host; for example 127.0.0.1:9443",
+            )
         ) from None
     except OSError as error:
         raise ListenError(

@@ -64,7 +64,10 @@ def _load(context: ssl.SSLContext, certificate: Path, private_key: Path, authori
         context.load_verify_locations(authority)
     except ssl.SSLError:
         raise TlsSetupError(
-            Text(f"{authority}：不是 PEM 证书", f"{authority}: not a certificate in PEM")
+            Text(
+                f"{authority}：不是 PEM 证书；请用 --clients-ca 另指文件",
+                f"{authority}: not a certificate in PEM; name another file with --clients-ca",
+            )
         ) from None
 
 

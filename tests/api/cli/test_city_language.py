@@ -1,6 +1,7 @@
 """Commands of a city say everything in one language, and every refusal names what to do next."""
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -102,7 +103,7 @@ def test_a_history_is_told_in_one_language(city: Path, language: Language) -> No
     [
         (("close",), 1, "`onecard files add`"),
         (("close", "--settlement-day", "yesterday"), 2, "YYYY-MM-DD"),
-        (("close", "--settlement-day", "2099-01-01"), 1, "--second NAME"),
+        (("close", "--settlement-day", "2099-01-01"), 1, "--second"),
         (("close", "--by", "李雷", "--second", "李雷"), 2, "--second"),
         (("close", "--by", "two\nlines"), 2, "--by"),
         (("clear", "--settlement-day", "2026-01-01"), 1, "`onecard days list`"),
@@ -329,3 +330,41 @@ def test_a_day_ends_with_dispositions_and_positions_as_the_demonstration_does(
 def test_what_the_json_of_keys_says_stays_as_it_was(city: Path) -> None:
     keys = json.loads(run("city", "keys", "--json", "--data", city))["keys"]
     assert {each["standing"] for each in keys} == {"as registered 相符", "not registered 未登记"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "following"),
+    [
+        (("files", "list"), "`onecard files add`"),
+        (("days", "list"), "`onecard close`"),
+        (("loads", "list"), "`onecard files add FILE.ocl`"),
+        (("registry", "list", "psam"), "`onecard registry add psam`"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_a_list_with_nothing_in_it_is_a_sentence_that_names_the_next_command(
+    tmp_path: Path, language: Language, arguments: tuple[str, ...], following: str
+) -> None:
+    made = json.loads(run("city", "init", "--json", "--data", tmp_path / "city"))
+    assert made == {"city": "demo", "data": str(tmp_path / "city"), "buckets": 4}
+    text = said(*arguments, "--csv", tmp_path / "out.csv", "--data", tmp_path / "city")
+    assert following in text
+    assert "\t" not in text
+    one_language(text, language)
+    assert (tmp_path / "out.csv").read_text("utf-8-sig").count("\n") == 1
+
+
+def test_a_card_number_is_masked_unless_it_is_asked_for(city: Path, language: Language) -> None:
+    number = run_json("loads", "show", "1", "--unmask", "--data", city)["card_number"]
+    assert len(number) == 20
+    assert number.isdigit()
+    row = (f"card_number={number}", "version=1", "--why", "lost")
+    run("registry", "add", "hotlist", *row, "--data", city)
+    for arguments in (("loads", "list"), ("loads", "show", "1"), ("registry", "list", "hotlist")):
+        for form in ((), ("--json",)):
+            whole = said(*arguments, *form, "--unmask", "--data", city)
+            text = said(*arguments, *form, "--data", city)
+            assert number in whole
+            assert text == re.sub(r"\b\d{16}(?=\d{4}\b)", "*" * 16, whole)
+            if not form:
+                one_language(text, language)

@@ -63,7 +63,12 @@ def test_one_purse_made_wrong_is_named_and_the_command_fails(
         connection.sql("FROM t").write_parquet(str(path))
     said = run("float", "--data", city, exit_code=1)
     assert "The proof FAILS" in said
-    assert f"{card:020}" in said
+    number = f"{card:020}"
+    for form in ((), ("--json",)):
+        assert number in run("float", *form, "--unmask", "--data", city, exit_code=1)
+        said = run("float", *form, "--data", city, exit_code=1)
+        assert f"{'*' * 16}{number[-4:]}/" in said
+        assert number not in said
     document = run_json("float", "--data", city, exit_code=1)
     assert document["holds"] is False
     assert "stated_fen" in {each["where"] for each in document["faults"]}

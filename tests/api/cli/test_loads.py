@@ -41,6 +41,7 @@ def test_one_load_is_shown_by_its_number(demo_folder: Path) -> None:
     document = run_json("loads", "show", "1", "--data", demo_folder)
     assert (document["number"], document["standing"]) == (1, "confirmed")
     assert 1 in {each["number"] for each in document["purse"]}
+    assert document["card_number"].startswith("*" * 16)
     said = run("loads", "show", "1", "--data", demo_folder)
     assert document["card_number"] in said
     assert "meaning: " in said

@@ -119,7 +119,7 @@ def test_a_half_good_file_is_refused_with_line_and_column(folder: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [
-        (["list", "tram"], 2, "is no kind of rows"),
+        (["list", "tram"], 2, "there is no kind of rows"),
         (["list", "terminal", T], 1, "never registered"),
         (["add", "terminal", f"terminal={T}", "participant=101", "--why", "x"], 2,
          "role is missing"),
