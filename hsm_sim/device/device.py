@@ -32,9 +32,7 @@ from hsm_sim.device.document import (
     seal_document,
     store_key,
 )
-from hsm_sim.device.errors import (
-    DeviceError,
-)
+from hsm_sim.device.errors import DeviceError
 from hsm_sim.device.log import DeviceLog, Event, Outcome
 from hsm_sim.device.storage import ATTEMPTS, DEVICE, LOG, DeviceFolder
 from hsm_sim.keys.strength import check_strength
@@ -185,12 +183,7 @@ class Device:
     def storage_key(self) -> bytes:
         """The key that key blocks of this device are under (LMK). `DeviceError` once closed."""
         if self._storage_key is None:
-            raise DeviceError(
-                Text(
-                    f"设备 {self.device_id} 已关闭；请由两名保管员重新打开",
-                    f"device {self.device_id} is closed; two custodians open it again",
-                )
-            )
+            raise self._is_closed()
         return self._storage_key
 
     @property
@@ -218,19 +211,19 @@ class Device:
         self._storage_key = None
         self.vault.take_over(())
 
+    def _is_closed(self) -> DeviceError:
+        name = self.device_id
+        zh, en = "请由两名保管员重新打开", "two custodians open it again"
+        return DeviceError(Text(f"设备 {name} 已关闭；{zh}", f"device {name} is closed; {en}"))
+
     def refresh(self) -> bool:
         """Take over what a ceremony in another process changed; True when it did.
 
         Costs one look at the folder when nothing changed. Raises `DeviceError` when the device
         was destroyed or damaged meanwhile; the vault is empty then, and the device closed.
         """
-        if self._storage_key is None:
-            raise DeviceError(
-                Text(
-                    f"设备 {self.device_id} 已关闭；请由两名保管员重新打开",
-                    f"device {self.device_id} is closed; two custodians open it again",
-                )
-            )
+        if not self.is_open:
+            raise self._is_closed()
         if self._folder.stamp() == self._stamp:
             return False
         before = self.generation
