@@ -27,7 +27,6 @@ from api.output import (
     console_error,
     print_json,
     print_table,
-    progress_bar,
     refuse,
     say,
     status_line,
@@ -119,13 +118,10 @@ def clear(
     file has the positions.
     """
     day, actor = _day(settlement_day, business_day), acting(by)
-    with (
-        open_to_act(data) as opened,
-        progress_bar(words("清分", "clearing"), 0) as advance,
-    ):
+    with open_to_act(data) as opened, status_line() as tell:
+        tell(words("清分中", "clearing"))
         chosen, now = open_engine(workers, engine), datetime.now(UTC)
         result = run_clearing(opened.city, day, opened.keys.service, chosen, now, actor)
-        advance()
         if isinstance(result, DayAnswer):
             _refuse(opened.city, result, as_json=as_json)
         reviewed = review_size(opened.city, result.run.review_sha256)

@@ -42,7 +42,7 @@ WitnessOption = Annotated[
     list[Path] | None,
     typer.Option(
         "--witness",
-        metavar="FILE",
+        metavar=words("路径", "PATH"),
         help=words(
             "参与方保存的回执或报表（JSON），可多次。",
             "An acknowledgement or statement somebody kept (JSON); may be given again.",
@@ -53,7 +53,6 @@ ExpectOption = Annotated[
     list[str] | None,
     typer.Option(
         "--expect-seal",
-        metavar="TEXT",
         help=words("抄下的封存，可多次。", "A seal as it was written down; may be given again."),
     ),
 ]
@@ -161,7 +160,13 @@ def _witnessed(opened: OpenCity, path: Path) -> list[ShownSeal]:
             document = json.loads(file.read(_WITNESS_BYTES_MAX))
     except OSError as error:
         said = placed_system_words(error)
-        refuse(words(f"--witness：{said.zh}", f"--witness: {said.en}"), EXIT_USAGE)
+        refuse(
+            words(
+                f"--witness：{said.zh}；`ls` 看看文件名",
+                f"--witness: {said.en}; look at its name with `ls`",
+            ),
+            EXIT_USAGE,
+        )
     except (ValueError, RecursionError):
         refuse(
             words(

@@ -246,8 +246,8 @@ class KeyVault:
         if (held.value, held.description.algorithm) != (value, algorithm):
             raise KeyServiceError(
                 Text(
-                    f"{ref}：此名称下持有或曾持有另一把密钥；请另取版本",
-                    f"{ref}: another key is held under this name, or was; take another version",
+                    f"{ref}：此名称下持有或曾持有另一把密钥：`onecard hsm keys`",
+                    f"{ref}: another key is held under this name, or was: `onecard hsm keys`",
                 )
             )
         check_same_levels(held.description, levels)

@@ -207,7 +207,8 @@ def test_verify_says_in_one_line_what_it_proved_and_how_strongly(
     text = said("verify", "--workers", "1", "--data", city, exit_code=1)
     one_language(text, language)
     (last,) = [line for line in text.splitlines() if line.startswith("✗")]
-    assert "`onecard files add`" in last
+    assert "`onecard verify`" in last
+    assert "`onecard files add`" in text
     assert "Error" not in text
 
 
