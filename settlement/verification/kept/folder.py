@@ -97,7 +97,9 @@ def _inputs(city: City) -> set[Path]:
 
 
 def _seals(city: City) -> set[Path]:
-    return {city.seal_path(day.settlement_day) for day in load_closed_days(city.database)}
+    """Of each day its document, and the damaged one that a close put aside: nothing reads that."""
+    paths = {city.seal_path(day.settlement_day) for day in load_closed_days(city.database)}
+    return paths | {each.with_suffix(".damaged") for each in paths}
 
 
 def _is_left_over(city: City, name: str, path: Path) -> bool:
