@@ -44,13 +44,22 @@ def encode_begun(plan: ClosePlan, key_version: int) -> bytes:
     return canonical_json(content) + b"\n"
 
 
-def decode_begun(data: bytes) -> BegunClose | None:
-    """What `encode_begun` wrote, or `encode_seal`; None for bytes that are neither, whole."""
+def read_sealed(data: bytes) -> dict[str, Any] | None:
+    """What stands in a file whose document its own seal covers; None for other bytes."""
     try:
         content: dict[str, Any] = json.loads(data)
+        return content if digest(content["document"]) == content["seal"] else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def decode_begun(data: bytes) -> BegunClose | None:
+    """What `encode_begun` wrote, or `encode_seal`; None for bytes that are neither, whole."""
+    content = read_sealed(data)
+    if content is None:
+        return None
+    try:
         document, signed = content["document"], content.get("signed", content)
-        if digest(document) != content["seal"]:
-            return None
         inputs, second = document["inputs"], document.get("confirmed_by")
         return BegunClose(
             number=int(document["number"]),

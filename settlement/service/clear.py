@@ -11,9 +11,7 @@ from datetime import UTC, date, datetime
 from cardcore.keys import KeyService
 from settlement.city import City
 from settlement.days.aside import SetAside
-from settlement.days.closing import (
-    ClosedDay,
-)
+from settlement.days.closing import ClosedDay
 from settlement.days.opening import DayAnswer
 from settlement.days.run import RunInputs, RunReport, StoredRun
 from settlement.engine import Engine

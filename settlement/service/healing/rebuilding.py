@@ -9,7 +9,6 @@ Days are taken in their order, so that each is made from what is whole by then.
 """
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from cardcore.records.record import FIELD
 from cardcore.text import Text
 from settlement.city import City
 from settlement.days.aside import SetAside
+from settlement.days.begun import read_sealed
 from settlement.days.closing import ClearingState, ClosedDay, encode_seal, plan_close, signed_plan
 from settlement.days.run import RunInputs, StoredRun
 from settlement.durable import write_durable
@@ -33,9 +33,8 @@ from settlement.facts.cells import record_rows
 from settlement.ledger.entries import ChainEnd, chain_end
 from settlement.people.actions import Actor
 from settlement.reconciliation.inputs import file_prefix
-from settlement.registry.book import RegistryEnd
+from settlement.registry.book import Change, RegistryEnd
 from settlement.registry.documents import encode_registry, read_by_runs
-from settlement.seal import digest
 from settlement.service.gathering import closed_inputs
 from settlement.service.keeping import KeptFiles, later_versions
 from settlement.service.proven import damaged_logs, fact_path, hash_of
@@ -98,6 +97,9 @@ class _Rebuilding:
         self._city, self._key_service, self._engine = city, key_service, engine
         self._now, self._by = now, by
         self._kept = KeptFiles(city, key_service)
+        self._changes: tuple[Change, ...] = ()
+        #: Where the ledger ends before the day that is looked at.
+        self._ledger_end = ChainEnd()
         self._found = Rebuilt()
 
     def all(self, on_progress: OnProgress) -> Rebuilt:
@@ -107,7 +109,13 @@ class _Rebuilding:
             self._facts(row.file.content_hash, [each.bucket for each in row.facts])
         self._found.asked_for += damaged_logs(self._city, ())
         days = day_store.load_closed_days(self._city.database)
+        if days:
+            self._changes = load_changes(self._city.database)
         for number in range(len(days)):
+            if number:
+                before = days[number - 1].settlement_day
+                entries = day_store.load_entries(self._city.database, before)
+                self._ledger_end = chain_end(entries, self._ledger_end)
             self._day(days, number)
         self._sweep(days)
         return self._found
@@ -159,9 +167,8 @@ class _Rebuilding:
 
     def _registry(self, sha256: str) -> None:
         """What the chain of changes said when the run read it."""
-        changes = load_changes(self._city.database)
-        for count in range(len(changes), -1, -1):
-            data = encode_registry(read_by_runs(changes[:count]))
+        for count in range(len(self._changes), -1, -1):
+            data = encode_registry(read_by_runs(self._changes[:count]))
             if hashlib.sha256(data).hexdigest() == sha256:
                 write_durable(self._city.input_path(sha256), data)
                 return
@@ -213,7 +220,7 @@ class _Rebuilding:
         """The sealed document of a day, from its rows."""
         city, day = self._city, days[number]
         path = city.seal_path(day.settlement_day)
-        data = _sealed_again(city, run, inputs, days, number)
+        data = self._sealed_again(run, inputs, day, days[number - 1] if number else None)
         self._found.looked_at += 1
         if data is not None and hash_of(path) == hashlib.sha256(data).hexdigest():
             return
@@ -225,6 +232,27 @@ class _Rebuilding:
         else:
             write_durable(path, data)
             self._found.made_again.append(name)
+
+    def _sealed_again(
+        self, run: StoredRun, inputs: RunInputs, day: ClosedDay, previous: ClosedDay | None
+    ) -> bytes | None:
+        """The document as the day's row says it must be; None when something else comes out."""
+        folder = self._city.run_folder(run.settlement_day, run.run_id)
+        count = day.registry_changes or 0
+        registry_end = RegistryEnd(count)
+        if 0 < count <= len(self._changes):
+            registry_end = replace(registry_end, hash=self._changes[count - 1].hash)
+        plan = plan_close(
+            read_report(inputs, run, folder),
+            inputs,
+            ClearingState(previous, (), self._ledger_end, registry_end),
+            day.closed_at,
+            day.closed_by,
+            day.confirmed_by,
+            day.set_aside,
+        )
+        plan = signed_plan(plan, day.key_version, day.signature)
+        return encode_seal(plan) if plan.day == day else None
 
     def _sweep(self, days: tuple[ClosedDay, ...]) -> None:
         """Remove what lies among the runs of days that are closed and is none of theirs."""
@@ -238,34 +266,6 @@ class _Rebuilding:
                 else:
                     path.unlink()
                 self._found.removed.append(path.relative_to(self._city.folder))
-
-
-def _sealed_again(
-    city: City, run: StoredRun, inputs: RunInputs, days: tuple[ClosedDay, ...], number: int
-) -> bytes | None:
-    """The sealed document as the day's row says it must be; None when something else comes out."""
-    day, folder = days[number], city.run_folder(run.settlement_day, run.run_id)
-    ledger_end = ChainEnd()
-    for earlier in days[:number]:
-        entries = day_store.load_entries(city.database, earlier.settlement_day)
-        ledger_end = chain_end(entries, ledger_end)
-    changes = load_changes(city.database)
-    count = day.registry_changes or 0
-    registry_end = RegistryEnd(count)
-    if 0 < count <= len(changes):
-        registry_end = replace(registry_end, hash=changes[count - 1].hash)
-    state = ClearingState(days[number - 1] if number else None, (), ledger_end, registry_end)
-    plan = plan_close(
-        read_report(inputs, run, folder),
-        inputs,
-        state,
-        day.closed_at,
-        day.closed_by,
-        day.confirmed_by,
-        day.set_aside,
-    )
-    plan = signed_plan(plan, day.key_version, day.signature)
-    return encode_seal(plan) if plan.day == day else None
 
 
 def _without(
@@ -286,8 +286,7 @@ def _without(
 def _is_another_seal(path: Path, day: ClosedDay) -> bool:
     """Whether a whole sealed document lies there, of another content than the day's."""
     try:
-        held = json.loads(path.read_bytes())
-        is_whole = digest(held["document"]) == held["seal"]
-    except (OSError, ValueError, KeyError, TypeError):
+        held = read_sealed(path.read_bytes())
+    except OSError:
         return False
-    return is_whole and bool(held["seal"] != day.seal)
+    return held is not None and bool(held["seal"] != day.seal)
