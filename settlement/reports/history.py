@@ -156,7 +156,7 @@ def _verdicts(
             judged = connection.execute(_REVIEW, values).fetchone()
             proof = None if judged is None else ProofReason(judged[0])
         yield _Verdict(run, decision, proof)
-        may_change = decision.reason.retry_may_help or Note.STATEMENT_PROVEN in decision.notes
+        may_change = decision.reason.waits or Note.STATEMENT_PROVEN in decision.notes
         if run.day is not None and not may_change:
             return  # for good: no later run takes the record up
 

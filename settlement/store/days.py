@@ -18,6 +18,7 @@ from settlement.day_seals import SignedSeal
 from settlement.days.aside import decode_aside, encode_aside
 from settlement.days.closing import ClearingState, ClosedDay, ClosePlan, signed_seal
 from settlement.days.load_log import LogEnd
+from settlement.days.rulings import AppliedRuling
 from settlement.days.run import GapRow, StoredRun
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Posting
 from settlement.ledger.positions import Position
@@ -81,7 +82,8 @@ def save_run(database: Database, run: StoredRun) -> None:
                     "outputs": canonical_json([list(each) for each in run.outputs]).decode(),
                     "totals": canonical_json(run.totals).decode(),
                     "output_hash": run.output_hash,
-                    "load_logs": _encode_ends(run.load_logs),
+                    "load_logs": _encode(run.load_logs),
+                    "rulings": _encode(run.rulings),
                 },
             )
 
@@ -321,6 +323,7 @@ def _stored_run(row: RowMapping) -> StoredRun:
             totals=json.loads(row["totals"]),
             output_hash=row["output_hash"],
             load_logs=tuple(LogEnd(*each) for each in json.loads(row["load_logs"] or "[]")),
+            rulings=tuple(AppliedRuling(*each) for each in json.loads(row["rulings"] or "[]")),
         )
     except (TypeError, ValueError) as error:
         run_id = row["run_id"]
@@ -328,7 +331,7 @@ def _stored_run(row: RowMapping) -> StoredRun:
         raise ValueError(reason) from error
 
 
-def _encode_ends(ends: Sequence[LogEnd]) -> str | None:
+def _encode(ends: Sequence[LogEnd] | Sequence[AppliedRuling]) -> str | None:
     return canonical_json([each.content() for each in ends]).decode() if ends else None
 
 

@@ -193,6 +193,8 @@ RUNS = Table(
     Column("output_hash", HASH, nullable=False),
     # Up to where it read the logs of load hosts, as canonical JSON; null where there was none.
     Column("load_logs", Text),
+    # The rulings that it applies, as canonical JSON; null where there are none.
+    Column("rulings", Text),
 )
 
 DAYS = Table(

@@ -24,7 +24,7 @@ from settlement.reconciliation.inputs import file_number
 from settlement.service.computation import decisions_path
 from settlement.service.proven import hash_of
 from settlement.service.proving import prove_for_city
-from settlement.service.review import read_review, records_of
+from settlement.service.review import Review, read_review, records_of
 from settlement.store import days as day_store
 from settlement.verification.findings import REBUILD, Findings, Invariant, file_at
 
@@ -84,7 +84,7 @@ def _before(days: Sequence[ClosedDay]) -> set[object]:
 
 def _verify_answers(
     city: City,
-    review: Mapping[int, Mapping[int, ProofReason]],
+    review: Review,
     files: Mapping[int, FileRow],
     key_service: KeyService,
     where: Text,
@@ -102,10 +102,11 @@ def _verify_answers(
         rows = np.array(sorted(answers))
         proof = prove_for_city(city, records_of(city, files[file], rows), key_service).answers
         for row, now in zip(rows.tolist(), proof, strict=True):
-            if now == answers[row] or {now, answers[row]} <= _HOLDS:
+            kept = answers[row].proof
+            if now == kept or {now, kept} <= _HOLDS:
                 continue
             name = files[file].file.content_hash
-            said, right = proof_text(answers[row]), proof_text(ProofReason(now))
+            said, right = proof_text(kept), proof_text(ProofReason(now))
             text = Text(
                 f"文件 {name} 第 {row} 行记为“{said.zh}”，应为“{right.zh}”",
                 f"row {row} of file {name} says: {said.en}; must be: {right.en}",
@@ -151,7 +152,7 @@ def _verify_waited(
         findings.add(Invariant.I10, where, text)
         return
     for (file, row), reason in decided.items():
-        if not reason.retry_may_help:
+        if not reason.waits:
             text = Text(
                 f"文件 {file:016x}… 第 {row} 行早已定案：{reason.text.zh}",
                 f"row {row} of file {file:016x}... was settled for good: {reason.text.en}",

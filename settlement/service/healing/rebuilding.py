@@ -38,7 +38,14 @@ from settlement.registry.documents import encode_registry, read_by_runs
 from settlement.service.gathering import closed_inputs
 from settlement.service.keeping import KeptFiles, later_versions
 from settlement.service.proven import damaged_logs, fact_path, hash_of
-from settlement.service.review import keep_review, put_review, read_review, records_of
+from settlement.service.review import (
+    Review,
+    Reviewed,
+    keep_review,
+    put_review,
+    read_review,
+    records_of,
+)
 from settlement.service.runs import compute_run, damaged_outputs, read_report
 from settlement.store import days as day_store
 from settlement.store.files import load_day_files, load_files
@@ -147,7 +154,7 @@ class _Rebuilding:
             self._prove(
                 city.review_path(run.review_sha256),
                 run.review_sha256,
-                lambda sha256: self._review(sha256, day, previous),
+                lambda sha256: self._review(sha256, run, day, previous),
             )
         inputs = closed_inputs(city, day, run)
         if self._outputs(run, inputs):
@@ -173,7 +180,9 @@ class _Rebuilding:
                 write_durable(self._city.input_path(sha256), data)
                 return
 
-    def _review(self, sha256: str, day: ClosedDay, previous: ClosedDay | None) -> None:
+    def _review(
+        self, sha256: str, run: StoredRun, day: ClosedDay, previous: ClosedDay | None
+    ) -> None:
         """Asked again of what waited then, without what only keys of later days have proven."""
         city = self._city
         inputs = city.input_path(sha256).parent
@@ -181,7 +190,14 @@ class _Rebuilding:
         ready = load_day_files(city.database, day.settlement_day)
         state = ClearingState(previous, ready, ChainEnd(), RegistryEnd(0))
         made = keep_review(
-            city, state, day.settlement_day, self._key_service, self._kept, self._by, self._now
+            city,
+            state,
+            day.settlement_day,
+            self._key_service,
+            self._kept,
+            self._by,
+            self._now,
+            verdicts_of(load_applied(city.database, run.rulings)),
         )
         if made is not None and made != sha256:
             asked = read_review(city.review_path(made))
@@ -269,10 +285,10 @@ class _Rebuilding:
 
 
 def _without(
-    city: City, review: Mapping[int, Mapping[int, ProofReason]], later: Sequence[int]
-) -> dict[int, dict[int, ProofReason]]:
+    city: City, review: Review, later: Sequence[int]
+) -> dict[int, dict[int, Reviewed]]:
     """A review without the records that name one of these versions of keys."""
-    left: dict[int, dict[int, ProofReason]] = {}
+    left: dict[int, dict[int, Reviewed]] = {}
     for file, rows in review.items():
         (row,) = load_files(city.database, [file_prefix(file)])
         numbers = np.array(sorted(rows))
