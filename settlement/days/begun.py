@@ -15,6 +15,7 @@ from settlement.days.closing import ClosePlan
 from settlement.days.load_log import LogEnd
 from settlement.people.actions import Actor
 from settlement.registry.book import RegistryEnd
+from settlement.rulings.log import RulingsEnd
 from settlement.seal import canonical_json, digest
 
 
@@ -32,6 +33,7 @@ class BegunClose:
     file_hashes: frozenset[str]
     load_logs: tuple[LogEnd, ...]
     registry_end: RegistryEnd
+    rulings_end: RulingsEnd
     closed_at: datetime
     closed_by: Actor
     confirmed_by: Actor | None
@@ -72,6 +74,7 @@ def decode_begun(data: bytes) -> BegunClose | None:
             file_hashes=frozenset(content_hash for content_hash, _ in document["file_rows"]),
             load_logs=tuple(LogEnd(*each) for each in inputs.get("load_logs", ())),
             registry_end=RegistryEnd(*document["registry"]),
+            rulings_end=RulingsEnd(*document["audit_log"]),
             closed_at=datetime.fromisoformat(document["closed_at"]),
             closed_by=Actor.from_code(document["closed_by"]),
             confirmed_by=None if second is None else Actor.from_code(second),
