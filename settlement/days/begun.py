@@ -16,6 +16,7 @@ from settlement.days.load_log import LogEnd
 from settlement.days.rulings import AppliedRuling
 from settlement.people.actions import Actor
 from settlement.registry.book import RegistryEnd
+from settlement.rulings.log import RulingsEnd
 from settlement.seal import canonical_json, digest
 
 
@@ -34,6 +35,7 @@ class BegunClose:
     load_logs: tuple[LogEnd, ...]
     rulings: tuple[AppliedRuling, ...]
     registry_end: RegistryEnd
+    rulings_end: RulingsEnd
     closed_at: datetime
     closed_by: Actor
     confirmed_by: Actor | None
@@ -75,6 +77,7 @@ def decode_begun(data: bytes) -> BegunClose | None:
             load_logs=tuple(LogEnd(*each) for each in inputs.get("load_logs", ())),
             rulings=tuple(AppliedRuling(*each) for each in inputs.get("rulings", ())),
             registry_end=RegistryEnd(*document["registry"]),
+            rulings_end=RulingsEnd(*document["audit_log"]),
             closed_at=datetime.fromisoformat(document["closed_at"]),
             closed_by=Actor.from_code(document["closed_by"]),
             confirmed_by=None if second is None else Actor.from_code(second),

@@ -35,6 +35,7 @@ from settlement.people.actions import Actor
 from settlement.reconciliation.inputs import file_prefix
 from settlement.registry.book import Change, RegistryEnd
 from settlement.registry.documents import encode_registry, read_by_runs
+from settlement.rulings.log import LogEntry, end_at
 from settlement.service.gathering import closed_inputs
 from settlement.service.keeping import KeptFiles, later_versions
 from settlement.service.proven import damaged_logs, fact_path, hash_of
@@ -50,6 +51,7 @@ from settlement.service.runs import compute_run, damaged_outputs, read_report
 from settlement.store import days as day_store
 from settlement.store.files import load_day_files, load_files
 from settlement.store.registry import load_changes
+from settlement.store.rulings import load_log
 from settlement.watching import OnProgress, be_silent
 
 _NOT_AS_IT_WAS = Text(
@@ -105,6 +107,7 @@ class _Rebuilding:
         self._now, self._by = now, by
         self._kept = KeptFiles(city, key_service)
         self._changes: tuple[Change, ...] = ()
+        self._log: tuple[LogEntry, ...] = ()
         #: Where the ledger ends before the day that is looked at.
         self._ledger_end = ChainEnd()
         self._found = Rebuilt()
@@ -118,6 +121,7 @@ class _Rebuilding:
         days = day_store.load_closed_days(self._city.database)
         if days:
             self._changes = load_changes(self._city.database)
+            self._log = load_log(self._city.database)
         for number in range(len(days)):
             if number:
                 before = days[number - 1].settlement_day
@@ -258,10 +262,11 @@ class _Rebuilding:
         registry_end = RegistryEnd(count)
         if 0 < count <= len(self._changes):
             registry_end = replace(registry_end, hash=self._changes[count - 1].hash)
+        rulings_end = end_at(self._log, day.audit_entries or 0)
         plan = plan_close(
             read_report(inputs, run, folder),
             inputs,
-            ClearingState(previous, (), self._ledger_end, registry_end),
+            ClearingState(previous, (), self._ledger_end, registry_end, rulings_end),
             day.closed_at,
             day.closed_by,
             day.confirmed_by,
