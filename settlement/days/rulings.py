@@ -1,9 +1,10 @@
 """Which rulings (裁定) a day applies, and what they say of single records. Pure.
 
-Decides that every ruling on suspended money is applied by one day and no other: by the first that is
-closed after two people made it. They are applied in the order in which they were made, so that one
-number says which are done. What has moved by itself meanwhile is left alone: a ruling is on what
-still waits. Leaves making rulings to `settlement.rulings`, and what they move to reconciliation.
+Decides that every ruling on suspended money is applied by one day and no other: by the first that
+is closed after two people made it. They are applied in the order in which they were made, so that
+one number says which are done. What has moved by itself meanwhile is left alone: a ruling is on
+what still waits. Leaves making rulings to `settlement.rulings`, and what they move to
+reconciliation.
 """
 
 from collections.abc import Callable, Iterable, Mapping

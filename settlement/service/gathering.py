@@ -23,16 +23,16 @@ from settlement.days.run import RunInputs, StoredRun
 from settlement.durable import write_durable
 from settlement.intake.answers import FileRow
 from settlement.people.actions import Actors
+from settlement.reconciliation.inputs import file_prefix
 from settlement.registry.documents import encode_registry, read_by_runs
+from settlement.rulings.ruling import Ruling
 from settlement.service.keeping import KeptFiles
 from settlement.service.proven import damaged_logs, find_log_ends
-from settlement.reconciliation.inputs import file_prefix
-from settlement.rulings.ruling import Ruling
 from settlement.service.review import keep_review
 from settlement.store import days as day_store
+from settlement.store.applied import load_new_rulings
 from settlement.store.files import load_day_files, load_files
 from settlement.store.registry import load_changes
-from settlement.store.rulings import load_new_rulings
 
 
 @dataclass(frozen=True, slots=True)

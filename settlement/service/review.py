@@ -9,9 +9,9 @@ run. Records of open files are simply judged anew.
 Records of closed days are decided again in the open day: nothing is corrected, only followed.
 Leaves deciding to reconciliation.
 
-A review is kept under its hash before the run that reads it, as rows of (file, row, proof, ruling),
-so a run stays a function of its inputs and a killed one leaves nothing behind. On a day without such
-records the key service is not even asked.
+A review is kept under its hash before the run that reads it, as rows of (file, row, proof,
+ruling), so a run stays a function of its inputs and a killed one leaves nothing behind. On a day
+without such records the key service is not even asked.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,9 +94,9 @@ def keep_review(
     now: datetime,
     verdicts: Verdicts,
 ) -> str | None:
-    """Ask again about everything that waits, and keep what can be judged on a settlement day, or was
-    ruled on. Keys that show themselves are registered by whoever asks. What waits in a file that is
-    not whole goes on waiting.
+    """Ask again about everything that waits, and keep what can be judged on a settlement day, or
+    was ruled on. Keys that show themselves are registered by whoever asks. What waits in a file
+    that is not whole goes on waiting.
 
     Returns the SHA-256 of the kept review, None when there is nothing in it. Raises what the port
     raises, with nothing changed, and `StoredBytesError` when something kept is damaged.

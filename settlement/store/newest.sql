@@ -10,7 +10,7 @@ CREATE TABLE runs (
 	registry_sha256 VARCHAR(64) NOT NULL, 
 	outputs TEXT NOT NULL, 
 	totals TEXT NOT NULL, 
-	output_hash VARCHAR(64) NOT NULL, review_sha256 VARCHAR(64), load_logs TEXT, 
+	output_hash VARCHAR(64) NOT NULL, review_sha256 VARCHAR(64), load_logs TEXT, rulings TEXT, 
 	CONSTRAINT pk_runs PRIMARY KEY (run_id)
 );
 CREATE INDEX ix_runs_settlement_day ON runs (settlement_day);

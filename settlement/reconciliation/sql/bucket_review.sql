@@ -11,6 +11,14 @@ SELECT id
 FROM (FROM record WHERE reviewed) SEMI JOIN (FROM taken_up WHERE is_posted(reason)) USING (file, row);
 UPDATE record SET chained = false FROM linked WHERE linked.id = record.id;
 
+-- A key that came late proved it: under which one is not asked again.
+UPDATE record
+SET notes = record.notes | note_key_version_misnamed()
+FROM (
+    FROM taken_up WHERE is_posted(reason) AND notes & note_key_version_misnamed() <> 0
+) AS misnamed
+WHERE record.reviewed AND record.file = misnamed.file AND record.row = misnamed.row;
+
 -- What stands without a TAC, because the card's statements prove it, still does: taken up again it is
 -- what they proved, and none of what its record says of itself.
 UPDATE record

@@ -10,7 +10,7 @@ Days are taken in their order, so that each is made from what is whole by then.
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +18,14 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from cardcore.keys import KeyService, ProofReason
+from cardcore.keys import KeyService
 from cardcore.records.record import FIELD
 from cardcore.text import Text
 from settlement.city import City
 from settlement.days.aside import SetAside
 from settlement.days.begun import read_sealed
 from settlement.days.closing import ClearingState, ClosedDay, encode_seal, plan_close, signed_plan
+from settlement.days.rulings import verdicts_of
 from settlement.days.run import RunInputs, StoredRun
 from settlement.durable import write_durable
 from settlement.engine import Engine
@@ -49,6 +50,7 @@ from settlement.service.review import (
 )
 from settlement.service.runs import compute_run, damaged_outputs, read_report
 from settlement.store import days as day_store
+from settlement.store.applied import load_applied
 from settlement.store.files import load_day_files, load_files
 from settlement.store.registry import load_changes
 from settlement.store.rulings import load_log
@@ -289,9 +291,7 @@ class _Rebuilding:
                 self._found.removed.append(path.relative_to(self._city.folder))
 
 
-def _without(
-    city: City, review: Review, later: Sequence[int]
-) -> dict[int, dict[int, Reviewed]]:
+def _without(city: City, review: Review, later: Sequence[int]) -> dict[int, dict[int, Reviewed]]:
     """A review without the records that name one of these versions of keys."""
     left: dict[int, dict[int, Reviewed]] = {}
     for file, rows in review.items():

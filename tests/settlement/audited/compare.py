@@ -80,7 +80,7 @@ def compare_block(seeds: Sequence[int], folder: Path, *, buckets: int = 1) -> Co
     worlds = [make_world(seed) for seed in seeds]
     product = Product(folder, worlds, buckets=buckets)
     auditors = {world.seed: Auditor() for world in worlds}
-    sums = _Sums()
+    sums, held = _Sums(), Counter[str]()
     for day in SETTLED:
         files = product.files(day)
         again = {
@@ -89,9 +89,12 @@ def compare_block(seeds: Sequence[int], folder: Path, *, buckets: int = 1) -> Co
             )
             for world in worlds
         }
-        rulings = {
-            world.seed: rulings_of(world, auditors[world.seed], day) for world in worlds
-        }
+        rulings = {world.seed: rulings_of(world, auditors[world.seed], day) for world in worlds}
+        held.update(
+            auditors[seed].decided[key].reason.name
+            for seed, each in rulings.items()
+            for key in each
+        )
         outcome = product.settle(
             day,
             {
@@ -119,7 +122,9 @@ def compare_block(seeds: Sequence[int], folder: Path, *, buckets: int = 1) -> Co
         _compare_nothing_held(world, auditors[world.seed])
         _compare_with_truth(world, auditors[world.seed])
         _compare_purses(world, auditors[world.seed], purses)
-    return _counted(worlds, auditors)
+    compared = _counted(worlds, auditors)
+    compared.reasons += held  # until people ruled
+    return compared
 
 
 def _compare_records(

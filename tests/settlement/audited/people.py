@@ -19,9 +19,7 @@ def rulings_of(world: World, auditor: Auditor, day: int) -> dict[tuple[int, int]
     return dict(_rulings(world, auditor, day))
 
 
-def _rulings(
-    world: World, auditor: Auditor, day: int
-) -> Iterator[tuple[tuple[int, int], Reason]]:
+def _rulings(world: World, auditor: Auditor, day: int) -> Iterator[tuple[tuple[int, int], Reason]]:
     for entry in auditor.decided.values():
         if entry.reason.disposition is Disposition.SUSPENDED:
             drawn = _draw(world.seed, day, entry)

@@ -236,9 +236,7 @@ class Desk:
             connection.execute(
                 "CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT, ruling UTINYINT)"
             )
-            rows = [
-                (*key, int(proof), int(rulings.get(key, 0))) for key, proof in review.items()
-            ]
+            rows = [(*key, int(proof), int(rulings.get(key, 0))) for key, proof in review.items()]
             connection.executemany("INSERT INTO review VALUES (?, ?, ?, ?)", rows)
             connection.sql("FROM review").write_parquet(str(path))
         named = {file for file, _ in review} - set(own)

@@ -1,7 +1,7 @@
 """What two people rule of suspended money is the last word on it: paid, or held for the holder."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,6 @@ from settlement.registry.rows import HotlistRow, TerminalRow
 from tests.settlement.reconciliation.run_inputs import (
     BUS_OPERATOR,
     DAY,
-    GATE,
     LOAD_AGENT,
     METRO_OPERATOR,
     STRANGER,
@@ -33,11 +32,10 @@ NEXT = DAY + timedelta(days=1)
 LATER = DAY + timedelta(days=2)
 FIRST = proven(load())
 RIDE = proven(debit())
+RIDE_AT = debit().time
 
 
-def listed(
-    folder: Path, known_tariffs: Mapping[tuple[int, RecordKind], int] | None = None
-) -> Desk:
+def listed(folder: Path, known_tariffs: Mapping[tuple[int, RecordKind], int] | None = None) -> Desk:
     """A desk that knows the card as stolen."""
     return Desk(folder, hotlist=[HotlistRow(CARD, 1)], known_tariffs=known_tariffs)
 
@@ -153,7 +151,7 @@ def test_the_card_s_chain_is_what_it_was(tmp_path: Path) -> None:
 def test_a_copy_on_the_day_of_the_ruling_is_a_copy(tmp_path: Path) -> None:
     desk = listed(tmp_path)
     held(desk, *RIDE)
-    again = [*RIDE, *proven(debit(time=datetime(2018, 9, 1, 9), terminal=GATE))]
+    again = [*RIDE, *proven(debit(time=RIDE_AT + timedelta(hours=1)))]
     desk.run(again, day=NEXT, rulings={key_of(RIDE): Verdict.RELEASE})
     assert desk.reasons(again) == [Reason.DUPLICATE, Reason.HOTLISTED]
 
