@@ -16,11 +16,16 @@ from settlement.seal import Sealable
 
 @dataclass(frozen=True, slots=True)
 class NewPerson:
-    """Who is to become a person, and what is kept of the secret that they chose."""
+    """Who is to become a person, and what is kept of the secret that they chose. `ActorError` for a
+    name that nobody can have.
+    """
 
     name: str
     role: Role
     credential: Credential
+
+    def __post_init__(self) -> None:
+        Actor(self.name)
 
     def content(self) -> dict[str, Sealable]:
         """As it stands in the audit log."""

@@ -303,6 +303,8 @@ def _waiting(file: FileLine) -> Step:
     if file.is_ready:
         return Step("decision", Text("等待清分", "waits for the next clearing run"), {})
     said = Text("等待同一发送方的缺号文件", "waits for earlier files of its sender")
+    if file.is_aside:
+        said = Text("文件已被搁置", "its file was set aside by two people")
     return Step("decision", said, {})
 
 

@@ -127,6 +127,12 @@ class RulingBook:
         """What was ruled about a subject, in order."""
         return self._about.get(subject, [])
 
+    def is_aside(self, subject: str) -> bool:
+        """Whether a file (as a subject) is set aside now."""
+        aside = {RulingKind.FILES_SET_ASIDE: True, RulingKind.FILES_TAKE_BACK: False}
+        said = [aside[each.kind] for each in self.about(subject) if each.kind in aside]
+        return bool(said) and said[-1]
+
     def _add(self, new: NewPerson, number: int) -> None:
         self.people[new.name] = Person(new.name, new.role, new.credential, number, number)
 

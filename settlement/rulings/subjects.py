@@ -26,16 +26,17 @@ from cardcore.text import Text, shorten
 SUBJECT_LENGTH_MAX = 160
 _NUMBER = "(0|[1-9][0-9]{0,18})"
 _DAY = "([0-9]{4}-[0-9]{2}-[0-9]{2})"
-_ISSUER = "([0-9A-Fa-f]{16})"
+_TERMINAL = "([0-9a-f]{12})"
+#: As rows of the store write them, letters included: what is ruled is found again by its text.
 #: Behind the noun and its first stroke. One group for each part; the last may hold strokes.
 _GRAMMAR: Mapping[str, re.Pattern[str]] = {
     noun: re.compile(pattern)
     for noun, pattern in {
         "record": f"([0-9a-f]{{16}})/{_NUMBER}",
-        "gap": f"{_ISSUER}/([0-9]{{20}})/{_NUMBER}/{_NUMBER}",
-        "load": f"{_ISSUER}/{_NUMBER}",
-        "serials": f"([0-9A-Fa-f]{{12}})/{_NUMBER}-{_NUMBER}",
-        "register": f"{_DAY}/([0-9A-Fa-f]{{12}})(?:/(.+))?",
+        "gap": f"([0-9a-f]{{16}})/([0-9]{{20}})/{_NUMBER}/{_NUMBER}",
+        "load": f"([0-9A-F]{{16}})/{_NUMBER}",
+        "serials": f"{_TERMINAL}/{_NUMBER}-{_NUMBER}",
+        "register": f"{_DAY}/{_TERMINAL}(?:/(.+))?",
         "sequence": f"{_NUMBER}/{_NUMBER}",
         "file": "([0-9a-f]{64})",
         "refusal": _NUMBER,
@@ -57,12 +58,12 @@ class Subject:
 
     >>> Subject.parse("sequence/101/17")
     Subject(noun='sequence', parts=('101', '17'))
-    >>> Subject.parse("serials/0000000A0001/7-9").parts
-    ('0000000A0001', '7', '9')
-    >>> Subject.parse("register/2018-09-01/0000000A0001").parts
-    ('2018-09-01', '0000000A0001')
-    >>> str(Subject("sequence", ("101", "17"))), str(Subject.parse("serials/0000000A0001/7-9"))
-    ('sequence/101/17', 'serials/0000000A0001/7-9')
+    >>> Subject.parse("serials/0000000a0001/7-9").parts
+    ('0000000a0001', '7', '9')
+    >>> Subject.parse("register/2018-09-01/0000000a0001").parts
+    ('2018-09-01', '0000000a0001')
+    >>> str(Subject("sequence", ("101", "17"))), str(Subject.parse("serials/0000000a0001/7-9"))
+    ('sequence/101/17', 'serials/0000000a0001/7-9')
     >>> Subject.parse("sequence/101/seventeen")
     Traceback (most recent call last):
     settlement.rulings.subjects.SubjectError: sequence/101/seventeen: nothing can be named so

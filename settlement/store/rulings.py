@@ -6,20 +6,22 @@ people.
 """
 
 import json
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, Select, or_, select
 
 from settlement.errors import AuditEntryError, reason_of
 from settlement.people.signing import SigningKey
 from settlement.rulings.book import Answered, RulingBook, read_proposal, ruling_of
+from settlement.rulings.kinds import RulingKind
 from settlement.rulings.log import Act, LogEntry, NewEntry, RulingsEnd, sign_entry
 from settlement.rulings.ruling import Ruling
 from settlement.seal import canonical_json
-from settlement.store.database import Database
+from settlement.store.database import Database, Transaction
 from settlement.store.tables import AUDIT_LOG
 
+_AnswerT = TypeVar("_AnswerT")
 _PROPOSALS = AUDIT_LOG.alias("proposals")
 
 
@@ -37,16 +39,17 @@ def load_book(database: Database) -> RulingBook:
 
 def load_rulings(database: Database, after: int, upto: int) -> tuple[Ruling, ...]:
     """Those that were approved by log entries numbered after < n <= upto, in order."""
-    columns = AUDIT_LOG.c
-    query = (
-        select(AUDIT_LOG, *(each.label(f"of_{each.name}") for each in _PROPOSALS.c))
-        .join(_PROPOSALS, _PROPOSALS.c.number == columns.proposal)
-        .where(columns.act == Act.APPROVE.value, columns.number > after, columns.number <= upto)
-        .order_by(columns.number)
-    )
+    asked = _approved().where(AUDIT_LOG.c.number > after, AUDIT_LOG.c.number <= upto)
     with database.read() as connection:
-        rows = connection.execute(query).mappings().all()
-    return tuple(_ruling(row) for row in rows)
+        return tuple(_ruling(row) for row in connection.execute(asked).mappings())
+
+
+def read_rulings(connection: Connection, kinds: Collection[RulingKind]) -> tuple[Ruling, ...]:
+    """Those of these kinds, in order, within a transaction."""
+    # The engine looks for the word; whether it is the kind is seen in what is read.
+    named = or_(*(_PROPOSALS.c.content.contains(f'"kind":"{each.value}"') for each in kinds))
+    found = (_ruling(row) for row in connection.execute(_approved().where(named)).mappings())
+    return tuple(each for each in found if each.kind in kinds)
 
 
 def load_rulings_about(
@@ -92,11 +95,42 @@ def read_log(connection: Connection) -> tuple[LogEntry, ...]:
     return tuple(_entry(row) for row in rows)
 
 
+def keep_act(
+    database: Database,
+    key: SigningKey,
+    decide: Callable[[RulingBook], NewEntry | _AnswerT],
+    effect: Callable[[Transaction, NewEntry], None] | None = None,
+) -> LogEntry | _AnswerT:
+    """Decide under the write lock by what the log says, and keep the act or nothing. `effect` makes
+    what follows from it in the same transaction.
+    """
+
+    def in_transaction(connection: Connection) -> LogEntry | _AnswerT:
+        decided = decide(read_book(connection))
+        if not isinstance(decided, NewEntry):
+            return decided
+        if effect is not None:
+            effect(connection, decided)
+        return add_entry(connection, decided, key)
+
+    return database.write(in_transaction)
+
+
 def add_entry(connection: Connection, what: NewEntry, key: SigningKey) -> LogEntry:
     """Sign an act and keep it behind the end of the log."""
     entry = sign_entry(what, key, log_end(connection))
     connection.execute(AUDIT_LOG.insert(), _row(entry))
     return entry
+
+
+def _approved() -> Select[Any]:
+    """Every approval with the proposal that it answers."""
+    return (
+        select(AUDIT_LOG, *(each.label(f"of_{each.name}") for each in _PROPOSALS.c))
+        .join(_PROPOSALS, _PROPOSALS.c.number == AUDIT_LOG.c.proposal)
+        .where(AUDIT_LOG.c.act == Act.APPROVE.value)
+        .order_by(AUDIT_LOG.c.number)
+    )
 
 
 def _entry(row: RowMapping, prefix: str = "") -> LogEntry:

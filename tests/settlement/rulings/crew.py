@@ -13,13 +13,14 @@ from settlement.rulings.log import LOG_START, Act, LogEntry, NewEntry, end_of, s
 CHEAP = SecretCost(memory_kib=32, passes=1, lanes=1)
 MONDAY = datetime(2018, 9, 3, 1, tzinfo=UTC)
 WEEK = timedelta(days=7)
-ADA, BO, CAI, DAN, EVE = "ada", "bo", "cai", "dan", "eve"
+ADA, BO, CAI, DAN, EVE, FAY = "ada", "bo", "cai", "dan", "eve", "fay"
 ROLES: Mapping[str, Role] = {
     ADA: Role.ADMINISTRATOR,
     BO: Role.SECURITY_OFFICER,
     CAI: Role.OPERATOR,
     DAN: Role.SUPERVISOR,
     EVE: Role.AUDITOR,
+    FAY: Role.SUPERVISOR,
 }
 
 

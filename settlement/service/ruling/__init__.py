@@ -1,0 +1,12 @@
+"""People act: somebody shows a secret, asks, answers. Each act is one transaction, the only commit
+point there is.
+
+Read it in this order::
+
+    showing.py    whoever acts shows their secret; wrong ones are counted
+    standings.py  what the subjects of each kind are at this moment
+    decisions.py  what closed days decided of one record, and found of one device
+    effects.py    what follows from an approval at once
+    acting.py     propose, approve, decline
+    people.py     the first two, and a secret of one's own that is changed
+"""
