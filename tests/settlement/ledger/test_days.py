@@ -202,7 +202,7 @@ def test_the_entries_of_random_days_are_what_is_told_of_their_records(
         )
         for number, files in enumerate([*found, []]):
             # On the last day every key has come: what waits is decided again.
-            waiting = [key for key, each in decided.items() if each.reason.retry_may_help]
+            waiting = [key for key, each in decided.items() if each.reason.waits]
             review = dict.fromkeys(waiting, ProofReason.PROVEN) if not files else {}
             day = DAY + timedelta(days=number)
             outcome = desk.run(*files, day=day, review=review)

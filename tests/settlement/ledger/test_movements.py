@@ -131,7 +131,7 @@ def decisions(draw: st.DrawFn, reasons: Sequence[Reason]) -> Decision:
     return Decision(reason.disposition, reason, Note(0), late, 0, operator, sector, 0, centre)
 
 
-WAITING = [reason for reason in Reason if reason.retry_may_help]
+WAITING = [reason for reason in Reason if reason.waits]
 
 
 @st.composite

@@ -228,7 +228,7 @@ class Desk:
         rulings: Mapping[tuple[int, int], Ruled],
         own: Sequence[int],
     ) -> ReviewRequest | None:
-        review = dict.fromkeys(rulings, ProofReason.PROVEN) | review
+        review = {**dict.fromkeys(rulings, ProofReason.PROVEN), **review}
         if not review:
             return None
         path = self._folder / f"review-{len(self._closed)}.parquet"
