@@ -16,7 +16,8 @@ from settlement.store import days as day_store
 from settlement.store.files import load_file_lines
 
 _DECISION = """
-SELECT disposition, reason, notes, amount_fen FROM read_parquet($paths)
+SELECT disposition, reason, notes, operator, is_load, amount_fen, excess_fen
+FROM read_parquet($paths)
 WHERE file = $file AND row = $row
 """
 _REGISTER = "SELECT * FROM read_parquet($path) WHERE terminal = $terminal"
@@ -24,14 +25,19 @@ _REGISTER = "SELECT * FROM read_parquet($path) WHERE terminal = $terminal"
 
 @dataclass(frozen=True, slots=True)
 class DecidedRecord:
-    """A record of a kept file, and what was decided of it last, in the numbers of the run."""
+    """A record of a kept file, and what was decided of it last, in the numbers of the run; but that
+    of `operator` is whoever the registry has paid.
+    """
 
     content_hash: str
     settlement_day: date
     disposition: int
     reason: int
     notes: int
+    operator: int
+    is_load: bool
     amount_fen: int
+    excess_fen: int  # held for the holder
 
 
 def read_decision(city: City, prefix: str, row: int) -> DecidedRecord | None:
