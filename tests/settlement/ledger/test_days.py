@@ -34,7 +34,8 @@ from settlement.engine.local import LocalEngine
 from settlement.ledger.accounts import AccountKind, parse_account
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, post_day
 from settlement.registry.rows import HotlistRow, TerminalRow
-from settlement.reports.wording import Decision, record_postings
+from settlement.reports.told import Decision
+from settlement.reports.wording import record_postings
 from settlement.service.computation import ComputationOutcome
 from tests.settlement.reconciliation.random_worlds import HOTLIST, worlds
 from tests.settlement.reconciliation.run_inputs import (

@@ -40,7 +40,8 @@ def listed(desk: Desk) -> tuple[Desk, str]:
 def reasons(desk: Desk, terminal: str = BUS_TERMINAL) -> list[Reason]:
     """Every decision on the ride, in order."""
     (copy,) = explain(desk.city, f"{terminal}-1").copies
-    return [Reason[step.data["reason"]] for step in copy.steps if step.name == "decision"]
+    steps = [step for step in copy.steps if step.name == "decision"]
+    return [Reason[str(step.data["reason"])] for step in steps]
 
 
 def balances(desk: Desk) -> dict[str, int]:
@@ -66,6 +67,10 @@ def test_two_people_move_suspended_money_at_the_next_close(
     assert "suspense/101" not in after
     assert after[account] == before.get(account, 0) - 160
     assert reasons(desk) == [Reason.HOTLISTED, reason]
+    (copy,) = explain(desk.city, f"{BUS_TERMINAL}-1").copies
+    (ruled,) = [step for step in copy.steps if step.name == "ruling"]
+    assert "asked for by cai, approved by dan" in ruled.text.en
+    assert "cai 提请，dan" in ruled.text.zh
     found = check(tmp_path / "city")
     assert found.is_sound, found.findings
     # Everything of that day is made again from raw files and the audit log.
