@@ -8,4 +8,5 @@ Read it in this order::
     log.py        the audit log: entries, their chain, the bytes that are signed
     book.py       what the log says: people, proposals, answers
     proposals.py  may somebody propose, approve or decline this, now
+    proof.py      the log proven again, with public keys alone
 """

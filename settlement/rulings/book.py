@@ -73,6 +73,8 @@ class RulingBook:
         self.proposals: dict[int, Proposal] = {}
         self.answers: dict[int, Answered] = {}
         self.end = LOG_START
+        #: Since when two people are there, and nobody acts alone.
+        self.two_since: datetime | None = None
         self._about: dict[str, list[Ruling]] = {}
         for each in entries:
             self.enter(each)
@@ -95,6 +97,8 @@ class RulingBook:
         person = self.people.get(what.by)
         if person is not None and person.is_valid:
             self.people[what.by] = replace(person, last_act=entry.number)
+        if self.two_since is None and len(self.people) >= PEOPLE_MIN:
+            self.two_since = what.at
         self.end = end_of(entry)
 
     def person(self, name: str) -> Person | None:
@@ -109,7 +113,7 @@ class RulingBook:
     @property
     def needs_two(self) -> bool:
         """Whether what decides money or history takes two people: since there were two."""
-        return len(self.people) >= PEOPLE_MIN
+        return self.two_since is not None
 
     def open_proposals(self, now: datetime) -> Iterator[Proposal]:
         """Those that wait for an answer and can still be answered."""
@@ -126,6 +130,12 @@ class RulingBook:
     def about(self, subject: str) -> list[Ruling]:
         """What was ruled about a subject, in order."""
         return self._about.get(subject, [])
+
+    def approved(self, kind: RulingKind) -> Iterator[tuple[Proposal, Answered]]:
+        """The proposals of a kind that were approved, in the order of their approval."""
+        for number, answer in self.answers.items():
+            if answer.is_approved and self.proposals[number].kind is kind:
+                yield self.proposals[number], answer
 
     def is_aside(self, subject: str) -> bool:
         """Whether a file (as a subject) is set aside now."""

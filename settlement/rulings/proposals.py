@@ -104,7 +104,7 @@ def decide_proposal(
     """
     kind = request.kind
     assert 0 < len(request.subjects) <= SUBJECTS_MAX, len(request.subjects)
-    if refused := _refuse_without_right(person, kind.rule.propose):
+    if refused := check_right(person, kind.rule.propose):
         return refused
     if standing.hinders is not None:
         return Refused(Answer.NOT_TO_RULE_ON, standing.hinders)
@@ -148,7 +148,7 @@ def decide_answer(
     """
     is_own = proposal.proposed_by == person.name
     takes_back = is_own and act is Act.DECLINE
-    if not takes_back and (refused := _refuse_without_right(person, proposal.kind.rule.approve)):
+    if not takes_back and (refused := check_right(person, proposal.kind.rule.approve)):
         return refused
     answered = book.answers.get(proposal.number)
     if answered is not None:
@@ -163,15 +163,22 @@ def decide_answer(
 
 def check_approval(book: RulingBook, proposal: Proposal, standing: Standing) -> Refused | None:
     """Whether what is proposed is still what it was when it was proposed."""
-    proposer = book.person(proposal.proposed_by)
-    if proposer is None or not proposer.is_valid or proposer.since > proposal.number:
-        return Refused(Answer.PROPOSER_ENDED, _same(proposal.proposed_by))
+    if refused := check_proposer(book, proposal):
+        return refused
     if standing.hinders is not None:
         return Refused(Answer.NOT_TO_RULE_ON, standing.hinders)
     if standing.state != proposal.state:
         said = "、".join(proposal.subjects[:3]), ", ".join(proposal.subjects[:3])
         return Refused(Answer.CHANGED_SINCE, Text(*said))
     return check_people(book, proposal.kind, proposal.subjects)
+
+
+def check_proposer(book: RulingBook, proposal: Proposal) -> Refused | None:
+    """Whether whoever proposed is still that person."""
+    proposer = book.person(proposal.proposed_by)
+    if proposer is None or not proposer.is_valid or proposer.since > proposal.number:
+        return Refused(Answer.PROPOSER_ENDED, _same(proposal.proposed_by))
+    return None
 
 
 def decide_founding(book: RulingBook, new: NewPerson, now: datetime) -> NewEntry | Refused:
@@ -222,7 +229,8 @@ def describe_answer(answered: Answered) -> Text:
     return Text(f"已否决，{at}", f"declined, {at}")
 
 
-def _refuse_without_right(person: Person, right: Right) -> Refused | None:
+def check_right(person: Person, right: Right) -> Refused | None:
+    """Whether the role of a person has a right."""
     if right in person.role.rights:
         return None
     said, role = right.text, person.role.text

@@ -19,6 +19,13 @@ def load_tries(database: Database, person: str) -> tuple[WrongTry, ...]:
         return _tries(connection, person)
 
 
+def load_try_numbers(database: Database) -> tuple[int, ...]:
+    """The numbers of all wrong secrets, in order."""
+    with database.read() as connection:
+        query = select(WRONG_SECRETS.c.number).order_by(WRONG_SECRETS.c.number)
+        return tuple(connection.execute(query).scalars())
+
+
 def count_wrong_try(database: Database, make: Callable[[int], WrongTry]) -> tuple[WrongTry, ...]:
     """Keep that a secret was wrong while the audit log had so many entries; all of that person."""
 

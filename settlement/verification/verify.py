@@ -17,6 +17,7 @@ from cardcore.text import Text
 from settlement.city import City
 from settlement.engine import Engine, WorkerLostError
 from settlement.store.files import load_files
+from settlement.verification.audit_log import verify_audit_log
 from settlement.verification.days import verify_days, verify_positions
 from settlement.verification.files import verify_files
 from settlement.verification.findings import (
@@ -141,6 +142,10 @@ CHECKS: dict[str, tuple[Text, Callable[[_Look], int]]] = {
     "registry": (
         Text("登记簿", "registry"),
         lambda look: verify_registry(look.city, look.findings),
+    ),
+    "audit_log": (
+        Text("审计日志", "audit log"),
+        lambda look: verify_audit_log(look.city, look.findings),
     ),
     "seals": (Text("封存", "seals"), _seals),
 }
