@@ -88,7 +88,10 @@ def plan_close(
     previous, ledger_end = state.last_closed, state.ledger_end
     run = report.run
     assert run.run_id == inputs.run_id
-    entries = post_day(run.settlement_day, report.buckets, report.participants, ledger_end)
+    paid_out_fen = {each.number: each.paid_out_fen for each in run.rulings if each.paid_out_fen}
+    entries = post_day(
+        run.settlement_day, report.buckets, report.participants, ledger_end, paid_out_fen
+    )
     positions = net_positions(entries)
     root = chain_end(entries, ledger_end).hash
     previous_seal = GENESIS if previous is None else previous.seal

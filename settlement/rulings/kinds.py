@@ -69,15 +69,15 @@ KINDS: Mapping[RulingKind, KindRule] = {
     ),
     RulingKind.CLAIMS_WRITE_OFF: KindRule(
         Text("核销主张", "write off claims"), "record",
-        Right.CLAIMS_PROPOSE, Right.CLAIMS_APPROVE, moves_money=True,
+        Right.CLAIMS_PROPOSE, Right.CLAIMS_APPROVE,
     ),
     RulingKind.GAPS_WRITE_OFF: KindRule(
         Text("核销缺口", "write off gaps"), "gap",
-        Right.GAPS_PROPOSE, Right.GAPS_APPROVE, moves_money=True,
+        Right.GAPS_PROPOSE, Right.GAPS_APPROVE,
     ),
     RulingKind.LOADS_RELEASE: KindRule(
         Text("解除未证实的充值", "release loads that nothing confirmed"), "load",
-        Right.LOADS_PROPOSE, Right.LOADS_APPROVE, moves_money=True,
+        Right.LOADS_PROPOSE, Right.LOADS_APPROVE,
     ),
     RulingKind.SERIALS_SKIP: KindRule(
         Text("跳过遗失的终端流水号", "skip lost serials of a terminal"), "serials",

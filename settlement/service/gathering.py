@@ -200,9 +200,10 @@ def choose_day(
     following = open_day(last, (), None, bounds, has_review=True)
     if not isinstance(following, DayAnswer):  # else its day has not come
         state = replace(state, ready=())
-        verdicts = verdicts_of(_to_apply(city, kept))
+        rulings = _to_apply(city, kept)
+        verdicts = verdicts_of(rulings)
         review = keep_review(city, state, following, key_service, kept, by.first, now, verdicts)
-        if review is not None:
+        if review is not None or any(each.paid_out_fen for each in applied(rulings)):
             return following
     return DayAnswer.FILES_SET_ASIDE if aside else DayAnswer.NOTHING_READY
 

@@ -27,7 +27,7 @@ def load_new_rulings(database: Database) -> tuple[Ruling, ...]:
     )
     with database.read() as connection:
         newest = connection.execute(query).scalar_one_or_none()
-    applied = 0 if newest is None else max(number for number, _ in json.loads(newest))
+    applied = 0 if newest is None else max(number for number, *_ in json.loads(newest))
     return load_rulings(database, applied, rulings_end(database).count)
 
 

@@ -78,7 +78,7 @@ CREATE TABLE entries (
 	bucket INTEGER, 
 	participant BIGINT, 
 	previous_hash VARCHAR(64) NOT NULL, 
-	hash VARCHAR(64) NOT NULL, 
+	hash VARCHAR(64) NOT NULL, ruling BIGINT, 
 	CONSTRAINT pk_entries PRIMARY KEY (number), 
 	CONSTRAINT fk_entries_settlement_day FOREIGN KEY(settlement_day) REFERENCES days (settlement_day)
 );

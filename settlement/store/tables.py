@@ -253,6 +253,7 @@ ENTRIES = Table(
     Column("kind", String(16), nullable=False),
     Column("bucket", Integer),  # of a collect entry
     Column("participant", BigInteger),  # of a distribute entry
+    Column("ruling", BigInteger),  # of an entry that follows a ruling
     Column("previous_hash", HASH, nullable=False),
     Column("hash", HASH, nullable=False),
 )

@@ -230,6 +230,8 @@ def _verify_posted(
     posted: dict[tuple[EntryKind, int | None], dict[AccountKind, int]] = {}
     shares = {AccountKind.OPERATOR: 0, AccountKind.LOAD_AGENT: 0, AccountKind.HOLDER_DUE: 0}
     for entry in of_day:
+        if entry.kind is EntryKind.RULING:
+            continue  # held against the audit log, in `rulings`
         key = (entry.kind, entry.bucket if entry.kind is EntryKind.COLLECT else entry.participant)
         accounts = posted.setdefault(key, {})
         for posting in entry.postings:

@@ -9,10 +9,15 @@ from collections.abc import Mapping
 
 from cardcore.text import Text
 from settlement.city import City
-from settlement.days.rulings import AppliedRuling, Verdicts, applied
+from settlement.days.closing import ClosedDay
+from settlement.days.rulings import AppliedRuling, Verdicts, applied, ruled_records
 from settlement.dispositions import Verdict
+from settlement.rulings.kinds import RulingKind
+from settlement.rulings.ruling import Ruling
 from settlement.service.review import Review
+from settlement.service.ruling.decisions import read_held
 from settlement.store import days as day_store
+from settlement.store.applied import load_applied
 from settlement.store.rulings import load_rulings, rulings_end
 from settlement.verification.findings import Findings, Invariant
 
@@ -31,7 +36,23 @@ def verify_applied(city: City, findings: Findings) -> int:
         where = Text(f"{day.settlement_day} 的裁定", f"rulings of day {day.settlement_day}")
         for each in run.rulings:
             _compare(each, next(following, None), where, findings)
+        for ruling in load_applied(city.database, run.rulings):
+            if ruling.kind is RulingKind.CASES_SETTLE:
+                _compare_paid(city, day, ruling, where, findings)
     return len(made)
+
+
+def _compare_paid(
+    city: City, day: ClosedDay, ruling: Ruling, where: Text, findings: Findings
+) -> None:
+    """What is paid out to holders is what days before it have held of these very records."""
+    held_fen = sum(
+        read_held(city, day.settlement_day, file, row) for file, row in ruled_records(ruling)
+    )
+    name = Text(
+        f"第 {ruling.number} 号裁定退付（分）", f"paid out by ruling {ruling.number}, in fen,"
+    )
+    findings.expect_equal(Invariant.I4, where, name, ruling.sum_fen, held_fen)
 
 
 def _compare(

@@ -17,12 +17,18 @@ from settlement.registry.proposed import check_changes, read_changes
 from settlement.rulings.book import RulingBook, person_named
 from settlement.rulings.kinds import RulingKind
 from settlement.rulings.proposals import Request, Standing
-from settlement.rulings.subjects import Subject
+from settlement.rulings.subjects import CONTRADICTION, Subject
 from settlement.seal import Sealable, digest
 from settlement.service.ruling.decisions import (
     DecidedRecord,
     read_decision,
     read_register_difference,
+)
+from settlement.service.ruling.open_items import (
+    read_contradiction,
+    read_gap,
+    read_open_load,
+    read_serial_gap,
 )
 from settlement.store.applied import load_new_rulings
 from settlement.store.days import load_day, load_newest_seal
@@ -203,7 +209,40 @@ def _read_registry(city: City, _book: RulingBook, request: Request) -> Standing:
     return Standing(state, len(proposed), 0, None if refused is None else refused.text)
 
 
+def _case(city: City, _book: RulingBook, subject: Subject) -> _Found:
+    """Money that is held for the holder of a record's card; a contradiction holds none."""
+    kind, *rest = subject.parts
+    if kind == CONTRADICTION:
+        found = read_contradiction(city, *rest)
+        return _NOT_THERE if found is None else (found, 0)
+    prefix, row = rest
+    held = read_decision(city, prefix, int(row))
+    if held is None or not held.excess_fen:
+        return Text("未为持卡人留存款项", "no money of it is held for a holder")
+    return [_judged(held), held.excess_fen], held.excess_fen
+
+
+def _gap(city: City, _book: RulingBook, subject: Subject) -> _Found:
+    found = read_gap(city, *subject.parts)
+    return _NOT_THERE if found is None else (found, 0)
+
+
+def _open_load(city: City, _book: RulingBook, subject: Subject) -> _Found:
+    """A load that was allowed, and that no record, log or statement has confirmed."""
+    amount_fen = read_open_load(city, *subject.parts)
+    return _NOT_THERE if amount_fen is None else ([], amount_fen)
+
+
+def _serials(city: City, _book: RulingBook, subject: Subject) -> _Found:
+    found = read_serial_gap(city, *subject.parts)
+    return _NOT_THERE if found is None else (found, 0)
+
+
 READERS: Mapping[RulingKind, Reader] = {
+    RulingKind.GAPS_WRITE_OFF: _each(_gap),
+    RulingKind.LOADS_RELEASE: _each(_open_load),
+    RulingKind.SERIALS_SKIP: _each(_serials),
+    RulingKind.CASES_SETTLE: _each(_case),
     RulingKind.RECORDS_RELEASE: _each(_suspended, once=False),
     RulingKind.RECORDS_RETURN: _each(_suspended_debit, once=False),
     RulingKind.CLAIMS_WRITE_OFF: _each(_claim),
