@@ -18,12 +18,12 @@ from settlement.dispositions import Verdict
 from settlement.ledger.accounts import HOLDER_DUE, AccountKind
 from settlement.service.computation import ComputationOutcome
 from tests.settlement.audited.making import make_world
-from tests.settlement.audited.people import rulings_of
 from tests.settlement.audited.product import Decided, Product, StatedPurse
 from tests.settlement.audited.world import SETTLED, World, settlement_day
 from tests.support.audit.auditor import Auditor
 from tests.support.audit.books import books_of, purses_of
 from tests.support.audit.known import NOBODYS, OURS, Known
+from tests.support.audit.people import rulings_of
 from tests.support.audit.words import Disposition, Entry, Note, Purse, Reason
 
 K = TypeVar("K")
@@ -89,7 +89,12 @@ def compare_block(seeds: Sequence[int], folder: Path, *, buckets: int = 1) -> Co
             )
             for world in worlds
         }
-        rulings = {world.seed: rulings_of(world, auditors[world.seed], day) for world in worlds}
+        rulings = {
+            world.seed: rulings_of(
+                world.seed, auditors[world.seed], day, is_last=day == SETTLED[-1]
+            )
+            for world in worlds
+        }
         held.update(
             auditors[seed].decided[key].reason.name
             for seed, each in rulings.items()
