@@ -15,6 +15,7 @@ Read it in this order::
     explain.py   `onecard explain`
     taps.py      `onecard replay` and `onecard demo`
     doctor.py    `onecard doctor`
+    office/      `onecard people`, `onecard approvals`, `onecard audit`
     bench/       `onecard bench`
     card/        `onecard card`
     hsm/         `onecard hsm`

@@ -102,6 +102,21 @@ _COMMANDS = {
             "The registry: rows with dates.",
         ),
     ),
+    "people": Entry(
+        "api.cli.office.people",
+        "app",
+        Text("人员：各有角色与自己的密语。", "People, each with a role and a secret of their own."),
+    ),
+    "approvals": Entry(
+        "api.cli.office.approvals",
+        "app",
+        Text("提请与批准：双人办理。", "What one proposes and another approves."),
+    ),
+    "audit": Entry(
+        "api.cli.office.audit",
+        "app",
+        Text("审计日志：谁办了什么，逐条有签名。", "The audit log: who did what, signed."),
+    ),
     "card": Entry("api.cli.card.commands", "app", Text("读卡器上的卡。", "Cards on a reader.")),
     "hsm": Entry(
         "api.cli.hsm.commands",
