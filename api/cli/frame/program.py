@@ -95,7 +95,7 @@ _COMMANDS = {
         "api.cli.city", "app", Text("城市：新建、导出、密钥。", "A city: make, export, keys.")
     ),
     "registry": Entry(
-        "api.cli.registry",
+        "api.cli.registry.commands",
         "app",
         Text(
             "登记簿：带日期的行。",

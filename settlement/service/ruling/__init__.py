@@ -8,5 +8,6 @@ Read it in this order::
     decisions.py  what closed days decided of one record, and found of one device
     effects.py    what follows from an approval at once
     acting.py     propose, approve, decline
+    registry.py   changes of the registry, proposed as they are to be made
     people.py     the first two, and a secret of one's own that is changed
 """

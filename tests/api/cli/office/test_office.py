@@ -232,3 +232,49 @@ def test_without_a_terminal_and_without_a_file_nothing_is_asked(
     said = run(*SKIP, "--by", CAI, "--data", office.folder, exit_code=2)
     one_language(said, language)
     assert "--secret-file" in said
+
+
+def test_the_registry_changes_by_proposal(office: Office, language: Language) -> None:
+    add = ("registry", "add", "name", "kind=line", "code=9", "text=9", "--why", "遗失")
+    told = office.run(*add, by=CAI)
+    one_language(told, language, "name")
+    number = told.split("`")[1].split()[-1]
+    assert run_json("registry", "list", "name", "--data", office.folder)["rows"][-1]["code"] != "9"
+    shown = office.run("approvals", "show", number)
+    one_language(shown, language, "name", "text")
+    assert "text=9" in shown
+    office.run("approvals", "approve", number, by=DAN)
+    rows = run_json("registry", "list", "name", "--data", office.folder)["rows"]
+    assert [each["code"] for each in rows] == ["1", "9"]
+    for change in (
+        ("registry", "change", "name", "line/9", "text=10", "--why", "遗失"),
+        ("registry", "end", "name", "line/9", "--why", "遗失"),
+    ):
+        one_language(office.run(*change, by=CAI), language, "name")
+    refused = office.run("registry", "end", "name", "line/7", "--why", "x", by=CAI, exit_code=1)
+    one_language(refused, language, "name")
+    sheet = office.secrets / "names.csv"
+    run("registry", "list", "name", "--csv", sheet, "--data", office.folder)
+    sheet.write_text(sheet.read_text("utf-8-sig") + "line,10,10,,\n", encoding="utf-8")
+    imported = ("registry", "import", "name", sheet, "--why", "遗失")
+    one_language(office.run(*imported, by=CAI), language, "name")
+    sheet.write_text("kind,code\n", encoding="utf-8")
+    one_language(office.run(*imported, by=CAI, exit_code=1), language, str(sheet), "name", "text")
+    assert len(run_json("registry", "list", "name", "--data", office.folder)["rows"]) == 2
+
+
+def test_keys_are_registered_by_proposal(office: Office, language: Language) -> None:
+    told = office.run("city", "keys", "--register", by=CAI)
+    assert "`onecard approvals approve" in told
+    one_language(told, language)
+
+
+def test_a_second_name_closes_nothing_where_people_have_secrets(
+    office: Office, language: Language
+) -> None:
+    day = ("--settlement-day", "2029-01-01")
+    said = run("close", *day, "--second", "x", "--data", office.folder, exit_code=2)
+    one_language(said, language)
+    said = run("close", *day, "--data", office.folder, exit_code=1)
+    one_language(said, language)
+    assert "`onecard approvals propose days.close day/YYYY-MM-DD`" in said
