@@ -18,8 +18,8 @@ from settlement.rulings.kinds import RulingKind
 from settlement.rulings.log import Act, NewEntry
 from settlement.seal import Sealable
 
-#: A proposal speaks of so many things at most: whoever answers reads them.
-SUBJECTS_MAX = 1_000
+#: A proposal speaks of so many things at most: a file of rows is the largest.
+SUBJECTS_MAX = 100_000
 
 
 class Answer(Enum):

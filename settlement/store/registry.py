@@ -69,6 +69,13 @@ def change_registry(
     return database.write(in_transaction)
 
 
+def read_for_change(database: Database) -> tuple[Book, date | None]:
+    """What a change is decided from: the registry, and the last closed day."""
+    with database.read() as connection:
+        last_closed = connection.execute(select(func.max(DAYS.c.settlement_day))).scalar_one()
+        return book_of(_changes(connection)), last_closed
+
+
 def register(
     database: Database, offered: Iterable[AnyDated], action: Action
 ) -> tuple[NewChange, ...]:

@@ -17,6 +17,7 @@ from settlement.rulings.book import RulingBook
 from settlement.rulings.kinds import RulingKind
 from settlement.rulings.log import LogEntry
 from settlement.rulings.proof import prove_log
+from settlement.service.proving import SHOWN
 from settlement.store import days as day_store
 from settlement.store.people import load_try_numbers
 from settlement.store.registry import load_changes
@@ -79,7 +80,10 @@ def _verify_registry(city: City, book: RulingBook, findings: Findings) -> None:
     made = {
         (each.action.by.name, each.action.at, each.what): each.number
         for each in load_changes(city.database)
-        if each.action.by.kind is ActorKind.PERSON and each.action.at > begun
+        if each.action.by.kind is ActorKind.PERSON
+        and each.action.at > begun
+        # A key that records showed is registered by whoever had them looked at, and stands by them.
+        and (each.what.kind, each.action.why) != ("tac_key", SHOWN)
     }
     for proposal, answered in book.approved(RulingKind.REGISTRY_CHANGE):
         for what in read_changes(_list_of(proposal.details)):

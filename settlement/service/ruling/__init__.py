@@ -9,5 +9,6 @@ Read it in this order::
     open_items.py  what the last closed day left open of a card, a load, a terminal's serials
     effects.py    what follows from an approval at once
     acting.py     propose, approve, decline
+    registry.py   changes of the registry, proposed as they are to be made
     people.py     the first two, and a secret of one's own that is changed
 """

@@ -31,7 +31,7 @@ from settlement.service.ruling.open_items import (
     read_serial_gap,
 )
 from settlement.store.applied import load_new_rulings
-from settlement.store.days import load_day, load_newest_seal
+from settlement.store.days import load_newest_seal
 from settlement.store.files import load_file_lines, load_refusals
 from settlement.store.readiness import SequenceStanding, look_at_sequence
 from settlement.store.registry import load_changes
@@ -187,10 +187,13 @@ def _register(city: City, _book: RulingBook, subject: Subject) -> _Found:
 
 
 def _day(city: City, _book: RulingBook, subject: Subject) -> _Found:
-    """A day that is not closed; what has to stand still is on which day it would follow."""
-    if load_day(city.database, date.fromisoformat(subject.parts[0])) is not None:
-        return Text("该日已关闭", "the day is closed already")
+    """A day that can still be closed; what has to stand still is which day it follows."""
+    day = date.fromisoformat(subject.parts[0])
     newest = load_newest_seal(city.database, city.scheme.name)
+    if day not in city.scheme.life:
+        return Text("不在规则的有效期内", "the scheme does not live on that day")
+    if newest is not None and day <= newest.settlement_day:
+        return Text(f"{newest.settlement_day} 已关闭", f"{newest.settlement_day} is closed already")
     return "" if newest is None else newest.seal, 0
 
 

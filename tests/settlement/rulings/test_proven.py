@@ -23,8 +23,8 @@ from settlement.rulings.log import LOG_START, Act, LogEntry, NewEntry, RulingsEn
 from settlement.rulings.proposals import Answer
 from settlement.seal import canonical_json, link
 from settlement.service.close import close_day
-from settlement.service.registering import register_rows
 from settlement.service.ruling.people import renew_secret
+from settlement.store.registry import register
 from settlement.store.rulings import add_entry, load_log
 from settlement.verification.audit_log import verify_audit_log
 from settlement.verification.findings import Findings
@@ -256,8 +256,10 @@ def test_a_log_that_was_written_anew_behind_a_closed_day_is_named(
 
 
 def test_a_change_of_the_registry_that_one_person_made_alone_is_named(ruled: Desk) -> None:
-    register_rows(
-        ruled.city, [Dated(NameRow("line", 9, "九号线"))], Action(Actor(CAI), LATER, "alone")
+    register(
+        ruled.city.database,
+        [Dated(NameRow("line", 9, "九号线"))],
+        Action(Actor(CAI), LATER, "alone"),
     )
     (said,) = found(ruled)
     assert "name line/9: cai changed it alone, without a ruling" in said
