@@ -25,6 +25,7 @@ from settlement.service.computation import (
     ComputationOutcome,
     ComputationTask,
     ReviewRequest,
+    bucket_path,
     gaps_path,
     read_outcome,
     reconcile_run,
@@ -36,7 +37,7 @@ from settlement.service.proven import (
     proven_bytes,
     proven_facts,
 )
-from settlement.store.days import load_closed_days, load_run
+from settlement.store.days import load_closed_days, load_day, load_newest_seal, load_run
 from settlement.store.files import load_files
 from settlement.watching import OnProgress
 
@@ -88,6 +89,24 @@ def read_report(inputs: RunInputs, run: StoredRun, folder: Path) -> RunReport:
 def damaged_outputs(folder: Path, run: StoredRun) -> tuple[Path, ...]:
     """The files of a run that are absent or not what was stored."""
     return tuple(folder / name for name, sha256 in run.outputs if hash_of(folder / name) != sha256)
+
+
+def closed_outputs(city: City, day: ClosedDay, name: str) -> tuple[Path, ...]:
+    """The files of one output of a closed day's run: `terminals/<name>`, or a name that each bucket
+    may have. Whoever reads them believes what lies there; `verify` proves it.
+    """
+    folder = city.run_folder(day.settlement_day, day.run_id)
+    if "/" in name:
+        return (folder / f"{name}.parquet",)
+    buckets = (bucket_path(folder, bucket) for bucket in range(city.bucket_count))
+    return tuple(path for each in buckets if (path := each / f"{name}.parquet").exists())
+
+
+def last_outputs(city: City, name: str) -> tuple[Path, ...]:
+    """The same of the day closed last; nothing before the first one."""
+    newest = load_newest_seal(city.database, city.scheme.name)
+    day = None if newest is None else load_day(city.database, newest.settlement_day)
+    return () if day is None else closed_outputs(city, day, name)
 
 
 def _days_behind(city: City, inputs: RunInputs) -> tuple[ClosedDay, ...]:

@@ -142,6 +142,25 @@ def load_days(database: Database, settlement_days: Sequence[date]) -> tuple[Clos
         return _days(connection, query.order_by(DAYS.c.settlement_day))
 
 
+def load_days_between(database: Database, first: date, last: date) -> tuple[ClosedDay, ...]:
+    """The closed days from one to another, both ends included, in order."""
+    query = select(DAYS).where(DAYS.c.settlement_day.between(first, last))
+    with database.read() as connection:
+        return _days(connection, query.order_by(DAYS.c.settlement_day))
+
+
+def load_days_of_account(database: Database, account: str) -> tuple[ClosedDay, ...]:
+    """The closed days that posted something on an account, in order."""
+    touched = (
+        select(ENTRIES.c.settlement_day)
+        .join(POSTINGS, POSTINGS.c.entry == ENTRIES.c.number)
+        .where(POSTINGS.c.account == account)
+    )
+    query = select(DAYS).where(DAYS.c.settlement_day.in_(touched))
+    with database.read() as connection:
+        return _days(connection, query.order_by(DAYS.c.settlement_day))
+
+
 def load_days_around(
     database: Database, settlement_day: date, count: int
 ) -> tuple[tuple[ClosedDay, ...], tuple[ClosedDay, ...]]:

@@ -67,6 +67,51 @@ _COMMANDS = {
             "Loads, matched three ways: what does not agree.",
         ),
     ),
+    "records": Entry(
+        "api.cli.office.open_items",
+        "records",
+        Text("可疑记录：列出、查看。", "Suspended records: list, show."),
+    ),
+    "claims": Entry(
+        "api.cli.office.open_items",
+        "claims",
+        Text("主张：列出、查看。", "Claims: list, show."),
+    ),
+    "gaps": Entry(
+        "api.cli.office.open_items",
+        "gaps",
+        Text("卡片缺口：列出、查看。", "Gaps of cards: list, show."),
+    ),
+    "serials": Entry(
+        "api.cli.office.open_items",
+        "serials",
+        Text("缺失的终端流水号：列出、查看。", "Missing serials of terminals: list, show."),
+    ),
+    "registers": Entry(
+        "api.cli.office.open_items",
+        "registers",
+        Text("设备计数器差异：列出、查看。", "Registers that differ: list, show."),
+    ),
+    "refusals": Entry(
+        "api.cli.office.open_items",
+        "refusals",
+        Text("拒收的文件：列出、查看。", "Refused files: list, show."),
+    ),
+    "alarms": Entry(
+        "api.cli.office.open_items",
+        "alarms",
+        Text("告警：列出、查看。", "Records with a note: list, show."),
+    ),
+    "positions": Entry(
+        "api.cli.office.open_items",
+        "positions",
+        Text("净额：列出、查看。", "Positions of participants: list, show."),
+    ),
+    "cases": Entry(
+        "api.cli.office.open_items",
+        "cases",
+        Text("个案：列出、查看。", "Cases: list, show."),
+    ),
     "explain": Entry(
         "api.cli.explain",
         "explain",

@@ -66,3 +66,39 @@ CREATE MACRO unwrap(counter, near) AS
 -- Reckoned in microseconds: an interval costs ten times as much. No moment is infinite here.
 CREATE MACRO business_day_of(moment) AS
     make_timestamp(epoch_us(moment) - getvariable('cutover_hour') * 3600000000)::DATE;
+
+-- A gap of the chain is claimed where it lies behind the card's last statement: those before it have
+-- an exact price. A loose movement has no place in the chain, only the day that settled it; what has
+-- neither is not known to lie before.
+CREATE MACRO is_claimed_gap(state, price_fen, right_time, loose_days, stated_time) AS
+    state = gap_open() AND price_fen <> 0 AND (
+        stated_time IS NULL OR right_time > stated_time
+        OR (
+            right_time IS NULL
+            AND coalesce(list_max(loose_days) >= business_day_of(stated_time), true)
+        )
+    );
+
+-- How people name an open segment between two statements of a purse, or a gap that counters of debits
+-- claim, without naming the card: by a digest of all that makes it.
+CREATE MACRO digest_of(parts) AS substr(sha256(array_to_string(parts, ' ')), 1, 24);
+CREATE MACRO segment_digest(
+    issuer, card_number, application, left_online, left_time, right_online, right_time,
+    missing_loads, price_fen
+) AS digest_of([
+    'segment', issuer::VARCHAR, card_number::VARCHAR, application::VARCHAR,
+    coalesce(left_online::VARCHAR, '-'), coalesce(left_time::VARCHAR, '-'),
+    coalesce(right_online::VARCHAR, '-'), coalesce(right_time::VARCHAR, '-'),
+    missing_loads::VARCHAR, price_fen::VARCHAR
+]);
+CREATE MACRO claimed_digest(
+    issuer, card_number, application, counter_kind, first_counter, last_counter, price_fen
+) AS digest_of([
+    'claimed', issuer::VARCHAR, card_number::VARCHAR, application::VARCHAR, counter_kind::VARCHAR,
+    first_counter::VARCHAR, last_counter::VARCHAR, price_fen::VARCHAR
+]);
+
+-- As people write terminals, files and records.
+CREATE MACRO hexadecimal(number, digits) AS lpad(lower(to_hex(number)), digits, '0');
+CREATE MACRO record_id(terminal, serial) AS
+    hexadecimal(terminal, 12) || '-' || lpad(serial::VARCHAR, 8, '0');

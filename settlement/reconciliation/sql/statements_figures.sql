@@ -22,19 +22,11 @@ FROM (
 GROUP BY reason, day
 HAVING sum(count) <> 0 OR sum(amount_fen) <> 0;
 
--- Gaps of the chain since the last statement: claimed, where those before it have an exact price.
--- A loose movement has no place in the chain, only the day that settled it; what has neither is not
--- known to lie before.
+-- Gaps of the chain that are claimed: since the card's last statement.
 CREATE VIEW claimed_gap AS
 SELECT price_fen
 FROM gap_after LEFT JOIN statement_after AS stated USING (issuer, card_number, application)
-WHERE gap_after.state = gap_open() AND price_fen <> 0 AND (
-    stated.time IS NULL OR right_time > stated.time
-    OR (
-        right_time IS NULL
-        AND coalesce(list_max(loose_days) >= business_day_of(stated.time), true)
-    )
-);
+WHERE is_claimed_gap(gap_after.state, price_fen, right_time, loose_days, stated.time);
 
 CREATE MACRO in_all(amount_fen) AS coalesce(sum(amount_fen), 0)::BIGINT;
 CREATE VIEW stated_figure AS

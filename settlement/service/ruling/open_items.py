@@ -3,26 +3,29 @@
 Decides nothing: the outputs of that day's run tell.
 """
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from settlement.city import City
-from settlement.dispositions import SegmentKind
 from settlement.facts import columnar
-from settlement.rulings.subjects import item_key
-from settlement.seal import Sealable
-from settlement.service.computation import bucket_path
-from settlement.store.days import load_day, load_gaps, load_newest_seal
+from settlement.service.runs import last_outputs
 
-_SEGMENTS = """
-SELECT kind, left_online, left_time, right_online, right_time, missing_loads, price_fen
-FROM read_parquet($paths)
-WHERE issuer = $issuer AND card_number = $card_number AND application = $application
+_SEGMENT = """
+SELECT price_fen FROM read_parquet($paths)
+WHERE (kind = segment_contradiction()) = $is_contradiction AND $digest = segment_digest(
+    issuer, card_number, application, left_online, left_time, right_online, right_time,
+    missing_loads, price_fen
+)
+"""
+_CLAIMED = """
+SELECT price_fen FROM read_parquet($paths)
+WHERE state = gap_open() AND $digest = claimed_digest(
+    issuer, card_number, application, counter_kind, first_counter, last_counter, price_fen
+)
 """
 _OPEN_LOAD = """
-SELECT amount_fen, is_settled, is_confirmed FROM read_parquet($paths)
-WHERE issuer = $issuer AND number = $number
+SELECT amount_fen FROM read_parquet($paths)
+WHERE issuer = $issuer AND number = $number AND NOT is_settled AND NOT is_confirmed
 """
 _SERIAL_GAP = """
 SELECT opened_day FROM read_parquet($paths)
@@ -30,85 +33,45 @@ WHERE terminal = $terminal AND first_serial = $first AND last_serial = $last
 """
 
 
-def read_gap(city: City, issuer: str, card_number: str, application: str, key: str) -> Sealable:
-    """The digest of a gap that is open: an exact one between two statements, or one that counters
-    of debits claim; None where the last closed day left no such one.
+def read_gap(city: City, digest: str) -> int | None:
+    """The price of an open gap in fen: an exact one between two statements, or one that counters of
+    debits claim; None where the last closed day left no such one.
     """
-    for kind, found in _segments(city, issuer, card_number, application):
-        if kind is not SegmentKind.CONTRADICTION and found == key:
-            return key
-    return key if key in set(_claimed(city, issuer, card_number, application)) else None
+    exact = _ask(city, "segments", _SEGMENT, {"digest": digest, "is_contradiction": False})
+    found = exact or _ask(city, "gaps", _CLAIMED, {"digest": digest})
+    return None if found is None else int(found[0])
 
 
-def read_contradiction(
-    city: City, issuer: str, card_number: str, application: str, key: str
-) -> Sealable:
+def read_contradiction(city: City, digest: str) -> int | None:
     """The same of what cannot be."""
-    for kind, found in _segments(city, issuer, card_number, application):
-        if kind is SegmentKind.CONTRADICTION and found == key:
-            return key
-    return None
+    values = {"digest": digest, "is_contradiction": True}
+    found = _ask(city, "segments", _SEGMENT, values)
+    return None if found is None else int(found[0])
 
 
 def read_open_load(city: City, issuer: str, number: str) -> int | None:
     """What a load host allowed and nothing has confirmed, in fen; None where that is nothing."""
     values = {"issuer": int(issuer, 16), "number": int(number)}
-    for amount_fen, is_settled, is_confirmed in _ask(city, "open_loads", _OPEN_LOAD, values):
-        if not is_settled and not is_confirmed:
-            return int(amount_fen)
-    return None
+    found = _ask(city, "open_loads", _OPEN_LOAD, values)
+    return None if found is None else int(found[0])
 
 
-def read_serial_gap(city: City, terminal: str, first: str, last: str) -> Sealable:
+def read_serial_gap(city: City, terminal: str, first: str, last: str) -> str | None:
     """Since when serials of a terminal are missing; None where these are not, or others are with
     them.
     """
     values = {"terminal": int(terminal, 16), "first": int(first), "last": int(last)}
-    folder = _run_folder(city)
-    if folder is None:
-        return None
-    paths = {"paths": [str(folder / "terminals" / "terminal_gaps.parquet")]}
-    with columnar.connect(city.folder) as connection:
-        found = connection.execute(_SERIAL_GAP, values | paths).fetchone()
-    return None if found is None else found[0].isoformat()
+    found = _ask(city, "terminals/terminal_gaps", _SERIAL_GAP, values)
+    return None if found is None else str(found[0])
 
 
-def _segments(
-    city: City, issuer: str, card_number: str, application: str
-) -> Iterator[tuple[SegmentKind, str]]:
-    values = {
-        "issuer": int(issuer, 16),
-        "card_number": int(card_number),
-        "application": int(application),
-    }
-    for kind, *key in _ask(city, "segments", _SEGMENTS, values):
-        yield SegmentKind(kind), item_key(*key)
-
-
-def _claimed(city: City, issuer: str, card_number: str, application: str) -> Iterator[str]:
-    day = load_newest_seal(city.database, city.scheme.name)
-    if day is None:
-        return
-    for each in load_gaps(city.database, day.settlement_day):
-        purse = each.issuer.upper(), each.card_number, str(each.application)
-        if purse == (issuer.upper(), card_number, application):
-            yield item_key(each.counter_kind, each.first_counter, each.last_counter, each.price_fen)
-
-
-def _ask(city: City, name: str, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
-    """Rows of an output that each bucket of the last closed day's run may have."""
-    folder = _run_folder(city)
-    if folder is None:
-        return []
-    buckets = (bucket_path(folder, bucket) for bucket in range(city.bucket_count))
-    paths = [str(path) for each in buckets if (path := each / f"{name}.parquet").exists()]
+def _ask(city: City, name: str, query: str, values: Mapping[str, object]) -> tuple[Any, ...] | None:
+    """The first row that answers, of an output of the last closed day's run."""
+    paths = last_outputs(city, name)
     if not paths:
-        return []
+        return None
     with columnar.connect(city.folder) as connection:
-        return connection.execute(query, {**values, "paths": paths}).fetchall()
-
-
-def _run_folder(city: City) -> Path | None:
-    day = load_newest_seal(city.database, city.scheme.name)
-    closed = None if day is None else load_day(city.database, day.settlement_day)
-    return None if closed is None else city.run_folder(closed.settlement_day, closed.run_id)
+        columnar.define_words(connection)
+        asked = {**values, "paths": [str(each) for each in paths]}
+        found: tuple[Any, ...] | None = connection.execute(query, asked).fetchone()
+        return found

@@ -217,7 +217,7 @@ def _case(city: City, _book: RulingBook, subject: Subject) -> _Found:
     kind, *rest = subject.parts
     if kind == CONTRADICTION:
         found = read_contradiction(city, *rest)
-        return _NOT_THERE if found is None else (found, 0)
+        return _NOT_THERE if found is None else ([], 0)
     prefix, row = rest
     held = read_decision(city, prefix, int(row))
     if held is None or not held.excess_fen:
@@ -226,8 +226,8 @@ def _case(city: City, _book: RulingBook, subject: Subject) -> _Found:
 
 
 def _gap(city: City, _book: RulingBook, subject: Subject) -> _Found:
-    found = read_gap(city, *subject.parts)
-    return _NOT_THERE if found is None else (found, 0)
+    price_fen = read_gap(city, *subject.parts)
+    return _NOT_THERE if price_fen is None else ([], price_fen)
 
 
 def _open_load(city: City, _book: RulingBook, subject: Subject) -> _Found:
