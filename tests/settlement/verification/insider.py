@@ -15,7 +15,7 @@ DATABASE = "control.sqlite"
 #: Where the office keeps its own.
 KINDS = ("raw", "facts", "runs", "inputs", "seals")
 #: Nobody has signed or sealed what they say.
-_UNSEALED = {"refusals"}
+_UNSEALED = {"refusals", "wrong_secrets"}
 
 
 def contents(folder: Path) -> list[str]:
