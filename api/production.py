@@ -21,7 +21,7 @@ from api.settings import (
 from cardcore.errors import system_words
 from cardcore.keys import Algorithm, KeyDescription, KeyState
 from cardcore.text import Text, text_of
-from hsm_sim.device.custody import check_pin
+from hsm_sim.device.custodians.custody import check_pin
 from hsm_sim.device.errors import CustodyError
 from hsm_sim.device.storage import LOG, DeviceFolder
 from hsm_sim.keys.published_keys import published_descriptions, shared_descriptions

@@ -15,8 +15,8 @@ from cardcore.crypto import signatures
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef, KeyState, KeyUsage
 from cardcore.text import Text
-from hsm_sim.device import custody
 from hsm_sim.device.blocks.components import COMPONENTS_MIN, combine, component_check_value
+from hsm_sim.device.custodians import custody
 from hsm_sim.device.device import Device, Step, random
 from hsm_sim.device.errors import CeremonyError
 from hsm_sim.keys.masters import FACTOR_BYTES

@@ -30,7 +30,7 @@ from hsm_sim.device.blocks.components import (
     prove_component,
     read_component,
 )
-from hsm_sim.device.custody import OPENING_CUSTODIANS
+from hsm_sim.device.custodians.custody import OPENING_CUSTODIANS
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import CeremonyError
 from hsm_sim.device.inspection import look

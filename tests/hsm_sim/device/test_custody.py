@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from hsm_sim.device import custody
-from hsm_sim.device.admission import TRIES_MAX
 from hsm_sim.device.ceremony import give_pin
+from hsm_sim.device.custodians import admission, custody
+from hsm_sim.device.custodians.admission import TRIES_MAX
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import (
     CustodiansLockedError,
@@ -165,7 +165,7 @@ def test_a_try_is_written_before_it_is_judged(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(custody, "private_half", power_cut)
+        patch.setattr(admission, "private_half", power_cut)
         for _ in range(TRIES_MAX):
             with pytest.raises(KeyboardInterrupt):
                 reopen(path, PAIR)

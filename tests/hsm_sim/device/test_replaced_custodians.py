@@ -9,9 +9,9 @@ import pytest
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import KeyRef, KeyUsage
-from hsm_sim.device import custody
 from hsm_sim.device.blocks import tr31
 from hsm_sim.device.ceremony import NewKey, generate, give_pin
+from hsm_sim.device.custodians import custody
 from hsm_sim.device.document import StoredKey, seal_holds
 from hsm_sim.device.errors import DeviceError, WrongPinError
 from hsm_sim.device.inspection import log_lines, look, prove_log

@@ -24,7 +24,7 @@ from api.settings import SettingsRefusedError
 from cardcore.keys import KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.text import Text
-from hsm_sim.device import custody
+from hsm_sim.device.custodians import custody
 from hsm_sim.device.device import Device
 from hsm_sim.keys.published_keys import public_test_keys
 from tests.hsm_sim.device.devices import files_with, found_in, key_check_value

@@ -11,7 +11,7 @@ from api.cli.hsm import serve as hsm_serve
 from cardcore.errors import CardcoreError, KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import KeyRef, KeyState, KeyUsage
 from cardcore.text import Language, Text, text_of
-from hsm_sim.device import custody
+from hsm_sim.device.custodians import custody
 from hsm_sim.device.blocks.components import ComponentFault
 from hsm_sim.device.blocks.tr31 import KeyBlockFault
 from hsm_sim.device.log import read_line

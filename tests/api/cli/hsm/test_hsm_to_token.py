@@ -12,7 +12,7 @@ from api.composition import open_city_keys
 from api.settings import Environment, KeyServiceKind, KeyServiceSettings, Settings
 from cardcore.keys import KeyRef, KeyState, KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
-from hsm_sim.device import custody
+from hsm_sim.device.custodians import custody
 from hsm_sim.keys.published_keys import published_key
 from hsm_sim.keys.vault import KeyVault
 from tests.hsm_sim.token.softhsm import PIN, SoftHsm, needs_softhsm, softhsm
