@@ -22,6 +22,7 @@ from cardcore.keys import KeyRef, KeyState
 from cardcore.text import Text, text_of
 from hsm_sim.device.custodians.admission import admit, pairs_of, read_tries
 from hsm_sim.device.custodians.custody import STORAGE_KEY_BYTES, Custody, appoint
+from hsm_sim.device.custodians.sheets import Sheets
 from hsm_sim.device.document import (
     DeviceDocument,
     StoredKey,
@@ -59,6 +60,7 @@ class Step:
 
     vault: KeyVault
     custody: Custody | None
+    sheets: Sheets
     storage_key: bytes = field(repr=False)
     exportable: dict[KeyRef, bool] = field(default_factory=dict)
     check_value: str = ""
@@ -111,7 +113,7 @@ class Device:
             entry = log.following(event, 0)
             end = LogEnd(entry.sequence, entry.hash)
             document = DeviceDocument(
-                device_id, now(), is_demonstration, 0, custody, (), entry, end
+                device_id, now(), is_demonstration, 0, custody, Sheets(device_id), (), entry, end
             )
             folder.replace(ATTEMPTS, dict.fromkeys(pairs_of(pins), 0))
             folder.replace(DEVICE, seal_document(document, storage_key))
@@ -274,7 +276,8 @@ class Device:
             self._catch_up()
             working = KeyVault({})
             working.take_over(self.vault.entries())
-            step = Step(working, self._kept.document.custody, self.storage_key)
+            before = self._kept.document
+            step = Step(working, before.custody, before.sheets, self.storage_key)
             try:
                 yield step
                 keys = self._stored(step)
@@ -285,10 +288,11 @@ class Device:
             done = Event(
                 self._now(), self.roles, action, Outcome.DONE, key, step.check_value, step.detail
             )
-            if (keys, step.custody) == (self._kept.document.keys, self._kept.document.custody):
+            changed = replace(before, keys=keys, custody=step.custody, sheets=step.sheets)
+            if changed == before:
                 self._kept.write(done)
             else:
-                self._commit(keys, step, done)
+                self._commit(changed, step.storage_key, done)
 
     def is_exportable(self, ref: KeyRef) -> bool:
         """Whether that key may leave under a transport key."""
@@ -326,14 +330,16 @@ class Device:
             stored.append(store_key(step.storage_key, entry, random, exportable=exportable))
         return tuple(stored)
 
-    def _commit(self, keys: tuple[StoredKey, ...], step: Step, event: Event) -> None:
-        document = self._kept.document
-        changed = replace(document, generation=self.generation + 1, keys=keys, custody=step.custody)
-        left = {each.description.ref for each in keys if each.block is not None}
-        had = {each.description.ref for each in document.keys if each.block is not None}
+    def _commit(self, changed: DeviceDocument, storage_key: bytes, event: Event) -> None:
+        before = self._kept.document
+        changed = replace(changed, generation=self.generation + 1)
+        if storage_key != self.storage_key:
+            changed = replace(changed, sheets=changed.sheets.following())
+        left = {each.description.ref for each in changed.keys if each.block is not None}
+        had = {each.description.ref for each in before.keys if each.block is not None}
         # A destroyed key and a PIN that was replaced should not be found by whoever digs.
-        erase_old = step.custody != document.custody or not had <= left
-        self._kept.commit(changed, step.storage_key, event, erase_old=erase_old)
+        erase_old = changed.custody != before.custody or not had <= left
+        self._kept.commit(changed, storage_key, event, erase_old=erase_old)
         self._take()
 
     def _catch_up(self) -> None:

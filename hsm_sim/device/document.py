@@ -24,6 +24,7 @@ from cardcore.text import Text, text_of
 from hsm_sim.device.blocks import tr31
 from hsm_sim.device.blocks.key_names import entry_of, header_of, read_name
 from hsm_sim.device.custodians.custody import Custody, custody_document, read_custody
+from hsm_sim.device.custodians.sheets import Sheets, read_sheets, sheets_document
 from hsm_sim.device.errors import NOT_OF_THE_FORM, DeviceError
 from hsm_sim.device.log import LogEnd, LogEntry, canonical, read_entry
 from hsm_sim.keys.vault import KeyEntry
@@ -56,6 +57,7 @@ class DeviceDocument:
     is_demonstration: bool
     generation: int
     custody: Custody | None
+    sheets: Sheets
     keys: tuple[StoredKey, ...]
     entry: LogEntry
     log_end: LogEnd
@@ -149,6 +151,8 @@ def seal_document(document: DeviceDocument, storage_key: bytes) -> dict[str, Any
         "is_demonstration": document.is_demonstration,
         "generation": document.generation,
         "custody": None if document.custody is None else custody_document(document.custody),
+        "epoch": document.sheets.epoch,
+        "sheets": sheets_document(document.sheets),
         "keys": key_documents(document.keys),
         "entry": document.entry.document(),
         "log": {"count": document.log_end.count, "hash": document.log_end.head},
@@ -175,6 +179,7 @@ def read_document(content: Mapping[str, Any]) -> DeviceDocument:
             bool(content["is_demonstration"]),
             int(content["generation"]),
             None if custody is None else read_custody(device_id, custody),
+            read_sheets(device_id, int(content["epoch"]), content["sheets"]),
             read_keys(content["keys"]),
             read_entry(entry, int(entry["sequence"]), str(entry["previous"])),
             LogEnd(int(content["log"]["count"]), str(content["log"]["hash"])),

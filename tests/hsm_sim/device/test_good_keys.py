@@ -8,7 +8,7 @@ import pytest
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyRef, KeyState, KeyUsage
-from hsm_sim.device import transfer
+from hsm_sim.device import backups, transfer
 from hsm_sim.device.blocks import tr31
 from hsm_sim.device.blocks.components import ComponentError
 from hsm_sim.device.blocks.key_names import header_of, read_name
@@ -41,6 +41,7 @@ from tests.hsm_sim.device.devices import (
     add,
     key_check_value,
     make,
+    new_sheets,
 )
 from tests.hsm_sim.token.softhsm import needs_softhsm, softhsm
 
@@ -139,23 +140,22 @@ def test_a_backup_brings_no_key_that_a_ceremony_would_not_take(
         tmp_path / "demo", {"甲": b"123456x", "乙": b"654321x"}, is_demonstration=True
     )
     take_public_test_keys(demo, [TAC_1])
-    document = transfer.backup(
-        demo, {"甲": SHEETS["甲"], "乙": SHEETS["丙"]}, key_check_value(SHEETS)
-    )
+    sheets = new_sheets(demo, "甲", "乙")
+    document = backups.backup(demo, sheets, key_check_value(sheets))
     empty = make(tmp_path / "empty")
     with pytest.raises(WeakKeyError, match="tac/demo/v1: is a public test key"):
-        transfer.restore(empty, document, SHEETS, key_check_value(SHEETS))
+        backups.restore(empty, document, sheets, key_check_value(sheets))
     assert empty.vault.refs() == ()
     pattern = bytes(range(1, 33))
     masked = bytes(a ^ b for a, b in zip(SHEETS["甲"], pattern, strict=True))
     weak = {"甲": SHEETS["甲"], "丙": masked}
     with pytest.raises(WeakKeyError, match="the backup key"):
-        transfer.backup(device, weak, key_check_value(weak))
+        backups.backup(device, weak, key_check_value(weak))
     # Nor may one of its sheets be weak: whoever has the other would have the backup.
     known = {"甲": SHEETS["甲"], "丙": pattern}
     expected = check_value(Key(KeyUsage.TRANSPORT, masked))
     with pytest.raises(ComponentError, match="weak"):
-        transfer.backup(device, known, expected)
+        backups.backup(device, known, expected)
 
 
 def test_a_derived_key_is_judged_as_any_other(device: Device) -> None:
