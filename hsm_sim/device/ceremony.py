@@ -17,6 +17,7 @@ from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef, KeyState, KeyU
 from cardcore.text import Text
 from hsm_sim.device.blocks.components import COMPONENTS_MIN, combine, component_check_value
 from hsm_sim.device.custodians import custody
+from hsm_sim.device.custodians.pins import check_pin
 from hsm_sim.device.device import Device, Step, random
 from hsm_sim.device.errors import CeremonyError
 from hsm_sim.keys.masters import FACTOR_BYTES
@@ -257,6 +258,7 @@ def give_pin(device: Device, role: str, pin: bytes) -> None:
     """
     with device.step("new-pin", role) as step:
         assert step.custody is not None
+        check_pin(role, pin, (device.device_id, device.path.name))
         old_key, step.storage_key = step.storage_key, random(custody.STORAGE_KEY_BYTES)
         step.custody = custody.with_new_pin(
             step.custody, role, pin, old_key, step.storage_key, random

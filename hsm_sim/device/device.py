@@ -106,7 +106,7 @@ class Device:
         folder = DeviceFolder(path)
         device_id = random(_DEVICE_ID_BYTES).hex()
         storage_key = random(STORAGE_KEY_BYTES)
-        custody = appoint(device_id, pins, storage_key, random)
+        custody = appoint(device_id, pins, storage_key, random, path.name)
         with folder.making():
             log = DeviceLog(folder, device_id)
             event = Event(now(), tuple(pins), "init", reason=f"{len(pins)} custodians")

@@ -137,7 +137,7 @@ def test_a_backup_brings_no_key_that_a_ceremony_would_not_take(
     tmp_path: Path, device: Device
 ) -> None:
     demo = Device.create(
-        tmp_path / "demo", {"甲": b"123456x", "乙": b"654321x"}, is_demonstration=True
+        tmp_path / "demo", {"甲": b"demo pin one", "乙": b"pin two for it"}, is_demonstration=True
     )
     take_public_test_keys(demo, [TAC_1])
     sheets = new_sheets(demo, "甲", "乙")
@@ -170,7 +170,7 @@ def test_a_derived_key_is_judged_as_any_other(device: Device) -> None:
 
 def test_a_device_for_public_test_keys_takes_them_and_still_no_weak_ones(tmp_path: Path) -> None:
     demo = Device.create(
-        tmp_path / "demo", {"甲": b"123456x", "乙": b"654321x"}, is_demonstration=True
+        tmp_path / "demo", {"甲": b"demo pin one", "乙": b"pin two for it"}, is_demonstration=True
     )
     take_public_test_keys(demo, [PURCHASE])
     loaded(demo, TAC_1, BAD["40 to 4F"])

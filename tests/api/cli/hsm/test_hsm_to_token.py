@@ -42,7 +42,7 @@ class Desk:
     def __init__(self, folder: Path, library: SoftHsm, label: str) -> None:
         self.folder, self.label = folder, label
         self.address = f"{label}@{library.module}"
-        for name, pin in (("one", "731942"), ("two", "208655"), ("token", PIN)):
+        for name, pin in (("one", "93170264"), ("two", "20865517"), ("token", PIN)):
             path = folder / f"{name}.pin"
             path.touch(mode=0o600)
             path.write_text(pin)
