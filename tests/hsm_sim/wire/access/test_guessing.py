@@ -217,6 +217,41 @@ def test_a_client_over_its_budget_is_answered_calls_that_hold_and_nothing_else(
             keys.prove_tacs(LABEL, asked(FACTOR, tacs))
 
 
+def test_who_tries_a_little_of_each_card_is_seen_and_then_refused(
+    served: KeyServer, keys: RemoteKeyService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand wrong TACs of each of 100,000 cards a day made no alarm, and found one in 43."""
+    monkeypatch.setattr(guesses, "CLIENT_ALARMS", (10, 20))
+    monkeypatch.setattr(guesses, "GUESSES_A_CLIENT", 30)
+    monkeypatch.setattr(guesses, "CALLS_OVER_BUDGET", 5)
+    asks = 0
+    with pytest.raises(KeyRightError, match="36 answers did not hold today"):
+        for asks in range(100):
+            factor = asks.to_bytes(8, "big")
+            answers = keys.prove_tacs(LABEL, asked(factor, guessed(1, factor)))
+            assert answers == bytes((1 if asks <= 30 else 3,))
+    assert asks == 35
+    alarms = [each.why.en for each in served.said(EventKind.ALARM)]
+    assert [f": {count} answers did not hold today, over all cards" in alarm
+            for alarm, count in zip(alarms, (11, 21, 31), strict=True)] == [True] * 3  # fmt: skip
+    assert all(f"user:{os.geteuid()}" in each for each in alarms)
+
+
+def test_macs_of_many_cards_verified_one_by_one_are_seen_as_well() -> None:
+    budgets = Budgets(lambda: date(2026, 9, 1))
+    told = [budgets.count_wrong("desk", "macs", number.to_bytes(8)) for number in range(100_005)]
+    assert [each.alarming_guesses for each in told if each.alarming_guesses] == [100_001]
+    assert not any(each.alarming for each in told)
+
+
+def test_alarms_over_all_cards_come_once_and_go_on_after_a_restart(tmp_path: Path) -> None:
+    cards = np.arange(60_000, dtype=">u8").tobytes()
+    for counted, alarm in ((60_000, 0), (120_000, 120_000), (180_000, 0)):
+        budgets = Budgets(lambda: date(2026, 9, 1), tmp_path)
+        assert budgets.judge("one", "tacs", cards, b"\1" * 60_000).alarming_guesses == alarm
+        assert int(budgets._of("one").head[1]) == counted
+
+
 def test_a_run_of_true_records_never_notices(served: KeyServer, keys: RemoteKeyService) -> None:
     column = asked(FACTOR, [true_tac(FACTOR)] * (3 * GUESSES_A_CARD))
     for _ in range(3):
