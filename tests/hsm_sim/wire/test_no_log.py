@@ -84,7 +84,6 @@ MACS: list[Act] = [
     lambda keys: keys.message_mac(ref(KeyUsage.FILE_MAINTENANCE), FACTOR, bytes(4), b"data"),
     lambda keys: keys.derive_card_key(ref(KeyUsage.TAC), FACTOR),
     lambda keys: keys.open_channel(psams.LABEL, 1, FACTOR, bytes(16)),
-    lambda keys: keys.encipher_message(ref(KeyUsage.FILE_MAINTENANCE), FACTOR, bytes(16)),
 ]
 
 
