@@ -11,7 +11,8 @@ Read it in this order::
     kept.py        document and log on the disk, written and proven together
     device.py      opened by two, changed a step at a time, every attempt in the log
     ceremony.py    a key's life: generated, loaded, derived, rotated, retired, destroyed
-    transfer.py    import and export under a transport key, backup and restore
+    transfer.py    import and export under a transport key
+    backups.py     every key in one file, under sheets of those who are custodians now
     moving.py      keys into a PKCS#11 token, never to be taken out again
     inspection.py  what anybody may see who can read the folder
 """
