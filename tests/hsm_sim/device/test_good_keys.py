@@ -1,5 +1,6 @@
 """Weak, published and shared keys: judged by their bytes, on every way in."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -209,6 +210,15 @@ def test_production_sees_from_outside_what_it_must_refuse() -> None:
         LOAD,
     }
     assert not shared_descriptions(vault.descriptions())
+    # Those of another city under this one's label: one could be chance, two are not.
+    moved = KeyVault({})
+    usages = (KeyUsage.PURCHASE, KeyUsage.TAC, KeyUsage.LOAD)
+    for usage, city in zip(usages, ("shenzhen", "shenzhen", "demo"), strict=True):
+        value = published_key(KeyRef(usage, city, 2))
+        moved.install(KeyRef(usage, "realtown", 1), value)
+        moved.install(KeyRef(usage, "realtown-purse", 1), os.urandom(16))
+    seen = {each.ref.usage for each in published_descriptions(moved.descriptions())}
+    assert seen == {KeyUsage.PURCHASE, KeyUsage.TAC}
     shared = KeyVault({PURCHASE: DICE, LOAD: DICE, TAC_1: DICE[::-1]})
     assert {each.ref for each in shared_descriptions(shared.descriptions())} == {PURCHASE, LOAD}
 
