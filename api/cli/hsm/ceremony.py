@@ -157,9 +157,12 @@ def new_pin(
         say(
             opened,
             words(
-                f"{role} 已有新 PIN，未锁定；存储密钥已更换：请重新启动 `onecard hsm serve`",
+                f"{role} 已有新 PIN，未锁定；存储密钥已更换：请重新启动 `onecard hsm serve`；"
+                "传输密钥已退役，此前的分量不再可用：请以新分量重作备份：`onecard hsm ceremony "
+                "backup`",
                 f"{role} has a new PIN and is not locked; the storage key is a new one: start "
-                "`onecard hsm serve` again",
+                "`onecard hsm serve` again. Transport keys retire and components of before are "
+                "good for nothing new: make a backup under new ones, `onecard hsm ceremony backup`",
             ),
         )
 

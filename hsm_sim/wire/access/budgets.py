@@ -67,7 +67,7 @@ _FACTOR_BYTES = 8
 #: keys out.
 BUDGETS = "budgets"
 #: Numbers of 8 bytes before the buckets of 4.
-_MULTIPLIER, _GUESSES, _PSAMS = range(3)
+_MULTIPLIER, _GUESSES, _PSAMS, _CALLS_OVER = range(4)
 _HEAD_WORDS = 8
 _FILE_BYTES = 8 * _HEAD_WORDS + 4 * (1 << _BUCKET_BITS)
 _ALARMS_MAX = 1_000  # cards named in the log, of one client in one day
@@ -86,6 +86,12 @@ class _Spent:
     def guesses(self) -> int:
         """Rows that did not hold."""
         return int(self.head[_GUESSES])
+
+    def count_call(self) -> None:
+        """One answer that does not hold, or a call over the budget that was not answered."""
+        if self.guesses > GUESSES_A_CLIENT:
+            self.head[_CALLS_OVER] += np.uint64(1)
+        self.head[_GUESSES] += np.uint64(1)
 
     def buckets(self, of: str, factors: NDArray[np.generic]) -> NDArray[np.uint64]:
         """One a row. `of` tells keys of other operations and labels apart."""
@@ -203,8 +209,9 @@ class Budgets:
     def check_guesses(self, client: str) -> None:
         """Raises `KeyRightError` for a client whose guesses are over for today."""
         with self._lock:
-            guesses = self._of(client).guesses
-            if guesses > GUESSES_A_CLIENT + CALLS_OVER_BUDGET:
+            spent = self._of(client)
+            guesses = spent.guesses
+            if int(spent.head[_CALLS_OVER]) >= CALLS_OVER_BUDGET:
                 raise KeyRightError(
                     Text(
                         f"{client}：今日已有 {guesses} 个答案不成立，限 {GUESSES_A_CLIENT} "
@@ -238,7 +245,7 @@ class Budgets:
             spent = self._of(client)
             bucket = spent.buckets(of, _rows(card))[0]
             before = spent.guesses
-            spent.head[_GUESSES] += np.uint64(1)
+            spent.count_call()
             spent.cards[bucket] += np.uint32(1)
             is_over = int(spent.cards[bucket]) == GUESSES_A_CARD + 1
             return Judged(b"", (card,) if is_over else (), _alarming(before, spent.guesses))
@@ -256,7 +263,7 @@ class Budgets:
                 return Judged(reasons)
             before = spent.guesses
             if wrong and before > GUESSES_A_CLIENT:
-                spent.head[_GUESSES] += np.uint64(1)
+                spent.count_call()
                 judged = Judged(bytes((ProofReason.UNKNOWN_VERSION,)) * len(reasons))
             else:
                 judged = _judge(spent, of, factors, reasons)

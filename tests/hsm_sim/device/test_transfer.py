@@ -238,6 +238,20 @@ def test_a_backup_restored_into_another_device_is_the_same_keys(tmp_path: Path) 
     assert two.storage_key != one.storage_key
 
 
+def test_a_backup_of_before_sheets_were_remembered_is_restored(tmp_path: Path) -> None:
+    """A device of format 3 has no other way into one of today."""
+    one, two = make(tmp_path / "one"), make(tmp_path / "two")
+    add(one, TAC_1)
+    sheets = new_sheets(one, "甲", "丙")
+    expected, left_out = key_check_value(sheets), {"seal", "epoch", "sheets"}
+    document = backups.backup(one, sheets, expected)
+    old = {name: value for name, value in document.items() if name not in left_out}
+    old["format"] = "onecard key backup 1"
+    key = combine(list(sheets.values()), KeyUsage.TRANSPORT)
+    restored = backups.restore(two, {**old, "seal": file_seal(old, key)}, sheets, expected)
+    assert restored == one.vault.descriptions()
+
+
 def test_a_backup_that_is_not_as_it_was_written_restores_nothing(tmp_path: Path) -> None:
     one, two = make(tmp_path / "one"), make(tmp_path / "two")
     add(one, TAC_1)

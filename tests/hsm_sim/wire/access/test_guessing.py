@@ -243,6 +243,16 @@ def test_macs_of_many_cards_verified_one_by_one_are_seen_as_well() -> None:
     assert not any(each.alarming for each in told)
 
 
+def test_columns_full_of_junk_stop_no_proof_that_holds() -> None:
+    """A million rows a call used up what was left for calls over the budget, too."""
+    budgets = Budgets(lambda: date(2026, 9, 1))
+    cards = np.arange(1_000_000, dtype=">u8").tobytes()
+    for _ in range(40):
+        budgets.judge("settlement", "tacs", cards, b"\1" * 1_000_000)
+    budgets.check_guesses("settlement")
+    assert budgets.judge("settlement", "tacs", FACTOR, b"\0").reasons == b"\0"
+
+
 def test_alarms_over_all_cards_come_once_and_go_on_after_a_restart(tmp_path: Path) -> None:
     cards = np.arange(60_000, dtype=">u8").tobytes()
     for counted, alarm in ((60_000, 0), (120_000, 120_000), (180_000, 0)):
