@@ -5,6 +5,7 @@ Read it in this order::
     history.py    where one record came from and where its money went
     places.py     where it stands: the files that hold it, its row in each
     chain.py      what its card did just before and just after
+    told.py       what is told of a record, as values
     wording.py    how the steps of that history read, in Chinese and English (pure)
     registry.py   rows of the registry on a day, and every change of one
     statement.py  settled days added up

@@ -186,6 +186,7 @@ def ruling_of(proposal: Proposal, answer: Answered) -> Ruling:
         answer.by,
         proposal.why,
         answer.at,
+        proposal.sum_fen,
     )
 
 

@@ -16,7 +16,7 @@ class RulingKind(StrEnum):
     """What is ruled, as `noun.verb`."""
 
     RECORDS_RELEASE = "records.release"
-    RECORDS_REJECT = "records.reject"
+    RECORDS_RETURN = "records.return"
     CLAIMS_WRITE_OFF = "claims.write-off"
     GAPS_WRITE_OFF = "gaps.write-off"
     LOADS_RELEASE = "loads.release"
@@ -63,21 +63,21 @@ KINDS: Mapping[RulingKind, KindRule] = {
         Text("放行可疑记录", "release suspended records"), "record",
         Right.RECORDS_PROPOSE, Right.RECORDS_APPROVE, moves_money=True,
     ),
-    RulingKind.RECORDS_REJECT: KindRule(
-        Text("拒付可疑记录", "reject suspended records"), "record",
+    RulingKind.RECORDS_RETURN: KindRule(
+        Text("可疑记录退还持卡人", "return suspended records to their holders"), "record",
         Right.RECORDS_PROPOSE, Right.RECORDS_APPROVE, moves_money=True,
     ),
     RulingKind.CLAIMS_WRITE_OFF: KindRule(
         Text("核销主张", "write off claims"), "record",
-        Right.CLAIMS_PROPOSE, Right.CLAIMS_APPROVE, moves_money=True,
+        Right.CLAIMS_PROPOSE, Right.CLAIMS_APPROVE,
     ),
     RulingKind.GAPS_WRITE_OFF: KindRule(
         Text("核销缺口", "write off gaps"), "gap",
-        Right.GAPS_PROPOSE, Right.GAPS_APPROVE, moves_money=True,
+        Right.GAPS_PROPOSE, Right.GAPS_APPROVE,
     ),
     RulingKind.LOADS_RELEASE: KindRule(
         Text("解除未证实的充值", "release loads that nothing confirmed"), "load",
-        Right.LOADS_PROPOSE, Right.LOADS_APPROVE, moves_money=True,
+        Right.LOADS_PROPOSE, Right.LOADS_APPROVE,
     ),
     RulingKind.SERIALS_SKIP: KindRule(
         Text("跳过遗失的终端流水号", "skip lost serials of a terminal"), "serials",

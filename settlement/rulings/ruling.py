@@ -21,3 +21,4 @@ class Ruling:
     approved_by: str
     why: str
     approved_at: datetime
+    sum_fen: int  # the money of its subjects, as both saw it

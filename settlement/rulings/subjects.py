@@ -3,19 +3,21 @@
 Decides the grammar of each noun. Leaves whether there is such a thing to whoever reads it::
 
     record/<16 hex of the file>/<row>            a record: suspended, claimed, alarmed
-    gap/<issuer>/<card>/<application>/<gap>      a hole in a card's chain
+    gap/<issuer>/<card>/<application>/<key>      a hole in a card's statements or chain
     load/<issuer>/<number>                       a load that the host allowed
     serials/<terminal>/<first>-<last>            serials that no file brought
     register/<settlement day>/<terminal>[/...]   a device register that differs
     sequence/<sender>/<number>                   a file that its sender never sent
     file/<64 hex>                                a batch file
     refusal/<number>                             a refused file, as the audit counts them
-    case/<name>[/...]                            a case
+    case/record/<16 hex of the file>/<row>       money held for the holder of a record's card
+    case/contradiction/<issuer>/<card>/<application>/<key>   what cannot be, of a card
     registry/<kind>/<subject>                    a row of the registry
     day/<settlement day>                         a settlement day
     person/<name>                                a person
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +26,10 @@ from typing import Self
 from cardcore.text import Text, shorten
 
 SUBJECT_LENGTH_MAX = 160
+#: The kind of case that is about no record.
+CONTRADICTION = "contradiction"
 _NUMBER = "(0|[1-9][0-9]{0,18})"
+_KEY = "([0-9a-f]{12})"
 _DAY = "([0-9]{4}-[0-9]{2}-[0-9]{2})"
 _TERMINAL = "([0-9a-f]{12})"
 #: As rows of the store write them, letters included: what is ruled is found again by its text.
@@ -33,19 +38,32 @@ _GRAMMAR: Mapping[str, re.Pattern[str]] = {
     noun: re.compile(pattern)
     for noun, pattern in {
         "record": f"([0-9a-f]{{16}})/{_NUMBER}",
-        "gap": f"([0-9a-f]{{16}})/([0-9]{{20}})/{_NUMBER}/{_NUMBER}",
+        "gap": f"([0-9a-f]{{16}})/([0-9]{{20}})/{_NUMBER}/{_KEY}",
         "load": f"([0-9A-F]{{16}})/{_NUMBER}",
         "serials": f"{_TERMINAL}/{_NUMBER}-{_NUMBER}",
         "register": f"{_DAY}/{_TERMINAL}(?:/(.+))?",
         "sequence": f"{_NUMBER}/{_NUMBER}",
         "file": "([0-9a-f]{64})",
         "refusal": _NUMBER,
-        "case": "(.+)",
+        "case": f"(record)/([0-9a-f]{{16}})/{_NUMBER}"
+        f"|({CONTRADICTION})/([0-9a-f]{{16}})/([0-9]{{20}})/{_NUMBER}/{_KEY}",
         "registry": "([a-z_]+)/(.+)",
         "day": _DAY,
         "person": "(.+)",
     }.items()
 }
+
+
+def item_key(*parts: object) -> str:
+    """Names a gap among those of its card by all that makes it: what changes is another one. Of an
+    open segment between statements (left_online, left_time, right_online, right_time,
+    missing_loads, price_fen), of a claimed gap (counter_kind, first_counter, last_counter,
+    price_fen).
+
+    >>> item_key(3, 4, 160)
+    'd69c6da23465'
+    """
+    return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()[:12]
 
 
 class SubjectError(ValueError):

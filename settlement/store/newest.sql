@@ -10,7 +10,7 @@ CREATE TABLE runs (
 	registry_sha256 VARCHAR(64) NOT NULL, 
 	outputs TEXT NOT NULL, 
 	totals TEXT NOT NULL, 
-	output_hash VARCHAR(64) NOT NULL, review_sha256 VARCHAR(64), load_logs TEXT, 
+	output_hash VARCHAR(64) NOT NULL, review_sha256 VARCHAR(64), load_logs TEXT, rulings TEXT, 
 	CONSTRAINT pk_runs PRIMARY KEY (run_id)
 );
 CREATE INDEX ix_runs_settlement_day ON runs (settlement_day);
@@ -21,7 +21,7 @@ CREATE TABLE days (
 	ledger_root VARCHAR(64) NOT NULL, 
 	previous_seal VARCHAR(64) NOT NULL, 
 	seal VARCHAR(64) NOT NULL, 
-	closed_at DATETIME NOT NULL, closed_by VARCHAR(80), registry_changes BIGINT, confirmed_by VARCHAR(80), set_aside TEXT, number BIGINT, key_version INTEGER, signature VARCHAR(128), audit_entries BIGINT, 
+	closed_at DATETIME NOT NULL, closed_by VARCHAR(80), registry_changes BIGINT, confirmed_by VARCHAR(80), set_aside TEXT, number BIGINT, key_version INTEGER, signature VARCHAR(128), audit_entries BIGINT, refused_files BIGINT, 
 	CONSTRAINT pk_days PRIMARY KEY (settlement_day), 
 	CONSTRAINT fk_days_run_id FOREIGN KEY(run_id) REFERENCES runs (run_id), 
 	CONSTRAINT uq_days_run_id UNIQUE (run_id), 
@@ -78,7 +78,7 @@ CREATE TABLE entries (
 	bucket INTEGER, 
 	participant BIGINT, 
 	previous_hash VARCHAR(64) NOT NULL, 
-	hash VARCHAR(64) NOT NULL, 
+	hash VARCHAR(64) NOT NULL, ruling BIGINT, 
 	CONSTRAINT pk_entries PRIMARY KEY (number), 
 	CONSTRAINT fk_entries_settlement_day FOREIGN KEY(settlement_day) REFERENCES days (settlement_day)
 );

@@ -220,6 +220,8 @@ RUNS = Table(
     Column("output_hash", HASH, nullable=False),
     # Up to where it read the logs of load hosts, as canonical JSON; null where there was none.
     Column("load_logs", Text),
+    # The rulings that it applies, as canonical JSON; null where there are none.
+    Column("rulings", Text),
 )
 
 DAYS = Table(
@@ -241,6 +243,7 @@ DAYS = Table(
     Column("key_version", Integer),  # of the key that signed the seal
     Column("signature", String(128)),
     Column("audit_entries", BigInteger),  # so many entries the audit log had then
+    Column("refused_files", BigInteger),  # so many files had been refused by then
 )
 
 ENTRIES = Table(
@@ -251,6 +254,7 @@ ENTRIES = Table(
     Column("kind", String(16), nullable=False),
     Column("bucket", Integer),  # of a collect entry
     Column("participant", BigInteger),  # of a distribute entry
+    Column("ruling", BigInteger),  # of an entry that follows a ruling
     Column("previous_hash", HASH, nullable=False),
     Column("hash", HASH, nullable=False),
 )

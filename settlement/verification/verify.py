@@ -33,6 +33,7 @@ from settlement.verification.kept.schema import verify_schema
 from settlement.verification.load_logs import verify_load_logs
 from settlement.verification.registry import verify_registry
 from settlement.verification.reviews import verify_reviews
+from settlement.verification.rulings import verify_applied
 from settlement.verification.seals import ShownSeal, verify_seals
 
 
@@ -125,6 +126,10 @@ CHECKS: dict[str, tuple[Text, Callable[[_Look], int]]] = {
         lambda look: verify_load_logs(look.city, look.findings),
     ),
     "reviews": (Text("复核", "reviews"), _reviews),
+    "rulings": (
+        Text("裁定", "rulings"),
+        lambda look: verify_applied(look.city, look.findings),
+    ),
     "days": (Text("已关闭日与分录", "closed days and ledger entries"), _days),
     "positions": (
         Text("轧差", "positions"),

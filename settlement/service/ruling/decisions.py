@@ -10,13 +10,14 @@ from pathlib import Path
 
 from settlement.city import City
 from settlement.facts import columnar
-from settlement.reconciliation.inputs import file_number
+from settlement.reconciliation.inputs import file_number, file_prefix
 from settlement.service.computation import decisions_path
 from settlement.store import days as day_store
 from settlement.store.files import load_file_lines
 
 _DECISION = """
-SELECT disposition, reason, notes, amount_fen FROM read_parquet($paths)
+SELECT disposition, reason, notes, operator, is_load, amount_fen, excess_fen
+FROM read_parquet($paths)
 WHERE file = $file AND row = $row
 """
 _REGISTER = "SELECT * FROM read_parquet($path) WHERE terminal = $terminal"
@@ -24,14 +25,19 @@ _REGISTER = "SELECT * FROM read_parquet($path) WHERE terminal = $terminal"
 
 @dataclass(frozen=True, slots=True)
 class DecidedRecord:
-    """A record of a kept file, and what was decided of it last, in the numbers of the run."""
+    """A record of a kept file, and what was decided of it last, in the numbers of the run; but that
+    of `operator` is whoever the registry has paid.
+    """
 
     content_hash: str
     settlement_day: date
     disposition: int
     reason: int
     notes: int
+    operator: int
+    is_load: bool
     amount_fen: int
+    excess_fen: int  # held for the holder
 
 
 def read_decision(city: City, prefix: str, row: int) -> DecidedRecord | None:
@@ -51,6 +57,22 @@ def read_decision(city: City, prefix: str, row: int) -> DecidedRecord | None:
             if found is not None:
                 return DecidedRecord(content_hash, day, *found)
     return None
+
+
+def read_held(city: City, before: date, file: int, row: int) -> int:
+    """What the days before one held for the holder of a record's card, in fen."""
+    (line,) = load_file_lines(city.database, [file_prefix(file)])
+    if line.settlement_day is None:
+        return 0
+    values = {"file": file, "row": row}
+    with columnar.connect(city.folder) as connection:
+        for day, paths in _runs_from(city, line.settlement_day):
+            if day < before:
+                asked = {**values, "paths": [str(each) for each in paths]}
+                found = connection.execute(_DECISION, asked).fetchone()
+                if found is not None:
+                    return DecidedRecord("", day, *found).excess_fen
+    return 0
 
 
 def read_register_difference(city: City, day: date, terminal: str) -> tuple[int, ...] | None:

@@ -11,14 +11,26 @@ from typing import Any
 
 from cardcore.text import Text
 from settlement.city import City
+from settlement.dispositions import Disposition
 from settlement.registry.book import book_of
 from settlement.registry.proposed import check_changes, read_changes
 from settlement.rulings.book import RulingBook, person_named
 from settlement.rulings.kinds import RulingKind
 from settlement.rulings.proposals import Request, Standing
-from settlement.rulings.subjects import Subject
+from settlement.rulings.subjects import CONTRADICTION, Subject
 from settlement.seal import Sealable, digest
-from settlement.service.ruling.decisions import read_decision, read_register_difference
+from settlement.service.ruling.decisions import (
+    DecidedRecord,
+    read_decision,
+    read_register_difference,
+)
+from settlement.service.ruling.open_items import (
+    read_contradiction,
+    read_gap,
+    read_open_load,
+    read_serial_gap,
+)
+from settlement.store.applied import load_new_rulings
 from settlement.store.days import load_newest_seal
 from settlement.store.files import load_file_lines, load_refusals
 from settlement.store.readiness import SequenceStanding, look_at_sequence
@@ -123,8 +135,49 @@ def _decided_record(city: City, _book: RulingBook, subject: Subject) -> _Found:
         return Text(
             "没有此记录，或尚无关闭的日处理过", "no such record, or no closed day decided it yet"
         )
-    judged: list[Sealable] = [found.disposition, found.reason, found.notes]
-    return [found.content_hash, found.settlement_day, judged], found.amount_fen
+    return _judged(found), found.amount_fen
+
+
+def _judged(found: DecidedRecord) -> Sealable:
+    judged: list[Sealable] = [found.disposition, found.reason, found.notes, found.operator]
+    return [found.content_hash, found.settlement_day, judged]
+
+
+def _of_disposition(city: City, subject: Subject, asked: Disposition) -> DecidedRecord | Text:
+    """A record that was decided so last."""
+    prefix, row = subject.parts
+    found = read_decision(city, prefix, int(row))
+    if found is None or found.disposition != asked:
+        return Text(
+            f"不是已关闭日所处理的{asked.text.zh}记录",
+            f"no closed day left such a record: {asked.text.en}",
+        )
+    return found
+
+
+def _suspended(city: City, book: RulingBook, subject: Subject) -> _Found:
+    """A record whose money is held, and that no ruling waits for the next close to move."""
+    found = _of_disposition(city, subject, Disposition.SUSPENDED)
+    if isinstance(found, Text):
+        return found
+    made = {each.number for each in book.about(str(subject))}
+    if any(each.number in made for each in load_new_rulings(city.database)):
+        return Text("已有裁定，待下次关闭执行", "a ruling on it waits for the next close")
+    return _judged(found), found.amount_fen
+
+
+def _suspended_debit(city: City, book: RulingBook, subject: Subject) -> _Found:
+    found = _of_disposition(city, subject, Disposition.SUSPENDED)
+    if isinstance(found, DecidedRecord) and found.is_load:
+        return Text(
+            "充值已在卡上，不能退还，只能放行", "a load lies on its card: it can only be released"
+        )
+    return _suspended(city, book, subject)
+
+
+def _claim(city: City, _book: RulingBook, subject: Subject) -> _Found:
+    found = _of_disposition(city, subject, Disposition.CLAIM)
+    return found if isinstance(found, Text) else (_judged(found), found.amount_fen)
 
 
 def _register(city: City, _book: RulingBook, subject: Subject) -> _Found:
@@ -159,7 +212,43 @@ def _read_registry(city: City, _book: RulingBook, request: Request) -> Standing:
     return Standing(state, len(proposed), 0, None if refused is None else refused.text)
 
 
+def _case(city: City, _book: RulingBook, subject: Subject) -> _Found:
+    """Money that is held for the holder of a record's card; a contradiction holds none."""
+    kind, *rest = subject.parts
+    if kind == CONTRADICTION:
+        found = read_contradiction(city, *rest)
+        return _NOT_THERE if found is None else (found, 0)
+    prefix, row = rest
+    held = read_decision(city, prefix, int(row))
+    if held is None or not held.excess_fen:
+        return Text("未为持卡人留存款项", "no money of it is held for a holder")
+    return [_judged(held), held.excess_fen], held.excess_fen
+
+
+def _gap(city: City, _book: RulingBook, subject: Subject) -> _Found:
+    found = read_gap(city, *subject.parts)
+    return _NOT_THERE if found is None else (found, 0)
+
+
+def _open_load(city: City, _book: RulingBook, subject: Subject) -> _Found:
+    """A load that was allowed, and that no record, log or statement has confirmed."""
+    amount_fen = read_open_load(city, *subject.parts)
+    return _NOT_THERE if amount_fen is None else ([], amount_fen)
+
+
+def _serials(city: City, _book: RulingBook, subject: Subject) -> _Found:
+    found = read_serial_gap(city, *subject.parts)
+    return _NOT_THERE if found is None else (found, 0)
+
+
 READERS: Mapping[RulingKind, Reader] = {
+    RulingKind.GAPS_WRITE_OFF: _each(_gap),
+    RulingKind.LOADS_RELEASE: _each(_open_load),
+    RulingKind.SERIALS_SKIP: _each(_serials),
+    RulingKind.CASES_SETTLE: _each(_case),
+    RulingKind.RECORDS_RELEASE: _each(_suspended, once=False),
+    RulingKind.RECORDS_RETURN: _each(_suspended_debit, once=False),
+    RulingKind.CLAIMS_WRITE_OFF: _each(_claim),
     RulingKind.FILES_SKIP: _each(_sequence),
     RulingKind.FILES_SET_ASIDE: _each(_open_file, once=False),
     RulingKind.FILES_TAKE_BACK: _each(_aside_file, once=False),

@@ -14,7 +14,8 @@ from random import Random
 DATABASE = "control.sqlite"
 #: Where the office keeps its own.
 KINDS = ("raw", "facts", "runs", "inputs", "seals")
-#: Nobody has signed or sealed what they say.
+#: What came since the last closed day is not sealed yet; `test_insider` changes what came before.
+#: Nobody seals when a secret was wrong.
 _UNSEALED = {"refusals", "wrong_secrets"}
 
 

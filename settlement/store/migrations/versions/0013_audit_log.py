@@ -38,6 +38,9 @@ def upgrade() -> None:
     op.create_index("ix_wrong_secrets_person", "wrong_secrets", ["person"])
     # Null for no day of a city that this version opens: older ones are refused by their format.
     op.add_column("days", sa.Column("audit_entries", sa.BigInteger(), nullable=True))
+    op.add_column("days", sa.Column("refused_files", sa.BigInteger(), nullable=True))
+    op.add_column("runs", sa.Column("rulings", sa.Text(), nullable=True))
+    op.add_column("entries", sa.Column("ruling", sa.BigInteger(), nullable=True))
     if op.get_bind().dialect.name == "sqlite":
         for table in ("audit_log", "wrong_secrets"):
             for action in ("UPDATE", "DELETE"):
