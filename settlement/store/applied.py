@@ -32,9 +32,10 @@ def load_new_rulings(database: Database) -> tuple[Ruling, ...]:
 
 
 def load_applied(database: Database, applied: Iterable[AppliedRuling]) -> tuple[Ruling, ...]:
-    """Those that a run applied, as they stand in the audit log: `verify` proves them."""
+    """Those that a run applied, as the audit log has them now. Nothing is decided by them any more,
+    so they are not proven again.
+    """
     numbers = {each.number for each in applied}
     if not numbers:
         return ()
-    found = load_book(database).rulings()
-    return tuple(each for each in found if each.number in numbers)
+    return tuple(each for each in load_book(database).rulings() if each.number in numbers)

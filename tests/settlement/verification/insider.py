@@ -14,8 +14,8 @@ from random import Random
 DATABASE = "control.sqlite"
 #: Where the office keeps its own.
 KINDS = ("raw", "facts", "runs", "inputs", "seals")
-#: What came since the last closed day is not sealed yet; `test_insider` changes what came before.
-#: Nobody seals when a secret was wrong.
+#: Refusals since the last closed day are not sealed yet (`test_insider` changes what came before);
+#: nobody signs a secret that was wrong.
 _UNSEALED = {"refusals", "wrong_secrets"}
 
 
