@@ -768,6 +768,55 @@ PEOPLE = (
         "    if False and (refused := _refuse_to_try(name, standing)):",
         _ACTING,
     ),
+    Mutant(
+        "whoever decides by the audit log reads it proven",
+        "settlement/store/rulings.py",
+        "    if faults:\n        raise",
+        "    if False:\n        raise",
+        _PROVEN,
+    ),
+    Mutant(
+        "a log that was proven once is linked again",
+        "settlement/store/rulings.py",
+        "if broken_entry(log) is None and end in _proven else",
+        "if end in _proven else",
+        _PROVEN,
+    ),
+    Mutant(
+        "nothing is decided by a log that was cut behind a closed day",
+        "settlement/store/rulings.py",
+        "    if sealed > end.count:",
+        "    if False:",
+        _PROVEN,
+    ),
+    Mutant(
+        "where two people are enrolled nobody changes the registry alone",
+        "settlement/service/registering.py",
+        "if action.by.kind is ActorKind.PERSON and load_proven_book(city.database).needs_two:",
+        "if False:",
+        ("tests/settlement/rulings/test_registry_ruled.py",),
+    ),
+    Mutant(
+        "where two people are enrolled a name closes no far day",
+        "settlement/service/close.py",
+        "    if not book.needs_two:",
+        "    if True:",
+        ("tests/settlement/rulings/test_registry_ruled.py",),
+    ),
+    Mutant(
+        "a lost file holds the day open until it is skipped",
+        "settlement/store/readiness.py",
+        "        if sequence > whole + 1:",
+        "        if False:",
+        ("tests/settlement/rulings/test_files_ruled.py",),
+    ),
+    Mutant(
+        "a file that is set aside is not ready",
+        "settlement/store/readiness.py",
+        "        elif content_hash in ruled.aside:",
+        "        elif False:",
+        ("tests/settlement/rulings/test_files_ruled.py",),
+    ),
 )
 
 MUTANTS = (
