@@ -161,6 +161,7 @@ def _show_one(line: LoadLine, agents: Mapping[int, str]) -> None:
     application = APPLICATIONS.get(judged.application)
     code = str(judged.application)
     facts: tuple[tuple[Text, object], ...] = (
+        (Text("事项", "item"), _item(line)),
         (Text("状态", "standing"), judged.standing.text),
         (Text("依据", "evidence"), judged.evidence.text),
         (Text("含义", "meaning"), judged.standing.meaning),
@@ -270,6 +271,12 @@ def _legend(lines: Sequence[LoadLine]) -> None:
         say(words(f"{name}：{meaning}。处理：{advice}。", f"{name}: {meaning}. To do: {advice}."))
 
 
+def _item(line: LoadLine) -> str | None:
+    """As a ruling names it; what no log knows is none that two people could release."""
+    logged = line.judged.logged
+    return None if logged is None else f"load/{logged.issuer}/{logged.load.number}"
+
+
 def _agent(agent: int | None, agents: Mapping[int, str]) -> Text | str:
     if agent is None:
         return Text("无主", "nobody's")
@@ -305,6 +312,7 @@ def _line(line: LoadLine, agents: Mapping[int, str]) -> dict[str, Any]:
     load = None if judged.logged is None else judged.logged.load
     told = load or judged.recorded
     return {
+        "item": _item(line),
         "standing": judged.standing.name.lower(),
         "is_matched": judged.is_matched,
         "is_alarm": judged.standing.is_alarm,

@@ -13,6 +13,7 @@ Read it in this order::
     days.py       closed days, their positions, the balances they left
     files.py      batch files, and how far each has come
     loads.py      loads that were allowed, recorded and stated, matched
+    open_items/   what stands open, state by state: lists, and what may be ruled of an item
     ruling/       people, proposals and the audit log
     load_records.py  what records say of loads, in closed days and open files
 """

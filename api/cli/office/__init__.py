@@ -1,4 +1,4 @@
-"""The commands of people who rule: each acts with a secret of their own.
+"""The commands of people who rule, each with a secret of their own, and what there is to rule on.
 
 Read it in this order::
 
@@ -6,4 +6,6 @@ Read it in this order::
     people.py     `onecard people`
     approvals.py  `onecard approvals`
     audit.py      `onecard audit`
+    open_items.py  `onecard records`, `claims` and the other lists of what stands open
+    open_lines.py  how such a list and one item of it read
 """

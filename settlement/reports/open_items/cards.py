@@ -31,13 +31,13 @@ from settlement.service.runs import last_outputs
 class CardReason(IntEnum):
     """What a relation of this module says in its column `reason`."""
 
-    MISSING_DEBITS = SegmentKind.MISSING_DEBITS
-    MISSING_LOADS = SegmentKind.MISSING_LOADS
-    CLAIMED_DEBITS = 10
-    CLAIMED_LOADS = 11
-    CONTRADICTION = 20
-    CONTRADICTION_OUT = 21
-    CONTRADICTION_IN = 22
+    MISSING_DEBITS = SegmentKind.MISSING_DEBITS  # 缺失扣款
+    MISSING_LOADS = SegmentKind.MISSING_LOADS  # 缺失充值
+    CLAIMED_DEBITS = 10  # 声称缺失扣款
+    CLAIMED_LOADS = 11  # 声称缺失充值
+    CONTRADICTION = 20  # 矛盾：无处可归的交易
+    CONTRADICTION_OUT = 21  # 矛盾：钱离开了卡
+    CONTRADICTION_IN = 22  # 矛盾：钱到了卡上
 
 
 _PURSE = """

@@ -22,12 +22,12 @@ Cell = str | int | date | datetime | Text | None
 class FieldKind(Enum):
     """How a value is shown."""
 
-    TEXT = auto()
-    WORDS = auto()  # a sentence: it may go on in a next line
-    COUNT = auto()
-    AMOUNT = auto()  # fen
-    CARD = auto()  # a card number: masked unless it is asked for whole
-    PARTICIPANT = auto()  # a code
+    TEXT = auto()  # 文字
+    WORDS = auto()  # 语句: may go on in a next line
+    COUNT = auto()  # 数
+    AMOUNT = auto()  # 金额: in fen
+    CARD = auto()  # 卡号: masked unless it is asked for whole
+    PARTICIPANT = auto()  # 参与方: by its code
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ AGE = Field("age_days", Text("账龄（天）", "age, days"), FieldKind.COUNT)
 class Filter(Enum):
     """What a list can be asked for beside a page and an order."""
 
-    REASON = auto()
-    TERMINAL = auto()
-    PARTICIPANT = auto()
-    CARD = auto()
-    DAYS = auto()
-    AGE = auto()
+    REASON = auto()  # 缘由
+    TERMINAL = auto()  # 终端
+    PARTICIPANT = auto()  # 参与方
+    CARD = auto()  # 卡号
+    DAYS = auto()  # 清算日
+    AGE = auto()  # 账龄
 
 
 @dataclass(frozen=True, slots=True)
