@@ -36,7 +36,15 @@ from settlement.reports.files import (
 from settlement.reports.float_proof import read_float_proof
 from settlement.reports.history import explain
 from settlement.reports.loads import read_load, read_loads, read_log_reach
-from settlement.reports.registry import read_history, read_registry, read_rows
+from settlement.reports.open_items.asking import ask, show
+from settlement.reports.open_items.nouns import NOUNS
+from settlement.reports.open_items.values import Question
+from settlement.reports.registry import (
+    read_history,
+    read_participant_names,
+    read_registry,
+    read_rows,
+)
 from settlement.reports.statement import read_statement
 from settlement.service.clear import run_clearing
 from tests.settlement.device_files import (
@@ -71,6 +79,7 @@ REPORTS: dict[str, Callable[[City], object]] = {
     "read_refusals": read_refusals,
     "read_set_aside": read_set_aside,
     "read_registry": read_registry,
+    "read_participant_names": lambda city: read_participant_names(city, (101, 102)),
     "read_rows": lambda city: [read_rows(city, kind, DAY) for kind in KINDS.values()],
     "read_loads": lambda city: read_loads(city, DAY - timedelta(days=9)).lines,
     "read_load": lambda city: [read_load(city, number) for number in (1, 2)],
@@ -105,6 +114,12 @@ def reading(lively: Path) -> Iterator[City]:
         yield city
 
 
+def ask_for_all(city: City) -> None:
+    for noun in NOUNS.values():
+        for line in ask(city, noun, Question()).lines:
+            show(city, noun, line.item, NOW)
+
+
 def disk(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {
         str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
@@ -117,7 +132,7 @@ def test_running_every_report_leaves_every_byte_of_the_city_as_it_was(
     lively: Path, reading: City
 ) -> None:
     before, folders = disk(lively), set(lively.rglob("*/"))
-    for name, run in REPORTS.items():
+    for name, run in {**REPORTS, "what stands open": ask_for_all}.items():
         run(reading)
         assert disk(lively) == before, name
         assert set(lively.rglob("*/")) == folders, name
