@@ -7,4 +7,5 @@ Read it in this order::
     signed_file.py  whole, signed? The same for every kind of file
     decide.py       a batch file: new, in sequence? One answer in the order of precedence
     load_log.py     the same of a file of the load host's log
+    takeover.py     the same of a file of opening balances
 """

@@ -9,5 +9,6 @@ or saves. Nothing here decides; what may follow from the rows stands in the pure
     registry.py  participants, senders, terminals, names, hotlist
     files.py     batch files received, and what was answered
     load_logs.py  files of the load host's log, and the loads they list
+    takeover.py   files of opening balances
     days.py      runs, closed days, the ledger and what hangs on it
 """

@@ -10,7 +10,7 @@ CREATE TABLE runs (
 	registry_sha256 VARCHAR(64) NOT NULL, 
 	outputs TEXT NOT NULL, 
 	totals TEXT NOT NULL, 
-	output_hash VARCHAR(64) NOT NULL, review_sha256 VARCHAR(64), load_logs TEXT, 
+	output_hash VARCHAR(64) NOT NULL, review_sha256 VARCHAR(64), load_logs TEXT, openings TEXT, 
 	CONSTRAINT pk_runs PRIMARY KEY (run_id)
 );
 CREATE INDEX ix_runs_settlement_day ON runs (settlement_day);
@@ -223,4 +223,21 @@ CREATE TRIGGER allowed_loads_refuse_update BEFORE UPDATE ON allowed_loads BEGIN 
 CREATE TRIGGER allowed_loads_refuse_delete BEFORE DELETE ON allowed_loads BEGIN SELECT RAISE(ABORT, 'allowed_loads is append-only'); END;
 CREATE TRIGGER facts_refuse_update BEFORE UPDATE ON facts WHEN NEW.content_hash <> OLD.content_hash OR NEW.bucket <> OLD.bucket OR NEW.row_count <> OLD.row_count OR (SELECT settlement_day FROM files WHERE files.content_hash = OLD.content_hash) IS NOT NULL BEGIN SELECT RAISE(ABORT, 'facts of a closed day are append-only'); END;
 CREATE UNIQUE INDEX ix_days_number ON days (number);
-INSERT INTO alembic_version VALUES ('0012');
+CREATE TABLE opening_files (
+	content_hash VARCHAR(64) NOT NULL, 
+	sender BIGINT NOT NULL, 
+	key_version BIGINT NOT NULL, 
+	centre BIGINT NOT NULL, 
+	row_count INTEGER NOT NULL, 
+	amount_fen BIGINT NOT NULL, 
+	as_of DATETIME NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	received_at DATETIME NOT NULL, 
+	size_bytes BIGINT NOT NULL, 
+	scopes TEXT NOT NULL, 
+	row_hash VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_opening_files PRIMARY KEY (content_hash)
+);
+CREATE TRIGGER opening_files_refuse_update BEFORE UPDATE ON opening_files BEGIN SELECT RAISE(ABORT, 'opening_files is append-only'); END;
+CREATE TRIGGER opening_files_refuse_delete BEFORE DELETE ON opening_files BEGIN SELECT RAISE(ABORT, 'opening_files is append-only'); END;
+INSERT INTO alembic_version VALUES ('0013');

@@ -7,6 +7,7 @@ Decides nothing here; read in this order::
     kept/        the folder, raw files, the database's own schema
     files.py     batch files, facts, TACs
     load_logs.py  files of the load host's log, and the loads they list
+    openings.py   files of opening balances, and what each closed day opened by them
     reviews.py   what was judged later than it came
     records.py   records of a run against its decisions
     float_proof.py  the proof of the float against purses and ledger

@@ -9,4 +9,5 @@ Read it in this order::
     words.py     what may become of a record, and what it signs
     auditor.py   the decision over every record, day after day
     books.py     what follows in money: float, who is owed what, claims, and every purse exactly
+    openings.py  what an old centre owes for the cards that were taken over from it
 """
