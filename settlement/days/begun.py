@@ -31,6 +31,7 @@ class BegunClose:
     review_sha256: str | None
     file_hashes: frozenset[str]
     load_logs: tuple[LogEnd, ...]
+    openings: tuple[str, ...]
     registry_end: RegistryEnd
     closed_at: datetime
     closed_by: Actor
@@ -71,6 +72,7 @@ def decode_begun(data: bytes) -> BegunClose | None:
             review_sha256=inputs.get("review_sha256"),
             file_hashes=frozenset(content_hash for content_hash, _ in document["file_rows"]),
             load_logs=tuple(LogEnd(*each) for each in inputs.get("load_logs", ())),
+            openings=tuple(str(each) for each in inputs.get("openings", ())),
             registry_end=RegistryEnd(*document["registry"]),
             closed_at=datetime.fromisoformat(document["closed_at"]),
             closed_by=Actor.from_code(document["closed_by"]),

@@ -19,7 +19,8 @@ from settlement.seal import Sealable, digest
 #: cards signed is believed. Since 4 cards of other issuers are proven where their keys are held.
 #: Since 5 what a list, a PSAM's count and a card's statements say holds across days.
 #: Since 6 a PSAM's count is its own, as far as record MACs tell PSAMs apart.
-FORMAT = 6
+#: Since 7 cards of a city that was taken over have openings.
+FORMAT = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class RunInputs:
 
     `previous_run` chains back to every run before it. Files stand by content hash. The review
     (复核), when there is one, names what can be judged now and could not before. Of the load hosts'
-    logs a run reads what lies between where the run before it stopped and `load_logs`.
+    logs a run reads what lies between where the run before it stopped and `load_logs`; `openings`
+    are all files of opening balances it stands on, by content hash.
     """
 
     settlement_day: date
@@ -41,16 +43,19 @@ class RunInputs:
     review_sha256: str | None
     files: tuple[FileRow, ...]
     load_logs: tuple[LogEnd, ...] = ()
+    openings: tuple[str, ...] = ()
 
     def content(self) -> Sealable:
         """What the run id is the hash of."""
         review = {} if self.review_sha256 is None else {"review_sha256": self.review_sha256}
         own = {} if self.scheme_sha256 is None else {"scheme_sha256": self.scheme_sha256}
         logs = {"load_logs": [each.content() for each in self.load_logs]} if self.load_logs else {}
+        handed = {"openings": list(self.openings)} if self.openings else {}
         return (
             review
             | own
             | logs
+            | handed
             | {
                 "format": FORMAT,
                 "settlement_day": self.settlement_day,
@@ -93,6 +98,7 @@ class StoredRun:
     totals: Mapping[str, Sealable]
     output_hash: str
     load_logs: tuple[LogEnd, ...] = ()
+    openings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

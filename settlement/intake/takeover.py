@@ -102,13 +102,15 @@ def decode_scopes(text: str) -> tuple[Scope, ...]:
 
 @dataclass(frozen=True, slots=True)
 class OpeningHistory:
-    """What the office has that bears on one file: the file itself, how many others, and which of
-    them (by its content hash) holds which purse; `damaged` is one that cannot be read now.
+    """What the office has that bears on one file: the file itself, how many others, which of them
+    (by its content hash) holds which purse, and which centre handed over whose cards; `damaged` is
+    one that cannot be read now.
     """
 
     same_content: StoredOpenings | None = None
     file_count: int = 0
     handed: dict[Purse, str] | None = None
+    centres: dict[Scope, int] | None = None
     damaged: str | None = None
 
 
@@ -185,6 +187,16 @@ def place_openings(
     fault = _row_fault(file, history.handed or {}, rules)
     if fault is not None:
         return refuse(fault[0], file.content_hash, now, fault[1], header)
+    scopes, centres = scopes_of(file), history.centres or {}
+    for issuer, application in scopes:
+        other = centres.get((issuer, application), header.centre)
+        if other != header.centre:
+            return no(
+                FileAnswer.CARD_HANDED_OVER,
+                f"发卡机构 {issuer} 应用 {application} 的卡由中心 {other} 移交",
+                f"cards of issuer {issuer}, application {application}, are handed over by centre "
+                f"{other}",
+            )
     return StoredOpenings(
         content_hash=file.content_hash,
         sender=header.sender,
@@ -196,7 +208,7 @@ def place_openings(
         created_at=header.created_at,
         received_at=now,
         size_bytes=size_bytes,
-        scopes=scopes_of(file),
+        scopes=scopes,
     )
 
 

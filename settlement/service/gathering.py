@@ -26,6 +26,7 @@ from settlement.registry.documents import encode_registry, read_by_runs
 from settlement.service.keeping import KeptFiles
 from settlement.service.proven import damaged_logs, find_log_ends
 from settlement.service.review import keep_review
+from settlement.service.takeover.reading import damaged_openings, find_openings
 from settlement.store import days as day_store
 from settlement.store.files import load_day_files
 from settlement.store.registry import load_changes
@@ -60,7 +61,7 @@ def gather_inputs(
     state = replace(state, ready=kept.prove(files_until(ready, settlement_day)))
     # First the review: a key that shows itself is registered, and the registry is an input too.
     review = keep_review(city, state, settlement_day, key_service, kept, by.first, now)
-    before = _log_ends(city, state.last_closed)
+    before, opened = _log_ends(city, state.last_closed), _openings(city, state.last_closed)
     inputs = _inputs(
         city,
         settlement_day,
@@ -69,9 +70,10 @@ def gather_inputs(
         review,
         state.ready,
         find_log_ends(city, settlement_day, before),
+        find_openings(city, settlement_day, opened),
     )
     aside = tuple(each for each in aside if each.content_hash in of_day)
-    logs = damaged_logs(city, before)
+    logs = (*damaged_logs(city, before), *damaged_openings(city, opened))
     return Gathered(inputs, kept.faults, (*aside, *kept.closed_aside, *logs))
 
 
@@ -88,6 +90,7 @@ def still_made_of(city: City, run: StoredRun) -> bool:
         run.review_sha256,
         files_until(state.ready, run.settlement_day),
         find_log_ends(city, run.settlement_day, _log_ends(city, state.last_closed)),
+        find_openings(city, run.settlement_day, _openings(city, state.last_closed)),
     )
     return inputs.run_id == run.run_id
 
@@ -104,6 +107,7 @@ def closed_inputs(city: City, day: ClosedDay, run: StoredRun) -> RunInputs:
         run.review_sha256,
         load_day_files(city.database, day.settlement_day),
         run.load_logs,
+        run.openings,
     )
 
 
@@ -120,6 +124,7 @@ def begun_inputs(
         begun.review_sha256,
         kept.prove(rows),
         begun.load_logs,
+        begun.openings,
     )
     return inputs if inputs.run_id == begun.run_id else None
 
@@ -130,6 +135,12 @@ def _log_ends(city: City, day: ClosedDay | None) -> tuple[LogEnd, ...]:
     return () if run is None else run.load_logs
 
 
+def _openings(city: City, day: ClosedDay | None) -> tuple[str, ...]:
+    """The files of opening balances that a closed day stands on."""
+    run = None if day is None else day_store.load_run(city.database, day.run_id)
+    return () if run is None else run.openings
+
+
 def _inputs(
     city: City,
     settlement_day: date,
@@ -138,6 +149,7 @@ def _inputs(
     review_sha256: str | None,
     files: tuple[FileRow, ...],
     load_logs: tuple[LogEnd, ...],
+    openings: tuple[str, ...],
 ) -> RunInputs:
     return RunInputs(
         settlement_day=settlement_day,
@@ -150,6 +162,7 @@ def _inputs(
         review_sha256=review_sha256,
         files=files,
         load_logs=load_logs,
+        openings=openings,
     )
 
 

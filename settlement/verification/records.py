@@ -29,6 +29,7 @@ from settlement.sectors.rules import Payment
 from settlement.service.computation import bucket_path, decisions_path
 from settlement.store.days import load_closed_days
 from settlement.verification.findings import Findings, Invariant
+from settlement.verification.openings import OpenedAgain, open_again
 
 _BY_FILE = """
 SELECT file, count(*), count(DISTINCT row), coalesce(max(row) + 1, 0), sum(amount_fen)::BIGINT
@@ -129,8 +130,8 @@ def verify_records(
         _verify_dispositions(connection, inputs, findings)
         _verify_reviewed(connection, findings)
         of_day = [each for each in posted if each.settlement_day == inputs.settlement_day]
-        shares = _share_again(connection, city.scheme)
-        _verify_posted(connection, inputs, of_day, shares, findings)
+        again = (_share_again(connection, city.scheme), open_again(city, folder, inputs))
+        _verify_posted(connection, inputs, of_day, again, findings)
         _verify_purses(connection, city, folder, inputs, findings)
 
 
@@ -218,7 +219,7 @@ def _verify_posted(
     connection: duckdb.DuckDBPyConnection,
     inputs: RunInputs,
     of_day: Sequence[Entry],
-    again: "_Shares",
+    again: tuple["_Shares", OpenedAgain],
     findings: Findings,
 ) -> None:
     """I4: what was posted for each bucket and participant is what its records sum to, and
@@ -242,6 +243,7 @@ def _verify_posted(
             if account.kind in shares:
                 shares[account.kind] += posting.amount_fen
     centres_fen = dict(connection.execute(_OF_CENTRES).fetchall())
+    shared, opened = again
     for kind, column, of in (
         (EntryKind.COLLECT, "bucket", "WHERE centre = 0"),
         (EntryKind.DISTRIBUTE, "operator", ""),
@@ -249,17 +251,23 @@ def _verify_posted(
         rows = connection.execute(f"{_SUMS}, {column} FROM moved {of} GROUP BY {column}").fetchall()
         by_code = {code: sums for *sums, code in rows}
         owed_fen: dict[int, int] = {}
-        excess_fen = again.excess_fen if kind is EntryKind.COLLECT else Counter[int]()
+        excess_fen = shared.excess_fen if kind is EntryKind.COLLECT else Counter[int]()
+        opened_fen = opened.by_bucket if kind is EntryKind.COLLECT else opened.by_centre
+        for code in opened_fen:
+            by_code.setdefault(code, [0, 0, 0, 0])
         if kind is EntryKind.DISTRIBUTE:
             owed_fen = centres_fen
             for code in centres_fen:
                 by_code.setdefault(code, [0, 0, 0, 0])
-            for code, share_fen in again.moved_fen.items():
+            for code, share_fen in shared.moved_fen.items():
                 by_code.setdefault(code, [0, 0, 0, 0])[0] += share_fen
         for code, sums in by_code.items():
             found = posted.pop((kind, code), {})
             owed = owed_fen.get(code, 0)
-            for expected, amount_fen in _expected(kind, excess_fen[code], owed, *sums).items():
+            expectations = _expected(kind, excess_fen[code], owed, *sums)
+            for expected, amount_fen in _with_openings(
+                kind, expectations, *opened_fen.get(code, (0, 0))
+            ).items():
                 where = _entry_of(kind, code, inputs.settlement_day)
                 stored_fen = found.get(expected, 0)
                 what = Text(f"{expected.text.zh}（分）", f"{expected.text.en}, in fen,")
@@ -338,6 +346,22 @@ def _expected(
         AccountKind.OPERATOR: -debit_fen,
         AccountKind.LOAD_AGENT: load_fen,
         AccountKind.SUSPENSE: held_load_fen - held_debit_fen,
+    }
+
+
+def _with_openings(
+    kind: EntryKind, expected: dict[AccountKind, int], opened_fen: int, due_fen: int
+) -> dict[AccountKind, int]:
+    """The same with what cards were opened with: owed to them, and by an old centre, or due."""
+    if kind is EntryKind.COLLECT:
+        return expected | {
+            AccountKind.CARD_FLOAT: expected[AccountKind.CARD_FLOAT] - opened_fen - due_fen,
+            AccountKind.OPENING_DUE: due_fen,
+            AccountKind.CLEARING: expected[AccountKind.CLEARING] + opened_fen,
+        }
+    return expected | {
+        AccountKind.OPENING: opened_fen,
+        AccountKind.CLEARING: expected[AccountKind.CLEARING] - opened_fen,
     }
 
 

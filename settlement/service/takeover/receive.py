@@ -91,4 +91,5 @@ def _history(city: City, file: OpeningFile, kept: tuple[StoredOpenings, ...]) ->
         except StoredBytesError:
             return OpeningHistory(damaged=stored.content_hash, file_count=len(kept))
         handed |= {purse_of(each): stored.content_hash for each in balances}
-    return OpeningHistory(file_count=len(kept), handed=handed)
+    centres = {scope: stored.centre for stored in kept for scope in stored.scopes}
+    return OpeningHistory(file_count=len(kept), handed=handed, centres=centres)

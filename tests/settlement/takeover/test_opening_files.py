@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cardcore.records.kinds import Sector
 from cardcore.records.openings import (
     HEADER,
     ROW_BYTES,
@@ -14,11 +15,12 @@ from cardcore.records.openings import (
     encode_row,
     row_offset,
 )
+from cardcore.schemes import ParticipantKind
 from settlement.city import City
 from settlement.engine.local import LocalEngine
 from settlement.intake.answers import FileAnswer
 from settlement.registry.book import since_ever
-from settlement.registry.rows import SenderRow
+from settlement.registry.rows import ParticipantRow, SenderRow
 from settlement.service.receive import receive_file
 from settlement.store.registry import register
 from settlement.store.takeover import load_openings
@@ -177,6 +179,17 @@ def test_a_card_is_handed_over_once_whoever_does_it(office: City) -> None:
     assert receive_file(office, other, KEYS, NOW).answer is FileAnswer.CARD_HANDED_OVER
     assert receive_file(office, whole, KEYS, NOW).answer is FileAnswer.ALREADY_RECEIVED
     assert receive_file(office, other, KEYS, NOW).answer is FileAnswer.ACCEPTED
+
+
+def test_cards_of_an_issuer_and_application_come_from_one_old_centre(office: City) -> None:
+    assert receive_file(office, opening_file(CARDS), KEYS, NOW).answer is FileAnswer.ACCEPTED
+    rows = since_ever(
+        ParticipantRow(801, "另一中心", ParticipantKind.CENTRE, Sector.CARD_SERVICE),
+        SenderRow(81, 1, 801, PUBLIC_KEY),
+    )
+    register(office.database, rows, ACTION)
+    answer = receive_file(office, opening_file([a_balance(9, 1)], sender=81, centre=801), KEYS, NOW)
+    assert (answer.answer, "800" in str(answer.detail)) == (FileAnswer.CARD_HANDED_OVER, True)
 
 
 def test_an_operator_hands_no_cards_over(office: City) -> None:
