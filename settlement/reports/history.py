@@ -30,6 +30,7 @@ from settlement.reconciliation.inputs import file_number
 from settlement.registry.book import Dated, Registry
 from settlement.reports.chain import find_chain
 from settlement.reports.places import Place, find_places
+from settlement.reports.takeover import with_opening
 from settlement.reports.wording import (
     CopyHistory,
     Decision,
@@ -122,7 +123,7 @@ def _copy_history(connection: duckdb.DuckDBPyConnection, city: City, place: Plac
         if verdicts and place.record.kind.moves_purse:
             folders = [each.run.folder for each in verdicts]
             chain = find_chain(connection, city, place.record, place.bucket, folders)
-    return describe_copy(
+    copy = describe_copy(
         file=place.file,
         row=place.row,
         proof=place.proof,
@@ -131,6 +132,9 @@ def _copy_history(connection: duckdb.DuckDBPyConnection, city: City, place: Plac
         judgements=judgements,
         chain=chain,
     )
+    if place.record is None or not verdicts:
+        return copy
+    return with_opening(city, copy, place.record, place.bucket)
 
 
 def _verdicts(

@@ -102,6 +102,14 @@ _COMMANDS = {
             "The registry: rows with dates.",
         ),
     ),
+    "takeover": Entry(
+        "api.cli.takeover.commands",
+        "app",
+        Text(
+            "接管城市：期初待定的卡、存量卡导入。",
+            "Taking over a city: cards still to be opened, old rows taken in.",
+        ),
+    ),
     "card": Entry("api.cli.card.commands", "app", Text("读卡器上的卡。", "Cards on a reader.")),
     "hsm": Entry(
         "api.cli.hsm.commands",

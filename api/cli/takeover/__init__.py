@@ -1,0 +1,1 @@
+"""`onecard takeover`: a city whose cards come from an old centre."""
