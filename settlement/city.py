@@ -51,6 +51,7 @@ from settlement.store.registry import register
 
 #: Since 6 closed days have a number and the key service's signature, and facts name the PSAM.
 #: Since 7 cards of a city that was taken over have openings.
+#: Since 7 the audit log of people stands under a day's seal.
 FORMAT = 7
 BUCKET_COUNT_DEFAULT = 4
 BUCKET_COUNT_MAX = 4096

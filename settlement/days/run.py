@@ -11,6 +11,7 @@ from datetime import date
 
 from settlement.clearing.tally import DiscountRow
 from settlement.days.load_log import LogEnd
+from settlement.days.rulings import AppliedRuling
 from settlement.intake.answers import FileRow
 from settlement.ledger.movements import Sums
 from settlement.seal import Sealable, digest
@@ -18,8 +19,8 @@ from settlement.seal import Sealable, digest
 #: Since 2 the moments of receipt are part of a run: clocks are held against them. Since 3 only what
 #: cards signed is believed. Since 4 cards of other issuers are proven where their keys are held.
 #: Since 5 what a list, a PSAM's count and a card's statements say holds across days.
-#: Since 6 a PSAM's count is its own, as far as record MACs tell PSAMs apart.
-#: Since 7 cards of a city that was taken over have openings.
+#: Since 6 a PSAM's count is its own, as far as record MACs tell PSAMs apart. Since 7 a review says
+#: what people ruled, and cards of a city that was taken over have openings.
 FORMAT = 7
 
 
@@ -30,7 +31,8 @@ class RunInputs:
     `previous_run` chains back to every run before it. Files stand by content hash. The review
     (复核), when there is one, names what can be judged now and could not before. Of the load hosts'
     logs a run reads what lies between where the run before it stopped and `load_logs`; `openings`
-    are all files of opening balances it stands on, by content hash.
+    are all files of opening balances it stands on, by content hash. `rulings` are those that it
+    applies: all that people made since the run before it, and that move money.
     """
 
     settlement_day: date
@@ -44,6 +46,7 @@ class RunInputs:
     files: tuple[FileRow, ...]
     load_logs: tuple[LogEnd, ...] = ()
     openings: tuple[str, ...] = ()
+    rulings: tuple[AppliedRuling, ...] = ()
 
     def content(self) -> Sealable:
         """What the run id is the hash of."""
@@ -51,11 +54,13 @@ class RunInputs:
         own = {} if self.scheme_sha256 is None else {"scheme_sha256": self.scheme_sha256}
         logs = {"load_logs": [each.content() for each in self.load_logs]} if self.load_logs else {}
         handed = {"openings": list(self.openings)} if self.openings else {}
+        rulings = {"rulings": [each.content() for each in self.rulings]} if self.rulings else {}
         return (
             review
             | own
             | logs
             | handed
+            | rulings
             | {
                 "format": FORMAT,
                 "settlement_day": self.settlement_day,
@@ -99,6 +104,7 @@ class StoredRun:
     output_hash: str
     load_logs: tuple[LogEnd, ...] = ()
     openings: tuple[str, ...] = ()
+    rulings: tuple[AppliedRuling, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

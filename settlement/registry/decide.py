@@ -42,6 +42,7 @@ class RegistryRefusal(Enum):
         "a number is given out again only under a higher key version",
     )
     NOTHING_CHANGES = Text("没有变化", "it reads so already")
+    TAKES_TWO = Text("本城的登记簿须双人变更", "in this city two people change the registry")
 
 
 class RegistryNote(Enum):

@@ -157,6 +157,7 @@ def _report(inputs: RunInputs, folder: Path, outcome: ComputationOutcome) -> Run
         output_hash=outcome.output_hash,
         load_logs=inputs.load_logs,
         openings=inputs.openings,
+        rulings=inputs.rulings,
     )
     return RunReport(
         run=run,

@@ -52,6 +52,8 @@ _BUSY = Text(
     "it is written to all the time and cannot be copied; try again later",
 )
 _AnswerT = TypeVar("_AnswerT")
+#: What a decision is given that writes; whoever only hands it on needs no more of it.
+Transaction = Connection
 
 
 class Database:

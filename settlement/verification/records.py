@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TypeAlias
 
 import duckdb
 
@@ -29,7 +30,7 @@ from settlement.sectors.rules import Payment
 from settlement.service.computation import bucket_path, decisions_path
 from settlement.store.days import load_closed_days
 from settlement.verification.findings import Findings, Invariant
-from settlement.verification.openings import OpenedAgain, open_again
+from settlement.verification.kept.openings import OpenedAgain, open_again
 
 _BY_FILE = """
 SELECT file, count(*), count(DISTINCT row), coalesce(max(row) + 1, 0), sum(amount_fen)::BIGINT
@@ -44,12 +45,12 @@ SELECT
 """
 #: What the day decided, and what it took back of earlier days; both with the bucket they stand in.
 _DECISIONS = """
-CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT);
+CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT, ruling UTINYINT);
 CREATE TABLE own (file UBIGINT);
 CREATE VIEW decided AS
 SELECT
     *, disposition = disposition_accepted() AS accepted,
-    disposition = disposition_suspended() AS held,
+    disposition = disposition_suspended() AS held, reason = reason_returned() AS returned,
     parse_filename(parse_dirpath(filename))::INTEGER AS bucket
 FROM read_parquet(getvariable('decisions'), filename = true);
 CREATE VIEW decision AS
@@ -60,7 +61,7 @@ CREATE TABLE taken_back AS
 SELECT
     file, row, amount_fen, operator, sector, kind, is_load,
     disposition = disposition_accepted() AS accepted,
-    disposition = disposition_suspended() AS held,
+    disposition = disposition_suspended() AS held, reason = reason_returned() AS returned,
     parse_filename(parse_dirpath(filename))::INTEGER AS bucket, issuer, card_number, application,
     centre
 FROM (
@@ -70,16 +71,17 @@ FROM (
 )
 QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number DESC) = 1
 """
+#: What another centre keeps because people returned it moves nothing here.
 _MOVED = """
 CREATE VIEW moved AS
 SELECT
-    1 AS sign, amount_fen, operator, sector, kind, is_load, accepted, held, bucket, issuer,
-    card_number, application, centre
-FROM decision
+    1 AS sign, amount_fen, operator, sector, kind, is_load, accepted, held, returned, bucket,
+    issuer, card_number, application, centre
+FROM decision WHERE NOT (returned AND centre <> 0)
 UNION ALL
 SELECT
-    -1, amount_fen, operator, sector, kind, is_load, accepted, held, bucket, issuer, card_number,
-    application, centre
+    -1, amount_fen, operator, sector, kind, is_load, accepted, held, returned, bucket, issuer,
+    card_number, application, centre
 FROM taken_back
 """
 #: What each centre owes for its cards: they are no part of the cards' side.
@@ -89,7 +91,8 @@ FROM moved WHERE (accepted OR held) AND centre <> 0 GROUP BY centre
 """
 #: Accepted debits, once for those that are alike, less those that are taken back.
 _PAYMENTS = """
-SELECT sector, operator, kind, amount_fen, application, bucket, sum(sign)::BIGINT FROM moved
+SELECT sector, operator, kind, amount_fen, application, bucket, returned, sum(sign)::BIGINT
+FROM moved
 WHERE accepted AND moves_purse(kind) AND NOT is_load GROUP BY ALL
 """
 _STOOD = """
@@ -117,6 +120,9 @@ HAVING coalesce(sum(fen) FILTER (is_posted), 0) <> coalesce(sum(fen) FILTER (NOT
 ORDER BY card_number, application
 LIMIT 100
 """
+
+#: Fen by entry (its kind, its bucket or participant) and kind of account.
+_Posted: TypeAlias = dict[tuple[EntryKind, int | None], dict[AccountKind, int]]
 
 
 def verify_records(
@@ -226,22 +232,7 @@ def _verify_posted(
     nothing else was. I5: the participants' shares, and what is held for holders, sum to the
     accepted amounts.
     """
-    posted: dict[tuple[EntryKind, int | None], dict[AccountKind, int]] = {}
-    shares = {AccountKind.OPERATOR: 0, AccountKind.LOAD_AGENT: 0, AccountKind.HOLDER_DUE: 0}
-    for entry in of_day:
-        key = (entry.kind, entry.bucket if entry.kind is EntryKind.COLLECT else entry.participant)
-        accounts = posted.setdefault(key, {})
-        for posting in entry.postings:
-            try:
-                account = parse_account(posting.account)
-            except AccountTextError as error:
-                at = f"{entry.number}/{posting.line}"
-                where = Text(f"分录行 {at}", f"posting {at}")
-                findings.add(Invariant.I4, where, text_of(error))
-                continue
-            accounts[account.kind] = accounts.get(account.kind, 0) + posting.amount_fen
-            if account.kind in shares:
-                shares[account.kind] += posting.amount_fen
+    posted, shares = _posted(of_day, findings)
     centres_fen = dict(connection.execute(_OF_CENTRES).fetchall())
     shared, opened = again
     for kind, column, of in (
@@ -289,6 +280,29 @@ def _verify_posted(
     findings.expect_equal(Invariant.I5, where, agents, agents_fen, load_fen)
 
 
+def _posted(of_day: Sequence[Entry], findings: Findings) -> tuple[_Posted, dict[AccountKind, int]]:
+    """What stands posted by entry and kind of account, and what participants and holders have."""
+    posted: _Posted = {}
+    shares = {AccountKind.OPERATOR: 0, AccountKind.LOAD_AGENT: 0, AccountKind.HOLDER_DUE: 0}
+    for entry in of_day:
+        if entry.kind is EntryKind.RULING:
+            continue  # held against the audit log, in `rulings`
+        key = (entry.kind, entry.bucket if entry.kind is EntryKind.COLLECT else entry.participant)
+        accounts = posted.setdefault(key, {})
+        for posting in entry.postings:
+            try:
+                account = parse_account(posting.account)
+            except AccountTextError as error:
+                at = f"{entry.number}/{posting.line}"
+                where = Text(f"分录行 {at}", f"posting {at}")
+                findings.add(Invariant.I4, where, text_of(error))
+                continue
+            accounts[account.kind] = accounts.get(account.kind, 0) + posting.amount_fen
+            if account.kind in shares:
+                shares[account.kind] += posting.amount_fen
+    return posted, shares
+
+
 def _entry_of(kind: EntryKind, code: int | None, day: date) -> Text:
     if kind is EntryKind.COLLECT:
         return Text(f"{day} 分桶 {code} 的归集分录", f"collect entry of bucket {code} on {day}")
@@ -309,9 +323,11 @@ def _share_again(connection: duckdb.DuckDBPyConnection, scheme: Scheme) -> _Shar
     """Judged once more from operator, kind and amount alone, payment by payment."""
     rules, again = read_rules(), _Shares(Counter(), Counter())
     for row in connection.execute(_PAYMENTS).fetchall():
-        sector, operator, kind, amount_fen, application, bucket, count = row
+        sector, operator, kind, amount_fen, application, bucket, returned, count = row
         rule = rule_of(rules, sector)
         excess_fen = rule.excess_fen(scheme, operator, RecordKind(kind), amount_fen)
+        if returned:
+            excess_fen = amount_fen
         again.excess_fen[bucket] += count * excess_fen
         again.moved_fen[operator] -= count * excess_fen
         payment = Payment(application, operator, amount_fen - excess_fen)

@@ -9,12 +9,14 @@ import io
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from api.cli.frame.loading import command, noun
 from api.cli.frame.session import ByOption, acting, open_to_act, open_to_read
+from api.cli.office.acting import SecretFileOption, reason, show
+from api.cli.registry.shown import tell_asked
 from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
@@ -32,10 +34,20 @@ from api.output import (
 from api.tables import Column, Count, Fen, Table
 from cardcore.errors import system_words
 from cardcore.text import Text, words
-from settlement.people.actions import Action, ActorError
-from settlement.registry.takeover import Rejected, TakenIn, lines_by_number
-from settlement.reports.takeover import OpeningLine, OpeningStanding, TakeoverReport, read_takeover
-from settlement.service.takeover.importing import take_in
+from settlement.people.actions import Action
+from settlement.registry.decide import Decided, Refused
+from settlement.registry.takeover import Rejected, lines_by_number
+from settlement.reports.ruling.people import needs_two
+from settlement.reports.takeover.cards import (
+    OpeningLine,
+    OpeningStanding,
+    TakeoverReport,
+    read_takeover,
+)
+from settlement.rulings import proposals
+from settlement.service.ruling.acting import Proposed
+from settlement.service.ruling.registry import propose_change
+from settlement.service.takeover.importing import OldLists, read_lists, take_in
 
 app = noun(
     Text(
@@ -47,6 +59,9 @@ _NOTHING_OPEN = Text("没有待定或不符的卡", "no card is unopened or cont
 #: What the columns of the file of what was not taken in are called, in any language: a program that
 #: mends it reads them.
 _REJECT_COLUMNS = ("kind", "line", "column", "reason", "row")
+
+#: What became of an import.
+Made: TypeAlias = Proposed | Decided | Refused | proposals.Refused
 
 
 @command(
@@ -183,6 +198,7 @@ def import_(
         ),
     ] = None,
     by: ByOption = None,
+    secret_file: SecretFileOption = None,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
@@ -197,21 +213,26 @@ def import_(
             ),
             EXIT_USAGE,
         )
-    action = _action(by, why)
+    why, now, lists = reason(why), datetime.now(UTC), read_lists(sheets)
     with open_to_act(data) as opened:
-        taken = take_in(opened.city, sheets, action)
-    try:
-        rejects.write_text(_reject_file(sheets, taken), "utf-8-sig", newline="")
-    except OSError as error:
-        fault = system_words(error)
-        complain(
-            words(
-                f"{rejects}：{fault}；请另指 --rejects",
-                f"{rejects}: {fault}; name another file with --rejects",
-            )
-        )
-        raise typer.Exit(EXIT_REFUSED) from error
-    _tell(taken, rejects, as_json=as_json)
+        if needs_two(opened.city):
+            shown = show(opened.city, by, secret_file, now)
+            made: Made = propose_change(opened.city, lists.wish, why, shown, now)
+        else:
+            made = take_in(opened.city, lists, Action(acting(by), now, why))
+    _write_rejects(rejects, sheets, lists)
+    if not isinstance(made, Decided):
+        tell_asked(made, as_json=as_json)
+        _tell_rejected(lists, rejects)
+        return
+    if as_json:
+        _print_document(made, lists)
+    else:
+        changed = Count(len(made.changes))
+        say(words(f"登记簿变更 {changed} 项", f"{changed} changes of the registry"))
+        for note in made.notes:
+            say(f"{note.value}", style="yellow")
+    _tell_rejected(lists, rejects)
 
 
 def _read(path: Path) -> bytes:
@@ -228,56 +249,50 @@ def _read(path: Path) -> bytes:
         )
 
 
-def _action(by: str | None, why: str) -> Action:
-    try:
-        action = Action(acting(by), datetime.now(UTC), why)
-    except ActorError as error:
-        refuse(words(f"--why 缘由：{error}", f"--why: {error}"), EXIT_USAGE)
-    if not why:
-        refuse(
-            words("--why 缘由：请用一句话写明", "--why: a reason is needed, in a sentence"),
-            EXIT_USAGE,
-        )
-    return action
-
-
-def _reject_file(sheets: Mapping[str, bytes], taken: TakenIn) -> str:
+def _write_rejects(rejects: Path, sheets: Mapping[str, bytes], lists: OldLists) -> None:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_REJECT_COLUMNS)
     rows = {name: lines_by_number(data) for name, data in sheets.items()}
-    for each in taken.rejected:
+    for each in lists.rejected:
         fault = each.fault
         row = rows[each.kind].get(fault.line, "")
         writer.writerow([each.kind, fault.line, fault.column, str(fault.fault), row])
-    return out.getvalue()
-
-
-def _tell(taken: TakenIn, rejects: Path, *, as_json: bool) -> None:
-    lines = {(each.kind, each.fault.line) for each in taken.rejected}
-    if as_json:
-        print_json(
-            {
-                "changed": len(taken.decided.changes),
-                "rejected": len(lines),
-                "faults": [_fault_document(each) for each in taken.rejected],
-            }
-        )
-    else:
-        changed = Count(len(taken.decided.changes))
-        say(words(f"登记簿变更 {changed} 项", f"{changed} changes of the registry"))
-        for note in taken.decided.notes:
-            say(f"{note.value}", style="yellow")
-    if lines:
-        count = Count(len(lines))
-        complain(
+    try:
+        rejects.write_text(out.getvalue(), "utf-8-sig", newline="")
+    except OSError as error:
+        fault_said = system_words(error)
+        refuse(
             words(
-                f"{count} 行未导入，缘由见 {rejects}；改正后以 `onecard takeover import` 重新导入",
-                f"{count} lines were not taken in; {rejects} says why of each: mend them and "
-                "repeat `onecard takeover import`",
+                f"{rejects}：{fault_said}；请以 --rejects 另指文件，重复此命令",
+                f"{rejects}: {fault_said}; repeat the command and name another file with --rejects",
             )
         )
-        raise typer.Exit(EXIT_REFUSED)
+
+
+def _tell_rejected(lists: OldLists, rejects: Path) -> None:
+    lines = {(each.kind, each.fault.line) for each in lists.rejected}
+    if not lines:
+        return
+    count = Count(len(lines))
+    complain(
+        words(
+            f"{count} 行未导入，缘由见 {rejects}；改正后以 `onecard takeover import` 重新导入",
+            f"{count} lines were not taken in; {rejects} says why of each: mend them and repeat "
+            "`onecard takeover import`",
+        )
+    )
+    raise typer.Exit(EXIT_REFUSED)
+
+
+def _print_document(made: Decided, lists: OldLists) -> None:
+    print_json(
+        {
+            "changed": len(made.changes),
+            "rejected": len({(each.kind, each.fault.line) for each in lists.rejected}),
+            "faults": [_fault_document(each) for each in lists.rejected],
+        }
+    )
 
 
 def _fault_document(each: Rejected) -> dict[str, Any]:

@@ -52,10 +52,11 @@ JOIN torn_debit AS torn
 LEFT JOIN opening_before AS opening
     ON opening.issuer = segment.issuer AND opening.card_number = segment.card_number
     AND opening.application = segment.application AND opening.as_of = segment.left_time
-WHERE opening.as_of IS NULL AND segment.kind = segment_missing_debits() AND segment.missing_loads = 0
-    -- What comes today may explain it yet.
+WHERE opening.as_of IS NULL AND segment.kind = segment_missing_debits()
+    AND segment.missing_loads = 0
+    -- What comes today may explain it yet; what is only judged again stood there before.
     AND NOT EXISTS (
-        FROM record
+        FROM record ANTI JOIN linked USING (id)
         WHERE record.issuer = segment.issuer AND record.card_number = segment.card_number
             AND record.application = segment.application AND is_posted(record.reason)
             AND record.time <= segment.right_time

@@ -16,6 +16,8 @@ from settlement.service.receive import receive_file
 from settlement.verification.verify import CHECKS, verify
 from tests.settlement.device_files import NOW, key_service, make_office
 from tests.settlement.load_logs import Host, register_host
+from tests.settlement.rulings.crew import CAI, DAN
+from tests.settlement.rulings.desk import Desk
 from tests.settlement.service.test_service import close, receive, two_days_of_files
 from tests.settlement.verification.conftest import fold_in
 from tests.settlement.verification.insider import DATABASE, Insider, act
@@ -27,14 +29,17 @@ BLOWS = 24
 
 
 def make_cities(folder: Path) -> tuple[Path, Path]:
-    """A city with two closed days, a load log, a refusal and an open file; and the same as it was
-    before the second day was closed.
+    """A city with people, two closed days, a load log, a refusal and an open file; and the same as
+    it was before the second day was closed.
     """
     monday, tuesday = two_days_of_files()
     host = Host()
     host.allow(card_number=f"{1:020}", online_counter=1)
     with make_office(folder / "city", bucket_count=1) as city:
         register_host(city)
+        desk = Desk(city)
+        desk.found()
+        desk.enrol(CAI, DAN)
         receive(city, host.file_of(0, 1), *monday)
         close(city)
         assert not receive_file(city, b"nothing", KEYS, NOW).answer.is_kept
@@ -130,6 +135,7 @@ ONLY_SEEN_BY: dict[str, Callable[[Path], object]] = {
     "registry": lambda folder: act(
         folder, "UPDATE registry_changes SET why = 'x' WHERE number = 2"
     ),
+    "audit_log": lambda folder: act(folder, "UPDATE audit_log SET by = 'x' WHERE number = 3"),
     "days": lambda folder: act(
         folder, "UPDATE postings SET account = 'operator/102' WHERE account = 'operator/101'"
     ),

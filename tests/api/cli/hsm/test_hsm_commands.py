@@ -17,8 +17,8 @@ import typer
 from typer.testing import CliRunner
 
 from api.cli.frame.program import app
+from api.cli.frame.secrets import ask_secret
 from api.cli.hsm import device as hsm_device
-from api.cli.hsm.device import ask_secret
 from api.composition import city_key_refs
 from api.settings import SettingsRefusedError
 from cardcore.keys import KeyUsage

@@ -15,7 +15,7 @@ from cardcore.text import Text
 from settlement.city import City
 from settlement.facts import columnar
 from settlement.reconciliation.takeover import OPENINGS
-from settlement.reports.wording import CopyHistory, Step
+from settlement.reports.told import CopyHistory, Step
 from settlement.service.computation import bucket_path
 from settlement.store.days import load_closed_days
 
