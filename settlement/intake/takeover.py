@@ -153,50 +153,21 @@ def place_openings(
     if history.same_content is not None:
         first = history.same_content.acknowledgement()
         return replace(first, answer=FileAnswer.ALREADY_RECEIVED, first_answer=first.answer)
-
-    def no(answer: FileAnswer, zh: str, en: str) -> Acknowledgement:
-        return refuse(answer, file.content_hash, now, Text(zh, en), header)
-
-    who = rules.participant
-    if who is None or who.code != header.centre or who.kind != ParticipantKind.CENTRE:
-        return no(
-            FileAnswer.SENDER_UNKNOWN,
-            f"采集点 {header.sender} 不属中心 {header.centre}；登记：`onecard registry add sender`",
-            f"sender {header.sender} does not send for a centre {header.centre}; register it with "
-            "`onecard registry add sender`",
-        )
-    if history.damaged is not None:
-        return no(
-            FileAnswer.CARD_HANDED_OVER,
-            f"无法比对：文件 {history.damaged} 已损坏，请先重传该文件",
-            f"it cannot be held against file {history.damaged}, which is damaged here: send that "
-            "one again first",
-        )
-    if history.file_count >= FILES_MAX:
-        return no(
-            FileAnswer.TOO_LARGE,
-            f"期初余额至多 {FILES_MAX} 个文件",
-            f"at most {FILES_MAX} files hand a city over",
-        )
-    if header.as_of > now.astimezone(CITY_ZONE).replace(tzinfo=None):
-        return no(
-            FileAnswer.BEYOND_BOUNDS,
-            f"截至时点 {header.as_of} 晚于收到时间",
-            f"as of {header.as_of}, which is after it was received",
-        )
-    fault = _row_fault(file, history.handed or {}, rules)
+    fault = _file_fault(header, history, rules, now) or _row_fault(
+        file, history.handed or {}, rules
+    )
     if fault is not None:
         return refuse(fault[0], file.content_hash, now, fault[1], header)
     scopes, centres = scopes_of(file), history.centres or {}
     for issuer, application in scopes:
         other = centres.get((issuer, application), header.centre)
         if other != header.centre:
-            return no(
-                FileAnswer.CARD_HANDED_OVER,
+            text = Text(
                 f"发卡机构 {issuer} 应用 {application} 的卡由中心 {other} 移交",
                 f"cards of issuer {issuer}, application {application}, are handed over by centre "
                 f"{other}",
             )
+            return refuse(FileAnswer.CARD_HANDED_OVER, file.content_hash, now, text, header)
     return StoredOpenings(
         content_hash=file.content_hash,
         sender=header.sender,
@@ -210,6 +181,39 @@ def place_openings(
         size_bytes=size_bytes,
         scopes=scopes,
     )
+
+
+def _file_fault(
+    header: OpeningHeader, history: OpeningHistory, rules: OpeningRules, now: datetime
+) -> tuple[FileAnswer, Text] | None:
+    """Why no file like this is taken in, whatever its rows say."""
+    who, centre = rules.participant, header.centre
+    if who is None or who.code != centre or who.kind != ParticipantKind.CENTRE:
+        text = Text(
+            f"采集点 {header.sender} 不属中心 {centre}；登记：`onecard registry add sender`",
+            f"sender {header.sender} does not send for a centre {centre}; register it with "
+            "`onecard registry add sender`",
+        )
+        return FileAnswer.SENDER_UNKNOWN, text
+    if history.damaged is not None:
+        text = Text(
+            f"无法比对：文件 {history.damaged} 已损坏，请先重传该文件",
+            f"it cannot be held against file {history.damaged}, which is damaged here: send that "
+            "one again first",
+        )
+        return FileAnswer.CARD_HANDED_OVER, text
+    if history.file_count >= FILES_MAX:
+        text = Text(
+            f"期初余额至多 {FILES_MAX} 个文件", f"at most {FILES_MAX} files hand a city over"
+        )
+        return FileAnswer.TOO_LARGE, text
+    if header.as_of > now.astimezone(CITY_ZONE).replace(tzinfo=None):
+        text = Text(
+            f"截至时点 {header.as_of} 晚于收到时间",
+            f"as of {header.as_of}, which is after it was received",
+        )
+        return FileAnswer.BEYOND_BOUNDS, text
+    return None
 
 
 def scopes_of(file: OpeningFile) -> tuple[Scope, ...]:

@@ -151,8 +151,50 @@ def _document(report: TakeoverReport, *, unmask: bool) -> dict[str, Any]:
     }
 
 
-def _file_option(name: str, zh: str, en: str) -> Any:  # noqa: ANN401 - as typer declares it
-    return typer.Option(f"--{name}", help=words(zh, en))
+RejectsOption = Annotated[
+    Path,
+    typer.Option(
+        "--rejects",
+        help=words("未导入的行写入此 CSV。", "CSV file for the lines that were not taken in."),
+    ),
+]
+WhyOption = Annotated[
+    str, typer.Option("--why", help=words("缘由，一句话。", "The reason, in a sentence."))
+]
+CardsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cards",
+        help=words(
+            "老卡 CSV：`card_number`、`key_version`、[`valid_from`]、[`valid_to`]；"
+            "再次发放须用更高版本。",
+            "Old cards: `card_number`, `key_version`, [`valid_from`], [`valid_to`]; a number is "
+            "given out again only under a higher version.",
+        ),
+    ),
+]
+HotlistOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--hotlist",
+        help=words(
+            "黑名单 CSV：`card_number`、`version`、[`published`]、[`valid_from`]、[`valid_to`]。",
+            "Hotlist: `card_number`, `version`, [`published`], [`valid_from`], [`valid_to`].",
+        ),
+    ),
+]
+TerminalsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--terminals",
+        help=words(
+            "终端 CSV：`terminal`、`participant`、`role`、[`collector`]、[`sector`]、"
+            "[`valid_from`]、[`valid_to`]。",
+            "Terminals: `terminal`, `participant`, `role`, [`collector`], [`sector`], "
+            "[`valid_from`], [`valid_to`].",
+        ),
+    ),
+]
 
 
 @command(
@@ -165,38 +207,11 @@ def _file_option(name: str, zh: str, en: str) -> Any:  # noqa: ANN401 - as typer
     ),
 )
 def import_(
-    rejects: Annotated[
-        Path,
-        _file_option(
-            "rejects", "未导入的行写入此 CSV。", "CSV file for the lines that were not taken in."
-        ),
-    ],
-    why: Annotated[str, _file_option("why", "缘由，一句话。", "The reason, in a sentence.")],
-    cards: Annotated[
-        Path | None,
-        _file_option(
-            "cards",
-            "老卡：card_number,key_version[,valid_from,valid_to]；再次发放须用更高版本。",
-            "Old cards: card_number,key_version[,valid_from,valid_to]; a number is given out again "
-            "only under a higher version.",
-        ),
-    ] = None,
-    hotlist: Annotated[
-        Path | None,
-        _file_option(
-            "hotlist",
-            "黑名单：card_number,version[,published,valid_from,valid_to]。",
-            "Hotlist: card_number,version[,published,valid_from,valid_to].",
-        ),
-    ] = None,
-    terminals: Annotated[
-        Path | None,
-        _file_option(
-            "terminals",
-            "终端：terminal,participant,role[,collector,sector,valid_from,valid_to]。",
-            "Terminals: terminal,participant,role[,collector,sector,valid_from,valid_to].",
-        ),
-    ] = None,
+    rejects: RejectsOption,
+    why: WhyOption,
+    cards: CardsOption = None,
+    hotlist: HotlistOption = None,
+    terminals: TerminalsOption = None,
     by: ByOption = None,
     secret_file: SecretFileOption = None,
     data: DataOption = DEFAULT_DATA,

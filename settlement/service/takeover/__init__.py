@@ -2,7 +2,7 @@
 
 Read it in this order::
 
-    receive.py   take in a file of opening balances
-    reading.py   which files a run reads, and their proven rows
-    importing.py the old system's lists of cards, hotlist and terminals
+    receive.py    take in a file of opening balances
+    reading.py    which files a run reads, and their proven rows
+    importing.py  the old system's lists of cards, hotlist and terminals
 """

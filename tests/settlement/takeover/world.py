@@ -24,6 +24,7 @@ from tests.settlement.device_files import (
     BUS,
     BUS_TERMINAL,
     CLERK,
+    DAY,
     KIOSK,
     METRO,
     METRO_TERMINAL,
@@ -53,7 +54,10 @@ def known(on: date) -> Known:
     return Known(
         sectors=SECTORS,
         terminals=tuple(TerminalDays(each, owner, BUS) for each, owner in terminals),
-        ranges=(CardRange(0, "0" * 8, SCHEME.issuer),),
+        ranges=(
+            CardRange(0, "0" * 8, SCHEME.issuer),
+            CardRange(0, "0" * 7 + "1", SCHEME.issuer, first=DAY),
+        ),
         tac_keys=(TacKey(0, 1, 1, published_key(tac_ref(1))),),
         cutover_hour=SCHEME.cutover_hour,
         grace_days=SCHEME.hotlist_grace_days,
@@ -132,15 +136,24 @@ class TakenOver:
         """When files of today come in."""
         return max(NOW, datetime.combine(self.street.now.date(), time(22), UTC))
 
-    def close(self, records: Sequence[bytes], day: date | None = None) -> ClosedDay:
+    def purse(self, card: StreetCard) -> Purse:
+        """A card's purse, in the auditor's words."""
+        return Purse(0, card.number[-16:])
+
+    def close(self, records: Sequence[bytes]) -> ClosedDay:
         """Close the day over these records and all that the host has allowed since."""
+        self.files += 1
+        sent = Sent(self.files, BUS, self.received, tuple(records))
+        today = self.street.now.date()
+        self.auditor.settle(today, known(today), [sent])
+        return self.settle(records)
+
+    def settle(self, records: Sequence[bytes]) -> ClosedDay:
+        """The same, without the auditor."""
         self.give(self.street.file(records))
         if len(self.host.entries) > self.host.filed:
             self.give(self.host.file(self.street.now))
-        today = day or self.street.now.date()
-        self.files += 1
-        sent = Sent(self.files, BUS, self.received, tuple(records))
-        self.auditor.settle(today, known(today), [sent])
+        today = self.street.now.date()
         closed = close_day(self.city, today, KEYS, ENGINE, self.received, CLERK)
         assert isinstance(closed, ClosedDay), closed
         self.street.now += timedelta(days=1)
