@@ -14,6 +14,7 @@ from settlement.days.aside import SetAside, decode_aside
 from settlement.days.closing import ClosePlan
 from settlement.days.load_log import LogEnd
 from settlement.days.rulings import AppliedRuling
+from settlement.intake.refusals import RefusalsEnd
 from settlement.people.actions import Actor
 from settlement.registry.book import RegistryEnd
 from settlement.rulings.log import RulingsEnd
@@ -37,6 +38,7 @@ class BegunClose:
     rulings: tuple[AppliedRuling, ...]
     registry_end: RegistryEnd
     rulings_end: RulingsEnd
+    refusals_end: RefusalsEnd
     closed_at: datetime
     closed_by: Actor
     confirmed_by: Actor | None
@@ -80,6 +82,7 @@ def decode_begun(data: bytes) -> BegunClose | None:
             rulings=tuple(AppliedRuling(*each) for each in inputs.get("rulings", ())),
             registry_end=RegistryEnd(*document["registry"]),
             rulings_end=RulingsEnd(*document["audit_log"]),
+            refusals_end=RefusalsEnd(*document["refusals"]),
             closed_at=datetime.fromisoformat(document["closed_at"]),
             closed_by=Actor.from_code(document["closed_by"]),
             confirmed_by=None if second is None else Actor.from_code(second),

@@ -4,7 +4,7 @@ Decides everything a closed day consists of, and the document under its seal. Le
 the store. Entries are posted at close and not before.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from settlement.clearing.tally import DiscountRow
@@ -13,6 +13,7 @@ from settlement.days.aside import Faults, SetAside, aside_content, leave_out
 from settlement.days.opening import files_until
 from settlement.days.run import GapRow, RunInputs, RunReport
 from settlement.intake.answers import FileRow
+from settlement.intake.refusals import RefusalsEnd
 from settlement.ledger.entries import ChainEnd, Entry, chain_end, post_day
 from settlement.ledger.positions import Position, net_positions
 from settlement.people.actions import Actor
@@ -20,8 +21,8 @@ from settlement.registry.book import RegistryEnd
 from settlement.rulings.log import LOG_START, RulingsEnd
 from settlement.seal import GENESIS, Sealable, canonical_json, digest
 
-#: The sealed document: since 3 it says which day of the city it is, since 4 where the audit log
-#: stood. Days of format 1 say neither who closed them nor where the registry stood.
+#: The sealed document: since 3 it says which day of the city it is, since 4 where the audit log and
+#: the refusals stood. Days of format 1 say neither who closed them nor where the registry stood.
 FORMAT = 4
 
 
@@ -45,6 +46,7 @@ class ClosedDay:
     registry_changes: int | None  # so many changes the registry's chain had then
     set_aside: tuple[SetAside, ...]  # files that were ready, and could not be judged
     audit_entries: int | None  # so many entries the audit log had then
+    refused_files: int | None  # so many files had been refused by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class ClearingState:
     ledger_end: ChainEnd
     registry_end: RegistryEnd
     rulings_end: RulingsEnd = LOG_START
+    refusals_end: RefusalsEnd = field(default_factory=RefusalsEnd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ def plan_close(
         registry_changes=None if closed_by is None else state.registry_end.changes,
         set_aside=set_aside,
         audit_entries=None if closed_by is None else state.rulings_end.count,
+        refused_files=None if closed_by is None else state.refusals_end.count,
     )
     return ClosePlan(
         day,
@@ -188,8 +192,8 @@ def is_current(inputs: RunInputs, state: ClearingState, faults: Faults) -> bool:
 def _who(
     closed_by: Actor | None, confirmed_by: Actor | None, state: ClearingState
 ) -> dict[str, Sealable]:
-    """What a document says since format 2. The last links of the registry and of the audit log
-    stand under the seal, so neither chain can be written anew behind a closed day.
+    """What a document says since format 2. The last links of the registry, of the audit log and of
+    refusals stand under the seal, so none of them can be written anew behind a closed day.
     """
     if closed_by is None:
         return {"format": 1}
@@ -201,6 +205,7 @@ def _who(
         "closed_by": closed_by.code,
         "registry": [state.registry_end.changes, state.registry_end.hash],
         "audit_log": state.rulings_end.content(),
+        "refusals": state.refusals_end.content(),
     }
 
 

@@ -194,7 +194,12 @@ def _plan_again(office: _Office, begun: BegunClose, state: ClearingState) -> Clo
     plan = plan_close(
         report,
         inputs,
-        replace(state, registry_end=begun.registry_end, rulings_end=begun.rulings_end),
+        replace(
+            state,
+            registry_end=begun.registry_end,
+            rulings_end=begun.rulings_end,
+            refusals_end=begun.refusals_end,
+        ),
         begun.closed_at,
         begun.closed_by,
         begun.confirmed_by,

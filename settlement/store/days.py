@@ -20,12 +20,13 @@ from settlement.days.closing import ClearingState, ClosedDay, ClosePlan, signed_
 from settlement.days.load_log import LogEnd
 from settlement.days.rulings import AppliedRuling
 from settlement.days.run import GapRow, StoredRun
+from settlement.intake.refusals import refusals_end
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Posting
 from settlement.ledger.positions import Position
 from settlement.people.actions import Actor
 from settlement.seal import canonical_json
 from settlement.store.database import Database
-from settlement.store.files import ready_files, settle_files
+from settlement.store.files import read_refusals, ready_files, settle_files
 from settlement.store.registry import registry_end
 from settlement.store.rulings import log_end
 from settlement.store.tables import (
@@ -277,6 +278,7 @@ def _clearing_state(connection: Connection) -> ClearingState:
         ledger_end=_ledger_end(connection),
         registry_end=registry_end(connection),
         rulings_end=log_end(connection),
+        refusals_end=refusals_end(read_refusals(connection)),
     )
 
 

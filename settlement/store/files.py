@@ -5,7 +5,7 @@ question of `readiness`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from datetime import date
 from typing import Any
 
@@ -40,6 +40,7 @@ from settlement.intake.answers import (
     encode_ranges,
 )
 from settlement.intake.decide import FileHistory
+from settlement.intake.refusals import Refusal
 from settlement.store.database import Database
 from settlement.store.readiness import judge_files
 from settlement.store.tables import FACTS, FILE_TERMINALS, FILES, REFUSALS
@@ -47,14 +48,6 @@ from settlement.store.tables import FACTS, FILE_TERMINALS, FILES, REFUSALS
 _STORED = [FILES.c[field.name] for field in fields(StoredFile)]
 #: So many prefixes or keys are asked for in one question.
 _ASKED_AT_ONCE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A refused file as the audit remembers it."""
-
-    number: int
-    acknowledgement: Acknowledgement
 
 
 def load_history(database: Database, batch: Batch, serials: Sequence[SerialRun]) -> FileHistory:
@@ -103,21 +96,27 @@ def remember_refusal(database: Database, refusal: Acknowledgement) -> None:
 def load_refusals(database: Database) -> tuple[Refusal, ...]:
     """Every refused file, in the order of receipt."""
     with database.read() as connection:
-        rows = connection.execute(select(REFUSALS).order_by(REFUSALS.c.number)).mappings()
-        return tuple(
-            Refusal(
-                row["number"],
-                Acknowledgement(
-                    answer=FileAnswer(row["answer"]),
-                    content_hash=row["content_hash"],
-                    received_at=row["received_at"],
-                    sender=row["sender_claim"],
-                    sequence=row["sequence_claim"],
-                    detail=decode_detail(row["detail"]),
-                ),
-            )
-            for row in rows
+        return read_refusals(connection)
+
+
+def read_refusals(connection: Connection) -> tuple[Refusal, ...]:
+    """The same, within a transaction."""
+    rows = connection.execute(select(REFUSALS).order_by(REFUSALS.c.number)).mappings()
+    return tuple(
+        Refusal(
+            row["number"],
+            Acknowledgement(
+                answer=FileAnswer(row["answer"]),
+                content_hash=row["content_hash"],
+                received_at=row["received_at"],
+                sender=row["sender_claim"],
+                sequence=row["sequence_claim"],
+                detail=decode_detail(row["detail"]),
+            ),
+            bool(row["is_alarm"]),
         )
+        for row in rows
+    )
 
 
 def load_files(database: Database, prefixes: Sequence[str] = ("",)) -> tuple[FileRow, ...]:

@@ -21,7 +21,7 @@ CREATE TABLE days (
 	ledger_root VARCHAR(64) NOT NULL, 
 	previous_seal VARCHAR(64) NOT NULL, 
 	seal VARCHAR(64) NOT NULL, 
-	closed_at DATETIME NOT NULL, closed_by VARCHAR(80), registry_changes BIGINT, confirmed_by VARCHAR(80), set_aside TEXT, number BIGINT, key_version INTEGER, signature VARCHAR(128), audit_entries BIGINT, 
+	closed_at DATETIME NOT NULL, closed_by VARCHAR(80), registry_changes BIGINT, confirmed_by VARCHAR(80), set_aside TEXT, number BIGINT, key_version INTEGER, signature VARCHAR(128), audit_entries BIGINT, refused_files BIGINT, 
 	CONSTRAINT pk_days PRIMARY KEY (settlement_day), 
 	CONSTRAINT fk_days_run_id FOREIGN KEY(run_id) REFERENCES runs (run_id), 
 	CONSTRAINT uq_days_run_id UNIQUE (run_id), 

@@ -263,6 +263,7 @@ DAYS = Table(
     Column("key_version", Integer),  # of the key that signed the seal
     Column("signature", String(128)),
     Column("audit_entries", BigInteger),  # so many entries the audit log had then
+    Column("refused_files", BigInteger),  # so many files had been refused by then
 )
 
 ENTRIES = Table(

@@ -31,6 +31,7 @@ from settlement.durable import write_durable
 from settlement.engine import Engine
 from settlement.errors import StoredBytesError
 from settlement.facts.cells import record_rows
+from settlement.intake.refusals import Refusal, refusals_end
 from settlement.ledger.entries import ChainEnd, chain_end
 from settlement.people.actions import Actor
 from settlement.reconciliation.inputs import file_prefix
@@ -51,7 +52,7 @@ from settlement.service.review import (
 from settlement.service.runs import compute_run, damaged_outputs, read_report
 from settlement.store import days as day_store
 from settlement.store.applied import load_applied
-from settlement.store.files import load_day_files, load_files
+from settlement.store.files import load_day_files, load_files, load_refusals
 from settlement.store.registry import load_changes
 from settlement.store.rulings import load_log
 from settlement.watching import OnProgress, be_silent
@@ -110,6 +111,7 @@ class _Rebuilding:
         self._kept = KeptFiles(city, key_service)
         self._changes: tuple[Change, ...] = ()
         self._log: tuple[LogEntry, ...] = ()
+        self._refusals: tuple[Refusal, ...] = ()
         #: Where the ledger ends before the day that is looked at.
         self._ledger_end = ChainEnd()
         self._found = Rebuilt()
@@ -124,6 +126,7 @@ class _Rebuilding:
         if days:
             self._changes = load_changes(self._city.database)
             self._log = load_log(self._city.database)
+            self._refusals = load_refusals(self._city.database)
         for number in range(len(days)):
             if number:
                 before = days[number - 1].settlement_day
@@ -265,10 +268,11 @@ class _Rebuilding:
         if 0 < count <= len(self._changes):
             registry_end = replace(registry_end, hash=self._changes[count - 1].hash)
         rulings_end = end_at(self._log, day.audit_entries or 0)
+        refused = refusals_end(self._refusals[: day.refused_files or 0])
         plan = plan_close(
             read_report(inputs, run, folder),
             inputs,
-            ClearingState(previous, (), self._ledger_end, registry_end, rulings_end),
+            ClearingState(previous, (), self._ledger_end, registry_end, rulings_end, refused),
             day.closed_at,
             day.closed_by,
             day.confirmed_by,

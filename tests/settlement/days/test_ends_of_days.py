@@ -84,7 +84,7 @@ def closed(**values: object) -> ClosedDay:
         "ledger_root": "l" * 64, "previous_seal": "p" * 64, "seal": "s" * 64,
         "key_version": 1, "signature": "0" * 128,
         "closed_at": MORNING, "closed_by": CLERK, "confirmed_by": None,
-        "registry_changes": 3, "set_aside": (), "audit_entries": 2,
+        "registry_changes": 3, "set_aside": (), "audit_entries": 2, "refused_files": 0,
     } | values  # fmt: skip
     return ClosedDay(**last)  # type: ignore[arg-type]
 

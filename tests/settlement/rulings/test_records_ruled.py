@@ -15,11 +15,14 @@ from settlement.registry.rows import HotlistRow
 from settlement.reports.history import explain
 from settlement.rulings.kinds import RulingKind
 from settlement.rulings.proposals import Answer
+from settlement.service import gathering
 from settlement.service.healing.rebuilding import rebuild
+from settlement.store.applied import load_new_rulings
 from settlement.store.days import load_balances, load_entries, load_run
 from settlement.store.files import load_file_lines
 from settlement.store.registry import register
-from tests.settlement.device_files import BUS_TERMINAL, CLERK, NOW, Street
+from settlement.verification.verify import CHECKS
+from tests.settlement.device_files import BUS_TERMINAL, CLERK, KIOSK, NOW, Street
 from tests.settlement.rulings.crew import CAI, DAN, FAY
 from tests.settlement.rulings.desk import Desk, refusal
 from tests.settlement.service.test_service import ENGINE, KEYS, close, receive
@@ -159,3 +162,30 @@ def test_a_ruling_that_was_altered_behind_a_closed_day_is_named(
         text = json.dumps(told, separators=(",", ":")) if told else None
         connection.execute("UPDATE runs SET rulings = ? WHERE run_id = ?", (text, day.run_id))
     assert not check(tmp_path / "city").is_sound
+
+
+def test_a_ruling_that_was_passed_over_is_named_by_nothing_else(
+    listed: tuple[Desk, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever closes leaves the first of two rulings out, and everything else is as it must be."""
+    desk, item = listed
+    street = Street(now=NOW.replace(tzinfo=None), serials={BUS_TERMINAL: 50, KIOSK: 50})
+    card = street.card(2)
+    register(
+        desk.city.database,
+        since_ever(HotlistRow(card.number, 1)),
+        Action(CLERK, NOW - timedelta(days=40), "stolen"),
+    )
+    receive(desk.city, street.file([card.load(5000)], sequence=2))
+    close(desk.city)
+    other = load_file_lines(desk.city.database)[1].file.content_hash[:16]
+    desk.rule(RELEASE, item, by=CAI, second=DAN)
+    desk.rule(RELEASE, f"record/{other}/0", by=CAI, second=DAN)
+    made = load_new_rulings(desk.city.database)
+    monkeypatch.setattr(gathering, "load_new_rulings", lambda _: made[-1:])
+    close(desk.city)
+    monkeypatch.undo()
+    found = check(tmp_path / "city")
+    assert [each.where.en for each in found.findings] == ["rulings of day 2018-09-03"]
+    monkeypatch.delitem(CHECKS, "rulings")
+    assert check(tmp_path / "city").is_sound

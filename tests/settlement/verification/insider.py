@@ -14,7 +14,7 @@ from random import Random
 DATABASE = "control.sqlite"
 #: Where the office keeps its own.
 KINDS = ("raw", "facts", "runs", "inputs", "seals")
-#: Nobody has signed or sealed what they say.
+#: What came since the last closed day is not sealed yet; `test_insider` changes what came before.
 _UNSEALED = {"refusals"}
 
 

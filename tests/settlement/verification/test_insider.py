@@ -29,8 +29,8 @@ BLOWS = 24
 
 
 def make_cities(folder: Path) -> tuple[Path, Path]:
-    """A city with people, two closed days, a load log, a refusal and an open file; and the same as
-    it was before the second day was closed.
+    """A city with people, two closed days, a load log, refusals before and after they were closed;
+    and the same as it was before the second day was closed.
     """
     monday, tuesday = two_days_of_files()
     host = Host()
@@ -48,6 +48,8 @@ def make_cities(folder: Path) -> tuple[Path, Path]:
     shutil.copytree(folder / "city", folder / "earlier")
     with open_city(folder / "city") as city:
         close(city)
+        for data in (b"nothing else", b"nor this"):
+            assert not receive_file(city, data, KEYS, NOW).answer.is_kept
     fold_in(folder / "city")
     for name in ("clearing.lock", "scratch-facts.lock"):
         (folder / "city" / name).unlink(missing_ok=True)
@@ -131,7 +133,7 @@ ONLY_SEEN_BY: dict[str, Callable[[Path], object]] = {
         folder, "DELETE FROM file_terminals WHERE terminal = '0000000000b1'"
     ),
     "load_logs": lambda folder: act(folder, "UPDATE allowed_loads SET amount_fen = amount_fen + 1"),
-    "refusals": lambda folder: act(folder, "UPDATE refusals SET number = 2"),
+    "refusals": lambda folder: act(folder, "DELETE FROM refusals WHERE number = 2"),
     "registry": lambda folder: act(
         folder, "UPDATE registry_changes SET why = 'x' WHERE number = 2"
     ),
@@ -141,9 +143,26 @@ ONLY_SEEN_BY: dict[str, Callable[[Path], object]] = {
     ),
 }
 #: Sums over what the days compare row by row: `test_each_check` shows by its words that each is
-#: made. Reviews stand in cities with a review, there as well; seals have
-#: their own tests in `test_put_back`.
-TOLD_APART_BY_WORDS = {"positions", "reviews", "seals"}
+#: made. Reviews stand in cities with a review, there as well; seals have their own tests in
+#: `test_put_back`, rulings in `tests.settlement.rulings.test_records_ruled`.
+TOLD_APART_BY_WORDS = {"positions", "reviews", "rulings", "seals"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE refusals SET detail = 'x' WHERE number = 1",
+        "UPDATE refusals SET is_alarm = 1 - is_alarm WHERE number = 1",
+        "UPDATE refusals SET received_at = '2018-09-01 00:00:00.000000' WHERE number = 1",
+        "DELETE FROM refusals",
+    ],
+)
+def test_a_refusal_that_a_day_has_sealed_is_not_changed_unseen(
+    cities: tuple[Path, Path], tmp_path: Path, change: str
+) -> None:
+    folder = shutil.copytree(cities[0], tmp_path / "city")
+    assert act(folder, change)
+    assert finds(folder)
 
 
 def test_every_check_is_held_against_a_blow() -> None:

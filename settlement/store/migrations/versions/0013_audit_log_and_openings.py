@@ -57,6 +57,7 @@ def upgrade() -> None:
     op.add_column("runs", sa.Column("openings", sa.Text(), nullable=True))
     # Null for no day of a city that this version opens: older ones are refused by their format.
     op.add_column("days", sa.Column("audit_entries", sa.BigInteger(), nullable=True))
+    op.add_column("days", sa.Column("refused_files", sa.BigInteger(), nullable=True))
     op.add_column("runs", sa.Column("rulings", sa.Text(), nullable=True))
     op.add_column("entries", sa.Column("ruling", sa.BigInteger(), nullable=True))
     if op.get_bind().dialect.name == "sqlite":
