@@ -13,8 +13,10 @@ from settlement.people.person import Person
 #: So many wrong secrets in a row are a slip of the hand; from then on each costs a wait, doubled.
 FREE_TRIES = 3
 WAIT_FIRST = timedelta(seconds=30)
-#: So many, and the person is locked, until two others say otherwise.
+#: So many, and the person is locked: until two others unlock them, or for this long. Whoever types
+#: wrong secrets in the names of all others does not lock the office for good.
 TRIES_MAX = 8
+LOCK_TIME = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,9 @@ class WrongTry:
 
 @dataclass(frozen=True, slots=True)
 class TryStanding:
-    """Whether a person may try a secret: not while `is_locked`, and not before `waits_until`."""
+    """Whether a person may try a secret: not before `waits_until`. A long wait is a lock, which two
+    others can end.
+    """
 
     wrong: int = 0
     is_locked: bool = False
@@ -43,9 +47,11 @@ def judge_tries(person: Person, tries: Sequence[WrongTry], now: datetime) -> Try
         each for each in tries if each.person == person.name and each.log_count >= person.last_act
     ]
     wrong = len(mine)
-    if wrong >= TRIES_MAX:
-        return TryStanding(wrong, is_locked=True)
     if wrong < FREE_TRIES:
         return TryStanding(wrong)
-    until = max(each.at for each in mine) + WAIT_FIRST * 2 ** (wrong - FREE_TRIES)
+    last = max(each.at for each in mine)
+    if wrong >= TRIES_MAX:
+        until = last + LOCK_TIME
+        return TryStanding(wrong, is_locked=now < until, waits_until=until if now < until else None)
+    until = last + WAIT_FIRST * 2 ** (wrong - FREE_TRIES)
     return TryStanding(wrong, waits_until=until if now < until else None)

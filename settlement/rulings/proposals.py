@@ -183,7 +183,7 @@ def check_proposer(book: RulingBook, proposal: Proposal) -> Refused | None:
 
 def decide_founding(book: RulingBook, new: NewPerson, now: datetime) -> NewEntry | Refused:
     """One of the first two adds themselves, without anybody's approval: there is nobody yet."""
-    if book.end.count >= PEOPLE_MIN or book.proposals:
+    if book.needs_two:
         return Refused(Answer.FOUNDED_ALREADY, _same("`onecard people add`"))
     if new.name in book.people:
         return Refused(Answer.NAME_TAKEN, _same(new.name))

@@ -38,7 +38,7 @@ from settlement.service.gathering import begun_inputs, choose_day, gather_inputs
 from settlement.service.healing.around import with_healing
 from settlement.service.keeping import KeptFiles
 from settlement.store import days as day_store
-from settlement.store.rulings import load_book
+from settlement.store.rulings import load_proven_book
 from settlement.watching import OnProgress, OnStep, be_silent, pass_by
 
 
@@ -87,7 +87,7 @@ def close_day(
 
 def _actors(city: City, settlement_day: date | None, by: Actor, second: Actor | None) -> Actors:
     """Who closes. Where two people are enrolled a name that was only stated is nobody's word."""
-    book = load_book(city.database)
+    book = load_proven_book(city.database)
     if not book.needs_two:
         return Actors(by, second)
     for ruling in book.about(f"day/{settlement_day}"):

@@ -27,7 +27,7 @@ from settlement.registry.decide import (
 from settlement.registry.rows import Kind
 from settlement.registry.sheets import SheetFault, SheetLine, decide_sheet, read_sheet
 from settlement.store.registry import change_registry
-from settlement.store.rulings import load_book
+from settlement.store.rulings import load_proven_book
 
 _RefusalT = TypeVar("_RefusalT")
 #: What somebody wishes, decided by the registry and the last closed day.
@@ -114,7 +114,7 @@ def carry_out(city: City, wish: Wish[_RefusalT], action: Action) -> Decided | Re
     """What somebody wishes, at once and alone: nobody's where it takes two."""
 
     def decide(book: Book, last_closed: date | None) -> Decided | Refused | _RefusalT:
-        if action.by.kind is ActorKind.PERSON and load_book(city.database).needs_two:
+        if action.by.kind is ActorKind.PERSON and load_proven_book(city.database).needs_two:
             return Refused(RegistryRefusal.TAKES_TWO, Text(action.by.name, action.by.name))
         return wish(book, last_closed)
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from settlement.days.rulings import AppliedRuling
 from settlement.rulings.ruling import Ruling
 from settlement.store.database import Database
-from settlement.store.rulings import load_rulings, rulings_end
+from settlement.store.rulings import load_book, load_rulings, rulings_end
 from settlement.store.tables import DAYS, RUNS
 
 
@@ -32,9 +32,10 @@ def load_new_rulings(database: Database) -> tuple[Ruling, ...]:
 
 
 def load_applied(database: Database, applied: Iterable[AppliedRuling]) -> tuple[Ruling, ...]:
-    """Those that a run applied, as the audit log has them."""
+    """Those that a run applied, as the audit log has them now. Nothing is decided by them any more,
+    so they are not proven again.
+    """
     numbers = {each.number for each in applied}
     if not numbers:
         return ()
-    found = load_rulings(database, min(numbers) - 1, max(numbers))
-    return tuple(each for each in found if each.number in numbers)
+    return tuple(each for each in load_book(database).rulings() if each.number in numbers)

@@ -28,7 +28,7 @@ from settlement.seal import canonical_json
 from settlement.store.database import Database
 from settlement.store.files import read_refusals, ready_files, settle_files
 from settlement.store.registry import registry_end
-from settlement.store.rulings import log_end
+from settlement.store.rulings import read_proven_book
 from settlement.store.tables import (
     DAYS,
     DISCOUNTS,
@@ -277,7 +277,7 @@ def _clearing_state(connection: Connection) -> ClearingState:
         ready=ready_files(connection),
         ledger_end=_ledger_end(connection),
         registry_end=registry_end(connection),
-        rulings_end=log_end(connection),
+        rulings_end=read_proven_book(connection).end,
         refusals_end=refusals_end(read_refusals(connection)),
     )
 

@@ -2,27 +2,41 @@
 
 Decides nothing: which entry may be made stands in `settlement.rulings`, and is asked under the
 write lock. Who is a person and what was ruled is read from the log each time: it is the work of few
-people.
+people. Whoever decides by it reads it proven; whoever lists it reads what stands there.
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, RowMapping, Select, or_, select
+from sqlalchemy import Connection, RowMapping, Select, func, or_, select
 
+from cardcore.text import Text
 from settlement.errors import AuditEntryError, reason_of
 from settlement.people.signing import SigningKey
 from settlement.rulings.book import Answered, RulingBook, read_proposal, ruling_of
 from settlement.rulings.kinds import RulingKind
-from settlement.rulings.log import Act, LogEntry, NewEntry, RulingsEnd, sign_entry
+from settlement.rulings.log import (
+    LOG_START,
+    Act,
+    LogEntry,
+    NewEntry,
+    RulingsEnd,
+    broken_entry,
+    end_of,
+    sign_entry,
+)
+from settlement.rulings.proof import prove_log
 from settlement.rulings.ruling import Ruling
 from settlement.seal import canonical_json
 from settlement.store.database import Database, Transaction
-from settlement.store.tables import AUDIT_LOG
+from settlement.store.tables import AUDIT_LOG, DAYS
 
 _AnswerT = TypeVar("_AnswerT")
 _PROPOSALS = AUDIT_LOG.alias("proposals")
+#: Ends of logs that this process has proven, the latest last: a close asks several times.
+_proven: dict[RulingsEnd, None] = {}
+_PROVEN_MAX = 8
 
 
 def load_log(database: Database) -> tuple[LogEntry, ...]:
@@ -37,15 +51,24 @@ def load_book(database: Database) -> RulingBook:
         return read_book(connection)
 
 
-def load_rulings(database: Database, after: int, upto: int) -> tuple[Ruling, ...]:
-    """Those that were approved by log entries numbered after < n <= upto, in order."""
-    asked = _approved().where(AUDIT_LOG.c.number > after, AUDIT_LOG.c.number <= upto)
+def load_proven_book(database: Database) -> RulingBook:
+    """The same, proven: for whoever decides by it."""
     with database.read() as connection:
-        return tuple(_ruling(row) for row in connection.execute(asked).mappings())
+        return read_proven_book(connection)
+
+
+def load_rulings(database: Database, after: int, upto: int) -> tuple[Ruling, ...]:
+    """Those that were approved by log entries numbered after < n <= upto, in order. Money moves by
+    them: raises `AuditEntryError` where the log is not what people signed.
+    """
+    book = load_proven_book(database)
+    return tuple(each for each in book.rulings() if after < each.number <= upto)
 
 
 def read_rulings(connection: Connection, kinds: Collection[RulingKind]) -> tuple[Ruling, ...]:
-    """Those of these kinds, in order, within a transaction."""
+    """Those of these kinds, in order, within a transaction; not proven, so that what is damaged can
+    still be listed.
+    """
     # The engine looks for the word; whether it is the kind is seen in what is read.
     named = or_(*(_PROPOSALS.c.content.contains(f'"kind":"{each.value}"') for each in kinds))
     found = (_ruling(row) for row in connection.execute(_approved().where(named)).mappings())
@@ -80,8 +103,32 @@ def read_book(connection: Connection) -> RulingBook:
     """What the log says, within a transaction. Raises `AuditEntryError` where it says nothing that
     can be read.
     """
+    return _book_of(read_log(connection))
+
+
+def read_proven_book(connection: Connection) -> RulingBook:
+    """The same, once it is proven that people signed it so, and that nothing is cut off that stood
+    under a day's seal. Raises `AuditEntryError` for the first entry of which that is not true.
+    """
+    log = read_log(connection)
+    end = end_of(log[-1]) if log else LOG_START
+    # Links are made again each time; whoever signed the same entries did so for good.
+    faults = [] if broken_entry(log) is None and end in _proven else prove_log(log)
+    if faults:
+        raise AuditEntryError(faults[0].number, faults[0].text)
+    sealed = connection.execute(select(func.max(DAYS.c.audit_entries))).scalar_one() or 0
+    if sealed > end.count:
+        gone = Text("已缺失：已关闭的日涵盖它", "is gone: a closed day covers it")
+        raise AuditEntryError(end.count + 1, gone)
+    _proven[end] = None
+    while len(_proven) > _PROVEN_MAX:
+        _proven.pop(next(iter(_proven)))
+    return _book_of(log)
+
+
+def _book_of(log: Iterable[LogEntry]) -> RulingBook:
     book = RulingBook()
-    for entry in read_log(connection):
+    for entry in log:
         try:
             book.enter(entry)
         except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
@@ -106,7 +153,7 @@ def keep_act(
     """
 
     def in_transaction(connection: Connection) -> LogEntry | _AnswerT:
-        decided = decide(read_book(connection))
+        decided = decide(read_proven_book(connection))
         if not isinstance(decided, NewEntry):
             return decided
         if effect is not None:

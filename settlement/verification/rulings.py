@@ -18,7 +18,7 @@ from settlement.service.review import Review
 from settlement.service.ruling.decisions import read_held
 from settlement.store import days as day_store
 from settlement.store.applied import load_applied
-from settlement.store.rulings import load_rulings, rulings_end
+from settlement.store.rulings import load_book
 from settlement.verification.findings import Findings, Invariant
 
 
@@ -27,7 +27,7 @@ def verify_applied(city: City, findings: Findings) -> int:
 
     The days' rulings, one behind the other, are the first of those in the audit log.
     """
-    made = applied(load_rulings(city.database, 0, rulings_end(city.database).count))
+    made = applied(load_book(city.database).rulings())
     following = iter(made)
     for day in day_store.load_closed_days(city.database):
         run = day_store.load_run(city.database, day.run_id)

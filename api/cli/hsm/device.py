@@ -29,13 +29,12 @@ from hsm_sim.device.blocks.components import (
     prove_component,
     read_component,
 )
-from hsm_sim.device.custody import OPENING_CUSTODIANS
+from hsm_sim.device.custodians.custody import OPENING_CUSTODIANS
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import CeremonyError
 from hsm_sim.device.inspection import look
 from hsm_sim.device.log import HEAD_DIGITS_MIN
 from hsm_sim.hardening import harden_process
-from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.keys.published_keys import published_descriptions
 from hsm_sim.keys.vault import check_value
 
@@ -95,18 +94,6 @@ AlgorithmOption = Annotated[
         help=words(
             "算法：pboc-3des、sm4、aes、ed25519 或 sm2；否则取该用途惯用的。",
             "The algorithm: pboc-3des, sm4, aes, ed25519 or sm2; else the usual one.",
-        ),
-    ),
-]
-LevelsOption = Annotated[
-    int,
-    typer.Option(
-        "--levels",
-        min=1,
-        max=LEVELS_MAX,
-        help=words(
-            "分散级数：1 为发卡方主密钥，2 为系统主密钥。",
-            "Levels from it to a card's key: 1 for an issuer's master, 2 for the scheme's.",
         ),
     ),
 ]

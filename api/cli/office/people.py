@@ -48,7 +48,7 @@ from settlement.people.signing import (
     SigningKey,
     make_credential,
 )
-from settlement.reports.ruling.people import PersonStanding, read_people
+from settlement.reports.ruling.people import PersonStanding, are_too_few, read_people
 from settlement.rulings.kinds import RulingKind
 from settlement.rulings.proposals import Refused, Request
 from settlement.service.ruling.people import found_office, renew_secret
@@ -61,6 +61,12 @@ _NOBODY = Text(
     " security-officer",
     "nobody yet; the first two: `onecard people add NAME --role administrator --founding`, then "
     "one security-officer",
+)
+_TOO_FEW = Text(
+    "能增减人员的只有两人：其中一人忘记密语便无人能增减；请再增加一名 administrator 或 "
+    "security-officer：`onecard people add`",
+    "Only two can add people: if one of them forgets a secret, nobody can. Add another "
+    "administrator or security officer: `onecard people add`",
 )
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help=words("姓名。", "Name of the person."))
@@ -182,7 +188,7 @@ def list_(
 ) -> None:
     """Those who act no more are listed too."""
     with open_to_read(data) as city:
-        people = read_people(city, datetime.now(UTC))
+        people, too_few = read_people(city, datetime.now(UTC)), are_too_few(city)
     if as_json:
         print_json(
             {
@@ -218,6 +224,8 @@ def list_(
             Count(person.since), style="" if is_well else "yellow",
         )  # fmt: skip
     print_table(table, csv, _NOBODY)
+    if too_few:
+        say(str(_TOO_FEW), style="yellow")
 
 
 def _found(

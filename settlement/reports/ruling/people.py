@@ -10,7 +10,9 @@ from enum import Enum
 from cardcore.text import Text
 from settlement.city import City
 from settlement.people.person import Person
+from settlement.people.roles import Right
 from settlement.people.tries import judge_tries
+from settlement.rulings.book import PEOPLE_MIN
 from settlement.rulings.log import LogEntry
 from settlement.store.people import load_tries
 from settlement.store.rulings import load_book, load_log
@@ -43,6 +45,14 @@ def read_people(city: City, now: datetime) -> tuple[PersonReport, ...]:
 def needs_two(city: City) -> bool:
     """Whether what decides money or history takes two people here."""
     return load_book(city.database).needs_two
+
+
+def are_too_few(city: City) -> bool:
+    """Whether one forgotten secret would leave nobody who could add a person."""
+    book = load_book(city.database)
+    able = {each.name for each in book.may(Right.PEOPLE_PROPOSE)}
+    able &= {each.name for each in book.may(Right.PEOPLE_APPROVE)}
+    return book.needs_two and len(able) <= PEOPLE_MIN
 
 
 def read_log(city: City) -> tuple[LogEntry, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 from cardcore.text import Text
 from settlement.city import City
 from settlement.people.person import NewPerson
+from settlement.people.signing import PRODUCTION_COST
 from settlement.registry.book import Dated, NewChange
 from settlement.registry.decide import describe
 from settlement.registry.proposed import read_changes
@@ -31,6 +32,13 @@ class ProposalStanding(Enum):
     APPROVED = Text("已批准", "approved")
     DECLINED = Text("已否决", "declined")
     EXPIRED = Text("已过期", "expired")
+
+
+#: Said of somebody whose secret was enrolled by another program than this one.
+_CHEAP = Text(
+    "此密语的猜测成本不是本程序所定：请勿批准",
+    "guessing this secret does not cost what this program asks: do not approve it",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ def describe_details(proposal: Proposal) -> Sequence[Text]:
             said = Text(
                 f"{new.name}：{role.zh}，公钥 {key}…", f"{new.name}: {role.en}, public key {key}…"
             )
-            return [said]
+            return [said] if new.credential.cost == PRODUCTION_COST else [said, _CHEAP]
         case RulingKind.REGISTRY_CHANGE:
             return [_describe_change(each) for each in read_changes(details)]
         case _:

@@ -24,7 +24,7 @@ from settlement.rulings.ruling import Ruling
 from settlement.service.ruling.effects import effect_of
 from settlement.service.ruling.showing import Shown, recheck
 from settlement.service.ruling.standings import read_standing
-from settlement.store.rulings import keep_act, load_book
+from settlement.store.rulings import keep_act, load_proven_book
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def approve(city: City, number: int, shown: Shown, now: datetime) -> Approved | 
     Whoever approves what they approved before changes nothing.
     """
     now = now.astimezone(UTC)
-    found = find_proposal(load_book(city.database), number)
+    found = find_proposal(load_proven_book(city.database), number)
     if isinstance(found, Refused):
         return found
     proposal = found
@@ -92,7 +92,7 @@ def approve(city: City, number: int, shown: Shown, now: datetime) -> Approved | 
         city.database, shown.key, decide, effect_of(proposal)
     )
     if isinstance(kept, LogEntry):
-        ruling = ruling_of(proposal, load_book(city.database).answers[number])
+        ruling = ruling_of(proposal, load_proven_book(city.database).answers[number])
         return Approved(ruling, is_new=True)
     return kept
 
@@ -100,7 +100,7 @@ def approve(city: City, number: int, shown: Shown, now: datetime) -> Approved | 
 def decline(city: City, number: int, shown: Shown, now: datetime) -> Declined | Refused:
     """Let nothing follow from a proposal; whoever proposed takes it back so."""
     now = now.astimezone(UTC)
-    found = find_proposal(load_book(city.database), number)
+    found = find_proposal(load_proven_book(city.database), number)
     if isinstance(found, Refused):
         return found
     proposal = found

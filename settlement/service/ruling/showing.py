@@ -15,7 +15,7 @@ from settlement.people.tries import TRIES_MAX, TryStanding, WrongTry, judge_trie
 from settlement.rulings.book import RulingBook
 from settlement.rulings.proposals import Answer, Refused, decide_unlocked
 from settlement.store.people import count_wrong_try, load_tries
-from settlement.store.rulings import load_book
+from settlement.store.rulings import load_proven_book
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def show_secret(city: City, name: str, secret: str, now: datetime) -> Shown | Re
     """The key of a person who knows their secret. A wrong one is counted; while the person waits or
     is locked no secret is even tried.
     """
-    person = decide_unlocked(load_book(city.database).person(name), name)
+    person = decide_unlocked(load_proven_book(city.database).person(name), name)
     if isinstance(person, Refused):
         return person
     standing = judge_tries(person, load_tries(city.database, name), now)
@@ -55,14 +55,13 @@ def recheck(book: RulingBook, shown: Shown) -> Person | Refused:
 
 
 def _refuse_to_try(name: str, standing: TryStanding) -> Refused | None:
+    if standing.waits_until is None:
+        return None
+    until = f"{standing.waits_until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     if standing.is_locked:
         unlock = Text(
-            f"{name}；须由他人提请并批准：`onecard people unlock`",
-            f"{name}; two others unlock the person: `onecard people unlock`",
+            f"{name}，至 {until}；两名他人可提前解锁：`onecard people unlock`",
+            f"{name}, until {until}; two others unlock the person before: `onecard people unlock`",
         )
         return Refused(Answer.PERSON_LOCKED, unlock)
-    if standing.waits_until is not None:
-        until = f"{standing.waits_until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-        about = Text(f"{name}，至 {until}", f"{name}, until {until}")
-        return Refused(Answer.WAIT_TO_TRY, about)
-    return None
+    return Refused(Answer.WAIT_TO_TRY, Text(f"{name}，至 {until}", f"{name}, until {until}"))

@@ -3,7 +3,15 @@
 from datetime import timedelta
 
 from settlement.people.person import Person
-from settlement.people.tries import FREE_TRIES, TRIES_MAX, WAIT_FIRST, WrongTry, judge_tries
+from settlement.people.tries import (
+    FREE_TRIES,
+    LOCK_TIME,
+    TRIES_MAX,
+    WAIT_FIRST,
+    TryStanding,
+    WrongTry,
+    judge_tries,
+)
 from tests.settlement.rulings.crew import ADA, BO, MONDAY, ROLES, enrolled
 
 PERSON = Person(ADA, ROLES[ADA], enrolled(ADA)[1], since=1, last_act=4)
@@ -26,8 +34,14 @@ def test_each_further_wrong_secret_costs_a_wait_that_doubles() -> None:
         assert judge_tries(PERSON, tries, until).waits_until is None
 
 
-def test_too_many_wrong_secrets_lock_a_person() -> None:
-    assert judge_tries(PERSON, wrong(TRIES_MAX), MONDAY + timedelta(days=99)).is_locked
+def test_too_many_wrong_secrets_lock_a_person_for_long_and_not_for_good() -> None:
+    """Else whoever types in the names of all locks the office out."""
+    tries = wrong(TRIES_MAX)
+    until = tries[-1].at + LOCK_TIME
+    assert judge_tries(PERSON, tries, until - timedelta(seconds=1)).is_locked
+    assert judge_tries(PERSON, tries, until) == TryStanding(TRIES_MAX)
+    again = [*tries, WrongTry(ADA, until, 4)]
+    assert judge_tries(PERSON, again, until + LOCK_TIME - timedelta(seconds=1)).is_locked
 
 
 def test_an_act_with_the_right_secret_or_an_unlocking_begins_anew() -> None:

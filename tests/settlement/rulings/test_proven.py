@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from settlement.days.closing import ClosedDay
+from settlement.errors import AuditEntryError
 from settlement.people.actions import Action, Actor
 from settlement.people.person import NewPerson
 from settlement.people.roles import Role
@@ -22,10 +23,12 @@ from settlement.rulings.kinds import RulingKind
 from settlement.rulings.log import LOG_START, Act, LogEntry, NewEntry, RulingsEnd, statement_of
 from settlement.rulings.proposals import Answer
 from settlement.seal import canonical_json, link
+from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
 from settlement.service.ruling.people import renew_secret
+from settlement.store.days import load_closed_days
 from settlement.store.registry import register
-from settlement.store.rulings import add_entry, load_log
+from settlement.store.rulings import add_entry, load_log, load_rulings
 from settlement.verification.audit_log import verify_audit_log
 from settlement.verification.findings import Findings
 from tests.settlement.device_files import DAY, NOW, Street
@@ -280,3 +283,39 @@ def test_a_wrong_secret_that_was_taken_out_is_named(ruled: Desk) -> None:
     assert found(ruled) == []
     act_past_triggers(ruled.city.folder, "DELETE FROM wrong_secrets WHERE number = 1")
     assert found(ruled) == ["wrong_secrets, row 1: is gone: a wrong secret was taken out"]
+
+
+def test_nothing_is_decided_by_a_ruling_that_nobody_signed(ruled: Desk) -> None:
+    """Not only found afterwards: no run reads it, no day is closed over it, nobody acts on it."""
+    number = ruled.proposed(RulingKind.PEOPLE_UNLOCK, f"person/{EVE}", by=ADA)
+    stranger = make_credential("the secret of a stranger", b"x" * 16, CHEAP)[0]
+    add(ruled, NewEntry(Act.APPROVE, BO, NOW, {}, number), stranger)
+    log = load_log(ruled.city.database)
+    for decide in (
+        lambda: load_rulings(ruled.city.database, 0, len(log)),
+        lambda: run_clearing(ruled.city, None, KEYS, ENGINE, NOW, Actor(CAI)),
+        lambda: close_day(ruled.city, None, KEYS, ENGINE, NOW, Actor(CAI)),
+        lambda: ruled.show(CAI),
+    ):
+        with pytest.raises(AuditEntryError, match=rf"row {len(log)}: .* was not signed by bo"):
+            decide()
+    assert load_closed_days(ruled.city.database) == ()
+    assert load_log(ruled.city.database) == log
+
+
+def test_nothing_is_decided_by_a_log_that_was_cut_behind_a_closed_day(ruled: Desk) -> None:
+    """A city that forgot its people would let anybody act alone."""
+    close(ruled.city)
+    act_past_triggers(ruled.city.folder, "DELETE FROM audit_log")
+    with pytest.raises(AuditEntryError, match=r"row 1: .* a closed day covers it"):
+        ruled.found()
+    with pytest.raises(AuditEntryError):
+        close_day(ruled.city, None, KEYS, ENGINE, LATER, Actor(CAI), second=Actor(DAN))
+    assert load_log(ruled.city.database) == ()
+
+
+def test_a_log_that_was_proven_once_is_proven_again_when_it_was_altered(ruled: Desk) -> None:
+    assert load_rulings(ruled.city.database, 0, 99)
+    act_past_triggers(ruled.city.folder, "UPDATE audit_log SET by = 'dan' WHERE by = 'cai'")
+    with pytest.raises(AuditEntryError):
+        load_rulings(ruled.city.database, 0, 99)

@@ -197,3 +197,14 @@ def test_a_signature_covers_every_part_of_an_act_and_its_place(crew: Crew) -> No
     for number, previous in ((99, entry.previous_hash), (entry.number, "f" * 64)):
         elsewhere = statement_of(number, what, previous)
         assert not signature_holds(key, elsewhere, entry.signature)
+
+
+def test_a_first_person_who_proposes_too_early_does_not_keep_the_second_out() -> None:
+    crew = Crew()
+    crew.found(ADA)
+    proposed(
+        crew,
+        Request(RulingKind.PEOPLE_ADD, (f"person/{CAI}",), "x", new_person(CAI).content()),
+        ADA,
+    )
+    assert isinstance(decide_founding(crew.book, new_person(BO), MONDAY), NewEntry)
