@@ -9,6 +9,7 @@ can be computed again from them, except what people decided, which is in the dat
     control.sqlite                         registry, files, runs, ledger, audit
     raw/<aa>/<sha256>.ocb                  batch files as received
     raw/<aa>/<sha256>.ocl                  files of the load host's log as received
+    raw/<aa>/<sha256>.oco                  opening balances of cards taken over as received
     facts/<sha256>/<bucket>.parquet        the same as columns
     inputs/<sha256>.json                   registry as a run saw it
     inputs/<sha256>.parquet                what a run judged that could not be judged before
@@ -49,6 +50,7 @@ from settlement.store.database import Database
 from settlement.store.registry import register
 
 #: Since 6 closed days have a number and the key service's signature, and facts name the PSAM.
+#: Since 7 cards of a city that was taken over have openings.
 #: Since 7 the audit log of people stands under a day's seal.
 FORMAT = 7
 BUCKET_COUNT_DEFAULT = 4
@@ -75,6 +77,10 @@ class City:
     def load_log_path(self, content_hash: str) -> Path:
         """Where a file of the load host's log is kept."""
         return self.raw_path(content_hash).with_suffix(".ocl")
+
+    def openings_path(self, content_hash: str) -> Path:
+        """Where a file of opening balances is kept."""
+        return self.raw_path(content_hash).with_suffix(".oco")
 
     def facts_folder(self, content_hash: str) -> Path:
         """Where a batch file's fact files are kept."""

@@ -6,6 +6,7 @@ Read it in this order::
     city.py      `onecard city`: makes a city, carries its registry, knows its keys
     registry/    `onecard registry`: dated rows, from a file or one by one
     files.py     `onecard files`
+    takeover/    `onecard takeover`
     loads.py     `onecard loads`
     clearing.py  `onecard clear`, `onecard close` and `onecard rebuild`
     proof.py     `onecard verify`

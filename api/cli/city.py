@@ -322,6 +322,7 @@ _KINDS = {
     "tac_keys": Text("认证密钥", "keys"),
     "card_numbers": Text("卡号段", "card numbers"),
     "load_hosts": Text("圈存主机", "load hosts"),
+    "cards": Text("老卡", "cards of an old system"),
     "centres": Text("发卡中心", "centres"),
 }
 

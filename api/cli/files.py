@@ -36,10 +36,13 @@ from settlement.reports.files import (
     LoadLogReport,
     read_files,
     read_load_logs,
+    read_opening_files,
     read_refusals,
 )
 from settlement.service.receive import receive_file
 
+#: How a file of opening balances stands.
+_OPENINGS = Text("期初余额", "opening balances")
 _NO_FILE = Text(
     "尚未收到文件：`onecard files add`", "no file was received yet: `onecard files add`"
 )
@@ -60,8 +63,9 @@ def add(
         list[Path],
         typer.Argument(
             help=words(
-                "批次文件（.ocb）与充值日志文件（.ocl），次序不限。",
-                "Batch files (.ocb) and files of a load log (.ocl), in any order.",
+                "批次文件（.ocb）、充值日志文件（.ocl）与期初余额文件（.oco），次序不限。",
+                "Batch files (.ocb), files of a load log (.ocl) and of opening balances (.oco), in "
+                "any order.",
             )
         ),
     ],
@@ -113,12 +117,13 @@ def list_(
     """How each stands. The sender of a refused file is whom it named."""
     with open_to_read(data) as city:
         files, logs, refused = read_files(city), read_load_logs(city), read_refusals(city)
-        sealed = seal_document(read_newest_seal(city))
+        openings, sealed = read_opening_files(city), seal_document(read_newest_seal(city))
     if as_json:
         print_json(
             {
                 "files": [_document(row.file.acknowledgement()) | sealed for row in files],
                 "load_logs": [_log_document(each) | sealed for each in logs],
+                "openings": [_document(each.acknowledgement()) | sealed for each in openings],
                 "refused": [_document(each) | sealed for each in refused],
             }
         )
@@ -151,6 +156,12 @@ def list_(
             Count(kept.entry_count), None, Fen(kept.amount_fen), kept.content_hash[:12],
             _moment(kept.received_at), _log_standing(log),
         )  # fmt: skip
+    for handed in openings:
+        table.add(
+            str(handed.sender), None, str(handed.as_of.date()), Count(handed.row_count), None,
+            Fen(handed.amount_fen), handed.content_hash[:12], _moment(handed.received_at),
+            _OPENINGS,
+        )  # fmt: skip
     for each in refused:
         table.add(
             _or_none(each.sender), _or_none(each.sequence), None, None, None, None,
@@ -179,10 +190,12 @@ def show(
     """All that is kept of it; of a refused one, each answer."""
     with open_to_read(data) as city:
         found, logs = read_files(city, content_hash), read_load_logs(city, content_hash)
+        openings = read_opening_files(city, content_hash)
         refused, newest = read_refusals(city, content_hash), read_newest_seal(city)
     names = {
         *(row.file.content_hash for row in found),
         *(log.file.content_hash for log in logs),
+        *(each.content_hash for each in openings),
         *(each.content_hash for each in refused),
     }
     if len(names) != 1:
@@ -204,6 +217,7 @@ def show(
     if as_json:
         kept = [row.file.acknowledgement() for row in found]
         kept += [log.file.acknowledgement() for log in logs]
+        kept += [each.acknowledgement() for each in openings]
         (answer,) = kept or [refused[-1]]
         day = found[0].settlement_day if found else None
         document = _document(answer) | seal_document(newest)
@@ -213,6 +227,8 @@ def show(
         _tell(row.file.acknowledgement(), _standing(row), row.settlement_day)
     for log in logs:
         _tell(log.file.acknowledgement(), _log_standing(log), None)
+    for handed in openings:
+        _tell(handed.acknowledgement(), _OPENINGS, None)
     for each in refused:
         _tell(each, Text("拒收", "refused"), None)
     tell_seal(newest)

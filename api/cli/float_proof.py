@@ -135,6 +135,7 @@ def print_float_proof(report: FloatReport, csv: Path | None = None) -> None:
         say(said, style="red")
 
 
+_DUE = Text("+ 期初待定", "+ openings still to be told")
 _COUNT, _AMOUNT = Text("笔数", "how many"), Text("金额", "amount")
 
 
@@ -150,6 +151,10 @@ def _made_of(report: FloatReport) -> Table:
     stated = Text("卡签余额", "balances signed by cards")
     table.add(stated, Count(figures.stated_purses), Fen(figures.stated_fen))
     _add_ages(table, figures.stated_by_age)
+    if figures.handed_purses:
+        handed = Text("  其中仅老中心所报", "  of these by the old centre alone")
+        table.add(handed, Count(figures.handed_purses), Fen(figures.handed_fen), style="dim")
+    due = ((_DUE, figures.due_purses, figures.due_fen),) if figures.due_purses else ()
     rows = (
         (Text("- 此后扣款", "- debits since"), figures.tail_debits, figures.tail_fen),
         (
@@ -157,6 +162,7 @@ def _made_of(report: FloatReport) -> Table:
             figures.unopened_debits,
             figures.unopened_fen,
         ),
+        *due,
         (
             Text("+ 缺失扣款（确数）", "+ missing debits, exact"),
             None,
@@ -184,6 +190,12 @@ def _made_of(report: FloatReport) -> Table:
     table.add(before, Count(figures.openings), Fen(figures.openings_fen), style="dim")
     whole = Text("= 备付金（总账）", "= float, as in the ledger")
     table.add(whole, None, Fen(report.float_fen), style="bold")
+    if figures.opened_purses or figures.due_purses:
+        opened = Text("  其中接管期初", "  of it openings of cards taken over")
+        table.add(opened, Count(figures.opened_purses), Fen(figures.opened_fen), style="dim")
+        if figures.disputed_purses:
+            disputed = Text("  其中与老中心所报不符", "  of these contradict the old centre")
+            table.add(disputed, Count(figures.disputed_purses), None, style="dim")
     return table
 
 

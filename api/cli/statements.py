@@ -51,12 +51,15 @@ def figures(totals: Mapping[str, Any]) -> Table:
     table = amounts(
         Text("备付金（按记录）", "The float, as records tell it"), Text("项目", "figure"), _AMOUNT
     )
+    apart_fen = totals["openings_apart_fen"]
+    apart = Text("+ 未入链的接管期初", "+ openings outside chains")
     for said, amount_fen in (
         (Text("票价合计", "tariffs"), totals["tariff_fen"]),
         (Text("实收合计", "charged"), totals["charged_fen"]),
         (Text("备付金余额", "float"), totals["float_fen"]),
         (Text("= 卡内余额", "= card balances"), totals["card_balance_fen"]),
         (Text("+ 未补断号", "+ open gaps"), totals["open_gap_fen"]),
+        *([(apart, apart_fen)] if apart_fen else []),
         (Text("轧差合计", "sum of nets"), totals["net_sum_fen"]),
     ):
         table.add(said, Fen(amount_fen))

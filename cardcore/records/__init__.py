@@ -8,4 +8,5 @@ Read it in this order::
     payloads.py  what each kind of record says beyond the common fields
     batch.py     the signed file
     load_log.py  what a load host allowed: entries in a chain, in signed files
+    openings.py  what an old centre hands over: opening balances in a signed file
 """

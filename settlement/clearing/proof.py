@@ -5,17 +5,19 @@ parts do not add up. Leaves finding the figures to `settlement.reconciliation`, 
 again, from other files than they were summed from, to `settlement.reports.float_proof`.
 
     float = balances signed by cards - debits since - debits of cards that signed none yet
-            + missing debits - missing loads + contradictions
+            + what of these is due to be opened + missing debits - missing loads + contradictions
 
-Every line is gross. Beside it stands what claims say of the time since, which no card has signed.
+Every line is gross. What an old centre handed over stands among the balances, and
+is shown apart. Beside it stands what claims say of the time since, which no card has signed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
 from cardcore.text import Text
+from settlement.ledger.accounts import CARD_FLOAT, OPENING_DUE, AccountKind
 from settlement.seal import Sealable
 
 #: Ages are told in these classes: days up to which, None for all that is older.
@@ -62,6 +64,16 @@ class FloatFigures:
     claimed_loads_fen: int = 0
     claims: int = 0  # records that nobody's card has proven
     claims_fen: int = 0
+    #: Cards that came from an old centre: opened, by its file or by what they stated themselves;
+    #: those of them of which nobody but the old centre has said anything yet; those that contradict
+    #: it; and what the others paid, which is due until somebody says what they had.
+    opened_purses: int = 0
+    opened_fen: int = 0
+    handed_purses: int = 0  # counted among stated_purses, too
+    handed_fen: int = 0
+    disputed_purses: int = 0
+    due_purses: int = 0  # counted among unopened_purses, too
+    due_fen: int = 0
     #: By `AGE_CLASSES`.
     stated_by_age: tuple[AgeLine, ...] = _NO_AGES
     claims_by_age: tuple[AgeLine, ...] = _NO_AGES
@@ -73,6 +85,7 @@ class FloatFigures:
             self.stated_fen
             - self.tail_fen
             - self.unopened_fen
+            + self.due_fen
             + self.missing_debits_fen
             - self.missing_loads_fen
             + self.contradictions_out_fen
@@ -177,6 +190,15 @@ _PLACES = {
     "claimed_loads_fen": Text("所称充值", "claimed loads"),
     "claims": Text("未证实主张数", "claims, counted"),
     "claims_fen": Text("未证实主张", "claims"),
+    "opened_purses": Text("已开户的接管钱包数", "purses taken over and opened"),
+    "opened_fen": Text("接管期初", "openings of cards taken over"),
+    "handed_purses": Text("仅老中心所报的钱包数", "purses stated by the old centre alone"),
+    "handed_fen": Text("仅老中心所报余额", "balances stated by the old centre alone"),
+    "disputed_purses": Text("与老中心所报不符的钱包数", "purses that contradict the old centre"),
+    "due_purses": Text("期初待定钱包数", "purses whose opening is due"),
+    "due_fen": Text("期初待定", "openings still to be told"),
+    "opening ledger": Text("总账应收老中心期初", "openings due from old centres, in the ledger"),
+    "due ledger": Text("总账期初待定", "openings still to be told, in the ledger"),
     "stated_by_age": Text("卡签余额按账龄", "signed balances by age"),
     "claims_by_age": Text("未证实主张按账龄", "claims by age"),
     "float_fen": Text("清分的备付金", "the float of the run"),
@@ -185,6 +207,27 @@ _PLACES = {
     "card_balance_fen + open_gap_fen": Text("记录所称余额与缺口", "balances and gaps as claimed"),
 }
 assert {each.name for each in fields(FloatFigures)} <= _PLACES.keys()
+
+
+@dataclass(frozen=True, slots=True)
+class FloatLedger:
+    """What the ledger says: owed to cards, owed by old centres, due to be opened."""
+
+    float_fen: int
+    opened_fen: int
+    due_fen: int
+
+
+def read_ledger(balances_fen: Mapping[str, int]) -> FloatLedger:
+    """Out of the balances of all accounts, debits positive."""
+    opened_fen = sum(
+        balance_fen
+        for text, balance_fen in balances_fen.items()
+        if text.startswith(f"{AccountKind.OPENING}/")
+    )
+    return FloatLedger(
+        -balances_fen.get(CARD_FLOAT.text, 0), opened_fen, balances_fen.get(OPENING_DUE.text, 0)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +248,15 @@ def check_proof(
     again: FloatFigures,
     *,
     float_fen: int,
-    ledger_fen: int,
+    ledger: FloatLedger,
     posted_fen: int,
     claimed_worth_fen: int,
     uneven: Sequence[UnevenPurse],
 ) -> tuple[ProofFault, ...]:
     """What is wrong: `stated` are the figures of the run, `again` the same added up anew from its
-    purses. The float of the run, the ledger's, what was posted purse by purse, and the balances
-    and gaps that records claim, each have to be what the figures explain.
+    purses. The float of the run, the ledger's with what old centres owe and what is due, what was
+    posted purse by purse, and the balances and gaps that records claim, each have to be what
+    the figures explain.
     """
     faults = [
         ProofFault(each.name, _fen(mine), _fen(other), _ADDED_AGAIN)
@@ -228,7 +272,11 @@ def check_proof(
                 float_fen,
                 Text("与清分所得备付金不符", "do not explain the float of the run"),
             ),
-            ("ledger", ledger_fen, Text("与总账不符", "do not explain the ledger's card float")),
+            (
+                "ledger",
+                ledger.float_fen,
+                Text("与总账不符", "do not explain the ledger's card float"),
+            ),
             ("posted", posted_fen, Text("与逐卡入账不符", "do not explain what was posted")),
             (
                 "card_balance_fen + open_gap_fen",
@@ -238,6 +286,13 @@ def check_proof(
         )
         if found_fen != explained_fen
     ]
+    for name, figure_fen, found_fen in (
+        ("opening ledger", stated.opened_fen, ledger.opened_fen),
+        ("due ledger", stated.due_fen, ledger.due_fen),
+    ):
+        if figure_fen != found_fen:
+            text = Text("与已开户各钱包不符", "is not what the purses were opened with")
+            faults.append(ProofFault(name, figure_fen, found_fen, text))
     for age, whole in (("stated_by_age", "stated"), ("claims_by_age", "claims")):
         found_fen = sum(each.amount_fen for each in getattr(stated, age))
         if found_fen != getattr(stated, f"{whole}_fen"):

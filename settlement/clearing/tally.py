@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cardcore.records.kinds import RecordKind
+from settlement.clearing.openings import OpeningTally
 from settlement.clearing.proof import FloatFigures
 from settlement.dispositions import Reason
 from settlement.ledger.accounts import CARD_FLOAT
@@ -91,8 +92,9 @@ class BucketResult:
     """What became of a bucket: its output files with their SHA-256, its tallies, its cards.
 
     `balance_fen` is the sum of the latest balances that proven records claim, `gap_fen` that of the
-    open gaps between them, and `worth_before_fen` both together before the run. `figures` say the
-    same by what cards stated.
+    open gaps between them, and `apart_fen` what cards were opened with that no chain begins with;
+    `worth_before_fen` is all together before the run. `figures` say the same by what cards stated.
+    `openings` are what the run opened.
     """
 
     bucket: int
@@ -104,6 +106,14 @@ class BucketResult:
     gap_fen: int
     worth_before_fen: int
     figures: FloatFigures
+    apart_fen: int = 0
+    openings: tuple[OpeningTally, ...] = ()
+
+    @property
+    def moved_fen(self) -> int:
+        """What the run did to the float (I3)."""
+        moved_fen = sum(each.float_fen for each in self.tallies)
+        return moved_fen + sum(each.float_fen for each in self.openings)
 
 
 @dataclass(frozen=True, slots=True)

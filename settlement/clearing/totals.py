@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 from cardcore.records.kinds import RecordKind
+from settlement.clearing.openings import OpeningTally
 from settlement.clearing.proof import FloatFigures, sum_figures
 from settlement.clearing.tally import BucketResult, DiscountRow, Tally
 from settlement.dispositions import Disposition, Note, Reason
@@ -46,12 +47,12 @@ class ReasonTotals:
 class RunTotals:
     """The totals of a run, under the names of the command line's JSON.
 
-    Counts and money are the run's own; float, balances and gaps are the city's as they stand
-    after it. `charged_fen` and `tariff_fen` are those of accepted debits, `late` counts accepted
-    records of an earlier business day, `notes` accepted records by note. A record of a closed day
-    that is decided again is no new record: it counts where it is now and, with a minus, where it
-    was, so that days add up. `loads_by_log` are loads that were posted and of which there is no
-    record: they are no records, and their money is in the float.
+    Counts and money are the run's own; float, balances, gaps and openings that no chain begins with
+    are the city's as they stand after it. `charged_fen` and `tariff_fen` are those of accepted
+    debits, `late` counts accepted records of an earlier business day, `notes` accepted records by
+    note. A record of a closed day that is decided again is no new record: it counts where it is
+    now and, with a minus, where it was, so that days add up. `loads_by_log` are loads that were
+    posted and of which there is no record: they are no records, and their money is in the float.
     """
 
     records: int
@@ -68,6 +69,7 @@ class RunTotals:
     float_fen: int
     card_balance_fen: int
     open_gap_fen: int
+    openings_apart_fen: int
     net_sum_fen: int
     loads_by_log: int
     loads_by_log_fen: int
@@ -98,8 +100,9 @@ def clear(results: Sequence[BucketResult]) -> Clearing:
     """Reduce the results of a run's buckets, in whatever order they come."""
     ordered = sorted(results, key=lambda each: each.bucket)
     tallies = [tally for result in ordered for tally in result.tallies]
-    buckets = {each.bucket: cards_side(_sums(each.tallies)) for each in ordered}
-    participants = participants_side(_sums(tallies))
+    openings = [opening for result in ordered for opening in result.openings]
+    buckets = {each.bucket: cards_side(_sums((*each.tallies, *each.openings))) for each in ordered}
+    participants = participants_side(_sums((*tallies, *openings)))
     return Clearing(
         buckets,
         participants,
@@ -124,8 +127,8 @@ def output_hash(outputs: Iterable[tuple[str, str]], totals: RunTotals) -> str:
     return content.hexdigest()
 
 
-def _sums(tallies: Iterable[Tally]) -> dict[Account, Gross]:
-    return sum_up(movement for tally in tallies for movement in tally.movements)
+def _sums(moving: Iterable[Tally | OpeningTally]) -> dict[Account, Gross]:
+    return sum_up(movement for each in moving for movement in each.movements)
 
 
 def _accepted(
@@ -204,10 +207,10 @@ def _totals(
         claims_fen=sum(
             each.amount_fen for each in of_records if each.disposition == Disposition.CLAIM
         ),
-        float_fen=sum(each.worth_before_fen for each in results)
-        + sum(each.float_fen for each in tallies),
+        float_fen=sum(each.worth_before_fen + each.moved_fen for each in results),
         card_balance_fen=sum(each.balance_fen for each in results),
         open_gap_fen=sum(each.gap_fen for each in results),
+        openings_apart_fen=sum(each.apart_fen for each in results),
         net_sum_fen=sum(gross.net_fen for sums in sides for gross in sums.values()),
         loads_by_log=sum(each.records for each in by_log),
         loads_by_log_fen=sum(each.amount_fen for each in by_log),

@@ -24,6 +24,7 @@ class AsideReason(StrEnum):
     BEYOND_BOUNDS = "beyond_bounds"  # taken in before such files were refused
     EARLIER_SET_ASIDE = "earlier_set_aside"  # waits for one of those, of the same sender
     LOG_DAMAGED = "log_damaged"  # of a load host's log, whose bytes here are not what was signed
+    OPENINGS_DAMAGED = "openings_damaged"  # the same of a file of opening balances
 
     @property
     def text(self) -> Text:
@@ -51,6 +52,11 @@ _TEXTS = {
         "its bytes here are damaged and nothing behind it is read; have the load host send this "
         "very file of its log again",
     ),
+    AsideReason.OPENINGS_DAMAGED: Text(
+        "期初余额文件已损坏，其中的卡暂未开户，请原中心重传同一文件",
+        "its bytes here are damaged and its cards stay unopened; have the old centre send this "
+        "very file again",
+    ),
 }
 assert set(_TEXTS) == set(AsideReason)
 
@@ -61,7 +67,7 @@ Faults = Mapping[str, AsideReason]
 @dataclass(frozen=True, slots=True, order=True)
 class SetAside:
     """A file that a run went on without. A file of a load host's log has no sender (0), and its
-    sequence is the number of its first entry.
+    sequence is the number of its first entry; one of opening balances has no sequence (0).
     """
 
     sender: int

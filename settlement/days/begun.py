@@ -34,6 +34,7 @@ class BegunClose:
     review_sha256: str | None
     file_hashes: frozenset[str]
     load_logs: tuple[LogEnd, ...]
+    openings: tuple[str, ...]
     rulings: tuple[AppliedRuling, ...]
     registry_end: RegistryEnd
     rulings_end: RulingsEnd
@@ -77,6 +78,7 @@ def decode_begun(data: bytes) -> BegunClose | None:
             review_sha256=inputs.get("review_sha256"),
             file_hashes=frozenset(content_hash for content_hash, _ in document["file_rows"]),
             load_logs=tuple(LogEnd(*each) for each in inputs.get("load_logs", ())),
+            openings=tuple(str(each) for each in inputs.get("openings", ())),
             rulings=tuple(AppliedRuling(*each) for each in inputs.get("rulings", ())),
             registry_end=RegistryEnd(*document["registry"]),
             rulings_end=RulingsEnd(*document["audit_log"]),

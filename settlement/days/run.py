@@ -20,7 +20,7 @@ from settlement.seal import Sealable, digest
 #: cards signed is believed. Since 4 cards of other issuers are proven where their keys are held.
 #: Since 5 what a list, a PSAM's count and a card's statements say holds across days.
 #: Since 6 a PSAM's count is its own, as far as record MACs tell PSAMs apart. Since 7 a review says
-#: what people ruled.
+#: what people ruled, and cards of a city that was taken over have openings.
 FORMAT = 7
 
 
@@ -30,8 +30,9 @@ class RunInputs:
 
     `previous_run` chains back to every run before it. Files stand by content hash. The review
     (复核), when there is one, names what can be judged now and could not before. Of the load hosts'
-    logs a run reads what lies between where the run before it stopped and `load_logs`. `rulings`
-    are those that it applies: all that people made since the run before it, and that move money.
+    logs a run reads what lies between where the run before it stopped and `load_logs`; `openings`
+    are all files of opening balances it stands on, by content hash. `rulings` are those that it
+    applies: all that people made since the run before it, and that move money.
     """
 
     settlement_day: date
@@ -44,6 +45,7 @@ class RunInputs:
     review_sha256: str | None
     files: tuple[FileRow, ...]
     load_logs: tuple[LogEnd, ...] = ()
+    openings: tuple[str, ...] = ()
     rulings: tuple[AppliedRuling, ...] = ()
 
     def content(self) -> Sealable:
@@ -51,11 +53,13 @@ class RunInputs:
         review = {} if self.review_sha256 is None else {"review_sha256": self.review_sha256}
         own = {} if self.scheme_sha256 is None else {"scheme_sha256": self.scheme_sha256}
         logs = {"load_logs": [each.content() for each in self.load_logs]} if self.load_logs else {}
+        handed = {"openings": list(self.openings)} if self.openings else {}
         rulings = {"rulings": [each.content() for each in self.rulings]} if self.rulings else {}
         return (
             review
             | own
             | logs
+            | handed
             | rulings
             | {
                 "format": FORMAT,
@@ -99,6 +103,7 @@ class StoredRun:
     totals: Mapping[str, Sealable]
     output_hash: str
     load_logs: tuple[LogEnd, ...] = ()
+    openings: tuple[str, ...] = ()
     rulings: tuple[AppliedRuling, ...] = ()
 
 

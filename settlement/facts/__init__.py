@@ -9,6 +9,7 @@ Read it in this order::
     signed.py    what of a file was signed, as columns for the key service
     columns.py   records as columns, and as Parquet in buckets by card
     load_log.py  entries of a load host's log as columns
+    takeover.py  opening balances as columns
     serials.py   which serials of which terminals a file holds: how a record is found
     proof.py     which answers of a key service are believed; one answer byte a record
 """

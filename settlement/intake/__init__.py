@@ -8,4 +8,5 @@ Read it in this order::
     decide.py       a batch file: new, in sequence? One answer in the order of precedence
     refusals.py     what was refused, and what a day's seal covers of it
     load_log.py     the same of a file of the load host's log
+    takeover.py     the same of a file of opening balances
 """

@@ -28,6 +28,7 @@ class FileAnswer(IntEnum):
 
     NOT_A_BATCH = 1
     NOT_A_LOAD_LOG = 21
+    NOT_AN_OPENING_FILE = 24
     VERSION_UNKNOWN = 2
     TOO_LARGE = 3
     SENDER_UNKNOWN = 4
@@ -37,9 +38,11 @@ class FileAnswer(IntEnum):
     SIGNATURE_WRONG = 8
     TOTALS_WRONG = 9
     ENTRY_WRONG = 22
+    ROW_WRONG = 25
     ALREADY_RECEIVED = 10
     SEQUENCE_CONFLICT = 11
     LOG_FORKED = 23
+    CARD_HANDED_OVER = 26
     VERSION_WENT_BACK = 14
     BEYOND_BOUNDS = 15
     WAITING_FOR_GAP = 12
@@ -67,7 +70,15 @@ class FileAnswer(IntEnum):
 
 
 _KEPT = frozenset({FileAnswer.ALREADY_RECEIVED, FileAnswer.WAITING_FOR_GAP, FileAnswer.ACCEPTED})
-_ALARMS = frozenset({FileAnswer.ENTRY_WRONG, FileAnswer.SEQUENCE_CONFLICT, FileAnswer.LOG_FORKED})
+_ALARMS = frozenset(
+    {
+        FileAnswer.ENTRY_WRONG,
+        FileAnswer.ROW_WRONG,
+        FileAnswer.SEQUENCE_CONFLICT,
+        FileAnswer.LOG_FORKED,
+        FileAnswer.CARD_HANDED_OVER,
+    }
+)
 #: Damage on the way, or a registry that is behind.
 _RETRY_MAY_HELP = frozenset(
     {
@@ -82,6 +93,9 @@ _RETRY_MAY_HELP = frozenset(
 _TEXTS = {
     FileAnswer.NOT_A_BATCH: Text("不是批次文件", "this is not a batch file"),
     FileAnswer.NOT_A_LOAD_LOG: Text("不是圈存授权日志文件", "this is not a file of a load log"),
+    FileAnswer.NOT_AN_OPENING_FILE: Text(
+        "不是期初余额文件", "this is not a file of opening balances"
+    ),
     FileAnswer.VERSION_UNKNOWN: Text(
         "文件版本不识别", "a format version this office does not know"
     ),
@@ -97,11 +111,13 @@ _TEXTS = {
     FileAnswer.ENTRY_WRONG: Text(
         "日志条目不符", "an entry of the load log is not what the log says it is"
     ),
+    FileAnswer.ROW_WRONG: Text("期初余额有一行不符", "a row of the opening balances cannot be"),
     FileAnswer.ALREADY_RECEIVED: Text("重复上传", "received before: the first answer stands"),
     FileAnswer.SEQUENCE_CONFLICT: Text("序号冲突", "another file of this sender has this sequence"),
     FileAnswer.LOG_FORKED: Text(
         "日志接续不符", "it does not follow from the part of the load log that is kept"
     ),
+    FileAnswer.CARD_HANDED_OVER: Text("卡已移交过", "one of its cards was handed over before"),
     FileAnswer.VERSION_WENT_BACK: Text(
         "终端记录版本倒退",
         "records of an older version, of a terminal that has sent newer ones before them",

@@ -1,8 +1,8 @@
 """What every signed file is asked first: is it whole, and did its signer sign it?
 
-Decides the refusal of a file by its own bytes and one key, alike for batch files and for the load
-host's log. Leaves what a head may claim and where a proven file belongs to `decide` and `load_log`,
-the bytes to their codecs.
+Decides the refusal of a file by its own bytes and one key, alike for batch files, for the load
+host's log and for opening balances. Leaves what a head may claim and where a proven file belongs to
+`decide`, `load_log` and `takeover`, the bytes to their codecs.
 """
 
 import hashlib
@@ -13,11 +13,12 @@ from typing import TypeVar
 from cardcore.errors import FileFaultError
 from cardcore.records.batch import BatchHeader
 from cardcore.records.load_log import LoadLogHeader
+from cardcore.records.openings import OpeningFaultError, OpeningHeader
 from cardcore.text import Text
 from settlement.intake.answers import Acknowledgement, FileAnswer
 
 #: What a head says, not yet proven.
-Claim = BatchHeader | LoadLogHeader
+Claim = BatchHeader | LoadLogHeader | OpeningHeader
 AnyClaim = TypeVar("AnyClaim", bound=Claim)
 File = TypeVar("File")
 
@@ -92,11 +93,13 @@ def _place(claim: Claim | None) -> tuple[int | None, int | None, date | None]:
             return claim.sender, claim.sequence, claim.business_day
         case LoadLogHeader():
             return None, claim.first_number, claim.created_at.date()
+        case OpeningHeader():
+            return claim.sender, None, claim.as_of.date()
 
 
 def _signer(claim: Claim) -> Text:
     match claim:
-        case BatchHeader():
+        case BatchHeader() | OpeningHeader():
             return Text(f"发送方 {claim.sender}", f"sender {claim.sender}")
         case LoadLogHeader():
             issuer = issuer_of(claim)
@@ -104,4 +107,7 @@ def _signer(claim: Claim) -> Text:
 
 
 def _answer(error: FileFaultError) -> FileAnswer:
-    return FileAnswer.ENTRY_WRONG if error.entry else FileAnswer[error.kind.upper()]
+    if not error.entry:
+        return FileAnswer[error.kind.upper()]
+    is_row = isinstance(error, OpeningFaultError)
+    return FileAnswer.ROW_WRONG if is_row else FileAnswer.ENTRY_WRONG

@@ -24,6 +24,8 @@ class AccountKind(StrEnum):
     LOAD_AGENT = "load_agent"  # 应收充值代理: what a load agent owes
     CENTRE = "centre"  # 应收发卡中心: what another issuer's centre owes for its cards
     SUSPENSE = "suspense"  # 可疑账: of a participant, held until somebody decides
+    OPENING = "opening"  # 应收老中心期初: what an old centre owes for the cards it handed over
+    OPENING_DUE = "opening_due"  # 期初待定: paid by cards of which nobody has said what they had
 
     @property
     def text(self) -> Text:
@@ -40,13 +42,21 @@ _TEXTS = {
     AccountKind.LOAD_AGENT: Text("应收充值代理", "due from a load agent"),
     AccountKind.CENTRE: Text("应收发卡中心", "due from an issuing centre"),
     AccountKind.SUSPENSE: Text("可疑挂账", "held in suspense"),
+    AccountKind.OPENING: Text("应收老中心期初", "openings due from an old centre"),
+    AccountKind.OPENING_DUE: Text("期初待定", "openings still to be told"),
 }
 assert set(_TEXTS) == set(AccountKind)
 
 
 _OF_A_DAY = frozenset({AccountKind.CLEARING})
 _OF_A_PARTICIPANT = frozenset(
-    {AccountKind.OPERATOR, AccountKind.LOAD_AGENT, AccountKind.CENTRE, AccountKind.SUSPENSE}
+    {
+        AccountKind.OPERATOR,
+        AccountKind.LOAD_AGENT,
+        AccountKind.CENTRE,
+        AccountKind.SUSPENSE,
+        AccountKind.OPENING,
+    }
 )
 _ORDER = tuple(AccountKind)
 
@@ -89,6 +99,8 @@ class Account:
 CARD_FLOAT = Account(AccountKind.CARD_FLOAT)
 #: What the city owes to holders beside their cards.
 HOLDER_DUE = Account(AccountKind.HOLDER_DUE)
+#: What cards paid of which nobody has said yet what they had.
+OPENING_DUE = Account(AccountKind.OPENING_DUE)
 #: What holders were given of that.
 PAID_OUT = Account(AccountKind.PAID_OUT)
 

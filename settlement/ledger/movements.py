@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from cardcore.records.kinds import RecordKind
 from settlement.dispositions import Disposition, Reason
-from settlement.ledger.accounts import CARD_FLOAT, HOLDER_DUE, Account, AccountKind
+from settlement.ledger.accounts import CARD_FLOAT, HOLDER_DUE, OPENING_DUE, Account, AccountKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,23 @@ def decide_movements(
         for account, share_fen in shares_fen.items()
         if share_fen
     )
+
+
+def decide_opening(
+    centre: int, *, opened_fen: int, closed_fen: int, due_fen: int, cleared_fen: int
+) -> tuple[Movement, ...]:
+    """What the openings of cards move that came from an old centre: what they had is owed to them,
+    and by that centre. What a card paid that nobody has opened comes from `OPENING_DUE` until
+    somebody does; then its opening takes that place.
+    """
+    owing = Account(AccountKind.OPENING, centre)
+    moved = (
+        (owing, CARD_FLOAT, opened_fen),
+        (CARD_FLOAT, owing, closed_fen),
+        (OPENING_DUE, CARD_FLOAT, due_fen),
+        (CARD_FLOAT, OPENING_DUE, cleared_fen),
+    )
+    return tuple(Movement(*each) for each in moved if each[2])
 
 
 def sum_up(movements: Iterable[Movement]) -> dict[Account, Gross]:

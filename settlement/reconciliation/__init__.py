@@ -8,6 +8,7 @@ either. Read it in this order::
     bucket.py      one bucket of cards: copies, reused counters, seams, dispositions
     loads.py       the load host's log, matched purse by purse
     statements.py  what cards stated of their balance, and the exact price of what lies between
+    takeover.py    what cards that came from an old centre were opened with
     recount.py     the same figures once more, added up anew from the files of a run
     sql/           the scripts both run, each named after who runs it and at which step
     threads.py     the few cards whose movements do not join, handed to plain functions

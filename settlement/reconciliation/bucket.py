@@ -29,6 +29,13 @@ from settlement.reconciliation.statements import (
     figure_statements,
     follow_statements,
 )
+from settlement.reconciliation.takeover import (
+    OPENINGS_OUTPUT,
+    Openings,
+    Scope,
+    begin_takeover,
+    follow_takeover,
+)
 from settlement.reconciliation.threads import thread_odd_cards
 from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import Fare
@@ -42,7 +49,8 @@ class BucketTask:
     `previous` is the bucket's own output folder of the last closed day, `history` those of all
     closed days by their day; of them only days are read whose signed dates come again. `registry`
     and `terminals` are folders of the run; `load_log` is what load hosts allowed the bucket's
-    cards, None where that is nothing.
+    cards and `handed` what old centres handed over of them, None where that is
+    nothing; `scopes` says whose cards came from where.
     """
 
     bucket: int
@@ -56,6 +64,8 @@ class BucketTask:
     output: str
     review: Review | None = None
     load_log: str | None = None
+    scopes: tuple[Scope, ...] = ()
+    handed: str | None = None
 
 
 #: The output files of a bucket and what stands in them, each in its own order.
@@ -118,16 +128,18 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         _keep_torn(connection)
         _share_out(connection, rules)
         follow_statements(connection, dict(task.history))
+        openings = follow_takeover(connection, task.scopes)
         figures = figure_statements(connection)
         outputs = columnar.write_tables(connection, _outputs(connection), output)
         for table, queries in (
             ("waiting_after", _WAITING_OUTPUT),
             ("log_waiting_after", _OPEN_LOADS_OUTPUT),
             ("torn_after", _TORN_OUTPUT),
+            ("opening_after", OPENINGS_OUTPUT),
         ):
             if connection.table(table).limit(1).fetchall():
                 outputs += columnar.write_tables(connection, queries, output)
-        return _result(connection, task.bucket, outputs, figures)
+        return _result(connection, task.bucket, outputs, figures, openings)
 
 
 def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
@@ -142,9 +154,17 @@ def _load(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:
     begin_statements(connection, None if task.previous is None else Path(task.previous))
     if task.load_log is not None:
         _read(connection, "load_log", Path(task.load_log))
-    if task.previous is None:
-        return
-    folder = Path(task.previous)
+    if task.previous is not None:
+        _resume(connection, task, Path(task.previous))
+    begin_takeover(
+        connection,
+        task.scopes,
+        None if task.handed is None else Path(task.handed),
+        None if task.previous is None else Path(task.previous),
+    )
+
+
+def _resume(connection: duckdb.DuckDBPyConnection, task: BucketTask, folder: Path) -> None:
     columnar.set_variables(
         connection,
         cards=str(folder / "cards.parquet"),
@@ -284,6 +304,7 @@ def _result(
     bucket: int,
     outputs: tuple[tuple[str, str], ...],
     figures: FloatFigures,
+    openings: Openings,
 ) -> BucketResult:
     passed_on: dict[tuple[object, ...], list[tuple[int, int]]] = {}
     for *key, payee, share_fen in connection.execute(_PASSED_ON).fetchall():
@@ -293,10 +314,14 @@ def _result(
         for row in connection.execute("FROM tally ORDER BY ALL").fetchall()
     )
     (worth,) = connection.execute("FROM worth").fetchall()
-    result = BucketResult(bucket, outputs, tallies, *[*worth, figures])
+    # What there was before counts with what no chain began with.
+    worth = (*worth[:-1], worth[-1] + openings.apart_before_fen)
+    result = BucketResult(
+        bucket, outputs, tallies, *[*worth, figures, openings.apart_fen, openings.tallies]
+    )
     # I3: cards are worth what they were, and what the records moved.
-    moved_fen = sum(tally.float_fen for tally in tallies)
-    assert result.balance_fen + result.gap_fen == result.worth_before_fen + moved_fen, result
+    worth_fen = result.balance_fen + result.gap_fen + result.apart_fen
+    assert worth_fen == result.worth_before_fen + result.moved_fen, result
     # So it is by what cards stated, without a byte that nobody signed.
-    assert result.figures.explained_fen == result.balance_fen + result.gap_fen, result
+    assert result.figures.explained_fen == worth_fen, result
     return result

@@ -24,6 +24,7 @@ from settlement.clearing.proof import (
 )
 from settlement.dispositions import GapState
 from settlement.facts import columnar
+from settlement.reconciliation.takeover import OPENINGS
 
 _TABLES = """
 CREATE VIEW purse AS
@@ -36,6 +37,31 @@ SELECT
         OR (price_fen < 0 AND -price_fen > missing_loads * getvariable('balance_max_fen'))
         AS is_contradiction
 FROM read_parquet(getvariable('segments'));
+CREATE TABLE opening (
+    issuer UBIGINT, card_number UBIGINT, application UTINYINT, is_handed BOOLEAN,
+    balance_fen BIGINT, as_of TIMESTAMP, is_chained BOOLEAN, is_behind BOOLEAN, is_disputed BOOLEAN,
+    opened_day DATE, opening_fen BIGINT, due_day DATE, due_fen BIGINT
+);
+-- What is left of the segments of opened purses when their openings are taken off.
+CREATE VIEW left_over AS
+SELECT
+    opening.issuer, opening.card_number, opening.application, opening.as_of, opening.balance_fen,
+    opening.opened_day, coalesce(sum(segment.price_fen), 0)::BIGINT + any_value(opening_fen)
+        AS price_fen
+FROM opening LEFT JOIN segment
+    ON segment.issuer = opening.issuer AND segment.card_number = opening.card_number
+    AND segment.application = opening.application AND left_online = 0 AND left_time IS NULL
+WHERE opening.opened_day IS NOT NULL
+GROUP BY ALL;
+CREATE VIEW unexplained AS
+SELECT left_online, left_time, missing_loads, price_fen, is_contradiction
+FROM segment
+WHERE NOT coalesce(left_online = 0 AND left_time IS NULL, false)
+    OR (issuer, card_number, application) NOT IN (
+        SELECT (issuer, card_number, application) FROM opening WHERE opened_day IS NOT NULL
+    )
+UNION ALL
+SELECT NULL, NULL, 0, price_fen, true FROM left_over WHERE price_fen <> 0;
 CREATE VIEW claim AS FROM read_parquet(getvariable('claims'));
 CREATE VIEW claimed AS
 SELECT gap.price_fen
@@ -47,6 +73,10 @@ WHERE gap.state = getvariable('open') AND gap.price_fen <> 0 AND NOT coalesce(
     if(gap.right_time IS NULL, list_max(gap.loose_days) < purse.day, gap.right_time <= purse.time),
     false
 );
+"""
+_READ_OPENINGS = """
+INSERT INTO opening BY NAME
+SELECT * EXCLUDE (centre, online_counter) FROM read_parquet($path)
 """
 _PURSES = """
 SELECT
@@ -65,7 +95,7 @@ SELECT
     count(*) FILTER (is_contradiction),
     sum(price_fen) FILTER (is_contradiction AND price_fen > 0),
     -sum(price_fen) FILTER (is_contradiction AND price_fen < 0)
-FROM segment
+FROM unexplained
 """
 _CLAIMED = """
 SELECT
@@ -73,6 +103,18 @@ SELECT
 FROM claimed
 """
 _CLAIMS = "SELECT sum(count), sum(amount_fen) FROM claim"
+_OPENINGS = """
+SELECT
+    count(opened_day), sum(opening_fen), count(*) FILTER (is_first),
+    sum(stated_fen) FILTER (is_first),
+    count(*) FILTER (is_disputed), count(due_day), sum(due_fen)
+FROM (
+    SELECT
+        opening.*, purse.balance_fen AS stated_fen,
+        is_handed AND NOT purse.after_load AND purse.time = opening.as_of AS is_first
+    FROM opening LEFT JOIN purse USING (issuer, card_number, application)
+)
+"""
 _STATED_AGES = """
 SELECT getvariable('today') - day, count(*), sum(balance_fen) FROM purse
 WHERE time IS NOT NULL GROUP BY day
@@ -86,6 +128,10 @@ SELECT
         + (
             SELECT coalesce(sum(price_fen), 0) FROM read_parquet(getvariable('gaps'))
             WHERE state = getvariable('open')
+        )
+        + (
+            SELECT coalesce(sum(opening_fen + due_fen - if(is_chained, balance_fen, 0)), 0)
+            FROM opening
         )
 """
 _UNEVEN = """
@@ -105,7 +151,22 @@ _CONTRADICTIONS = """
 SELECT
     issuer, card_number, application, left_time, left_balance_fen, right_time, right_balance_fen,
     missing_loads, price_fen, opened_day
-FROM segment WHERE is_contradiction
+FROM (
+    SELECT
+        issuer, card_number, application, left_time, left_balance_fen, right_time,
+        right_balance_fen, missing_loads, price_fen, opened_day, left_online
+    FROM segment
+    WHERE is_contradiction AND NOT coalesce(
+        left_online = 0 AND left_time IS NULL AND (issuer, card_number, application) IN (
+            SELECT (issuer, card_number, application) FROM opening WHERE opened_day IS NOT NULL
+        ), false
+    )
+    UNION ALL
+    SELECT
+        issuer, card_number, application, NULL, NULL, as_of, balance_fen, 0, price_fen, opened_day,
+        NULL
+    FROM left_over WHERE price_fen <> 0
+)
 ORDER BY abs(price_fen) DESC, issuer, card_number, application, right_time, left_online
 """
 _OLDEST = "SELECT (SELECT min(day) FROM purse), (SELECT min(day) FROM claim)"
@@ -116,7 +177,7 @@ class Recount:
     """What the files of a run add up to. The oldest are those of statements and of claims."""
 
     figures: FloatFigures
-    posted_fen: int  # loads less debits, purse by purse
+    posted_fen: int  # openings and loads less debits, purse by purse
     claimed_worth_fen: int  # balances and gaps as records claim them
     uneven: tuple[UnevenPurse, ...]
     contradictions: tuple[Contradiction, ...]
@@ -144,6 +205,9 @@ def recount(
         }
         columnar.set_variables(connection, **values)
         connection.execute(_TABLES)
+        for path in (each / OPENINGS for each in folders):
+            if path.exists():
+                connection.execute(_READ_OPENINGS, {"path": str(path)})
         return _recount(connection)
 
 
@@ -155,14 +219,19 @@ def _recount(connection: duckdb.DuckDBPyConnection) -> Recount:
     *purses, posted_fen = map(_whole, row)
     counted: list[Any] = [
         *purses,
-        *(_whole(each) for query in (_SEGMENTS, _CLAIMED, _CLAIMS) for each in ask(query)[0]),
+        *(
+            _whole(each)
+            for query in (_SEGMENTS, _CLAIMED, _CLAIMS, _OPENINGS)
+            for each in ask(query)[0]
+        ),
     ]
     counted += [_ages(ask(query)) for query in (_STATED_AGES, _CLAIM_AGES)]
     ((worth_fen,),) = ask(_WORTH)
     ((oldest_statement, oldest_claim),) = ask(_OLDEST)
+    figures = FloatFigures(*counted)
     return Recount(
-        FloatFigures(*counted),
-        posted_fen,
+        figures,
+        posted_fen + figures.opened_fen + figures.due_fen,
         int(worth_fen),
         tuple(
             UnevenPurse(f"{card:020}", application, int(posted), int(explained))

@@ -8,6 +8,7 @@ Pure; read it in this order::
     proposed.py   changes that wait for a second person
     decide.py     whether a row may be added, changed, ended; why not
     sheets.py     rows as a CSV file, faults named by line and column
+    takeover.py   the lists of an old system, line by line
     placing.py    the registry as runs ask it, every question with one answer at most
     documents.py  the registry as one JSON document
 

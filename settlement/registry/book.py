@@ -15,6 +15,7 @@ from settlement.people.actions import Action
 from settlement.registry.rows import (
     KINDS,
     CardNumbersRow,
+    CardRow,
     CentreRow,
     HotlistRow,
     LoadHostRow,
@@ -219,6 +220,7 @@ class Registry:
     card_numbers: tuple[Dated[CardNumbersRow], ...] = ()
     load_hosts: tuple[Dated[LoadHostRow], ...] = ()
     centres: tuple[Dated[CentreRow], ...] = ()
+    cards: tuple[Dated[CardRow], ...] = ()
 
     def __iter__(self) -> Iterator[AnyDated]:
         for name in self.__slots__:
@@ -228,7 +230,7 @@ class Registry:
 #: Which field of a `Registry` holds which kind.
 FIELDS: Mapping[str, str] = dict(zip(KINDS, (
     "participants", "senders", "terminals", "psams", "names", "hotlist", "tac_keys", "card_numbers",
-    "load_hosts", "centres",
+    "load_hosts", "centres", "cards",
 ), strict=True))  # fmt: skip
 assert set(FIELDS.values()) == set(Registry.__slots__)
 

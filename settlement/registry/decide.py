@@ -16,7 +16,7 @@ from cardcore.text import Text, text_of
 from settlement.errors import SettlementError
 from settlement.registry.book import BEGINNING, FOREVER, AnyDated, Book, Dated, NewChange
 from settlement.registry.columns import Value
-from settlement.registry.rows import KINDS, Kind, RegistryRow, stated
+from settlement.registry.rows import KINDS, CardRow, Kind, RegistryRow, stated
 
 _DAY = timedelta(days=1)
 
@@ -36,6 +36,10 @@ class RegistryRefusal(Enum):
     NOT_TO_STATE = Text(
         "发布日由登记簿自行记载，不可填写",
         "when it was told is for the registry to say: leave it out",
+    )
+    KEY_VERSION_NOT_NEW = Text(
+        "卡号再次发放须用更高的密钥版本",
+        "a number is given out again only under a higher key version",
     )
     NOTHING_CHANGES = Text("没有变化", "it reads so already")
     TAKES_TWO = Text("本城的登记簿须双人变更", "in this city two people change the registry")
@@ -207,8 +211,15 @@ def days(dated: AnyDated) -> str:
     return f"{first} - {last}"
 
 
-def check_references(book: Book, change: NewChange) -> Refused | None:
-    """Whether everybody the change names, and everybody who names what it takes away, agrees."""
+def check_references(
+    book: Book, change: NewChange, beside: Iterable[NewChange] = ()
+) -> Refused | None:
+    """Whether everybody the change names, and everybody who names what it takes away, agrees; and
+    whether a card's number is given out again as it may be, by what the book and the changes
+    `beside` say of it.
+    """
+    if isinstance(change.row, CardRow):
+        return _check_reissue(book, change, change.row, beside)
     if change.row is None:
         return _check_in_use(book, change) if change.kind == "participant" else None
     for name in KINDS[change.kind].participants:
@@ -219,6 +230,25 @@ def check_references(book: Book, change: NewChange) -> Refused | None:
             period = days(Dated(change.row, change.valid_from, change.valid_to))
             about = _same(f"{code}, {change.kind} {change.subject} {period}")
             return Refused(RegistryRefusal.UNKNOWN_PARTICIPANT, about)
+    return None
+
+
+def _check_reissue(
+    book: Book, change: NewChange, row: CardRow, beside: Iterable[NewChange]
+) -> Refused | None:
+    """R10: a reissued number of an old system only with a new key version."""
+    held = [(each.valid_from, each.row) for each in book.rows(change.kind, change.subject)]
+    held += [
+        (each.valid_from, each.row)
+        for each in beside
+        if each.row is not None and each.valid_from < change.valid_from
+    ]
+    for first, other in held:
+        if not isinstance(other, CardRow) or first == change.valid_from:
+            continue
+        before, after = (other, row) if first < change.valid_from else (row, other)
+        if before.key_version >= after.key_version:
+            return Refused(RegistryRefusal.KEY_VERSION_NOT_NEW, describe(Dated(other, first)))
     return None
 
 

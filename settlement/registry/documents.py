@@ -42,7 +42,7 @@ _FIRST_FORMAT: Mapping[str, tuple[str, ...]] = {
 #: Documents of format 1 that were written before there was this kind are read without it.
 _ADDED_LATER = "tac_keys"
 #: The same of format 2: left out while there is none, so that what was written before stays so.
-_ADDED_SINCE = frozenset({"load_hosts", "centres"})
+_ADDED_SINCE = frozenset({"load_hosts", "centres", "cards"})
 
 
 def encode_registry(registry: Registry) -> bytes:
@@ -61,9 +61,9 @@ def encode_registry(registry: Registry) -> bytes:
 
 def read_by_runs(changes: Sequence[Change]) -> Registry:
     """The part of what the changes say that a run may read: what places are called decides no
-    record.
+    record, and which of an old system's cards was given out again does not either.
     """
-    return replace(registry_of(book_of(changes)), names=(), load_hosts=())
+    return replace(registry_of(book_of(changes)), names=(), load_hosts=(), cards=())
 
 
 def decode_registry(data: bytes) -> Registry:

@@ -128,6 +128,16 @@ class CentreRow:
     participant: int
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class CardRow:
+    """A card of an old system, known by its number, and the version of the keys that it was made
+    under: a number is given out again only under a higher one (补卡).
+    """
+
+    card_number: str
+    key_version: int
+
+
 RegistryRow = (
     ParticipantRow
     | SenderRow
@@ -139,6 +149,7 @@ RegistryRow = (
     | CardNumbersRow
     | LoadHostRow
     | CentreRow
+    | CardRow
 )
 
 
@@ -318,6 +329,16 @@ _KINDS = (
         (Column("label", _CITY), Column("participant", _CODE)),
         subject=1,
         participants=("participant",),
+        may_pause=True,
+    ),
+    Kind(
+        "card",
+        CardRow,
+        (
+            Column("card_number", _form(r"[0-9]{20}", "20 位卡号", "a card number of 20 digits")),
+            Column("key_version", Number(0, 255)),
+        ),
+        subject=1,
         may_pause=True,
     ),
 )

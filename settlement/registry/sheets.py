@@ -66,7 +66,9 @@ def write_sheet(kind: Kind, rows: Iterable[AnyDated]) -> str:
     return text.getvalue()
 
 
-def read_sheet(kind: Kind, data: bytes) -> tuple[list[SheetLine], list[SheetFault]]:
+def read_sheet(
+    kind: Kind, data: bytes, faults_max: int = FAULTS_MAX
+) -> tuple[list[SheetLine], list[SheetFault]]:
     """The rows of a CSV file, and everything that is wrong with it. Columns stand in any order."""
     try:
         text = data.decode("utf-8-sig")
@@ -89,12 +91,12 @@ def read_sheet(kind: Kind, data: bytes) -> tuple[list[SheetLine], list[SheetFaul
                 lines.append(read)
             else:
                 faults += read
-            if len(faults) >= FAULTS_MAX:
+            if len(faults) >= faults_max:
                 break
     except csv.Error:
         said = Text("不是 CSV：引号不成对或有多余字符", "is no CSV: a quote or a sign too many")
         faults.append(SheetFault(max(1, reader.line_num), "", said))
-    return lines, faults[:FAULTS_MAX]
+    return lines, faults[:faults_max]
 
 
 def decide_sheet(
@@ -108,16 +110,16 @@ def decide_sheet(
         of_subject.setdefault(line.dated.subject[1], []).append(line)
     for subject, said in of_subject.items():
         said.sort(key=lambda line: line.dated.valid_from)
-        if fault := _days_fault(book, kind, subject, said):
+        if fault := days_fault(book, kind, subject, said):
             faults.append(fault)
             continue
-        for number, change in _differences(book, kind, subject, said):
+        for number, change in differences(book, kind, subject, said):
             book.enter(change)
             changes.append((number, change))
     # Whoever is named may stand further down in the same file.
     for number, change in changes:
         if refused := check_references(book, change):
-            faults.append(_fault(number, refused))
+            faults.append(fault_at(number, refused))
     if faults:
         return sorted(faults, key=lambda fault: fault.line)[:FAULTS_MAX]
     made = tuple(change for _, change in changes)
@@ -190,42 +192,53 @@ def read_day(text: str) -> date | None:
     return date.fromisoformat(Day().read(text))
 
 
-def _days_fault(
-    book: Book, kind: Kind, subject: str, said: Sequence[SheetLine]
+def days_fault(
+    book: Book,
+    kind: Kind,
+    subject: str,
+    said: Sequence[SheetLine],
+    *,
+    may_state_own: bool = False,
 ) -> SheetFault | None:
-    """What is wrong with the days of a subject's lines, which stand in order of their first day."""
+    """What is wrong with the days of a subject's lines, which stand in order of their first day.
+    What the registry says itself only a city taken over may state.
+    """
     for before, line in pairwise(said):
         if line.dated.valid_from <= before.dated.valid_to:
             at = Text(f"第 {before.number} 行", f"line {before.number}")
             refused = Refused(RegistryRefusal.OVERLAP, at)
-            return _fault(line.number, refused)
+            return fault_at(line.number, refused)
         first, last = before.dated.valid_to + _DAY, line.dated.valid_from - _DAY
         if first <= last and (not kind.may_pause or book.within(kind.name, subject, first, last)):
             hole = f"{first} - {last}"
-            return _fault(line.number, Refused(RegistryRefusal.HOLE, Text(hole, hole)))
-    for line in said:
+            return fault_at(line.number, Refused(RegistryRefusal.HOLE, Text(hole, hole)))
+    for line in () if may_state_own else said:
         dated = line.dated
         days_held = book.within(kind.name, subject, dated.valid_from, dated.valid_to)
         if dated.row != stated(dated.row) and all(
             _own(kind, each) != _own(kind, dated) for each in days_held
         ):
-            return _fault(line.number, Refused(RegistryRefusal.NOT_TO_STATE, describe(dated)))
+            return fault_at(line.number, Refused(RegistryRefusal.NOT_TO_STATE, describe(dated)))
     held = book.rows(kind.name, subject)
     if held and held[0].valid_from < said[0].dated.valid_from:
-        return _fault(said[0].number, Refused(RegistryRefusal.HOLE, describe(held[0])))
+        return fault_at(said[0].number, Refused(RegistryRefusal.HOLE, describe(held[0])))
     return None
 
 
-def _differences(
-    book: Book, kind: Kind, subject: str, said: Sequence[SheetLine]
+def differences(
+    book: Book, kind: Kind, subject: str, said: Sequence[SheetLine], *, keep_own: bool = False
 ) -> list[tuple[int, NewChange]]:
-    """The changes that make a subject read as its lines say."""
+    """The changes that make a subject read as its lines say, with what they state of what the
+    registry says itself, or without it.
+    """
     changes = []
     for line in said:
         first, last = line.dated.valid_from, line.dated.valid_to
         held = book.within(kind.name, subject, first, last)
         row = stated(line.dated.row)
         is_so = all(stated(each.row) == row for each in held)
+        if keep_own:
+            row = line.dated.row
         if not is_so or not book.is_covered(kind.name, subject, first, last):
             changes.append((line.number, NewChange(kind.name, subject, row, first, last)))
     final = said[-1].dated.valid_to
@@ -242,12 +255,14 @@ def _own(kind: Kind, dated: AnyDated) -> list[Value]:
     return [values[each.name] for each in kind.columns if each.is_own]
 
 
-def _fault(line: int, refused: Refused) -> SheetFault:
+def fault_at(line: int, refused: Refused) -> SheetFault:
+    """A refusal as the fault of a line, at the column that shows it."""
     column = {
         RegistryRefusal.OVERLAP: VALID_FROM,
         RegistryRefusal.HOLE: VALID_FROM,
         RegistryRefusal.PARTICIPANT_IN_USE: VALID_TO,
         RegistryRefusal.NOT_TO_STATE: "published",
+        RegistryRefusal.KEY_VERSION_NOT_NEW: "key_version",
     }.get(refused.refusal, "participant")
     return SheetFault(line, column, refused.text)
 

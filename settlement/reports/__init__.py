@@ -10,6 +10,7 @@ Read it in this order::
     registry.py   rows of the registry on a day, and every change of one
     statement.py  settled days added up
     float_proof.py  how strong the float is, checked against its purses and the ledger
+    takeover/     cards taken over from an old centre
     days.py       closed days, their positions, the balances they left
     files.py      batch files, and how far each has come
     loads.py      loads that were allowed, recorded and stated, matched

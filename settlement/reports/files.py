@@ -13,9 +13,11 @@ from settlement.city import City
 from settlement.days.aside import SetAside, leave_out
 from settlement.intake.answers import Acknowledgement, FileLine, StoredFile
 from settlement.intake.load_log import StoredLoadLog, read_reach
+from settlement.intake.takeover import StoredOpenings
 from settlement.service.keeping import raw_fault
 from settlement.store.files import load_file_lines, load_files, load_refusals
 from settlement.store.load_logs import load_load_logs
+from settlement.store.takeover import load_openings
 
 
 class FileStanding(Enum):
@@ -52,6 +54,12 @@ class LoadLogReport:
 
     file: StoredLoadLog
     is_waiting: bool
+
+
+def read_opening_files(city: City, prefix: str = "") -> tuple[StoredOpenings, ...]:
+    """Every kept file of opening balances whose content hash begins so, in their order."""
+    files = [file for file, _ in load_openings(city.database)]
+    return tuple(file for file in files if file.content_hash.startswith(prefix.lower()))
 
 
 def read_load_logs(city: City, prefix: str = "") -> tuple[LoadLogReport, ...]:

@@ -14,8 +14,8 @@ from settlement.clearing.proof import (
     ProofFault,
     check_proof,
     read_figures,
+    read_ledger,
 )
-from settlement.ledger.accounts import CARD_FLOAT
 from settlement.reconciliation.recount import recount
 from settlement.service.computation import bucket_path
 from settlement.store.days import load_balances, load_closed_days, load_run
@@ -60,7 +60,7 @@ def read_float_proof(city: City) -> FloatReport | None:
         figures,
         again.figures,
         float_fen=float_fen,
-        ledger_fen=-load_balances(city.database).get(CARD_FLOAT.text, 0),
+        ledger=read_ledger(load_balances(city.database)),
         posted_fen=again.posted_fen,
         claimed_worth_fen=again.claimed_worth_fen,
         uneven=again.uneven,

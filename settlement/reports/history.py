@@ -31,6 +31,7 @@ from settlement.reconciliation.inputs import file_number
 from settlement.registry.book import Dated, Registry
 from settlement.reports.chain import find_chain
 from settlement.reports.places import Place, find_places
+from settlement.reports.takeover.cards import with_opening
 from settlement.reports.told import CopyHistory, Decision, Judgement, RecordHistory
 from settlement.reports.wording import describe_copy, record_postings
 from settlement.rulings.ruling import Ruling
@@ -124,7 +125,7 @@ def _copy_history(connection: duckdb.DuckDBPyConnection, city: City, place: Plac
         if verdicts and place.record.kind.moves_purse:
             folders = [each.run.folder for each in verdicts]
             chain = find_chain(connection, city, place.record, place.bucket, folders)
-    return describe_copy(
+    copy = describe_copy(
         file=place.file,
         row=place.row,
         proof=place.proof,
@@ -133,6 +134,9 @@ def _copy_history(connection: duckdb.DuckDBPyConnection, city: City, place: Plac
         judgements=judgements,
         chain=chain,
     )
+    if place.record is None or not verdicts:
+        return copy
+    return with_opening(city, copy, place.record, place.bucket)
 
 
 def _verdicts(

@@ -28,7 +28,7 @@ SUMMED = (
     "charged_fen", "tariff_fen", "claims_fen", "net_sum_fen",
     "loads_by_log", "loads_by_log_fen",
 )  # fmt: skip
-STANDING = ("gaps_open", "float_fen", "card_balance_fen", "open_gap_fen")
+STANDING = ("gaps_open", "float_fen", "card_balance_fen", "open_gap_fen", "openings_apart_fen")
 _NOTHING = FloatFigures().document()
 
 

@@ -5,6 +5,7 @@ Read it in this order::
     registering.py  the registry is changed: one transaction each
     receive.py      a file comes in: raw bytes, facts, the row that makes it visible
     receive_load_log.py  the same for a file of the load host's log
+    takeover/       the same for opening balances, and an old system's lists
     proven.py       kept bytes, proven by their hash before anything starts from them
     proving.py      what cards and PSAMs signed, under the keys that the city knows
     keeping.py      kept files proven again: whole, made whole, or set aside

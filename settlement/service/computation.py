@@ -5,10 +5,11 @@ the run's folder. Leaves which files are ready, and what a result is stored for,
 
     registry/{terminal,number,hotlist}.parquet
     load_log/<bucket>.parquet    what load hosts allowed its cards, where that is anything
+    openings/<bucket>.parquet    what old centres handed over of them, where that is anything
     terminals/{conflicts,psam_days,psam_steps,psam_times,psams,terminals,terminal_gaps,
         register_differences}.parquet
     buckets/<bucket>/{decisions,cards,gaps,settled_days,statements,segments,claims}.parquet,
-        waiting.parquet if any
+        waiting.parquet, openings.parquet and others if any
     results.json    the tallies, from which everything else can be summed again
 """
 
@@ -21,13 +22,16 @@ from pathlib import Path
 
 from cardcore.records.batch import DeviceRegister
 from cardcore.schemes import Scheme
+from settlement.clearing.openings import OpeningTally
 from settlement.clearing.proof import read_figures
 from settlement.clearing.tally import BucketResult, read_tally
 from settlement.clearing.totals import Clearing, clear, output_hash
 from settlement.engine import Engine
 from settlement.facts.load_log import LogEntries, write_load_log
+from settlement.facts.takeover import HandedRows, write_openings
 from settlement.reconciliation.bucket import BucketTask, reconcile_bucket
 from settlement.reconciliation.inputs import FactInput, Review, write_registry
+from settlement.reconciliation.takeover import Scope
 from settlement.reconciliation.terminals import TerminalResult, TerminalTask, reconcile_terminals
 from settlement.registry.placing import RunRegistry
 from settlement.seal import canonical_json
@@ -60,6 +64,8 @@ class ComputationTask:
     history: tuple[tuple[date, Path], ...]
     review: ReviewRequest | None = None
     load_log: tuple[LogEntries, ...] = ()
+    scopes: tuple[Scope, ...] = ()
+    handed: tuple[HandedRows, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +96,11 @@ def reconcile_run(
     outputs += _inside("terminals", terminals.outputs)
     logs = write_load_log(task.load_log, task.bucket_count, folder / "load_log")
     outputs += _inside("load_log", tuple(logs.values()))
+    handed = write_openings(task.handed, task.bucket_count, folder / "openings")
+    outputs += _inside("openings", tuple(handed.values()))
     results = engine.map(
         reconcile_bucket,
-        [_bucket_task(task, folder, bucket, logs) for bucket in range(task.bucket_count)],
+        [_bucket_task(task, folder, bucket, logs, handed) for bucket in range(task.bucket_count)],
         lambda done: on_progress(1 + done, total),
     )
     for result in results:
@@ -111,6 +119,7 @@ def read_outcome(folder: Path, outputs: tuple[tuple[str, str], ...]) -> Computat
                 "outputs": tuple((name, sha256) for name, sha256 in each["outputs"]),
                 "tallies": tuple(read_tally(row) for row in each["tallies"]),
                 "figures": read_figures(each["figures"]),
+                "openings": tuple(OpeningTally(**opening) for opening in each["openings"]),
             }
         )
         for each in document
@@ -163,7 +172,7 @@ def _terminal_task(task: ComputationTask, folder: Path) -> TerminalTask:
 
 
 def _bucket_task(
-    task: ComputationTask, folder: Path, bucket: int, logs: Container[int]
+    task: ComputationTask, folder: Path, bucket: int, logs: Container[int], handed: Container[int]
 ) -> BucketTask:
     name = _bucket_folder(bucket)
     return BucketTask(
@@ -178,6 +187,8 @@ def _bucket_task(
         output=str(folder / name),
         review=_review(task, (bucket,)),
         load_log=str(folder / "load_log" / f"{bucket:04}.parquet") if bucket in logs else None,
+        scopes=task.scopes,
+        handed=str(folder / "openings" / f"{bucket:04}.parquet") if bucket in handed else None,
     )
 
 

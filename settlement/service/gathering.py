@@ -29,6 +29,7 @@ from settlement.rulings.ruling import Ruling
 from settlement.service.keeping import KeptFiles
 from settlement.service.proven import damaged_logs, find_log_ends
 from settlement.service.review import keep_review
+from settlement.service.takeover.reading import damaged_openings, find_openings
 from settlement.store import days as day_store
 from settlement.store.applied import load_new_rulings
 from settlement.store.files import load_day_files, load_files
@@ -67,7 +68,7 @@ def gather_inputs(
     review = keep_review(
         city, state, settlement_day, key_service, kept, by.first, now, verdicts_of(rulings)
     )
-    before = _log_ends(city, state.last_closed)
+    before, opened = _log_ends(city, state.last_closed), _openings(city, state.last_closed)
     inputs = _inputs(
         city,
         settlement_day,
@@ -76,10 +77,11 @@ def gather_inputs(
         review,
         state.ready,
         find_log_ends(city, settlement_day, before),
+        find_openings(city, settlement_day, opened),
         applied(rulings),
     )
     aside = tuple(each for each in aside if each.content_hash in of_day)
-    logs = damaged_logs(city, before)
+    logs = (*damaged_logs(city, before), *damaged_openings(city, opened))
     return Gathered(inputs, kept.faults, (*aside, *kept.closed_aside, *logs))
 
 
@@ -96,6 +98,7 @@ def still_made_of(city: City, run: StoredRun) -> bool:
         run.review_sha256,
         files_until(state.ready, run.settlement_day),
         find_log_ends(city, run.settlement_day, _log_ends(city, state.last_closed)),
+        find_openings(city, run.settlement_day, _openings(city, state.last_closed)),
         applied(load_new_rulings(city.database)),
     )
     return inputs.run_id == run.run_id
@@ -113,6 +116,7 @@ def closed_inputs(city: City, day: ClosedDay, run: StoredRun) -> RunInputs:
         run.review_sha256,
         load_day_files(city.database, day.settlement_day),
         run.load_logs,
+        run.openings,
         run.rulings,
     )
 
@@ -130,6 +134,7 @@ def begun_inputs(
         begun.review_sha256,
         kept.prove(rows),
         begun.load_logs,
+        begun.openings,
         begun.rulings,
     )
     return inputs if inputs.run_id == begun.run_id else None
@@ -150,6 +155,12 @@ def _log_ends(city: City, day: ClosedDay | None) -> tuple[LogEnd, ...]:
     return () if run is None else run.load_logs
 
 
+def _openings(city: City, day: ClosedDay | None) -> tuple[str, ...]:
+    """The files of opening balances that a closed day stands on."""
+    run = None if day is None else day_store.load_run(city.database, day.run_id)
+    return () if run is None else run.openings
+
+
 def _inputs(
     city: City,
     settlement_day: date,
@@ -158,6 +169,7 @@ def _inputs(
     review_sha256: str | None,
     files: tuple[FileRow, ...],
     load_logs: tuple[LogEnd, ...],
+    openings: tuple[str, ...],
     rulings: tuple[AppliedRuling, ...],
 ) -> RunInputs:
     return RunInputs(
@@ -171,6 +183,7 @@ def _inputs(
         review_sha256=review_sha256,
         files=files,
         load_logs=load_logs,
+        openings=openings,
         rulings=rulings,
     )
 

@@ -2,15 +2,15 @@
 
 Owns the order of the commit points of a file: raw bytes on the disk under their hash; fact files,
 whose names and bytes follow from the raw file; one SQL transaction that makes the file visible. A
-process killed at any of them leaves only what a repeat uses again. Leaves a file of the load host's
-log, which its first bytes tell, to `receive_load_log`.
+process killed at any of them leaves only what a repeat uses again. Leaves files of other kinds,
+which their first bytes tell, to `receive_load_log` and `takeover`.
 """
 
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from cardcore.keys import KeyService
-from cardcore.records import load_log
+from cardcore.records import load_log, openings
 from cardcore.records.batch import decode_batch
 from settlement.city import City
 from settlement.durable import write_durable
@@ -23,6 +23,7 @@ from settlement.registry.book import civil_day
 from settlement.service.keeping import GIVEN_BACK, give_back, keep_facts
 from settlement.service.proving import SHOWN, prove_in_city
 from settlement.service.receive_load_log import receive_load_log
+from settlement.service.takeover.receive import receive_openings
 from settlement.store.days import load_newest_seal
 from settlement.store.files import add_file, load_history, remember_refusal
 from settlement.store.registry import load_public_key
@@ -35,7 +36,8 @@ INTAKE = Actor("intake", ActorKind.SYSTEM)
 def receive_file(
     city: City, data: bytes, key_service: KeyService, now: datetime, on_step: OnStep = pass_by
 ) -> Acknowledgement:
-    """Take in one batch file, or one of the load host's log, and answer it. `now` carries its zone.
+    """Take in one batch file, one of the load host's log or one of opening balances, and answer it.
+    `now` carries its zone.
 
     A refused file changes nothing and is remembered in the audit; one that is kept already mends
     its raw bytes here, should they be damaged. Raises
@@ -45,6 +47,8 @@ def receive_file(
     now = now.astimezone(UTC)
     if data.startswith(load_log.MAGIC):
         answer = receive_load_log(city, data, now, on_step)
+    elif data.startswith(openings.MAGIC):
+        answer = receive_openings(city, data, now, on_step)
     else:
         answer = _receive(city, data, key_service, now, on_step)
     if not answer.answer.is_kept:

@@ -69,7 +69,7 @@ def registering(offered: Iterable[AnyDated]) -> Wish[Refused]:
 
 def add_row(city: City, offered: AnyDated, action: Action) -> Decided | Refused:
     """The same, at once and alone."""
-    return _change(city, adding(offered), action)
+    return carry_out(city, adding(offered), action)
 
 
 def change_row(
@@ -81,14 +81,14 @@ def change_row(
     action: Action,
 ) -> Decided | Refused:
     """The same, at once and alone."""
-    return _change(city, changing(subject, values, valid_from, valid_to), action)
+    return carry_out(city, changing(subject, values, valid_from, valid_to), action)
 
 
 def end_row(
     city: City, subject: tuple[str, str], last_day: date, action: Action
 ) -> Decided | Refused:
     """The same, at once and alone."""
-    return _change(city, ending(subject, last_day), action)
+    return carry_out(city, ending(subject, last_day), action)
 
 
 def import_sheet(
@@ -96,7 +96,7 @@ def import_sheet(
 ) -> Decided | Refused | list[SheetFault]:
     """A CSV file of rows, at once and alone."""
     lines, faults = read_sheet(kind, data)
-    return faults or _change(city, importing(kind, lines), action)
+    return faults or carry_out(city, importing(kind, lines), action)
 
 
 def register_rows(city: City, offered: Iterable[AnyDated], action: Action) -> tuple[NewChange, ...]:
@@ -104,13 +104,15 @@ def register_rows(city: City, offered: Iterable[AnyDated], action: Action) -> tu
 
     Raises `RegistryConflictError`, with nothing added, when one contradicts a held row.
     """
-    decided = _change(city, registering(offered), action)
+    decided = carry_out(city, registering(offered), action)
     if isinstance(decided, Refused):
         raise RegistryConflictError(decided)
     return decided.changes
 
 
-def _change(city: City, wish: Wish[_RefusalT], action: Action) -> Decided | Refused | _RefusalT:
+def carry_out(city: City, wish: Wish[_RefusalT], action: Action) -> Decided | Refused | _RefusalT:
+    """What somebody wishes, at once and alone: nobody's where it takes two."""
+
     def decide(book: Book, last_closed: date | None) -> Decided | Refused | _RefusalT:
         if action.by.kind is ActorKind.PERSON and load_proven_book(city.database).needs_two:
             return Refused(RegistryRefusal.TAKES_TWO, Text(action.by.name, action.by.name))

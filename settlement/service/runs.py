@@ -37,6 +37,7 @@ from settlement.service.proven import (
     proven_bytes,
     proven_facts,
 )
+from settlement.service.takeover.reading import handed_rows, takeover_scopes
 from settlement.store.days import load_closed_days, load_day, load_newest_seal, load_run
 from settlement.store.files import load_files
 from settlement.watching import OnProgress
@@ -74,6 +75,8 @@ def compute_run(
         history=tuple(runs),
         review=_review(city, inputs, registry),
         load_log=entries_between(city, before.load_logs if before else (), inputs.load_logs),
+        scopes=takeover_scopes(city, inputs.openings),
+        handed=handed_rows(city, before.openings if before else (), inputs.openings),
     )
     make_folder(folder)
     outcome = reconcile_run(request, folder, engine, on_progress)
@@ -172,6 +175,7 @@ def _report(inputs: RunInputs, folder: Path, outcome: ComputationOutcome) -> Run
         totals=clearing.totals.document(),
         output_hash=outcome.output_hash,
         load_logs=inputs.load_logs,
+        openings=inputs.openings,
         rulings=inputs.rulings,
     )
     return RunReport(

@@ -10,6 +10,7 @@ or saves. Nothing here decides; what may follow from the rows stands in the pure
     readiness.py  which batch files are ready
     files.py     batch files received, and what was answered
     load_logs.py  files of the load host's log, and the loads they list
+    takeover.py   files of opening balances
     rulings.py   the audit log: what people did, proposed and ruled
     applied.py   which rulings closed days have applied
     people.py    secrets that were wrong

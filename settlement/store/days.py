@@ -85,6 +85,7 @@ def save_run(database: Database, run: StoredRun) -> None:
                     "totals": canonical_json(run.totals).decode(),
                     "output_hash": run.output_hash,
                     "load_logs": _encode(run.load_logs),
+                    "openings": _encode_openings(run.openings),
                     "rulings": _encode(run.rulings),
                 },
             )
@@ -346,6 +347,7 @@ def _stored_run(row: RowMapping) -> StoredRun:
             totals=json.loads(row["totals"]),
             output_hash=row["output_hash"],
             load_logs=tuple(LogEnd(*each) for each in json.loads(row["load_logs"] or "[]")),
+            openings=tuple(json.loads(row["openings"] or "[]")),
             rulings=tuple(AppliedRuling(*each) for each in json.loads(row["rulings"] or "[]")),
         )
     except (TypeError, ValueError) as error:
@@ -356,6 +358,10 @@ def _stored_run(row: RowMapping) -> StoredRun:
 
 def _encode(ends: Sequence[LogEnd] | Sequence[AppliedRuling]) -> str | None:
     return canonical_json([each.content() for each in ends]).decode() if ends else None
+
+
+def _encode_openings(openings: Sequence[str]) -> str | None:
+    return canonical_json(list(openings)).decode() if openings else None
 
 
 def _value(kind: type[Any], row: RowMapping) -> Any:  # noqa: ANN401 - the caller names the kind

@@ -10,7 +10,7 @@ CREATE TABLE runs (
 	registry_sha256 VARCHAR(64) NOT NULL, 
 	outputs TEXT NOT NULL, 
 	totals TEXT NOT NULL, 
-	output_hash VARCHAR(64) NOT NULL, review_sha256 VARCHAR(64), load_logs TEXT, rulings TEXT, 
+	output_hash VARCHAR(64) NOT NULL, review_sha256 VARCHAR(64), load_logs TEXT, openings TEXT, rulings TEXT, 
 	CONSTRAINT pk_runs PRIMARY KEY (run_id)
 );
 CREATE INDEX ix_runs_settlement_day ON runs (settlement_day);
@@ -246,8 +246,25 @@ CREATE TABLE wrong_secrets (
 	CONSTRAINT pk_wrong_secrets PRIMARY KEY (number)
 );
 CREATE INDEX ix_wrong_secrets_person ON wrong_secrets (person);
+CREATE TABLE opening_files (
+	content_hash VARCHAR(64) NOT NULL, 
+	sender BIGINT NOT NULL, 
+	key_version BIGINT NOT NULL, 
+	centre BIGINT NOT NULL, 
+	row_count INTEGER NOT NULL, 
+	amount_fen BIGINT NOT NULL, 
+	as_of DATETIME NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	received_at DATETIME NOT NULL, 
+	size_bytes BIGINT NOT NULL, 
+	scopes TEXT NOT NULL, 
+	row_hash VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_opening_files PRIMARY KEY (content_hash)
+);
 CREATE TRIGGER audit_log_refuse_update BEFORE UPDATE ON audit_log BEGIN SELECT RAISE(ABORT, 'audit_log is append-only'); END;
 CREATE TRIGGER audit_log_refuse_delete BEFORE DELETE ON audit_log BEGIN SELECT RAISE(ABORT, 'audit_log is append-only'); END;
 CREATE TRIGGER wrong_secrets_refuse_update BEFORE UPDATE ON wrong_secrets BEGIN SELECT RAISE(ABORT, 'wrong_secrets is append-only'); END;
 CREATE TRIGGER wrong_secrets_refuse_delete BEFORE DELETE ON wrong_secrets BEGIN SELECT RAISE(ABORT, 'wrong_secrets is append-only'); END;
+CREATE TRIGGER opening_files_refuse_update BEFORE UPDATE ON opening_files BEGIN SELECT RAISE(ABORT, 'opening_files is append-only'); END;
+CREATE TRIGGER opening_files_refuse_delete BEFORE DELETE ON opening_files BEGIN SELECT RAISE(ABORT, 'opening_files is append-only'); END;
 INSERT INTO alembic_version VALUES ('0013');

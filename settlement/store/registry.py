@@ -110,6 +110,13 @@ def load_public_key(database: Database, sender: int, key_version: int, day: date
     return None if held is None else _public_key(held.row)
 
 
+def load_sender(database: Database, sender: int, key_version: int, day: date) -> SenderRow | None:
+    """The row of a sender and a version of its key on a day, or None when there is none then."""
+    changes = _sender_changes(database, sender, key_version)
+    held = Book(each.what for each in changes).on("sender", f"{sender}/{key_version}", day)
+    return held.row if held is not None and isinstance(held.row, SenderRow) else None
+
+
 def load_public_keys_ever(database: Database, sender: int, key_version: int) -> tuple[bytes, ...]:
     """Every public key that was ever registered so, for whoever proves old files again: what is
     revoked now was right then.

@@ -169,6 +169,24 @@ ALLOWED_LOADS = Table(
     Column("debit_serial", BigInteger, nullable=False),
 )
 
+#: Files of opening balances, by which old centres hand their cards over.
+OPENING_FILES = Table(
+    "opening_files",
+    METADATA,
+    Column("content_hash", HASH, primary_key=True),
+    Column("sender", BigInteger, nullable=False),
+    Column("key_version", BigInteger, nullable=False),
+    Column("centre", BigInteger, nullable=False),
+    Column("row_count", Integer, nullable=False),
+    Column("amount_fen", BigInteger, nullable=False),
+    Column("as_of", DateTime, nullable=False),  # the city's wall clock
+    Column("created_at", DateTime, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("scopes", Text, nullable=False),  # issuers and applications of its cards, as JSON
+    Column("row_hash", HASH, nullable=False),  # over every column above
+)
+
 REFUSALS = Table(
     "refusals",
     METADATA,
@@ -220,6 +238,8 @@ RUNS = Table(
     Column("output_hash", HASH, nullable=False),
     # Up to where it read the logs of load hosts, as canonical JSON; null where there was none.
     Column("load_logs", Text),
+    # The files of opening balances that it and the runs before it read, as canonical JSON.
+    Column("openings", Text),
     # The rulings that it applies, as canonical JSON; null where there are none.
     Column("rulings", Text),
 )

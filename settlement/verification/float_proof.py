@@ -5,15 +5,15 @@ was posted, and what records claim. Leaves the sums to `settlement.reconciliatio
 whether every purse moved as its records say to `records`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from cardcore.money import yuan
 from cardcore.text import Text
 from settlement.city import City
-from settlement.clearing.proof import check_proof, read_figures
+from settlement.clearing.proof import check_proof, read_figures, read_ledger
 from settlement.days.run import RunInputs, StoredRun
-from settlement.ledger.accounts import CARD_FLOAT
 from settlement.ledger.entries import Entry
 from settlement.reconciliation.recount import recount
 from settlement.service.computation import bucket_path
@@ -37,19 +37,17 @@ def verify_float(
         city.scheme.cutover_hour,
         folder,
     )
-    ledger_fen = -sum(
-        posting.amount_fen
-        for entry in posted
-        for posting in entry.postings
-        if posting.account == CARD_FLOAT.text
-    )
+    balances_fen: Counter[str] = Counter()
+    for entry in posted:
+        for posting in entry.postings:
+            balances_fen[posting.account] += posting.amount_fen
     float_fen = run.totals["float_fen"]
     assert isinstance(float_fen, int), run
     for fault in check_proof(
         read_figures(run.totals["float_proof"]),
         again.figures,
         float_fen=float_fen,
-        ledger_fen=ledger_fen,
+        ledger=read_ledger(balances_fen),
         posted_fen=again.posted_fen,
         claimed_worth_fen=again.claimed_worth_fen,
         uneven=again.uneven,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TypeAlias
 
 import duckdb
 
@@ -29,6 +30,7 @@ from settlement.sectors.rules import Payment
 from settlement.service.computation import bucket_path, decisions_path
 from settlement.store.days import load_closed_days
 from settlement.verification.findings import Findings, Invariant
+from settlement.verification.kept.openings import OpenedAgain, open_again
 
 _BY_FILE = """
 SELECT file, count(*), count(DISTINCT row), coalesce(max(row) + 1, 0), sum(amount_fen)::BIGINT
@@ -119,6 +121,9 @@ ORDER BY card_number, application
 LIMIT 100
 """
 
+#: Fen by entry (its kind, its bucket or participant) and kind of account.
+_Posted: TypeAlias = dict[tuple[EntryKind, int | None], dict[AccountKind, int]]
+
 
 def verify_records(
     city: City, folder: Path, inputs: RunInputs, posted: Sequence[Entry], findings: Findings
@@ -131,8 +136,8 @@ def verify_records(
         _verify_dispositions(connection, inputs, findings)
         _verify_reviewed(connection, findings)
         of_day = [each for each in posted if each.settlement_day == inputs.settlement_day]
-        shares = _share_again(connection, city.scheme)
-        _verify_posted(connection, inputs, of_day, shares, findings)
+        again = (_share_again(connection, city.scheme), open_again(city, folder, inputs))
+        _verify_posted(connection, inputs, of_day, again, findings)
         _verify_purses(connection, city, folder, inputs, findings)
 
 
@@ -220,32 +225,16 @@ def _verify_posted(
     connection: duckdb.DuckDBPyConnection,
     inputs: RunInputs,
     of_day: Sequence[Entry],
-    again: "_Shares",
+    again: tuple["_Shares", OpenedAgain],
     findings: Findings,
 ) -> None:
     """I4: what was posted for each bucket and participant is what its records sum to, and
     nothing else was. I5: the participants' shares, and what is held for holders, sum to the
     accepted amounts.
     """
-    posted: dict[tuple[EntryKind, int | None], dict[AccountKind, int]] = {}
-    shares = {AccountKind.OPERATOR: 0, AccountKind.LOAD_AGENT: 0, AccountKind.HOLDER_DUE: 0}
-    for entry in of_day:
-        if entry.kind is EntryKind.RULING:
-            continue  # held against the audit log, in `rulings`
-        key = (entry.kind, entry.bucket if entry.kind is EntryKind.COLLECT else entry.participant)
-        accounts = posted.setdefault(key, {})
-        for posting in entry.postings:
-            try:
-                account = parse_account(posting.account)
-            except AccountTextError as error:
-                at = f"{entry.number}/{posting.line}"
-                where = Text(f"分录行 {at}", f"posting {at}")
-                findings.add(Invariant.I4, where, text_of(error))
-                continue
-            accounts[account.kind] = accounts.get(account.kind, 0) + posting.amount_fen
-            if account.kind in shares:
-                shares[account.kind] += posting.amount_fen
+    posted, shares = _posted(of_day, findings)
     centres_fen = dict(connection.execute(_OF_CENTRES).fetchall())
+    shared, opened = again
     for kind, column, of in (
         (EntryKind.COLLECT, "bucket", "WHERE centre = 0"),
         (EntryKind.DISTRIBUTE, "operator", ""),
@@ -253,17 +242,23 @@ def _verify_posted(
         rows = connection.execute(f"{_SUMS}, {column} FROM moved {of} GROUP BY {column}").fetchall()
         by_code = {code: sums for *sums, code in rows}
         owed_fen: dict[int, int] = {}
-        excess_fen = again.excess_fen if kind is EntryKind.COLLECT else Counter[int]()
+        excess_fen = shared.excess_fen if kind is EntryKind.COLLECT else Counter[int]()
+        opened_fen = opened.by_bucket if kind is EntryKind.COLLECT else opened.by_centre
+        for code in opened_fen:
+            by_code.setdefault(code, [0, 0, 0, 0])
         if kind is EntryKind.DISTRIBUTE:
             owed_fen = centres_fen
             for code in centres_fen:
                 by_code.setdefault(code, [0, 0, 0, 0])
-            for code, share_fen in again.moved_fen.items():
+            for code, share_fen in shared.moved_fen.items():
                 by_code.setdefault(code, [0, 0, 0, 0])[0] += share_fen
         for code, sums in by_code.items():
             found = posted.pop((kind, code), {})
             owed = owed_fen.get(code, 0)
-            for expected, amount_fen in _expected(kind, excess_fen[code], owed, *sums).items():
+            expectations = _expected(kind, excess_fen[code], owed, *sums)
+            for expected, amount_fen in _with_openings(
+                kind, expectations, *opened_fen.get(code, (0, 0))
+            ).items():
                 where = _entry_of(kind, code, inputs.settlement_day)
                 stored_fen = found.get(expected, 0)
                 what = Text(f"{expected.text.zh}（分）", f"{expected.text.en}, in fen,")
@@ -283,6 +278,29 @@ def _verify_posted(
     agents_fen = shares[AccountKind.LOAD_AGENT]
     agents = Text("充值代理（分）", "load agents, in fen,")
     findings.expect_equal(Invariant.I5, where, agents, agents_fen, load_fen)
+
+
+def _posted(of_day: Sequence[Entry], findings: Findings) -> tuple[_Posted, dict[AccountKind, int]]:
+    """What stands posted by entry and kind of account, and what participants and holders have."""
+    posted: _Posted = {}
+    shares = {AccountKind.OPERATOR: 0, AccountKind.LOAD_AGENT: 0, AccountKind.HOLDER_DUE: 0}
+    for entry in of_day:
+        if entry.kind is EntryKind.RULING:
+            continue  # held against the audit log, in `rulings`
+        key = (entry.kind, entry.bucket if entry.kind is EntryKind.COLLECT else entry.participant)
+        accounts = posted.setdefault(key, {})
+        for posting in entry.postings:
+            try:
+                account = parse_account(posting.account)
+            except AccountTextError as error:
+                at = f"{entry.number}/{posting.line}"
+                where = Text(f"分录行 {at}", f"posting {at}")
+                findings.add(Invariant.I4, where, text_of(error))
+                continue
+            accounts[account.kind] = accounts.get(account.kind, 0) + posting.amount_fen
+            if account.kind in shares:
+                shares[account.kind] += posting.amount_fen
+    return posted, shares
 
 
 def _entry_of(kind: EntryKind, code: int | None, day: date) -> Text:
@@ -344,6 +362,22 @@ def _expected(
         AccountKind.OPERATOR: -debit_fen,
         AccountKind.LOAD_AGENT: load_fen,
         AccountKind.SUSPENSE: held_load_fen - held_debit_fen,
+    }
+
+
+def _with_openings(
+    kind: EntryKind, expected: dict[AccountKind, int], opened_fen: int, due_fen: int
+) -> dict[AccountKind, int]:
+    """The same with what cards were opened with: owed to them, and by an old centre, or due."""
+    if kind is EntryKind.COLLECT:
+        return expected | {
+            AccountKind.CARD_FLOAT: expected[AccountKind.CARD_FLOAT] - opened_fen - due_fen,
+            AccountKind.OPENING_DUE: due_fen,
+            AccountKind.CLEARING: expected[AccountKind.CLEARING] + opened_fen,
+        }
+    return expected | {
+        AccountKind.OPENING: opened_fen,
+        AccountKind.CLEARING: expected[AccountKind.CLEARING] - opened_fen,
     }
 
 

@@ -28,6 +28,7 @@ from settlement.verification.findings import (
     Verification,
 )
 from settlement.verification.kept.folder import verify_folder
+from settlement.verification.kept.openings import verify_opening_files
 from settlement.verification.kept.refusals import verify_refusals
 from settlement.verification.kept.schema import verify_schema
 from settlement.verification.load_logs import verify_load_logs
@@ -124,6 +125,10 @@ CHECKS: dict[str, tuple[Text, Callable[[_Look], int]]] = {
     "load_logs": (
         Text("圈存授权日志", "load logs"),
         lambda look: verify_load_logs(look.city, look.findings),
+    ),
+    "openings": (
+        Text("期初余额文件", "opening balances"),
+        lambda look: verify_opening_files(look.city, look.findings),
     ),
     "reviews": (Text("复核", "reviews"), _reviews),
     "rulings": (

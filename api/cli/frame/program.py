@@ -147,6 +147,14 @@ _COMMANDS = {
             "The registry: rows with dates.",
         ),
     ),
+    "takeover": Entry(
+        "api.cli.takeover.commands",
+        "app",
+        Text(
+            "接管城市：期初待定的卡、存量卡导入。",
+            "Taking over a city: cards still to be opened, old rows taken in.",
+        ),
+    ),
     "people": Entry(
         "api.cli.office.people",
         "app",

@@ -48,7 +48,12 @@ JOIN torn_debit AS torn
     ON torn.issuer = segment.issuer AND torn.card_number = segment.card_number
     AND torn.application = segment.application
     AND torn.time >= segment.left_time AND torn.time < segment.right_time
-WHERE segment.kind = segment_missing_debits() AND segment.missing_loads = 0
+-- What an old centre stated of a card is no statement of the card.
+LEFT JOIN opening_before AS opening
+    ON opening.issuer = segment.issuer AND opening.card_number = segment.card_number
+    AND opening.application = segment.application AND opening.as_of = segment.left_time
+WHERE opening.as_of IS NULL AND segment.kind = segment_missing_debits()
+    AND segment.missing_loads = 0
     -- What comes today may explain it yet; what is only judged again stood there before.
     AND NOT EXISTS (
         FROM record ANTI JOIN linked USING (id)

@@ -17,6 +17,12 @@ CREATE TABLE segment_before (
 );
 -- Claims that stand, by the day that judged them so.
 CREATE TABLE claim_before (reason UTINYINT, day DATE, count BIGINT, amount_fen BIGINT);
+-- What old centres state of cards that they hand over, new since the last closed day.
+CREATE TABLE handed (
+    issuer UBIGINT, card_number UBIGINT, application UTINYINT, centre UINTEGER,
+    balance_fen BIGINT, online_counter USMALLINT, debit_counter USMALLINT,
+    debit_counter_known BOOLEAN, as_of TIMESTAMP
+);
 -- What a segment says. What has no sides, or goes back in counters, cannot be; nor can money that
 -- came onto a card without a load, or more of it than the missing loads can have brought.
 CREATE MACRO segment_kind(left_online, right_online, missing_loads, price_fen) AS

@@ -52,7 +52,7 @@ SELECT
         AS contradictions_out_fen,
     in_all(if(kind = segment_contradiction(), greatest(-price_fen, 0), 0))
         AS contradictions_in_fen
-FROM segment_after;
+FROM unexplained_segment;
 CREATE VIEW claimed_figure AS
 SELECT
     count(*) AS claimed_gaps, in_all(greatest(price_fen, 0)) AS claimed_debits_fen,
@@ -60,8 +60,17 @@ SELECT
 FROM claimed_gap;
 CREATE VIEW claim_figure AS
 SELECT in_all(count) AS claims, in_all(amount_fen) AS claims_fen FROM claim_after;
+CREATE VIEW opening_figure AS
+SELECT
+    count(opened_day) AS opened_purses, in_all(opening_fen) AS opened_fen,
+    count(*) FILTER (is_handed AND NOT stated.after_load AND stated.time = as_of) AS handed_purses,
+    in_all(if(is_handed AND NOT stated.after_load AND stated.time = as_of, stated.balance_fen, 0))
+        AS handed_fen,
+    count(*) FILTER (is_disputed) AS disputed_purses,
+    count(due_day) AS due_purses, in_all(due_fen) AS due_fen
+FROM opening_after LEFT JOIN statement_after AS stated USING (issuer, card_number, application);
 CREATE VIEW float_figure AS
-FROM stated_figure, segment_figure, claimed_figure, claim_figure;
+FROM stated_figure, segment_figure, claimed_figure, claim_figure, opening_figure;
 
 -- (what, age in days, how many, their money); `settlement.clearing.proof` has the classes.
 CREATE VIEW age_figure AS

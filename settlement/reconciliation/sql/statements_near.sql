@@ -27,6 +27,8 @@ FROM (
     SELECT issuer, card_number, application, counter, dated FROM posted_load WHERE sign > 0
     UNION ALL
     SELECT issuer, card_number, application, online_counter, time FROM asked
+    UNION ALL
+    SELECT issuer, card_number, application, online_counter, as_of FROM handed
 )
 GROUP BY issuer, card_number, application;
 

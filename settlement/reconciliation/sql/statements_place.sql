@@ -25,6 +25,11 @@ WITH told AS (
         AND posted.issuer = asked.issuer AND posted.card_number = asked.card_number
         AND posted.application = asked.application AND posted.counter = asked.online_counter
         AND posted.balance_after_fen - posted.amount_fen = asked.balance_before_fen
+    UNION ALL
+    -- What an old centre states of a card that it hands over, as of when.
+    SELECT
+        issuer, card_number, application, online_counter, false, as_of, balance_fen, balance_fen
+    FROM handed
 )
 SELECT
     told.* EXCLUDE (counter),

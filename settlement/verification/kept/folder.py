@@ -16,6 +16,7 @@ from settlement.service.proven import fact_path, hash_of
 from settlement.store.days import load_closed_days, load_provisional_runs, load_run
 from settlement.store.files import load_files
 from settlement.store.load_logs import load_load_logs
+from settlement.store.takeover import load_openings
 from settlement.verification.findings import (
     REBUILD,
     RESTORE,
@@ -64,7 +65,8 @@ def _files(folder: Path) -> Iterator[Path]:
 def _raw(city: City) -> set[Path]:
     files = (city.raw_path(row.file.content_hash) for row in load_files(city.database))
     logs = (city.load_log_path(file.content_hash) for file, _ in load_load_logs(city.database))
-    return {*files, *logs}
+    handed = (city.openings_path(file.content_hash) for file, _ in load_openings(city.database))
+    return {*files, *logs, *handed}
 
 
 def _facts(city: City) -> set[Path]:

@@ -30,6 +30,7 @@ from settlement.reports.files import (
     FileStanding,
     read_files,
     read_load_logs,
+    read_opening_files,
     read_refusals,
     read_set_aside,
 )
@@ -76,6 +77,7 @@ REPORTS: dict[str, Callable[[City], object]] = {
     "read_balances": read_balances,
     "read_files": lambda city: [read_files(city), read_files(city, "a")],
     "read_load_logs": read_load_logs,
+    "read_opening_files": read_opening_files,
     "read_refusals": read_refusals,
     "read_set_aside": read_set_aside,
     "read_registry": read_registry,

@@ -10,4 +10,5 @@ Read it in this order::
     auditor.py   the decision over every record, day after day
     people.py    what two people rule of what was suspended
     books.py     what follows in money: float, who is owed what, claims, and every purse exactly
+    openings.py  what an old centre owes for the cards that were taken over from it
 """

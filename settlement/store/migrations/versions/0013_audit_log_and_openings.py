@@ -1,4 +1,6 @@
-"""The audit log of what people did, wrong secrets, and where the log stood under a day's seal."""
+"""The audit log of what people did, wrong secrets, and where the log stood under a day's seal.
+Files of opening balances, and which of them a run has read.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -36,13 +38,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name="pk_wrong_secrets"),
     )
     op.create_index("ix_wrong_secrets_person", "wrong_secrets", ["person"])
+    op.create_table(
+        "opening_files",
+        sa.Column("content_hash", sa.String(64), nullable=False),
+        sa.Column("sender", sa.BigInteger(), nullable=False),
+        sa.Column("key_version", sa.BigInteger(), nullable=False),
+        sa.Column("centre", sa.BigInteger(), nullable=False),
+        sa.Column("row_count", sa.Integer(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("as_of", sa.DateTime(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("received_at", sa.DateTime(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("scopes", sa.Text(), nullable=False),
+        sa.Column("row_hash", sa.String(64), nullable=False),
+        sa.PrimaryKeyConstraint("content_hash", name="pk_opening_files"),
+    )
+    op.add_column("runs", sa.Column("openings", sa.Text(), nullable=True))
     # Null for no day of a city that this version opens: older ones are refused by their format.
     op.add_column("days", sa.Column("audit_entries", sa.BigInteger(), nullable=True))
     op.add_column("days", sa.Column("refused_files", sa.BigInteger(), nullable=True))
     op.add_column("runs", sa.Column("rulings", sa.Text(), nullable=True))
     op.add_column("entries", sa.Column("ruling", sa.BigInteger(), nullable=True))
     if op.get_bind().dialect.name == "sqlite":
-        for table in ("audit_log", "wrong_secrets"):
+        for table in ("audit_log", "wrong_secrets", "opening_files"):
             for action in ("UPDATE", "DELETE"):
                 op.execute(
                     f"CREATE TRIGGER {table}_refuse_{action.lower()} BEFORE {action} ON {table} "
