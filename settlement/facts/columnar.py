@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -62,6 +61,10 @@ _left_behind: list[duckdb.DuckDBPyConnection] = []
 def _leave_behind() -> None:
     _left_behind.extend(_idle)
     _idle.clear()
+
+
+#: Scripts by name, read once: to parse one takes as long as to run it over a small day.
+_scripts: dict[str, list[duckdb.Statement]] = {}
 
 
 os.register_at_fork(after_in_child=_leave_behind)
@@ -147,15 +150,13 @@ def _words() -> Iterator[str]:
 
 def run_script(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     """Run `settlement/reconciliation/sql/<name>.sql`, statement by statement."""
-    for statement in _statements(name):
+    if name not in _scripts:
+        folder = resources.files("settlement.reconciliation").joinpath("sql")
+        text = folder.joinpath(f"{name}.sql").read_text("utf-8")
+        # By this engine: the module's own function would start another one to read it.
+        _scripts[name] = connection.extract_statements(text)
+    for statement in _scripts[name]:
         connection.execute(statement)
-
-
-@cache
-def _statements(name: str) -> list[duckdb.Statement]:
-    """A script, read once: to parse one takes as long as to run it over a small day."""
-    folder = resources.files("settlement.reconciliation").joinpath("sql")
-    return duckdb.extract_statements(folder.joinpath(f"{name}.sql").read_text("utf-8"))
 
 
 def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> None:
