@@ -2,11 +2,11 @@
 
     python benchmarks/compare.py RECORDS ROUNDS CHECKOUT CHECKOUT...
 
-Every checkout brings its own `benchmarks/reconcile.py`. Each round starts a process of each, which makes
-the same synthetic day with its own program and reconciles it twice: once as a process that has run
-nothing before, once as one that has. Whatever else the machine does falls on all of them alike. Seconds
-are the processor's; ratios are to the first checkout. The digest is that of the files: two of one format
-that differ in it do not write the same bytes.
+Every checkout brings its own `benchmarks/reconcile.py`. Each round starts a process of each, which
+makes the same synthetic day with its own program and reconciles it twice: first as a process that
+has run nothing before, next as one that has. Whatever else the machine does falls on all of them
+alike. Seconds are the processor's; ratios are to the first checkout. The digest is that of the
+files: two of one format that differ in it do not write the same bytes.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ def main(count: int, rounds: int, checkouts: list[Path]) -> None:
 def _worker(checkout: Path, count: int) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, str(Path(__file__).resolve()), "--work", str(count)]
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - checkouts that were named on the command line
         command, cwd=checkout, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         text=True,
     ) as process:  # fmt: skip

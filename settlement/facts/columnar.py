@@ -193,33 +193,40 @@ def write_tables(
 def insert(
     connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]
 ) -> None:
-    """Append rows to a table of ours, many at once: one array a column, or one list where no array
-    can say what is in it.
+    """Append rows to a table of ours, many at once."""
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        columns = list(zip(*rows[start : start + _ROWS_AT_ONCE], strict=True))
+        insert_columns(connection, table, columns)
+
+
+def insert_columns(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[Sequence[object]]
+) -> None:
+    """Append equally long columns to a table of ours: one array a column, or one list where no
+    array can say what is in it.
     """
-    if not rows:
+    if not columns[0]:
         return
     described = connection.execute(f"FROM {table} LIMIT 0").description
     kinds = [str(kind) for _, kind, *_ in described]
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        columns = list(zip(*rows[start : start + _ROWS_AT_ONCE], strict=True))
-        arrays: dict[str, NDArray[np.generic]] = {}
-        lists: dict[str, list[object]] = {}
-        for i, (kind, cells) in enumerate(zip(kinds, columns, strict=True)):
-            if kind in _MOMENTS or (kind in _NUMBERS and None not in cells):
-                arrays[f"c{i}"] = _array(kind, cells)
-            else:
-                lists[f"unnest(${len(lists) + 1}::{kind}[]) AS c{i}"] = list(cells)
-        sources = []
-        if arrays:
-            register(connection, "inserted", arrays)
-            sources.append("inserted")
-        if lists:
-            sources.append(f"(SELECT {', '.join(lists)})")
-        source = " POSITIONAL JOIN ".join(sources)
-        names = ", ".join(f"c{i}" for i in range(len(kinds)))
-        connection.execute(f"INSERT INTO {table} SELECT {names} FROM {source}", [*lists.values()])  # noqa: S608 - the names are ours
-        if arrays:
-            connection.unregister("inserted")
+    arrays: dict[str, NDArray[np.generic]] = {}
+    lists: dict[str, Sequence[object]] = {}
+    for i, (kind, cells) in enumerate(zip(kinds, columns, strict=True)):
+        if kind in _MOMENTS or (kind in _NUMBERS and None not in cells):
+            arrays[f"c{i}"] = _array(kind, cells)
+        else:
+            lists[f"unnest(${len(lists) + 1}::{kind}[]) AS c{i}"] = list(cells)
+    sources = []
+    if arrays:
+        register(connection, "inserted", arrays)
+        sources.append("inserted")
+    if lists:
+        sources.append(f"(SELECT {', '.join(lists)})")
+    source = " POSITIONAL JOIN ".join(sources)
+    names = ", ".join(f"c{i}" for i in range(len(kinds)))
+    connection.execute(f"INSERT INTO {table} SELECT {names} FROM {source}", [*lists.values()])  # noqa: S608 - the names are ours
+    if arrays:
+        connection.unregister("inserted")
 
 
 def _array(kind: str, cells: Sequence[Any]) -> NDArray[np.generic]:
