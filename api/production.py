@@ -21,7 +21,7 @@ from api.settings import (
 from cardcore.errors import system_words
 from cardcore.keys import Algorithm, KeyDescription, KeyState
 from cardcore.text import Text, text_of
-from hsm_sim.device.custody import check_pin
+from hsm_sim.device.custodians.pins import check_pin
 from hsm_sim.device.errors import CustodyError
 from hsm_sim.device.storage import LOG, DeviceFolder
 from hsm_sim.keys.published_keys import published_descriptions, shared_descriptions
@@ -138,9 +138,10 @@ def _weak_keys(situation: Situation) -> Text | None:
 
 
 def _weak_pins(situation: Situation) -> Text | None:
+    folder = situation.folder
     for role, pin in (situation.pins or {}).items():
         try:
-            check_pin(role, pin)
+            check_pin(role, pin, () if folder is None else (folder.name,))
         except CustodyError as error:
             why = text_of(error)
             return Text(

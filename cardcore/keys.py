@@ -361,15 +361,13 @@ class KeyService(Protocol):
         ...
 
     def message_mac(self, ref: KeyRef, factor: bytes, challenge: bytes, data: bytes) -> bytes:
-        """4-byte MAC of secure messaging over a command, under the card's challenge."""
-        ...
-
-    def encipher_message(self, ref: KeyRef, factor: bytes, blocks: bytes) -> bytes:
-        """Whole blocks of command data enciphered for secure messaging, or a PIN to unblock."""
+        """4-byte MAC of secure messaging over a command, under the challenge of a card or PSAM."""
         ...
 
     def session_mac(self, ref: KeyRef, factor: bytes, session_input: bytes, data: bytes) -> bytes:
-        """4-byte MAC over `data` under the session key made from `session_input` (8 bytes)."""
+        """4-byte MAC of a load over `data`, under the session key made from `session_input` (8
+        bytes). A purchase has a PSAM.
+        """
         ...
 
     def verify_session_mac(

@@ -10,7 +10,8 @@ the pure rooms, the files of this folder. Read it in the order of one batch file
     day_seals.py     the signed seal of a closed day, in JSON and in writing (pure)
     durable.py       files that are whole or not there
     watching.py      how whoever waits is told, and where a kill may come
-    people/          who acts, when and why (pure)
+    people/          who acts, when and why, in which role, by which key (pure)
+    rulings/         what one person proposes and another approves; the audit log (pure)
     registry/        who takes part, who may send files, which terminals and keys exist, when (pure)
     dispositions.py  what may become of a record, and why (pure)
     city.py          one city's folder: its paths, its settings, its database

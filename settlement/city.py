@@ -49,7 +49,8 @@ from settlement.store.database import Database
 from settlement.store.registry import register
 
 #: Since 6 closed days have a number and the key service's signature, and facts name the PSAM.
-FORMAT = 6
+#: Since 7 the audit log of people stands under a day's seal.
+FORMAT = 7
 BUCKET_COUNT_DEFAULT = 4
 BUCKET_COUNT_MAX = 4096
 _SETTINGS, _SCHEME, _DATABASE = "city.json", "scheme.toml", "control.sqlite"

@@ -53,6 +53,8 @@ class Reason(IntEnum):
     CLOCK_AHEAD = 13
     HOTLISTED = 14
     CENTRE_PENDING = 19
+    RETURNED = 20
+    RELEASED = 21
     NONE = 99
 
     @property
@@ -61,11 +63,11 @@ class Reason(IntEnum):
         return _RULES[self].disposition
 
     @property
-    def retry_may_help(self) -> bool:
-        """Whether the cause may go away by itself: a key, a registry entry, a day or a statement
-        of the card that comes late.
+    def waits(self) -> bool:
+        """Whether the record is kept to be decided again: its cause may go away by itself (a key, a
+        registry entry, a day or a statement of the card that comes late), or people may rule on it.
         """
-        return _RULES[self].retry_may_help
+        return _RULES[self].waits
 
     @property
     def text(self) -> Text:
@@ -81,6 +83,13 @@ class Reason(IntEnum):
 def proof_text(proof: ProofReason) -> Text:
     """How a TAC, or what stands for one, was judged, for people."""
     return _PROOF_TEXTS[proof]
+
+
+class Verdict(IntEnum):
+    """What two people ruled of a suspended record (裁定)."""
+
+    RELEASE = 1  # 放行: it is paid as if nothing had held it
+    RETURN = 2  # 退还: it pays nobody, and its money is held for the holder
 
 
 class GapState(IntEnum):
@@ -143,7 +152,7 @@ class Note(IntFlag):
 
 class _Rule(NamedTuple):
     disposition: Disposition
-    retry_may_help: bool
+    waits: bool
     text: Text
     remedy: Text
 
@@ -226,15 +235,25 @@ _RULES = {
     ),
     Reason.HOTLISTED: _Rule(
         _HELD,
-        False,
+        True,
         Text("黑名单卡", "the card was on the list that the terminal had to have"),
-        Text("由专人裁定", "people decide"),
+        Text("由两人裁定", "two people rule on it"),
     ),
     Reason.CENTRE_PENDING: _Rule(
         _HELD,
-        False,
+        True,
         Text("待发卡中心应答", "a card of another issuer paid; its centre has not answered"),
         Text("其发卡中心应答", "its issuer's centre answers"),
+    ),
+    # What two people ruled of suspended money. Nothing undoes it but another entry.
+    Reason.RETURNED: _Rule(
+        Disposition.ACCEPTED,
+        False,
+        Text("裁定退还持卡人", "two people ruled: it pays nobody, and is held for the holder"),
+        _NOTHING,
+    ),
+    Reason.RELEASED: _Rule(
+        Disposition.ACCEPTED, False, Text("裁定放行", "two people ruled: it is paid"), _NOTHING
     ),
     Reason.NONE: _Rule(Disposition.ACCEPTED, False, Text("正常", "accepted"), _NOTHING),
 }

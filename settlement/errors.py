@@ -7,6 +7,7 @@ A refusal the business expects is a value (`FileAnswer`, `DayAnswer`), never one
     ├── DatabaseDamagedError  the database holds what no version of it can have written
     ├── SchemaDiffersError  the database is older or newer than this version
     ├── StoredBytesError    a stored file is absent or no longer what its hash says
+    ├── AuditEntryError     a kept entry of the audit log is not what this version can read
     ├── RegistryRowError    a kept change of the registry is not what this version can read
     └── RunDiffersError     the same inputs gave other output bytes than before
 """
@@ -89,6 +90,19 @@ class RegistryRowError(SettlementError):
             Text(
                 f"registry_changes 第 {number} 行：无法读取：{reason.zh}",
                 f"registry_changes, row {number}: cannot be read: {reason.en}",
+            )
+        )
+        self.number = number
+
+
+class AuditEntryError(SettlementError):
+    """A kept entry of the audit log cannot be read; `number` names it. Nothing was decided."""
+
+    def __init__(self, number: int, reason: Text) -> None:
+        super().__init__(
+            Text(
+                f"audit_log 第 {number} 行：无法读取：{reason.zh}",
+                f"audit_log, row {number}: cannot be read: {reason.en}",
             )
         )
         self.number = number

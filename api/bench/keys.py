@@ -7,12 +7,16 @@ Decides which keys a measurement runs on. Nothing here can reach the keys of a c
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from cardcore.key_labels import sender_label
 from cardcore.keys import Algorithm, KeyRef, KeyService, KeyUsage, TacColumn
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_key, published_vault
 from hsm_sim.keys.vault import KeyVault
-from hsm_sim.proof.making import make_tacs
+from hsm_sim.proof.column import SHARE_ROWS_MAX
+from hsm_sim.proof.derivation import card_key_column
+from hsm_sim.proof.lanes import LANES
 from hsm_sim.proof.workers import ProofWorkers
 
 #: The label of the public TAC keys that `onecard bench tac` measures with; a version is named after
@@ -27,6 +31,26 @@ def _bench_ref(algorithm: Algorithm) -> KeyRef:
 def bench_tac_master(algorithm: Algorithm) -> bytes:
     """The public test key of a suite, for baselines that need the bytes."""
     return published_key(_bench_ref(algorithm))
+
+
+def make_tacs(
+    algorithm: Algorithm, master: bytes, factors: bytes, messages: bytes, message_bytes: int
+) -> bytes:
+    """True TACs of records nobody tapped, 4 bytes a row; `factors` 8 bytes a row and `messages` as
+    in `TacColumn`.
+
+    >>> message = bytes.fromhex("00001000060011223344550000000120120229135100")
+    >>> make_tacs(Algorithm.PBOC_3DES, bytes(range(16)), bytes(8), message, len(message)).hex()
+    'fbe47cef'
+    """
+    cards = np.frombuffer(factors, ">u8").astype(np.uint64)
+    texts = np.frombuffer(messages, np.uint8).reshape(len(cards), message_bytes)
+    made = []
+    for start in range(0, len(cards), SHARE_ROWS_MAX):
+        run = slice(start, start + SHARE_ROWS_MAX)
+        tacs = LANES[algorithm](card_key_column(algorithm, master, cards[run]), texts[run])
+        made.append(tacs.astype(">u4").tobytes())
+    return b"".join(made)
 
 
 def bench_tacs(algorithm: Algorithm, factors: bytes, messages: bytes, message_bytes: int) -> bytes:

@@ -4,7 +4,7 @@ Read it in this order::
 
     frame/       what stands around every command
     city.py      `onecard city`: makes a city, carries its registry, knows its keys
-    registry.py  `onecard registry`: dated rows, from a file or one by one
+    registry/    `onecard registry`: dated rows, from a file or one by one
     files.py     `onecard files`
     loads.py     `onecard loads`
     clearing.py  `onecard clear`, `onecard close` and `onecard rebuild`
@@ -15,6 +15,7 @@ Read it in this order::
     explain.py   `onecard explain`
     taps.py      `onecard replay` and `onecard demo`
     doctor.py    `onecard doctor`
+    office/      `onecard people`, `onecard approvals`, `onecard audit`
     bench/       `onecard bench`
     card/        `onecard card`
     hsm/         `onecard hsm`

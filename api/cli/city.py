@@ -4,7 +4,7 @@ Decides how a city's keys are shown beside those the key service holds. Leaves w
 key means for a record to settlement.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,8 @@ import typer
 
 from api.cli.frame.loading import command, noun
 from api.cli.frame.session import ByOption, acting, open_to_act, open_to_read
+from api.cli.office.acting import SecretFileOption, show
+from api.cli.registry.shown import tell_asked
 from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
@@ -41,7 +43,9 @@ from settlement.registry.decide import RegistryConflictError
 from settlement.registry.documents import decode_registry, encode_registry
 from settlement.registry.rows import TacKeyRow
 from settlement.reports.registry import read_registry
-from settlement.service.registering import register_rows
+from settlement.reports.ruling.people import needs_two
+from settlement.service.registering import register_rows, registering
+from settlement.service.ruling.registry import propose_change
 
 _RIGHT = Text("相符", "as registered")
 _UNREGISTERED = Text("未登记", "not registered")
@@ -202,6 +206,7 @@ def keys(
         ),
     ] = False,
     by: ByOption = None,
+    secret_file: SecretFileOption = None,
     csv: CsvOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -209,6 +214,9 @@ def keys(
     action = Action(acting(by), datetime.now(UTC), "onecard city keys --register")
     with open_to_act(data) as opened:
         held = signing_keys(opened.keys.service, opened.city.scheme.name)
+        if add and needs_two(opened.city):
+            _propose_keys(opened.city, held, action, by, secret_file, as_json=as_json)
+            return
         if add:
             try:
                 register_rows(opened.city, since_ever(*held), action)
@@ -249,6 +257,20 @@ def keys(
             )
         )
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _propose_keys(
+    city: City,
+    held: Sequence[TacKeyRow],
+    action: Action,
+    by: str | None,
+    secret_file: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Where two people are enrolled, keys are registered when another one approves."""
+    shown, wish = show(city, by, secret_file, action.at), registering(since_ever(*held))
+    tell_asked(propose_change(city, wish, action.why, shown, action.at), as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)

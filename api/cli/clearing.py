@@ -39,6 +39,7 @@ from settlement.days.opening import DayAnswer
 from settlement.people.actions import Actor, ActorError
 from settlement.reports.days import read_day
 from settlement.reports.files import read_set_aside
+from settlement.reports.ruling.people import needs_two
 from settlement.reports.statement import Statement, read_run_statement, read_statement
 from settlement.service.clear import run_clearing
 from settlement.service.close import close_day
@@ -70,6 +71,12 @@ SecondOption = Annotated[
 _BY_TWO = Text(
     "如确需关闭，请双人办理：`onecard close --by 姓名 --second 姓名`",
     "If it is meant, two people close it: `onecard close --by NAME --second NAME`",
+)
+_BY_RULING = Text(
+    "如确需关闭，须双人裁定：`onecard approvals propose days.close day/YYYY-MM-DD`，批准后再关闭"
+    "该日",
+    "If it is meant, two people rule so: `onecard approvals propose days.close day/YYYY-MM-DD`; "
+    "once it is approved, close that day",
 )
 #: What to do about each refusal.
 _NEXT = {
@@ -171,10 +178,11 @@ def close(
     day, actor = _day(settlement_day, business_day), acting(by)
     other = _second(actor, second)
     with open_to_act(data) as opened:
+        by_two = _by_two(opened.city, other)
         chosen, now = open_engine(workers, engine), datetime.now(UTC)
         closed = close_day(opened.city, day, opened.keys.service, chosen, now, actor, second=other)
         if isinstance(closed, DayAnswer):
-            _refuse(opened.city, closed, by_two=True, as_json=as_json)
+            _refuse(opened.city, closed, by_two=by_two, as_json=as_json)
         report = read_day(opened.city, closed.settlement_day)
         statement = read_statement(opened.city, [closed.settlement_day])
     assert report is not None, closed
@@ -216,8 +224,27 @@ def _show(statement: Statement, reviewed: int, csv: Path | None) -> None:
         say(words(f"复核 {reviewed:,} 条记录。", f"{reviewed:,} records were judged again."))
 
 
-def _refuse(city: City, answer: DayAnswer, *, as_json: bool, by_two: bool = False) -> NoReturn:
-    """`by_two` where two people may have it done all the same."""
+def _by_two(city: City, second: Actor | None) -> Text:
+    """How two people may close a day that is out of bounds; a name alone is refused where people
+    have secrets.
+    """
+    if not needs_two(city):
+        return _BY_TWO
+    if second is not None:
+        refuse(
+            words(
+                f"--second 复核人：本城不凭姓名。{_BY_RULING}",
+                f"--second: in this city a name is not enough. {_BY_RULING}",
+            ),
+            EXIT_USAGE,
+        )
+    return _BY_RULING
+
+
+def _refuse(
+    city: City, answer: DayAnswer, *, as_json: bool, by_two: Text | None = None
+) -> NoReturn:
+    """`by_two` says how two people may have it done all the same."""
     set_aside = read_set_aside(city) if answer is DayAnswer.FILES_SET_ASIDE else ()
     if as_json:
         text = answer.text
@@ -228,8 +255,8 @@ def _refuse(city: City, answer: DayAnswer, *, as_json: bool, by_two: bool = Fals
     said = words(
         f"{answer.text}。未作任何更改；{todo}", f"{answer.text}. Nothing was changed; {todo}"
     )
-    if by_two and answer.two_may_say_so:
-        said = words(f"{said}。{_BY_TWO}", f"{said}. {_BY_TWO}")
+    if by_two is not None and answer.two_may_say_so:
+        said = words(f"{said}。{by_two}", f"{said}. {by_two}")
     refuse(said)
 
 

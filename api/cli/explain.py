@@ -25,7 +25,7 @@ from cardcore.text import Text, words
 from settlement.errors import reason_of
 from settlement.reports.history import explain as explain_record
 from settlement.reports.history import parse_record_id
-from settlement.reports.wording import RecordHistory, Step
+from settlement.reports.told import RecordHistory, Step
 from terminals.errors import JournalError
 from terminals.journal.journal import Journal
 from terminals.link.connection import Exchange, Peer, decode_trace

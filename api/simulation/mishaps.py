@@ -14,7 +14,7 @@ from cardcore.records.record import RECORD_BYTES, TransactionRecord, decode_reco
 from cardcore.text import Text
 from settlement.city import City
 from settlement.reports.history import explain
-from settlement.reports.wording import Decision
+from settlement.reports.told import Decision
 from terminals.taps import TapResult
 
 #: A made-up record gets a serial of its own, far from any that its terminal will reach.

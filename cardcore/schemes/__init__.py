@@ -94,6 +94,8 @@ LIFE_DEFAULT = Life(date(2000, 1, 1), date(2099, 12, 31))
 HOTLIST_GRACE_DAYS_DEFAULT = 1
 #: After so many days no file is expected any more: what the cards state by then is believed.
 LATE_DAYS_DEFAULT = 30
+#: So long what one person proposes waits for the answer of another, where a scheme says nothing.
+PROPOSAL_DAYS_DEFAULT = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class Scheme:
     life: Life = LIFE_DEFAULT
     hotlist_grace_days: int = HOTLIST_GRACE_DAYS_DEFAULT
     late_days: int = LATE_DAYS_DEFAULT
+    proposal_days: int = PROPOSAL_DAYS_DEFAULT
     #: Which purses a device role takes, by the names of their applications, in the order in which
     #: it asks a card for them. A role that is not named takes what it takes everywhere.
     purses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

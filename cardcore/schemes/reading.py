@@ -20,6 +20,7 @@ from cardcore.schemes import (
     HOTLIST_GRACE_DAYS_DEFAULT,
     LATE_DAYS_DEFAULT,
     LIFE_DEFAULT,
+    PROPOSAL_DAYS_DEFAULT,
     CardNumbers,
     FareClass,
     Life,
@@ -89,7 +90,8 @@ def read_scheme(data: bytes, file: str) -> Scheme:
     top.only(
         ("name", "issuer", "city_code", "cutover_hour", "tariff", "price", "card_numbers",
          "participant"),
-        optional=("life", "purses", "hotlist_grace_days", "late_days", "known_tariff"),
+        optional=("life", "purses", "hotlist_grace_days", "late_days", "proposal_days",
+                  "known_tariff"),
     )  # fmt: skip
     tariff = top.table("tariff")
     tariff.only(
@@ -113,6 +115,7 @@ def read_scheme(data: bytes, file: str) -> Scheme:
         life=_life(top),
         hotlist_grace_days=_days(top, "hotlist_grace_days", HOTLIST_GRACE_DAYS_DEFAULT),
         late_days=_days(top, "late_days", LATE_DAYS_DEFAULT),
+        proposal_days=_days(top, "proposal_days", PROPOSAL_DAYS_DEFAULT, least=1),
         purses=_purses(top),
         known_tariffs=_known_tariffs(top, participants),
     )
@@ -420,9 +423,9 @@ def _known_tariffs(
     return found
 
 
-def _days(top: _Table, name: str, default: int) -> int:
+def _days(top: _Table, name: str, default: int, least: int = 0) -> int:
     """A number of days that a scheme need not state."""
-    return top.number(name, 0, 366) if name in top.content else default
+    return top.number(name, least, 366) if name in top.content else default
 
 
 def _life(top: _Table) -> Life:

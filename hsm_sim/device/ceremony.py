@@ -15,8 +15,9 @@ from cardcore.crypto import signatures
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyDescription, KeyRef, KeyState, KeyUsage
 from cardcore.text import Text
-from hsm_sim.device import custody
 from hsm_sim.device.blocks.components import COMPONENTS_MIN, combine, component_check_value
+from hsm_sim.device.custodians import custody
+from hsm_sim.device.custodians.pins import check_pin
 from hsm_sim.device.device import Device, Step, random
 from hsm_sim.device.errors import CeremonyError
 from hsm_sim.keys.masters import FACTOR_BYTES
@@ -89,6 +90,7 @@ def load(
     """
     with device.step("load", str(new.ref)) as step:
         value = combined_key(device, components, new.ref.usage, new.algorithm, expected)
+        step.sheets = step.sheets.with_brought(components)
         described = _install(step, new, value)
         step.detail = f"components of {', '.join(components)}"
         return described
@@ -223,6 +225,7 @@ def rotate(
             value = _random_key(rotation.usage, algorithm)
         else:
             value = combined_key(device, components, ref.usage, algorithm, expected)
+            step.sheets = step.sheets.with_brought(components)
         described = _install(
             step,
             NewKey(
@@ -249,14 +252,21 @@ def next_algorithm(device: Device, rotation: Rotation) -> Algorithm:
 def give_pin(device: Device, role: str, pin: bytes) -> None:
     """Give a custodian a new PIN, or his role to somebody else, and unlock him; the two who opened
     the device vouch for him. The device gets a new storage key, and every key is wrapped anew.
+
+    Transport keys retire: who left may have brought the components of one, and could open whatever
+    leaves under it from now on.
     """
     with device.step("new-pin", role) as step:
         assert step.custody is not None
+        check_pin(role, pin, (device.device_id, device.path.name))
         old_key, step.storage_key = step.storage_key, random(custody.STORAGE_KEY_BYTES)
         step.custody = custody.with_new_pin(
             step.custody, role, pin, old_key, step.storage_key, random
         )
-        step.detail = "a new storage key"
+        retired = [each.ref for each in step.vault.descriptions() if _carries(each)]
+        for ref in retired:
+            step.vault.move(ref, KeyState.RETIRING)
+        step.detail = ", ".join(("a new storage key", *(f"{ref} retires" for ref in retired)))
     device.forgive(role)
 
 
@@ -266,6 +276,7 @@ def make_component(
     """A random component for a custodian to carry away, and its check value."""
     with device.step("component") as step:
         value = random(key_bytes(usage))
+        step.sheets = step.sheets.with_made(value)
         step.check_value = component_check_value(value, usage, algorithm)
         step.detail = f"for a {usage} key"
         return value, step.check_value
@@ -318,6 +329,12 @@ def combined_key(
             )
         )
     return value
+
+
+def _carries(key: KeyDescription) -> bool:
+    """Whether keys travel under it, or could from a later day on."""
+    is_over = key.state in {KeyState.RETIRING, KeyState.DESTROYED}
+    return key.ref.usage is KeyUsage.TRANSPORT and not is_over
 
 
 def stated(expected: str) -> bytes:

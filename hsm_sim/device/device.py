@@ -1,7 +1,8 @@
 """A device: opened by two custodians, changed a step at a time, every attempt in its log.
 
 Decides that keys, log and the keys in use change together. Leaves who gets in and how wrong PINs
-are counted to `admission`, and what a step does to `ceremony` and `transfer`.
+are counted to `admission`, what lies on the disk to `kept`, and what a step does to `ceremony`,
+`transfer` and `backups`.
 
 A step is: take the folder's lock, catch up with what others wrote, decide, replace the device's
 file, write the log. After a power cut anywhere in it the device opens with the old keys or the
@@ -19,21 +20,21 @@ from typing import Self
 from cardcore.errors import CardcoreError
 from cardcore.keys import KeyRef, KeyState
 from cardcore.text import Text, text_of
-from hsm_sim.device import custody as custodians
-from hsm_sim.device.admission import admit, pairs_of, read_tries
-from hsm_sim.device.custody import Custody
+from hsm_sim.device.custodians.admission import admit, pairs_of, read_tries
+from hsm_sim.device.custodians.custody import STORAGE_KEY_BYTES, Custody, appoint
+from hsm_sim.device.custodians.sheets import Sheets
 from hsm_sim.device.document import (
     DeviceDocument,
     StoredKey,
     is_exportable,
     load_key,
-    prove_document,
     read_document,
     seal_document,
     store_key,
 )
 from hsm_sim.device.errors import DeviceError
-from hsm_sim.device.log import DeviceLog, Event, Outcome
+from hsm_sim.device.kept import KeptDevice, living, prove_log
+from hsm_sim.device.log import DeviceLog, Event, LogEnd, Outcome
 from hsm_sim.device.storage import ATTEMPTS, DEVICE, LOG, DeviceFolder
 from hsm_sim.keys.strength import check_strength
 from hsm_sim.keys.vault import KeyEntry, KeyVault
@@ -59,6 +60,7 @@ class Step:
 
     vault: KeyVault
     custody: Custody | None
+    sheets: Sheets
     storage_key: bytes = field(repr=False)
     exportable: dict[KeyRef, bool] = field(default_factory=dict)
     check_value: str = ""
@@ -75,22 +77,14 @@ class Device:
     """An open device. `vault` is what a key service serves from; `refresh` keeps it true."""
 
     def __init__(
-        self,
-        folder: DeviceFolder,
-        document: DeviceDocument,
-        storage_key: bytes,
-        roles: tuple[str, ...],
-        log: DeviceLog,
-        now: Callable[[], datetime],
+        self, kept: KeptDevice, roles: tuple[str, ...], now: Callable[[], datetime]
     ) -> None:
         self.roles = roles
         self.vault = KeyVault({})
-        self._folder = folder
-        self._document = document
-        self._storage_key: bytes | None = storage_key
+        self.is_open = True
+        self._kept = kept
+        self._folder = kept.folder
         self._now = now
-        self._log = log
-        self._stamp: tuple[int, int, int] | None = None
 
     def __repr__(self) -> str:
         return f"Device({self.device_id}, {self.vault!r})"
@@ -111,20 +105,20 @@ class Device:
         """
         folder = DeviceFolder(path)
         device_id = random(_DEVICE_ID_BYTES).hex()
-        storage_key = random(custodians.STORAGE_KEY_BYTES)
-        custody = custodians.appoint(device_id, pins, storage_key, random)
+        storage_key = random(STORAGE_KEY_BYTES)
+        custody = appoint(device_id, pins, storage_key, random, path.name)
         with folder.making():
             log = DeviceLog(folder, device_id)
             event = Event(now(), tuple(pins), "init", reason=f"{len(pins)} custodians")
+            entry = log.following(event, 0)
+            end = LogEnd(entry.sequence, entry.hash)
             document = DeviceDocument(
-                device_id, now(), is_demonstration, 0, custody, (), log.following(event, 0)
+                device_id, now(), is_demonstration, 0, custody, Sheets(device_id), (), entry, end
             )
-            device = cls(folder, document, storage_key, tuple(pins), log, now)
             folder.replace(ATTEMPTS, dict.fromkeys(pairs_of(pins), 0))
-            log.seal(storage_key)
             folder.replace(DEVICE, seal_document(document, storage_key))
+            device = cls(KeptDevice(folder, document, log, storage_key), tuple(pins), now)
             device._catch_up()
-            device._log.seal(storage_key)
         return device
 
     @classmethod
@@ -143,9 +137,8 @@ class Device:
         with folder.lock():
             document = read_document(folder.read(DEVICE))
             log = DeviceLog(folder, document.device_id)
-            log.catch_up()
-            log.settle(document.entry)
-            custody = _living(document)
+            prove_log(log, document)
+            custody = living(document)
             known = {each.role for each in custody.custodians}
             roles = tuple(role for role in pins if role in known)
             try:
@@ -154,15 +147,15 @@ class Device:
                 refused = Event(now(), roles, "open", Outcome.REFUSED, reason=text_of(error).en)
                 log.write(log.following(refused, document.generation))
                 raise
-            device = cls(folder, document, storage_key, roles, log, now)
+            device = cls(KeptDevice(folder, document, log, storage_key), roles, now)
             device._catch_up()
-            device._write(Event(now(), roles, "open"))
+            device._kept.write(Event(now(), roles, "open"))
         return device
 
     @property
     def device_id(self) -> str:
         """16 hexadecimal digits, given when the device was made."""
-        return self._document.device_id
+        return self._kept.document.device_id
 
     @property
     def path(self) -> Path:
@@ -172,35 +165,30 @@ class Device:
     @property
     def is_demonstration(self) -> bool:
         """Whether the device was made for public test keys; production refuses it."""
-        return self._document.is_demonstration
+        return self._kept.document.is_demonstration
 
     @property
     def generation(self) -> int:
         """How often its keys have been changed."""
-        return self._document.generation
+        return self._kept.document.generation
 
     @property
     def storage_key(self) -> bytes:
         """The key that key blocks of this device are under (LMK). `DeviceError` once closed."""
-        if self._storage_key is None:
+        if not self.is_open:
             raise self._is_closed()
-        return self._storage_key
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it holds its keys still."""
-        return self._storage_key is not None
+        return self._kept.storage_key
 
     @property
     def custodians(self) -> tuple[str, ...]:
         """The roles of its custodians."""
-        custody = self._document.custody
+        custody = self._kept.document.custody
         return () if custody is None else tuple(each.role for each in custody.custodians)
 
     @property
     def log_head(self) -> tuple[int, str]:
         """How many entries the log has, and the hash of the last: what minutes should note."""
-        return self._log.count, self._log.head
+        return self._kept.log.count, self._kept.log.head
 
     def today(self) -> date:
         """The day by the device's clock, UTC: what validity is counted by."""
@@ -208,7 +196,7 @@ class Device:
 
     def close(self) -> None:
         """Forget the storage key and every key in use."""
-        self._storage_key = None
+        self.is_open, self._kept.storage_key = False, b""
         self.vault.take_over(())
 
     def _is_closed(self) -> DeviceError:
@@ -224,7 +212,7 @@ class Device:
         """
         if not self.is_open:
             raise self._is_closed()
-        if self._folder.stamp() == self._stamp:
+        if not self._kept.has_changed():
             return False
         before = self.generation
         with self._folder.lock():
@@ -244,7 +232,7 @@ class Device:
         event = Event(self._now(), self.roles, action, outcome, key, check_value, reason)
         with self._folder.lock(SERVED_LOCK_SECONDS):
             self._catch_up()
-            self._write(event)
+            self._kept.write(event)
 
     def note_quickly(self, action: str, outcome: Outcome, reason: str) -> None:
         """Write an event into the log, and leave it to `seal_log` to see it to the disk and seal
@@ -253,13 +241,13 @@ class Device:
         event = Event(self._now(), self.roles, action, outcome, reason=reason)
         with self._folder.lock(SERVED_LOCK_SECONDS):
             self._catch_up()
-            self._log.write(self._log.following(event, self.generation), is_durable=False)
+            self._kept.write(event, is_sealed=False)
 
     def seal_log(self) -> None:
         """See the log to the disk and seal it up to its end."""
         with self._folder.lock(SERVED_LOCK_SECONDS):
             self._catch_up()
-            self._log.seal(self.storage_key)
+            self._kept.seal()
 
     def check_log(self) -> None:
         """`DeviceError` or `OSError` when no entry could be written now, or log and seal are not
@@ -288,25 +276,27 @@ class Device:
             self._catch_up()
             working = KeyVault({})
             working.take_over(self.vault.entries())
-            step = Step(working, self._document.custody, self.storage_key)
+            before = self._kept.document
+            step = Step(working, before.custody, before.sheets, self.storage_key)
             try:
                 yield step
                 keys = self._stored(step)
             except CardcoreError as error:
                 refused = Event(self._now(), self.roles, action, Outcome.REFUSED, key)
-                self._write(replace(refused, reason=text_of(error).en))
+                self._kept.write(replace(refused, reason=text_of(error).en))
                 raise
             done = Event(
                 self._now(), self.roles, action, Outcome.DONE, key, step.check_value, step.detail
             )
-            if (keys, step.custody) == (self._document.keys, self._document.custody):
-                self._write(done)
+            changed = replace(before, keys=keys, custody=step.custody, sheets=step.sheets)
+            if changed == before:
+                self._kept.write(done)
             else:
-                self._commit(keys, step, done)
+                self._commit(changed, step.storage_key, done)
 
     def is_exportable(self, ref: KeyRef) -> bool:
         """Whether that key may leave under a transport key."""
-        stored = {each.description.ref: each for each in self._document.keys}
+        stored = {each.description.ref: each for each in self._kept.document.keys}
         return ref in stored and is_exportable(stored[ref])
 
     def forgive(self, role: str) -> None:
@@ -318,25 +308,17 @@ class Device:
 
     def _stored(self, step: Step) -> tuple[StoredKey, ...]:
         """The keys of a step, wrapped; those that did not change keep their block."""
-        before = {each.description.ref: each for each in self._document.keys}
-        held = {each.description.ref: each.value for each in self.vault.entries()}
+        before = {each.description.ref: each for each in self._kept.document.keys}
+        held = {each.description.ref: each for each in self.vault.entries()}
+        is_kept = step.storage_key == self.storage_key
         stored = []
         for entry in step.vault.entries():
             ref = entry.description.ref
             old = before.get(ref)
-            is_kept = step.storage_key == self._storage_key
-            if (
-                is_kept
-                and old is not None
-                and (old.description, held.get(ref))
-                == (
-                    entry.description,
-                    entry.value,
-                )
-            ):
+            if is_kept and old is not None and held.get(ref) == entry:
                 stored.append(old)
                 continue
-            if entry.value is not None and held.get(ref) != entry.value:
+            if entry.value is not None and (ref not in held or held[ref].value != entry.value):
                 check_strength(
                     ref,
                     entry.description.algorithm,
@@ -348,72 +330,29 @@ class Device:
             stored.append(store_key(step.storage_key, entry, random, exportable=exportable))
         return tuple(stored)
 
-    def _commit(self, keys: tuple[StoredKey, ...], step: Step, event: Event) -> None:
-        custody = step.custody
-        generation = self.generation + 1
-        entry = self._log.following(event, generation)
-        document = replace(
-            self._document,
-            generation=generation,
-            keys=keys,
-            custody=custody,
-            entry=entry,
-        )
-        self._log.sync()
-        if step.storage_key != self._storage_key:
-            # Whichever of the two the device opens with after a power cut finds its seal.
-            self._log.seal(self.storage_key, step.storage_key)
-        left = {each.description.ref for each in keys if each.block is not None}
-        had = {each.description.ref for each in self._document.keys if each.block is not None}
-        self._folder.replace(
-            DEVICE,
-            seal_document(document, step.storage_key),
-            # A destroyed key and a PIN that was replaced should not be found by whoever digs.
-            erase_old=custody != self._document.custody or not had <= left,
-        )
-        self._storage_key = step.storage_key
-        self._log.write(entry)
-        self._log.seal(self.storage_key)
-        self._take(document)
-
-    def _write(self, event: Event) -> None:
-        self._log.write(self._log.following(event, self.generation))
-        self._log.seal(self.storage_key)
+    def _commit(self, changed: DeviceDocument, storage_key: bytes, event: Event) -> None:
+        before = self._kept.document
+        changed = replace(changed, generation=self.generation + 1)
+        if storage_key != self.storage_key:
+            changed = replace(changed, sheets=changed.sheets.following())
+        left = {each.description.ref for each in changed.keys if each.block is not None}
+        had = {each.description.ref for each in before.keys if each.block is not None}
+        # A destroyed key and a PIN that was replaced should not be found by whoever digs.
+        erase_old = changed.custody != before.custody or not had <= left
+        self._kept.commit(changed, storage_key, event, erase_old=erase_old)
+        self._take()
 
     def _catch_up(self) -> None:
         """With the lock held: read what others wrote, prove all of it, take it over."""
         try:
-            if self._folder.stamp() != self._stamp:
-                content = self._folder.read(DEVICE)
-                document = read_document(content)
-                self._check_custody(document)
-                prove_document(content, self.storage_key)
-                self._log.catch_up()
-                self._log.settle(document.entry)
-                self._log.check_seal(self.storage_key)
-                self._take(document)
-            elif not self._log.is_as_left():
-                self._log.catch_up()
-                self._log.settle(self._document.entry)
-                self._log.check_seal(self.storage_key)
+            if self._kept.catch_up():
+                self._take()
         except DeviceError:
             self.close()
             raise
 
-    def _check_custody(self, document: DeviceDocument) -> None:
-        """`DeviceError` when the storage key in hand is no longer the device's."""
-        if _living(document) != self._document.custody:
-            raise DeviceError(
-                Text(
-                    f"设备 {self.device_id} 的保管员已变更，存储密钥已更换：请由两名保管员重新打开",
-                    f"device {self.device_id} has other custodians or PINs now, and another "
-                    "storage key: two of them open it again",
-                )
-            )
-
-    def _take(self, document: DeviceDocument) -> None:
-        self._document = document
-        self._stamp = self._folder.stamp()
+    def _take(self) -> None:
+        document = self._kept.document
         keys = document.keys if document.custody is not None else ()
         self.vault.take_over([load_key(self.storage_key, each) for each in keys])
 
@@ -421,19 +360,6 @@ class Device:
 def check_folder(path: Path) -> None:
     """`DeviceError` when no device can be made there: better before PINs are typed than after."""
     DeviceFolder(path).check_empty()
-
-
-def _living(document: DeviceDocument) -> Custody:
-    """The custody of a device that was not destroyed."""
-    if document.custody is None:
-        raise DeviceError(
-            Text(
-                f"设备 {document.device_id} 已销毁；请新建一台：`onecard hsm ceremony init`",
-                f"device {document.device_id} was destroyed; make a new one with `onecard hsm "
-                "ceremony init`",
-            )
-        )
-    return document.custody
 
 
 def destroy(device: Device) -> None:

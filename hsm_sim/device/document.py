@@ -1,4 +1,4 @@
-"""The device's file: custody, keys, and the log entry that tells of the last change.
+"""The device's file: custody, keys, the log entry of the last change, and where the log ends.
 
 Decides what stands in `device.json` and how it is proven. Its replacement is the one commit of a
 device: the keys and the entry about them change together, and the log follows from it.
@@ -23,12 +23,13 @@ from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState
 from cardcore.text import Text, text_of
 from hsm_sim.device.blocks import tr31
 from hsm_sim.device.blocks.key_names import entry_of, header_of, read_name
-from hsm_sim.device.custody import Custody, custody_document, read_custody
+from hsm_sim.device.custodians.custody import Custody, custody_document, read_custody
+from hsm_sim.device.custodians.sheets import Sheets, read_sheets, sheets_document
 from hsm_sim.device.errors import NOT_OF_THE_FORM, DeviceError
-from hsm_sim.device.log import LogEntry, canonical, read_entry
+from hsm_sim.device.log import LogEnd, LogEntry, canonical, read_entry
 from hsm_sim.keys.vault import KeyEntry
 
-FORMAT = "onecard device 3"
+FORMAT = "onecard device 4"
 _DAMAGED = Text(
     "设备文件被改动：请从副本恢复其目录，或从备份恢复密钥",
     "the device's file was altered: restore its folder from a copy, or its keys from a backup",
@@ -56,8 +57,10 @@ class DeviceDocument:
     is_demonstration: bool
     generation: int
     custody: Custody | None
+    sheets: Sheets
     keys: tuple[StoredKey, ...]
     entry: LogEntry
+    log_end: LogEnd
 
 
 def store_key(
@@ -148,8 +151,11 @@ def seal_document(document: DeviceDocument, storage_key: bytes) -> dict[str, Any
         "is_demonstration": document.is_demonstration,
         "generation": document.generation,
         "custody": None if document.custody is None else custody_document(document.custody),
+        "epoch": document.sheets.epoch,
+        "sheets": sheets_document(document.sheets),
         "keys": key_documents(document.keys),
         "entry": document.entry.document(),
+        "log": {"count": document.log_end.count, "hash": document.log_end.head},
     }
     return {**content, "seal": file_seal(content, storage_key)}
 
@@ -173,8 +179,10 @@ def read_document(content: Mapping[str, Any]) -> DeviceDocument:
             bool(content["is_demonstration"]),
             int(content["generation"]),
             None if custody is None else read_custody(device_id, custody),
+            read_sheets(device_id, int(content["epoch"]), content["sheets"]),
             read_keys(content["keys"]),
             read_entry(entry, int(entry["sequence"]), str(entry["previous"])),
+            LogEnd(int(content["log"]["count"]), str(content["log"]["hash"])),
         )
     except (*NOT_OF_THE_FORM, KeyServiceError):
         raise DeviceError(_DAMAGED) from None

@@ -2,7 +2,7 @@
 
 Decides nothing. What is seen here is as the files say it; only two custodians can have it proven
 (`Device.open`). The log is proven as far as that goes without the storage key: the chain, and count
-and hash of its seal.
+and hash of its end as the device's file says them.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from cardcore.text import Text
-from hsm_sim.device.admission import TRIES_MAX, read_tries
+from hsm_sim.device.custodians.admission import TRIES_MAX, read_tries
 from hsm_sim.device.document import DeviceDocument, read_document
 from hsm_sim.device.errors import LogError
+from hsm_sim.device.kept import prove_log as prove_end
 from hsm_sim.device.log import DeviceLog, read_line
 from hsm_sim.device.storage import DEVICE, LOG, DeviceFolder
 
@@ -52,12 +53,10 @@ def prove_log(path: Path, noted_head: str | None = None) -> LogProof:
     document = look(path)
     with folder.lock():
         log = DeviceLog(folder, document.device_id)
-        log.catch_up()
-        log.settle(document.entry)
-        sealed_count = log.check_seal(None)
+        prove_end(log, document)
     if noted_head is not None and not log.has(noted_head):
         raise LogError(
             log.count,
             Text("所记的哈希不属于任何一条", "none of the entries has the hash that was noted"),
         )
-    return LogProof(log.count, sealed_count, log.head)
+    return LogProof(log.count, document.log_end.count, log.head)

@@ -1,33 +1,29 @@
 """The log of a device (密钥设备日志): every attempt, each entry bound to the one before it.
 
-Decides how an entry is written, how a chain is proven and how its end is sealed. Leaves what is
-logged to `device` and the server. An entry names roles and keys, check values and reasons; never a
+Decides how an entry is written, how a chain is proven and how its end is held against what the
+device's document says of it. Leaves what is logged to `device` and the server, and that document's
+seal to `document`. An entry names roles and keys, check values and reasons; never a
 byte of a key, a component or a PIN.
 
 Each line is one JSON object. Its hash is SHA-256 over the object without the hash, keys sorted, no
 space, UTF-8; `previous` is the hash of the line before, and of the device's name for the first.
-So an entry that is changed, removed or put elsewhere is found by anybody. A tail that is cut off is
-found by the seal: count and hash of the end, under a key made from the storage key. Entries that
-were written while no storage key was at hand (a wrong PIN) are sealed at the next opening; until
-then only the chain holds them. Every entry says how often the keys had been changed by then: keys
-that were put back to an older day do not fit a log that tells of the days since.
+So an entry that is changed, removed or put elsewhere is found by anybody, and a tail that is cut
+off by count and hash of the end in the device's document. Every entry says how often the keys had
+been changed by then: keys that were put back to an older day do not fit a log that tells of the
+days since.
 """
 
 import hashlib
-import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from cardcore.text import Text
 from hsm_sim.device.errors import NOT_OF_THE_FORM, LogError
-from hsm_sim.device.storage import LOG, LOG_SEAL, DeviceFolder
+from hsm_sim.device.storage import LOG, DeviceFolder
 
 REASON_CHARACTERS_MAX = 400
 HEAD_DIGITS_MIN = 16  # of a hash that people write down: 64 bits
@@ -90,6 +86,14 @@ class LogEntry:
             "reason": self.event.reason[:REASON_CHARACTERS_MAX],
             "previous": self.previous,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """Where a log ends: how many entries it has, and the hash of the last."""
+
+    count: int
+    head: str
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:
@@ -196,7 +200,7 @@ class DeviceLog:
         self._chain = _Chain(device_id)
         self._bytes_read = 0
         self._is_durable = True
-        self._left = self._marks()
+        self._left = folder.mark(LOG)
 
     @property
     def count(self) -> int:
@@ -208,6 +212,11 @@ class DeviceLog:
         """The hash of the last one."""
         return self._chain.hashes[-1]
 
+    @property
+    def end(self) -> LogEnd:
+        """Both."""
+        return LogEnd(self.count, self.head)
+
     def has(self, noted: str) -> bool:
         """Whether an entry has that hash, of which the first 16 digits are enough."""
         digits = noted.lower()
@@ -216,11 +225,8 @@ class DeviceLog:
         )
 
     def is_as_left(self) -> bool:
-        """Whether log and seal lie there as they were last read or written here."""
-        return self._left == self._marks()
-
-    def _marks(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return self._folder.mark(LOG), self._folder.mark(LOG_SEAL)
+        """Whether the log lies there as it was last read or written here."""
+        return self._left == self._folder.mark(LOG)
 
     def catch_up(self) -> None:
         """Read and prove what others wrote since: what was added to the file, or all of it when
@@ -241,10 +247,10 @@ class DeviceLog:
             self._is_durable = False  # for all we know
         if len(whole) < len(text):
             self._folder.truncate(LOG, self._bytes_read)
-        self._left = self._marks()
+        self._left = self._folder.mark(LOG)
 
     def _was_added_to(self) -> bool:
-        left, found = self._left[0], self._folder.mark(LOG)
+        left, found = self._left, self._folder.mark(LOG)
         if left is None or found is None:
             return left == found
         return left == found or (left[0] == found[0] and left[1] < found[1])
@@ -275,11 +281,11 @@ class DeviceLog:
         self._bytes_read += len(line)
         self._is_durable = is_durable
         self._chain.add(entry)
-        self._left = self._marks()
+        self._left = self._folder.mark(LOG)
 
     def sync(self) -> None:
-        """See to the disk what anybody wrote. Before it is sealed, or the device's file speaks of
-        it: either would call a log cut from which the power took entries.
+        """See to the disk what anybody wrote, before the device's file speaks of it: that would
+        call a log cut from which the power took entries.
         """
         if not self._is_durable:
             self._folder.sync(LOG)
@@ -311,68 +317,23 @@ class DeviceLog:
                 ),
             )
 
-    def seal(self, storage_key: bytes, successor: bytes | None = None) -> None:
-        """Seal the log up to its end; `successor` is a storage key about to take the place of the
-        one in use, and finds the seal its own as well.
+    def check_end(self, end: LogEnd) -> None:
+        """Hold the log against what the device's file says of it. Entries behind that are not
+        sealed yet. Raises `LogError` for a log that is shorter, or another one.
         """
-        self.sync()
-        end = {"count": self.count, "hash": self.head}
-        seal = {**end, "mac": self._mac(storage_key, end)}
-        if successor is not None:
-            seal["successor_mac"] = self._mac(successor, end)
-        self._folder.replace(LOG_SEAL, seal)
-        self._left = self._marks()
-
-    def check_seal(self, storage_key: bytes | None) -> int:
-        """Hold the log against its seal; gives how many entries are sealed.
-
-        Without the storage key only count and hash are compared. Raises `LogError` for a log that
-        is shorter than its seal or another one, and for a seal that is not this device's.
-        """
-        document = self._folder.read(LOG_SEAL)
-        try:
-            sealed, head = int(document["count"]), str(document["hash"])
-            macs = [str(document["mac"]), str(document.get("successor_mac", ""))]
-        except NOT_OF_THE_FORM:
-            raise LogError(
-                self.count,
-                Text(
-                    f"无法与 {LOG_SEAL} 核对：该文件已损坏",
-                    f"cannot be held against {LOG_SEAL}: it is damaged",
-                ),
-            ) from None
-        if storage_key is not None and not self._is_sealed(storage_key, sealed, head, macs):
-            raise LogError(
-                self.count,
-                Text(
-                    f"无法与 {LOG_SEAL} 核对：该文件已被改动",
-                    f"cannot be held against {LOG_SEAL}: it was changed",
-                ),
-            )
-        if not 0 <= sealed <= self.count:
+        if not 0 <= end.count <= self.count:
             raise LogError(
                 self.count + 1,
                 Text(
-                    f"至第 {sealed} 条缺失：日志被截断",
-                    f"is missing, up to {sealed}: the log was cut",
+                    f"至第 {end.count} 条缺失：日志被截断",
+                    f"is missing, up to {end.count}: the log was cut",
                 ),
             )
-        if self._chain.hashes[sealed] != head:
+        if self._chain.hashes[end.count] != end.head:
             raise LogError(
-                sealed,
+                end.count,
                 Text(
                     "不是已封的那一条：日志被重写",
                     "is not the one that was sealed: the log was written anew",
                 ),
             )
-        return sealed
-
-    def _is_sealed(self, storage_key: bytes, sealed: int, head: str, macs: Sequence[str]) -> bool:
-        wanted = self._mac(storage_key, {"count": sealed, "hash": head}).encode()
-        return any(hmac.compare_digest(wanted, mac.encode(errors="replace")) for mac in macs)
-
-    def _mac(self, storage_key: bytes, end: Mapping[str, Any]) -> str:
-        key = HKDF(
-            SHA256(), 32, salt=None, info=f"onecard device {self._device_id} log".encode()
-        ).derive(storage_key)
-        return hmac.new(key, canonical(end), hashlib.sha256).hexdigest()

@@ -18,13 +18,12 @@ from typing import Any
 from cardcore.text import Text
 from hsm_sim.device.errors import DeviceError
 
-DEVICE = "device.json"  # custody and keys: the one file whose replacement is a commit
+DEVICE = "device.json"  # custody, keys, end of the log: its replacement is the one commit
 ATTEMPTS = "attempts.json"  # wrong PINs in a row, written before a PIN is judged
 LOG = "log.jsonl"
-LOG_SEAL = "log-seal.json"
 _LOCK = "lock"
 #: Everything a device writes; what else lies in its folder is not its own.
-FILES = (DEVICE, ATTEMPTS, LOG, LOG_SEAL, _LOCK)
+FILES = (DEVICE, ATTEMPTS, LOG, _LOCK)
 _NEW = ".new"
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600  # its owner's and nobody else's
 _DOCUMENT_BYTES_MAX = 16 << 20  # some 30,000 keys
@@ -99,14 +98,14 @@ class DeviceFolder:
             )
 
     @contextmanager
-    def lock(self, wait_seconds: float = _LOCK_SECONDS_MAX) -> Iterator[None]:
+    def lock(self, wait_seconds: float | None = None) -> Iterator[None]:
         """Be the only writer. `DeviceError` when another holds on to it for so long.
 
         Each call opens the file anew, so threads of one process exclude each other as well.
         """
         descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
         try:
-            self._wait_for(descriptor, wait_seconds)
+            self._wait_for(descriptor, _LOCK_SECONDS_MAX if wait_seconds is None else wait_seconds)
             yield
         finally:
             os.close(descriptor)

@@ -1,5 +1,7 @@
 """The second dialect of the key service: host commands, as scripts for payment HSMs speak them.
 
+An extra: nothing in this product speaks it, and production refuses it.
+
 Read it in this order::
 
     codec.py     fields of a command, and the error codes of the answers

@@ -12,11 +12,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from cardcore.chip import scp03
-from cardcore.crypto import SUITES
 from cardcore.crypto.day_seals import seal_message
 from cardcore.errors import (
     CryptogramError,
-    KeyServiceError,
     KeyStateError,
     KeyUsageError,
     UnknownKeyError,
@@ -44,7 +42,8 @@ from hsm_sim.proof.reasons import ProofKey
 
 NONCE_BYTES = 12  # GCM, NIST SP 800-38D
 #: Keys that open a session between card and terminal or host; a TAC key signs and never opens.
-_SESSION_USAGES = frozenset({KeyUsage.PURCHASE, KeyUsage.LOAD})
+#: A purchase has a PSAM, so no host makes a MAC of one.
+_SESSION_USAGES = frozenset({KeyUsage.LOAD})
 _SIGNING_USAGES = frozenset({KeyUsage.FILE_SIGNING})
 #: What signs days signs nothing else: its register would be worth nothing.
 _SEALING_USAGES = frozenset({KeyUsage.DAY_SEAL})
@@ -52,8 +51,8 @@ _DATA_USAGES = frozenset({KeyUsage.DATA_ENCRYPTION})
 _AUTHENTICATION_USAGES = frozenset(
     {KeyUsage.INTERNAL_AUTHENTICATION, KeyUsage.EXTERNAL_AUTHENTICATION}
 )
-#: Keys of secure messaging: of UPDATE and BLOCK, and of the PIN commands.
-_MESSAGE_USAGES = frozenset({KeyUsage.FILE_MAINTENANCE, KeyUsage.PIN_UNBLOCK, KeyUsage.PIN_RELOAD})
+#: Keys of secure messaging: UPDATE and BLOCK of a card, APPLICATION UNBLOCK of a PSAM.
+_MESSAGE_USAGES = frozenset({KeyUsage.FILE_MAINTENANCE})
 _BLOCK = 8
 
 #: From TAC keys by version and a column to a reason a row.
@@ -148,23 +147,6 @@ class KeyOperations:
             ref, factor, _MESSAGE_USAGES, _GO_ON, Text("保护报文", "protect a message")
         )
         return key.message_mac(challenge, data)
-
-    def encipher_message(self, ref: KeyRef, factor: bytes, blocks: bytes) -> bytes:
-        """See the port. `KeyServiceError` for blocks that are not whole: only the key tells how
-        long one is, so no caller in another process could have known.
-        """
-        key = self._card_key(
-            ref, factor, _MESSAGE_USAGES, _GO_ON, Text("保护报文", "protect a message")
-        )
-        block_bytes = SUITES[self._masters.describe(ref).algorithm].block_bytes
-        if len(blocks) % block_bytes:
-            raise KeyServiceError(
-                Text(
-                    f"{ref}：{len(blocks)} 字节，不是 {block_bytes} 字节分组的整数倍",
-                    f"{ref}: {len(blocks)} bytes, not whole blocks of {block_bytes}",
-                )
-            )
-        return key.encipher(blocks)
 
     def session_mac(self, ref: KeyRef, factor: bytes, session_input: bytes, data: bytes) -> bytes:
         """See the port. The session input is 8 bytes, the MAC 4."""

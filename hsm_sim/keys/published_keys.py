@@ -6,7 +6,7 @@ production settings must not start with one. `docs/keys.md` lists their check va
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 
 from cardcore.crypto import SUITES, signatures
@@ -97,8 +97,20 @@ def _tables(labels: frozenset[str]) -> tuple[Table, ...]:
 def published_descriptions(described: Iterable[KeyDescription]) -> tuple[KeyDescription, ...]:
     """Those whose check value is that of a public test key: seen from outside a device, so judged
     by the names that their label has in its first version and their own, and by the standards'.
+
+    Under the label of another city a check value of six digits may agree by chance, two of one city
+    do not: then both are its public keys.
     """
-    return tuple(each for each in described if each.check_value in _published_check_values(each))
+    held = tuple(described)
+    found = {each.ref for each in held if each.check_value in _published_check_values(each)}
+    alike: dict[str, set[KeyRef]] = {}
+    for each in held:
+        ending = each.ref.label[len(each.ref.label.partition("-")[0]) :]
+        others = _check_values_of_cities(each.ref.usage, each.algorithm, ending)
+        for city in others.get(each.check_value, ()):
+            alike.setdefault(city, set()).add(each.ref)
+    found |= {ref for refs in alike.values() if len(refs) > 1 for ref in refs}
+    return tuple(each for each in held if each.ref in found)
 
 
 def shared_descriptions(described: Iterable[KeyDescription]) -> tuple[KeyDescription, ...]:
@@ -196,6 +208,21 @@ def _derived(cities: Iterable[str]) -> Iterator[bytes]:
             for suite in SUITES.values():
                 for factor in factors:
                     yield suite.diversify(published_key(ref), factor)
+
+
+@cache
+def _check_values_of_cities(
+    usage: KeyUsage, algorithm: Algorithm, ending: str
+) -> Mapping[str, frozenset[str]]:
+    """Of which shipped or guessed cities' public keys of one use a check value is."""
+    found: dict[str, set[str]] = {}
+    for city in {*SCHEMES, *_GUESSED_CITIES}:
+        for version in range(_SHIPPED_VERSIONS if city in SCHEMES else _GUESSED_VERSIONS):
+            value = published_key(KeyRef(usage, city + ending, version))
+            if usage not in SIGNING_USAGES or signatures.is_secret(algorithm, value):
+                shown = check_value(Key(usage, value), algorithm)
+                found.setdefault(shown, set()).add(city)
+    return {shown: frozenset(cities) for shown, cities in found.items()}
 
 
 def _published_check_values(key: KeyDescription) -> set[str]:

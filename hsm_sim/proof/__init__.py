@@ -12,5 +12,4 @@ Read it in this order::
     lanes.py       the TACs of each suite, by lanes and one row at a time
     cmac.py        CMAC over whole columns, for SM4 and AES
     circuits/      ciphers as circuits over bit planes
-    making.py      true cryptograms for records nobody tapped: benches and generated load
 """

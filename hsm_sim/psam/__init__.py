@@ -13,25 +13,21 @@ Read it in this order::
     records.py   the MAC under a whole record, a number for an event without a purse
     cipher.py    a card's key delivered, data enciphered, MACs
     lock.py      the lock after forged cards, and the way out of it
-    t0.py        a PSAM in a reader that speaks T=0
 """
 
 from hsm_sim.psam.image import MAC2_TRIES_MAX, MAINTENANCE_TRIES_MAX, SEQUENCES_RESERVED
 from hsm_sim.psam.keys import KeySlot, PsamKeyType
 from hsm_sim.psam.module import Psam, make_psam, renew_psam
 from hsm_sim.psam.profile import PsamProfile
-from hsm_sim.psam.t0 import T0_ATR, T0Chip
 
 __all__ = [
     "MAC2_TRIES_MAX",
     "MAINTENANCE_TRIES_MAX",
     "SEQUENCES_RESERVED",
-    "T0_ATR",
     "KeySlot",
     "Psam",
     "PsamKeyType",
     "PsamProfile",
-    "T0Chip",
     "make_psam",
     "renew_psam",
 ]

@@ -11,8 +11,8 @@ written before a MAC is compared, and given back after a right one. The image mu
 whenever `generation` has grown, before the answer that came with it is passed on: while cards are
 honest, that is once in a run.
 
-Answers come at once with their data and 9000; a reader that speaks T=0 has `t0` in between. Any
-string of bytes has a status word for an answer, and a refused command changes nothing.
+Answers come at once with their data and 9000. Any string of bytes has a status word for an answer,
+and a refused command changes nothing.
 """
 
 import os

@@ -97,10 +97,6 @@ class RemoteKeyService:
         """See the port."""
         return self.ask(messages.MESSAGE_MAC, ref, factor, challenge, data)
 
-    def encipher_message(self, ref: KeyRef, factor: bytes, blocks: bytes) -> bytes:
-        """See the port."""
-        return self.ask(messages.ENCIPHER_MESSAGE, ref, factor, blocks)
-
     def session_mac(self, ref: KeyRef, factor: bytes, session_input: bytes, data: bytes) -> bytes:
         """See the port."""
         return self.ask(messages.SESSION_MAC, ref, factor, session_input, data)

@@ -25,7 +25,7 @@ from hsm_sim.hardening import class_and_place
 from hsm_sim.keys.masters import FACTOR_BYTES, MasterKeys
 from hsm_sim.keys.operations import today_here
 from hsm_sim.psam.image import PsamImage, decode_image
-from hsm_sim.wire.access.budgets import GUESSES_A_CARD, Budgets
+from hsm_sim.wire.access.budgets import GUESSES_A_CARD, GUESSES_A_CLIENT, Budgets, Judged
 from hsm_sim.wire.access.duties import PSAM_POWER, RELEASES
 from hsm_sim.wire.access.rights import Peer, Permit, Rights, open_permit
 from hsm_sim.wire.codec import messages
@@ -201,23 +201,34 @@ class Dispatcher:
         try:
             service.verify_session_mac(ref, factor, *rest)
         except CryptogramError:
-            if budgets.count_wrong(permit.client, of, card):
-                self._alarm(permit, "verify_session_mac", ref.label, card)
+            judged = budgets.count_wrong(permit.client, of, card)
+            self._alarm(permit, "verify_session_mac", ref.label, judged)
             raise
 
-    def _alarm(self, permit: Permit, name: str, label: str, card: bytes) -> None:
-        shown = card.hex().upper()
-        self._log(
-            EventKind.ALARM,
-            plain(name),
+    def _alarm(self, permit: Permit, name: str, label: str, judged: Judged) -> None:
+        """Say what is alarming: one card asked about too often, or too many asked about at all."""
+        told = [
             Text(
                 f"{permit.client}：今日关于 {label} 的卡片 {shown} 不成立的答案超过 "
                 f"{GUESSES_A_CARD} 个：有人在试，或文件中满是伪造记录；请查明",
                 f"{permit.client}: more than {GUESSES_A_CARD} answers about card {shown} of "
                 f"{label} did not hold today: somebody is guessing, or a file is full of forged "
                 "records; find out which",
-            ),
-        )
+            )
+            for shown in (card.hex().upper() for card in judged.alarming)
+        ]
+        if count := judged.alarming_guesses:
+            told.append(
+                Text(
+                    f"{permit.client}：今日共有 {count} 个答案不成立，限 {GUESSES_A_CLIENT} 个："
+                    f"有人在许多卡片上各试几次，或缺一把密钥；请查明",
+                    f"{permit.client}: {count} answers did not hold today, over all cards, of "
+                    f"{GUESSES_A_CLIENT}: somebody tries a little of each, or a key is missing; "
+                    "find out which",
+                )
+            )
+        for each in told:
+            self._log(EventKind.ALARM, plain(name), each)
 
     def _judged(
         self, permit: Permit, name: str, arguments: tuple[Any, ...], reasons: bytes
@@ -226,8 +237,7 @@ class Dispatcher:
         label, column = arguments
         of = f"{name} {label}"
         judged = self._shared.budgets.judge(permit.client, of, column.factors, reasons)
-        for card in judged.alarming:
-            self._alarm(permit, name, label, card)
+        self._alarm(permit, name, label, judged)
         return judged.reasons
 
     def _ask_psam(

@@ -13,8 +13,11 @@ from typing import Any
 from settlement.days.aside import SetAside, decode_aside
 from settlement.days.closing import ClosePlan
 from settlement.days.load_log import LogEnd
+from settlement.days.rulings import AppliedRuling
+from settlement.intake.refusals import RefusalsEnd
 from settlement.people.actions import Actor
 from settlement.registry.book import RegistryEnd
+from settlement.rulings.log import RulingsEnd
 from settlement.seal import canonical_json, digest
 
 
@@ -31,7 +34,10 @@ class BegunClose:
     review_sha256: str | None
     file_hashes: frozenset[str]
     load_logs: tuple[LogEnd, ...]
+    rulings: tuple[AppliedRuling, ...]
     registry_end: RegistryEnd
+    rulings_end: RulingsEnd
+    refusals_end: RefusalsEnd
     closed_at: datetime
     closed_by: Actor
     confirmed_by: Actor | None
@@ -71,7 +77,10 @@ def decode_begun(data: bytes) -> BegunClose | None:
             review_sha256=inputs.get("review_sha256"),
             file_hashes=frozenset(content_hash for content_hash, _ in document["file_rows"]),
             load_logs=tuple(LogEnd(*each) for each in inputs.get("load_logs", ())),
+            rulings=tuple(AppliedRuling(*each) for each in inputs.get("rulings", ())),
             registry_end=RegistryEnd(*document["registry"]),
+            rulings_end=RulingsEnd(*document["audit_log"]),
+            refusals_end=RefusalsEnd(*document["refusals"]),
             closed_at=datetime.fromisoformat(document["closed_at"]),
             closed_by=Actor.from_code(document["closed_by"]),
             confirmed_by=None if second is None else Actor.from_code(second),

@@ -4,7 +4,7 @@ Decides everything a closed day consists of, and the document under its seal. Le
 the store. Entries are posted at close and not before.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from settlement.clearing.tally import DiscountRow
@@ -13,15 +13,17 @@ from settlement.days.aside import Faults, SetAside, aside_content, leave_out
 from settlement.days.opening import files_until
 from settlement.days.run import GapRow, RunInputs, RunReport
 from settlement.intake.answers import FileRow
+from settlement.intake.refusals import RefusalsEnd
 from settlement.ledger.entries import ChainEnd, Entry, chain_end, post_day
 from settlement.ledger.positions import Position, net_positions
 from settlement.people.actions import Actor
 from settlement.registry.book import RegistryEnd
+from settlement.rulings.log import LOG_START, RulingsEnd
 from settlement.seal import GENESIS, Sealable, canonical_json, digest
 
-#: The sealed document since it says which day of the city it is. Days of format 1 say neither who
-#: closed them nor where the registry stood.
-FORMAT = 3
+#: The sealed document: since 3 it says which day of the city it is, since 4 where the audit log and
+#: the refusals stood. Days of format 1 say neither who closed them nor where the registry stood.
+FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class ClosedDay:
     confirmed_by: Actor | None  # the second of two, where two closed the day together
     registry_changes: int | None  # so many changes the registry's chain had then
     set_aside: tuple[SetAside, ...]  # files that were ready, and could not be judged
+    audit_entries: int | None  # so many entries the audit log had then
+    refused_files: int | None  # so many files had been refused by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class ClearingState:
     ready: tuple[FileRow, ...]
     ledger_end: ChainEnd
     registry_end: RegistryEnd
+    rulings_end: RulingsEnd = LOG_START
+    refusals_end: RefusalsEnd = field(default_factory=RefusalsEnd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +91,16 @@ def plan_close(
     previous, ledger_end = state.last_closed, state.ledger_end
     run = report.run
     assert run.run_id == inputs.run_id
-    entries = post_day(run.settlement_day, report.buckets, report.participants, ledger_end)
+    paid_out_fen = {each.number: each.paid_out_fen for each in run.rulings if each.paid_out_fen}
+    entries = post_day(
+        run.settlement_day, report.buckets, report.participants, ledger_end, paid_out_fen
+    )
     positions = net_positions(entries)
     root = chain_end(entries, ledger_end).hash
     previous_seal = GENESIS if previous is None else previous.seal
     number = next_number(state)
     document: Sealable = {
-        **_who(closed_by, confirmed_by, state.registry_end),
+        **_who(closed_by, confirmed_by, state),
         **_without(set_aside),
         "number": number,
         "settlement_day": run.settlement_day,
@@ -121,6 +130,8 @@ def plan_close(
         confirmed_by=confirmed_by,
         registry_changes=None if closed_by is None else state.registry_end.changes,
         set_aside=set_aside,
+        audit_entries=None if closed_by is None else state.rulings_end.count,
+        refused_files=None if closed_by is None else state.refusals_end.count,
     )
     return ClosePlan(
         day,
@@ -179,10 +190,10 @@ def is_current(inputs: RunInputs, state: ClearingState, faults: Faults) -> bool:
 
 
 def _who(
-    closed_by: Actor | None, confirmed_by: Actor | None, registry_end: RegistryEnd
+    closed_by: Actor | None, confirmed_by: Actor | None, state: ClearingState
 ) -> dict[str, Sealable]:
-    """What a document says since format 2. The registry's last link stands under the seal, so its
-    chain cannot be written anew behind a closed day.
+    """What a document says since format 2. The last links of the registry, of the audit log and of
+    refusals stand under the seal, so none of them can be written anew behind a closed day.
     """
     if closed_by is None:
         return {"format": 1}
@@ -192,7 +203,9 @@ def _who(
     return second | {
         "format": FORMAT,
         "closed_by": closed_by.code,
-        "registry": [registry_end.changes, registry_end.hash],
+        "registry": [state.registry_end.changes, state.registry_end.hash],
+        "audit_log": state.rulings_end.content(),
+        "refusals": state.refusals_end.content(),
     }
 
 

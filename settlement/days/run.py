@@ -11,6 +11,7 @@ from datetime import date
 
 from settlement.clearing.tally import DiscountRow
 from settlement.days.load_log import LogEnd
+from settlement.days.rulings import AppliedRuling
 from settlement.intake.answers import FileRow
 from settlement.ledger.movements import Sums
 from settlement.seal import Sealable, digest
@@ -18,8 +19,9 @@ from settlement.seal import Sealable, digest
 #: Since 2 the moments of receipt are part of a run: clocks are held against them. Since 3 only what
 #: cards signed is believed. Since 4 cards of other issuers are proven where their keys are held.
 #: Since 5 what a list, a PSAM's count and a card's statements say holds across days.
-#: Since 6 a PSAM's count is its own, as far as record MACs tell PSAMs apart.
-FORMAT = 6
+#: Since 6 a PSAM's count is its own, as far as record MACs tell PSAMs apart. Since 7 a review says
+#: what people ruled.
+FORMAT = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class RunInputs:
 
     `previous_run` chains back to every run before it. Files stand by content hash. The review
     (复核), when there is one, names what can be judged now and could not before. Of the load hosts'
-    logs a run reads what lies between where the run before it stopped and `load_logs`.
+    logs a run reads what lies between where the run before it stopped and `load_logs`. `rulings`
+    are those that it applies: all that people made since the run before it, and that move money.
     """
 
     settlement_day: date
@@ -41,16 +44,19 @@ class RunInputs:
     review_sha256: str | None
     files: tuple[FileRow, ...]
     load_logs: tuple[LogEnd, ...] = ()
+    rulings: tuple[AppliedRuling, ...] = ()
 
     def content(self) -> Sealable:
         """What the run id is the hash of."""
         review = {} if self.review_sha256 is None else {"review_sha256": self.review_sha256}
         own = {} if self.scheme_sha256 is None else {"scheme_sha256": self.scheme_sha256}
         logs = {"load_logs": [each.content() for each in self.load_logs]} if self.load_logs else {}
+        rulings = {"rulings": [each.content() for each in self.rulings]} if self.rulings else {}
         return (
             review
             | own
             | logs
+            | rulings
             | {
                 "format": FORMAT,
                 "settlement_day": self.settlement_day,
@@ -93,6 +99,7 @@ class StoredRun:
     totals: Mapping[str, Sealable]
     output_hash: str
     load_logs: tuple[LogEnd, ...] = ()
+    rulings: tuple[AppliedRuling, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

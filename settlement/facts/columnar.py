@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 
 from cardcore.keys import ProofReason
 from cardcore.records.kinds import Evidence, RecordFlag, RecordKind, TransactionType
-from settlement.dispositions import Disposition, GapState, Note, Reason, RecordMac, SegmentKind
+from settlement.dispositions import (
+    Disposition,
+    GapState,
+    Note,
+    Reason,
+    RecordMac,
+    SegmentKind,
+    Verdict,
+)
 
 #: Memory of one task. Two run beside each other on a small machine and must leave room there.
 TASK_MEMORY = "700MB"
@@ -48,6 +56,7 @@ _WORDS = {
     "transaction_type": TransactionType,
     "flag": RecordFlag,
     "record_mac": RecordMac,
+    "verdict": Verdict,
 }
 
 
@@ -140,7 +149,7 @@ def _words() -> Iterator[str]:
         "is_kind": list(RecordKind),
         "signed_by_card": [kind for kind in RecordKind if kind.evidence in of_card],
         "is_claim": [reason for reason in Reason if reason.disposition is Disposition.CLAIM],
-        "retry_may_help": [reason for reason in Reason if reason.retry_may_help],
+        "waits": [reason for reason in Reason if reason.waits],
     }
     # A bit a word: a longer list of `IN` becomes a join, a look at a bit does not.
     for name, among in groups.items():

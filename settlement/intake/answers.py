@@ -236,6 +236,7 @@ class FileLine:
     file: StoredFile
     settlement_day: date | None
     is_ready: bool
+    is_aside: bool = False  # two people took it out
 
 
 def encode_ranges(ranges: tuple[SequenceRange, ...]) -> str:

@@ -18,6 +18,7 @@ class AccountKind(StrEnum):
 
     CARD_FLOAT = "card_float"  # 卡内备付金: what is owed to all cards, a liability
     HOLDER_DUE = "holder_due"  # 应退持卡人: charged above a known tariff, held for holders as cases
+    PAID_OUT = "paid_out"  # 已退持卡人: what holders got of it outside their cards
     CLEARING = "clearing"  # 清分户: of a day, between cards and participants; ends at zero
     OPERATOR = "operator"  # 应付运营商: what is owed to an operator
     LOAD_AGENT = "load_agent"  # 应收充值代理: what a load agent owes
@@ -33,6 +34,7 @@ class AccountKind(StrEnum):
 _TEXTS = {
     AccountKind.CARD_FLOAT: Text("备付金", "the float of all cards"),
     AccountKind.HOLDER_DUE: Text("应退持卡人", "due to holders"),
+    AccountKind.PAID_OUT: Text("已退持卡人", "paid out to holders"),
     AccountKind.CLEARING: Text("清分户", "clearing"),
     AccountKind.OPERATOR: Text("应付运营商", "due to an operator"),
     AccountKind.LOAD_AGENT: Text("应收充值代理", "due from a load agent"),
@@ -87,6 +89,8 @@ class Account:
 CARD_FLOAT = Account(AccountKind.CARD_FLOAT)
 #: What the city owes to holders beside their cards.
 HOLDER_DUE = Account(AccountKind.HOLDER_DUE)
+#: What holders were given of that.
+PAID_OUT = Account(AccountKind.PAID_OUT)
 
 
 def parse_account(text: str) -> Account:

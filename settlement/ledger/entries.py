@@ -11,17 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from types import MappingProxyType
 
-from settlement.ledger.accounts import Account, AccountKind
+from settlement.ledger.accounts import HOLDER_DUE, PAID_OUT, Account, AccountKind
 from settlement.ledger.movements import Sums
 from settlement.seal import GENESIS, link
 
 
 class EntryKind(StrEnum):
-    """Which side of the day an entry posts."""
+    """Which side of the day an entry posts, or that it follows what two people ruled."""
 
     COLLECT = "collect"  # 归集: one for a bucket of cards
     DISTRIBUTE = "distribute"  # 分配: one for a participant
+    RULING = "ruling"  # 裁定: one for a ruling that pays out what was held
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Entry:
     kind: EntryKind
     bucket: int | None
     participant: int | None
+    ruling: int | None  # by its number in the audit log
     previous_hash: str
     hash: str
     postings: tuple[Posting, ...]
@@ -62,18 +65,23 @@ def post_day(
     buckets: Mapping[int, Sums],
     participants: Mapping[int, Sums],
     end: ChainEnd,
+    paid_out_fen: Mapping[int, int] = MappingProxyType({}),
 ) -> tuple[Entry, ...]:
-    """The day's entries: one for a bucket, then one for a participant, chained behind `end`.
+    """The day's entries: one for a bucket, then one for a participant, then one for each ruling
+    that pays out to holders, chained behind `end`.
 
     Whoever moved nothing gets no entry.
     """
     entries: list[Entry] = []
     for bucket in sorted(buckets):
         lines = _collect(settlement_day, buckets[bucket])
-        end = _append(entries, end, settlement_day, (EntryKind.COLLECT, bucket, None), lines)
+        end = _append(entries, end, settlement_day, (EntryKind.COLLECT, bucket, None, None), lines)
     for code in sorted(participants):
         lines = _distribute(settlement_day, participants[code])
-        end = _append(entries, end, settlement_day, (EntryKind.DISTRIBUTE, None, code), lines)
+        end = _append(entries, end, settlement_day, (EntryKind.DISTRIBUTE, None, code, None), lines)
+    for number, amount_fen in sorted(paid_out_fen.items()):
+        lines = [(HOLDER_DUE.text, amount_fen), (PAID_OUT.text, -amount_fen)]
+        end = _append(entries, end, settlement_day, (EntryKind.RULING, None, None, number), lines)
     return tuple(entries)
 
 
@@ -90,6 +98,7 @@ def entry_content(entry: Entry) -> dict[str, str | int | None]:
         "kind": entry.kind.value,
         "bucket": entry.bucket,
         "participant": entry.participant,
+        "ruling": entry.ruling,
     }
 
 
@@ -132,7 +141,7 @@ def _append(
     entries: list[Entry],
     end: ChainEnd,
     settlement_day: date,
-    what: tuple[EntryKind, int | None, int | None],
+    what: tuple[EntryKind, int | None, int | None, int | None],
     lines: list[tuple[str, int]],
 ) -> ChainEnd:
     lines = [(account, amount_fen) for account, amount_fen in lines if amount_fen != 0]
@@ -163,6 +172,7 @@ def seal_entry(bare: Entry, lines: Sequence[tuple[str, int]]) -> Entry:
         kind=bare.kind,
         bucket=bare.bucket,
         participant=bare.participant,
+        ruling=bare.ruling,
         previous_hash=bare.previous_hash,
         hash=head,
         postings=tuple(postings),

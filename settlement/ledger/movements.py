@@ -65,10 +65,11 @@ def decide_movements(
 ) -> tuple[Movement, ...]:
     """What records with that reason move: nothing where no purse does. `centre` answers for the
     cards, 0 where that is us: then they are part of the float; others' cards are owed by and to
-    their centre, and the operator is paid once it has answered (I3). `excess_fen` is what
-    an accepted debit charges above a known tariff: it has left the card, is nobody's pay, and is
-    held for the holder. `passed_on_fen` is what others than the operator get of what is paid, by
-    participant; the rest is the operator's, so that all sums to the amount (I5).
+    their centre, and the operator is paid once it has answered (I3). `excess_fen` is what an
+    accepted debit charges above a known tariff, all of one that people returned: it has left the
+    card, is nobody's pay, and is held for the holder. `passed_on_fen` is what others than the
+    operator get of what is paid, by participant; the rest is the operator's, so that all sums to
+    the amount (I5).
 
     What the card has proven is posted, to suspense where somebody has still to decide. A claim
     moves nothing (R3).
@@ -76,6 +77,8 @@ def decide_movements(
     disposition = reason.disposition
     if not disposition.is_posted or not RecordKind(kind).moves_purse:
         return ()
+    if reason is Reason.RETURNED and centre:
+        return ()  # its centre keeps what its card paid, and answers to the holder
     is_load = kind == RecordKind.LOAD
     cards = Account(AccountKind.CENTRE, centre) if centre else CARD_FLOAT
     if disposition is Disposition.SUSPENDED:

@@ -3,4 +3,8 @@
 Read it in this order::
 
     actions.py  who does what, when and why: what stands with every act of the office
+    roles.py    what a person may ask for, and what a person may answer
+    signing.py  a secret becomes a signature, and is kept nowhere
+    person.py   a person: name, role, public key, until when
+    tries.py    secrets that were wrong: counted, slowed, locked
 """

@@ -113,6 +113,8 @@ def reconcile_bucket(task: BucketTask) -> BucketResult:
         rules = read_rules()
         _explain_fares(connection, task.scheme, rules)
         columnar.run_script(connection, "bucket_decide")
+        if task.review is not None and task.review.facts:
+            _rule(connection)
         _keep_torn(connection)
         _share_out(connection, rules)
         follow_statements(connection, dict(task.history))
@@ -209,6 +211,11 @@ def _take_up(connection: duckdb.DuckDBPyConnection) -> None:
     ).fetchall()
     # A record that does not wait was settled for good: no review may name it.
     assert reviewed == taken_up, (reviewed, taken_up)
+
+
+def _rule(connection: duckdb.DuckDBPyConnection) -> None:
+    if connection.execute("FROM review WHERE ruling <> 0 LIMIT 1").fetchall():
+        columnar.run_script(connection, "bucket_ruled")
 
 
 def _load_past(connection: duckdb.DuckDBPyConnection, task: BucketTask) -> None:

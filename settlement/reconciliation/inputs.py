@@ -45,8 +45,9 @@ class FactInput:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A review, kept at `path` as rows of (file, row, proof), and the facts of the files of closed
-    days it names. Of those files nothing but the named rows is read.
+    """A review, kept at `path` as rows of (file, row, proof, ruling), and the facts of the files of
+    closed days it names. Of those files nothing but the named rows is read. A ruling is a `Verdict`
+    of two people, 0 where there is none.
     """
 
     path: str

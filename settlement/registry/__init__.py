@@ -5,6 +5,7 @@ Pure; read it in this order::
     columns.py    what may stand in a column, for people and for files alike
     rows.py       the kinds of rows there are
     book.py       rows with their days; the chain of changes that makes them
+    proposed.py   changes that wait for a second person
     decide.py     whether a row may be added, changed, ended; why not
     sheets.py     rows as a CSV file, faults named by line and column
     placing.py    the registry as runs ask it, every question with one answer at most

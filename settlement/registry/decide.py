@@ -38,6 +38,7 @@ class RegistryRefusal(Enum):
         "when it was told is for the registry to say: leave it out",
     )
     NOTHING_CHANGES = Text("没有变化", "it reads so already")
+    TAKES_TWO = Text("本城的登记簿须双人变更", "in this city two people change the registry")
 
 
 class RegistryNote(Enum):

@@ -22,7 +22,7 @@ from settlement.days.closing import ClosedDay
 from settlement.dispositions import Reason
 from settlement.reconciliation.inputs import file_prefix
 from settlement.reports.places import read_record
-from settlement.reports.wording import Chain, Neighbour
+from settlement.reports.told import Chain, Neighbour
 from settlement.service.computation import decisions_path
 from settlement.store.days import load_days_around
 from settlement.store.files import load_file_lines

@@ -1,6 +1,6 @@
 """Batch files as people list them (批次文件): what was answered, and what they wait for.
 
-Decides the three standings of a kept file and their words, and which files of a load log wait.
+Decides the standings of a kept file and their words, and which files of a load log wait.
 Leaves the answer to intake.
 """
 
@@ -24,6 +24,7 @@ class FileStanding(Enum):
     WAITING = Text("待补", "waiting")  # for earlier files of its sender
     READY = Text("待清算", "ready")  # for the next close
     SETTLED = Text("已清算", "settled")
+    SET_ASIDE = Text("已搁置", "set aside")  # by two people
 
     @property
     def text(self) -> Text:
@@ -83,6 +84,8 @@ def read_set_aside(city: City) -> tuple[SetAside, ...]:
 def _report(line: FileLine) -> FileReport:
     if line.settlement_day is not None:
         standing = FileStanding.SETTLED
+    elif line.is_aside:
+        standing = FileStanding.SET_ASIDE
     else:
         standing = FileStanding.READY if line.is_ready else FileStanding.WAITING
     return FileReport(line.file, standing, line.settlement_day)

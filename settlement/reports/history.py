@@ -22,6 +22,7 @@ from cardcore.records.record import TransactionRecord
 from cardcore.text import Text, shorten
 from settlement.city import City
 from settlement.days.closing import ClosedDay
+from settlement.days.rulings import AppliedRuling
 from settlement.dispositions import Disposition, Note, Reason
 from settlement.facts import columnar
 from settlement.intake.answers import FileLine
@@ -30,25 +31,22 @@ from settlement.reconciliation.inputs import file_number
 from settlement.registry.book import Dated, Registry
 from settlement.reports.chain import find_chain
 from settlement.reports.places import Place, find_places
-from settlement.reports.wording import (
-    CopyHistory,
-    Decision,
-    Judgement,
-    RecordHistory,
-    describe_copy,
-    record_postings,
-)
+from settlement.reports.told import CopyHistory, Decision, Judgement, RecordHistory
+from settlement.reports.wording import describe_copy, record_postings
+from settlement.rulings.ruling import Ruling
+from settlement.rulings.subjects import Subject
 from settlement.service.computation import decisions_path
 from settlement.service.gathering import still_made_of
 from settlement.service.review import review_size
 from settlement.store import days as day_store
+from settlement.store.applied import load_applied
 from settlement.store.registry import load_names, load_participants
 
 _DECISION = """
 SELECT disposition, reason, notes, late, fare_class, operator, sector, excess_fen, centre
 FROM read_parquet($path) WHERE file = $file AND row = $row
 """
-_REVIEW = "SELECT proof FROM read_parquet($path) WHERE file = $file AND row = $row"
+_REVIEW = "SELECT proof, ruling FROM read_parquet($path) WHERE file = $file AND row = $row"
 _PLACES = ("line", "station", "vehicle")
 
 
@@ -59,15 +57,19 @@ class _Run:
     folder: Path
     day: ClosedDay | None
     review_sha256: str | None
+    rulings: tuple[AppliedRuling, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """What a run decided of a record. `proof` is set when it judged its TAC anew."""
+    """What a run decided of a record. `proof` is set when it judged its TAC anew, `ruling` when it
+    did what people had ruled of it.
+    """
 
     run: _Run
     decision: Decision
     proof: ProofReason | None
+    ruling: Ruling | None
 
 
 def explain(city: City, record_id: str) -> RecordHistory:
@@ -150,13 +152,14 @@ def _verdicts(
             continue
         disposition, reason, notes, *rest = found
         decision = Decision(Disposition(disposition), Reason(reason), Note(notes), *rest)
-        proof = None
+        proof = ruling = None
         if run.review_sha256 is not None:
             values["path"] = str(city.review_path(run.review_sha256))
-            judged = connection.execute(_REVIEW, values).fetchone()
-            proof = None if judged is None else ProofReason(judged[0])
-        yield _Verdict(run, decision, proof)
-        may_change = decision.reason.retry_may_help or Note.STATEMENT_PROVEN in decision.notes
+            judged, is_ruled = connection.execute(_REVIEW, values).fetchone() or (None, 0)
+            proof = None if judged is None else ProofReason(judged)
+            ruling = _ruling(city, run, place) if is_ruled else None
+        yield _Verdict(run, decision, proof, ruling)
+        may_change = decision.reason.waits or Note.STATEMENT_PROVEN in decision.notes
         if run.day is not None and not may_change:
             return  # for good: no later run takes the record up
 
@@ -178,20 +181,28 @@ def _runs(city: City, file: FileLine) -> Iterator[_Run]:
     if provisional:
         run = max(provisional, key=lambda each: review_size(city, each.review_sha256))
         folder = city.run_folder(run.settlement_day, run.run_id)
-        yield _Run(folder, None, run.review_sha256)
+        yield _Run(folder, None, run.review_sha256, run.rulings)
 
 
 def _closed_run(city: City, day: ClosedDay) -> _Run:
     run = day_store.load_run(city.database, day.run_id)
     assert run is not None, day  # the database refers to it
-    return _Run(city.run_folder(day.settlement_day, day.run_id), day, run.review_sha256)
+    folder = city.run_folder(day.settlement_day, day.run_id)
+    return _Run(folder, day, run.review_sha256, run.rulings)
+
+
+def _ruling(city: City, run: _Run, place: Place) -> Ruling:
+    """The ruling that a run applied to the record: of several the last."""
+    item = str(Subject("record", (place.file.file.content_hash[:16], str(place.row))))
+    made = load_applied(city.database, run.rulings)
+    return [each for each in made if item in each.subjects][-1]
 
 
 def _judgements(city: City, place: Place, verdicts: Sequence[_Verdict]) -> Iterator[Judgement]:
     """The verdicts, and what the ledger of each closed day holds of the record's money."""
     before: Decision | None = None
     for each in verdicts:
-        judgement = Judgement(each.decision, each.proof, each.run.day)
+        judgement = Judgement(each.decision, each.proof, each.run.day, each.ruling)
         if each.run.day is not None and place.record is not None:
             money = record_postings(place.record, before, each.decision)
             accounts = list(money)

@@ -5,8 +5,7 @@ Decides what is said of a record from what is known of it (pure). Leaves finding
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from typing import TypeAlias
 
 from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.application import NO_APPLICATION
@@ -16,113 +15,22 @@ from cardcore.records.kinds import Evidence, RecordKind
 from cardcore.records.record import TransactionRecord
 from cardcore.text import Text
 from settlement.days.closing import ClosedDay
-from settlement.dispositions import Disposition, Note, Reason, proof_text
+from settlement.dispositions import Note, Reason, proof_text
 from settlement.intake.answers import FileLine
 from settlement.ledger.accounts import HOLDER_DUE, parse_account
 from settlement.ledger.entries import Entry
 from settlement.ledger.movements import Movement, decide_movements, sum_up
 from settlement.ledger.positions import Position
 from settlement.registry.book import Registry
+from settlement.reports.told import Chain, CopyHistory, Decision, Judgement, Step
+from settlement.rulings.ruling import Ruling
 from settlement.seal import Sealable
 from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.fares import class_name
 from settlement.sectors.rules import Payment
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a history. `data` holds the figures behind the words."""
-
-    name: str
-    text: Text
-    data: Mapping[str, Sealable]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What reconciliation decided of one copy of a record."""
-
-    disposition: Disposition
-    reason: Reason
-    notes: Note
-    late: bool
-    fare_class: int
-    operator: int  # whom the registry has paid
-    sector: int
-    excess_fen: int  # charged above a known tariff
-    centre: int  # who answers for the card, 0 for us
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What one run made of the record, on a closed day or provisionally. `proof` is how its TAC was
-    judged then, when that was not so yet as it came in.
-    """
-
-    decision: Decision
-    proof: ProofReason | None
-    day: ClosedDay | None
-    entries: Sequence[Entry] = ()
-    positions: Sequence[Position] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """The proven record of the card just before or after, and its balances in fen."""
-
-    record_id: str
-    time: datetime
-    balance_before_fen: int
-    balance_after_fen: int
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """A record among its card's: the neighbours, where there are any. `days_before` and
-    `days_after` are how many settled days were looked through, None when there are no more.
-    """
-
-    before: Neighbour | None
-    after: Neighbour | None
-    days_before: int | None
-    days_after: int | None
-
-    def joins(self, record: TransactionRecord) -> bool:
-        """Whether the record starts from what its neighbour left, and the next one from what it
-        left itself. Nothing contradicts a neighbour too far away to be looked for.
-        """
-        if self.before is not None:
-            start_fen = self.before.balance_after_fen
-        else:
-            start_fen = 0 if self.days_before is None else record.balance_before_fen
-        return start_fen == record.balance_before_fen and (
-            self.after is None or self.after.balance_before_fen == record.balance_after_fen
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class CopyHistory:
-    """The history of one copy of a record: the file and row it stands in, and what became of it.
-
-    `record` is None when a field of it is damaged, `decision`, the latest one, while no run has
-    seen it.
-    """
-
-    content_hash: str
-    row: int
-    record: TransactionRecord | None
-    decision: Decision | None
-    steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RecordHistory:
-    """Everything known of a record id, the accepted copy first; empty when it was never seen."""
-
-    record_id: str
-    copies: tuple[CopyHistory, ...]
-
-
+#: The figures behind a sentence.
+_Data: TypeAlias = dict[str, Sealable]
 _KINDS = {
     RecordKind.LOAD: Text("圈存", "load"),
     RecordKind.PURCHASE: Text("消费", "purchase"),
@@ -168,7 +76,9 @@ def describe_copy(
         steps.append(_waiting(file))
     decided: Decision | None = None
     for each in judgements:
-        if each.proof is not None:
+        if each.ruling is not None:
+            steps.append(_ruling(each.ruling))
+        elif each.proof is not None:
             steps.append(_review(_judged(each.proof, record), each.proof, decided, each.day))
         steps.append(_decision(each.decision, registry))
         if record is not None:
@@ -205,7 +115,7 @@ def _tap(record: TransactionRecord | None, registry: Registry) -> Step:
         zh += f"，余额 {balances}"
         en += f", balance {balances}"
     names = ("offline_counter", "online_counter", "psam_sequence", "amount_fen", "tariff_fen")
-    data: dict[str, Sealable] = {name: getattr(record, name) for name in names}
+    data: _Data = {name: getattr(record, name) for name in names}
     data |= {"time": record.time, "card_number": record.card_number, "operator": record.operator}
     data |= {"business_day": record.business_day, "flags": int(record.flags)}
     data |= {"application": record.application, "sector": record.sector}
@@ -251,7 +161,7 @@ def _file(row: FileLine, number: int) -> Step:
     en = f"record {number + 1} of file {file.sequence} from sender {file.sender}, received "
     en += f"{file.received_at:%Y-%m-%d %H:%M:%S} UTC, signature and totals proven"
     names = ("content_hash", "sender", "sequence", "received_at")
-    data: dict[str, Sealable] = {name: getattr(file, name) for name in names} | {"row": number}
+    data: _Data = {name: getattr(file, name) for name in names} | {"row": number}
     return Step("file", Text(zh, en), data)
 
 
@@ -291,7 +201,7 @@ def _chain(record: TransactionRecord, chain: Chain) -> Step:
     joins = chain.joins(record)
     zh.append("余额相接" if joins else "余额不相接")
     en.append("the balances join" if joins else "the balances do not join")
-    data: dict[str, Sealable] = {
+    data: _Data = {
         "before": None if before is None else before.record_id,
         "after": None if after is None else after.record_id,
         "joins": joins,
@@ -303,6 +213,8 @@ def _waiting(file: FileLine) -> Step:
     if file.is_ready:
         return Step("decision", Text("等待清分", "waits for the next clearing run"), {})
     said = Text("等待同一发送方的缺号文件", "waits for earlier files of its sender")
+    if file.is_aside:
+        said = Text("文件已被搁置", "its file was set aside by two people")
     return Step("decision", said, {})
 
 
@@ -315,7 +227,7 @@ def _review(
     reason = None if before is None else before.reason
     key_came = Text(f"密钥已到位，{judged.zh}", f"the key is held: {judged.en}")
     cause = _AGAIN.get(reason, key_came)
-    data: dict[str, Sealable] = {
+    data: _Data = {
         "proof": proof.name,
         "settlement_day": None if day is None else day.settlement_day,
         "before": None if before is None else before.reason.name,
@@ -334,6 +246,23 @@ _AGAIN: Mapping[Reason | None, Text] = {
     ),
     Reason.CLOCK_AHEAD: Text("已到其日", "its day has come"),
 }
+
+
+def _ruling(ruling: Ruling) -> Step:
+    """What two people ruled, and why."""
+    at, kind = f"{ruling.approved_at:%Y-%m-%d %H:%M} UTC", ruling.kind.text
+    zh = f"裁定第 {ruling.number} 号（{kind.zh}）：{ruling.proposed_by} 提请，"
+    zh += f"{ruling.approved_by} 于 {at} 批准；理由：{ruling.why}"
+    en = f"ruling {ruling.number} ({kind.en}): asked for by {ruling.proposed_by}, approved by "
+    en += f"{ruling.approved_by} at {at}, because: {ruling.why}"
+    people: _Data = {
+        "ruling": ruling.number,
+        "kind": ruling.kind.value,
+        "proposed_by": ruling.proposed_by,
+        "approved_by": ruling.approved_by,
+        "why": ruling.why,
+    }
+    return Step("ruling", Text(zh, en), people)
 
 
 def _decision(decision: Decision, registry: Registry) -> Step:
@@ -357,7 +286,7 @@ def _decision(decision: Decision, registry: Registry) -> Step:
         en = f"{en}; {held} above the known tariff are held for the holder"
     if decision.late:
         zh, en = f"{zh}；迟到", f"{en}; late"
-    data: dict[str, Sealable] = {
+    data: _Data = {
         "disposition": decision.disposition.name,
         "reason": decision.reason.name,
         "notes": [str(note.name) for note in notes],
@@ -406,7 +335,7 @@ def _ledger(money: Mapping[str, int], entries: Sequence[Entry], day: ClosedDay |
     named = [(parse_account(each).kind.text, each, yuan(fen)) for each, fen in money.items()]
     lines_zh = "；".join(f"{kind.zh}（{each}）{amount}" for kind, each, amount in named)
     lines_en = "; ".join(f"{kind.en} ({each}) {amount}" for kind, each, amount in named)
-    data: dict[str, Sealable] = {"postings": dict(money)}
+    data: _Data = {"postings": dict(money)}
     if day is None:
         zh, en = f"日终关闭时入账：{lines_zh}", f"will be posted at close: {lines_en}"
         return Step("ledger", Text(zh, en), data)
@@ -437,7 +366,7 @@ def _positions(
             zh = f"{day.settlement_day} 净额：{who.zh}（{each.account}）{side_zh} {amount}"
             en = f"net position of {day.settlement_day}: {who.en} ({each.account}) "
             en += f"{side_en} {amount}"
-            data: dict[str, Sealable] = {"account": each.account, "net_fen": each.net_fen}
+            data: _Data = {"account": each.account, "net_fen": each.net_fen}
             yield Step("position", Text(zh, en), data)
 
 

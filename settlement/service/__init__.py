@@ -12,6 +12,7 @@ Read it in this order::
     review.py       records that could not be judged when they came, and can be now
     computation.py  the order of a run's tasks and the layout of its folder
     runs.py         which bytes a run may start from, and how its result is kept
+    ruling/         people propose, approve and decline, each with a secret of their own
     healing/        what is damaged and derived, made again from raw files
     clear.py        run a clearing: provisional, as often as one likes
     close.py        close a day: posted once, in one transaction, sealed

@@ -38,6 +38,7 @@ from settlement.service.gathering import begun_inputs, choose_day, gather_inputs
 from settlement.service.healing.around import with_healing
 from settlement.service.keeping import KeptFiles
 from settlement.store import days as day_store
+from settlement.store.rulings import load_proven_book
 from settlement.watching import OnProgress, OnStep, be_silent, pass_by
 
 
@@ -67,13 +68,14 @@ def close_day(
 ) -> ClosedDay | DayAnswer:
     """Close the oldest ready day, or the stated one, over exactly its files that are ready; `by`
     stands under the seal. A day that is out of bounds is closed only with a `second` person, who
-    then stands there, too. Files that cannot be judged are set aside, and named under the seal.
+    then stands there, too; where two people are enrolled, only by a ruling about it, and then those
+    two stand there. Files that cannot be judged are set aside, and named under the seal.
 
     Two who close at once get the same closed day; so does whoever closes a closed day again. The
     key service is asked as by `run_clearing`, and signs the seal; where it has signed another one
     under this number the day stays open.
     """
-    now, actors = now.astimezone(UTC), Actors(by, second)
+    now, actors = now.astimezone(UTC), _actors(city, settlement_day, by, second)
 
     def work() -> ClosedDay | DayAnswer:
         kept = KeptFiles(city, key_service)
@@ -81,6 +83,16 @@ def close_day(
         return _choose_and_close(office, settlement_day, now, actors)
 
     return with_healing(city, key_service, engine, now, by, work)
+
+
+def _actors(city: City, settlement_day: date | None, by: Actor, second: Actor | None) -> Actors:
+    """Who closes. Where two people are enrolled a name that was only stated is nobody's word."""
+    book = load_proven_book(city.database)
+    if not book.needs_two:
+        return Actors(by, second)
+    for ruling in book.about(f"day/{settlement_day}"):
+        return Actors(Actor(ruling.proposed_by), Actor(ruling.approved_by))
+    return Actors(by)
 
 
 def _choose_and_close(
@@ -182,7 +194,12 @@ def _plan_again(office: _Office, begun: BegunClose, state: ClearingState) -> Clo
     plan = plan_close(
         report,
         inputs,
-        replace(state, registry_end=begun.registry_end),
+        replace(
+            state,
+            registry_end=begun.registry_end,
+            rulings_end=begun.rulings_end,
+            refusals_end=begun.refusals_end,
+        ),
         begun.closed_at,
         begun.closed_by,
         begun.confirmed_by,

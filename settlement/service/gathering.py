@@ -18,16 +18,20 @@ from settlement.days.closing import (
 )
 from settlement.days.load_log import LogEnd
 from settlement.days.opening import DayAnswer, DayBounds, files_until, open_day
+from settlement.days.rulings import AppliedRuling, applied, to_apply, verdicts_of
 from settlement.days.run import RunInputs, StoredRun
 from settlement.durable import write_durable
 from settlement.intake.answers import FileRow
 from settlement.people.actions import Actors
+from settlement.reconciliation.inputs import file_prefix
 from settlement.registry.documents import encode_registry, read_by_runs
+from settlement.rulings.ruling import Ruling
 from settlement.service.keeping import KeptFiles
 from settlement.service.proven import damaged_logs, find_log_ends
 from settlement.service.review import keep_review
 from settlement.store import days as day_store
-from settlement.store.files import load_day_files
+from settlement.store.applied import load_new_rulings
+from settlement.store.files import load_day_files, load_files
 from settlement.store.registry import load_changes
 
 
@@ -58,8 +62,11 @@ def gather_inputs(
     of_day = {row.file.content_hash for row in files_until(state.ready, settlement_day)}
     ready, aside = leave_out(state.ready, kept.faults)
     state = replace(state, ready=kept.prove(files_until(ready, settlement_day)))
+    rulings = _to_apply(city, kept)
     # First the review: a key that shows itself is registered, and the registry is an input too.
-    review = keep_review(city, state, settlement_day, key_service, kept, by.first, now)
+    review = keep_review(
+        city, state, settlement_day, key_service, kept, by.first, now, verdicts_of(rulings)
+    )
     before = _log_ends(city, state.last_closed)
     inputs = _inputs(
         city,
@@ -69,6 +76,7 @@ def gather_inputs(
         review,
         state.ready,
         find_log_ends(city, settlement_day, before),
+        applied(rulings),
     )
     aside = tuple(each for each in aside if each.content_hash in of_day)
     logs = damaged_logs(city, before)
@@ -88,6 +96,7 @@ def still_made_of(city: City, run: StoredRun) -> bool:
         run.review_sha256,
         files_until(state.ready, run.settlement_day),
         find_log_ends(city, run.settlement_day, _log_ends(city, state.last_closed)),
+        applied(load_new_rulings(city.database)),
     )
     return inputs.run_id == run.run_id
 
@@ -104,6 +113,7 @@ def closed_inputs(city: City, day: ClosedDay, run: StoredRun) -> RunInputs:
         run.review_sha256,
         load_day_files(city.database, day.settlement_day),
         run.load_logs,
+        run.rulings,
     )
 
 
@@ -120,8 +130,18 @@ def begun_inputs(
         begun.review_sha256,
         kept.prove(rows),
         begun.load_logs,
+        begun.rulings,
     )
     return inputs if inputs.run_id == begun.run_id else None
+
+
+def _to_apply(city: City, kept: KeptFiles) -> tuple[Ruling, ...]:
+    """The rulings that the next run applies."""
+
+    def is_whole(file: int) -> bool:
+        return bool(kept.prove(load_files(city.database, [file_prefix(file)])))
+
+    return to_apply(load_new_rulings(city.database), is_whole)
 
 
 def _log_ends(city: City, day: ClosedDay | None) -> tuple[LogEnd, ...]:
@@ -138,6 +158,7 @@ def _inputs(
     review_sha256: str | None,
     files: tuple[FileRow, ...],
     load_logs: tuple[LogEnd, ...],
+    rulings: tuple[AppliedRuling, ...],
 ) -> RunInputs:
     return RunInputs(
         settlement_day=settlement_day,
@@ -150,6 +171,7 @@ def _inputs(
         review_sha256=review_sha256,
         files=files,
         load_logs=load_logs,
+        rulings=rulings,
     )
 
 
@@ -178,7 +200,10 @@ def choose_day(
     following = open_day(last, (), None, bounds, has_review=True)
     if not isinstance(following, DayAnswer):  # else its day has not come
         state = replace(state, ready=())
-        if keep_review(city, state, following, key_service, kept, by.first, now) is not None:
+        rulings = _to_apply(city, kept)
+        verdicts = verdicts_of(rulings)
+        review = keep_review(city, state, following, key_service, kept, by.first, now, verdicts)
+        if review is not None or any(each.paid_out_fen for each in applied(rulings)):
             return following
     return DayAnswer.FILES_SET_ASIDE if aside else DayAnswer.NOTHING_READY
 

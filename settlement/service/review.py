@@ -3,20 +3,22 @@
 Decides which records are taken up again before a run: those whose TAC named a key the key service
 did not hold, once it gives an answer; those of a terminal nobody had registered, once somebody has;
 those whose sender did not collect for the terminal, or whose card number was nobody's, once the
-registry says otherwise; those of a clock that ran ahead, once their day has come. A torn tap waits
-for no key: its card's statements are read by the run. Records of open files are simply judged anew.
+registry says otherwise; those of a clock that ran ahead, once their day has come; and suspended
+ones that two people ruled on. A torn tap waits for no key: its card's statements are read by the
+run. Records of open files are simply judged anew.
 Records of closed days are decided again in the open day: nothing is corrected, only followed.
 Leaves deciding to reconciliation.
 
-A review is kept under its hash before the run that reads it, as rows of (file, row, proof), so a
-run stays a function of its inputs and a killed one leaves nothing behind. On a day without such
-records the key service is not even asked.
+A review is kept under its hash before the run that reads it, as rows of (file, row, proof,
+ruling), so a run stays a function of its inputs and a killed one leaves nothing behind. On a day
+without such records the key service is not even asked.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +27,8 @@ from cardcore.keys import KeyService, ProofReason
 from cardcore.records.batch import read_records
 from settlement.city import City
 from settlement.days.closing import ClearingState
-from settlement.dispositions import Reason
+from settlement.days.rulings import Verdicts
+from settlement.dispositions import Disposition, Reason, Verdict
 from settlement.durable import make_folder, sync_folder
 from settlement.errors import StoredBytesError, hash_differs
 from settlement.facts import columnar
@@ -59,11 +62,26 @@ _REVIEW = "SELECT * FROM review ORDER BY file, row"
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """Rows of one file, and the proof they have when it need not be asked for."""
+    """Rows of one file, the proof they have when it need not be asked for, and what people ruled of
+    them.
+    """
 
     file: FileRow
     rows: Rows
     proof: ProofReason | None = None
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What a review says of a row: its proof now, and what people ruled of it."""
+
+    proof: ProofReason
+    verdict: Verdict | None
+
+
+#: Rows of a review: file number to row to what it says.
+Review: TypeAlias = Mapping[int, Mapping[int, Reviewed]]
 
 
 def keep_review(
@@ -74,16 +92,19 @@ def keep_review(
     kept: KeptFiles,
     by: Actor,
     now: datetime,
+    verdicts: Verdicts,
 ) -> str | None:
-    """Ask again about everything that waits, and keep what can be judged on a settlement day. Keys
-    that show themselves are registered by whoever asks. What waits in a file that is not whole
-    goes on waiting.
+    """Ask again about everything that waits, and keep what can be judged on a settlement day, or
+    was ruled on. Keys that show themselves are registered by whoever asks. What waits in a file
+    that is not whole goes on waiting.
 
     Returns the SHA-256 of the kept review, None when there is nothing in it. Raises what the port
     raises, with nothing changed, and `StoredBytesError` when something kept is damaged.
     """
     questions = tuple(
-        each for each in _questions(city, state, settlement_day) if kept.prove([each.file])
+        each
+        for each in _questions(city, state, settlement_day, verdicts)
+        if kept.prove([each.file])
     )
     action = Action(by, now, SHOWN)
     while True:
@@ -93,7 +114,7 @@ def keep_review(
         if load_tac_keys(city.database) == known:
             break
     columns = [
-        (file_number(question.file.file.content_hash), question.rows[judged], answers[judged])
+        (question, question.rows[judged], answers[judged])
         for question, answers in answered
         for judged in [~np.isin(answers, UNJUDGED)]
         if judged.any()
@@ -103,9 +124,17 @@ def keep_review(
     return _keep(
         city,
         {
-            "file": np.concatenate([np.full(len(rows), file, "u8") for file, rows, _ in columns]),
+            "file": np.concatenate(
+                [
+                    np.full(len(rows), file_number(each.file.file.content_hash), "u8")
+                    for each, rows, _ in columns
+                ]
+            ),
             "row": np.concatenate([rows.astype(np.uint32) for _, rows, _ in columns]),
             "proof": np.concatenate([answers for _, _, answers in columns]),
+            "ruling": np.concatenate(
+                [np.full(len(rows), each.verdict or 0, "u1") for each, rows, _ in columns]
+            ),
         },
     )
 
@@ -118,28 +147,34 @@ def review_size(city: City, sha256: str | None) -> int:
         return len(connection.read_parquet(str(city.review_path(sha256))))
 
 
-def read_review(path: Path) -> dict[int, dict[int, ProofReason]]:
-    """The rows of a review: file number to row to the proof it has now."""
+def read_review(path: Path) -> dict[int, dict[int, Reviewed]]:
+    """What stands in a review."""
     with columnar.connect(path.parent) as connection:
         rows = connection.execute(
-            "SELECT file, row, proof FROM read_parquet($path)", {"path": str(path)}
+            "SELECT file, row, proof, ruling FROM read_parquet($path)", {"path": str(path)}
         ).fetchall()
-    found: dict[int, dict[int, ProofReason]] = {}
-    for file, row, proof in rows:
-        found.setdefault(file, {})[row] = ProofReason(proof)
+    found: dict[int, dict[int, Reviewed]] = {}
+    for file, row, proof, ruling in rows:
+        verdict = Verdict(ruling) if ruling else None
+        found.setdefault(file, {})[row] = Reviewed(ProofReason(proof), verdict)
     return found
 
 
-def put_review(city: City, review: Mapping[int, Mapping[int, ProofReason]]) -> str:
+def put_review(city: City, review: Review) -> str:
     """Keep a review of these rows; the SHA-256 that it has."""
-    flat = [(file, row, proof) for file, rows in review.items() for row, proof in rows.items()]
-    files, rows, proofs = zip(*flat, strict=True)
+    flat = [
+        (file, row, said.proof, said.verdict or 0)
+        for file, rows in review.items()
+        for row, said in rows.items()
+    ]
+    files, rows, proofs, rulings = zip(*flat, strict=True)
     return _keep(
         city,
         {
             "file": np.array(files, "u8"),
             "row": np.array(rows, np.uint32),
             "proof": np.array(proofs, np.uint8),
+            "ruling": np.array(rulings, np.uint8),
         },
     )
 
@@ -160,7 +195,9 @@ def _answers(
     return np.frombuffer(prove_in_city(city, records, key_service, action).answers, np.uint8)
 
 
-def _questions(city: City, state: ClearingState, settlement_day: date) -> Iterator[_Question]:
+def _questions(
+    city: City, state: ClearingState, settlement_day: date, verdicts: Verdicts
+) -> Iterator[_Question]:
     for row in state.ready:
         if any(fact.unjudged_count for fact in row.facts):
             paths = [
@@ -169,7 +206,7 @@ def _questions(city: City, state: ClearingState, settlement_day: date) -> Iterat
                 if kept.unjudged_count
             ]
             yield _Question(row, _unjudged_rows(city, paths))
-    yield from _waiting(city, state, settlement_day)
+    yield from _waiting(city, state, settlement_day, verdicts)
 
 
 def _unjudged_rows(city: City, paths: Sequence[str]) -> Rows:
@@ -180,7 +217,9 @@ def _unjudged_rows(city: City, paths: Sequence[str]) -> Rows:
         return found.fetchnumpy()["row"].astype(np.int64)
 
 
-def _waiting(city: City, state: ClearingState, settlement_day: date) -> Iterator[_Question]:
+def _waiting(
+    city: City, state: ClearingState, settlement_day: date, verdicts: Verdicts
+) -> Iterator[_Question]:
     """Records of closed days that wait, by file."""
     paths = _waiting_paths(city, state)
     if not paths:
@@ -198,8 +237,13 @@ def _waiting(city: City, state: ClearingState, settlement_day: date) -> Iterator
     }
     asked: dict[int, list[int]] = {}
     proven: dict[int, list[int]] = {}
+    ruled: dict[tuple[int, Verdict], list[int]] = {}
     for file, row, reason, terminal, issuer, card_number, application, time in waiting:
         day = city.scheme.business_day(time)
+        verdict = verdicts.get((file, row))
+        if verdict is not None and Reason(reason).disposition is Disposition.SUSPENDED:
+            ruled.setdefault((file, verdict), []).append(row)
+            continue
         match reason:
             # Only what was proven comes as far as the questions where it was, and when.
             case Reason.TERMINAL_UNKNOWN if places.stands(terminal, day):
@@ -216,6 +260,8 @@ def _waiting(city: City, state: ClearingState, settlement_day: date) -> Iterator
         yield _Question(files[file], np.array(rows))
     for file, rows in proven.items():
         yield _Question(files[file], np.array(rows), ProofReason.PROVEN)
+    for (file, verdict), rows in ruled.items():
+        yield _Question(files[file], np.array(rows), ProofReason.PROVEN, verdict)
 
 
 class _Places:

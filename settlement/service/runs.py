@@ -153,6 +153,7 @@ def _report(inputs: RunInputs, folder: Path, outcome: ComputationOutcome) -> Run
         totals=clearing.totals.document(),
         output_hash=outcome.output_hash,
         load_logs=inputs.load_logs,
+        rulings=inputs.rulings,
     )
     return RunReport(
         run=run,

@@ -37,7 +37,7 @@ _REPEATABLE_SQLITE_CODES: Final = frozenset({261, 517})
 #: CANTOPEN and READONLY, in the lowest byte.
 _UNWRITABLE_CODES: Final = frozenset({8, 14})
 #: The newest schema: the last number in `migrations/versions`.
-NEWEST: Final = "0012"
+NEWEST: Final = "0013"
 #: What all migrations come to in a new SQLite file, where it is made at once. Other databases, and
 #: those of before, go through the migrations.
 NEWEST_SQL = Path(__file__).with_name("newest.sql")
@@ -52,6 +52,8 @@ _BUSY = Text(
     "it is written to all the time and cannot be copied; try again later",
 )
 _AnswerT = TypeVar("_AnswerT")
+#: What a decision is given that writes; whoever only hands it on needs no more of it.
+Transaction = Connection
 
 
 class Database:

@@ -18,14 +18,17 @@ from settlement.day_seals import SignedSeal
 from settlement.days.aside import decode_aside, encode_aside
 from settlement.days.closing import ClearingState, ClosedDay, ClosePlan, signed_seal
 from settlement.days.load_log import LogEnd
+from settlement.days.rulings import AppliedRuling
 from settlement.days.run import GapRow, StoredRun
+from settlement.intake.refusals import refusals_end
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, Posting
 from settlement.ledger.positions import Position
 from settlement.people.actions import Actor
 from settlement.seal import canonical_json
 from settlement.store.database import Database
-from settlement.store.files import ready_files, settle_files
+from settlement.store.files import read_refusals, ready_files, settle_files
 from settlement.store.registry import registry_end
+from settlement.store.rulings import read_proven_book
 from settlement.store.tables import (
     DAYS,
     DISCOUNTS,
@@ -81,7 +84,8 @@ def save_run(database: Database, run: StoredRun) -> None:
                     "outputs": canonical_json([list(each) for each in run.outputs]).decode(),
                     "totals": canonical_json(run.totals).decode(),
                     "output_hash": run.output_hash,
-                    "load_logs": _encode_ends(run.load_logs),
+                    "load_logs": _encode(run.load_logs),
+                    "rulings": _encode(run.rulings),
                 },
             )
 
@@ -272,6 +276,8 @@ def _clearing_state(connection: Connection) -> ClearingState:
         ready=ready_files(connection),
         ledger_end=_ledger_end(connection),
         registry_end=registry_end(connection),
+        rulings_end=read_proven_book(connection).end,
+        refusals_end=refusals_end(read_refusals(connection)),
     )
 
 
@@ -321,6 +327,7 @@ def _stored_run(row: RowMapping) -> StoredRun:
             totals=json.loads(row["totals"]),
             output_hash=row["output_hash"],
             load_logs=tuple(LogEnd(*each) for each in json.loads(row["load_logs"] or "[]")),
+            rulings=tuple(AppliedRuling(*each) for each in json.loads(row["rulings"] or "[]")),
         )
     except (TypeError, ValueError) as error:
         run_id = row["run_id"]
@@ -328,7 +335,7 @@ def _stored_run(row: RowMapping) -> StoredRun:
         raise ValueError(reason) from error
 
 
-def _encode_ends(ends: Sequence[LogEnd]) -> str | None:
+def _encode(ends: Sequence[LogEnd] | Sequence[AppliedRuling]) -> str | None:
     return canonical_json([each.content() for each in ends]).decode() if ends else None
 
 

@@ -1,11 +1,11 @@
 """Batch files: what was received, what was answered, which are ready.
 
-Loads what intake and clearing decide from, and keeps what they decided. Readiness is a question:
-a file is ready when every sequence of its sender before its own is there.
+Loads what intake and clearing decide from, and keeps what they decided. Which files are ready is a
+question of `readiness`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from datetime import date
 from typing import Any
 
@@ -40,20 +40,14 @@ from settlement.intake.answers import (
     encode_ranges,
 )
 from settlement.intake.decide import FileHistory
+from settlement.intake.refusals import Refusal
 from settlement.store.database import Database
+from settlement.store.readiness import judge_files
 from settlement.store.tables import FACTS, FILE_TERMINALS, FILES, REFUSALS
 
 _STORED = [FILES.c[field.name] for field in fields(StoredFile)]
 #: So many prefixes or keys are asked for in one question.
 _ASKED_AT_ONCE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A refused file as the audit remembers it."""
-
-    number: int
-    acknowledgement: Acknowledgement
 
 
 def load_history(database: Database, batch: Batch, serials: Sequence[SerialRun]) -> FileHistory:
@@ -102,21 +96,27 @@ def remember_refusal(database: Database, refusal: Acknowledgement) -> None:
 def load_refusals(database: Database) -> tuple[Refusal, ...]:
     """Every refused file, in the order of receipt."""
     with database.read() as connection:
-        rows = connection.execute(select(REFUSALS).order_by(REFUSALS.c.number)).mappings()
-        return tuple(
-            Refusal(
-                row["number"],
-                Acknowledgement(
-                    answer=FileAnswer(row["answer"]),
-                    content_hash=row["content_hash"],
-                    received_at=row["received_at"],
-                    sender=row["sender_claim"],
-                    sequence=row["sequence_claim"],
-                    detail=decode_detail(row["detail"]),
-                ),
-            )
-            for row in rows
+        return read_refusals(connection)
+
+
+def read_refusals(connection: Connection) -> tuple[Refusal, ...]:
+    """The same, within a transaction."""
+    rows = connection.execute(select(REFUSALS).order_by(REFUSALS.c.number)).mappings()
+    return tuple(
+        Refusal(
+            row["number"],
+            Acknowledgement(
+                answer=FileAnswer(row["answer"]),
+                content_hash=row["content_hash"],
+                received_at=row["received_at"],
+                sender=row["sender_claim"],
+                sequence=row["sequence_claim"],
+                detail=decode_detail(row["detail"]),
+            ),
+            bool(row["is_alarm"]),
         )
+        for row in rows
+    )
 
 
 def load_files(database: Database, prefixes: Sequence[str] = ("",)) -> tuple[FileRow, ...]:
@@ -137,11 +137,13 @@ def load_file_lines(database: Database, prefixes: Sequence[str] = ("",)) -> tupl
     with database.read() as connection:
         for asked in _portions(prefixes):
             rows = connection.execute(_file_query().where(_begins_with(asked))).mappings().all()
-            ready = _ready_hashes(connection, rows)
+            judged = judge_files(connection, rows)
             for row in rows:
                 file = _stored_file(row)
-                is_ready = file.content_hash in ready
-                found[file.content_hash] = FileLine(file, row["settlement_day"], is_ready)
+                is_ready = file.content_hash in judged.ready
+                is_aside = file.content_hash in judged.aside
+                line = FileLine(file, row["settlement_day"], is_ready, is_aside)
+                found[file.content_hash] = line
     return tuple(sorted(found.values(), key=lambda line: (line.file.sender, line.file.sequence)))
 
 
@@ -262,33 +264,6 @@ def _file_query() -> Select[Any]:
     )
 
 
-def _ready_hashes(connection: Connection, rows: Sequence[RowMapping]) -> set[str]:
-    """Which of these files are ready: settled ones were, and need not be looked at again."""
-    waiting = {row["sender"] for row in rows if row["settlement_day"] is None}
-    ends = {sender: _whole_until(connection, sender) for sender in waiting}
-    return {
-        row["content_hash"]
-        for row in rows
-        if row["settlement_day"] is not None or row["sequence"] <= ends[row["sender"]]
-    }
-
-
-def _whole_until(connection: Connection, sender: int) -> int:
-    """How far a sender's sequences are all there. No file is ever removed, so what was in sequence
-    when it came, or was settled, still is: only what came early since is looked at.
-    """
-    of_sender = select(FILES.c.sequence).where(FILES.c.sender == sender)
-    was_ready = or_(FILES.c.answer == FileAnswer.ACCEPTED, FILES.c.settlement_day.is_not(None))
-    newest = of_sender.where(was_ready).order_by(FILES.c.sequence.desc()).limit(1)
-    whole = connection.execute(newest).scalar_one_or_none() or 0
-    early = of_sender.where(FILES.c.sequence > whole).order_by(FILES.c.sequence)
-    for sequence in connection.execute(early).scalars():
-        if sequence != whole + 1:
-            break
-        whole = sequence
-    return whole
-
-
 def _begins_with(prefixes: Sequence[str]) -> ColumnElement[bool]:
     # A range, so that the key's own index answers. Behind a hexadecimal digit comes no "g".
     column = FILES.c.content_hash
@@ -306,7 +281,7 @@ def _load(connection: Connection, query: Select[Any]) -> tuple[FileRow, ...]:
     facts: dict[str, list[FactFileRow]] = {row["content_hash"]: [] for row in rows}
     # Of these files alone: the facts of closed days are by far the most, and seldom asked for.
     asked = query.with_only_columns(FILES.c.content_hash).order_by(None)
-    ready = _ready_hashes(connection, rows)
+    ready = judge_files(connection, rows).ready
     held = connection.execute(
         select(FACTS)
         .where(FACTS.c.content_hash.in_(asked))

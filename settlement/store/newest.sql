@@ -10,7 +10,7 @@ CREATE TABLE runs (
 	registry_sha256 VARCHAR(64) NOT NULL, 
 	outputs TEXT NOT NULL, 
 	totals TEXT NOT NULL, 
-	output_hash VARCHAR(64) NOT NULL, review_sha256 VARCHAR(64), load_logs TEXT, 
+	output_hash VARCHAR(64) NOT NULL, review_sha256 VARCHAR(64), load_logs TEXT, rulings TEXT, 
 	CONSTRAINT pk_runs PRIMARY KEY (run_id)
 );
 CREATE INDEX ix_runs_settlement_day ON runs (settlement_day);
@@ -21,7 +21,7 @@ CREATE TABLE days (
 	ledger_root VARCHAR(64) NOT NULL, 
 	previous_seal VARCHAR(64) NOT NULL, 
 	seal VARCHAR(64) NOT NULL, 
-	closed_at DATETIME NOT NULL, closed_by VARCHAR(80), registry_changes BIGINT, confirmed_by VARCHAR(80), set_aside TEXT, number BIGINT, key_version INTEGER, signature VARCHAR(128), 
+	closed_at DATETIME NOT NULL, closed_by VARCHAR(80), registry_changes BIGINT, confirmed_by VARCHAR(80), set_aside TEXT, number BIGINT, key_version INTEGER, signature VARCHAR(128), audit_entries BIGINT, refused_files BIGINT, 
 	CONSTRAINT pk_days PRIMARY KEY (settlement_day), 
 	CONSTRAINT fk_days_run_id FOREIGN KEY(run_id) REFERENCES runs (run_id), 
 	CONSTRAINT uq_days_run_id UNIQUE (run_id), 
@@ -78,7 +78,7 @@ CREATE TABLE entries (
 	bucket INTEGER, 
 	participant BIGINT, 
 	previous_hash VARCHAR(64) NOT NULL, 
-	hash VARCHAR(64) NOT NULL, 
+	hash VARCHAR(64) NOT NULL, ruling BIGINT, 
 	CONSTRAINT pk_entries PRIMARY KEY (number), 
 	CONSTRAINT fk_entries_settlement_day FOREIGN KEY(settlement_day) REFERENCES days (settlement_day)
 );
@@ -223,4 +223,31 @@ CREATE TRIGGER allowed_loads_refuse_update BEFORE UPDATE ON allowed_loads BEGIN 
 CREATE TRIGGER allowed_loads_refuse_delete BEFORE DELETE ON allowed_loads BEGIN SELECT RAISE(ABORT, 'allowed_loads is append-only'); END;
 CREATE TRIGGER facts_refuse_update BEFORE UPDATE ON facts WHEN NEW.content_hash <> OLD.content_hash OR NEW.bucket <> OLD.bucket OR NEW.row_count <> OLD.row_count OR (SELECT settlement_day FROM files WHERE files.content_hash = OLD.content_hash) IS NOT NULL BEGIN SELECT RAISE(ABORT, 'facts of a closed day are append-only'); END;
 CREATE UNIQUE INDEX ix_days_number ON days (number);
-INSERT INTO alembic_version VALUES ('0012');
+CREATE TABLE audit_log (
+	number BIGINT NOT NULL, 
+	act VARCHAR(16) NOT NULL, 
+	proposal BIGINT, 
+	"by" VARCHAR(64) NOT NULL, 
+	at DATETIME NOT NULL, 
+	content TEXT NOT NULL, 
+	signature VARCHAR(128) NOT NULL, 
+	previous_hash VARCHAR(64) NOT NULL, 
+	hash VARCHAR(64) NOT NULL, 
+	CONSTRAINT pk_audit_log PRIMARY KEY (number), 
+	CONSTRAINT fk_audit_log_proposal FOREIGN KEY(proposal) REFERENCES audit_log (number), 
+	CONSTRAINT uq_audit_log_previous_hash UNIQUE (previous_hash), 
+	CONSTRAINT uq_audit_log_proposal UNIQUE (proposal)
+);
+CREATE TABLE wrong_secrets (
+	number INTEGER NOT NULL, 
+	person VARCHAR(64) NOT NULL, 
+	at DATETIME NOT NULL, 
+	log_count BIGINT NOT NULL, 
+	CONSTRAINT pk_wrong_secrets PRIMARY KEY (number)
+);
+CREATE INDEX ix_wrong_secrets_person ON wrong_secrets (person);
+CREATE TRIGGER audit_log_refuse_update BEFORE UPDATE ON audit_log BEGIN SELECT RAISE(ABORT, 'audit_log is append-only'); END;
+CREATE TRIGGER audit_log_refuse_delete BEFORE DELETE ON audit_log BEGIN SELECT RAISE(ABORT, 'audit_log is append-only'); END;
+CREATE TRIGGER wrong_secrets_refuse_update BEFORE UPDATE ON wrong_secrets BEGIN SELECT RAISE(ABORT, 'wrong_secrets is append-only'); END;
+CREATE TRIGGER wrong_secrets_refuse_delete BEFORE DELETE ON wrong_secrets BEGIN SELECT RAISE(ABORT, 'wrong_secrets is append-only'); END;
+INSERT INTO alembic_version VALUES ('0013');

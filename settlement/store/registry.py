@@ -63,10 +63,17 @@ def change_registry(
         last_closed = connection.execute(select(func.max(DAYS.c.settlement_day))).scalar_one()
         decided = decide(book_of(_changes(connection)), last_closed)
         if isinstance(decided, Decided):
-            _add(connection, decided.changes, action)
+            add_changes(connection, decided.changes, action)
         return decided
 
     return database.write(in_transaction)
+
+
+def read_for_change(database: Database) -> tuple[Book, date | None]:
+    """What a change is decided from: the registry, and the last closed day."""
+    with database.read() as connection:
+        last_closed = connection.execute(select(func.max(DAYS.c.settlement_day))).scalar_one()
+        return book_of(_changes(connection)), last_closed
 
 
 def register(
@@ -232,7 +239,8 @@ def _change(row: RowMapping) -> Change:
     return Change(row["number"], what, action, row["previous_hash"], row["hash"])
 
 
-def _add(connection: Connection, new: Iterable[NewChange], action: Action) -> None:
+def add_changes(connection: Connection, new: Iterable[NewChange], action: Action) -> None:
+    """Keep changes that were decided, in the transaction of whoever decided them."""
     changes = chain_changes(new, action, registry_end(connection))
     if changes:
         connection.execute(REGISTRY_CHANGES.insert(), [_row(each) for each in changes])

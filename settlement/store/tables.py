@@ -1,4 +1,5 @@
-"""The schema of the control database: registry, files, runs, closed days, ledger, audit.
+"""The schema of the control database: registry, files, people, runs, closed days,
+ledger, audit.
 
 Decides names, types and constraints only. Amounts are signed fen in 64 bits, moments UTC,
 hashes 64 hexadecimal characters. The same tables suit SQLite and PostgreSQL.
@@ -181,6 +182,32 @@ REFUSALS = Table(
     Column("received_at", Moment, nullable=False),
 )
 
+#: Every act of a person, signed, each behind the one before. Who is a person, what was proposed and
+#: what was ruled is what this table says, and stands nowhere else.
+AUDIT_LOG = Table(
+    "audit_log",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("act", String(16), nullable=False),
+    Column("proposal", ForeignKey("audit_log.number"), unique=True),  # that is answered, once
+    Column("by", String(64), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("content", Text, nullable=False),  # canonical JSON
+    Column("signature", String(128), nullable=False),
+    Column("previous_hash", HASH, nullable=False, unique=True),  # a chain never forks
+    Column("hash", HASH, nullable=False),
+)
+
+#: Secrets that were wrong, and how many entries the audit log had then.
+WRONG_SECRETS = Table(
+    "wrong_secrets",
+    METADATA,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("person", String(64), nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("log_count", BigInteger, nullable=False),
+)
+
 RUNS = Table(
     "runs",
     METADATA,
@@ -193,6 +220,8 @@ RUNS = Table(
     Column("output_hash", HASH, nullable=False),
     # Up to where it read the logs of load hosts, as canonical JSON; null where there was none.
     Column("load_logs", Text),
+    # The rulings that it applies, as canonical JSON; null where there are none.
+    Column("rulings", Text),
 )
 
 DAYS = Table(
@@ -213,6 +242,8 @@ DAYS = Table(
     Column("number", BigInteger, index=True, unique=True),  # the city's first day is 1
     Column("key_version", Integer),  # of the key that signed the seal
     Column("signature", String(128)),
+    Column("audit_entries", BigInteger),  # so many entries the audit log had then
+    Column("refused_files", BigInteger),  # so many files had been refused by then
 )
 
 ENTRIES = Table(
@@ -223,6 +254,7 @@ ENTRIES = Table(
     Column("kind", String(16), nullable=False),
     Column("bucket", Integer),  # of a collect entry
     Column("participant", BigInteger),  # of a distribute entry
+    Column("ruling", BigInteger),  # of an entry that follows a ruling
     Column("previous_hash", HASH, nullable=False),
     Column("hash", HASH, nullable=False),
 )

@@ -12,5 +12,7 @@ Decides nothing here; read in this order::
     float_proof.py  the proof of the float against purses and ledger
     days.py      runs, ledger, positions, seals
     seals.py     numbers and signatures of closed days, the register, what witnesses show
+    rulings.py   what closed days applied of what people ruled
+    audit_log.py  what people did: signed, by two where it takes two, nothing cut
     registry.py  the registry's chain of changes, and what closed days read of it
 """

@@ -28,15 +28,19 @@ from settlement.days.closing import (
 from settlement.days.run import GapRow, RunInputs, StoredRun
 from settlement.engine import Engine, WorkerLostError
 from settlement.errors import StoredBytesError, reason_of
+from settlement.intake.refusals import refusals_end
 from settlement.ledger.accounts import Account, AccountKind
 from settlement.ledger.entries import ChainEnd, Entry, chain_end, entry_content, posting_content
 from settlement.ledger.positions import Position
 from settlement.registry.book import Change, RegistryEnd
+from settlement.rulings.log import end_at
 from settlement.seal import digest
 from settlement.service.gathering import closed_inputs
 from settlement.service.runs import compute_run, damaged_outputs
 from settlement.store import days as day_store
+from settlement.store.files import load_refusals
 from settlement.store.registry import load_changes
+from settlement.store.rulings import load_log
 from settlement.verification.findings import (
     FROM_NO_FILE,
     REBUILD,
@@ -62,13 +66,21 @@ def verify_days(
     """Check every closed day, in order; returns how many there are."""
     days = day_store.load_closed_days(city.database)
     entries = day_store.load_entries(city.database)
-    changes = load_changes(city.database)
+    changes, log = load_changes(city.database), load_log(city.database)
+    refusals = load_refusals(city.database)
     previous: ClosedDay | None = None
     end = ChainEnd()
     for done, day in enumerate(days):
         on_progress("days", done, len(days))
         posted = tuple(each for each in entries if each.settlement_day <= day.settlement_day)
-        state = ClearingState(previous, (), end, _registry_end(day, changes))
+        state = ClearingState(
+            previous,
+            (),
+            end,
+            _registry_end(day, changes),
+            end_at(log, day.audit_entries or 0),
+            refusals_end(refusals[: day.refused_files or 0]),
+        )
         plan = _plan_again(city, day, state, posted, engine, scratch, findings)
         of_day = [each for each in posted if each.settlement_day == day.settlement_day]
         if plan is not None:

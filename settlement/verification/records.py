@@ -43,12 +43,12 @@ SELECT
 """
 #: What the day decided, and what it took back of earlier days; both with the bucket they stand in.
 _DECISIONS = """
-CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT);
+CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT, ruling UTINYINT);
 CREATE TABLE own (file UBIGINT);
 CREATE VIEW decided AS
 SELECT
     *, disposition = disposition_accepted() AS accepted,
-    disposition = disposition_suspended() AS held,
+    disposition = disposition_suspended() AS held, reason = reason_returned() AS returned,
     parse_filename(parse_dirpath(filename))::INTEGER AS bucket
 FROM read_parquet(getvariable('decisions'), filename = true);
 CREATE VIEW decision AS
@@ -59,7 +59,7 @@ CREATE TABLE taken_back AS
 SELECT
     file, row, amount_fen, operator, sector, kind, is_load,
     disposition = disposition_accepted() AS accepted,
-    disposition = disposition_suspended() AS held,
+    disposition = disposition_suspended() AS held, reason = reason_returned() AS returned,
     parse_filename(parse_dirpath(filename))::INTEGER AS bucket, issuer, card_number, application,
     centre
 FROM (
@@ -69,16 +69,17 @@ FROM (
 )
 QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY number DESC) = 1
 """
+#: What another centre keeps because people returned it moves nothing here.
 _MOVED = """
 CREATE VIEW moved AS
 SELECT
-    1 AS sign, amount_fen, operator, sector, kind, is_load, accepted, held, bucket, issuer,
-    card_number, application, centre
-FROM decision
+    1 AS sign, amount_fen, operator, sector, kind, is_load, accepted, held, returned, bucket,
+    issuer, card_number, application, centre
+FROM decision WHERE NOT (returned AND centre <> 0)
 UNION ALL
 SELECT
-    -1, amount_fen, operator, sector, kind, is_load, accepted, held, bucket, issuer, card_number,
-    application, centre
+    -1, amount_fen, operator, sector, kind, is_load, accepted, held, returned, bucket, issuer,
+    card_number, application, centre
 FROM taken_back
 """
 #: What each centre owes for its cards: they are no part of the cards' side.
@@ -88,7 +89,8 @@ FROM moved WHERE (accepted OR held) AND centre <> 0 GROUP BY centre
 """
 #: Accepted debits, once for those that are alike, less those that are taken back.
 _PAYMENTS = """
-SELECT sector, operator, kind, amount_fen, application, bucket, sum(sign)::BIGINT FROM moved
+SELECT sector, operator, kind, amount_fen, application, bucket, returned, sum(sign)::BIGINT
+FROM moved
 WHERE accepted AND moves_purse(kind) AND NOT is_load GROUP BY ALL
 """
 _STOOD = """
@@ -228,6 +230,8 @@ def _verify_posted(
     posted: dict[tuple[EntryKind, int | None], dict[AccountKind, int]] = {}
     shares = {AccountKind.OPERATOR: 0, AccountKind.LOAD_AGENT: 0, AccountKind.HOLDER_DUE: 0}
     for entry in of_day:
+        if entry.kind is EntryKind.RULING:
+            continue  # held against the audit log, in `rulings`
         key = (entry.kind, entry.bucket if entry.kind is EntryKind.COLLECT else entry.participant)
         accounts = posted.setdefault(key, {})
         for posting in entry.postings:
@@ -301,9 +305,11 @@ def _share_again(connection: duckdb.DuckDBPyConnection, scheme: Scheme) -> _Shar
     """Judged once more from operator, kind and amount alone, payment by payment."""
     rules, again = read_rules(), _Shares(Counter(), Counter())
     for row in connection.execute(_PAYMENTS).fetchall():
-        sector, operator, kind, amount_fen, application, bucket, count = row
+        sector, operator, kind, amount_fen, application, bucket, returned, count = row
         rule = rule_of(rules, sector)
         excess_fen = rule.excess_fen(scheme, operator, RecordKind(kind), amount_fen)
+        if returned:
+            excess_fen = amount_fen
         again.excess_fen[bucket] += count * excess_fen
         again.moved_fen[operator] -= count * excess_fen
         payment = Payment(application, operator, amount_fen - excess_fen)

@@ -17,6 +17,7 @@ from cardcore.text import Text
 from settlement.city import City
 from settlement.engine import Engine, WorkerLostError
 from settlement.store.files import load_files
+from settlement.verification.audit_log import verify_audit_log
 from settlement.verification.days import verify_days, verify_positions
 from settlement.verification.files import verify_files
 from settlement.verification.findings import (
@@ -32,6 +33,7 @@ from settlement.verification.kept.schema import verify_schema
 from settlement.verification.load_logs import verify_load_logs
 from settlement.verification.registry import verify_registry
 from settlement.verification.reviews import verify_reviews
+from settlement.verification.rulings import verify_applied
 from settlement.verification.seals import ShownSeal, verify_seals
 
 
@@ -124,6 +126,10 @@ CHECKS: dict[str, tuple[Text, Callable[[_Look], int]]] = {
         lambda look: verify_load_logs(look.city, look.findings),
     ),
     "reviews": (Text("复核", "reviews"), _reviews),
+    "rulings": (
+        Text("裁定", "rulings"),
+        lambda look: verify_applied(look.city, look.findings),
+    ),
     "days": (Text("已关闭日与分录", "closed days and ledger entries"), _days),
     "positions": (
         Text("轧差", "positions"),
@@ -136,6 +142,10 @@ CHECKS: dict[str, tuple[Text, Callable[[_Look], int]]] = {
     "registry": (
         Text("登记簿", "registry"),
         lambda look: verify_registry(look.city, look.findings),
+    ),
+    "audit_log": (
+        Text("审计日志", "audit log"),
+        lambda look: verify_audit_log(look.city, look.findings),
     ),
     "seals": (Text("封存", "seals"), _seals),
 }

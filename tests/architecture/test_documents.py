@@ -25,6 +25,8 @@ FILE_NAME = re.compile(r"`((?:cardcore|terminals|settlement|api|hsm_sim)/[\w/]+\
 MAPPED_KINDS = ("py", "sql", "toml", "c")
 MAP_LINE = re.compile(r"^ {4}(\S+(?:, \S+)*)  +\S", re.MULTILINE)
 ROOMS = [path.parent for path in package_files() if path.name == "__init__.py"]
+TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+ATTACKS = "## Attacks, rules and tests 攻击、规则与测试"
 COMMAND = re.compile(r"\b(make [a-z][a-z-]+|onecard [a-z][a-z-]+)\b")
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)")
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
@@ -50,6 +52,21 @@ def test_the_map_of_a_room_names_every_file_and_folder_in_it(room: Path) -> None
     files = {path.name for path in room.iterdir() if path.suffix.removeprefix(".") in MAPPED_KINDS}
     folders = {f"{path.name}/" for path in room.iterdir() if path.is_dir()} - {"__pycache__/"}
     assert (files | folders) - {"__init__.py"} == listed
+
+
+@pytest.mark.parametrize(("page", "count"), [("docs/keys.md", 19), ("docs/clearing.md", 30)])
+def test_every_attack_has_its_rule_and_tests_that_are_there(page: str, count: int) -> None:
+    rows = list(table_rows(section(document(page), ATTACKS)))
+    assert len(rows) >= count
+    for attack, rule, tests in rows:
+        assert attack
+        assert rule
+        named = TEST_NAME.findall(tests)
+        assert named, attack
+        assert TEST_NAME.sub("", tests).split() == [], tests
+        for file, name in named:
+            text = (REPOSITORY / file).read_text(encoding="utf-8")
+            assert re.search(rf"^def {name}\(", text, re.MULTILINE), f"{file}::{name}"
 
 
 def test_the_page_of_values_is_what_the_code_says() -> None:

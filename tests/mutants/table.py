@@ -670,7 +670,157 @@ DAY_SEALS = (
     ),
 )
 
+_PROVEN = ("tests/settlement/rulings/test_proven.py",)
+_ACTING = ("tests/settlement/rulings/test_acting.py",)
+_PROOF = "settlement/rulings/proof.py"
+_AUDIT = "settlement/verification/audit_log.py"
+_ANSWERS = "settlement/rulings/proposals.py"
+
+PEOPLE = (
+    Mutant(
+        "an act is proven by the key of its person",
+        _PROOF,
+        "    if not signature_holds(public_key, statement, entry.signature):",
+        "    if False:",
+        _PROVEN,
+    ),
+    Mutant(
+        "an act follows the one before it",
+        _PROOF,
+        "        if not follows(entry, end):",
+        "        if False:",
+        _PROVEN,
+    ),
+    Mutant(
+        "an act might be done then",
+        _PROOF,
+        "    refused = _check(book, entry)\n",
+        "    refused = None\n",
+        _PROVEN,
+    ),
+    Mutant(
+        "a signature covers the place of an act",
+        "settlement/rulings/log.py",
+        '        "previous_hash": previous_hash,\n',
+        "",
+        ("tests/settlement/rulings/test_rulings.py",),
+    ),
+    Mutant(
+        "a log that is shorter than under a seal is found",
+        _AUDIT,
+        "        if (day.audit_entries or 0) > len(log):",
+        "        if False:",
+        _PROVEN,
+    ),
+    Mutant(
+        "the end of the audit log stands under the seal",
+        "settlement/days/closing.py",
+        '        "audit_log": state.rulings_end.content(),\n',
+        '        "audit_log": [0, ""],\n',
+        ("tests/settlement/days/test_ends_of_days.py",),
+    ),
+    Mutant(
+        "a change of the registry by one person alone is found",
+        _AUDIT,
+        "        _verify_registry(city, book, findings)\n",
+        "",
+        _PROVEN,
+    ),
+    Mutant(
+        "a day that two closed has a ruling",
+        _AUDIT,
+        "        _verify_days(city, book, findings)\n",
+        "",
+        _PROVEN,
+    ),
+    Mutant(
+        "a wrong secret that was taken out is found",
+        _AUDIT,
+        "    _verify_tries(city, findings)\n",
+        "",
+        _PROVEN,
+    ),
+    Mutant(
+        "nobody approves what they proposed",
+        _ANSWERS,
+        "    if is_own and act is Act.APPROVE:",
+        "    if False:",
+        _PROVEN,
+    ),
+    Mutant(
+        "what changed since is not approved",
+        _ANSWERS,
+        "    if standing.state != proposal.state:",
+        "    if False:",
+        ("tests/settlement/rulings/test_registry_ruled.py",),
+    ),
+    Mutant(
+        "who showed a secret is still that person under the write lock",
+        "settlement/service/ruling/showing.py",
+        "person.credential.public_key != shown.key.public_key",
+        "False",
+        _ACTING,
+    ),
+    Mutant(
+        "no secret is tried while a person waits",
+        "settlement/service/ruling/showing.py",
+        "    if refused := _refuse_to_try(name, standing):",
+        "    if False and (refused := _refuse_to_try(name, standing)):",
+        _ACTING,
+    ),
+    Mutant(
+        "whoever decides by the audit log reads it proven",
+        "settlement/store/rulings.py",
+        "    if faults:\n        raise",
+        "    if False:\n        raise",
+        _PROVEN,
+    ),
+    Mutant(
+        "a log that was proven once is linked again",
+        "settlement/store/rulings.py",
+        "if broken_entry(log) is None and end in _proven else",
+        "if end in _proven else",
+        _PROVEN,
+    ),
+    Mutant(
+        "nothing is decided by a log that was cut behind a closed day",
+        "settlement/store/rulings.py",
+        "    if sealed > end.count:",
+        "    if False:",
+        _PROVEN,
+    ),
+    Mutant(
+        "where two people are enrolled nobody changes the registry alone",
+        "settlement/service/registering.py",
+        "if action.by.kind is ActorKind.PERSON and load_proven_book(city.database).needs_two:",
+        "if False:",
+        ("tests/settlement/rulings/test_registry_ruled.py",),
+    ),
+    Mutant(
+        "where two people are enrolled a name closes no far day",
+        "settlement/service/close.py",
+        "    if not book.needs_two:",
+        "    if True:",
+        ("tests/settlement/rulings/test_registry_ruled.py",),
+    ),
+    Mutant(
+        "a lost file holds the day open until it is skipped",
+        "settlement/store/readiness.py",
+        "        if sequence > whole + 1:",
+        "        if False:",
+        ("tests/settlement/rulings/test_files_ruled.py",),
+    ),
+    Mutant(
+        "a file that is set aside is not ready",
+        "settlement/store/readiness.py",
+        "        elif content_hash in ruled.aside:",
+        "        elif False:",
+        ("tests/settlement/rulings/test_files_ruled.py",),
+    ),
+)
+
 MUTANTS = (
     *(*TERMINALS, *DISK, *DEVICE_DISK, *PURE, *RECONCILIATION, *SERVICE, *VERIFICATION),
     *DAY_SEALS,
+    *PEOPLE,
 )

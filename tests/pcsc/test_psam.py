@@ -7,7 +7,7 @@ import pytest
 
 from cardcore.apdu import StatusWord
 from cardcore.keys import ProofReason
-from hsm_sim.psam import MAC2_TRIES_MAX, T0_ATR, Psam, T0Chip
+from hsm_sim.psam import MAC2_TRIES_MAX, Psam
 from terminals.link.connection import CardConnection, Peer, decode_trace, exchange
 from terminals.link.pcsc import open_card
 from terminals.tap.terminal import Terminal, read_psam
@@ -21,6 +21,7 @@ from tests.hsm_sim.psam.psams import (
     initialise,
     sequence_of,
 )
+from tests.hsm_sim.psam.t0 import T0_ATR, T0Chip
 from tests.hsm_sim.psam.test_psam_lock import maintainer_mac
 from tests.pcsc.slots import READERS, Slots, needs_pcscd, run
 from tests.terminals.equipment import (

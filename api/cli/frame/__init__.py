@@ -8,5 +8,6 @@ Read it in this order::
     program.py   what commands there are
     stopping.py  Ctrl-C, heard once and remembered
     faults.py    what ends a command early, in a sentence
+    secrets.py   secrets, typed without echo or from a file
     session.py   opening what a command works on
 """

@@ -95,12 +95,27 @@ _COMMANDS = {
         "api.cli.city", "app", Text("城市：新建、导出、密钥。", "A city: make, export, keys.")
     ),
     "registry": Entry(
-        "api.cli.registry",
+        "api.cli.registry.commands",
         "app",
         Text(
             "登记簿：带日期的行。",
             "The registry: rows with dates.",
         ),
+    ),
+    "people": Entry(
+        "api.cli.office.people",
+        "app",
+        Text("人员：各有角色与自己的密语。", "People, each with a role and a secret of their own."),
+    ),
+    "approvals": Entry(
+        "api.cli.office.approvals",
+        "app",
+        Text("提请与批准：双人办理。", "What one proposes and another approves."),
+    ),
+    "audit": Entry(
+        "api.cli.office.audit",
+        "app",
+        Text("审计日志：谁办了什么，逐条有签名。", "The audit log: who did what, signed."),
     ),
     "card": Entry("api.cli.card.commands", "app", Text("读卡器上的卡。", "Cards on a reader.")),
     "hsm": Entry(

@@ -84,6 +84,13 @@ def open_to_act(data: Path) -> Iterator[OpenCity]:
 
 
 @contextmanager
+def open_to_rule(data: Path) -> Iterator[City]:
+    """The same for what people propose and answer: no key of the key service has to do with it."""
+    with _open(data) as city:
+        yield city
+
+
+@contextmanager
 def open_to_read(data: Path) -> Iterator[City]:
     """The same for a command that only reads: no byte of the folder changes, no key is needed."""
     with _open(data, to_read=True) as city:

@@ -41,7 +41,7 @@ from api.production import Situation, refuse_in_production
 from cardcore.keys import KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.text import Text, shorten, text_of, words
-from hsm_sim.device import ceremony, transfer
+from hsm_sim.device import backups, ceremony
 from hsm_sim.device import device as devices
 from hsm_sim.device.errors import DeviceError
 from hsm_sim.device.inspection import log_lines, look, prove_log
@@ -157,9 +157,12 @@ def new_pin(
         say(
             opened,
             words(
-                f"{role} 已有新 PIN，未锁定；存储密钥已更换：请重新启动 `onecard hsm serve`",
+                f"{role} 已有新 PIN，未锁定；存储密钥已更换：请重新启动 `onecard hsm serve`；"
+                "传输密钥已退役，此前的分量不再可用：请以新分量重作备份：`onecard hsm ceremony "
+                "backup`",
                 f"{role} has a new PIN and is not locked; the storage key is a new one: start "
-                "`onecard hsm serve` again",
+                "`onecard hsm serve` again. Transport keys retire and components of before are "
+                "good for nothing new: make a backup under new ones, `onecard hsm ceremony backup`",
             ),
         )
 
@@ -237,7 +240,7 @@ def backup(
         with opened.refusals_noted("backup"):
             components = gather_components(opened, usage, None, component, typed_by)
             expected = confirmed_check_value(components, usage, None, expect)
-        document = transfer.backup(opened, components, expected)
+        document = backups.backup(opened, components, expected)
         write_private(out, json.dumps(document, indent=1) + "\n")
         count = len(document["keys"])
         say(opened, words(f"{count} 把密钥已备份到 {out}", f"{count} keys in {out}"))
@@ -276,7 +279,7 @@ def restore(
         with opened.refusals_noted("restore"):
             components = gather_components(opened, usage, None, component, typed_by)
             expected = confirmed_check_value(components, usage, None, expect)
-        described = transfer.restore(opened, document, components, expected)
+        described = backups.restore(opened, document, components, expected)
         say(
             opened,
             words(

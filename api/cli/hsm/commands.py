@@ -5,7 +5,7 @@ root: with `api.composition` the only ones that name `hsm_sim`.
 """
 
 from api.cli.frame.loading import command, noun
-from api.cli.hsm import ceremony, keys, serve, token
+from api.cli.hsm import ceremony, keys, partners, serve, token
 from cardcore.text import Text
 
 app = noun(Text("密钥设备与密钥服务。", "The key device and the key service."))
@@ -30,7 +30,7 @@ command(
     app,
     "import",
     Text("导入另一台设备制作的密钥块。", "Take in a key block that another device made."),
-)(keys.import_)
+)(partners.import_)
 command(
     app,
     "export",
@@ -38,7 +38,7 @@ command(
         "在传输密钥下把一把密钥导出为密钥块。",
         "Give a key out as a key block under a transport key.",
     ),
-)(keys.export)
+)(partners.export)
 command(
     app,
     "rotate",

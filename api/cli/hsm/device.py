@@ -5,10 +5,8 @@ Decides how secrets come in and what is asked before a step. Leaves every judgem
 shell and in the list of processes. No PIN is read before the process is hardened.
 """
 
-import getpass
 import os
 import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from api import output
+from api.cli.frame.secrets import ask_secret
 from api.cli.hsm.refusals import named_refusals
 from api.exits import EXIT_USAGE
 from api.output import console_error, refuse
@@ -30,13 +29,12 @@ from hsm_sim.device.blocks.components import (
     prove_component,
     read_component,
 )
-from hsm_sim.device.custody import OPENING_CUSTODIANS
+from hsm_sim.device.custodians.custody import OPENING_CUSTODIANS
 from hsm_sim.device.device import Device
 from hsm_sim.device.errors import CeremonyError
 from hsm_sim.device.inspection import look
 from hsm_sim.device.log import HEAD_DIGITS_MIN
 from hsm_sim.hardening import harden_process
-from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.keys.published_keys import published_descriptions
 from hsm_sim.keys.vault import check_value
 
@@ -96,18 +94,6 @@ AlgorithmOption = Annotated[
         help=words(
             "算法：pboc-3des、sm4、aes、ed25519 或 sm2；否则取该用途惯用的。",
             "The algorithm: pboc-3des, sm4, aes, ed25519 or sm2; else the usual one.",
-        ),
-    ),
-]
-LevelsOption = Annotated[
-    int,
-    typer.Option(
-        "--levels",
-        min=1,
-        max=LEVELS_MAX,
-        help=words(
-            "分散级数：1 为发卡方主密钥，2 为系统主密钥。",
-            "Levels from it to a card's key: 1 for an issuer's master, 2 for the scheme's.",
         ),
     ),
 ]
@@ -238,32 +224,6 @@ def confirm(question: Text, otherwise: Text | str) -> None:
                 "not confirmed; nothing was changed; to do it, repeat the command and say y",
             )
         )
-
-
-def ask_secret(what: Text, otherwise: Text | str) -> str:
-    """Something typed without echo; without a terminal the command ends with usage."""
-    if not sys.stdin.isatty():
-        refuse(
-            words(
-                f"{what.zh}须在终端键入，而这里没有终端；请用 {otherwise} 给出文件",
-                f"{what.en}: is typed at a terminal, and there is none; "
-                f"give a file with {otherwise}",
-            ),
-            EXIT_USAGE,
-        )
-    with warnings.catch_warnings():
-        # Where echo cannot be switched off, nothing is typed at all.
-        warnings.simplefilter("error", getpass.GetPassWarning)
-        try:
-            return getpass.getpass(words(f"{what.zh}：", f"{what.en}: "))
-        except getpass.GetPassWarning:
-            refuse(
-                words(
-                    f"此终端不能隐藏键入的内容；请用 {otherwise}",
-                    f"this terminal cannot hide what is typed; use {otherwise}",
-                ),
-                EXIT_USAGE,
-            )
 
 
 def refuse_to_overwrite(path: Path) -> NoReturn:

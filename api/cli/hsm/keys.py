@@ -1,11 +1,9 @@
-"""`onecard hsm keys|import|export|rotate`: the keys of a device, and single keys on their way.
+"""`onecard hsm keys|rotate`: the keys of a device, and how one follows another.
 
 Decides how keys are shown. Leaves every step to `hsm_sim.device`.
 """
 
-import sys
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,10 +19,7 @@ from api.cli.hsm.device import (
     confirmed_check_value,
     gather_components,
     open_device,
-    read_text,
-    refuse_to_overwrite,
     say,
-    write_private,
 )
 from api.cli.hsm.naming import algorithm_name, key_name
 from api.cli.hsm.refusals import named_refusals
@@ -32,28 +27,18 @@ from api.exits import EXIT_USAGE
 from api.output import CsvOption, JsonOption, complain, print_json, print_table, refuse
 from api.output import say as tell
 from api.tables import Cell, Column, Count, Table
-from cardcore.keys import KeyDescription, KeyRef
+from cardcore.keys import KeyDescription
 from cardcore.text import Text, words
-from hsm_sim.device import ceremony, transfer
+from hsm_sim.device import ceremony
 from hsm_sim.device.blocks.key_names import letters
-from hsm_sim.device.blocks.tr31 import BLOCK_CHARACTERS_MAX
 from hsm_sim.device.document import StoredKey, is_exportable
 from hsm_sim.device.inspection import locked_custodians, look
-from hsm_sim.keys.masters import LEVELS_MAX
 from hsm_sim.keys.operations import state_on
 
 _NO_KEY = Text(
     "设备中尚无密钥：`onecard hsm ceremony generate`",
     "the device holds no key yet: `onecard hsm ceremony generate`",
 )
-UnderOption = Annotated[
-    str,
-    typer.Option(
-        "--under",
-        metavar=words("密钥", "KEY"),
-        help=words("传输密钥（ZMK）。", "The transport key (ZMK)."),
-    ),
-]
 
 
 def keys(
@@ -98,102 +83,7 @@ def keys(
         )
 
 
-def import_(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            help=words("含一个密钥块（TR-31）的文件。", "A file with one key block (TR-31).")
-        ),
-    ],
-    under: UnderOption,
-    name: Annotated[
-        str,
-        typer.Option(
-            "--as",
-            metavar=words("密钥", "KEY"),
-            help=words(
-                "密钥名，按对方的函件，例如 purchase/shenzhen/v2。",
-                "Its name, by the partner's letter: purchase/shenzhen/v2, for example.",
-            ),
-        ),
-    ],
-    expect: ExpectOption = None,
-    levels: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=LEVELS_MAX,
-            help=words(
-                "分散级数，若密钥块未写明。", "Levels from it to a card's key, if it does not say."
-            ),
-        ),
-    ] = None,
-    device: DeviceOption = DEFAULT_DEVICE,
-    pin_file: PinFileOption = None,
-) -> None:
-    """It is proven whole before any of it is read, and arrives prepared."""
-    transport, ref = key_name(under), key_name(name)
-    expected = _asked_check_value(ref, expect)
-    block = read_text(path, BLOCK_CHARACTERS_MAX + 2)
-    with open_device(device, pin_file) as opened:
-        described = transfer.import_block(opened, block, transport, ref, expected, levels)
-        activate = f"`onecard hsm ceremony activate {ref}`"
-        say(
-            opened,
-            words(
-                f"已导入 {key_sentence(described)}；启用：{activate}",
-                f"Imported {key_sentence(described)}; to use it: {activate}",
-            ),
-        )
-
-
-def _asked_check_value(ref: KeyRef, expected: str | None) -> str:
-    """The check value that a key shall have, from the partner's letter."""
-    if expected is not None:
-        return expected
-    if not sys.stdin.isatty():
-        refuse(
-            words(
-                f"{ref}：须写明其检查值；请用 --expect KCV",
-                f"{ref}: its check value must be said; say it with --expect KCV",
-            ),
-            EXIT_USAGE,
-        )
-    question = words(f"{ref} 的检查值（按对方的函件）", f"Check value of {ref}, by the letter")
-    return str(typer.prompt(question, err=True))
-
-
-def export(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="KEY",
-            help=words("密钥名，例如 tac/shenzhen/v1。", "Its name: tac/shenzhen/v1, for example."),
-        ),
-    ],
-    under: UnderOption,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            help=words("要写的文件；须尚不存在。", "The file to write; it must be new."),
-        ),
-    ],
-    device: DeviceOption = DEFAULT_DEVICE,
-    pin_file: PinFileOption = None,
-) -> None:
-    """Only a key that was made to leave, and only under a transport key."""
-    ref, transport = key_name(name), key_name(under)
-    if out.exists():
-        refuse_to_overwrite(out)
-    with open_device(device, pin_file) as opened:
-        write_private(out, transfer.export_block(opened, ref, transport) + "\n")
-        described = opened.vault.describe(ref)
-        said = key_sentence(described)
-        say(opened, words(f"已导出到 {out}：{said}", f"Exported to {out}: {said}"))
-
-
-FirstDayOption = Annotated[
+OnDayOption = Annotated[
     datetime | None,
     typer.Option(
         "--on",
@@ -228,7 +118,7 @@ def rotate(
             ),
         ),
     ],
-    first_day: FirstDayOption = None,
+    first_day: OnDayOption = None,
     overlap_days: OverlapDaysOption = 0,
     algorithm: AlgorithmOption = None,
     from_components: FromComponentsOption = False,

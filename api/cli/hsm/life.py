@@ -5,7 +5,6 @@ Decides what is asked and shown. Leaves every judgement to `hsm_sim.device.cerem
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -17,7 +16,6 @@ from api.cli.hsm.device import (
     ComponentOption,
     DeviceOption,
     ExpectOption,
-    LevelsOption,
     PinFileOption,
     TypedByOption,
     confirm,
@@ -28,6 +26,13 @@ from api.cli.hsm.device import (
 )
 from api.cli.hsm.keys import key_sentence
 from api.cli.hsm.naming import algorithm_name, key_name
+from api.cli.hsm.terms import (
+    ExportableOption,
+    FirstDayOption,
+    LastDayOption,
+    LevelsOption,
+    day_of,
+)
 from api.exits import EXIT_USAGE
 from api.output import refuse
 from cardcore.keys import KeyDescription, KeyState
@@ -47,12 +52,6 @@ ActivateOption = Annotated[
     bool,
     typer.Option(
         "--activate", help=words("立即启用；否则待启用。", "Active at once; else prepared.")
-    ),
-]
-ExportableOption = Annotated[
-    bool,
-    typer.Option(
-        "--exportable", help=words("可在传输密钥下导出。", "It may leave under a transport key.")
     ),
 ]
 
@@ -179,30 +178,15 @@ def destroy(
 
 def validity(
     name: KeyArgument,
-    first_day: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help=words("首日。", "First day.")
-        ),
-    ] = None,
-    last_day: Annotated[
-        datetime | None,
-        typer.Option(
-            "--until", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help=words("末日。", "Last day.")
-        ),
-    ] = None,
+    first_day: FirstDayOption = None,
+    last_day: LastDayOption = None,
     device: DeviceOption = DEFAULT_DEVICE,
     pin_file: PinFileOption = None,
 ) -> None:
     """A day left out is no bound."""
     ref = key_name(name)
     with open_device(device, pin_file) as opened:
-        described = ceremony.set_validity(
-            opened,
-            ref,
-            None if first_day is None else first_day.date(),
-            None if last_day is None else last_day.date(),
-        )
+        described = ceremony.set_validity(opened, ref, day_of(first_day), day_of(last_day))
         _say(opened, words("已更改", "Changed"), described)
 
 

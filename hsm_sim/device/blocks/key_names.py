@@ -7,11 +7,12 @@ the device at all to its callers.
 The standard names fewer uses than a citizen card has, so several of ours share two letters; the
 exact one is in the label block LB, which holds the key's name (`tac/shenzhen/v1`). What else there
 is to say stands in block 90, and in block 91 for a master above an issuer's: identifiers of digits
-are kept for whoever wants them. A block that comes from another device is named by the custodians,
-and whatever it says of itself must fit.
+are kept for whoever wants them. A block that comes from another device decides nothing: custodians
+say its name and whatever gives a right (`Arrival`), and what it says of itself must fit.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 
 from cardcore.errors import KeyServiceError
@@ -122,41 +123,93 @@ def entry_of(header: KeyBlockHeader, value: bytes) -> KeyEntry:
     return _entry(header, value, ref, levels, (state, valid_from, valid_to, parent))
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What custodians say of a key that somebody sent, beside its name, by the partner's letter.
+
+    Whoever holds the transport key could write any of it into a block, so none of it is taken from
+    there. `label` is the text in the block, where it is not the key's name.
+    """
+
+    is_exportable: bool = False
+    levels: int = 1
+    valid_from: date | None = None
+    valid_to: date | None = None
+    parent: KeyRef | None = None
+    label: str | None = None
+
+
 def arriving_entry(
-    header: KeyBlockHeader, value: bytes, ref: KeyRef, levels: int | None = None
+    header: KeyBlockHeader, value: bytes, ref: KeyRef, said: Arrival | None = None
 ) -> KeyEntry:
-    """The key of a block that somebody sent, under the name that custodians say: prepared (待启用),
-    whatever state it claims. Days, parent and levels come with a block of a onecard device;
-    another's is an issuer's master unless `levels` says otherwise.
+    """The key of a block that somebody sent, as custodians say it is: prepared (待启用), whatever
+    state it claims.
 
     Raises `KeyNameError` when the block contradicts them in anything, `KeyServiceError` for a value
     that is no key of that use.
     """
-    named, text = _named(header), header.optional_blocks.get(LABEL_BLOCK, "")
-    claimed = text.partition("/")[0].strip().lower()
+    said = said or Arrival()
+    named = _named(header)
+    _check_label(header, ref, said)
+    if named is not None or header.version_number != NO_VERSION:
+        _check_version(header, ref)
+    if said.is_exportable and header.exportability == "N":
+        raise _contradiction(ref, Text("不可导出", "it may not leave again"), "--exportable")
+    if named is not None and LIFE_BLOCK in header.optional_blocks:
+        _check_life(header, ref, said)
+    life = (KeyState.PREPARED, said.valid_from, said.valid_to, said.parent)
+    return _entry(header, value, ref, said.levels, life)
+
+
+def _check_label(header: KeyBlockHeader, ref: KeyRef, said: Arrival) -> None:
+    """Two letters stand for several uses, so a text that people would read in a block counts."""
+    text = header.optional_blocks.get(LABEL_BLOCK)
+    if text is None and said.label is None:
+        return
+    named, claimed = _named(header), (text or "").partition("/")[0].strip().lower()
     if (named is not None and named != ref) or (claimed in set(KeyUsage) and claimed != ref.usage):
         raise KeyNameError(
             Text(
-                f"密钥块：其中写明 {shorten(text)}，不是 {ref}",
-                f"key block: says that it holds {shorten(text)}, not {ref}",
+                f"密钥块：其中写明 {shorten(text or '')}，不是 {ref}",
+                f"key block: says that it holds {shorten(text or '')}, not {ref}",
             )
         )
-    if named is not None or header.version_number != NO_VERSION:
-        _check_version(header, ref)
-    valid_from, valid_to, parent = None, None, None
-    if named is not None and LIFE_BLOCK in header.optional_blocks:
-        _, valid_from, valid_to, parent = _life(header.optional_blocks[LIFE_BLOCK])
-        brought = _levels(header.optional_blocks.get(LEVELS_BLOCK, "1"))
-        if levels not in {None, brought}:
-            raise KeyNameError(
-                Text(
-                    f"密钥块：{ref}：其中写明的分散级数是 {brought}",
-                    f"key block: {ref}: levels to a card's key are {brought} in it",
-                )
+    if text not in ({str(ref)} if said.label is None else {said.label}):
+        raise KeyNameError(
+            Text(
+                f"密钥块：{ref}：其中的标签是 {shorten(text or '-')}；对方的函件也这样写时，请加 "
+                "--labelled 标签",
+                f"key block: {ref}: the label in it is {shorten(text or '-')}; if the partner's "
+                "letter says so, add --labelled LABEL",
             )
-        levels = brought
-    life = (KeyState.PREPARED, valid_from, valid_to, parent)
-    return _entry(header, value, ref, levels or 1, life)
+        )
+
+
+def _check_life(header: KeyBlockHeader, ref: KeyRef, said: Arrival) -> None:
+    """What a block of a onecard device says of days, parent and levels."""
+    _, valid_from, valid_to, parent = _life(header.optional_blocks[LIFE_BLOCK])
+    levels = _levels(header.optional_blocks.get(LEVELS_BLOCK, "1"))
+    if levels != said.levels:
+        what = Text(f"分散级数是 {levels}", f"levels to a card's key are {levels} in it")
+        raise _contradiction(ref, what, f"--levels {levels}")
+    for brought, theirs, name, option in (
+        (valid_from, said.valid_from, Text("首日", "its first day"), "--from"),
+        (valid_to, said.valid_to, Text("末日", "its last day"), "--until"),
+        (parent, said.parent, Text("上级密钥", "its parent"), "--parent"),
+    ):
+        if brought is not None and brought != theirs:
+            what = Text(f"{name.zh}是 {brought}", f"{name.en} is {brought} in it")
+            raise _contradiction(ref, what, f"{option} {brought}")
+
+
+def _contradiction(ref: KeyRef, what: Text, option: str) -> KeyNameError:
+    return KeyNameError(
+        Text(
+            f"密钥块：{ref}：其中写明{what.zh}，与所说不符；请与对方的函件核对（{option}）",
+            f"key block: {ref}: {what.en}, which is not what was said; compare it with the "
+            f"partner's letter ({option})",
+        )
+    )
 
 
 _Life = tuple[KeyState, date | None, date | None, KeyRef | None]

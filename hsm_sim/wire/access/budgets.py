@@ -12,7 +12,8 @@ asks again, so a file of forged records keeps a card's true ones unjudged in its
 What was answered is counted, by client and card; a row of a version that is not held as well, for
 it is tried under the others. A card over its day's budget is not judged until tomorrow. A client
 over its own is answered a call whose rows all hold, and learns nothing of any other: true records
-go on, whoever fills the day with forged ones.
+go on, whoever fills the day with forged ones. Long before that alarms say how many answers of the
+client did not hold, over all cards: who tries a little of each is seen as well.
 
 A MAC that is verified by itself is a guess as well: above the same budget it is refused by name.
 
@@ -28,7 +29,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -45,10 +46,15 @@ from hsm_sim.wire.access.rights import Allowance
 GUESSES_A_CARD = 1_000
 #: A day, in bulk: of one card, and of one client. A TAC has 4 bytes, so a card's budget finds one
 #: in twelve years of alarms, and nobody forges a million records of one card a day. A client's is
-#: for the day on which a key is missing and every record of the city is asked about several times.
-GUESSES_A_CARD_A_DAY, GUESSES_A_CLIENT = 1_000_000, 100_000_000
+#: for the day on which a key is missing and every record of the city is asked about twice; it finds
+#: one TAC of some card in 200 days of alarms.
+GUESSES_A_CARD_A_DAY, GUESSES_A_CLIENT = 1_000_000, 20_000_000
 #: Calls of a client over its budget in which a row does not hold: each may have been one guess.
-CALLS_OVER_BUDGET = 10_000_000
+CALLS_OVER_BUDGET = 1_000_000
+#: Answers that do not hold of one client, over all cards and in a day, at which there is an alarm,
+#: as there is where its budget ends. A file in a hundred thousand of whose records nothing holds is
+#: worth a look, whoever made it.
+CLIENT_ALARMS = (100_000, 1_000_000, 10_000_000)
 _HOLDING = (ProofReason.PROVEN, ProofReason.WRONG_VERSION)
 #: PSAMs made, renewed and woken up, a day and client: each is an entry of the log, so this bounds
 #: it. A city's 20,000 terminals lose power five times.
@@ -61,7 +67,7 @@ _FACTOR_BYTES = 8
 #: keys out.
 BUDGETS = "budgets"
 #: Numbers of 8 bytes before the buckets of 4.
-_MULTIPLIER, _GUESSES, _PSAMS = range(3)
+_MULTIPLIER, _GUESSES, _PSAMS, _CALLS_OVER = range(4)
 _HEAD_WORDS = 8
 _FILE_BYTES = 8 * _HEAD_WORDS + 4 * (1 << _BUCKET_BITS)
 _ALARMS_MAX = 1_000  # cards named in the log, of one client in one day
@@ -80,6 +86,12 @@ class _Spent:
     def guesses(self) -> int:
         """Rows that did not hold."""
         return int(self.head[_GUESSES])
+
+    def count_call(self) -> None:
+        """One answer that does not hold, or a call over the budget that was not answered."""
+        if self.guesses > GUESSES_A_CLIENT:
+            self.head[_CALLS_OVER] += np.uint64(1)
+        self.head[_GUESSES] += np.uint64(1)
 
     def buckets(self, of: str, factors: NDArray[np.generic]) -> NDArray[np.uint64]:
         """One a row. `of` tells keys of other operations and labels apart."""
@@ -105,10 +117,13 @@ def _mapped(folder: Path | None, name: str, file_bytes: int) -> NDArray[np.uint6
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The answers as they may be given, and the cards about which there is an alarm since now."""
+    """The answers as they may be given, the cards about which there is an alarm since now, and how
+    many answers of the client did not hold, over all cards, where that is one.
+    """
 
     reasons: bytes
     alarming: tuple[bytes, ...] = ()
+    alarming_guesses: int = 0
 
 
 class Budgets:
@@ -194,8 +209,9 @@ class Budgets:
     def check_guesses(self, client: str) -> None:
         """Raises `KeyRightError` for a client whose guesses are over for today."""
         with self._lock:
-            guesses = self._of(client).guesses
-            if guesses > GUESSES_A_CLIENT + CALLS_OVER_BUDGET:
+            spent = self._of(client)
+            guesses = spent.guesses
+            if int(spent.head[_CALLS_OVER]) >= CALLS_OVER_BUDGET:
                 raise KeyRightError(
                     Text(
                         f"{client}：今日已有 {guesses} 个答案不成立，限 {GUESSES_A_CLIENT} "
@@ -223,14 +239,16 @@ class Budgets:
                 )
             )
 
-    def count_wrong(self, client: str, of: str, card: bytes) -> bool:
-        """One answer that does not hold; whether it ends the card's budget."""
+    def count_wrong(self, client: str, of: str, card: bytes) -> Judged:
+        """One answer that does not hold, and what is alarming about it."""
         with self._lock:
             spent = self._of(client)
             bucket = spent.buckets(of, _rows(card))[0]
-            spent.head[_GUESSES] += np.uint64(1)
+            before = spent.guesses
+            spent.count_call()
             spent.cards[bucket] += np.uint32(1)
-            return int(spent.cards[bucket]) == GUESSES_A_CARD + 1
+            is_over = int(spent.cards[bucket]) == GUESSES_A_CARD + 1
+            return Judged(b"", (card,) if is_over else (), _alarming(before, spent.guesses))
 
     def judge(self, client: str, of: str, factors: bytes, reasons: bytes) -> Judged:
         """Count the rows that do not hold, and hide what may not be told.
@@ -243,11 +261,13 @@ class Budgets:
             spent = self._of(client)
             if not wrong and not spent.is_over:
                 return Judged(reasons)
-            if wrong and spent.guesses > GUESSES_A_CLIENT:
-                spent.head[_GUESSES] += np.uint64(1)
+            before = spent.guesses
+            if wrong and before > GUESSES_A_CLIENT:
+                spent.count_call()
                 judged = Judged(bytes((ProofReason.UNKNOWN_VERSION,)) * len(reasons))
             else:
                 judged = _judge(spent, of, factors, reasons)
+            judged = replace(judged, alarming_guesses=_alarming(before, spent.guesses))
         self.check_guesses(client)
         return judged
 
@@ -297,6 +317,12 @@ class Budgets:
                     f"{self._folder}: {said.en}",
                 )
             ) from None
+
+
+def _alarming(before: int, now: int) -> int:
+    """How many there are now, where one of the marks was passed; else 0."""
+    marks = (*CLIENT_ALARMS, GUESSES_A_CLIENT)
+    return now if any(before <= mark < now for mark in marks) else 0
 
 
 def _rows(factors: bytes) -> NDArray[np.generic]:

@@ -27,13 +27,11 @@ _USAGES_BY_LABEL: Mapping[Operation, frozenset[KeyUsage]] = {
     messages.SEALED_DAYS: frozenset({KeyUsage.DAY_SEAL}),
 }
 _TERMINAL_BYTES = 6
-#: The messages of JR/T 0025 that a host makes or judges, by operation and usage: how long one is,
-#: and where the terminal stands in it. What the card makes itself is not made for anybody.
-_SESSION_MESSAGES: Mapping[tuple[Operation, KeyUsage], tuple[int, int | None]] = {
-    (messages.VERIFY_SESSION_MAC, KeyUsage.LOAD): (15, 9),  # MAC1: balance, amount, type, terminal
-    (messages.SESSION_MAC, KeyUsage.LOAD): (18, 5),  # MAC2: amount, type, terminal, time
-    (messages.SESSION_MAC, KeyUsage.PURCHASE): (18, 5),  # MAC1: the same
-    (messages.VERIFY_SESSION_MAC, KeyUsage.PURCHASE): (4, None),  # MAC2: the amount alone
+#: The messages of a load that a host makes or judges (JR/T 0025): how long one is, and where the
+#: terminal stands in it. What the card makes itself is not made for anybody.
+_SESSION_MESSAGES: Mapping[Operation, tuple[int, int]] = {
+    messages.VERIFY_SESSION_MAC: (15, 9),  # MAC1: balance, amount, type, terminal
+    messages.SESSION_MAC: (18, 5),  # MAC2: amount, type, terminal, time
 }
 
 
@@ -93,12 +91,11 @@ def place_claimed(
                 return _place_of(decode_image(image).profile)
             except DecodeError:
                 return None  # no PSAM wakes up from it
-        case {"ref": KeyRef() as ref, "session_input": _, "data": bytes() as data}:
-            length, at = _SESSION_MESSAGES.get((operation, ref.usage), (len(data), None))
+        case {"session_input": _, "data": bytes() as data}:
+            length, at = _SESSION_MESSAGES[operation]
             if len(data) != length:
                 return NoSuchMessage(len(data))
-            terminal = None if at is None else data[at : at + _TERMINAL_BYTES].hex().upper()
-            return Place(terminal)
+            return Place(data[at : at + _TERMINAL_BYTES].hex().upper())
     return None
 
 

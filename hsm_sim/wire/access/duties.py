@@ -3,8 +3,8 @@
 Decides what makes a duty, and nothing else: a right is a duty over labels, and over terminals and
 PSAMs where the duty has to do with them (`rights`); what a request names is read by `claims`.
 
-A client that may do an operation with one usage may not do it with another: a terminal that asks a
-MAC of a purchase asks none of a load. No duty gives a `transport` key, nor a `record-mac` key but
+A client that may do an operation with one usage may not do it with another: a desk that has answers
+of cards made has no MAC made of a load. No duty gives a `transport` key, nor a `record-mac` key but
 to be proven: one PSAM's own comes with that PSAM.
 """
 
@@ -25,7 +25,6 @@ class Duty(StrEnum):
 
     PROVING = "proving"
     LOAD = "load"
-    PURCHASE = "purchase"
     PSAM = "psam"
     PSAM_READER = "psam-reader"
     PSAM_SERVICE = "psam-service"
@@ -33,7 +32,6 @@ class Duty(StrEnum):
     PERSONALISATION = "personalisation"
     KEY_RELEASE = "key-release"
     CARD_MAINTENANCE = "card-maintenance"
-    PIN_SERVICE = "pin-service"
     CARD_AUTHENTICATION = "card-authentication"
     FILE_SIGNING = "file-signing"
     DAY_SEALING = "day-sealing"
@@ -49,7 +47,6 @@ class Duty(StrEnum):
 _NAMES_ZH = {
     Duty.PROVING: "验证",
     Duty.LOAD: "圈存",
-    Duty.PURCHASE: "联机消费",
     Duty.PSAM: "终端 PSAM",
     Duty.PSAM_READER: "读持卡人 PSAM",
     Duty.PSAM_SERVICE: "网点 PSAM",
@@ -57,7 +54,6 @@ _NAMES_ZH = {
     Duty.PERSONALISATION: "个人化",
     Duty.KEY_RELEASE: "导出卡片密钥明文",
     Duty.CARD_MAINTENANCE: "卡片维护",
-    Duty.PIN_SERVICE: "PIN 解锁与重装",
     Duty.CARD_AUTHENTICATION: "卡片认证",
     Duty.FILE_SIGNING: "文件签名",
     Duty.DAY_SEALING: "日封存",
@@ -107,7 +103,6 @@ DUTIES: Mapping[Duty, Mapping[Operation, Usages]] = {
         messages.SEALED_DAYS: _SEALING,
     },
     Duty.LOAD: dict.fromkeys(_SESSION_MACS, frozenset({KeyUsage.LOAD})),
-    Duty.PURCHASE: dict.fromkeys(_SESSION_MACS, frozenset({KeyUsage.PURCHASE})),
     Duty.PSAM: dict.fromkeys(PSAM_USE, _IN_TERMINALS),
     Duty.PSAM_READER: dict.fromkeys(PSAM_USE, _IN_READERS),
     Duty.PSAM_SERVICE: dict.fromkeys(PSAM_USE, _AT_COUNTERS),
@@ -119,10 +114,7 @@ DUTIES: Mapping[Duty, Mapping[Operation, Usages]] = {
         messages.CHECK_VALUE: CARD_USAGES,  # of a key that an initialised chip has already
     },
     Duty.KEY_RELEASE: {messages.DERIVE_CARD_KEY: CARD_USAGES, messages.CHECK_VALUE: CARD_USAGES},
-    Duty.CARD_MAINTENANCE: dict.fromkeys(
-        (messages.MESSAGE_MAC, messages.ENCIPHER_MESSAGE), _MAINTENANCE
-    ),
-    Duty.PIN_SERVICE: dict.fromkeys((messages.MESSAGE_MAC, messages.ENCIPHER_MESSAGE), _PINS),
+    Duty.CARD_MAINTENANCE: {messages.MESSAGE_MAC: _MAINTENANCE},
     Duty.CARD_AUTHENTICATION: {messages.AUTHENTICATE: _INTERNAL | _EXTERNAL},
     Duty.FILE_SIGNING: dict.fromkeys((messages.SIGN, messages.PUBLIC_KEY), _SIGNING),
     Duty.DAY_SEALING: dict.fromkeys(
@@ -136,7 +128,7 @@ OPEN_OPERATIONS = (messages.DESCRIBE_KEYS,)
 
 #: Duties that must say for which terminals they are, for which PSAMs, and how many keys a day.
 WITH_PSAMS = frozenset({Duty.PSAM, Duty.PSAM_READER, Duty.PSAM_SERVICE, Duty.PSAM_DEPOT})
-AT_TERMINALS = frozenset({Duty.LOAD, Duty.PURCHASE}) | WITH_PSAMS
+AT_TERMINALS = frozenset({Duty.LOAD}) | WITH_PSAMS
 WITH_RELEASES = frozenset({Duty.PERSONALISATION, Duty.KEY_RELEASE})
 
 

@@ -64,7 +64,6 @@ EIGHT = Octets((8,))
 CHALLENGE = Octets((4, 8))
 COUNTER = Octets((16,))
 DATA = Octets(maximum=DATA_BYTES_MAX)
-DES_BLOCKS = Octets(maximum=DATA_BYTES_MAX, block_bytes=8)
 AES_BLOCKS = Octets(maximum=DATA_BYTES_MAX, block_bytes=16)
 HANDLE = Number(0xFFFF_FFFF)
 PSAM_HANDLE = Octets((16,))
@@ -169,7 +168,6 @@ AUTHENTICATE = Operation("authenticate", (*_CARD, ("challenge", EIGHT)), EIGHT)
 MESSAGE_MAC = Operation(
     "message_mac", (*_CARD, ("challenge", CHALLENGE), ("data", DATA)), Octets((4,))
 )
-ENCIPHER_MESSAGE = Operation("encipher_message", (*_CARD, ("blocks", DES_BLOCKS)), DES_BLOCKS)
 SESSION_MAC = Operation("session_mac", _SESSION, Octets((4,)))
 VERIFY_SESSION_MAC = Operation(
     "verify_session_mac", (*_SESSION, ("mac", Octets(maximum=16))), Nothing()
@@ -223,7 +221,7 @@ OPERATIONS: Mapping[str, Operation[Any]] = {
     each.name: each
     for each in (
         DESCRIBE_KEYS, DERIVE_CARD_KEY, OPEN_CHANNEL, CHECK_VALUE, AUTHENTICATE, MESSAGE_MAC,
-        ENCIPHER_MESSAGE, SESSION_MAC, VERIFY_SESSION_MAC, PROVE_TACS, PROVE_RECORD_MACS,
+        SESSION_MAC, VERIFY_SESSION_MAC, PROVE_TACS, PROVE_RECORD_MACS,
         PROVE_AUTHENTICATIONS, SIGN, SEAL_DAY, SEALED_DAYS, PUBLIC_KEY, ENCIPHER_DATA,
         DECIPHER_DATA, CHANNEL_CRYPTOGRAM, CHANNEL_COMMAND_MAC, CHANNEL_RESPONSE_MAC,
         CHANNEL_ENCIPHER, CHANNEL_DECIPHER, CHANNEL_WRAPPED_CARD_KEYS,

@@ -123,7 +123,7 @@ SELECT
     signed_balance_fen, hotlist_version, fare_class, reason, notes, late, chained, centre,
     getvariable('settlement_day') AS settlement_day
 FROM decision
-WHERE retry_may_help(reason);
+WHERE waits(reason);
 
 -- Which days the movements that this run settled, or took back, were signed on. By an interval: what
 -- the engine cannot foresee of it stands in the bytes of the file. One moment of a day says its day.

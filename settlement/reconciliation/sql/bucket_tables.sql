@@ -18,8 +18,8 @@ CREATE TABLE gap_before (
 );
 -- Which closed day settled movements that were signed on which day: where an old one is looked up.
 CREATE TABLE settled_day_before (signed_day DATE, settlement_day DATE);
--- Records that a key, a registry entry, their own day or a statement of the card may still clear up,
--- as they were last decided.
+-- Records that a key, a registry entry, their own day, a statement of the card or two people may
+-- still clear up, as they were last decided.
 CREATE TABLE waiting_before (
     file UBIGINT, row UINTEGER, record_hash_high UBIGINT, record_hash_low UBIGINT,
     issuer UBIGINT, card_number UBIGINT, application UTINYINT, terminal UBIGINT,

@@ -49,9 +49,9 @@ JOIN torn_debit AS torn
     AND torn.application = segment.application
     AND torn.time >= segment.left_time AND torn.time < segment.right_time
 WHERE segment.kind = segment_missing_debits() AND segment.missing_loads = 0
-    -- What comes today may explain it yet.
+    -- What comes today may explain it yet; what is only judged again stood there before.
     AND NOT EXISTS (
-        FROM record
+        FROM record ANTI JOIN linked USING (id)
         WHERE record.issuer = segment.issuer AND record.card_number = segment.card_number
             AND record.application = segment.application AND is_posted(record.reason)
             AND record.time <= segment.right_time

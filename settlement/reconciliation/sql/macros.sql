@@ -19,7 +19,7 @@ CREATE MACRO is_balanced(kind, before_fen, amount_fen, after_fen) AS
 -- The card signed it, under whatever registered version.
 CREATE MACRO is_proven(proof) AS proof IN (proof_proven(), proof_wrong_version());
 
-CREATE MACRO is_accepted(word) AS word = reason_none();
+CREATE MACRO is_accepted(word) AS word IN (reason_none(), reason_released(), reason_returned());
 CREATE MACRO is_suspended(word) AS
     word IN (
         reason_terminal_unknown(), reason_clock_ahead(), reason_hotlisted(),

@@ -10,7 +10,7 @@ Days are taken in their order, so that each is made from what is whole by then.
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,31 +18,43 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from cardcore.keys import KeyService, ProofReason
+from cardcore.keys import KeyService
 from cardcore.records.record import FIELD
 from cardcore.text import Text
 from settlement.city import City
 from settlement.days.aside import SetAside
 from settlement.days.begun import read_sealed
 from settlement.days.closing import ClearingState, ClosedDay, encode_seal, plan_close, signed_plan
+from settlement.days.rulings import verdicts_of
 from settlement.days.run import RunInputs, StoredRun
 from settlement.durable import write_durable
 from settlement.engine import Engine
 from settlement.errors import StoredBytesError
 from settlement.facts.cells import record_rows
+from settlement.intake.refusals import Refusal, refusals_end
 from settlement.ledger.entries import ChainEnd, chain_end
 from settlement.people.actions import Actor
 from settlement.reconciliation.inputs import file_prefix
 from settlement.registry.book import Change, RegistryEnd
 from settlement.registry.documents import encode_registry, read_by_runs
+from settlement.rulings.log import LogEntry, end_at
 from settlement.service.gathering import closed_inputs
 from settlement.service.keeping import KeptFiles, later_versions
 from settlement.service.proven import damaged_logs, fact_path, hash_of
-from settlement.service.review import keep_review, put_review, read_review, records_of
+from settlement.service.review import (
+    Review,
+    Reviewed,
+    keep_review,
+    put_review,
+    read_review,
+    records_of,
+)
 from settlement.service.runs import compute_run, damaged_outputs, read_report
 from settlement.store import days as day_store
-from settlement.store.files import load_day_files, load_files
+from settlement.store.applied import load_applied
+from settlement.store.files import load_day_files, load_files, load_refusals
 from settlement.store.registry import load_changes
+from settlement.store.rulings import load_log
 from settlement.watching import OnProgress, be_silent
 
 _NOT_AS_IT_WAS = Text(
@@ -98,6 +110,8 @@ class _Rebuilding:
         self._now, self._by = now, by
         self._kept = KeptFiles(city, key_service)
         self._changes: tuple[Change, ...] = ()
+        self._log: tuple[LogEntry, ...] = ()
+        self._refusals: tuple[Refusal, ...] = ()
         #: Where the ledger ends before the day that is looked at.
         self._ledger_end = ChainEnd()
         self._found = Rebuilt()
@@ -111,6 +125,8 @@ class _Rebuilding:
         days = day_store.load_closed_days(self._city.database)
         if days:
             self._changes = load_changes(self._city.database)
+            self._log = load_log(self._city.database)
+            self._refusals = load_refusals(self._city.database)
         for number in range(len(days)):
             if number:
                 before = days[number - 1].settlement_day
@@ -147,7 +163,7 @@ class _Rebuilding:
             self._prove(
                 city.review_path(run.review_sha256),
                 run.review_sha256,
-                lambda sha256: self._review(sha256, day, previous),
+                lambda sha256: self._review(sha256, run, day, previous),
             )
         inputs = closed_inputs(city, day, run)
         if self._outputs(run, inputs):
@@ -173,7 +189,9 @@ class _Rebuilding:
                 write_durable(self._city.input_path(sha256), data)
                 return
 
-    def _review(self, sha256: str, day: ClosedDay, previous: ClosedDay | None) -> None:
+    def _review(
+        self, sha256: str, run: StoredRun, day: ClosedDay, previous: ClosedDay | None
+    ) -> None:
         """Asked again of what waited then, without what only keys of later days have proven."""
         city = self._city
         inputs = city.input_path(sha256).parent
@@ -181,7 +199,14 @@ class _Rebuilding:
         ready = load_day_files(city.database, day.settlement_day)
         state = ClearingState(previous, ready, ChainEnd(), RegistryEnd(0))
         made = keep_review(
-            city, state, day.settlement_day, self._key_service, self._kept, self._by, self._now
+            city,
+            state,
+            day.settlement_day,
+            self._key_service,
+            self._kept,
+            self._by,
+            self._now,
+            verdicts_of(load_applied(city.database, run.rulings)),
         )
         if made is not None and made != sha256:
             asked = read_review(city.review_path(made))
@@ -242,10 +267,12 @@ class _Rebuilding:
         registry_end = RegistryEnd(count)
         if 0 < count <= len(self._changes):
             registry_end = replace(registry_end, hash=self._changes[count - 1].hash)
+        rulings_end = end_at(self._log, day.audit_entries or 0)
+        refused = refusals_end(self._refusals[: day.refused_files or 0])
         plan = plan_close(
             read_report(inputs, run, folder),
             inputs,
-            ClearingState(previous, (), self._ledger_end, registry_end),
+            ClearingState(previous, (), self._ledger_end, registry_end, rulings_end, refused),
             day.closed_at,
             day.closed_by,
             day.confirmed_by,
@@ -268,11 +295,9 @@ class _Rebuilding:
                 self._found.removed.append(path.relative_to(self._city.folder))
 
 
-def _without(
-    city: City, review: Mapping[int, Mapping[int, ProofReason]], later: Sequence[int]
-) -> dict[int, dict[int, ProofReason]]:
+def _without(city: City, review: Review, later: Sequence[int]) -> dict[int, dict[int, Reviewed]]:
     """A review without the records that name one of these versions of keys."""
-    left: dict[int, dict[int, ProofReason]] = {}
+    left: dict[int, dict[int, Reviewed]] = {}
     for file, rows in review.items():
         (row,) = load_files(city.database, [file_prefix(file)])
         numbers = np.array(sorted(rows))

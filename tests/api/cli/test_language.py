@@ -186,7 +186,7 @@ MISTAKES = [
     (["hsm", "serve", "--tsl", "x"], "没有选项 --tsl，是否指", "no option --tsl; did you mean"),
     (["hsm", "keys", "-x"], "没有选项 -x", "there is no option -x"),
     (["--nope"], "没有选项 --nope", "there is no option --nope"),
-    (["hsm", "serve", "--tls"], "--tls 后须有值 HOST:PORT", "--tls needs a value HOST:PORT"),
+    (["hsm", "rotate", "tac/a", "--on"], "--on 后须有值 YYYY-MM-DD", "--on needs a value YYYY-MM-DD"),
     (["hsm", "keys", "--json=1"], "--json 不带值", "--json takes no value"),
     (["hsm", "ceremony", "load"], "缺少参数 KEY", "argument KEY is missing"),
     (["hsm", "export", "tac/a/v1", "--under", "x"], "缺少选项 --out", "option --out is missing"),

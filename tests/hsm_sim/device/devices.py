@@ -9,7 +9,7 @@ from pathlib import Path
 from cardcore.keys import Key, KeyRef, KeyState, KeyUsage
 from hsm_sim.device.blocks.components import combine
 from hsm_sim.device.blocks.key_names import read_name
-from hsm_sim.device.ceremony import NewKey, generate
+from hsm_sim.device.ceremony import NewKey, generate, make_component
 from hsm_sim.device.device import Device
 from hsm_sim.keys.vault import check_value
 
@@ -20,7 +20,7 @@ NOW = datetime(2026, 9, 1, 8, 30, tzinfo=UTC)
 TODAY = date(2026, 9, 1)
 TAC_1, TAC_2 = read_name("tac/demo/v1"), read_name("tac/demo/v2")
 ZMK = read_name("transport/bank/v1")
-#: Three sheets of a backup key, two of which are enough for it.
+#: Two sheets of a transport key.
 SHEETS = {role: hashlib.sha256(role.encode()).digest() for role in ("甲", "丙")}
 
 
@@ -43,6 +43,11 @@ def add(device: Device, ref: KeyRef, *, exportable: bool = False, levels: int = 
 
 def key_check_value(components: Mapping[str, bytes], usage: KeyUsage = KeyUsage.TRANSPORT) -> str:
     return check_value(Key(usage, combine(list(components.values()), usage, takes_published=True)))
+
+
+def new_sheets(device: Device, *roles: str) -> dict[str, bytes]:
+    """A component of a backup key each, made by the device."""
+    return {role: make_component(device, KeyUsage.TRANSPORT)[0] for role in roles}
 
 
 def check_values(device: Device) -> dict[str, tuple[str, str]]:

@@ -1,7 +1,5 @@
-"""The life of a key, from components or dice to its end, and keys on their way."""
+"""The life of a key, from components or dice to its end."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -10,10 +8,9 @@ import pytest
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyServiceError, KeyStateError, UnknownKeyError
 from cardcore.keys import Algorithm, KeyDescription, KeyRef, KeyState, KeyUsage
-from hsm_sim.device import ceremony, transfer
-from hsm_sim.device.blocks.components import ComponentError, combine, component_check_value
+from hsm_sim.device import ceremony
+from hsm_sim.device.blocks.components import ComponentError, component_check_value
 from hsm_sim.device.blocks.key_names import read_name
-from hsm_sim.device.blocks.tr31 import KeyBlockError
 from hsm_sim.device.ceremony import (
     NewKey,
     Rotation,
@@ -27,13 +24,11 @@ from hsm_sim.device.ceremony import (
     set_validity,
 )
 from hsm_sim.device.device import Device
-from hsm_sim.device.document import file_seal
 from hsm_sim.device.errors import CeremonyError
 from hsm_sim.device.inspection import log_lines, look
-from hsm_sim.keys.operations import KeyOperations, state_on
+from hsm_sim.keys.operations import state_on
 from hsm_sim.keys.vault import key_algorithms
 from tests.hsm_sim.device.devices import (
-    SHEETS,
     TAC_1,
     TAC_2,
     TODAY,
@@ -279,159 +274,6 @@ def test_a_rotation_that_cannot_be_is_refused(
     with pytest.raises(KeyServiceError, match=reason):
         rotate(device, rotation)
     assert check_values(device) == before
-
-
-def partners(tmp_path: Path) -> tuple[Device, Device]:
-    """Two devices that share a transport key, loaded in both from the same sheets."""
-    pair = make(tmp_path / "one"), make(tmp_path / "two")
-    for each in pair:
-        load(each, NewKey(ZMK, state=KeyState.ACTIVE), SHEETS, key_check_value(SHEETS))
-    return pair
-
-
-def test_a_key_goes_from_one_device_to_another_with_all_that_is_known_of_it(
-    tmp_path: Path,
-) -> None:
-    one, two = partners(tmp_path)
-    add(one, read_name("tac/union/v1"), levels=2)
-    new = NewKey(TAC_1, state=KeyState.ACTIVE, is_exportable=True)
-    derive(one, read_name("tac/union/v1"), new, bytes(8))
-    set_validity(one, TAC_1, TODAY, None)
-    block = transfer.export_block(one, TAC_1, ZMK)
-    sent = one.vault.describe(TAC_1)
-    arrived = transfer.import_block(two, f"{block}\n", ZMK, TAC_1, sent.check_value.lower())
-    assert arrived == replace(sent, state=KeyState.PREPARED)
-    assert two.vault.key(TAC_1).value == one.vault.key(TAC_1).value
-    assert two.is_exportable(TAC_1)
-
-
-@pytest.mark.parametrize(
-    ("name", "under", "reason"),
-    [
-        ("tac/demo/v1", "transport/bank/v1", "made to stay in this device"),
-        ("tac/demo/v2", "tac/demo/v1", "is no transport key"),
-        ("tac/demo/v2", "transport/old/v1", "is retiring; no key travels under it"),
-        ("tac/demo/v2", "transport/none/v1", "no version of this key is held"),
-        ("tac/demo/v3", "transport/bank/v1", "not held"),
-        ("tac/demo/v4", "transport/bank/v1", "is destroyed"),
-        ("transport/own/v1", "transport/own/v1", "cannot carry itself"),
-    ],
-)
-def test_what_must_not_leave_does_not_leave(
-    device: Device, tmp_path: Path, name: str, under: str, reason: str
-) -> None:
-    add(device, TAC_1)
-    for each in (TAC_2, read_name("tac/demo/v4"), read_name("transport/own/v1")):
-        add(device, each, exportable=True)
-    add(device, ZMK)
-    add(device, read_name("transport/old/v1"))
-    move(device, read_name("transport/old/v1"), KeyState.RETIRING)
-    move(device, read_name("tac/demo/v4"), KeyState.DESTROYED)
-    with pytest.raises(KeyServiceError, match=reason):
-        transfer.export_block(device, read_name(name), read_name(under))
-    last = log_lines(folder(tmp_path))[-1]
-    assert (last["action"], last["outcome"], last["key"]) == ("export", "refused", name)
-
-
-def altered(block: str) -> str:
-    return block[:-20] + ("0" if block[-20] != "0" else "1") + block[-19:]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [altered, lambda block: block[:-1], lambda _: "", str.lower],
-    ids=["one character", "one less", "nothing", "small letters"],
-)
-def test_an_altered_block_is_refused_and_nothing_is_kept(
-    tmp_path: Path, change: Callable[[str], str]
-) -> None:
-    one, two = partners(tmp_path)
-    add(one, TAC_1, exportable=True)
-    block = transfer.export_block(one, TAC_1, ZMK)
-    with pytest.raises(KeyBlockError):
-        transfer.import_block(two, change(block), ZMK, TAC_1, one.vault.describe(TAC_1).check_value)
-    assert two.vault.refs() == (ZMK,)
-    assert log_lines(tmp_path / "two")[-1]["outcome"] == "refused"
-
-
-def test_a_block_under_a_name_that_holds_another_key_is_refused(tmp_path: Path) -> None:
-    one, two = partners(tmp_path)
-    add(one, TAC_1, exportable=True)
-    add(two, TAC_1)
-    before = check_values(two)
-    block, sent = transfer.export_block(one, TAC_1, ZMK), one.vault.describe(TAC_1)
-    with pytest.raises(KeyServiceError, match="another key is held under this name"):
-        transfer.import_block(two, block, ZMK, TAC_1, sent.check_value)
-    with pytest.raises(KeyServiceError, match="holds tac/demo/v1, not tac/demo/v2"):
-        transfer.import_block(two, block, ZMK, TAC_2, sent.check_value)
-    assert check_values(two) == before
-
-
-def test_a_block_does_not_become_the_citys_keys_by_itself(tmp_path: Path) -> None:
-    """It became purchase, load and TAC 200 of the city, active, and new cards were made with it."""
-    one, two = partners(tmp_path)
-    for usage in (KeyUsage.PURCHASE, KeyUsage.LOAD, KeyUsage.TAC):
-        own, sent = KeyRef(usage, "demo", 1), KeyRef(usage, "demo", 200)
-        add(two, own)
-        add(one, sent, exportable=True)
-        block, shown = transfer.export_block(one, sent, ZMK), one.vault.describe(sent).check_value
-        for ref, expected, reason in (
-            (sent, "123456", "not the one expected"),
-            (sent, "", "not the one expected"),
-            (KeyRef(KeyUsage.OVERDRAFT, "demo", 200), shown, f"holds {sent}, not overdraft"),
-            (sent._replace(version=2), shown, f"holds {sent}, not {usage}/demo/v2"),
-            (sent._replace(label="other"), shown, f"holds {sent}, not {usage}/other/v200"),
-        ):
-            with pytest.raises(KeyServiceError, match=reason):
-                transfer.import_block(two, block, ZMK, ref, expected)
-        assert transfer.import_block(two, block, ZMK, sent, shown).state is KeyState.PREPARED
-        active = KeyOperations(two.vault, lambda: TODAY).describe_keys(usage, "demo")
-        assert [each.ref for each in active if each.state is KeyState.ACTIVE] == [own]
-
-
-def test_a_backup_restored_into_another_device_is_the_same_keys(tmp_path: Path) -> None:
-    one, two = make(tmp_path / "one"), make(tmp_path / "two")
-    for usage in KeyUsage:
-        add(one, KeyRef(usage, "demo", 1), exportable=usage is KeyUsage.LOAD)
-    rotate(one, Rotation(KeyUsage.TAC, "demo", TODAY + DAY, 3))
-    add(one, read_name("tac/old/v1"))
-    move(one, read_name("tac/old/v1"), KeyState.DESTROYED)
-    document = transfer.backup(one, SHEETS, key_check_value(SHEETS))
-    assert transfer.restore(two, document, SHEETS, key_check_value(SHEETS)) == (
-        one.vault.descriptions()
-    )
-    assert reopen(tmp_path / "two").vault.entries() == one.vault.entries()
-    assert two.is_exportable(KeyRef(KeyUsage.LOAD, "demo", 1))
-    assert not two.is_exportable(TAC_1)
-    assert two.storage_key != one.storage_key
-
-
-def test_a_backup_that_is_not_as_it_was_written_restores_nothing(tmp_path: Path) -> None:
-    one, two = make(tmp_path / "one"), make(tmp_path / "two")
-    add(one, TAC_1)
-    expected = key_check_value(SHEETS)
-    document = transfer.backup(one, SHEETS, expected)
-    key = document["keys"][0]
-    other_sheets = {**SHEETS, "丙": bytes(range(1, 33))[::-1]}
-    for changed, sheets, reason in (
-        ({**document, "keys": [{**key, "block": altered(key["block"])}]}, SHEETS, "was altered"),
-        ({**document, "keys": [{**key, "state": "prepared"}]}, SHEETS, "was altered"),
-        ({**document, "keys": []}, SHEETS, "was altered"),
-        ({**document, "seal": ""}, SHEETS, "was altered"),
-        ({**document, "letter": "\ud800"}, SHEETS, "was altered"),
-        ({**document, "format": "2"}, SHEETS, "not a backup"),
-        (document, other_sheets, "another backup key"),
-    ):
-        with pytest.raises(CeremonyError, match=reason):
-            transfer.restore(two, changed, sheets, key_check_value(sheets))
-        assert two.vault.refs() == ()
-    backup_key = combine(list(SHEETS.values()), KeyUsage.TRANSPORT)
-    rest = {name: value for name, value in document.items() if name not in {"seal", "keys"}}
-    with pytest.raises(CeremonyError, match="is of another version"):
-        transfer.restore(two, {**rest, "seal": file_seal(rest, backup_key)}, SHEETS, expected)
-    add(two, TAC_2)
-    with pytest.raises(CeremonyError, match="holds keys already"):
-        transfer.restore(two, document, SHEETS, expected)
 
 
 def test_a_component_made_here_is_random_and_recognised(device: Device, tmp_path: Path) -> None:

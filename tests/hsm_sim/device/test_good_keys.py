@@ -1,5 +1,6 @@
 """Weak, published and shared keys: judged by their bytes, on every way in."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from cardcore.crypto import SUITES
 from cardcore.errors import KeyServiceError
 from cardcore.keys import Algorithm, Key, KeyRef, KeyState, KeyUsage
-from hsm_sim.device import transfer
+from hsm_sim.device import backups, transfer
 from hsm_sim.device.blocks import tr31
 from hsm_sim.device.blocks.components import ComponentError
 from hsm_sim.device.blocks.key_names import header_of, read_name
@@ -41,6 +42,7 @@ from tests.hsm_sim.device.devices import (
     add,
     key_check_value,
     make,
+    new_sheets,
 )
 from tests.hsm_sim.token.softhsm import needs_softhsm, softhsm
 
@@ -136,26 +138,25 @@ def test_a_backup_brings_no_key_that_a_ceremony_would_not_take(
     tmp_path: Path, device: Device
 ) -> None:
     demo = Device.create(
-        tmp_path / "demo", {"甲": b"123456x", "乙": b"654321x"}, is_demonstration=True
+        tmp_path / "demo", {"甲": b"demo pin one", "乙": b"pin two for it"}, is_demonstration=True
     )
     take_public_test_keys(demo, [TAC_1])
-    document = transfer.backup(
-        demo, {"甲": SHEETS["甲"], "乙": SHEETS["丙"]}, key_check_value(SHEETS)
-    )
+    sheets = new_sheets(demo, "甲", "乙")
+    document = backups.backup(demo, sheets, key_check_value(sheets))
     empty = make(tmp_path / "empty")
     with pytest.raises(WeakKeyError, match="tac/demo/v1: is a public test key"):
-        transfer.restore(empty, document, SHEETS, key_check_value(SHEETS))
+        backups.restore(empty, document, sheets, key_check_value(sheets))
     assert empty.vault.refs() == ()
     pattern = bytes(range(1, 33))
     masked = bytes(a ^ b for a, b in zip(SHEETS["甲"], pattern, strict=True))
     weak = {"甲": SHEETS["甲"], "丙": masked}
     with pytest.raises(WeakKeyError, match="the backup key"):
-        transfer.backup(device, weak, key_check_value(weak))
+        backups.backup(device, weak, key_check_value(weak))
     # Nor may one of its sheets be weak: whoever has the other would have the backup.
     known = {"甲": SHEETS["甲"], "丙": pattern}
     expected = check_value(Key(KeyUsage.TRANSPORT, masked))
     with pytest.raises(ComponentError, match="weak"):
-        transfer.backup(device, known, expected)
+        backups.backup(device, known, expected)
 
 
 def test_a_derived_key_is_judged_as_any_other(device: Device) -> None:
@@ -170,7 +171,7 @@ def test_a_derived_key_is_judged_as_any_other(device: Device) -> None:
 
 def test_a_device_for_public_test_keys_takes_them_and_still_no_weak_ones(tmp_path: Path) -> None:
     demo = Device.create(
-        tmp_path / "demo", {"甲": b"123456x", "乙": b"654321x"}, is_demonstration=True
+        tmp_path / "demo", {"甲": b"demo pin one", "乙": b"pin two for it"}, is_demonstration=True
     )
     take_public_test_keys(demo, [PURCHASE])
     loaded(demo, TAC_1, BAD["40 to 4F"])
@@ -209,6 +210,15 @@ def test_production_sees_from_outside_what_it_must_refuse() -> None:
         LOAD,
     }
     assert not shared_descriptions(vault.descriptions())
+    # Those of another city under this one's label: one could be chance, two are not.
+    moved = KeyVault({})
+    usages = (KeyUsage.PURCHASE, KeyUsage.TAC, KeyUsage.LOAD)
+    for usage, city in zip(usages, ("shenzhen", "shenzhen", "demo"), strict=True):
+        value = published_key(KeyRef(usage, city, 2))
+        moved.install(KeyRef(usage, "realtown", 1), value)
+        moved.install(KeyRef(usage, "realtown-purse", 1), os.urandom(16))
+    seen = {each.ref.usage for each in published_descriptions(moved.descriptions())}
+    assert seen == {KeyUsage.PURCHASE, KeyUsage.TAC}
     shared = KeyVault({PURCHASE: DICE, LOAD: DICE, TAC_1: DICE[::-1]})
     assert {each.ref for each in shared_descriptions(shared.descriptions())} == {PURCHASE, LOAD}
 

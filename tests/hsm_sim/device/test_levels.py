@@ -1,6 +1,5 @@
 """How many levels a key stands above a card's: said once, and kept wherever the key goes."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -8,8 +7,8 @@ import pytest
 
 from cardcore.errors import KeyServiceError
 from cardcore.keys import KeyState, KeyUsage
-from hsm_sim.device import ceremony, transfer
-from hsm_sim.device.blocks.key_names import read_name
+from hsm_sim.device import backups, ceremony, transfer
+from hsm_sim.device.blocks.key_names import Arrival, read_name
 from hsm_sim.device.ceremony import NewKey, Rotation, derive, generate, load, rotate
 from hsm_sim.device.device import Device
 from hsm_sim.device.document import file_seal
@@ -24,6 +23,7 @@ from tests.hsm_sim.device.devices import (
     check_values,
     key_check_value,
     make,
+    new_sheets,
     reopen,
 )
 
@@ -87,11 +87,12 @@ def test_levels_travel_in_key_blocks_and_backups(device: Device, tmp_path: Path)
     block = transfer.export_block(device, SCHEME, ZMK)
     expected = device.vault.describe(SCHEME).check_value
     with pytest.raises(KeyServiceError, match="levels to a card's key are 2 in it"):
-        transfer.import_block(other, block, ZMK, SCHEME, expected, levels=1)
-    assert transfer.import_block(other, block, ZMK, SCHEME, expected).levels == 2
-    sheets = {**SHEETS, "丙": hashlib.sha256(b"another").digest()}
-    document = transfer.backup(device, sheets, key_check_value(sheets))
-    transfer.restore(third, document, sheets, key_check_value(sheets))
+        transfer.import_block(other, block, ZMK, SCHEME, expected, Arrival(levels=1))
+    said = Arrival(levels=2, parent=read_name("tac/region/v1"))
+    assert transfer.import_block(other, block, ZMK, SCHEME, expected, said).levels == 2
+    sheets = new_sheets(device, "甲", "丙")
+    document = backups.backup(device, sheets, key_check_value(sheets))
+    backups.restore(third, document, sheets, key_check_value(sheets))
     assert levels(third) == levels(device)
 
 

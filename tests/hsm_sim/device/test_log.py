@@ -142,24 +142,37 @@ def test_a_seal_cannot_be_forged_with_the_tail(path: Path) -> None:
     log = forged(path, lambda number, event: None if number == 5 else event)
     with pytest.raises(LogError, match="is missing, up to 6"):
         prove_log(path)
-    seal = {"count": log.count, "hash": log.head, "mac": "00" * 32}
-    (path / "log-seal.json").write_text(json.dumps(seal))
+    document = json.loads((path / "device.json").read_text())
+    document["log"] = {"count": log.count, "hash": log.head}
+    (path / "device.json").write_text(json.dumps(document))
     assert prove_log(path).count == 5, "without the storage key the chain is all there is to see"
-    with pytest.raises(LogError, match="was changed"):
+    with pytest.raises(DeviceError, match="the device's file was altered"):
         reopen(path)
+
+
+def test_a_log_put_back_to_an_older_day_is_found_by_the_next_command(path: Path) -> None:
+    """Log and seal were two files beside the keys, and both put back said that nothing was cut."""
+    morning = (path / "log.jsonl").read_bytes()
+    device = reopen(path)
+    for number in range(5):
+        device.note_quickly("serve done", Outcome.DONE, f"a key left for card {number}")
+    device.seal_log()
+    device.close()
+    (path / "log.jsonl").write_bytes(morning)
+    for command in (prove_log, reopen):
+        with pytest.raises(LogError, match="is missing, up to 12: the log was cut"):
+            command(path)
+    assert (path / "log.jsonl").read_bytes() == morning, "nothing was added to it"
 
 
 def test_keys_put_back_to_an_older_day_do_not_fit_the_log(path: Path) -> None:
     """Whoever writes in the folder, and has no PIN, brings a destroyed key back from a copy."""
-    names = ("device.json", "log-seal.json")
-    older = {name: (path / name).read_bytes() for name in names}
+    older = (path / "device.json").read_bytes()
     move(reopen(path), TAC_1, KeyState.DESTROYED)
-    for name in names:
-        (path / name).write_bytes(older[name])
+    (path / "device.json").write_bytes(older)
+    for command in (prove_log, reopen):
         with pytest.raises(LogError, match="an older file was put in its place"):
-            prove_log(path)
-        with pytest.raises(LogError, match="an older file was put in its place"):
-            reopen(path)
+            command(path)
 
 
 def test_no_entry_made_up_by_a_stranger_hides_an_older_file(path: Path) -> None:
@@ -178,11 +191,12 @@ def test_no_entry_made_up_by_a_stranger_hides_an_older_file(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["{}", "[]", "", '{"count": "x", "hash": 1}', '{"count": 1e999, "hash": "", "mac": ""}'],
+    ["{}", "[]", '""', '{"count": "x", "hash": 1}', '{"count": 1e999, "hash": ""}'],
 )
-def test_a_damaged_seal_is_named(path: Path, content: str) -> None:
-    (path / "log-seal.json").write_text(content)
-    with pytest.raises(DeviceError, match=r"log-seal\.json"):
+def test_an_end_of_the_log_that_is_none_is_damage(path: Path, content: str) -> None:
+    document = json.loads((path / "device.json").read_text())
+    (path / "device.json").write_text(json.dumps(document | {"log": json.loads(content)}))
+    with pytest.raises(DeviceError, match="the device's file was altered"):
         reopen(path)
 
 

@@ -96,11 +96,11 @@ def every_key() -> Keys:
         KeyRef(KeyUsage.DATA_ENCRYPTION, CITY, 4): Given(algorithm=Algorithm.SM4),
         KeyRef(KeyUsage.TRANSPORT, CITY, 1): Given(),
         KeyRef(KeyUsage.DAY_SEAL, CITY, 1): Given(),
-        KeyRef(KeyUsage.PURCHASE, VECTOR, 1): Given(
-            VECTOR_MASTER, parent=KeyRef(KeyUsage.PURCHASE, CITY, 1)
+        KeyRef(KeyUsage.LOAD, VECTOR, 1): Given(
+            VECTOR_MASTER, parent=KeyRef(KeyUsage.LOAD, CITY, 1)
         ),
-        KeyRef(KeyUsage.PURCHASE, VECTOR, 2): Given(VECTOR_MASTER, levels=2),
-        KeyRef(KeyUsage.PURCHASE, VECTOR, 3): Given(VECTOR_MASTER, levels=3),
+        KeyRef(KeyUsage.LOAD, VECTOR, 2): Given(VECTOR_MASTER, levels=2),
+        KeyRef(KeyUsage.LOAD, VECTOR, 3): Given(VECTOR_MASTER, levels=3),
         KeyRef(KeyUsage.TAC, MIXED, 1): Given(),
         KeyRef(KeyUsage.TAC, MIXED, 2): Given(levels=2),
     }

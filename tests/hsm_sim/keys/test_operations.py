@@ -60,14 +60,14 @@ def test_it_says_loudly_that_its_keys_lie_in_memory() -> None:
 def test_published_derivation_and_session_macs_come_out_of_the_service() -> None:
     vectors = json.loads((VECTORS / "pboc_purse.json").read_text(encoding="utf-8"))
     vector = vectors["derived_not_published"][1]
-    service = insecure(KeyVault({PURCHASE: bytes.fromhex(vector["master"])}))
+    service = insecure(KeyVault({LOAD: bytes.fromhex(vector["master"])}))
     factor, session = bytes.fromhex(vector["factor"]), bytes.fromhex(vector["session_input"])
-    assert service.derive_card_key(PURCHASE, factor).value.hex().upper() == vector["diversified"]
+    assert service.derive_card_key(LOAD, factor).value.hex().upper() == vector["diversified"]
     for name in ("mac1", "mac2"):
         data = bytes.fromhex(vector[f"{name}_input"])
-        mac = service.session_mac(PURCHASE, factor, session, data)
+        mac = service.session_mac(LOAD, factor, session, data)
         assert mac.hex().upper() == vector[name]
-        service.verify_session_mac(PURCHASE, factor, session, data, mac)
+        service.verify_session_mac(LOAD, factor, session, data, mac)
 
 
 @pytest.mark.parametrize("ref", [PURCHASE, LOAD, TAC, MAINTENANCE])
@@ -209,8 +209,7 @@ def test_a_signing_key_never_leaves_through_a_channel() -> None:
 
 MESSAGE_OPERATIONS: dict[str, Callable[[KeyService, KeyRef], object]] = {
     "authentication": lambda service, ref: service.authenticate(ref, FACTOR, bytes(8)),
-    "maintenance|pin": lambda service, ref: service.message_mac(ref, FACTOR, bytes(4), b"04D6"),
-    "file|pin": lambda service, ref: service.encipher_message(ref, FACTOR, bytes(8)),
+    "maintenance": lambda service, ref: service.message_mac(ref, FACTOR, bytes(4), b"04D6"),
 }
 
 

@@ -46,8 +46,6 @@ def ask(service: KeyService, name: str, ref: KeyRef, factor: bytes) -> object:
             return service.authenticate(ref, factor, CARD)
         case "message_mac":
             return service.message_mac(ref, factor, bytes(8), b"04D6")
-        case "encipher_message":
-            return service.encipher_message(ref, factor, CARD_BLOCKS)
         case "session_mac":
             return service.session_mac(ref, factor, SESSION, b"amount")
         case "verify_session_mac":
@@ -69,8 +67,6 @@ TRIED = [
     ("authenticate", KeyUsage.INTERNAL_AUTHENTICATION),
     ("authenticate", KeyUsage.EXTERNAL_AUTHENTICATION),
     ("message_mac", KeyUsage.FILE_MAINTENANCE),
-    ("encipher_message", KeyUsage.FILE_MAINTENANCE),
-    ("encipher_message", KeyUsage.PIN_UNBLOCK),
     ("session_mac", KeyUsage.LOAD),
     ("open_channel", KeyUsage.CHANNEL_ENC),
     ("wrapped_card_keys", KeyUsage.LOAD),
@@ -95,10 +91,10 @@ def test_a_scheme_master_leads_to_a_card_over_its_issuer(
 def test_the_factor_of_the_highest_level_is_applied_first(service: KeyService) -> None:
     suite, region = SUITES[Algorithm.PBOC_3DES], bytes(range(8))
     issuer = suite.diversify(VECTOR_MASTER, ISSUER)
-    card = service.derive_card_key(KeyRef(KeyUsage.PURCHASE, VECTOR, 2), CARD_OF_ISSUER)
+    card = service.derive_card_key(KeyRef(KeyUsage.LOAD, VECTOR, 2), CARD_OF_ISSUER)
     assert card.value == suite.diversify(issuer, CARD)
     issuer = suite.diversify(suite.diversify(VECTOR_MASTER, region), ISSUER)
-    card = service.derive_card_key(KeyRef(KeyUsage.PURCHASE, VECTOR, 3), CARD_OF_ISSUER + region)
+    card = service.derive_card_key(KeyRef(KeyUsage.LOAD, VECTOR, 3), CARD_OF_ISSUER + region)
     assert card.value == suite.diversify(issuer, CARD)
 
 
@@ -133,7 +129,7 @@ def test_a_factor_too_many_is_refused_under_an_issuers_master(
             ask(provider.service, name, ref, CARD_OF_ISSUER)
 
 
-@pytest.mark.parametrize(("name", "usage"), [*TRIED, ("verify_session_mac", KeyUsage.PURCHASE)])
+@pytest.mark.parametrize(("name", "usage"), [*TRIED, ("verify_session_mac", KeyUsage.LOAD)])
 def test_no_operation_reaches_the_key_that_seals_images_of_psams(
     provider: Provider, name: str, usage: KeyUsage
 ) -> None:

@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 
+from api.bench.keys import make_tacs
 from cardcore.crypto import SUITES
 from cardcore.keys import Algorithm, TacColumn
 from hsm_sim.proof import column as column_module
@@ -21,7 +22,6 @@ from hsm_sim.proof import lanes
 from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.column import prove_column
 from hsm_sim.proof.derivation import card_key_column
-from hsm_sim.proof.making import make_tacs
 from hsm_sim.proof.reasons import ProofKey, order_by_factor
 from hsm_sim.proof.shares import Share
 from hsm_sim.proof.workers import ProofWorkers

@@ -16,7 +16,7 @@ from cardcore.keys import Algorithm, AuthenticationColumn, RecordMacColumn
 from cardcore.records.kinds import MacProfile
 from hsm_sim.proof.bundles import prove_authentications, prove_record_macs
 from hsm_sim.proof.column import prove_column
-from hsm_sim.proof.making import make_authentications, make_record_macs
+from tests.hsm_sim.proof.making import make_authentications, make_record_macs
 from tests.hsm_sim.proof.measure_proof import MASTER, honest_column, tac_key
 
 ROWS, PSAMS = 1_000_000, 3_000

@@ -15,8 +15,8 @@ from cardcore.records.kinds import MacProfile
 from hsm_sim.proof.bundles import prove_authentications, prove_record_macs
 from hsm_sim.proof.circuits.bitslice import Words
 from hsm_sim.proof.derivation import card_key_column
-from hsm_sim.proof.making import make_authentications, make_record_macs
 from hsm_sim.proof.reasons import ProofKey
+from tests.hsm_sim.proof.making import make_authentications, make_record_macs
 
 ALGORITHMS = {1: Algorithm.PBOC_3DES, 4: Algorithm.SM4, 5: Algorithm.AES}
 MASTERS = {version: bytes((version,)) * 8 + bytes(range(8)) for version in ALGORITHMS}

@@ -22,7 +22,6 @@ from hsm_sim.psam import (
     KeySlot,
     Psam,
     PsamKeyType,
-    T0Chip,
     make_psam,
     renew_psam,
 )
@@ -43,6 +42,7 @@ from tests.hsm_sim.psam.psams import (
     send,
     sequence_of,
 )
+from tests.hsm_sim.psam.t0 import T0Chip
 
 DIGEST = bytes(range(16))
 OTHER = replace(PROFILE, number="00000000040900010002", terminal="040900010002")

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from cardcore.apdu import ResponseApdu, StatusWord
 from cardcore.keys import ProofReason
-from hsm_sim.psam import T0_ATR, Psam, T0Chip
+from hsm_sim.psam import Psam
 from terminals.link.connection import InProcessConnection, whole_answer
 from terminals.tap.terminal import Terminal, read_psam
 from terminals.taps import TapOutcome
 from tests.hsm_sim.psam.psams import a_psam, card_mac2, credit, initialise, send
+from tests.hsm_sim.psam.t0 import T0_ATR, T0Chip
 from tests.terminals.equipment import (
     NOON,
     ROLES,

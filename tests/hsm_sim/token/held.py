@@ -13,11 +13,11 @@ from tests.hsm_sim.token.softhsm import PIN
 from tests.support.shared import REPOSITORY
 
 LABEL = "city"
-TAC, PURCHASE, DATA, SIGNING, TRANSPORT, CHANNEL = (
+TAC, LOAD, DATA, SIGNING, TRANSPORT, CHANNEL = (
     KeyRef(usage, LABEL, 1)
     for usage in (
         KeyUsage.TAC,
-        KeyUsage.PURCHASE,
+        KeyUsage.LOAD,
         KeyUsage.DATA_ENCRYPTION,
         KeyUsage.FILE_SIGNING,
         KeyUsage.TRANSPORT,
@@ -25,7 +25,7 @@ TAC, PURCHASE, DATA, SIGNING, TRANSPORT, CHANNEL = (
     )
 )
 MAINTENANCE_AES = KeyRef(KeyUsage.FILE_MAINTENANCE, LABEL, 5)
-REFS = (TAC, PURCHASE, DATA, SIGNING, TRANSPORT, CHANNEL)
+REFS = (TAC, LOAD, DATA, SIGNING, TRANSPORT, CHANNEL)
 CARD, SESSION = bytes(range(8)), bytes(range(8, 16))
 
 

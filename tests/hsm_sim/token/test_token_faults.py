@@ -28,8 +28,8 @@ from tests.hsm_sim.token.held import (
     CHANNEL,
     DATA,
     LABEL,
+    LOAD,
     MAINTENANCE_AES,
-    PURCHASE,
     REFS,
     SESSION,
     SIGNING,
@@ -120,7 +120,7 @@ def test_a_lost_token_is_never_an_unknown_key(lost: TokenMasterKeys) -> None:
         for action in (
             service.describe_keys,
             lambda: proof_of(lost),
-            lambda: service.session_mac(PURCHASE, CARD, SESSION, b""),
+            lambda: service.session_mac(LOAD, CARD, SESSION, b""),
             lambda: service.derive_card_key(KeyRef(KeyUsage.LOAD, "never held", 1), CARD),
             lambda: service.sign(SIGNING, b""),
             lambda: service.decipher_data(DATA, sealed, b""),
@@ -234,7 +234,7 @@ def test_as_many_levels_as_a_psam_may_ask_for_lead_to_the_same_key(
     masters: TokenMasterKeys, levels: int
 ) -> None:
     factor = bytes(range(8 * levels))
-    for held, algorithm in ((PURCHASE, None), (MAINTENANCE_AES, Algorithm.AES), (CHANNEL, None)):
+    for held, algorithm in ((LOAD, None), (MAINTENANCE_AES, Algorithm.AES), (CHANNEL, None)):
         ref, vault = held._replace(version=20 + levels), KeyVault({})
         for each in (vault, masters):
             each.install(ref, published_key(ref), algorithm, levels=levels)
@@ -247,14 +247,14 @@ def test_as_many_levels_as_a_psam_may_ask_for_lead_to_the_same_key(
 def test_threads_take_turns(masters: TokenMasterKeys) -> None:
     service = KeyOperations(masters)
     expected = {
-        number: service.session_mac(PURCHASE, bytes((number,)) * 8, SESSION, b"data")
+        number: service.session_mac(LOAD, bytes((number,)) * 8, SESSION, b"data")
         for number in range(6)
     }
     answers: list[tuple[int, bytes]] = []
 
     def work(number: int) -> None:
         for _ in range(20):
-            mac = service.session_mac(PURCHASE, bytes((number,)) * 8, SESSION, b"data")
+            mac = service.session_mac(LOAD, bytes((number,)) * 8, SESSION, b"data")
             answers.append((number, mac))
 
     workers = [threading.Thread(target=work, args=(number,)) for number in expected]

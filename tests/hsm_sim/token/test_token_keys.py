@@ -26,7 +26,7 @@ from tests.hsm_sim.token.held import (
     CHANNEL,
     DATA,
     LABEL,
-    PURCHASE,
+    LOAD,
     REFS,
     SESSION,
     TAC,
@@ -42,7 +42,7 @@ from tests.hsm_sim.token.softhsm import PIN, SoftHsm, needs_softhsm
 
 pytestmark = needs_softhsm
 
-SCHEME_PURCHASE = KeyRef(KeyUsage.PURCHASE, "scheme", 1)
+SCHEME_LOAD = KeyRef(KeyUsage.LOAD, "scheme", 1)
 
 # What the token keeps to itself.
 
@@ -83,12 +83,12 @@ def test_a_key_object_can_do_what_its_usage_needs_and_no_more(masters: TokenMast
 
 
 def test_nothing_is_left_of_a_cards_key_after_the_operation(masters: TokenMasterKeys) -> None:
-    masters.install(SCHEME_PURCHASE, published_key(SCHEME_PURCHASE), levels=2)
+    masters.install(SCHEME_LOAD, published_key(SCHEME_LOAD), levels=2)
     with masters._session.use() as session:
         before = len(list(session.get_objects()))
         service = KeyOperations(masters)
-        service.session_mac(PURCHASE, CARD, SESSION, b"data")
-        service.session_mac(SCHEME_PURCHASE, CARD + CARD, SESSION, b"data")
+        service.session_mac(LOAD, CARD, SESSION, b"data")
+        service.session_mac(SCHEME_LOAD, CARD + CARD, SESSION, b"data")
         service.check_value(TAC, CARD)
         assert len(list(session.get_objects())) == before
 

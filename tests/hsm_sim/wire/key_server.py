@@ -26,7 +26,6 @@ from hsm_sim.keys.masters import MasterKeys
 from hsm_sim.keys.operations import KeyOperations
 from hsm_sim.keys.published_keys import card_key_refs, published_key, published_vault
 from hsm_sim.keys.vault import KeyVault
-from hsm_sim.proof.making import make_authentications, make_record_macs
 from hsm_sim.wire.access.rights import Rights
 from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.dispatch import ServedKeys
@@ -35,6 +34,7 @@ from hsm_sim.wire.links.addresses import UnixAddress
 from hsm_sim.wire.links.listeners import Listener, listen_unix
 from hsm_sim.wire.served_device import ServedDevice
 from hsm_sim.wire.server import HostAnswer, Server, ServerLimits
+from tests.hsm_sim.proof.making import make_authentications, make_record_macs
 from tests.support.patience import SOON_S
 
 LABEL = "demo"

@@ -55,7 +55,7 @@ def an_act(dice: random.Random) -> tuple[str, Act]:
     factor, data = dice.randbytes(8), dice.randbytes(dice.randrange(60))
     version = dice.choice((1, 1, 1, 4, 5, 6, 7, 8, 9))
     tac, column = card_ref(KeyUsage.TAC, version), dice.choice(COLUMNS)
-    purchase = card_ref(KeyUsage.PURCHASE, dice.choice((1, 4, 5)))
+    load = card_ref(KeyUsage.LOAD, dice.choice((1, 4, 5)))
     counter, blocks = dice.randbytes(16), dice.randbytes(16 * dice.randrange(1, 4))
 
     def personalise(keys: KeyService) -> object:
@@ -71,7 +71,7 @@ def an_act(dice: random.Random) -> tuple[str, Act]:
         (
             ("describe_keys", lambda keys: keys.describe_keys(KeyUsage.TAC)),
             ("check_value", lambda keys: keys.check_value(tac, factor)),
-            ("session_mac", lambda keys: keys.session_mac(purchase, factor, factor, data)),
+            ("session_mac", lambda keys: keys.session_mac(load, factor, factor, data)),
             ("sign", lambda keys: keys.sign(SIGNING, data)),
             ("prove_tacs", lambda keys: keys.prove_tacs(LABEL, column)),
             ("open_channel", personalise),

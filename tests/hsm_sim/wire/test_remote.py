@@ -54,7 +54,7 @@ TAC = card_ref(KeyUsage.TAC)
 TWO_LEVELS = FACTOR + bytes(range(8))
 INTERNAL = card_ref(KeyUsage.INTERNAL_AUTHENTICATION)
 MAINTENANCE = card_ref(KeyUsage.FILE_MAINTENANCE)
-PURCHASE = card_ref(KeyUsage.PURCHASE)
+PURCHASE, LOAD = card_ref(KeyUsage.PURCHASE), card_ref(KeyUsage.LOAD)
 COLUMN = a_column(300)
 MACS, ANSWERS = a_mac_column(300), an_answer_column(300)
 
@@ -109,16 +109,14 @@ CALLS: list[Callable[[KeyService], object]] = [
     lambda keys: keys.authenticate(TAC, FACTOR, bytes(range(8))),
     lambda keys: keys.message_mac(MAINTENANCE, FACTOR, bytes(4), b"command"),
     lambda keys: keys.message_mac(MAINTENANCE, FACTOR, bytes(8), b""),
-    lambda keys: keys.encipher_message(MAINTENANCE, FACTOR, bytes(24)),
-    lambda keys: keys.encipher_message(card_ref(KeyUsage.FILE_MAINTENANCE, 4), FACTOR, bytes(24)),
-    lambda keys: keys.session_mac(PURCHASE, FACTOR, bytes(range(8)), b"amount"),
-    lambda keys: keys.session_mac(card_ref(KeyUsage.PURCHASE, 4), FACTOR, bytes(8), b"amount"),
+    lambda keys: keys.session_mac(LOAD, FACTOR, bytes(range(8)), b"amount"),
+    lambda keys: keys.session_mac(card_ref(KeyUsage.LOAD, 4), FACTOR, bytes(8), b"amount"),
     lambda keys: keys.session_mac(TAC, FACTOR, bytes(8), b"amount"),
     lambda keys: keys.verify_session_mac(
-        PURCHASE, FACTOR, bytes(8), b"m", LOCAL.session_mac(PURCHASE, FACTOR, bytes(8), b"m")
+        LOAD, FACTOR, bytes(8), b"m", LOCAL.session_mac(LOAD, FACTOR, bytes(8), b"m")
     ),
-    lambda keys: keys.verify_session_mac(PURCHASE, FACTOR, bytes(8), b"m", b"0000"),
-    lambda keys: keys.verify_session_mac(PURCHASE, FACTOR, bytes(8), b"m", b""),
+    lambda keys: keys.verify_session_mac(LOAD, FACTOR, bytes(8), b"m", b"0000"),
+    lambda keys: keys.verify_session_mac(LOAD, FACTOR, bytes(8), b"m", b""),
     lambda keys: keys.prove_tacs(LABEL, COLUMN),
     lambda keys: keys.prove_tacs(LABEL, TacColumn(b"", b"", b"", b"", 22, b"")),
     lambda keys: keys.prove_tacs("elsewhere", COLUMN),

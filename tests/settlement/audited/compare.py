@@ -14,7 +14,8 @@ from cardcore.records.tac import tac_message
 from settlement.dispositions import Disposition as ProductDisposition
 from settlement.dispositions import Note as ProductNote
 from settlement.dispositions import Reason as ProductReason
-from settlement.ledger.accounts import AccountKind
+from settlement.dispositions import Verdict
+from settlement.ledger.accounts import HOLDER_DUE, AccountKind
 from settlement.service.computation import ComputationOutcome
 from tests.settlement.audited.making import make_world
 from tests.settlement.audited.product import Decided, Product, StatedPurse
@@ -22,10 +23,13 @@ from tests.settlement.audited.world import SETTLED, World, settlement_day
 from tests.support.audit.auditor import Auditor
 from tests.support.audit.books import books_of, purses_of
 from tests.support.audit.known import NOBODYS, OURS, Known
-from tests.support.audit.words import Disposition, Entry, Note, Purse
+from tests.support.audit.people import rulings_of
+from tests.support.audit.words import Disposition, Entry, Note, Purse, Reason
 
 K = TypeVar("K")
 _NOTES = {ProductNote[each.name]: each for each in Note}
+_VERDICTS = {Reason.RELEASED: Verdict.RELEASE, Reason.RETURNED: Verdict.RETURN}
+_SUSPENDED = {each for each in Reason if each.disposition is Disposition.SUSPENDED}
 
 
 class DisagreementError(AssertionError):
@@ -76,7 +80,7 @@ def compare_block(seeds: Sequence[int], folder: Path, *, buckets: int = 1) -> Co
     worlds = [make_world(seed) for seed in seeds]
     product = Product(folder, worlds, buckets=buckets)
     auditors = {world.seed: Auditor() for world in worlds}
-    sums = _Sums()
+    sums, held = _Sums(), Counter[str]()
     for day in SETTLED:
         files = product.files(day)
         again = {
@@ -85,11 +89,34 @@ def compare_block(seeds: Sequence[int], folder: Path, *, buckets: int = 1) -> Co
             )
             for world in worlds
         }
-        outcome = product.settle(day, sorted(key for keys in again.values() for key in keys))
+        rulings = {
+            world.seed: rulings_of(
+                world.seed, auditors[world.seed], day, is_last=day == SETTLED[-1]
+            )
+            for world in worlds
+        }
+        held.update(
+            auditors[seed].decided[key].reason.name
+            for seed, each in rulings.items()
+            for key in each
+        )
+        outcome = product.settle(
+            day,
+            {
+                key: auditors[seed].decided[key].is_booked
+                for seed, keys in again.items()
+                for key in keys
+            },
+            {key: _VERDICTS[word] for each in rulings.values() for key, word in each.items()},
+        )
         decisions = product.decisions()
         for world in worlds:
             entries = auditors[world.seed].settle(
-                settlement_day(day), world.known(day), files[world.seed], again[world.seed]
+                settlement_day(day),
+                world.known(day),
+                files[world.seed],
+                again[world.seed],
+                rulings[world.seed],
             )
             _compare_records(world, day, entries, decisions)
         assert not decisions, f"{len(decisions)} decisions about no record of these worlds"
@@ -97,9 +124,12 @@ def compare_block(seeds: Sequence[int], folder: Path, *, buckets: int = 1) -> Co
     purses = product.purses()
     _same("purses of guests", [], [each for each in purses if each.city != OURS])
     for world in worlds:
+        _compare_nothing_held(world, auditors[world.seed])
         _compare_with_truth(world, auditors[world.seed])
         _compare_purses(world, auditors[world.seed], purses)
-    return _counted(worlds, auditors)
+    compared = _counted(worlds, auditors)
+    compared.reasons += held  # until people ruled
+    return compared
 
 
 def _compare_records(
@@ -175,12 +205,17 @@ class _Sums:
         self._net_fen: Counter[tuple[str, int | None]] = Counter()
         self._counts: Counter[str] = Counter()
         self._claims_fen = 0
+        self._holders_fen = 0
 
     def compare(self, outcome: ComputationOutcome, auditors: Sequence[Auditor]) -> None:
         """I3, I9 and every position, over all worlds of the run so far."""
         totals = outcome.clearing.totals
         entries = [entry for each in auditors for entry in each.decided.values()]
         books = books_of(entries)
+        for accounts in outcome.clearing.buckets.values():
+            gross = accounts.get(HOLDER_DUE)
+            self._holders_fen += gross.credit_fen - gross.debit_fen if gross else 0
+        _same("held for holders", books.holders_fen, self._holders_fen)
         for accounts in outcome.clearing.participants.values():
             for account, gross in accounts.items():
                 side = _SIDES.get(account.kind, "paid")
@@ -211,6 +246,12 @@ def _same(what: str, ours: object, theirs: object) -> None:
 
 def _negated(amounts: Mapping[K, int]) -> dict[K, int]:
     return {key: -fen for key, fen in amounts.items()}
+
+
+def _compare_nothing_held(world: World, auditor: Auditor) -> None:
+    """R13: no dead end. Once people have ruled, nothing is left on anybody's suspense account."""
+    held = [each for each in auditor.decided.values() if each.reason in _SUSPENDED]
+    assert not held, f"seed {world.seed}: {[_about(each) for each in held]} held"
 
 
 def _compare_with_truth(world: World, auditor: Auditor) -> None:

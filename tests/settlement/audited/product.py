@@ -6,7 +6,7 @@ of one world side by side. Keys, proofs and runs are the product's own; nothing 
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
@@ -15,11 +15,11 @@ from pathlib import Path
 
 import duckdb
 
-from cardcore.keys import InsecureKeyServiceWarning, KeyRef, KeyService, KeyUsage
+from cardcore.keys import InsecureKeyServiceWarning, KeyRef, KeyService, KeyUsage, ProofReason
 from cardcore.records.record import RECORD_BYTES
 from hsm_sim.keys.in_process import InProcessKeyService
 from hsm_sim.keys.published_keys import issuer_key_refs, published_vault
-from settlement.dispositions import SegmentKind
+from settlement.dispositions import SegmentKind, Verdict
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
 from settlement.facts.proof import prove_records, signing_keys
@@ -135,8 +135,15 @@ class Product:
                 found[world.seed].append(sent)
         return found
 
-    def settle(self, day: int, again: Sequence[tuple[int, int]]) -> ComputationOutcome:
-        """Reconcile a day's files, and what `again` names of earlier ones."""
+    def settle(
+        self,
+        day: int,
+        again: Mapping[tuple[int, int], bool],
+        rulings: Mapping[tuple[int, int], Verdict],
+    ) -> ComputationOutcome:
+        """Reconcile a day's files, what `again` names of earlier ones (with whether it was booked,
+        and so proven), and what people ruled on.
+        """
         facts: list[tuple[int, FactInput]] = []
         files = self._files(day)
         packed = self._proofs(day, [row for file in files for row in file.rows])
@@ -163,7 +170,7 @@ class Product:
             registry=self._registry(day),
             previous=self._closed[-1][1] if self._closed else None,
             history=tuple(self._closed),
-            review=self._review(day, again),
+            review=self._review(day, {**again, **dict.fromkeys(rulings, True)}, rulings),
         )
         folder = self._folder / f"run-{day}"
         outcome = reconcile_run(task, folder, self._engine, lambda _done, _total: None)
@@ -255,17 +262,31 @@ class Product:
         known = self._worlds[0].known(day)
         return _placed(self._city, known.ranges, tuple(known.centres.items()))
 
-    def _review(self, day: int, again: Sequence[tuple[int, int]]) -> ReviewRequest | None:
+    def _review(
+        self,
+        day: int,
+        again: Mapping[tuple[int, int], bool],
+        rulings: Mapping[tuple[int, int], Verdict],
+    ) -> ReviewRequest | None:
         if not again:
             return None
-        rows = [self._records[key] for key in again]
+        keys = sorted(again)
+        rows = [self._records[key] for key in keys]
         # A review lays the answer of the card's key over the facts, and leaves their record MACs.
-        answers = [packed & 0x0F for packed in self._proofs(day, rows)]
+        answers = [
+            ProofReason.PROVEN if again[key] else packed & 0x0F
+            for key, packed in zip(keys, self._proofs(day, rows), strict=True)
+        ]
         path = self._folder / f"review-{day}.parquet"
         with duckdb.connect() as connection:
-            connection.execute("CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT)")
-            named = [(*key, answer) for key, answer in zip(again, answers, strict=True)]
-            connection.executemany("INSERT INTO review VALUES (?, ?, ?)", named)
+            connection.execute(
+                "CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT, ruling UTINYINT)"
+            )
+            named = [
+                (*key, int(answer), int(rulings.get(key, 0)))
+                for key, answer in zip(keys, answers, strict=True)
+            ]
+            connection.executemany("INSERT INTO review VALUES (?, ?, ?, ?)", named)
             connection.sql("FROM review").write_parquet(str(path))
         files = {file for file, _ in again}
         facts = tuple(each for each in self._facts if each[1].file in files)

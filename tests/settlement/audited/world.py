@@ -30,8 +30,9 @@ DAY = date(2018, 9, 1)
 DAYS = 4
 NEVER = 1_000
 #: Days that are settled, counted from the first: those on which files come, one on which keys and
-#: terminals are known at last, one after which no file is expected any more.
-SETTLED = (*range(DAYS), DAYS + 10, DAYS + 50)
+#: terminals are known at last, one after which no file is expected any more, and one before which
+#: people rule on everything that is left.
+SETTLED = (*range(DAYS), DAYS + 10, DAYS + 50, DAYS + 51)
 SCHEME_NAMES = ("shenzhen", "demo")
 #: Endings of key labels by application: transit, and the purse for small payments.
 ENDINGS = {0: "", 1: "-purse"}

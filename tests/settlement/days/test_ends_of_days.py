@@ -17,6 +17,7 @@ from settlement.ledger.entries import ChainEnd
 from settlement.ledger.movements import Gross
 from settlement.people.actions import Actor
 from settlement.registry.book import RegistryEnd
+from settlement.rulings.log import RulingsEnd
 from tests.settlement.days.test_closing import ALONE, file_of, row_of
 
 DAY, ONE_DAY = date(2018, 9, 2), timedelta(days=1)
@@ -83,7 +84,7 @@ def closed(**values: object) -> ClosedDay:
         "ledger_root": "l" * 64, "previous_seal": "p" * 64, "seal": "s" * 64,
         "key_version": 1, "signature": "0" * 128,
         "closed_at": MORNING, "closed_by": CLERK, "confirmed_by": None,
-        "registry_changes": 3, "set_aside": (),
+        "registry_changes": 3, "set_aside": (), "audit_entries": 2, "refused_files": 0,
     } | values  # fmt: skip
     return ClosedDay(**last)  # type: ignore[arg-type]
 
@@ -213,6 +214,12 @@ ALTERED: dict[str, Change] = {
     ),
     "the registry's last link": lambda: seal_of(
         state=replace(STATE, registry_end=RegistryEnd(3, "c" * 64))
+    ),
+    "the number of entries of the audit log": lambda: seal_of(
+        state=replace(STATE, rulings_end=RulingsEnd(1))
+    ),
+    "the audit log's last link": lambda: seal_of(
+        state=replace(STATE, rulings_end=RulingsEnd(0, "c" * 64))
     ),
     "when": lambda: seal_of(closed_at=MORNING + timedelta(microseconds=1)),
     "who": lambda: seal_of(closed_by=SECOND),

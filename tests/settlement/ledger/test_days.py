@@ -34,7 +34,8 @@ from settlement.engine.local import LocalEngine
 from settlement.ledger.accounts import AccountKind, parse_account
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, post_day
 from settlement.registry.rows import HotlistRow, TerminalRow
-from settlement.reports.wording import Decision, record_postings
+from settlement.reports.told import Decision
+from settlement.reports.wording import record_postings
 from settlement.service.computation import ComputationOutcome
 from tests.settlement.reconciliation.random_worlds import HOTLIST, worlds
 from tests.settlement.reconciliation.run_inputs import (
@@ -202,7 +203,7 @@ def test_the_entries_of_random_days_are_what_is_told_of_their_records(
         )
         for number, files in enumerate([*found, []]):
             # On the last day every key has come: what waits is decided again.
-            waiting = [key for key, each in decided.items() if each.reason.retry_may_help]
+            waiting = [key for key, each in decided.items() if each.reason.waits]
             review = dict.fromkeys(waiting, ProofReason.PROVEN) if not files else {}
             day = DAY + timedelta(days=number)
             outcome = desk.run(*files, day=day, review=review)

@@ -176,7 +176,7 @@ def test_a_second_day_is_chained_behind_the_first() -> None:
 
 
 def test_every_column_of_an_entry_and_its_postings_stands_under_the_chain() -> None:
-    bare = Entry(1, DAY, EntryKind.COLLECT, 0, None, GENESIS, "", ())
+    bare = Entry(1, DAY, EntryKind.COLLECT, 0, None, None, GENESIS, "", ())
     lines = [(CARD_FLOAT.text, 160), (CLEARING, -160)]
     end = seal_entry(bare, lines).postings[-1].hash
     changed = [

@@ -18,7 +18,8 @@ from settlement.dispositions import Note, Reason
 from settlement.ledger.accounts import CARD_FLOAT, AccountKind, parse_account
 from settlement.ledger.entries import ChainEnd, Entry, EntryKind, post_day
 from settlement.ledger.movements import decide_movements
-from settlement.reports.wording import Decision, record_postings
+from settlement.reports.told import Decision
+from settlement.reports.wording import record_postings
 from settlement.sectors.catalogue import read_rules, rule_of
 from settlement.sectors.rules import Payment
 from tests.settlement.reconciliation.run_inputs import debit
@@ -131,7 +132,7 @@ def decisions(draw: st.DrawFn, reasons: Sequence[Reason]) -> Decision:
     return Decision(reason.disposition, reason, Note(0), late, 0, operator, sector, 0, centre)
 
 
-WAITING = [reason for reason in Reason if reason.retry_may_help]
+WAITING = [reason for reason in Reason if reason.waits]
 
 
 @st.composite

@@ -48,7 +48,7 @@ def test_who_closed_stands_under_the_seal_and_cannot_be_changed(office: City) ->
     receive(office, *two_days_of_files()[0])
     assert close(office).closed_by == CLERK
     document = json.loads(office.seal_path(DAY).read_bytes())["document"]
-    assert (document["format"], document["closed_by"]) == (3, "person:李雷")
+    assert (document["format"], document["closed_by"]) == (4, "person:李雷")
     assert verify(office, KEYS, ENGINE).is_sound
     for changed in ("'person:韩梅梅'", "NULL"):
         tamper(office, changed)

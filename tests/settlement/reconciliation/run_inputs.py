@@ -14,6 +14,7 @@ from cardcore.records.batch import DeviceRegister
 from cardcore.records.kinds import RecordKind, Sector
 from cardcore.records.record import TransactionRecord, encode_record
 from cardcore.schemes.catalogue import SCHEMES
+from settlement.dispositions import Verdict as Ruled
 from settlement.engine import Engine
 from settlement.engine.local import LocalEngine
 from settlement.facts.columns import write_facts
@@ -178,12 +179,14 @@ class Desk:
         registers: Sequence[DeviceRegister] = (),
         name: str | None = None,
         review: Mapping[tuple[int, int], ProofReason] | None = None,
+        rulings: Mapping[tuple[int, int], Ruled] | None = None,
         sender: int = COLLECTOR,
         load_log: Sequence[LogEntries] = (),
     ) -> ComputationOutcome:
         """Reconcile files that came in at the end of a day and close it. Intake never takes one
         content twice. `review`
-        says by (file, row) how TACs are judged now, of these files and of earlier ones.
+        says by (file, row) how TACs are judged now, of these files and of earlier ones, `rulings`
+        what people ruled of earlier ones.
         """
         facts: list[tuple[int, FactInput]] = []
         for content_hash, rows in {self.hash_of(rows): rows for rows in files}.items():
@@ -210,7 +213,7 @@ class Desk:
             ),
             previous=self._closed[-1][1] if self._closed else None,
             history=tuple(self._closed),
-            review=self._review(review or {}, [fact.file for _, fact in facts]),
+            review=self._review(review or {}, rulings or {}, [fact.file for _, fact in facts]),
             load_log=tuple(load_log),
         )
         self.folder = self._folder / (name or f"run-{len(self._closed)}")
@@ -220,15 +223,21 @@ class Desk:
         return outcome
 
     def _review(
-        self, review: Mapping[tuple[int, int], ProofReason], own: Sequence[int]
+        self,
+        review: Mapping[tuple[int, int], ProofReason],
+        rulings: Mapping[tuple[int, int], Ruled],
+        own: Sequence[int],
     ) -> ReviewRequest | None:
+        review = {**dict.fromkeys(rulings, ProofReason.PROVEN), **review}
         if not review:
             return None
         path = self._folder / f"review-{len(self._closed)}.parquet"
         with duckdb.connect() as connection:
-            connection.execute("CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT)")
-            rows = [(*key, int(proof)) for key, proof in review.items()]
-            connection.executemany("INSERT INTO review VALUES (?, ?, ?)", rows)
+            connection.execute(
+                "CREATE TABLE review (file UBIGINT, row UINTEGER, proof UTINYINT, ruling UTINYINT)"
+            )
+            rows = [(*key, int(proof), int(rulings.get(key, 0))) for key, proof in review.items()]
+            connection.executemany("INSERT INTO review VALUES (?, ?, ?, ?)", rows)
             connection.sql("FROM review").write_parquet(str(path))
         named = {file for file, _ in review} - set(own)
         facts = [each for each in self._facts if each[1].file in named]

@@ -42,7 +42,7 @@ def test_order_and_buckets_change_nothing_and_days_add_up(
             named = {Desk.hash_of(rows): rows for rows in files}
             new = [rows for name, rows in named.items() if name not in received]
             received |= named.keys()
-            waiting = [key for key, each in latest.items() if Reason(each.reason).retry_may_help]
+            waiting = [key for key, each in latest.items() if Reason(each.reason).waits]
             review = dict.fromkeys(waiting, judged_later) if not files else {}
             day = DAY + timedelta(days=number)
             one = desks[0].run(*new, day=day, review=review).clearing.totals

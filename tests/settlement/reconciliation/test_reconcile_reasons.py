@@ -464,12 +464,12 @@ def test_a_terminal_registered_late_is_known_from_then_on(tmp_path: Path) -> Non
     assert reasons_of(desk, proven(late)) == [Reason.NONE]
 
 
-def test_sql_and_python_agree_which_reasons_are_held_and_which_may_go_away(tmp_path: Path) -> None:
+def test_sql_and_python_agree_which_reasons_are_held_and_which_wait(tmp_path: Path) -> None:
     with columnar.connect(tmp_path) as connection:
         columnar.define_words(connection)
         for reason in Reason:
-            ((disposition, retry),) = connection.execute(
-                "SELECT disposition($word), retry_may_help($word)", {"word": int(reason)}
+            ((disposition, waits),) = connection.execute(
+                "SELECT disposition($word), waits($word)", {"word": int(reason)}
             ).fetchall()
             assert disposition == reason.disposition, reason
-            assert retry == reason.retry_may_help, reason
+            assert waits == reason.waits, reason

@@ -14,7 +14,7 @@ from settlement.city import City
 from settlement.dispositions import Disposition, Reason
 from settlement.engine.local import LocalEngine
 from settlement.reports.history import explain
-from settlement.reports.wording import CopyHistory, Step
+from settlement.reports.told import CopyHistory, Step
 from settlement.service.clear import run_clearing
 from tests.settlement.device_files import (
     BUS,

@@ -15,7 +15,8 @@ from settlement.engine.local import LocalEngine
 from settlement.ledger.accounts import Account, AccountKind
 from settlement.ledger.entries import ChainEnd, post_day
 from settlement.ledger.positions import net_positions
-from settlement.reports.wording import Decision, record_postings
+from settlement.reports.told import Decision
+from settlement.reports.wording import record_postings
 from settlement.service.computation import read_outcome
 from tests.settlement.reconciliation.run_inputs import TERMINALS, Desk, debit, load, proven
 from tests.settlement.sectors.skating import CITY, NUMBER, one_sector_more

@@ -14,8 +14,9 @@ from random import Random
 DATABASE = "control.sqlite"
 #: Where the office keeps its own.
 KINDS = ("raw", "facts", "runs", "inputs", "seals")
-#: Nobody has signed or sealed what they say.
-_UNSEALED = {"refusals"}
+#: Refusals since the last closed day are not sealed yet (`test_insider` changes what came before);
+#: nobody signs a secret that was wrong.
+_UNSEALED = {"refusals", "wrong_secrets"}
 
 
 def contents(folder: Path) -> list[str]:

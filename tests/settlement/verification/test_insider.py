@@ -16,6 +16,8 @@ from settlement.service.receive import receive_file
 from settlement.verification.verify import CHECKS, verify
 from tests.settlement.device_files import NOW, key_service, make_office
 from tests.settlement.load_logs import Host, register_host
+from tests.settlement.rulings.crew import CAI, DAN
+from tests.settlement.rulings.desk import Desk
 from tests.settlement.service.test_service import close, receive, two_days_of_files
 from tests.settlement.verification.conftest import fold_in
 from tests.settlement.verification.insider import DATABASE, Insider, act
@@ -27,14 +29,17 @@ BLOWS = 24
 
 
 def make_cities(folder: Path) -> tuple[Path, Path]:
-    """A city with two closed days, a load log, a refusal and an open file; and the same as it was
-    before the second day was closed.
+    """A city with people, two closed days, a load log, refusals before and after they were closed;
+    and the same as it was before the second day was closed.
     """
     monday, tuesday = two_days_of_files()
     host = Host()
     host.allow(card_number=f"{1:020}", online_counter=1)
     with make_office(folder / "city", bucket_count=1) as city:
         register_host(city)
+        desk = Desk(city)
+        desk.found()
+        desk.enrol(CAI, DAN)
         receive(city, host.file_of(0, 1), *monday)
         close(city)
         assert not receive_file(city, b"nothing", KEYS, NOW).answer.is_kept
@@ -43,6 +48,8 @@ def make_cities(folder: Path) -> tuple[Path, Path]:
     shutil.copytree(folder / "city", folder / "earlier")
     with open_city(folder / "city") as city:
         close(city)
+        for data in (b"nothing else", b"nor this"):
+            assert not receive_file(city, data, KEYS, NOW).answer.is_kept
     fold_in(folder / "city")
     for name in ("clearing.lock", "scratch-facts.lock"):
         (folder / "city" / name).unlink(missing_ok=True)
@@ -126,18 +133,36 @@ ONLY_SEEN_BY: dict[str, Callable[[Path], object]] = {
         folder, "DELETE FROM file_terminals WHERE terminal = '0000000000b1'"
     ),
     "load_logs": lambda folder: act(folder, "UPDATE allowed_loads SET amount_fen = amount_fen + 1"),
-    "refusals": lambda folder: act(folder, "UPDATE refusals SET number = 2"),
+    "refusals": lambda folder: act(folder, "DELETE FROM refusals WHERE number = 2"),
     "registry": lambda folder: act(
         folder, "UPDATE registry_changes SET why = 'x' WHERE number = 2"
     ),
+    "audit_log": lambda folder: act(folder, "UPDATE audit_log SET by = 'x' WHERE number = 3"),
     "days": lambda folder: act(
         folder, "UPDATE postings SET account = 'operator/102' WHERE account = 'operator/101'"
     ),
 }
 #: Sums over what the days compare row by row: `test_each_check` shows by its words that each is
-#: made. Reviews stand in cities with a review, there as well; seals have
-#: their own tests in `test_put_back`.
-TOLD_APART_BY_WORDS = {"positions", "reviews", "seals"}
+#: made. Reviews stand in cities with a review, there as well; seals have their own tests in
+#: `test_put_back`, rulings in `tests.settlement.rulings.test_records_ruled`.
+TOLD_APART_BY_WORDS = {"positions", "reviews", "rulings", "seals"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE refusals SET detail = 'x' WHERE number = 1",
+        "UPDATE refusals SET is_alarm = 1 - is_alarm WHERE number = 1",
+        "UPDATE refusals SET received_at = '2018-09-01 00:00:00.000000' WHERE number = 1",
+        "DELETE FROM refusals",
+    ],
+)
+def test_a_refusal_that_a_day_has_sealed_is_not_changed_unseen(
+    cities: tuple[Path, Path], tmp_path: Path, change: str
+) -> None:
+    folder = shutil.copytree(cities[0], tmp_path / "city")
+    assert act(folder, change)
+    assert finds(folder)
 
 
 def test_every_check_is_held_against_a_blow() -> None:

@@ -207,7 +207,8 @@ def test_an_entry_that_follows_from_no_record_is_named(folder: Path) -> None:
 
 def insert_entry(entry: Entry) -> list[str]:
     head = (
-        f"INSERT INTO entries VALUES ({entry.number}, '{entry.settlement_day}', '{entry.kind}', "
+        "INSERT INTO entries (number, settlement_day, kind, bucket, participant, previous_hash, "
+        f"hash) VALUES ({entry.number}, '{entry.settlement_day}', '{entry.kind}', "
         f"NULL, {entry.participant}, '{entry.previous_hash}', '{entry.hash}')"
     )
     return [head] + [

@@ -8,5 +8,6 @@ Read it in this order::
     proof.py     TACs and record MACs, by `cryptography` alone
     words.py     what may become of a record, and what it signs
     auditor.py   the decision over every record, day after day
+    people.py    what two people rule of what was suspended
     books.py     what follows in money: float, who is owed what, claims, and every purse exactly
 """

@@ -4,8 +4,10 @@ Decides disposition and reason of every record, who is paid, and what is remembe
 `books`. R1 to R3, R7 and R9 stand where they are applied.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 
 from cardcore.records.kinds import RecordFlag, Sector
 from tests.support.audit.books import stretches_of
@@ -13,6 +15,7 @@ from tests.support.audit.known import NOBODYS, OURS, Known
 from tests.support.audit.proof import MacProof, TacProof, prove_mac, prove_tac
 from tests.support.audit.words import (
     WAITING_CLAIMS,
+    Disposition,
     Entry,
     Identity,
     Note,
@@ -47,10 +50,15 @@ class Auditor:
         known: Known,
         files: Iterable[Sent],
         again: Collection[tuple[int, int]] = (),
+        rulings: Mapping[tuple[int, int], Reason] = MappingProxyType({}),
     ) -> dict[tuple[int, int], Entry]:
-        """Judge a day's files, and anew the records of earlier days that `again` names."""
+        """Judge a day's files, and anew the records of earlier days that `again` names, or on which
+        two people ruled: RELEASED or RETURNED.
+        """
+        ruled = self._ruled_as_it_stands(again, rulings)
         fresh = [Entry.of(sent, n) for sent in files for n in range(len(sent.records))]
-        entries = fresh + [self.decided.pop(key).again() for key in sorted(again)]
+        taken_up = sorted({*again, *rulings} - ruled.keys())
+        entries = fresh + [self.decided.pop(key).again() for key in taken_up]
         left = [entry for entry in entries if _may_come_in(entry, known)]
         for entry in left:
             entry.mac = prove_mac(known, entry.sound, entry.data)
@@ -63,12 +71,27 @@ class Auditor:
             entry.reason = _judge(entry, known, day, times[entry.key])
             if entry.is_booked:
                 _note(entry)
+            # What its cause holds no longer is not people's to rule on.
+            if entry.reason.disposition is Disposition.SUSPENDED:
+                entry.reason = rulings.get(entry.key, entry.reason)
         self.decided |= {entry.key: entry for entry in entries}
         back = self._taken_back()
         self.decided |= {entry.key: entry for entry in back}
         stated = self._proven_by_statements(day, known)
         self.decided |= {entry.key: entry for entry in stated}
-        return {entry.key: entry for entry in [*entries, *back, *stated]}
+        return {entry.key: entry for entry in [*entries, *back, *stated]} | ruled
+
+    def _ruled_as_it_stands(
+        self, again: Collection[tuple[int, int]], rulings: Mapping[tuple[int, int], Reason]
+    ) -> dict[tuple[int, int], Entry]:
+        """What statements proved has no TAC to be judged by again: a ruling changes its reason."""
+        ruled = {}
+        for key, reason in rulings.items():
+            entry = self.decided[key]
+            if Note.STATEMENT_PROVEN in entry.notes and key not in again:
+                ruled[key] = replace(entry, reason=reason, is_again=True, was_booked=True)
+        self.decided |= ruled
+        return ruled
 
     def may_be_judged_otherwise(self, day: date, known: Known) -> set[tuple[int, int]]:
         """Records of earlier days for which something came that they wait for: a key, a

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import accumulate
 
-from tests.support.audit.words import Disposition, Entry, Purse
+from tests.support.audit.words import Disposition, Entry, Purse, Reason
 
 
 @dataclass
@@ -23,6 +23,7 @@ class Books:
     centres_fen: dict[int, int] = field(default_factory=dict)
     paid_fen: dict[int, int] = field(default_factory=dict)
     held_fen: dict[int, int] = field(default_factory=dict)
+    holders_fen: int = 0
     claims: int = 0
     claims_fen: int = 0
 
@@ -39,11 +40,16 @@ def books_of(entries: Iterable[Entry]) -> Books:
         if not entry.is_booked:
             continue
         earned_fen = -entry.sound.amount_fen if entry.is_load else entry.sound.amount_fen
+        if entry.reason is Reason.RETURNED and entry.centre:
+            continue  # its centre keeps what its card paid
         if entry.centre:
             owed_fen = books.centres_fen.get(entry.centre, 0)
             books.centres_fen[entry.centre] = owed_fen + earned_fen
         else:
             books.float_fen -= earned_fen
+        if entry.reason is Reason.RETURNED:
+            books.holders_fen += earned_fen
+            continue
         is_paid = entry.reason.disposition is Disposition.ACCEPTED
         side = books.paid_fen if is_paid else books.held_fen
         side[entry.payee] = side.get(entry.payee, 0) + earned_fen

@@ -44,6 +44,9 @@ class Reason(StrEnum):
     CLOCK_AHEAD = "CLOCK_AHEAD"
     HOTLISTED = "HOTLISTED"
     CENTRE_PENDING = "CENTRE_PENDING"
+    #: R13: two people ruled of what was held: it is paid, or it is held for the holder.
+    RELEASED = "RELEASED"
+    RETURNED = "RETURNED"
     NONE = "NONE"
 
     @property
@@ -66,6 +69,8 @@ _DISPOSITIONS = {
     Reason.CLOCK_AHEAD: Disposition.SUSPENDED,
     Reason.HOTLISTED: Disposition.SUSPENDED,
     Reason.CENTRE_PENDING: Disposition.SUSPENDED,
+    Reason.RELEASED: Disposition.ACCEPTED,
+    Reason.RETURNED: Disposition.ACCEPTED,
     Reason.NONE: Disposition.ACCEPTED,
 }
 #: Claims that something may still prove: kept, so that their copies are known.

@@ -17,15 +17,16 @@ import typer
 from typer.testing import CliRunner
 
 from api.cli.frame.program import app
+from api.cli.frame.secrets import ask_secret
 from api.cli.hsm import device as hsm_device
-from api.cli.hsm.device import ask_secret
 from api.composition import city_key_refs
 from api.settings import SettingsRefusedError
 from cardcore.keys import KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.text import Text
-from hsm_sim.device import custody
+from hsm_sim.device.custodians import custody
 from hsm_sim.device.device import Device
+from hsm_sim.device.inspection import look
 from hsm_sim.keys.published_keys import public_test_keys
 from tests.hsm_sim.device.devices import files_with, found_in, key_check_value
 
@@ -110,6 +111,9 @@ class Room:
     def keys(self, at: Path | None = None) -> dict[str, tuple[str, str]]:
         return {e["key"]: (e["state"], e["check_value"]) for e in self.json("keys", at=at)["keys"]}
 
+    def last_day(self, name: str) -> str:
+        return next(str(e["valid_to"]) for e in self.json("keys")["keys"] if e["key"] == name)
+
     def init(self, at: Path | None = None) -> str:
         names = [word for role in PINS for word in ("--custodian", role)]
         return self.say("ceremony", "init", *names, *self.pins(*PINS), at=at)
@@ -137,7 +141,9 @@ def test_a_whole_ceremony_from_files_leaves_no_clear_secret_anywhere(
     room.ceremony("generate", "file-signing/sender-7/v1", "--algorithm", "sm2")
     room.ceremony("validity", "tac/issuer/v1", "--from", "2030-01-01", "--until", "2039-12-31")
     room.say("rotate", "tac/demo", "--overlap-days", "7", *room.pins())
-    room.say("export", tac, "--under", zmk, "--out", tmp_path / "tac.block", *room.pins())
+    said = room.say("export", tac, "--under", zmk, "--out", tmp_path / "tac.block", *room.pins())
+    letter = f"`--as {tac} --expect {tac_value} --until {room.last_day(tac)}`"
+    assert f"Tell the partner by a letter of its own: {letter}" in said
     backup = tmp_path / "all.backup"
     bak_sheets, bak_expected, bak_parts = room.new_sheets("bak")
     said = room.ceremony("backup", "--out", backup, *zmk_sheets, "--expect", expected, exit_code=1)
@@ -151,7 +157,7 @@ def test_a_whole_ceremony_from_files_leaves_no_clear_secret_anywhere(
     third = tmp_path / "third"
     room.init(at=third)
     room.ceremony("load", zmk, *zmk_sheets, "--expect", expected, "--activate", at=third)
-    named = ("--as", tac, "--expect", tac_value)
+    named = ("--as", tac, "--expect", tac_value, "--until", room.last_day(tac))
     room.say("import", tmp_path / "tac.block", "--under", zmk, *named, *room.pins(), at=third)
     assert room.keys(third)[tac] == ("prepared", tac_value)
 
@@ -290,11 +296,12 @@ def test_a_key_block_altered_by_one_character_is_not_imported(room: Room, tmp_pa
 def test_words_that_make_no_sense_are_usage_and_change_nothing(
     room: Room, words: tuple[str, ...], message: str
 ) -> None:
-    before = (room.device / "device.json").read_bytes()
+    before = look(room.device)
     said = room.ceremony(*words, exit_code=2)
     assert message in said
     assert "0011223344" not in said
-    assert (room.device / "device.json").read_bytes() == before
+    after = look(room.device)
+    assert (after.keys, after.custody) == (before.keys, before.custody)
 
 
 def test_a_terminal_that_cannot_hide_what_is_typed_is_not_typed_at(

@@ -11,9 +11,9 @@ from api.cli.hsm import serve as hsm_serve
 from cardcore.errors import CardcoreError, KeyServiceError, KeyServiceUnavailableError
 from cardcore.keys import KeyRef, KeyState, KeyUsage
 from cardcore.text import Language, Text, text_of
-from hsm_sim.device import custody
 from hsm_sim.device.blocks.components import ComponentFault
 from hsm_sim.device.blocks.tr31 import KeyBlockFault
+from hsm_sim.device.custodians import custody
 from hsm_sim.device.log import read_line
 from hsm_sim.host_commands.codec import ErrorCode
 from hsm_sim.keys.vault import KeyVault
@@ -70,8 +70,17 @@ def test_a_whole_ceremony_is_said_in_one_language(
     third = tmp_path / "third"
     room.init(at=third)
     room.ceremony("load", zmk, *sheets, "--expect", expected, "--activate", at=third)
-    named = ("--as", TAC, "--expect", value)
-    room.say("import", tmp_path / "tac.block", "--under", zmk, *named, *room.pins(), at=third)
+    named = ("--as", TAC, "--expect", value, "--until", room.last_day(TAC))
+    block = ("import", str(tmp_path / "tac.block"), "--under", zmk, *room.pins())
+    for wrong in ((*named, "--levels", "2"), (*named, "--labelled", "X"), named[:4]):
+        room.say(*block, *wrong, exit_code=1, at=third)
+    room.say(*block, *named, at=third)
+    room.file("new.pin", "a pin for the third")
+    new_pin = ("new-pin", "keeper-c", "--new-pin-file", f"keeper-c={room.folder / 'new.pin'}")
+    room.ceremony(*new_pin)
+    again = ("backup", "--out", str(tmp_path / "again"), *bak, "--expect", bak_expected)
+    room.ceremony(*again, exit_code=1)
+    room.ceremony("load", "transport/bank/v2", *sheets, "--expect", expected, exit_code=1)
     room.ceremony("retire", "tac/union/v1")
     room.ceremony("destroy", TAC, "--yes")
     room.say("keys", "--csv", tmp_path / "keys.csv")

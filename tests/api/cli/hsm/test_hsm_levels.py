@@ -6,7 +6,7 @@ import pytest
 
 from api.cli.hsm import device as hsm_device
 from cardcore.keys import KeyUsage
-from hsm_sim.device import custody
+from hsm_sim.device.custodians import custody
 from tests.api.cli.hsm.test_hsm_commands import SHEETS, Room
 from tests.hsm_sim.device.devices import key_check_value
 

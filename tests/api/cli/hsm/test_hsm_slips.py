@@ -11,7 +11,7 @@ import pytest
 
 from api.cli.frame.program import app
 from api.cli.hsm import device as hsm_device
-from hsm_sim.device import custody
+from hsm_sim.device.custodians import custody
 from tests.api.cli.hsm.test_hsm_commands import RUNNER, SHEETS, WIDE, Room
 from tests.support.shared import REPOSITORY
 
@@ -105,14 +105,14 @@ def test_a_disk_that_is_full_leaves_no_half_a_component(
 
 def test_a_log_whose_seal_is_forged_is_not_said_to_hold(room: Room) -> None:
     """Without PINs nobody can tell; with them the one answer says what is true."""
-    seal = room.device / "log-seal.json"
-    seal.write_text(json.dumps({**json.loads(seal.read_text()), "mac": "00" * 32}))
+    file = room.device / "device.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "seal": "00" * 32}))
     words = ["hsm", "ceremony", "log", "--verify", "--json", "--device", str(room.device)]
     assert json.loads(RUNNER.invoke(app, words).stdout)["holds"] is True
     result = RUNNER.invoke(app, [*words, *room.pins()], env=WIDE)
     document = json.loads(result.stdout)
     assert (result.exit_code, document["holds"]) == (1, False)
-    assert "it was changed" in document["fault"]
+    assert "was altered" in document["fault"]
 
 
 def test_of_two_custodians_a_locked_one_has_nobody_to_ask(room: Room) -> None:

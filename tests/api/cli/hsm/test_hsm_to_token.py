@@ -12,7 +12,7 @@ from api.composition import open_city_keys
 from api.settings import Environment, KeyServiceKind, KeyServiceSettings, Settings
 from cardcore.keys import KeyRef, KeyState, KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
-from hsm_sim.device import custody
+from hsm_sim.device.custodians import custody
 from hsm_sim.keys.published_keys import published_key
 from hsm_sim.keys.vault import KeyVault
 from tests.hsm_sim.token.softhsm import PIN, SoftHsm, needs_softhsm, softhsm
@@ -42,7 +42,7 @@ class Desk:
     def __init__(self, folder: Path, library: SoftHsm, label: str) -> None:
         self.folder, self.label = folder, label
         self.address = f"{label}@{library.module}"
-        for name, pin in (("one", "731942"), ("two", "208655"), ("token", PIN)):
+        for name, pin in (("one", "93170264"), ("two", "20865517"), ("token", PIN)):
             path = folder / f"{name}.pin"
             path.touch(mode=0o600)
             path.write_text(pin)

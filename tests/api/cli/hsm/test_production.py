@@ -21,9 +21,9 @@ from api.settings import SettingsRefusedError, read_settings
 from cardcore.keys import InsecureKeyServiceWarning, KeyRef, KeyState, KeyUsage
 from cardcore.schemes.catalogue import SCHEMES
 from cardcore.text import Language, spoken
-from hsm_sim.device import custody
 from hsm_sim.device import device as devices
 from hsm_sim.device.ceremony import NewKey, generate
+from hsm_sim.device.custodians import custody
 from hsm_sim.device.device import Device
 from tests.support.languages import assert_one_language
 

@@ -13,6 +13,7 @@ from hsm_sim.device.blocks.key_names import (
     LABEL_BLOCK,
     LEVELS_BLOCK,
     LIFE_BLOCK,
+    Arrival,
     KeyNameError,
     arriving_entry,
     entry_of,
@@ -78,7 +79,9 @@ def test_a_block_of_another_device_is_named_by_the_custodians_and_arrives_prepar
     foreign = KeyBlockHeader("E0", "T", "X", "00", "E", {"LB": "Zone 7", "KS": "00"})
     with pytest.raises(KeyNameError, match="brings no name"):
         entry_of(foreign, VALUE)
-    arrived = arriving_entry(foreign, VALUE, TAC_1).description
+    with pytest.raises(KeyNameError, match="the label in it is Zone 7"):
+        arriving_entry(foreign, VALUE, TAC_1)
+    arrived = arriving_entry(foreign, VALUE, TAC_1, Arrival(label="Zone 7")).description
     assert (arrived.ref, arrived.state) == (TAC_1, KeyState.PREPARED)
     assert arrived.check_value == "8BAF47"
 
@@ -141,12 +144,13 @@ def test_a_block_says_its_levels_itself_and_custodians_say_those_of_another_devi
     blocks = [header_of(each.description, exportable=True) for each in (one, two)]
     assert [header.optional_blocks.get(LEVELS_BLOCK) for header in blocks] == [None, "2"]
     for header, levels in zip(blocks, (1, 2), strict=True):
-        assert arriving_entry(header, VALUE, TAC_1, levels).description.levels == levels
+        said = Arrival(levels=levels)
+        assert arriving_entry(header, VALUE, TAC_1, said).description.levels == levels
         with pytest.raises(KeyNameError, match=f"levels to a card's key are {levels} in it"):
-            arriving_entry(header, VALUE, TAC_1, 3)
+            arriving_entry(header, VALUE, TAC_1, Arrival(levels=3))
     foreign = KeyBlockHeader("E0", "T", "X", "00", "E", {LEVELS_BLOCK: "3"})
     assert arriving_entry(foreign, VALUE, TAC_1).description.levels == 1
-    assert arriving_entry(foreign, VALUE, TAC_1, 2).description.levels == 2
+    assert arriving_entry(foreign, VALUE, TAC_1, Arrival(levels=2)).description.levels == 2
 
 
 def test_a_block_that_contradicts_the_custodians_is_refused() -> None:
@@ -158,7 +162,8 @@ def test_a_block_that_contradicts_the_custodians_is_refused() -> None:
     for header in (ours, named_only, in_words):
         with pytest.raises(KeyNameError, match=r"says that it holds .*urchase.*, not load"):
             arriving_entry(header, VALUE, load)
-        assert arriving_entry(header, VALUE, purchase).description.ref == purchase
+        said = Arrival(label="Purchase/Zone 7" if header is in_words else None)
+        assert arriving_entry(header, VALUE, purchase, said).description.ref == purchase
     for version in ("02", "c1", "XX"):
         with pytest.raises(KeyNameError, match="its version number is of another version"):
             arriving_entry(KeyBlockHeader("E6", "T", "X", version), VALUE, purchase)
@@ -172,7 +177,8 @@ def test_whatever_state_a_block_claims_its_key_arrives_prepared(state: KeyState)
     header = header_of(
         entry(TAC_1, state=state, valid_from=first, parent=ABOVE).description, exportable=True
     )
-    arrived = arriving_entry(header, VALUE, TAC_1).description
+    said = Arrival(valid_from=first, parent=ABOVE)
+    arrived = arriving_entry(header, VALUE, TAC_1, said).description
     assert arrived.state is KeyState.PREPARED
     assert (arrived.valid_from, arrived.parent) == (first, ABOVE)
 

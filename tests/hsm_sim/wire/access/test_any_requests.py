@@ -163,7 +163,6 @@ class AnyRequests(RuleBasedStateMachine):
     def other_operations(self, client: str, ref: KeyRef) -> None:
         asked: tuple[tuple[Operation, tuple[object, ...]], ...] = (
             (messages.MESSAGE_MAC, (FACTOR, bytes(4), b"")),
-            (messages.ENCIPHER_MESSAGE, (FACTOR, bytes(16))),
             (messages.AUTHENTICATE, (FACTOR, bytes(8))),
             (messages.CHECK_VALUE, (FACTOR,)),
             (messages.SIGN, (b"file",)),

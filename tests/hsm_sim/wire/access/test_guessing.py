@@ -165,10 +165,10 @@ def test_a_call_with_many_forged_records_costs_a_card_no_more_than_what_was_answ
 def test_a_mac_that_is_verified_by_itself_is_a_guess_about_its_card(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client with the duty `purchase` tried 14,501 wrong MAC2 of one card in four seconds."""
+    """A client of a session key tried 14,501 wrong MACs of one card in four seconds."""
     monkeypatch.setattr(guesses, "GUESSES_A_CARD", 20)
-    text = PROVES.replace('["proving"]', '["purchase"]') + 'terminals = ["*"]'
-    ref, amount = KeyRef(KeyUsage.PURCHASE, LABEL, 1), bytes(4)
+    text = PROVES.replace('["proving"]', '["load"]') + 'terminals = ["*"]'
+    ref, amount = KeyRef(KeyUsage.LOAD, LABEL, 1), bytes(15)
     suite = SUITES[Algorithm.PBOC_3DES]
 
     def right(factor: bytes) -> bytes:
@@ -215,6 +215,50 @@ def test_a_client_over_its_budget_is_answered_calls_that_hold_and_nothing_else(
     for tacs in (guessed(1), [right]):
         with pytest.raises(KeyRightError, match=r"user:\d+: 61 answers did not hold today"):
             keys.prove_tacs(LABEL, asked(FACTOR, tacs))
+
+
+def test_who_tries_a_little_of_each_card_is_seen_and_then_refused(
+    served: KeyServer, keys: RemoteKeyService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand wrong TACs of each of 100,000 cards a day made no alarm, and found one in 43."""
+    monkeypatch.setattr(guesses, "CLIENT_ALARMS", (10, 20))
+    monkeypatch.setattr(guesses, "GUESSES_A_CLIENT", 30)
+    monkeypatch.setattr(guesses, "CALLS_OVER_BUDGET", 5)
+    for number in range(35):
+        factor = number.to_bytes(8, "big")
+        answers = keys.prove_tacs(LABEL, asked(factor, guessed(1, factor)))
+        assert answers == bytes((1 if number <= 30 else 3,))
+    with pytest.raises(KeyRightError, match="36 answers did not hold today"):
+        keys.prove_tacs(LABEL, asked(OTHER, guessed(1, OTHER)))
+    alarms = [each.why.en for each in served.said(EventKind.ALARM)]
+    assert [f": {count} answers did not hold today, over all cards" in alarm
+            for alarm, count in zip(alarms, (11, 21, 31), strict=True)] == [True] * 3  # fmt: skip
+    assert all(f"user:{os.geteuid()}" in each for each in alarms)
+
+
+def test_macs_of_many_cards_verified_one_by_one_are_seen_as_well() -> None:
+    budgets = Budgets(lambda: date(2026, 9, 1))
+    told = [budgets.count_wrong("desk", "macs", number.to_bytes(8)) for number in range(100_005)]
+    assert [each.alarming_guesses for each in told if each.alarming_guesses] == [100_001]
+    assert not any(each.alarming for each in told)
+
+
+def test_columns_full_of_junk_stop_no_proof_that_holds() -> None:
+    """A million rows a call used up what was left for calls over the budget, too."""
+    budgets = Budgets(lambda: date(2026, 9, 1))
+    cards = np.arange(1_000_000, dtype=">u8").tobytes()
+    for _ in range(40):
+        budgets.judge("settlement", "tacs", cards, b"\1" * 1_000_000)
+    budgets.check_guesses("settlement")
+    assert budgets.judge("settlement", "tacs", FACTOR, b"\0").reasons == b"\0"
+
+
+def test_alarms_over_all_cards_come_once_and_go_on_after_a_restart(tmp_path: Path) -> None:
+    cards = np.arange(60_000, dtype=">u8").tobytes()
+    for counted, alarm in ((60_000, 0), (120_000, 120_000), (180_000, 0)):
+        budgets = Budgets(lambda: date(2026, 9, 1), tmp_path)
+        assert budgets.judge("one", "tacs", cards, b"\1" * 60_000).alarming_guesses == alarm
+        assert int(budgets._of("one").head[1]) == counted
 
 
 def test_a_run_of_true_records_never_notices(served: KeyServer, keys: RemoteKeyService) -> None:

@@ -33,7 +33,6 @@ ASKED: Mapping[Operation, Callable[[KeyService, KeyRef], object]] = {
     messages.CHECK_VALUE: lambda keys, ref: keys.check_value(ref, FACTOR),
     messages.AUTHENTICATE: lambda keys, ref: keys.authenticate(ref, FACTOR, bytes(8)),
     messages.MESSAGE_MAC: lambda keys, ref: keys.message_mac(ref, FACTOR, bytes(4), b""),
-    messages.ENCIPHER_MESSAGE: lambda keys, ref: keys.encipher_message(ref, FACTOR, bytes(16)),
     messages.SESSION_MAC: lambda keys, ref: keys.session_mac(ref, FACTOR, bytes(8), b""),
     messages.VERIFY_SESSION_MAC: lambda keys, ref: keys.verify_session_mac(
         ref, FACTOR, bytes(8), b"", bytes(4)

@@ -115,7 +115,6 @@ def test_who_proves_tacs_makes_no_card_keys() -> None:
     assert is_given(gives("proving"), messages.PROVE_TACS, LABEL, COLUMN)
     for operation, arguments in (
         (messages.DERIVE_CARD_KEY, (TAC, FACTOR)),
-        (messages.ENCIPHER_MESSAGE, (MAINTENANCE, FACTOR, bytes(8))),
         (messages.AUTHENTICATE, (MAINTENANCE, FACTOR, bytes(8))),
         (messages.OPEN_CHANNEL, (LABEL, 1, FACTOR, bytes(16))),
     ):
@@ -283,7 +282,7 @@ SIGNS = 'duties = ["file-signing"]\n'
         ("[[right]]\n" + WHO + "duties = []", "right 1, duties: not a list"),
         ("[[right]]\n" + WHO + "duties = 'data'", "right 1, duties: not a list"),
         ("[[right]]\n" + WHO + "duties = [1]", "right 1, duties: an entry"),
-        ("[[right]]\n" + WHO + "duties = ['Data']", "Data is none of proving, load, purch"),
+        ("[[right]]\n" + WHO + "duties = ['Data']", "Data is none of proving, load, psam"),
         ("[[right]]\n" + WHO + SIGNS + "label = ['demo']", "right 1: label is not known"),
         ("[[right]]\n" + WHO + SIGNS + "labels = []", "right 1, labels: not a list"),
         ("[[right]]\n" + WHO + SIGNS + "labels = ['']", "right 1, labels: an entry"),
@@ -324,7 +323,6 @@ REFUSED: list[Callable[[KeyService], object]] = [
     lambda keys: keys.derive_card_key(TAC, FACTOR),
     lambda keys: keys.open_channel(LABEL, 1, FACTOR, bytes(16)),
     lambda keys: keys.check_value(TAC, FACTOR),
-    lambda keys: keys.encipher_message(MAINTENANCE, FACTOR, bytes(8)),
     lambda keys: keys.sign(SIGNING, b"file"),
     lambda keys: keys.encipher_data(DATA, b"name", b"row"),
     lambda keys: keys.derive_card_key(ELSEWHERE, FACTOR),

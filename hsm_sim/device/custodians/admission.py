@@ -9,8 +9,12 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 from cardcore.text import Text
-from hsm_sim.device import custody as custodians
-from hsm_sim.device.custody import OPENING_CUSTODIANS, Custody
+from hsm_sim.device.custodians.custody import (
+    OPENING_CUSTODIANS,
+    Custody,
+    private_half,
+    storage_key_of,
+)
 from hsm_sim.device.errors import (
     CustodiansLockedError,
     CustodyError,
@@ -73,8 +77,8 @@ def admit(folder: DeviceFolder, custody: Custody, pins: Mapping[str, bytes]) -> 
     tries[pair] += 1
     folder.replace(ATTEMPTS, tries)
     # What is no PIN could have been typed all the same; it is as wrong as another.
-    halves = {role: custodians.private_half(custody, role, pin) for role, pin in pins.items()}
-    storage_key = custodians.storage_key_of(custody, halves)
+    halves = {role: private_half(custody, role, pin) for role, pin in pins.items()}
+    storage_key = storage_key_of(custody, halves)
     if storage_key is None:
         raise WrongPinError((first, second), TRIES_MAX - tries[pair])
     folder.replace(ATTEMPTS, tries | {pair: 0})

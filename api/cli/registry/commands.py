@@ -7,37 +7,54 @@ nouns and their fields are its kinds of rows, so a new kind needs nothing here.
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from api.cli.frame.loading import command, noun
 from api.cli.frame.session import ByOption, acting, open_to_act, open_to_read
+from api.cli.office.acting import (
+    SecretFileOption,
+    WhyOption,
+    show,
+)
+from api.cli.registry.shown import said_of, show_history, tell, tell_asked, tell_faults
 from api.exits import EXIT_USAGE
 from api.output import (
     DEFAULT_DATA,
     DataOption,
     JsonOption,
     UnmaskOption,
-    complain,
     masked,
     print_json,
     print_table,
     refuse,
     refuse_choice,
-    say,
 )
 from api.tables import Column, Table
 from cardcore.errors import system_words
 from cardcore.text import Text, shorten, words
+from settlement.city import City
 from settlement.people.actions import Action, ActorError
-from settlement.registry.book import BEGINNING, FOREVER, AnyDated, Change, Dated, civil_day
+from settlement.registry.book import FOREVER, AnyDated, Dated, civil_day
 from settlement.registry.columns import Value, ValueFaultError
-from settlement.registry.decide import Decided, Refused, days
+from settlement.registry.decide import Refused, days
 from settlement.registry.rows import KINDS, Kind
-from settlement.registry.sheets import SheetFault, read_day, sheet_document, write_sheet
+from settlement.registry.sheets import read_day, read_sheet, sheet_document, write_sheet
 from settlement.reports.registry import read_history, read_rows
-from settlement.service.registering import add_row, change_row, end_row, import_sheet
+from settlement.reports.ruling.people import needs_two
+from settlement.service.registering import (
+    Wish,
+    add_row,
+    adding,
+    change_row,
+    changing,
+    end_row,
+    ending,
+    import_sheet,
+    importing,
+)
+from settlement.service.ruling.registry import propose_change
 
 _CARD = "card_number"  # whose rows are named by it, and masked
 _NOUNS = ", ".join(f"`{name}`" for name in KINDS)
@@ -84,9 +101,6 @@ ToOption = Annotated[
     str | None,
     typer.Option("--to", help=words("末日，默认无。", "Last day; by default none.")),
 ]
-WhyOption = Annotated[
-    str, typer.Option("--why", help=words("缘由，一句话。", "The reason, in a sentence."))
-]
 
 
 @command(
@@ -104,6 +118,7 @@ def add(
     valid_from: FromOption = None,
     valid_to: ToOption = None,
     by: ByOption = None,
+    secret_file: SecretFileOption = None,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
@@ -121,8 +136,11 @@ def add(
     first = _day("--from", valid_from) or civil_day(action.at)
     offered: AnyDated = Dated(row, first, _day("--to", valid_to) or FOREVER)
     with open_to_act(data) as opened:
+        if needs_two(opened.city):
+            _propose(opened.city, adding(offered), action, by, secret_file, as_json=as_json)
+            return
         decided = add_row(opened.city, offered, action)
-    _tell(decided, as_json=as_json)
+    tell(decided, as_json=as_json)
 
 
 @command(
@@ -141,6 +159,7 @@ def change(
     valid_from: FromOption = None,
     valid_to: ToOption = None,
     by: ByOption = None,
+    secret_file: SecretFileOption = None,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
@@ -149,8 +168,13 @@ def change(
     values, last = _values(kind, fields), _day("--to", valid_to)
     first = _day("--from", valid_from) or civil_day(action.at)
     with open_to_act(data) as opened:
-        decided = change_row(opened.city, (kind.name, subject), values, first, last, action)
-    _tell(decided, as_json=as_json)
+        name = kind.name, subject
+        if needs_two(opened.city):
+            wish = changing(name, values, first, last)
+            _propose(opened.city, wish, action, by, secret_file, as_json=as_json)
+            return
+        decided = change_row(opened.city, name, values, first, last, action)
+    tell(decided, as_json=as_json)
 
 
 @command(app, "end", Text("一行于某日最后有效。", "Let a row hold for the last time on a day."))
@@ -163,6 +187,7 @@ def end(
         typer.Option("--on", help=words("末日，默认今日。", "Its last day; by default today.")),
     ] = None,
     by: ByOption = None,
+    secret_file: SecretFileOption = None,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
@@ -170,8 +195,13 @@ def end(
     kind, action = _kind(noun), _action(by, why)
     last = _day("--on", on) or civil_day(action.at)
     with open_to_act(data) as opened:
-        decided = end_row(opened.city, (kind.name, subject), last, action)
-    _tell(decided, as_json=as_json)
+        name = kind.name, subject
+        if needs_two(opened.city):
+            wish = ending(name, last)
+            _propose(opened.city, wish, action, by, secret_file, as_json=as_json)
+            return
+        decided = end_row(opened.city, name, last, action)
+    tell(decided, as_json=as_json)
 
 
 @command(
@@ -224,7 +254,7 @@ def list_(
                         f"`onecard registry list {kind.name}`",
                     )
                 )
-            _show_history(kind, history, csv, as_json=as_json)
+            show_history(kind, history, csv, as_json=as_json)
             return
         rows = read_rows(city, kind, day)
     if csv is not None:
@@ -246,7 +276,7 @@ def list_(
         for each in rows:
             name = each.subject[1]
             hidden = masked(name) if hides else name
-            table.add(hidden, days(each), _said(kind, each))
+            table.add(hidden, days(each), said_of(kind, each))
         add = f"`onecard registry add {kind.name}`"
         print_table(table, empty=Text(f"没有这样的行；新增：{add}", f"no such row; add one: {add}"))
 
@@ -268,6 +298,7 @@ def import_(
     ],
     why: WhyOption,
     by: ByOption = None,
+    secret_file: SecretFileOption = None,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
@@ -286,21 +317,35 @@ def import_(
             EXIT_USAGE,
         )
     with open_to_act(data) as opened:
+        if needs_two(opened.city):
+            lines, faults = read_sheet(kind, content)
+            if faults:
+                tell_faults(file, faults, as_json=as_json)
+            shown = show(opened.city, by, secret_file, action.at)
+            asked = propose_change(opened.city, importing(kind, lines), why, shown, action.at)
+            if isinstance(asked, list):
+                tell_faults(file, asked, as_json=as_json)
+            tell_asked(asked, as_json=as_json)
+            return
         decided = import_sheet(opened.city, kind, content, action)
-    if isinstance(decided, Decided):
-        _tell(decided, as_json=as_json)
-        return
-    if as_json:
-        print_json({"changed": 0, "faults": [_fault_document(each) for each in decided]})
-    for each in decided:
-        where = f"{file}:{each.line}" + (f" {each.column}" if each.column else "")
-        complain(words(f"{where}：{each.fault}", f"{where}: {each.fault}"))
-    refuse(
-        words(
-            "未作任何更改；改正以上各行后重复此命令。",
-            "Nothing was changed; mend these lines and repeat the command.",
-        )
-    )
+    if isinstance(decided, list):
+        tell_faults(file, decided, as_json=as_json)
+    tell(decided, as_json=as_json)
+
+
+def _propose(
+    city: City,
+    wish: Wish[Refused],
+    action: Action,
+    by: str | None,
+    secret_file: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Where two people are enrolled, a change waits for another one."""
+    shown = show(city, by, secret_file, action.at)
+    asked = propose_change(city, wish, action.why, shown, action.at)
+    tell_asked(asked, as_json=as_json)
 
 
 def _kind(noun: str) -> Kind:
@@ -348,103 +393,3 @@ def _values(kind: Kind, fields: Sequence[str]) -> dict[str, Value]:
         except ValueFaultError as error:
             refuse(words(f"{name}：{error}", f"{name}: {error}"), EXIT_USAGE)
     return values
-
-
-def _tell(decided: Decided | Refused, *, as_json: bool) -> None:
-    """What was changed, or why not."""
-    if isinstance(decided, Refused):
-        if as_json:
-            detail = decided.detail.en
-            print_json({"changed": 0, "refusal": decided.refusal.name, "detail": detail})
-        refuse(
-            words(
-                f"{decided.text}。未作任何更改；现有各行见 `onecard registry list`",
-                f"{decided.text}. Nothing was changed; `onecard registry list` says what stands "
-                "there",
-            )
-        )
-    notes = [each.name for each in decided.notes]
-    if as_json:
-        changed = [f"{each.kind} {each.subject}" for each in decided.changes]
-        print_json({"changed": len(changed), "rows": changed, "notes": notes})
-        return
-    for change in decided.changes:
-        shown: AnyDated | None = (
-            None if change.row is None else Dated(change.row, change.valid_from, change.valid_to)
-        )
-        told = (
-            words(
-                f"自 {change.valid_from} 起不再登记",
-                f"registered no more, from {change.valid_from} on",
-            )
-            if shown is None
-            else f"{_said(KINDS[change.kind], shown)}  {days(shown)}"
-        )
-        name = f"{change.kind} {change.subject}"
-        say(words(f"{name}：{told}", f"{name}: {told}"))
-    if not decided.changes:
-        say(words("内容一致，无需更改。", "It reads so already."))
-    for note in decided.notes:
-        say(f"{note.value}", style="yellow")
-
-
-def _show_history(
-    kind: Kind, changes: Sequence[Change], csv: Path | None, *, as_json: bool
-) -> None:
-    if as_json:
-        print_json({"changes": [_change_document(each) for each in changes]})
-        return
-    table = Table(
-        Text(f"变更：{kind.name}", f"history: {kind.name}"),
-        [
-            Column(Text("编号", "no"), right=True),
-            Column(Text("经办", "by")),
-            Column(Text("时间（UTC）", "at (UTC)")),
-            Column(Text("日期", "days")),
-            Column(Text("缘由", "why"), words=True),
-            Column(Text("内容", "says"), words=True),
-        ],
-    )
-    for each in changes:
-        what = each.what
-        shown: AnyDated | None = (
-            None if what.row is None else Dated(what.row, what.valid_from, what.valid_to)
-        )
-        first = "…" if what.valid_from == BEGINNING else what.valid_from
-        period = f"{first} - …" if shown is None else days(shown)
-        said = "–" if shown is None else _said(kind, shown)
-        at = f"{each.action.at:%Y-%m-%d %H:%M}"
-        table.add(str(each.number), each.action.by.name, at, period, each.action.why, said)
-    print_table(table, csv)
-
-
-def _change_document(change: Change) -> dict[str, Any]:
-    what = change.what
-    return {
-        "number": change.number,
-        "by": change.action.by.code,
-        "at": change.action.at,
-        "why": change.action.why,
-        "valid_from": None if what.valid_from == BEGINNING else what.valid_from,
-        "valid_to": None if what.valid_to == FOREVER else what.valid_to,
-        "row": None if what.row is None else sheet_document(Dated(what.row)),
-        "hash": change.hash,
-    }
-
-
-def _said(kind: Kind, dated: AnyDated) -> str:
-    """The columns of a row that do not name it."""
-    document = sheet_document(dated)
-    columns = kind.columns[kind.subject :]
-    return ", ".join(
-        f"{each.name}={document[each.name]}" for each in columns if document[each.name]
-    )
-
-
-def _fault_document(fault: SheetFault) -> dict[str, Any]:
-    return {
-        "line": fault.line,
-        "column": fault.column,
-        "text_zh": fault.fault.zh,
-        "text_en": fault.fault.en,
-    }

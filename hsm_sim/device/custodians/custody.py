@@ -23,7 +23,7 @@ lies.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import (
@@ -37,12 +37,12 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from cardcore.text import Text, shorten
+from hsm_sim.device.custodians.pins import check_pins, shared_pin
 from hsm_sim.device.errors import CustodyError, DeviceError
 
 STORAGE_KEY_BYTES = 32  # AES-256: TR-31 blocks of version D are kept under it
 CUSTODIANS_MIN, CUSTODIANS_MAX = 2, 9
 OPENING_CUSTODIANS = 2
-PIN_BYTES_MIN, PIN_BYTES_MAX = 6, 64
 ROLE_CHARACTERS_MAX = 32
 #: scrypt N (RFC 7914): 256 MiB and about half a second. Kept in the device, so that it can grow for
 #: new ones.
@@ -92,29 +92,6 @@ class Custody:
         )
 
 
-def check_pin(role: str, pin: bytes) -> None:
-    """`CustodyError` for a PIN that is too short, too long, not one line, or tried by everybody
-    first: all of one character, or a run of neighbours up or down.
-    """
-    if not PIN_BYTES_MIN <= len(pin) <= PIN_BYTES_MAX or b"\n" in pin or b"\r" in pin:
-        raise CustodyError(
-            Text(
-                f"{role}：PIN 须为一行 {PIN_BYTES_MIN} 至 {PIN_BYTES_MAX} 字节",
-                f"{role}: a PIN has {PIN_BYTES_MIN} to {PIN_BYTES_MAX} bytes on one line",
-            )
-        )
-
-    steps = {(after - before) % 256 for before, after in pairwise(pin)}
-    if steps in ({0}, {1}, {255}):
-        raise CustodyError(
-            Text(
-                f"{role}：PIN 太易猜：不可只重复一个字符，也不可依次递增或递减",
-                f"{role}: that PIN is guessed first: it may not repeat one character, nor run up "
-                "or down",
-            )
-        )
-
-
 def check_role(role: str) -> None:
     """`CustodyError` for a name that could not be told apart in a log or an option."""
     good = 0 < len(role) <= ROLE_CHARACTERS_MAX and role.isprintable()
@@ -130,9 +107,10 @@ def check_role(role: str) -> None:
 
 
 def appoint(
-    device_id: str, pins: Mapping[str, bytes], storage_key: bytes, random: Random
+    device_id: str, pins: Mapping[str, bytes], storage_key: bytes, random: Random, name: str = ""
 ) -> Custody:
-    """Make the custody of a new device. `pins` gives each custodian's first PIN by role.
+    """Make the custody of a new device, which people call `name`. `pins` gives each custodian's
+    first PIN by role.
 
     Raises `CustodyError` for fewer than two or more than nine of them, for a bad role or PIN, and
     for one PIN of two custodians.
@@ -144,16 +122,9 @@ def appoint(
                 f"{len(pins)} custodians; a device has {CUSTODIANS_MIN} to {CUSTODIANS_MAX}",
             )
         )
-    for role, pin in pins.items():
+    for role in pins:
         check_role(role)
-        check_pin(role, pin)
-    if len(set(pins.values())) < len(pins):
-        raise CustodyError(
-            Text(
-                "两名保管员的 PIN 相同：各人须自选，不告诉别人",
-                "two custodians have the same PIN: each chooses one and tells nobody",
-            )
-        )
+    check_pins(pins, (device_id, name))
     custody = Custody(device_id, SCRYPT_COST, (), b"", b"", {})
     made = [_appointed(custody, role, pin, random) for role, pin in pins.items()]
     custody = replace(custody, custodians=tuple(each for each, _ in made))
@@ -199,11 +170,16 @@ def with_new_pin(
 ) -> Custody:
     """The custody in which one custodian has another PIN and another pair, and a new storage key is
     wrapped for all. What he had before opens none of it. `old_key` is the storage key so far.
+
+    Raises `CustodyError` for a PIN that another custodian has: what it makes of his private half is
+    held against his public one.
     """
     held = custody.custodian(role)
-    check_pin(role, pin)
     known = aes_key_unwrap(_public_key(custody, old_key), custody.public_keys)
     public_keys = [known[at : at + _SECRET_BYTES] for at in range(0, len(known), _SECRET_BYTES)]
+    for each, theirs in zip(custody.custodians, public_keys, strict=True):
+        if each is not held and _public_half(private_half(custody, each.role, pin)) == theirs:
+            raise shared_pin(role, each.role)
     place = custody.custodians.index(held)
     changed, public_keys[place] = _appointed(custody, role, pin, random)
     custodians = tuple(changed if each is held else each for each in custody.custodians)
@@ -213,7 +189,7 @@ def with_new_pin(
 def _appointed(custody: Custody, role: str, pin: bytes, random: Random) -> tuple[Custodian, bytes]:
     """A custodian, and his public half."""
     private, salt = random(_SECRET_BYTES), random(_SALT_BYTES)
-    public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    public = _public_half(private)
     # Whatever key deciphers it, the outcome could be a private half: a mode with a check would say
     # which PIN was right. Random bytes, never twice under one key.
     cipher = Cipher(algorithms.AES(_pin_key(custody, role, salt, pin)), _ECB)
@@ -225,8 +201,7 @@ def _wrapped(
 ) -> Custody:
     """The storage key for each two custodians, under a carrier that is thrown away."""
     carrier = random(_SECRET_BYTES)
-    public = X25519PrivateKey.from_private_bytes(carrier).public_key().public_bytes_raw()
-    custody = replace(custody, carrier=public)
+    custody = replace(custody, carrier=_public_half(carrier))
     under_key = aes_key_wrap(_public_key(custody, storage_key), b"".join(public_keys))
     custody = replace(custody, public_keys=under_key)
     shared = {
@@ -287,6 +262,10 @@ def _pin_key(custody: Custody, role: str, salt: bytes, pin: bytes) -> bytes:
 
 def _stretched(custody: Custody, salt: bytes, secret: bytes) -> bytes:
     return Scrypt(salt=salt, length=32, n=custody.scrypt_cost, r=8, p=1).derive(secret)
+
+
+def _public_half(private: bytes) -> bytes:
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
 
 def _agreed(private: bytes, public: bytes) -> bytes:

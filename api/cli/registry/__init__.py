@@ -1,0 +1,7 @@
+"""`onecard registry`.
+
+Read it in this order::
+
+    commands.py  the commands
+    shown.py     what they come to, in words
+"""
