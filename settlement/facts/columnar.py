@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -71,6 +70,10 @@ _left_behind: list[duckdb.DuckDBPyConnection] = []
 def _leave_behind() -> None:
     _left_behind.extend(_idle)
     _idle.clear()
+
+
+#: Scripts by name, read once: to parse one takes as long as to run it over a small day.
+_scripts: dict[str, list[duckdb.Statement]] = {}
 
 
 os.register_at_fork(after_in_child=_leave_behind)
@@ -156,15 +159,13 @@ def _words() -> Iterator[str]:
 
 def run_script(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     """Run `settlement/reconciliation/sql/<name>.sql`, statement by statement."""
-    for statement in _statements(name):
+    if name not in _scripts:
+        folder = resources.files("settlement.reconciliation").joinpath("sql")
+        text = folder.joinpath(f"{name}.sql").read_text("utf-8")
+        # By this engine: the module's own function would start another one to read it.
+        _scripts[name] = connection.extract_statements(text)
+    for statement in _scripts[name]:
         connection.execute(statement)
-
-
-@cache
-def _statements(name: str) -> list[duckdb.Statement]:
-    """A script, read once: to parse one takes as long as to run it over a small day."""
-    folder = resources.files("settlement.reconciliation").joinpath("sql")
-    return duckdb.extract_statements(folder.joinpath(f"{name}.sql").read_text("utf-8"))
 
 
 def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> None:
@@ -201,33 +202,40 @@ def write_tables(
 def insert(
     connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]
 ) -> None:
-    """Append rows to a table of ours, many at once: one array a column, or one list where no array
-    can say what is in it.
+    """Append rows to a table of ours, many at once."""
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        columns = list(zip(*rows[start : start + _ROWS_AT_ONCE], strict=True))
+        insert_columns(connection, table, columns)
+
+
+def insert_columns(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[Sequence[object]]
+) -> None:
+    """Append equally long columns to a table of ours: one array a column, or one list where no
+    array can say what is in it.
     """
-    if not rows:
+    if not columns[0]:
         return
     described = connection.execute(f"FROM {table} LIMIT 0").description
     kinds = [str(kind) for _, kind, *_ in described]
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        columns = list(zip(*rows[start : start + _ROWS_AT_ONCE], strict=True))
-        arrays: dict[str, NDArray[np.generic]] = {}
-        lists: dict[str, list[object]] = {}
-        for i, (kind, cells) in enumerate(zip(kinds, columns, strict=True)):
-            if kind in _MOMENTS or (kind in _NUMBERS and None not in cells):
-                arrays[f"c{i}"] = _array(kind, cells)
-            else:
-                lists[f"unnest(${len(lists) + 1}::{kind}[]) AS c{i}"] = list(cells)
-        sources = []
-        if arrays:
-            register(connection, "inserted", arrays)
-            sources.append("inserted")
-        if lists:
-            sources.append(f"(SELECT {', '.join(lists)})")
-        source = " POSITIONAL JOIN ".join(sources)
-        names = ", ".join(f"c{i}" for i in range(len(kinds)))
-        connection.execute(f"INSERT INTO {table} SELECT {names} FROM {source}", [*lists.values()])  # noqa: S608 - the names are ours
-        if arrays:
-            connection.unregister("inserted")
+    arrays: dict[str, NDArray[np.generic]] = {}
+    lists: dict[str, Sequence[object]] = {}
+    for i, (kind, cells) in enumerate(zip(kinds, columns, strict=True)):
+        if kind in _MOMENTS or (kind in _NUMBERS and None not in cells):
+            arrays[f"c{i}"] = _array(kind, cells)
+        else:
+            lists[f"unnest(${len(lists) + 1}::{kind}[]) AS c{i}"] = list(cells)
+    sources = []
+    if arrays:
+        register(connection, "inserted", arrays)
+        sources.append("inserted")
+    if lists:
+        sources.append(f"(SELECT {', '.join(lists)})")
+    source = " POSITIONAL JOIN ".join(sources)
+    names = ", ".join(f"c{i}" for i in range(len(kinds)))
+    connection.execute(f"INSERT INTO {table} SELECT {names} FROM {source}", [*lists.values()])  # noqa: S608 - the names are ours
+    if arrays:
+        connection.unregister("inserted")
 
 
 def _array(kind: str, cells: Sequence[Any]) -> NDArray[np.generic]:

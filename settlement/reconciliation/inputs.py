@@ -85,26 +85,41 @@ def write_registry(registry: RunRegistry, folder: Path) -> tuple[tuple[str, str]
     Returns (file name, SHA-256).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rows: dict[str, list[tuple[object, ...]]] = {
+    terminals, hotlist = registry.terminals, registry.hotlist
+    numbers = list(days_of_numbers(registry.numbers))
+    # Column by column: a tuple a row is what the collector of garbage counts, and then walks all.
+    columns: dict[str, list[list[object]]] = {
         "terminal": [
-            (int(each.terminal, 16), each.owner, each.collector, each.sector,
-             each.valid_from, each.valid_to)
-            for each in registry.terminals
+            [int(each.terminal, 16) for each in terminals],
+            [each.owner for each in terminals],
+            [each.collector for each in terminals],
+            [each.sector for each in terminals],
+            [each.valid_from for each in terminals],
+            [each.valid_to for each in terminals],
         ],
         "number": [
-            (each.application, int(each.issuer, 16), each.first_number, each.last_number,
-             each.centre, is_asked, each.valid_from, each.valid_to)
-            for each, is_asked in days_of_numbers(registry.numbers)
+            [each.application for each, _ in numbers],
+            [int(each.issuer, 16) for each, _ in numbers],
+            [each.first_number for each, _ in numbers],
+            [each.last_number for each, _ in numbers],
+            [each.centre for each, _ in numbers],
+            [is_asked for _, is_asked in numbers],
+            [each.valid_from for each, _ in numbers],
+            [each.valid_to for each, _ in numbers],
         ],
         "hotlist": [
-            (each.centre, each.factor, each.version, each.since, each.valid_from, each.valid_to)
-            for each in registry.hotlist
+            [each.centre for each in hotlist],
+            [each.factor for each in hotlist],
+            [each.version for each in hotlist],
+            [each.since for each in hotlist],
+            [each.valid_from for each in hotlist],
+            [each.valid_to for each in hotlist],
         ],
-    }  # fmt: skip
+    }
     with columnar.connect(folder) as connection:
-        for name, columns in _REGISTRY.items():
-            connection.execute(f"CREATE TABLE {name} ({columns}, valid_from DATE, valid_to DATE)")
-            columnar.insert(connection, name, rows[name])
+        for name, described in _REGISTRY.items():
+            connection.execute(f"CREATE TABLE {name} ({described}, valid_from DATE, valid_to DATE)")
+            columnar.insert_columns(connection, name, columns[name])
         queries = {name: f"FROM {name} ORDER BY ALL" for name in _REGISTRY}
         return columnar.write_tables(connection, queries, folder)
 

@@ -4,7 +4,9 @@ Decides nothing: it reads the odd purses of a bucket one by one, asks
 `continuity`, and hands back what changed. Tables: `sql/bucket_tables.sql`.
 """
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -30,6 +32,21 @@ _LINKS = {
 }
 
 
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Rows and chains hold no circles: what is used no more goes without the collector of garbage,
+    which would walk everything that the process knows each time that enough of them was made.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_without_collecting()
 def thread_odd_cards(connection: duckdb.DuckDBPyConnection, day: date) -> None:
     """Put the movements of every purse with a seam into its chain, one purse after the other."""
     cards = _by_purse(connection, f"FROM card_before SEMI JOIN odd_card USING ({_PURSE})")

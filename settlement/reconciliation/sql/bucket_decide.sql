@@ -44,8 +44,8 @@ WITH judged AS (
 SELECT
     judged.file, judged.row, judged.record_hash_high, judged.record_hash_low,
     judged.issuer, judged.card_number, judged.application, judged.terminal,
-    judged.terminal_serial, judged.kind, judged.sector, judged.is_load,
-    judged.counter,
+    judged.terminal_serial, judged.kind::UTINYINT AS kind, judged.sector::UTINYINT AS sector,
+    judged.is_load, judged.counter::USMALLINT AS counter,
     judged.position, judged.operator, business_day_of(judged.time) AS business_day, judged.time,
     -- What was signed by a clock that ran ahead is dated back to its receipt.
     least(judged.time, judged.time_max) AS dated,
@@ -58,11 +58,11 @@ SELECT
         is_accepted(judged.reason) AND judged.amount_fen > judged.known_tariff_fen,
         judged.amount_fen - judged.known_tariff_fen, 0
     )::UINTEGER AS excess_fen,
-    judged.transaction_type, judged.sequence, judged.signed_balance_fen, judged.tac,
+    judged.transaction_type::UTINYINT AS transaction_type, judged.sequence, judged.signed_balance_fen, judged.tac,
     judged.hotlist_version,
     if(is_posted(judged.reason), judged.fare_class, 0)::UTINYINT AS fare_class,
     disposition(judged.reason) AS disposition,
-    judged.reason,
+    judged.reason::UTINYINT AS reason,
     CASE WHEN is_posted(judged.reason)
         THEN judged.own_notes | judged.fare_notes
             | if(judged.is_hotlisted AND judged.reason = reason_none(), note_hotlisted_late(), 0)
@@ -126,12 +126,15 @@ FROM decision
 WHERE waits(reason);
 
 -- Which days the movements that this run settled, or took back, were signed on. By an interval: what
--- the engine cannot foresee of it stands in the bytes of the file.
+-- the engine cannot foresee of it stands in the bytes of the file. One moment of a day says its day.
 CREATE VIEW settled_day_after AS
 FROM settled_day_before
 UNION
 SELECT DISTINCT (time - to_hours(getvariable('cutover_hour')))::DATE, getvariable('settlement_day')
-FROM decision WHERE is_posted(reason)
+FROM (
+    SELECT business_day, reason, any_value(time) AS time FROM decision GROUP BY business_day, reason
+)
+WHERE is_posted(reason)
 UNION
 SELECT DISTINCT (time - to_hours(getvariable('cutover_hour')))::DATE, getvariable('settlement_day')
 FROM taken_up WHERE is_posted(reason);

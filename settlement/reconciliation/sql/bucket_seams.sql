@@ -107,9 +107,14 @@ SELECT
 FROM taken_back
 ORDER BY issuer, card_number, application, id;
 
--- Every fare that occurs, once: what it is asked of is the rule of its sector.
+-- Every fare that occurs, once: what it is asked of is the rule of its sector. Told apart first and
+-- sorted out then: the other way round a condition is held against every record.
 CREATE VIEW distinct_fare AS
-SELECT DISTINCT
-    sector, operator, kind, tariff_fen, amount_fen, flags & flag_transfer() <> 0 AS transfer, concession
-FROM record
-WHERE is_posted(reason) AND moves_purse(kind) AND NOT is_load;
+SELECT DISTINCT sector, operator, kind, tariff_fen, amount_fen, transfer, concession
+FROM (
+    SELECT DISTINCT
+        sector, operator, kind, tariff_fen, amount_fen,
+        flags & flag_transfer() <> 0 AS transfer, concession, reason
+    FROM record
+)
+WHERE is_posted(reason) AND moves_purse(kind) AND NOT is_load(kind);

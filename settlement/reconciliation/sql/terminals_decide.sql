@@ -1,7 +1,7 @@
 -- Which serials carry two different movements, and the terminals as they stand afterwards.
 
 CREATE TABLE conflict AS
-SELECT terminal, terminal_serial FROM serial_seen WHERE proven > 1
+SELECT terminal, terminal_serial FROM serial_shared WHERE proven > 1
 UNION
 FROM old_serial;
 
