@@ -74,7 +74,7 @@ def _tap(dice: Random, card: StreetCard) -> list[bytes]:
 
 
 def make_troubled(folder: Path, seed: int) -> City:
-    """The city of a seed after all its files came, no day of it closed yet. Whoever asks closes it."""
+    """The city of a seed after its files came, no day of it closed yet. Whoever asked closes it."""
     dice = Random(seed)
     city = make_office(folder, bucket_count=1)
     desk = Desk(city)
