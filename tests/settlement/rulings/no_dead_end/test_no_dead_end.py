@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from settlement.store.days import load_balances
-from tests.settlement.rulings.troubled_city import clear_up, make_troubled, open_items
+from tests.settlement.rulings.no_dead_end.troubled_city import clear_up, make_troubled, open_items
 from tests.settlement.verification.test_verify import check
 
 SEEDS = 6
