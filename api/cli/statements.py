@@ -89,7 +89,7 @@ def positions(statement: Statement) -> Table:
         said = Text(f"{name}（其发卡）", f"{name} (cards of its own)")
         table.add(said, None, None, None, Fen(-amount_fen))
     if statement.holder_due_fen:
-        said = Text("应退持卡人：超出票价", "holders, above the tariff")
+        said = Text("应退持卡人", "held for holders")
         table.add(said, None, None, None, Fen(statement.holder_due_fen))
     cards = Text("全部卡：备付金", "all cards: the float")
     table.add(cards, None, None, None, Fen(statement.totals["float_fen"]))
