@@ -3,6 +3,7 @@
 Decides how answers are shown; leaves every answer to settlement.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,12 +24,14 @@ from api.output import (
     print_table,
     progress_bar,
     refuse,
+    refuse_choice,
     say,
 )
 from api.tables import Column, Count, Fen, Table
 from cardcore.records.batch import FILE_BYTES_MAX
 from cardcore.text import Text, shorten, words
 from settlement.intake.answers import Acknowledgement
+from settlement.intake.takeover import StoredOpenings
 from settlement.reports.days import read_newest_seal
 from settlement.reports.files import (
     FileReport,
@@ -36,9 +39,11 @@ from settlement.reports.files import (
     LoadLogReport,
     read_files,
     read_load_logs,
+    read_missing,
     read_opening_files,
     read_refusals,
 )
+from settlement.rulings.subjects import Subject
 from settlement.service.receive import receive_file
 
 #: How a file of opening balances stands.
@@ -46,6 +51,9 @@ _OPENINGS = Text("期初余额", "opening balances")
 _NO_FILE = Text(
     "尚未收到文件：`onecard files add`", "no file was received yet: `onecard files add`"
 )
+
+#: By the words of `--standing`.
+_STANDINGS = {each.name.lower().replace("_", "-"): each for each in FileStanding}
 
 app = noun(Text("批次文件：接收、列出、查看。", "Batch files: add, list, show."))
 
@@ -112,15 +120,39 @@ def add(
 
 @command(app, "list", Text("已收与被拒收的文件一览。", "Every file that is kept, or was refused."))
 def list_(
-    data: DataOption = DEFAULT_DATA, csv: CsvOption = None, as_json: JsonOption = False
+    sender: Annotated[
+        int | None,
+        typer.Option(
+            "--sender", help=words("只看此采集点的批次文件。", "Batch files of this sender.")
+        ),
+    ] = None,
+    standing: Annotated[
+        str | None,
+        typer.Option(
+            "--standing",
+            metavar="|".join(_STANDINGS),
+            help=words("只看处于此状态的批次文件。", "Batch files that stand so."),
+        ),
+    ] = None,
+    data: DataOption = DEFAULT_DATA,
+    csv: CsvOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """How each stands. The sender of a refused file is whom it named."""
+    if standing is not None and standing not in _STANDINGS:
+        refuse_choice("--standing", Text("状态", "standing"), standing, _STANDINGS)
     with open_to_read(data) as city:
         files, logs, refused = read_files(city), read_load_logs(city), read_refusals(city)
         openings, sealed = read_opening_files(city), seal_document(read_newest_seal(city))
+        missing = read_missing(city)
+    if sender is not None or standing is not None:
+        files = tuple(each for each in files if _is_asked(each, sender, standing))
+        missing = tuple(each for each in missing if sender in {None, int(each.parts[0])})
+        logs, openings, refused = (), (), ()
     if as_json:
         print_json(
             {
+                "missing": [str(each) for each in missing],
                 "files": [_document(row.file.acknowledgement()) | sealed for row in files],
                 "load_logs": [_log_document(each) | sealed for each in logs],
                 "openings": [_document(each.acknowledgement()) | sealed for each in openings],
@@ -128,46 +160,8 @@ def list_(
             }
         )
         return
-    table = Table(
-        Text("批次文件", "Files"),
-        [
-            Column(Text("采集点", "sender"), right=True),
-            Column(Text("序号", "seq"), right=True),
-            Column(Text("营运日", "business day")),
-            Column(Text("笔数", "records"), right=True),
-            Column(Text("消费", "debit"), right=True),
-            Column(Text("充值", "load"), right=True),
-            Column(Text("哈希", "hash")),
-            Column(Text("收到（UTC）", "received (UTC)")),
-            Column(Text("状态", "standing"), words=True),
-        ],
-    )
-    for row in files:
-        file = row.file
-        table.add(
-            str(file.sender), str(file.sequence), str(file.business_day), Count(file.record_count),
-            Fen(file.debit_fen), Fen(file.load_fen), file.content_hash[:12],
-            _moment(file.received_at), _standing(row),
-        )  # fmt: skip
-    for log in logs:
-        kept = log.file
-        table.add(
-            kept.issuer, f"{kept.first_number}-{kept.last_number}", str(kept.created_at.date()),
-            Count(kept.entry_count), None, Fen(kept.amount_fen), kept.content_hash[:12],
-            _moment(kept.received_at), _log_standing(log),
-        )  # fmt: skip
-    for handed in openings:
-        table.add(
-            str(handed.sender), None, str(handed.as_of.date()), Count(handed.row_count), None,
-            Fen(handed.amount_fen), handed.content_hash[:12], _moment(handed.received_at),
-            _OPENINGS,
-        )  # fmt: skip
-    for each in refused:
-        table.add(
-            _or_none(each.sender), _or_none(each.sequence), None, None, None, None,
-            each.content_hash[:12], _moment(each.received_at), _why(each), style="red",
-        )  # fmt: skip
-    print_table(table, csv, _NO_FILE)
+    print_table(_table(files, logs, openings, refused), csv, _NO_FILE)
+    _tell_missing(missing)
     if refused:
         say(
             words(
@@ -232,6 +226,75 @@ def show(
     for each in refused:
         _tell(each, Text("拒收", "refused"), None)
     tell_seal(newest)
+
+
+def _table(
+    files: Sequence[FileReport],
+    logs: Sequence[LoadLogReport],
+    openings: Sequence[StoredOpenings],
+    refused: Sequence[Acknowledgement],
+) -> Table:
+    table = Table(
+        Text("批次文件", "Files"),
+        [
+            Column(Text("采集点", "sender"), right=True),
+            Column(Text("序号", "seq"), right=True),
+            Column(Text("营运日", "business day")),
+            Column(Text("笔数", "records"), right=True),
+            Column(Text("消费", "debit"), right=True),
+            Column(Text("充值", "load"), right=True),
+            Column(Text("哈希", "hash")),
+            Column(Text("收到（UTC）", "received (UTC)")),
+            Column(Text("状态", "standing"), words=True),
+        ],
+    )
+    for row in files:
+        file = row.file
+        table.add(
+            str(file.sender), str(file.sequence), str(file.business_day), Count(file.record_count),
+            Fen(file.debit_fen), Fen(file.load_fen), file.content_hash[:12],
+            _moment(file.received_at), _standing(row),
+        )  # fmt: skip
+    for log in logs:
+        kept = log.file
+        table.add(
+            kept.issuer, f"{kept.first_number}-{kept.last_number}", str(kept.created_at.date()),
+            Count(kept.entry_count), None, Fen(kept.amount_fen), kept.content_hash[:12],
+            _moment(kept.received_at), _log_standing(log),
+        )  # fmt: skip
+    for handed in openings:
+        table.add(
+            str(handed.sender), None, str(handed.as_of.date()), Count(handed.row_count), None,
+            Fen(handed.amount_fen), handed.content_hash[:12], _moment(handed.received_at),
+            _OPENINGS,
+        )  # fmt: skip
+    for each in refused:
+        table.add(
+            _or_none(each.sender), _or_none(each.sequence), None, None, None, None,
+            each.content_hash[:12], _moment(each.received_at), _why(each), style="red",
+        )  # fmt: skip
+    return table
+
+
+def _tell_missing(missing: Sequence[Subject]) -> None:
+    """What waiting files wait for, and what to do."""
+    for gone in missing:
+        of, sequence = gone.parts
+        say(
+            words(
+                f"采集点 {of} 缺第 {sequence} 号，其后的在等候：请其补传；确已遗失，则由两人跳过："
+                f"`onecard approvals propose files.skip {gone}`",
+                f"file {sequence} of sender {of} is missing, and those behind it wait: ask for "
+                "it; if it is lost, two people skip it: "
+                f"`onecard approvals propose files.skip {gone}`",
+            )
+        )
+
+
+def _is_asked(row: FileReport, sender: int | None, standing: str | None) -> bool:
+    """Whether a list of these is to show it."""
+    is_theirs = sender is None or row.file.sender == sender
+    return is_theirs and (standing is None or row.standing is _STANDINGS[standing])
 
 
 def _tell(answer: Acknowledgement, standing: Text, settlement_day: date | None) -> None:

@@ -7,6 +7,7 @@ Leaves the answer to intake.
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+from itertools import islice
 
 from cardcore.text import Text
 from settlement.city import City
@@ -14,10 +15,16 @@ from settlement.days.aside import SetAside, leave_out
 from settlement.intake.answers import Acknowledgement, FileLine, StoredFile
 from settlement.intake.load_log import StoredLoadLog, read_reach
 from settlement.intake.takeover import StoredOpenings
+from settlement.rulings.kinds import RulingKind
+from settlement.rulings.subjects import Subject
 from settlement.service.keeping import raw_fault
 from settlement.store.files import load_file_lines, load_files, load_refusals
 from settlement.store.load_logs import load_load_logs
+from settlement.store.rulings import load_book
 from settlement.store.takeover import load_openings
+
+#: A sender that begins at a million misses many: so many are named.
+MISSING_SHOWN_MAX = 100
 
 
 class FileStanding(Enum):
@@ -80,6 +87,30 @@ def read_refusals(city: City, prefix: str = "") -> tuple[Acknowledgement, ...]:
         for each in load_refusals(city.database)
         if each.acknowledgement.content_hash.startswith(prefix.lower())
     )
+
+
+def read_missing(city: City) -> tuple[Subject, ...]:
+    """The sequences that waiting files wait for, by sender: neither received nor ruled to be lost.
+    Named as rulings name them.
+    """
+    lines = load_file_lines(city.database)
+    there = {(line.file.sender, line.file.sequence) for line in lines}
+    skipped = {
+        Subject.parse(item)
+        for each in load_book(city.database).rulings(RulingKind.FILES_SKIP)
+        for item in each.subjects
+    }
+    last: dict[int, int] = {}
+    for line in lines:
+        if _report(line).standing is FileStanding.WAITING:
+            last[line.file.sender] = max(line.file.sequence, last.get(line.file.sender, 0))
+    missing = (
+        Subject("sequence", (str(sender), str(sequence)))
+        for sender in sorted(last)
+        for sequence in range(1, last[sender])
+        if (sender, sequence) not in there
+    )
+    return tuple(islice((each for each in missing if each not in skipped), MISSING_SHOWN_MAX))
 
 
 def read_set_aside(city: City) -> tuple[SetAside, ...]:

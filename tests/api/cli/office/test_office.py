@@ -278,3 +278,27 @@ def test_a_second_name_closes_nothing_where_people_have_secrets(
     said = run("close", *day, "--data", office.folder, exit_code=1)
     one_language(said, language)
     assert "`onecard approvals propose days.close day/YYYY-MM-DD`" in said
+
+
+def test_files_are_asked_for_by_sender_and_standing_and_what_is_missing_is_named(
+    office: Office, language: Language
+) -> None:
+    said = office.run("files", "list", "--standing", "waiting")
+    one_language(said, language)
+    assert f"`onecard approvals propose files.skip {HOLE}`" in said
+    listed = json.loads(office.run("files", "list", "--sender", "7", "--json"))
+    assert (len(listed["files"]), listed["missing"]) == (2, [HOLE])
+    assert json.loads(office.run("files", "list", "--sender", "8", "--json"))["files"] == []
+    settled = json.loads(office.run("files", "list", "--standing", "settled", "--json"))
+    assert settled["files"] == []
+    one_language(
+        office.run("files", "list", "--standing", "lost", exit_code=2),
+        language,
+        "waiting",
+        "ready",
+        "settled",
+        "set-aside",
+    )
+    number = proposed(office)
+    office.run("approvals", "approve", number, by=DAN)
+    assert json.loads(office.run("files", "list", "--json"))["missing"] == []

@@ -16,7 +16,7 @@ from settlement.days.opening import DayAnswer
 from settlement.people.actions import Action
 from settlement.registry.book import since_ever
 from settlement.registry.rows import HotlistRow
-from settlement.reports.files import FileStanding, read_files
+from settlement.reports.files import read_missing
 from settlement.reports.open_items.asking import ask, show
 from settlement.reports.open_items.nouns import NOUNS
 from settlement.reports.open_items.values import Question
@@ -120,16 +120,15 @@ def open_items(city: City) -> dict[str, list[str]]:
         for name, noun in NOUNS.items()
         if name != "positions"
     }
-    found["files"] = [f"sequence/{sender}/{number}" for sender, number in _lost(city)]
+    found["files"] = [str(each) for each in read_missing(city)]
     return {name: items for name, items in found.items() if items}
 
 
 def _rule_once(city: City, desk: Desk) -> int:
     """Everything that may be ruled of what is open now, once."""
     made = 0
-    for sender, number in _lost(city):
-        item = f"sequence/{sender}/{number}"
-        desk.rule(RulingKind.FILES_SKIP, item, by=CAI, second=DAN)
+    for gone in read_missing(city):
+        desk.rule(RulingKind.FILES_SKIP, str(gone), by=CAI, second=DAN)
         made += 1
     for name, items in open_items(city).items():
         for item in items if name != "files" else ():
@@ -140,27 +139,3 @@ def _rule_once(city: City, desk: Desk) -> int:
                 desk.rule(kind, item, by=CAI, second=DAN)
                 made += 1
     return made
-
-
-def _lost(city: City) -> list[tuple[int, int]]:
-    """The files of senders that never came and hold others up."""
-    files = read_files(city)
-    waiting = [each.file for each in files if each.standing is FileStanding.WAITING]
-    there = {(each.file.sender, each.file.sequence) for each in files}
-    return sorted(
-        {
-            (file.sender, number)
-            for file in waiting
-            for number in range(1, file.sequence)
-            if (file.sender, number) not in there
-        }
-        - _skipped(city)
-    )
-
-
-def _skipped(city: City) -> set[tuple[int, int]]:
-    book = Desk(city).book
-    parts = (
-        item.split("/") for each in book.rulings(RulingKind.FILES_SKIP) for item in each.subjects
-    )
-    return {(int(sender), int(number)) for _, sender, number in parts}
