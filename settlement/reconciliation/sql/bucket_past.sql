@@ -1,4 +1,9 @@
--- Movements settled on closed days that records of today are about again.
+-- Movements settled on closed days that records of today are about again. A day is opened for a card
+-- by what it has proven of that day today, and by nothing else: neither junk, nor what other cards of
+-- the bucket signed, may decide what is known of a record that nothing proves.
+
+CREATE TABLE opened AS
+SELECT DISTINCT factor, business_day_of(time) AS day FROM record WHERE is_posted(reason);
 
 INSERT INTO past
 SELECT
@@ -8,7 +13,10 @@ FROM (
     SELECT *, factor_of(card_number) AS factor
     FROM read_parquet(getvariable('settled')) WHERE is_posted(reason)
 ) AS settled
-SEMI JOIN record USING (
+SEMI JOIN (
+    FROM record SEMI JOIN opened
+        ON opened.factor = record.factor AND opened.day = business_day_of(record.time)
+) AS record USING (
     factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
     signed_balance_fen, time
 )

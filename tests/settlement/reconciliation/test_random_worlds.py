@@ -2,17 +2,28 @@
 
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardcore.keys import ProofReason
+from cardcore.records.kinds import RecordFlag
+from cardcore.records.record import encode_record
 from settlement.dispositions import Disposition, Reason
 from settlement.registry.rows import HotlistRow
 from tests.settlement.reconciliation.random_worlds import HOTLIST, worlds
-from tests.settlement.reconciliation.run_inputs import DAY, Desk, Proven, Verdict
+from tests.settlement.reconciliation.run_inputs import (
+    DAY,
+    Desk,
+    Proven,
+    Verdict,
+    chain,
+    proven,
+)
 
 COUNTED = {
     Disposition.ACCEPTED: "accepted",
@@ -59,3 +70,20 @@ def test_order_and_buckets_change_nothing_and_days_add_up(
     # What was decided again was subtracted where it had stood.
     standing = Counter(Disposition(each.disposition) for each in latest.values())
     assert {each: counts[each] for each in COUNTED} == {each: standing[each] for each in COUNTED}
+
+
+@pytest.mark.parametrize("buckets", [1, 2])
+@pytest.mark.parametrize(("late_card", "reason"), [(2, Reason.TAC_MISSING), (1, Reason.VARIANT)])
+def test_what_other_cards_signed_says_nothing_of_a_torn_record(
+    tmp_path: Path, buckets: int, late_card: int, reason: Reason
+) -> None:
+    """A torn copy that comes after its proof is known beside what its own card proved of that day,
+    and beside nothing that shares the bucket with it.
+    """
+    lives = {card: chain(card, 1000, -160, -170) for card in (1, 2)}
+    desk = Desk(tmp_path, buckets=buckets)
+    desk.run(proven(*lives[1][:2], *lives[2][:2]))
+    torn = encode_record(replace(lives[1][1], flags=RecordFlag.TAC_MISSING)), ProofReason.WRONG
+    rows = [torn, *proven(lives[late_card][2])]
+    desk.run(rows, day=DAY + timedelta(days=1))
+    assert desk.reasons(rows) == [reason, Reason.NONE]

@@ -62,10 +62,14 @@ class Auditor:
         left = [entry for entry in entries if _may_come_in(entry, known)]
         for entry in left:
             entry.mac = prove_mac(known, entry.sound, entry.data)
-        left = self._without_copies(left)
-        proven = [entry for entry in left if _is_proven(entry, known)]
-        self._without_claims_on_what_is_proven(left)
-        left = self._without_variants(proven)
+        proven = {entry.key for entry in left if _is_proven(entry, known)}
+        opened = {_signed_day(entry, known) for entry in left if entry.key in proven}
+        looked_up = [
+            entry for entry in self.decided.values() if _is_looked_up(entry, known, opened)
+        ]
+        left = self._without_copies(left, looked_up)
+        self._without_claims_on_what_is_proven(left, looked_up)
+        left = self._without_variants([entry for entry in left if entry.key in proven])
         times = self._effective_times(left)
         for entry in left:
             entry.reason = _judge(entry, known, day, times[entry.key])
@@ -157,11 +161,12 @@ class Auditor:
                 found.append(claim)
         return found
 
-    def _without_copies(self, entries: Sequence[Entry]) -> list[Entry]:
+    def _without_copies(self, entries: Sequence[Entry], looked_up: Sequence[Entry]) -> list[Entry]:
         """The same bytes stand once, whatever MAC is behind them: those that stood already, else
-        those whose MAC holds, else the first by name of file.
+        those whose MAC holds, else the first by name of file. What waits is always known.
         """
-        standing = {entry.digest for entry in self.kept}
+        waiting = (entry for entry in self.kept if _waits(entry))
+        standing = {entry.digest for entry in (*waiting, *looked_up) if entry.is_kept}
         first: dict[bytes, Entry] = {}
 
         def rank(entry: Entry) -> tuple[bool, int, tuple[int, int]]:
@@ -195,11 +200,13 @@ class Auditor:
                 first[entry.identity] = entry
         return list(first.values())
 
-    def _without_claims_on_what_is_proven(self, entries: Sequence[Entry]) -> None:
+    def _without_claims_on_what_is_proven(
+        self, entries: Sequence[Entry], looked_up: Sequence[Entry]
+    ) -> None:
         """R1: a torn record without TAC of what a card proved is that movement, and no claim."""
         proven = {
             each.identity[:3]
-            for each in [*self.decided.values(), *entries]
+            for each in [*looked_up, *entries]
             if each.identity and (each in entries or each.is_booked)
         }
         for entry in entries:
@@ -226,6 +233,25 @@ class Auditor:
             ]
             times[entry.key] = record.time if entry.is_load else max([record.time, *earlier])
         return times
+
+
+def _signed_day(entry: Entry, known: Known) -> tuple[str, date]:
+    """Which card, and which day it signed."""
+    return entry.sound.card_number[-16:], known.business_day(entry.sound.time)
+
+
+def _is_looked_up(entry: Entry, known: Known, opened: Collection[tuple[str, date]]) -> bool:
+    """R1: junk opens no day. Of a card what is settled of a day is looked up where the card proved
+    something of that day today; and what statements proved, always.
+    """
+    if entry.record is None or not entry.is_booked:
+        return False
+    return Note.STATEMENT_PROVEN in entry.notes or _signed_day(entry, known) in opened
+
+
+def _waits(entry: Entry) -> bool:
+    """Whether it is carried along from day to day until something clears it up."""
+    return entry.reason in WAITING_CLAIMS or entry.reason.disposition is Disposition.SUSPENDED
 
 
 def _may_come_in(entry: Entry, known: Known) -> bool:
