@@ -222,6 +222,13 @@ def approve(
                 f"Ruled: {said.en}, proposed by {first}, approved by {second}",
             )
         )
+        if ruling.kind.rule.moves_money:
+            say(
+                words(
+                    "下次关闭时入账：`onecard close`",
+                    "It is posted when a day is closed next: `onecard close`",
+                )
+            )
         return
     at = _moment(ruling.approved_at)
     say(
