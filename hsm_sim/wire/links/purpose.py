@@ -1,7 +1,7 @@
 """Whether a certificate may speak now, and in whose place.
 
-Decides by its days, which TLS looks at in a handshake and never again, and by its extended key usage
-(RFC 5280 §4.2.1.12): the key service has `serverAuth`, a client `clientAuth` and not the other.
+Decides by its days, which TLS looks at in a handshake and never again, and by its extended key
+usage (RFC 5280 §4.2.1.12): the key service has `serverAuth`, a client `clientAuth` and not that.
 TLS lets a certificate without that extension pass for both, so a client's thief could answer in the
 key service's place. Leaves who signed it to TLS, and whether it is revoked to `revocation`.
 """

@@ -111,9 +111,7 @@ def test_the_key_service_answers_no_certificate_that_is_not_a_clients_alone(
         assert "no client's" in why or "TLS" in why
 
 
-def test_each_side_is_told_of_its_own_certificate_before_it_is_shown(
-    tmp_path: Path, city: Authority
-) -> None:
+def test_each_side_is_told_of_its_own_certificate_before_it_is_shown(city: Authority) -> None:
     client, both = city.issue("bus"), (ExtendedKeyUsageOID.SERVER_AUTH, *CLIENT)
     with pytest.raises(TlsSetupError, match="is no key service's"):
         server_context(client.certificate, client.private_key, city.path)
