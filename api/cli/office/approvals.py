@@ -196,7 +196,7 @@ def approve(
 ) -> None:
     """Refused when what it is about has changed since it was proposed."""
     now = datetime.now(UTC)
-    with open_to_rule(data) as city:
+    with open_to_rule(data, answers=number) as city:
         approved = approve_proposal(city, number, show(city, by, secret_file, now), now)
     if isinstance(approved, Refused):
         refuse_answer(approved)
@@ -256,7 +256,7 @@ def decline(
 ) -> None:
     """It can be proposed anew."""
     now = datetime.now(UTC)
-    with open_to_rule(data) as city:
+    with open_to_rule(data, answers=number) as city:
         declined = decline_proposal(city, number, show(city, by, secret_file, now), now)
     if isinstance(declined, Refused):
         refuse_answer(declined)

@@ -108,7 +108,7 @@ def add(
     """The name is looked at before a secret is typed."""
     _check_name(name)
     now = datetime.now(UTC)
-    with open_to_rule(data) as city:
+    with open_to_rule(data, about_people=True) as city:
         if founding:
             _refuse_secret_of_nobody(secret_file)
             _found(city, name, role, new_secret_file, now, as_json=as_json)
@@ -171,8 +171,8 @@ def secret(
 ) -> None:
     """Takes nobody else: whoever knows the old one says the new one."""
     now = datetime.now(UTC)
-    with open_to_rule(data) as city:
-        shown = show(city, by, secret_file, now)
+    with open_to_rule(data, about_people=True) as city:
+        shown = show(city, by, secret_file, now, renews=True)
         _, credential = _enrol(shown.name, new_secret_file)
         kept = renew_secret(city, shown, credential, now)
     if isinstance(kept, Refused):
@@ -268,7 +268,7 @@ def _propose(
     _check_name(name)
     request = Request(kind, (f"person/{name}",), reason(why))
     now = datetime.now(UTC)
-    with open_to_rule(data) as city:
+    with open_to_rule(data, about_people=True) as city:
         shown = show(city, by, secret_file, now)
         tell_proposed(propose_for(city, request, shown, now), as_json=as_json)
 
