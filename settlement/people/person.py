@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from settlement.people.actions import Actor
+from settlement.people.names import check_person_name
 from settlement.people.roles import Role
-from settlement.people.signing import Credential
+from settlement.people.signing import Credential, text_in
 from settlement.seal import Sealable
 
 
@@ -25,7 +26,7 @@ class NewPerson:
     credential: Credential
 
     def __post_init__(self) -> None:
-        Actor(self.name)
+        check_person_name(self.name)
 
     def content(self) -> dict[str, Sealable]:
         """As it stands in the audit log."""
@@ -33,9 +34,9 @@ class NewPerson:
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> Self:
-        """What `content` made."""
+        """What `content` made. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
         credential = Credential.from_content(content)
-        return cls(str(content["name"]), Role(content["role"]), credential)
+        return cls(text_in(content, "name"), Role(content["role"]), credential)
 
 
 @dataclass(frozen=True, slots=True)

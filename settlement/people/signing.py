@@ -6,6 +6,7 @@ no hash that would do in place of the secret. What is left to whoever holds the 
 each guess at the cost that stands here.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ SECRET_LENGTH_MIN, SECRET_LENGTH_MAX = 10, 256
 _DOMAIN = b"onecard audit log 1\0"
 
 
+_KEY, _SALT = re.compile("[0-9a-f]{64}"), re.compile(f"[0-9a-f]{{{2 * SALT_BYTES}}}")
+#: What a desk can be asked for at most: 1 GiB, passes and lanes.
+_COST_MAX = (1024 * 1024, 64, 64)
+
+
 @dataclass(frozen=True, slots=True)
 class SecretCost:
     """What one guess at a secret costs: Argon2id's memory, passes and lanes."""
@@ -32,6 +38,11 @@ class SecretCost:
     memory_kib: int
     passes: int
     lanes: int
+
+    def __post_init__(self) -> None:
+        asked = (self.memory_kib, self.passes, self.lanes)
+        if any(not 1 <= each <= most for each, most in zip(asked, _COST_MAX, strict=True)):
+            raise ValueError(asked)
 
 
 #: RFC 9106, §4, second recommended option: 64 MiB, 3 passes. With one lane, as an office desk does
@@ -58,10 +69,16 @@ class Credential:
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> Self:
-        """What `content` made."""
-        memory_kib, passes, lanes = content["cost"]
-        cost = SecretCost(int(memory_kib), int(passes), int(lanes))
-        return cls(str(content["public_key"]), str(content["salt"]), cost)
+        """What `content` made. Raises `ValueError`, `KeyError` or `TypeError` for anything else: a
+        key is written in one way only, so that the same key is seen to be the same.
+        """
+        cost = list(content["cost"])
+        if any(type(each) is not int for each in cost):
+            raise TypeError(cost)
+        public_key, salt = text_in(content, "public_key"), text_in(content, "salt")
+        if not _KEY.fullmatch(public_key) or not _SALT.fullmatch(salt):
+            raise ValueError(public_key, salt)
+        return cls(public_key, salt, SecretCost(*cost))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -132,6 +149,14 @@ def signature_holds(public_key: str, statement: Sealable, signature: str) -> boo
     except (CryptogramError, ValueError):  # the latter: a column that holds no such digits
         return False
     return True
+
+
+def text_in(content: Mapping[str, Any], key: str) -> str:
+    """A text of a content that was read; raises `KeyError` or `TypeError` where there is none."""
+    text = content[key]
+    if not isinstance(text, str):
+        raise TypeError(text)
+    return text
 
 
 def signed_bytes(statement: Sealable) -> bytes:

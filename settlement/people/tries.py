@@ -41,17 +41,26 @@ class TryStanding:
 
 def judge_tries(person: Person, tries: Sequence[WrongTry], now: datetime) -> TryStanding:
     """What the wrong tries of a person come to, in order of time. One act with the right secret, or
-    two who unlock the person, and counting begins anew.
+    two who unlock the person, or a lock that has run out, and counting begins anew: else one wrong
+    secret a week would lock somebody for ever.
     """
-    mine = [
-        each for each in tries if each.person == person.name and each.log_count >= person.last_act
-    ]
-    wrong = len(mine)
-    if wrong < FREE_TRIES:
-        return TryStanding(wrong)
-    last = max(each.at for each in mine)
+    counted: list[WrongTry] = []
+    for each in tries:
+        if each.person != person.name or each.log_count < person.last_act:
+            continue
+        if _lock_has_run_out(counted, each.at):
+            counted = []
+        counted.append(each)
+    wrong = len(counted)
+    if wrong < FREE_TRIES or _lock_has_run_out(counted, now):
+        return TryStanding(0 if wrong >= TRIES_MAX else wrong)
+    last = max(each.at for each in counted)
     if wrong >= TRIES_MAX:
-        until = last + LOCK_TIME
-        return TryStanding(wrong, is_locked=now < until, waits_until=until if now < until else None)
+        return TryStanding(wrong, is_locked=True, waits_until=last + LOCK_TIME)
     until = last + WAIT_FIRST * 2 ** (wrong - FREE_TRIES)
     return TryStanding(wrong, waits_until=until if now < until else None)
+
+
+def _lock_has_run_out(counted: Sequence[WrongTry], now: datetime) -> bool:
+    """Whether so many wrong secrets locked the person, and do not any more."""
+    return len(counted) >= TRIES_MAX and now >= max(each.at for each in counted) + LOCK_TIME

@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from cardcore.text import Text
+from settlement.people.names import fold_name
 from settlement.people.person import NewPerson, Person
 from settlement.people.roles import Right
-from settlement.people.signing import Credential
+from settlement.people.signing import Credential, text_in
+from settlement.rulings.contents import ContentError, check_amounts, check_request, read_expiry
 from settlement.rulings.kinds import RulingKind
-from settlement.rulings.log import LOG_START, Act, LogEntry, end_of
+from settlement.rulings.log import LOG_START, Act, LogEntry, Origin, end_of
 from settlement.rulings.ruling import Ruling
 from settlement.rulings.subjects import Subject
 from settlement.seal import Sealable
@@ -73,9 +76,14 @@ class RulingBook:
         self.proposals: dict[int, Proposal] = {}
         self.answers: dict[int, Answered] = {}
         self.end = LOG_START
+        #: When the last act was: time does not go back in a log.
+        self.last_at: datetime | None = None
         #: Since when two people are there, and nobody acts alone.
         self.two_since: datetime | None = None
         self._about: dict[str, list[Ruling]] = {}
+        #: Whose name is read so, and whose key this is or was: also of those who ended.
+        self._named: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
         for each in entries:
             self.enter(each)
 
@@ -86,7 +94,12 @@ class RulingBook:
         what = entry.what
         match what.act:
             case Act.FOUND:
-                self._add(NewPerson.from_content(what.content), entry.number)
+                if self.end == LOG_START:
+                    Origin.from_content(what.content)
+                new = NewPerson.from_content(what.content)
+                if new.name != what.by:
+                    raise ContentError(Text("只能增加自己", "nobody founds for another"))
+                self._add(new, entry.number)
             case Act.PROPOSE:
                 self.proposals[entry.number] = read_proposal(entry)
             case Act.APPROVE | Act.DECLINE:
@@ -94,16 +107,30 @@ class RulingBook:
             case Act.RENEW:
                 credential = Credential.from_content(what.content)
                 self.people[what.by] = replace(self.people[what.by], credential=credential)
+                self._take_key(what.by, credential)
         person = self.people.get(what.by)
         if person is not None and person.is_valid:
             self.people[what.by] = replace(person, last_act=entry.number)
         if self.two_since is None and len(self.people) >= PEOPLE_MIN:
             self.two_since = what.at
         self.end = end_of(entry)
+        self.last_at = what.at
 
     def person(self, name: str) -> Person | None:
         """The person who is called so, also when they are none any more."""
         return self.people.get(name)
+
+    def namesake(self, name: str) -> str | None:
+        """Who is in the way of somebody called so: a valid person, or anybody ever of another name
+        that is read as the same.
+        """
+        held = self._named.get(fold_name(name))
+        return None if held == name and not self.people[held].is_valid else held
+
+    def key_holder(self, name: str, public_key: str) -> str | None:
+        """Who has or had a public key under another name than this one."""
+        held = self._keys.get(public_key)
+        return None if held == name else held
 
     def may(self, right: Right) -> list[Person]:
         """Who may do that, now."""
@@ -144,7 +171,16 @@ class RulingBook:
         return bool(said) and said[-1]
 
     def _add(self, new: NewPerson, number: int) -> None:
+        if self.namesake(new.name) is not None:
+            raise ContentError(Text("此姓名已有人员", "a person is called so already"))
+        self._take_key(new.name, new.credential)
+        self._named[fold_name(new.name)] = new.name
         self.people[new.name] = Person(new.name, new.role, new.credential, number, number)
+
+    def _take_key(self, name: str, credential: Credential) -> None:
+        if self.key_holder(name, credential.public_key) is not None:
+            raise ContentError(Text("此公钥属于另一人员", "the public key is another person's"))
+        self._keys[credential.public_key] = name
 
     def _answer(self, entry: LogEntry) -> None:
         what = entry.what
@@ -191,18 +227,25 @@ def ruling_of(proposal: Proposal, answer: Answered) -> Ruling:
 
 
 def read_proposal(entry: LogEntry) -> Proposal:
-    """The proposal that an entry made."""
+    """The proposal that an entry made. Raises `ValueError`, `KeyError` or `TypeError` for what this
+    program cannot have written.
+    """
     content = entry.what.content
+    kind, subjects = RulingKind(content["kind"]), content["subjects"]
+    if not isinstance(subjects, list | tuple):
+        raise TypeError(subjects)
+    check_request(kind, subjects, content["why"], content["details"])
+    check_amounts(content["count"], content["sum_fen"])
     return Proposal(
         entry.number,
-        RulingKind(content["kind"]),
-        tuple(content["subjects"]),
+        kind,
+        tuple(subjects),
         content["why"],
-        content["state"],
+        text_in(content, "state"),
         content["count"],
         content["sum_fen"],
         content["details"],
         entry.what.by,
         entry.what.at,
-        datetime.fromisoformat(content["expires_at"]),
+        read_expiry(content["expires_at"], entry.what.at),
     )

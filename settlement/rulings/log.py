@@ -5,14 +5,18 @@ signature covers the link before, so an act cannot be put elsewhere or said twic
 the signature. Leaves what the entries come to, and whose key is whose, to `book`.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from settlement.people.signing import SigningKey
 from settlement.seal import GENESIS, Sealable, link
+
+NONCE_BYTES = 16
+_NONCE = re.compile(f"[0-9a-f]{{{2 * NONCE_BYTES}}}")
 
 
 class Act(StrEnum):
@@ -39,6 +43,28 @@ class RulingsEnd:
 
 #: Where a log ends in which nobody did anything yet.
 LOG_START = RulingsEnd()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a log begins, as its first entry says: in which city, and a number that nobody drew
+    before. Every later signature covers it by the link before, so it holds for this log alone.
+    """
+
+    city: str  # the first link of the city's registry
+    nonce: str  # 16 random bytes, hexadecimal
+
+    def content(self) -> dict[str, Sealable]:
+        """As it stands in the first entry, beside the person."""
+        return {"city": self.city, "nonce": self.nonce}
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any]) -> Self:
+        """What `content` made. Raises `ValueError` for anything else."""
+        city, nonce = content.get("city"), content.get("nonce")
+        if not (isinstance(city, str) and isinstance(nonce, str) and _NONCE.fullmatch(nonce)):
+            raise ValueError(content)
+        return cls(city, nonce)
 
 
 @dataclass(frozen=True, slots=True)

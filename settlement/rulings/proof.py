@@ -9,21 +9,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cardcore.text import Text
-from settlement.errors import reason_of
+from settlement.errors import SettlementError, reason_of
 from settlement.people.person import NewPerson
-from settlement.people.signing import signature_holds
+from settlement.people.signing import Credential, signature_holds
 from settlement.rulings.book import RulingBook, read_proposal
 from settlement.rulings.log import LOG_START, Act, LogEntry, NewEntry, end_of, follows, statement_of
 from settlement.rulings.proposals import (
+    Answer,
     Refused,
+    check_founding,
+    check_key,
+    check_people,
     check_proposer,
     check_right,
     decide_answer,
-    decide_founding,
     decide_unlocked,
     find_proposal,
 )
 
+#: What reading an entry raises that this program did not write.
+UNREADABLE = (
+    ValueError, KeyError, TypeError, AttributeError, AssertionError, OverflowError, SettlementError,
+)  # fmt: skip
 _NOT_NEXT = Text(
     "被改动，或与前一条不衔接", "was changed, or does not follow from the entry before it"
 )
@@ -49,7 +56,7 @@ def prove_log(entries: Iterable[LogEntry]) -> list[LogFault]:
         try:
             found = _wrong_with(book, entry)
             book.enter(entry)
-        except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+        except UNREADABLE as error:
             why = reason_of(error)
             found = found or Text(f"无法读取：{why.zh}", f"cannot be read: {why.en}")
         if found is not None:
@@ -87,13 +94,17 @@ def _key_of(book: RulingBook, what: NewEntry) -> str | Refused:
 def _check(book: RulingBook, entry: LogEntry) -> Refused | None:
     """Whether the office would let the same be done again, in the state of then."""
     what = entry.what
+    if book.last_at is not None and what.at < book.last_at:
+        moments = f"{what.at:%Y-%m-%d %H:%M:%S} < {book.last_at:%Y-%m-%d %H:%M:%S} UTC"
+        return Refused(Answer.CLOCK_BEHIND, Text(moments, moments))
     if what.act is Act.FOUND:
-        founded = decide_founding(book, NewPerson.from_content(what.content), what.at)
-        return founded if isinstance(founded, Refused) else None
+        return check_founding(book, NewPerson.from_content(what.content))
     person = book.people[what.by]
     match what.act:
         case Act.PROPOSE:
-            return check_right(person, read_proposal(entry).kind.rule.propose)
+            made = read_proposal(entry)
+            refused = check_right(person, made.kind.rule.propose)
+            return refused or check_people(book, made.kind, made.subjects, made.details)
         case Act.APPROVE | Act.DECLINE:
             proposal = find_proposal(book, what.proposal or 0)
             if isinstance(proposal, Refused):
@@ -101,6 +112,10 @@ def _check(book: RulingBook, entry: LogEntry) -> Refused | None:
             decided = decide_answer(book, proposal, person, what.act, what.at)
             if isinstance(decided, Refused):
                 return decided
-            return check_proposer(book, proposal) if what.act is Act.APPROVE else None
-        case _:
-            return None
+            if what.act is Act.DECLINE:
+                return None
+            return check_proposer(book, proposal) or check_people(
+                book, proposal.kind, proposal.subjects, proposal.details
+            )
+        case Act.RENEW:
+            return check_key(book, person.name, Credential.from_content(what.content))

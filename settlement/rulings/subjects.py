@@ -20,6 +20,7 @@ Decides the grammar of each noun. Leaves whether there is such a thing to whoeve
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Self
 
 from cardcore.text import Text, shorten
@@ -53,6 +54,13 @@ _GRAMMAR: Mapping[str, re.Pattern[str]] = {
 }
 
 
+#: Nouns whose parts of digits are numbers, and those that begin with a day.
+_NUMBERED = frozenset({"record", "load", "serials", "sequence", "refusal", "case"})
+_DATED = frozenset({"register", "day"})
+#: What a column of the store holds.
+_NUMBER_MAX = str(2**63 - 1)
+
+
 class SubjectError(ValueError):
     """A text is no subject; the message says what is wrong with it."""
 
@@ -72,6 +80,9 @@ class Subject:
     >>> Subject.parse("sequence/101/seventeen")
     Traceback (most recent call last):
     settlement.rulings.subjects.SubjectError: sequence/101/seventeen: nothing can be named so
+    >>> Subject.parse("day/2018-13-45")
+    Traceback (most recent call last):
+    settlement.rulings.subjects.SubjectError: day/2018-13-45: there is no such day
     """
 
     noun: str
@@ -80,18 +91,39 @@ class Subject:
     @classmethod
     def parse(cls, text: str) -> Self:
         """What a text names; raises `SubjectError` for any other."""
-        noun, _, rest = text.partition("/")
+        noun, _, rest = text.partition("/") if isinstance(text, str) else ("", "", "")
         pattern = _GRAMMAR.get(noun)
         found = None if pattern is None else pattern.fullmatch(rest)
         if found is None or len(text) > SUBJECT_LENGTH_MAX or not text.isprintable():
-            said = shorten(text)
+            said = shorten(str(text))
             raise SubjectError(
                 Text(f"{said}：没有这样的事项写法", f"{said}: nothing can be named so")
             )
-        return cls(noun, tuple(each for each in found.groups() if each is not None))
+        parts = tuple(each for each in found.groups() if each is not None)
+        _check_bounds(text, noun, parts)
+        return cls(noun, parts)
 
     def __str__(self) -> str:
         if self.noun == "serials":
             terminal, first, last = self.parts
             return f"serials/{terminal}/{first}-{last}"
         return "/".join((self.noun, *self.parts))
+
+
+def _check_bounds(text: str, noun: str, parts: tuple[str, ...]) -> None:
+    """Raises `SubjectError` for a day that the calendar does not have, and for a number that the
+    store does not.
+    """
+    said = shorten(text)
+    if noun in _DATED:
+        try:
+            date.fromisoformat(parts[0])
+        except ValueError as error:
+            raise SubjectError(
+                Text(f"{said}：没有这一日", f"{said}: there is no such day")
+            ) from error
+    # Of what these nouns are made of, nothing but a number is as long as the longest.
+    if noun in _NUMBERED and any(
+        len(each) == len(_NUMBER_MAX) and each > _NUMBER_MAX for each in parts
+    ):
+        raise SubjectError(Text(f"{said}：数字过大", f"{said}: the number is too large"))

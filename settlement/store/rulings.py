@@ -26,11 +26,11 @@ from settlement.rulings.log import (
     end_of,
     sign_entry,
 )
-from settlement.rulings.proof import prove_log
+from settlement.rulings.proof import UNREADABLE, prove_log
 from settlement.rulings.ruling import Ruling
-from settlement.seal import canonical_json
+from settlement.seal import GENESIS, canonical_json
 from settlement.store.database import Database, Transaction
-from settlement.store.tables import AUDIT_LOG, DAYS
+from settlement.store.tables import AUDIT_LOG, DAYS, REGISTRY_CHANGES
 
 _AnswerT = TypeVar("_AnswerT")
 _PROPOSALS = AUDIT_LOG.alias("proposals")
@@ -131,15 +131,34 @@ def _book_of(log: Iterable[LogEntry]) -> RulingBook:
     for entry in log:
         try:
             book.enter(entry)
-        except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+        except UNREADABLE as error:
             raise AuditEntryError(entry.number, reason_of(error)) from error
     return book
 
 
 def read_log(connection: Connection) -> tuple[LogEntry, ...]:
-    """Every entry, in order, within a transaction."""
+    """Every entry, in order, within a transaction. Raises `AuditEntryError` for the log of another
+    city.
+    """
     rows = connection.execute(select(AUDIT_LOG).order_by(AUDIT_LOG.c.number)).mappings()
-    return tuple(_entry(row) for row in rows)
+    log = tuple(_entry(row) for row in rows)
+    if log and log[0].what.content.get("city") != _city_link(connection):
+        raise AuditEntryError(
+            log[0].number, Text("审计日志始于另一城市", "the log was begun in another city")
+        )
+    return log
+
+
+def load_city_link(database: Database) -> str:
+    """What tells this city from every other: how its registry began."""
+    with database.read() as connection:
+        return _city_link(connection)
+
+
+def _city_link(connection: Connection) -> str:
+    columns = REGISTRY_CHANGES.c
+    first = select(columns.hash).order_by(columns.number).limit(1)
+    return connection.execute(first).scalar_one_or_none() or GENESIS
 
 
 def keep_act(
@@ -186,9 +205,10 @@ def _entry(row: RowMapping, prefix: str = "") -> LogEntry:
 
     number = cell("number")
     try:
-        content = json.loads(cell("content"))
+        content = dict(json.loads(cell("content")))
+        canonical_json(content)  # what cannot be written so cannot have been signed
         what = NewEntry(Act(cell("act")), cell("by"), cell("at"), content, cell("proposal"))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise AuditEntryError(number, reason_of(error)) from error
     return LogEntry(number, what, cell("signature"), cell("previous_hash"), cell("hash"))
 
@@ -197,7 +217,7 @@ def _ruling(row: RowMapping) -> Ruling:
     approved = _entry(row)
     try:
         proposal = read_proposal(_entry(row, "of_"))
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise AuditEntryError(row["of_number"], reason_of(error)) from error
     answer = Answered(approved.number, approved.what.by, approved.what.at, is_approved=True)
     return ruling_of(proposal, answer)

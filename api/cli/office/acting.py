@@ -68,6 +68,10 @@ _NEXT: Mapping[Answer, Text] = {
         "repeat the command and type it again; whoever forgot it is ended by others and added "
         "again: `onecard people end`",
     ),
+    Answer.CLOCK_BEHIND: Text(
+        "请将此机时钟对准后重复此命令",
+        "set the clock of this machine right, then repeat the command",
+    ),
     Answer.UNKNOWN_PROPOSAL: _LIST_PROPOSALS,
     Answer.NO_RIGHT: _ANOTHER,
     Answer.ANSWERED_ALREADY: _LIST_PROPOSALS,
@@ -82,6 +86,9 @@ _NEXT: Mapping[Answer, Text] = {
         "如同意请批准：`onecard approvals approve`", "approve it: `onecard approvals approve`"
     ),
     Answer.NAME_TAKEN: _LIST_PEOPLE,
+    Answer.KEY_TAKEN: Text(
+        "请另选密语：`onecard people add`", "choose another secret: `onecard people add`"
+    ),
     Answer.NOBODY_LEFT: Text(
         "请先增加接替的人：`onecard people add`", "add whoever follows first: `onecard people add`"
     ),

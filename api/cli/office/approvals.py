@@ -42,9 +42,9 @@ from settlement.reports.ruling.proposals import (
     read_proposal,
     read_proposals,
 )
+from settlement.rulings.contents import SUBJECTS_MAX
 from settlement.rulings.kinds import RulingKind
 from settlement.rulings.proposals import (
-    SUBJECTS_MAX,
     Answer,
     Refused,
     Request,

@@ -38,7 +38,8 @@ from api.output import (
 from api.tables import Column, Count, Table
 from cardcore.text import Text, words
 from settlement.city import City
-from settlement.people.actions import Actor, ActorError
+from settlement.people.actions import ActorError
+from settlement.people.names import check_person_name
 from settlement.people.person import NewPerson
 from settlement.people.roles import Role
 from settlement.people.signing import (
@@ -281,6 +282,6 @@ def _enrol(name: str, file: Path | None) -> tuple[SigningKey, Credential]:
 
 def _check_name(name: str) -> None:
     try:
-        Actor(name)
+        check_person_name(name)
     except ActorError as error:
         refuse(words(f"NAME 姓名：{error}", f"NAME: {error}"), EXIT_USAGE)

@@ -8,6 +8,7 @@ is read by whoever it concerns: the intake, the next clearing run.
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from cardcore.text import Text
 from settlement.city import City
 from settlement.rulings.book import Proposal, RulingBook, read_proposal, ruling_of
 from settlement.rulings.log import Act, LogEntry, NewEntry
@@ -16,6 +17,7 @@ from settlement.rulings.proposals import (
     Refused,
     Request,
     check_approval,
+    check_one_statement,
     decide_answer,
     decide_proposal,
     find_proposal,
@@ -25,6 +27,10 @@ from settlement.service.ruling.effects import effect_of
 from settlement.service.ruling.showing import Shown, recheck
 from settlement.service.ruling.standings import read_standing
 from settlement.store.rulings import keep_act, load_proven_book
+
+_NOT_OURS = Text(
+    "其有效期不是本城规则所定", "it does not expire when the rules of this city have it expire"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ def propose(city: City, request: Request, shown: Shown, now: datetime) -> Propos
         person = recheck(book, shown)
         if isinstance(person, Refused):
             return person
+        if refused := check_one_statement(request):
+            return refused
         standing = read_standing(city, book, request)
         return decide_proposal(book, request, person, standing, now, valid)
 
@@ -76,7 +84,7 @@ def approve(city: City, number: int, shown: Shown, now: datetime) -> Approved | 
     found = find_proposal(load_proven_book(city.database), number)
     if isinstance(found, Refused):
         return found
-    proposal = found
+    proposal, valid = found, timedelta(days=city.scheme.proposal_days)
 
     def decide(book: RulingBook) -> NewEntry | Approved | Refused:
         person = recheck(book, shown)
@@ -85,6 +93,8 @@ def approve(city: City, number: int, shown: Shown, now: datetime) -> Approved | 
         decided = decide_answer(book, proposal, person, Act.APPROVE, now)
         if isinstance(decided, Refused):
             return _again(book, proposal, shown, decided)
+        if proposal.expires_at != proposal.proposed_at + valid:
+            return Refused(Answer.NOT_TO_RULE_ON, _NOT_OURS)
         standing = read_standing(city, book, request_of(proposal))
         return check_approval(book, proposal, standing) or decided
 

@@ -3,22 +3,26 @@
 Decides nothing: who may found the office stands in `settlement.rulings.proposals`.
 """
 
+import secrets
 from datetime import UTC, datetime
 
 from settlement.city import City
 from settlement.people.person import NewPerson, Person
 from settlement.people.signing import Credential, SigningKey
 from settlement.rulings.book import RulingBook
-from settlement.rulings.log import Act, LogEntry, NewEntry
-from settlement.rulings.proposals import Refused, decide_founding
+from settlement.rulings.log import NONCE_BYTES, LogEntry, NewEntry, Origin
+from settlement.rulings.proposals import Refused, decide_founding, decide_renewal
 from settlement.service.ruling.showing import Shown, recheck
-from settlement.store.rulings import keep_act
+from settlement.store.rulings import keep_act, load_city_link
 
 
 def found_office(city: City, new: NewPerson, key: SigningKey, now: datetime) -> LogEntry | Refused:
-    """One of the first two adds themselves."""
+    """One of the first two adds themselves; the first says of which city the log is, and draws the
+    number that tells it from every other.
+    """
     now = now.astimezone(UTC)
-    return keep_act(city.database, key, lambda book: decide_founding(book, new, now))
+    origin = Origin(load_city_link(city.database), secrets.token_hex(NONCE_BYTES))
+    return keep_act(city.database, key, lambda book: decide_founding(book, new, origin, now))
 
 
 def renew_secret(
@@ -30,7 +34,7 @@ def renew_secret(
     def decide(book: RulingBook) -> NewEntry | Refused:
         person = recheck(book, shown)
         if isinstance(person, Person):
-            return NewEntry(Act.RENEW, person.name, now, credential.content())
+            return decide_renewal(book, person, credential, now)
         return person
 
     return keep_act(city.database, shown.key, decide)

@@ -8,7 +8,17 @@ from settlement.people.person import NewPerson
 from settlement.people.roles import Role
 from settlement.people.signing import Credential, SecretCost, SigningKey, make_credential
 from settlement.rulings.book import RulingBook
-from settlement.rulings.log import LOG_START, Act, LogEntry, NewEntry, end_of, sign_entry
+from settlement.rulings.log import (
+    LOG_START,
+    NONCE_BYTES,
+    Act,
+    LogEntry,
+    NewEntry,
+    Origin,
+    end_of,
+    sign_entry,
+)
+from settlement.seal import GENESIS
 
 CHEAP = SecretCost(memory_kib=32, passes=1, lanes=1)
 MONDAY = datetime(2018, 9, 3, 1, tzinfo=UTC)
@@ -36,6 +46,9 @@ def new_person(name: str) -> NewPerson:
     return NewPerson(name, ROLES[name], enrolled(name)[1])
 
 
+ORIGIN = Origin(GENESIS, "0" * 2 * NONCE_BYTES)
+
+
 @dataclass
 class Crew:
     """An audit log in memory, written as the office writes it."""
@@ -54,4 +67,8 @@ class Crew:
 
     def found(self, *names: str) -> None:
         for name in names:
-            self.act(NewEntry(Act.FOUND, name, MONDAY, new_person(name).content()))
+            content = {
+                **new_person(name).content(),
+                **(ORIGIN.content() if not self.entries else {}),
+            }
+            self.act(NewEntry(Act.FOUND, name, MONDAY, content))

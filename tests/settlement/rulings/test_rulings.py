@@ -28,6 +28,7 @@ from tests.settlement.rulings.crew import (
     DAN,
     EVE,
     MONDAY,
+    ORIGIN,
     WEEK,
     Crew,
     enrolled,
@@ -95,15 +96,15 @@ def test_what_two_people_signed_is_a_ruling(crew: Crew) -> None:
 
 def test_the_first_two_are_one_administrator_and_one_security_officer() -> None:
     crew = Crew()
-    assert refusal(decide_founding(crew.book, new_person(DAN), MONDAY)) is Answer.NO_FOUNDER
+    assert refusal(decide_founding(crew.book, new_person(DAN), ORIGIN, MONDAY)) is Answer.NO_FOUNDER
     crew.found(BO)
     again = replace(new_person(ADA), role=Role.SECURITY_OFFICER)
-    assert refusal(decide_founding(crew.book, again, MONDAY)) is Answer.NO_FOUNDER
-    assert refusal(decide_founding(crew.book, new_person(BO), MONDAY)) is Answer.NAME_TAKEN
+    assert refusal(decide_founding(crew.book, again, ORIGIN, MONDAY)) is Answer.NO_FOUNDER
+    assert refusal(decide_founding(crew.book, new_person(BO), ORIGIN, MONDAY)) is Answer.NAME_TAKEN
     assert not crew.book.needs_two
     crew.found(ADA)
     assert crew.book.needs_two
-    third = decide_founding(crew.book, new_person(ADA), MONDAY)
+    third = decide_founding(crew.book, new_person(ADA), ORIGIN, MONDAY)
     assert refusal(third) is Answer.FOUNDED_ALREADY
 
 
@@ -207,4 +208,4 @@ def test_a_first_person_who_proposes_too_early_does_not_keep_the_second_out() ->
         Request(RulingKind.PEOPLE_ADD, (f"person/{CAI}",), "x", new_person(CAI).content()),
         ADA,
     )
-    assert isinstance(decide_founding(crew.book, new_person(BO), MONDAY), NewEntry)
+    assert isinstance(decide_founding(crew.book, new_person(BO), ORIGIN, MONDAY), NewEntry)

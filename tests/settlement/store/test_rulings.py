@@ -20,7 +20,17 @@ from settlement.store.rulings import (
     load_rulings_about,
     rulings_end,
 )
-from tests.settlement.rulings.crew import ADA, BO, CAI, DAN, MONDAY, WEEK, enrolled, new_person
+from tests.settlement.rulings.crew import (
+    ADA,
+    BO,
+    CAI,
+    DAN,
+    MONDAY,
+    ORIGIN,
+    WEEK,
+    enrolled,
+    new_person,
+)
 from tests.settlement.verification.test_verify import tamper
 
 
@@ -28,7 +38,8 @@ from tests.settlement.verification.test_verify import tamper
 def database(tmp_path: Path) -> Iterator[Database]:
     with Database.sqlite(tmp_path / "control.sqlite") as opened:
         for name in (ADA, BO):
-            act(opened, NewEntry(Act.FOUND, name, MONDAY, new_person(name).content()))
+            content = {**new_person(name).content(), **(ORIGIN.content() if name == ADA else {})}
+            act(opened, NewEntry(Act.FOUND, name, MONDAY, content))
         for name in (CAI, DAN):
             details = new_person(name).content()
             rule(opened, Request(RulingKind.PEOPLE_ADD, (f"person/{name}",), "hired", details))
