@@ -110,6 +110,7 @@ def add(
     now = datetime.now(UTC)
     with open_to_rule(data, about_people=True) as city:
         if founding:
+            _refuse_secret_of_nobody(secret_file)
             _found(city, name, role, new_secret_file, now, as_json=as_json)
             return
         said = reason(why)
@@ -226,6 +227,18 @@ def list_(
     print_table(table, csv, _NOBODY)
     if too_few:
         say(str(_TOO_FEW), style="yellow")
+
+
+def _refuse_secret_of_nobody(secret_file: Path | None) -> None:
+    """Of the first two nobody acts for them: their own secret is a new one."""
+    if secret_file is not None:
+        refuse(
+            words(
+                "--founding 没有经办人的密语；本人的新密语用 --new-secret-file",
+                "--founding takes nobody's secret; one's own new one comes by --new-secret-file",
+            ),
+            EXIT_USAGE,
+        )
 
 
 def _found(
