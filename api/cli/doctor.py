@@ -205,6 +205,10 @@ def doctor(
         )
         _tell_production(found, csv, as_json=as_json)
         return
+    _tell_examined(data, csv, as_json=as_json)
+
+
+def _tell_examined(data: Path, csv: Path | None, *, as_json: bool) -> None:
     checks = list(examine(data))
     failed = sum(not each.good for each in checks)
     if as_json:
