@@ -342,10 +342,10 @@ RULES = (
     Rule("log", Text("日志", "log"), _log),
     Rule("no-rights", Text("权限文件", "rights file"), _no_rights),
     Rule("no-revocations", Text("吊销列表", "revocation list"), _no_revocations),
-    Rule("trust-files", Text("信任文件", "trust files"), _trust_files),
-    Rule("revocation-days", Text("吊销列表期限", "days of revocation lists"), _revocation_days),
     Rule("host-commands", Text("主机命令", "host commands"), _host_commands),
     Rule("open-socket", Text("套接字权限", "socket modes"), _open_socket),
+    Rule("trust-files", Text("信任文件", "trust files"), _trust_files),
+    Rule("revocation-days", Text("吊销列表期限", "days of revocation lists"), _revocation_days),
     Rule("few-people", Text("人员", "people"), _few_people),
     Rule("cheap-secrets", Text("人员的密语", "secrets of people"), _cheap_secrets),
 )

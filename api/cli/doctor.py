@@ -179,8 +179,8 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Exit 1 when something that is needed is not there."""
-    asked = (device, pin_file, socket, rights, host_commands, tls, revoked, key, clients_ca)
-    if not production and any(each is not None for each in asked):
+    asked = {device, socket, rights, host_commands, tls, revoked, key, clients_ca}
+    if not production and (pin_file or asked != {None}):
         refuse(
             words(
                 "--device、--pin-file、--socket、--rights、--host-commands、--tls、--revoked、"
@@ -205,6 +205,10 @@ def doctor(
         )
         _tell_production(found, csv, as_json=as_json)
         return
+    _tell_examined(data, csv, as_json=as_json)
+
+
+def _tell_examined(data: Path, csv: Path | None, *, as_json: bool) -> None:
     checks = list(examine(data))
     failed = sum(not each.good for each in checks)
     if as_json:

@@ -267,10 +267,10 @@ CASES: dict[str, Callable[[Desk], Asked]] = {
     "log": log,
     "no-rights": no_rights,
     "no-revocations": no_revocations,
-    "trust-files": trust_files,
-    "revocation-days": revocation_days,
     "host-commands": host_commands,
     "open-socket": open_socket,
+    "trust-files": trust_files,
+    "revocation-days": revocation_days,
     "few-people": few_people,
     "cheap-secrets": cheap_secrets,
 }
