@@ -6,8 +6,10 @@ the same rules, so that none is told and not held, or held and not told. Leaves 
 to whoever fills in a `Situation`.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from api.settings import (
@@ -27,10 +29,15 @@ from hsm_sim.device.storage import LOG, DeviceFolder
 from hsm_sim.keys.published_keys import published_descriptions, shared_descriptions
 from hsm_sim.keys.strength import weakness as key_weakness
 from hsm_sim.keys.vault import KeyEntry
+from hsm_sim.wire.links.revocation import RevokedError, check_lists
+from settlement.people.person import Person
+from settlement.people.signing import PRODUCTION_COST
+from settlement.rulings.book import PEOPLE_MIN
 
 _SHOWN_MAX = 3
 _OTHERS = 0o077
 _OTHERS_WRITE = 0o022
+_OTHERS_READ_OR_WRITE = 0o066
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,11 @@ class Situation:
     host_commands: str | None = None
     tls: str | None = None
     revoked: Path | None = None
+    private_key: Path | None = None  # of the service's certificate
+    clients_ca: Path | None = None
     simulates: bool | None = None
+    people: tuple[Person, ...] | None = None  # of a city, who may act now
+    acts: Person | None = None  # one of them, who is about to
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +222,86 @@ def _no_revocations(situation: Situation) -> Text | None:
     )
 
 
+def _trust_files(situation: Situation) -> Text | None:
+    """One rule for every file that says who is trusted: nobody else can change it, and a private
+    key nobody else can read.
+    """
+    asked = situation.key_service
+    secret = [situation.private_key, None if asked is None else asked.private_key]
+    open_to_read = [situation.rights, situation.revoked, situation.clients_ca]
+    open_to_read += [] if asked is None else [asked.certificate, asked.authority]
+    places = [(each, _OTHERS_READ_OR_WRITE) for each in secret]
+    places += [(each, _OTHERS_WRITE) for each in open_to_read]
+    for path, mode in places:
+        if path is None:
+            continue
+        try:
+            status = path.stat()
+        except OSError as error:
+            said = system_words(error)
+            return Text(
+                f"生产环境不接受 {path}：{said.zh}；请另指文件",
+                f"production refuses {path}: {said.en}; name another file",
+            )
+        if status.st_uid not in {os.geteuid(), 0}:
+            return Text(
+                f"生产环境不接受 {path}：属于用户 {status.st_uid}，他可以改动它；请用 `chown` 收回",
+                f"production refuses {path}: it belongs to user {status.st_uid}, who could change "
+                "it; take it with `chown`",
+            )
+        if status.st_mode & mode:
+            what = Text("可写", "write")
+            if not status.st_mode & _OTHERS_WRITE:
+                what = Text("可读", "read")
+            return Text(
+                f"生产环境不接受 {path}：他人{what.zh}；请用 `chmod` 收回权限",
+                f"production refuses {path}: others may {what.en} it; take that away with `chmod`",
+            )
+    return None
+
+
+def _revocation_days(situation: Situation) -> Text | None:
+    if situation.revoked is None or not situation.revoked.exists():
+        return None
+    try:
+        check_lists(situation.revoked, datetime.now(UTC))
+    except RevokedError as error:
+        why = text_of(error)
+        return Text(f"生产环境不接受{why.zh}", f"production refuses {why.en}")
+    return None
+
+
+def _few_people(situation: Situation) -> Text | None:
+    if situation.people is None or len(situation.people) >= PEOPLE_MIN:
+        return None
+    count = len(situation.people)
+    return Text(
+        f"生产环境的城市须有两人在任，现有 {count} 人；请加：`onecard people add NAME --role "
+        "administrator --founding`",
+        f"production runs no city without two people, and {count} may act here; add them: "
+        "`onecard people add NAME --role administrator --founding`",
+    )
+
+
+def _cheap_secrets(situation: Situation) -> Text | None:
+    acts = () if situation.acts is None else (situation.acts,)
+    cheap = [
+        each.name
+        for each in (*acts, *(situation.people or ()))
+        if each.credential.cost.memory_kib < PRODUCTION_COST.memory_kib
+        or each.credential.cost.passes < PRODUCTION_COST.passes
+    ]
+    if not cheap:
+        return None
+    names = ", ".join(cheap[:_SHOWN_MAX])
+    return Text(
+        f"生产环境不接受猜测代价过低的密语：{names}，共 {len(cheap)} 人；请各自更换：`onecard "
+        "people secret`",
+        f"production refuses secrets that are cheap to guess: {names}, {len(cheap)} in all; each "
+        "changes theirs with `onecard people secret`",
+    )
+
+
 def _host_commands(situation: Situation) -> Text | None:
     if situation.host_commands is None:
         return None
@@ -253,4 +344,8 @@ RULES = (
     Rule("no-revocations", Text("吊销列表", "revocation list"), _no_revocations),
     Rule("host-commands", Text("主机命令", "host commands"), _host_commands),
     Rule("open-socket", Text("套接字权限", "socket modes"), _open_socket),
+    Rule("trust-files", Text("信任文件", "trust files"), _trust_files),
+    Rule("revocation-days", Text("吊销列表期限", "days of revocation lists"), _revocation_days),
+    Rule("few-people", Text("人员", "people"), _few_people),
+    Rule("cheap-secrets", Text("人员的密语", "secrets of people"), _cheap_secrets),
 )

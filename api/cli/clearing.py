@@ -221,7 +221,7 @@ def _show(statement: Statement, reviewed: int, csv: Path | None) -> None:
     print_table(positions(statement), csv)
     print_table(figures(statement.totals))
     if reviewed:
-        say(words(f"复核 {reviewed:,} 条记录。", f"{reviewed:,} records were judged again."))
+        say(words(f"复核 {reviewed:,} 条记录。", f"Records judged again: {reviewed:,}."))
 
 
 def _by_two(city: City, second: Actor | None) -> Text:

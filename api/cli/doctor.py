@@ -149,6 +149,18 @@ RevokedOption = Annotated[
         help=words("客户端证书的吊销列表，同 `hsm serve`。", "Its revocation list: `hsm serve`.")
     ),
 ]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key", help=words("服务证书的私钥，同 `hsm serve`。", "Its private key: `hsm serve`.")
+    ),
+]
+ClientsCaOption = Annotated[
+    Path | None,
+    typer.Option(
+        help=words("签发客户端证书的机构，同 `hsm serve`。", "Its clients' CA: `hsm serve`.")
+    ),
+]
 
 
 def doctor(
@@ -161,18 +173,20 @@ def doctor(
     host_commands: HostCommandsOption = None,
     tls: TlsOption = None,
     revoked: RevokedOption = None,
+    key: KeyOption = None,
+    clients_ca: ClientsCaOption = None,
     csv: CsvOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Exit 1 when something that is needed is not there."""
-    asked = (device, pin_file, socket, rights, host_commands, tls, revoked)
-    if not production and any(each is not None for each in asked):
+    asked = {device, socket, rights, host_commands, tls, revoked, key, clients_ca}
+    if not production and (pin_file or asked != {None}):
         refuse(
             words(
-                "--device、--pin-file、--socket、--rights、--host-commands、--tls 和 --revoked "
-                "须与 --production 并用",
-                "--device, --pin-file, --socket, --rights, --host-commands, --tls and --revoked go "
-                "with --production",
+                "--device、--pin-file、--socket、--rights、--host-commands、--tls、--revoked、"
+                "--key 和 --clients-ca 须与 --production 并用",
+                "--device, --pin-file, --socket, --rights, --host-commands, --tls, --revoked, "
+                "--key and --clients-ca go with --production",
             ),
             EXIT_USAGE,
         )
@@ -186,9 +200,15 @@ def doctor(
             host_commands=host_commands,
             tls=tls,
             revoked=revoked,
+            private_key=key,
+            clients_ca=clients_ca,
         )
         _tell_production(found, csv, as_json=as_json)
         return
+    _tell_examined(data, csv, as_json=as_json)
+
+
+def _tell_examined(data: Path, csv: Path | None, *, as_json: bool) -> None:
     checks = list(examine(data))
     failed = sum(not each.good for each in checks)
     if as_json:

@@ -92,6 +92,13 @@ def list_(
     empty = _ALL_MATCH if report.figures else _NONE_OF_THESE_DAYS
     _show_lines(lines, report.agents, csv, empty)
     _legend(lines)
+    if lines:
+        say(
+            words(
+                "逐笔查看，按日志编号：`onecard loads show NUMBER`",
+                "each of them, by its log entry: `onecard loads show NUMBER`",
+            )
+        )
     if report.older:
         say(
             words(

@@ -1,10 +1,10 @@
 """Which rulings (裁定) a day applies, and what they say of single records. Pure.
 
 Decides that every ruling on suspended money, or on money held for holders, is applied by one day
-and no other: by the first that is closed after two people made it. They are applied in the order in
-which they were made, so that one number says which are done. What has moved by itself meanwhile is
-left alone: a ruling is on what still waits. Leaves making rulings to `settlement.rulings`, and what
-they move to reconciliation.
+and no other: by the first that is closed after two people made it, and in their order. One whose
+file is not whole on the disk waits alone. What has moved by itself meanwhile is left alone: a
+ruling is on what still waits. Leaves making rulings to `settlement.rulings`, and what they move to
+reconciliation.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -44,22 +44,21 @@ class AppliedRuling:
 
 def to_apply(rulings: Iterable[Ruling], is_whole: Callable[[int], bool]) -> tuple[Ruling, ...]:
     """Those that the next run applies of the rulings that no closed day has applied, by number.
-    Nothing behind one whose file (by its number) is not whole on the disk: it waits until the file
-    is there again.
+    One whose file (by its number) is not whole on the disk waits until it is there again.
     """
-    found: list[Ruling] = []
-    for each in filter(_is_read, rulings):
-        is_moved = each.kind in _VERDICTS
-        if is_moved and not all(is_whole(file) for file, _ in ruled_records(each)):
-            break
-        found.append(each)
-    return tuple(found)
-
-
-def applied(rulings: Iterable[Ruling]) -> tuple[AppliedRuling, ...]:
-    """As a run names them, those that a run reads."""
     return tuple(
-        AppliedRuling(each.number, _digest(each), each.sum_fen if _pays_out(each) else 0)
+        each
+        for each in filter(_is_read, rulings)
+        if each.kind not in _VERDICTS or all(is_whole(file) for file, _ in ruled_records(each))
+    )
+
+
+def applied(
+    rulings: Iterable[Ruling], paid_out_fen: Mapping[int, int]
+) -> tuple[AppliedRuling, ...]:
+    """As a run names them, those that a run reads; with what each pays out, by its number."""
+    return tuple(
+        AppliedRuling(each.number, _digest(each), paid_out_fen.get(each.number, 0))
         for each in filter(_is_read, rulings)
     )
 
@@ -82,12 +81,7 @@ def ruled_records(ruling: Ruling) -> tuple[tuple[int, int], ...]:
 
 
 def _is_read(ruling: Ruling) -> bool:
-    return ruling.kind in _VERDICTS or _pays_out(ruling)
-
-
-def _pays_out(ruling: Ruling) -> bool:
-    """A case that is settled pays out what is held; one without money is only told."""
-    return ruling.kind is RulingKind.CASES_SETTLE and ruling.sum_fen > 0
+    return ruling.kind in _VERDICTS or ruling.kind is RulingKind.CASES_SETTLE
 
 
 def _digest(ruling: Ruling) -> str:

@@ -33,10 +33,13 @@ from settlement.durable import remove_durable, write_durable, write_once
 from settlement.engine import Engine
 from settlement.errors import RunDiffersError, StoredBytesError
 from settlement.people.actions import Actor, Actors
+from settlement.rulings.kinds import RulingKind
 from settlement.service.clear import provide_run
 from settlement.service.gathering import begun_inputs, choose_day, gather_inputs
 from settlement.service.healing.around import with_healing
 from settlement.service.keeping import KeptFiles
+from settlement.service.ruling.acting import request_of
+from settlement.service.ruling.standings import read_standing
 from settlement.store import days as day_store
 from settlement.store.rulings import load_proven_book
 from settlement.watching import OnProgress, OnStep, be_silent, pass_by
@@ -75,7 +78,8 @@ def close_day(
     key service is asked as by `run_clearing`, and signs the seal; where it has signed another one
     under this number the day stays open.
     """
-    now, actors = now.astimezone(UTC), _actors(city, settlement_day, by, second)
+    now = now.astimezone(UTC)
+    actors = _actors(city, settlement_day, by, second, now)
 
     def work() -> ClosedDay | DayAnswer:
         kept = KeptFiles(city, key_service)
@@ -85,13 +89,19 @@ def close_day(
     return with_healing(city, key_service, engine, now, by, work)
 
 
-def _actors(city: City, settlement_day: date | None, by: Actor, second: Actor | None) -> Actors:
-    """Who closes. Where two people are enrolled a name that was only stated is nobody's word."""
+def _actors(
+    city: City, settlement_day: date | None, by: Actor, second: Actor | None, now: datetime
+) -> Actors:
+    """Who closes. Where two people are enrolled a name that was only stated is nobody's word; their
+    ruling holds while what it was about does, and until it expires.
+    """
     book = load_proven_book(city.database)
     if not book.needs_two:
         return Actors(by, second)
-    for ruling in book.about(f"day/{settlement_day}"):
-        return Actors(Actor(ruling.proposed_by), Actor(ruling.approved_by))
+    for proposal, answered in book.approved(RulingKind.DAYS_CLOSE):
+        is_of_day = f"day/{settlement_day}" in proposal.subjects and now < proposal.expires_at
+        if is_of_day and read_standing(city, book, request_of(proposal)).state == proposal.state:
+            return Actors(Actor(proposal.proposed_by), Actor(answered.by))
     return Actors(by)
 
 

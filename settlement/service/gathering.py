@@ -21,6 +21,7 @@ from settlement.days.opening import DayAnswer, DayBounds, files_until, open_day
 from settlement.days.rulings import AppliedRuling, applied, to_apply, verdicts_of
 from settlement.days.run import RunInputs, StoredRun
 from settlement.durable import write_durable
+from settlement.errors import RegistryRowError
 from settlement.intake.answers import FileRow
 from settlement.people.actions import Actors
 from settlement.reconciliation.inputs import file_prefix
@@ -29,11 +30,14 @@ from settlement.rulings.ruling import Ruling
 from settlement.service.keeping import KeptFiles
 from settlement.service.proven import damaged_logs, find_log_ends
 from settlement.service.review import keep_review
+from settlement.service.ruling.payouts import paid_out
+from settlement.service.ruling.registry_proof import changed_alone, lone_changes
 from settlement.service.takeover.reading import damaged_openings, find_openings
 from settlement.store import days as day_store
 from settlement.store.applied import load_new_rulings
 from settlement.store.files import load_day_files, load_files
 from settlement.store.registry import load_changes
+from settlement.store.rulings import load_book
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ def gather_inputs(
     of_day = {row.file.content_hash for row in files_until(state.ready, settlement_day)}
     ready, aside = leave_out(state.ready, kept.faults)
     state = replace(state, ready=kept.prove(files_until(ready, settlement_day)))
+    for lone in lone_changes(city):
+        raise RegistryRowError(lone.number, changed_alone(lone))
     rulings = _to_apply(city, kept)
     # First the review: a key that shows itself is registered, and the registry is an input too.
     review = keep_review(
@@ -78,7 +84,7 @@ def gather_inputs(
         state.ready,
         find_log_ends(city, settlement_day, before),
         find_openings(city, settlement_day, opened),
-        applied(rulings),
+        _applied(city, rulings, settlement_day),
     )
     aside = tuple(each for each in aside if each.content_hash in of_day)
     logs = (*damaged_logs(city, before), *damaged_openings(city, opened))
@@ -99,7 +105,7 @@ def still_made_of(city: City, run: StoredRun) -> bool:
         files_until(state.ready, run.settlement_day),
         find_log_ends(city, run.settlement_day, _log_ends(city, state.last_closed)),
         find_openings(city, run.settlement_day, _openings(city, state.last_closed)),
-        applied(load_new_rulings(city.database)),
+        _applied(city, load_new_rulings(city.database), run.settlement_day),
     )
     return inputs.run_id == run.run_id
 
@@ -147,6 +153,14 @@ def _to_apply(city: City, kept: KeptFiles) -> tuple[Ruling, ...]:
         return bool(kept.prove(load_files(city.database, [file_prefix(file)])))
 
     return to_apply(load_new_rulings(city.database), is_whole)
+
+
+def _applied(
+    city: City, rulings: tuple[Ruling, ...], settlement_day: date
+) -> tuple[AppliedRuling, ...]:
+    """As the run of a day names them."""
+    paid_out_fen = paid_out(city, rulings, load_book(city.database), settlement_day)
+    return applied(rulings, paid_out_fen)
 
 
 def _log_ends(city: City, day: ClosedDay | None) -> tuple[LogEnd, ...]:
@@ -216,7 +230,9 @@ def choose_day(
         rulings = _to_apply(city, kept)
         verdicts = verdicts_of(rulings)
         review = keep_review(city, state, following, key_service, kept, by.first, now, verdicts)
-        if review is not None or any(each.paid_out_fen for each in applied(rulings)):
+        if review is not None or any(
+            each.paid_out_fen for each in _applied(city, rulings, following)
+        ):
             return following
     return DayAnswer.FILES_SET_ASIDE if aside else DayAnswer.NOTHING_READY
 

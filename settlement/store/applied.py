@@ -1,7 +1,6 @@
 """Which rulings closed days have applied, and which the next one will find.
 
-Decides nothing: rulings are applied in their order, so the newest one that a closed day applied
-says which are left.
+Decides nothing: each ruling is applied by one closed day, so those that none has applied are left.
 """
 
 import json
@@ -17,18 +16,17 @@ from settlement.store.tables import DAYS, RUNS
 
 
 def load_new_rulings(database: Database) -> tuple[Ruling, ...]:
-    """Those made since the last one that a closed day applied, in order."""
+    """Those that no closed day has applied, in order; those that none ever does are among them."""
     query = (
         select(RUNS.c.rulings)
         .join(DAYS, DAYS.c.run_id == RUNS.c.run_id)
         .where(RUNS.c.rulings.is_not(None))
-        .order_by(RUNS.c.settlement_day.desc())
-        .limit(1)
     )
     with database.read() as connection:
-        newest = connection.execute(query).scalar_one_or_none()
-    applied = 0 if newest is None else max(number for number, *_ in json.loads(newest))
-    return load_rulings(database, applied, rulings_end(database).count)
+        told = connection.execute(query).scalars().all()
+    done = {number for each in told for number, *_ in json.loads(each)}
+    made = load_rulings(database, 0, rulings_end(database).count)
+    return tuple(each for each in made if each.number not in done)
 
 
 def load_applied(database: Database, applied: Iterable[AppliedRuling]) -> tuple[Ruling, ...]:

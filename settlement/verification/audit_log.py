@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from cardcore.text import Text
 from settlement.city import City
 from settlement.errors import AuditEntryError
-from settlement.people.actions import ActorKind
 from settlement.registry.proposed import read_changes
 from settlement.rulings.book import RulingBook
 from settlement.rulings.kinds import RulingKind
 from settlement.rulings.log import LogEntry
 from settlement.rulings.proof import prove_log
-from settlement.service.proving import SHOWN
+from settlement.service.ruling.registry_proof import changed_alone, lone_changes
 from settlement.store import days as day_store
 from settlement.store.people import load_try_numbers
 from settlement.store.registry import load_changes
@@ -74,16 +73,9 @@ def _verify_registry(city: City, book: RulingBook, findings: Findings) -> None:
     """Since two people are enrolled no person changes the registry but by a ruling, and what was
     ruled is there.
     """
-    begun = book.two_since
-    if begun is None:
-        return
     made = {
         (each.action.by.name, each.action.at, each.what): each.number
         for each in load_changes(city.database)
-        if each.action.by.kind is ActorKind.PERSON
-        and each.action.at > begun
-        # A key that records showed is registered by whoever had them looked at, and stands by them.
-        and (each.what.kind, each.action.why) != ("tac_key", SHOWN)
     }
     for proposal, answered in book.approved(RulingKind.REGISTRY_CHANGE):
         for what in read_changes(_list_of(proposal.details)):
@@ -93,12 +85,9 @@ def _verify_registry(city: City, book: RulingBook, findings: Findings) -> None:
                     f"what it approved of {what.kind} {what.subject} is not in the registry",
                 )
                 findings.add(Invariant.I8, numbered_row("audit_log", answered.number), text)
-    for (name, _, what), number in made.items():
-        text = Text(
-            f"{what.kind} {what.subject}：{name} 一人所改，没有裁定",
-            f"{what.kind} {what.subject}: {name} changed it alone, without a ruling",
-        )
-        findings.add(Invariant.I8, numbered_row("registry_changes", number), text, _ASK)
+    for each in lone_changes(city, book):
+        where = numbered_row("registry_changes", each.number)
+        findings.add(Invariant.I8, where, changed_alone(each), _ASK)
 
 
 def _list_of(details: object) -> list[dict[str, object]]:
@@ -109,12 +98,16 @@ def _list_of(details: object) -> list[dict[str, object]]:
 def _verify_days(city: City, book: RulingBook, findings: Findings) -> None:
     """Since two people are enrolled a day that two closed has a ruling by the same two."""
     begun = book.two_since
+    approved = list(book.approved(RulingKind.DAYS_CLOSE))
     for day in day_store.load_closed_days(city.database):
         if begun is None or day.closed_at <= begun or day.confirmed_by is None:
             continue
         assert day.closed_by is not None, day
-        rulings = book.about(f"day/{day.settlement_day}")
-        pairs = {(each.proposed_by, each.approved_by) for each in rulings}
+        pairs = {
+            (proposal.proposed_by, answered.by)
+            for proposal, answered in approved
+            if f"day/{day.settlement_day}" in proposal.subjects
+        }
         if (day.closed_by.name, day.confirmed_by.name) not in pairs:
             text = Text(
                 "由两人关闭，而审计日志中没有此裁定",

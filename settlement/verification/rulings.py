@@ -12,12 +12,11 @@ from settlement.city import City
 from settlement.days.closing import ClosedDay
 from settlement.days.rulings import AppliedRuling, Verdicts, applied, ruled_records
 from settlement.dispositions import Verdict
-from settlement.rulings.kinds import RulingKind
+from settlement.reconciliation.inputs import file_number
 from settlement.rulings.ruling import Ruling
 from settlement.service.review import Review
-from settlement.service.ruling.decisions import read_held
+from settlement.service.ruling.payouts import paid_out
 from settlement.store import days as day_store
-from settlement.store.applied import load_applied
 from settlement.store.rulings import load_book
 from settlement.verification.findings import Findings, Invariant
 
@@ -25,55 +24,61 @@ from settlement.verification.findings import Findings, Invariant
 def verify_applied(city: City, findings: Findings) -> int:
     """Check which rulings each closed day applied; returns how many there are that a day applies.
 
-    The days' rulings, one behind the other, are the first of those in the audit log.
+    Each is applied by one day, in their order, at the latest by the second that was closed after it
+    was made, unless its file was set aside then.
     """
-    made = applied(load_book(city.database).rulings())
-    following = iter(made)
+    book = load_book(city.database)
+    made = {each.number: each for each in book.rulings()}
+    left = {each.number for each in applied(made.values(), {})}
+    count, due = len(left), set[int]()
     for day in day_store.load_closed_days(city.database):
         run = day_store.load_run(city.database, day.run_id)
         if run is None:
             continue  # found where the days are computed again
         where = Text(f"{day.settlement_day} 的裁定", f"rulings of day {day.settlement_day}")
-        for each in run.rulings:
-            _compare(each, next(following, None), where, findings)
-        for ruling in load_applied(city.database, run.rulings):
-            if ruling.kind is RulingKind.CASES_SETTLE:
-                _compare_paid(city, day, ruling, where, findings)
-    return len(made)
+        rulings = [made[each.number] for each in run.rulings if each.number in left]
+        paid_fen = paid_out(city, rulings, book, day.settlement_day)
+        right = {each.number: each for each in applied(rulings, paid_fen)}
+        for there in run.rulings:
+            _compare(there, right.get(there.number), where, findings)
+        numbers = [each.number for each in run.rulings]
+        if numbers != sorted(set(numbers)):
+            text = Text("未按作出的次序执行", "were not applied in the order they were made")
+            findings.add(Invariant.I4, where, text)
+        left -= set(numbers)
+        for number in sorted(due & left):
+            if not _waits_for_a_file(made[number], day):
+                text = Text(f"跳过了第 {number} 号裁定", f"passed over ruling {number}")
+                findings.add(Invariant.I4, where, text)
+        due = {number for number in left if number <= (day.audit_entries or 0)}
+    return count
 
 
-def _compare_paid(
-    city: City, day: ClosedDay, ruling: Ruling, where: Text, findings: Findings
-) -> None:
-    """What is paid out to holders is what days before it have held of these very records."""
-    held_fen = sum(
-        read_held(city, day.settlement_day, file, row) for file, row in ruled_records(ruling)
-    )
-    name = Text(
-        f"第 {ruling.number} 号裁定退付（分）", f"paid out by ruling {ruling.number}, in fen,"
-    )
-    findings.expect_equal(Invariant.I4, where, name, ruling.sum_fen, held_fen)
+def _waits_for_a_file(ruling: Ruling, day: ClosedDay) -> bool:
+    aside = {file_number(each.content_hash) for each in day.set_aside}
+    return any(file in aside for file, _ in ruled_records(ruling))
 
 
 def _compare(
     there: AppliedRuling, due: AppliedRuling | None, where: Text, findings: Findings
 ) -> None:
+    number = there.number
     if there == due:
         return
     if due is None:
         text = Text(
-            f"执行了第 {there.number} 号裁定，审计日志中没有它",
-            f"applied ruling {there.number}, which the audit log does not have",
+            f"执行了第 {number} 号裁定，而审计日志中没有它，或此前已执行",
+            f"applied ruling {number}, which the audit log does not have, or another day applied",
         )
-    elif there.number == due.number:
+    elif there.digest != due.digest:
         text = Text(
-            f"第 {there.number} 号裁定的内容已被改动",
-            f"ruling {there.number} says something else than when it was applied",
+            f"第 {number} 号裁定的内容已被改动",
+            f"ruling {number} says something else than when it was applied",
         )
     else:
         text = Text(
-            f"执行了第 {there.number} 号裁定，应为第 {due.number} 号",
-            f"applied ruling {there.number}, must be {due.number}",
+            f"第 {number} 号裁定退付 {there.paid_out_fen} 分，应为 {due.paid_out_fen} 分",
+            f"ruling {number} pays out {there.paid_out_fen} fen, must be {due.paid_out_fen}",
         )
     findings.add(Invariant.I4, where, text)
 

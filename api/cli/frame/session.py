@@ -16,13 +16,24 @@ import typer
 from api.composition import EngineName, OpenCity, open_city_keys
 from api.exits import EXIT_USAGE
 from api.output import console_error, refuse
-from api.settings import KeyServiceKind, Settings, read_settings
+from api.production import Situation, refuse_in_production
+from api.settings import (
+    Environment,
+    KeyServiceKind,
+    Settings,
+    read_environment,
+    read_settings,
+)
 from api.simulation.virtual_city import SIMULATION
 from cardcore.schemes import Scheme
 from cardcore.text import Text, words
 from settlement.city import City, create_city, open_city
 from settlement.errors import CityError, DatabaseDamagedError
 from settlement.people.actions import Action, Actor, ActorError
+from settlement.people.person import Person
+from settlement.people.roles import Right
+from settlement.reports.ruling.people import read_people
+from settlement.reports.ruling.proposals import read_proposal
 
 EngineOption = Annotated[
     EngineName,
@@ -75,19 +86,54 @@ def _with_keys(city: City, settings: Settings, scheme: Scheme) -> OpenCity:
     return OpenCity(city, open_city_keys(settings, scheme, city.folder))
 
 
+def people_of(city: City) -> tuple[Person, ...]:
+    """Who may act in a city now."""
+    people = (each.person for each in read_people(city, datetime.now(UTC)))
+    return tuple(each for each in people if each.is_valid)
+
+
 @contextmanager
 def open_to_act(data: Path) -> Iterator[OpenCity]:
-    """The city in a folder; a folder without one ends the command with usage."""
+    """The city in a folder; a folder without one ends the command with usage. Raises
+    `SettingsRefusedError` in production for a city whose people are too few, or whose secrets are
+    cheap.
+    """
     settings = read_settings()
     with _open(data) as city:
+        _refuse_people(city)
         yield _with_keys(city, settings, city.scheme)
 
 
 @contextmanager
-def open_to_rule(data: Path) -> Iterator[City]:
-    """The same for what people propose and answer: no key of the key service has to do with it."""
+def open_to_rule(
+    data: Path, *, about_people: bool = False, answers: int | None = None
+) -> Iterator[City]:
+    """The same for what people propose and answer: no key of the key service has to do with it.
+
+    What brings people and their secrets into order waits for no order: a command that is
+    `about_people`, or that `answers` such a proposal.
+    """
     with _open(data) as city:
+        if not about_people and not _is_about_people(city, answers):
+            _refuse_people(city)
         yield city
+
+
+def refuse_cheap_secret(city: City, name: str) -> None:
+    """In production nobody acts by a secret that is cheap to guess."""
+    if read_environment() is Environment.PRODUCTION:
+        acts = next((each for each in people_of(city) if each.name == name), None)
+        refuse_in_production(Situation(acts=acts))
+
+
+def _is_about_people(city: City, number: int | None) -> bool:
+    found = None if number is None else read_proposal(city, number, datetime.now(UTC))
+    return found is not None and found[0].proposal.kind.rule.approve is Right.PEOPLE_APPROVE
+
+
+def _refuse_people(city: City) -> None:
+    if read_environment() is Environment.PRODUCTION:
+        refuse_in_production(Situation(people=people_of(city)))
 
 
 @contextmanager

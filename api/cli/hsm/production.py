@@ -1,6 +1,7 @@
 """`onecard doctor --production`: what production would refuse here, each with what to do.
 
-Decides what is looked at: the key service of the settings, a device, and how it is to be served.
+Decides what is looked at: the key service of the settings, the people of a city, a device, and
+how it is to be served.
 Leaves what is refused to `api.production`.
 """
 
@@ -8,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from api.cli.frame.session import people_of
 from api.cli.hsm.device import given_pins
 from api.cli.hsm.refusals import named_refusals
 from api.composition import open_city_keys
@@ -18,6 +20,8 @@ from cardcore.schemes.catalogue import SCHEMES
 from cardcore.text import Text, text_of
 from hsm_sim.device.device import Device
 from hsm_sim.device.inspection import look
+from settlement.city import open_city
+from settlement.errors import CityError
 
 if TYPE_CHECKING:
     from cardcore.keys import KeyDescription
@@ -37,6 +41,8 @@ def examine_for_production(
     host_commands: str | None,
     tls: str | None,
     revoked: Path | None,
+    private_key: Path | None,
+    clients_ca: Path | None,
 ) -> list[Finding]:
     """Everything that production would refuse, whichever environment this is."""
     settings = read_settings({**os.environ, "ONECARD_ENVIRONMENT": Environment.TEST})
@@ -57,7 +63,15 @@ def examine_for_production(
             keys += (each.description for each in seen.keys)
             if pin_files:
                 pins = given_pins(device, pin_files)
+    people = None
+    if (city / "city.json").exists():
+        try:
+            with open_city(city, to_read=True) as seen_city:
+                people = people_of(seen_city)
+        except CityError as error:
+            found.append(("city", Text("城市", "city"), text_of(error)))
     situation = Situation(
+        people=people,
         key_service=chosen,
         keys=tuple({each.ref: each for each in keys}.values()),
         is_demonstration=None if seen is None else seen.is_demonstration,
@@ -69,6 +83,8 @@ def examine_for_production(
         host_commands=host_commands,
         tls=tls,
         revoked=revoked,
+        private_key=private_key,
+        clients_ca=clients_ca,
         # A folder with chips in it is a virtual city.
         simulates=(city / "world" / "chips.sqlite").exists(),
     )

@@ -141,6 +141,8 @@ def serve(
                 socket=socket,
                 tls=tls,
                 revoked=revoked,
+                private_key=key,
+                clients_ca=clients_ca,
             )
         )
     except SettingsRefusedError as error:

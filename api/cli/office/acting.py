@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from api.cli.frame.secrets import ask_secret, read_secret_file
-from api.cli.frame.session import acting
+from api.cli.frame.session import acting, refuse_cheap_secret
 from api.exits import EXIT_USAGE
 from api.output import print_json, refuse, say
 from cardcore.text import Text, words
@@ -104,9 +104,20 @@ _NEXT: Mapping[Answer, Text] = {
 assert set(_NEXT) == set(Answer)
 
 
-def show(city: City, by: str | None, secret_file: Path | None, now: datetime) -> Shown:
-    """Whoever acts, with their secret; anybody else ends the command."""
+def show(
+    city: City,
+    by: str | None,
+    secret_file: Path | None,
+    now: datetime,
+    *,
+    renews: bool = False,
+) -> Shown:
+    """Whoever acts, with their secret; anybody else ends the command. Production takes one that is
+    cheap to guess from whoever `renews` it, and for nothing else.
+    """
     name = acting(by).name
+    if not renews:
+        refuse_cheap_secret(city, name)
     shown = show_secret(city, name, _secret(name, secret_file), now)
     if isinstance(shown, Refused):
         refuse_answer(shown)

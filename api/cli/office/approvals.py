@@ -196,7 +196,7 @@ def approve(
 ) -> None:
     """Refused when what it is about has changed since it was proposed."""
     now = datetime.now(UTC)
-    with open_to_rule(data) as city:
+    with open_to_rule(data, answers=number) as city:
         approved = approve_proposal(city, number, show(city, by, secret_file, now), now)
     if isinstance(approved, Refused):
         refuse_answer(approved)
@@ -222,6 +222,13 @@ def approve(
                 f"Ruled: {said.en}, proposed by {first}, approved by {second}",
             )
         )
+        if ruling.kind.rule.moves_money:
+            say(
+                words(
+                    "下次关闭时入账：`onecard close`",
+                    "It is posted when a day is closed next: `onecard close`",
+                )
+            )
         return
     at = _moment(ruling.approved_at)
     say(
@@ -249,7 +256,7 @@ def decline(
 ) -> None:
     """It can be proposed anew."""
     now = datetime.now(UTC)
-    with open_to_rule(data) as city:
+    with open_to_rule(data, answers=number) as city:
         declined = decline_proposal(city, number, show(city, by, secret_file, now), now)
     if isinstance(declined, Refused):
         refuse_answer(declined)

@@ -29,7 +29,8 @@ from settlement.rulings.proof import prove_log
 
 app = noun(Text("审计日志：谁办了什么，逐条有签名。", "The audit log: who did what, signed."))
 _EMPTY = Text(
-    "尚无人员：`onecard people add --founding`", "nobody acted yet: `onecard people add --founding`"
+    "尚无人办理过；最初两人：`onecard people add NAME --role administrator --founding`",
+    "nobody acted yet; the first two: `onecard people add NAME --role administrator --founding`",
 )
 _ACTS = {
     Act.FOUND: Text("就任", "founds"),

@@ -141,7 +141,7 @@ def _make(about: Noun) -> typer.Typer:
 
     def show(
         item: Annotated[
-            str, typer.Argument(help=words("清单 `item` 栏所写。", "As the list shows it."))
+            str, typer.Argument(help=words("照清单“事项”栏写。", "As the list shows it."))
         ],
         data: DataOption = DEFAULT_DATA,
         unmask: UnmaskOption = False,
@@ -209,7 +209,7 @@ def _show(about: Noun, item: str, data: Path, *, unmask: bool, as_json: bool) ->
         said = shorten(item)
         refuse(
             words(
-                f"没有 {said}；事项照 `onecard {about.name} list` 的 `item` 栏写",
+                f"没有 {said}；事项照 `onecard {about.name} list` 的“事项”栏写",
                 f"there is no {said}; write it as `onecard {about.name} list` does, in its column "
                 "`item`",
             )

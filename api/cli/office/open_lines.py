@@ -116,7 +116,7 @@ def _figures(about: Noun, page: Page) -> Table:
         *([Column(_titled(about, "amount_fen"), right=True)] if about.has_money else []),
         Column(Text("何以自行消失", "what clears it up by itself"), words=True),
     ]
-    table = Table(Text(f"{about.title.zh}（按缘由）", f"{about.title.en}, summed up"), heads)
+    table = Table(Text(f"{about.title.zh}（汇总）", f"{about.title.en}, summed up"), heads)
     for each in page.figures:
         money = [Fen(each.sum_fen)] if about.has_money else []
         table.add(each.reason.text, Count(each.count), *money, each.reason.clears)

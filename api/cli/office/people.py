@@ -109,8 +109,9 @@ def add(
     """The name is looked at before a secret is typed."""
     _check_name(name)
     now = datetime.now(UTC)
-    with open_to_rule(data) as city:
+    with open_to_rule(data, about_people=True) as city:
         if founding:
+            _refuse_secret_of_nobody(secret_file)
             _found(city, name, role, new_secret_file, now, as_json=as_json)
             return
         said = reason(why)
@@ -171,8 +172,8 @@ def secret(
 ) -> None:
     """Takes nobody else: whoever knows the old one says the new one."""
     now = datetime.now(UTC)
-    with open_to_rule(data) as city:
-        shown = show(city, by, secret_file, now)
+    with open_to_rule(data, about_people=True) as city:
+        shown = show(city, by, secret_file, now, renews=True)
         _, credential = _enrol(shown.name, new_secret_file)
         kept = renew_secret(city, shown, credential, now)
     if isinstance(kept, Refused):
@@ -229,6 +230,18 @@ def list_(
         say(str(_TOO_FEW), style="yellow")
 
 
+def _refuse_secret_of_nobody(secret_file: Path | None) -> None:
+    """Of the first two nobody acts for them: their own secret is a new one."""
+    if secret_file is not None:
+        refuse(
+            words(
+                "--founding 没有经办人的密语；本人的新密语用 --new-secret-file",
+                "--founding takes nobody's secret; one's own new one comes by --new-secret-file",
+            ),
+            EXIT_USAGE,
+        )
+
+
 def _found(
     city: City, name: str, role: Role, file: Path | None, now: datetime, *, as_json: bool
 ) -> None:
@@ -256,7 +269,7 @@ def _propose(
     _check_name(name)
     request = Request(kind, (f"person/{name}",), reason(why))
     now = datetime.now(UTC)
-    with open_to_rule(data) as city:
+    with open_to_rule(data, about_people=True) as city:
         shown = show(city, by, secret_file, now)
         tell_proposed(propose_for(city, request, shown, now), as_json=as_json)
 

@@ -226,8 +226,9 @@ def _sign_digest(card: Context, apdu: CommandApdu) -> StatusWord | Reply:
 def external_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     """EXTERNAL AUTHENTICATE (外部认证): the reader proves that it holds a key.
 
-    The answer to the challenge, one of 4 bytes filled with zeros; in the one form of 8 bytes, as in
-    INTERNAL AUTHENTICATE. Refusals in order: 6A86, 6700, 6A88, 6983, 6984, 63Cx.
+    The answer to a challenge of 8 bytes (JR/T 0025), in the one form of 8 bytes, as in INTERNAL
+    AUTHENTICATE. One of 4 bytes is for a MAC alone: of so many one comes again
+    after some 65,000, with its answer. Refusals in order: 6A86, 6700, 6A88, 6983, 6984, 63Cx.
     """
     if apdu.p1:
         return StatusWord.P1P2_WRONG
@@ -240,8 +241,8 @@ def external_authenticate(card: Context, apdu: CommandApdu) -> Decision:
     key = CardKey.decode(place.record)
     if key.blocked:
         return StatusWord.AUTHENTICATION_BLOCKED
-    challenge = card.session.challenge.ljust(_PART_BYTES, b"\x00")
-    if not card.session.challenge or len(challenge) != _PART_BYTES:
+    challenge = card.session.challenge
+    if len(challenge) != _PART_BYTES:
         return StatusWord.NO_CHALLENGE
     condition = Condition(ConditionKind.EXTERNAL, apdu.p2)
     expected = key.suite.authenticate(key.key.value, challenge)

@@ -155,8 +155,7 @@ def arriving_entry(
         _check_version(header, ref)
     if said.is_exportable and header.exportability == "N":
         raise _contradiction(ref, Text("不可导出", "it may not leave again"), "--exportable")
-    if named is not None and LIFE_BLOCK in header.optional_blocks:
-        _check_life(header, ref, said)
+    _check_life(header, ref, said)
     life = (KeyState.PREPARED, said.valid_from, said.valid_to, said.parent)
     return _entry(header, value, ref, said.levels, life)
 
@@ -186,12 +185,18 @@ def _check_label(header: KeyBlockHeader, ref: KeyRef, said: Arrival) -> None:
 
 
 def _check_life(header: KeyBlockHeader, ref: KeyRef, said: Arrival) -> None:
-    """What a block of a onecard device says of days, parent and levels."""
-    _, valid_from, valid_to, parent = _life(header.optional_blocks[LIFE_BLOCK])
-    levels = _levels(header.optional_blocks.get(LEVELS_BLOCK, "1"))
-    if levels != said.levels:
-        what = Text(f"分散级数是 {levels}", f"levels to a card's key are {levels} in it")
-        raise _contradiction(ref, what, f"--levels {levels}")
+    """What a block says of days, parent and levels. Each field that is there is judged, whatever
+    others are: one left out would else take another with it.
+    """
+    blocks = header.optional_blocks
+    if LEVELS_BLOCK in blocks or LIFE_BLOCK in blocks:
+        levels = _levels(blocks.get(LEVELS_BLOCK, "1"))
+        if levels != said.levels:
+            what = Text(f"分散级数是 {levels}", f"levels to a card's key are {levels} in it")
+            raise _contradiction(ref, what, f"--levels {levels}")
+    if LIFE_BLOCK not in blocks:
+        return
+    _, valid_from, valid_to, parent = _life(blocks[LIFE_BLOCK])
     for brought, theirs, name, option in (
         (valid_from, said.valid_from, Text("首日", "its first day"), "--from"),
         (valid_to, said.valid_to, Text("末日", "its last day"), "--until"),

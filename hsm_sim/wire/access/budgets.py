@@ -29,6 +29,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -133,7 +134,7 @@ class Budgets:
         self._today = today
         self._folder = folder
         self._lock = threading.Lock()
-        self._day = today()
+        self._day = max(today(), _newest_day(folder))
         self._spent: dict[str, _Spent] = {}
         self._keys: dict[str, NDArray[np.uint64]] = {}
         self._chips: dict[str, dict[str, bytes]] = {}
@@ -290,8 +291,11 @@ class Budgets:
         return self._keys[name]
 
     def _turn_day(self) -> None:
+        """Days never go back: a clock that was ahead and is put right goes on with the day it had,
+        or each turn of it would give the same budget again.
+        """
         today = self._today()
-        if today != self._day:
+        if today > self._day:
             self._day = today
             self._spent.clear()
             self._keys.clear()
@@ -317,6 +321,18 @@ class Budgets:
                     f"{self._folder}: {said.en}",
                 )
             ) from None
+
+
+def _newest_day(folder: Path | None) -> date:
+    """The newest that was written down, by whatever clock. What cannot be read gets no service at
+    the first budget that is asked for.
+    """
+    newest = date.min
+    with suppress(OSError):
+        for each in [] if folder is None else folder.iterdir():
+            with suppress(ValueError):
+                newest = max(newest, date.fromisoformat(each.name))
+    return newest
 
 
 def _alarming(before: int, now: int) -> int:

@@ -18,6 +18,7 @@ from hsm_sim.wire.codec.frames import Frame, MessageError
 from hsm_sim.wire.codec.messages import REQUEST_ID_MAX, Operation, decode_answer, encode_request
 from hsm_sim.wire.codec.streams import Deadline, has_news, receive_frame, send_all
 from hsm_sim.wire.links.addresses import PATH_BYTES_MAX, Address, TlsAddress, UnixAddress
+from hsm_sim.wire.links.purpose import CertificateError, Place, check_purpose
 from hsm_sim.wire.links.tls import TlsSetupError, client_context, refusal
 
 _CREDENTIALS = struct.Struct("iII")
@@ -40,7 +41,7 @@ class Connection:
                 self._stream = _connect_unix(address, deadline)
             else:
                 self._stream = _connect_tls(address, deadline)
-        except (OSError, TlsSetupError, UnicodeError) as error:
+        except (OSError, CertificateError, TlsSetupError, UnicodeError) as error:
             raise self._unavailable(error, timeout_seconds) from None
 
     def __del__(self) -> None:
@@ -126,7 +127,7 @@ class Connection:
                     f"TLS：{said.zh}；请检查双方的证书",
                     f"TLS: {said.en}; look at the certificates of both sides",
                 )
-            case TlsSetupError():
+            case TlsSetupError() | CertificateError():
                 why = text_of(error)
             case UnicodeError() | socket.gaierror():
                 why = Text("不是主机名", "that is no name of a host")
@@ -191,7 +192,13 @@ def _connect_tls(address: TlsAddress, deadline: Deadline) -> socket.socket:
     try:
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream.settimeout(deadline.left_seconds())
-        return context.wrap_socket(stream, server_hostname=address.host)
+        secured = context.wrap_socket(stream, server_hostname=address.host)
     except BaseException:
         stream.close()
         raise
+    try:
+        check_purpose(secured.getpeercert(binary_form=True) or b"", Place.SERVICE)
+    except CertificateError:
+        secured.close()
+        raise
+    return secured

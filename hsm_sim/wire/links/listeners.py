@@ -11,9 +11,10 @@ import socket
 import ssl
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from cardcore.text import Text, text_of
 from hsm_sim.wire.access.rights import Peer, certificate_peer
 from hsm_sim.wire.codec.streams import Deadline, close_gently
 from hsm_sim.wire.links.addresses import PATH_BYTES_MAX
+from hsm_sim.wire.links.purpose import CertificateError, Place, check_days, check_purpose, utc_now
 from hsm_sim.wire.links.revocation import RevocationList, RevokedError
 from hsm_sim.wire.links.tls import peer_fingerprint, peer_subject, refusal
 
@@ -52,6 +54,7 @@ class Listener:
     dialect: Dialect
     context: ssl.SSLContext | None = None
     revoked: RevocationList | None = None
+    now: Callable[[], datetime] = utc_now
     #: Where it is, also when it is closed.
     name: str = field(init=False)
     #: The file of a Unix socket that was made here: device and inode.
@@ -90,12 +93,19 @@ class Listener:
         return secured, str(place[0])
 
     def check(self, stream: socket.socket) -> None:
-        """Raises `TurnedAwayError` when the certificate of whoever is there is revoked by now."""
-        if self.revoked is not None and isinstance(stream, ssl.SSLSocket):
-            try:
-                self.revoked.check(stream.getpeercert(binary_form=True) or b"")
-            except RevokedError as error:
-                raise TurnedAwayError(text_of(error)) from None
+        """Raises `TurnedAwayError` when the certificate of whoever is there has expired by now, is
+        revoked, or is no client's.
+        """
+        if not isinstance(stream, ssl.SSLSocket):
+            return
+        shown = stream.getpeercert(binary_form=True) or b""
+        try:
+            check_purpose(shown, Place.CLIENT)
+            check_days(shown, self.now())
+            if self.revoked is not None:
+                self.revoked.check(shown)
+        except (CertificateError, RevokedError) as error:
+            raise TurnedAwayError(text_of(error)) from None
 
     def close(self) -> None:
         """Stop waiting; a Unix socket vanishes from its folder. Once is as good as twice.

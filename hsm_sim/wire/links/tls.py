@@ -8,8 +8,12 @@ import hashlib
 import ssl
 from pathlib import Path
 
-from cardcore.text import Text
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cardcore.text import Text, text_of
 from hsm_sim.wire.links.addresses import TlsAddress
+from hsm_sim.wire.links.purpose import CertificateError, Place, check_purpose
 
 
 class TlsSetupError(ValueError):
@@ -23,6 +27,7 @@ def server_context(certificate: Path, private_key: Path, clients_authority: Path
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _load(context, certificate, private_key, clients_authority)
+    _check_own(certificate, Place.SERVICE)
     # No session is taken up again: every connection shows its certificate.
     context.num_tickets = 0
     return context
@@ -35,6 +40,7 @@ def client_context(address: TlsAddress) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _load(context, address.certificate, address.private_key, address.authority)
+    _check_own(address.certificate, Place.CLIENT)
     return context
 
 
@@ -69,6 +75,16 @@ def _load(context: ssl.SSLContext, certificate: Path, private_key: Path, authori
                 f"{authority}: not a certificate in PEM; name another file with --clients-ca",
             )
         ) from None
+
+
+def _check_own(path: Path, place: Place) -> None:
+    """What the other side would refuse is said here, where somebody can do something about it."""
+    shown = x509.load_pem_x509_certificates(path.read_bytes())[0].public_bytes(Encoding.DER)
+    try:
+        check_purpose(shown, place)
+    except CertificateError as error:
+        said = text_of(error)
+        raise TlsSetupError(Text(f"{path}：{said.zh}", f"{path}: {said.en}")) from None
 
 
 #: What the library says in English; it has more sentences than anybody meets.

@@ -51,13 +51,32 @@ _HOPELESS = f"""
 SELECT {_ROW}, reason, {DAY_OF_FILE} FROM read_parquet($decided, filename = true)
 WHERE reason = reason_tac_wrong()
 """  # noqa: S608 - texts of ours
-#: Of a record that was decided again what was noted last.
+#: More taps of one card at one terminal in a business day than anybody makes who travels or eats,
+#: whatever they cost: a card that lies in a drawer is tapped for others.
+TAPS_A_DAY_MAX = 20
+#: The bit of that beside those of notes.
+_VELOCITY = 1 << 16
+#: Of a record that was decided again what was noted last; and the last of too many taps.
 _NOTED = f"""
+SELECT * REPLACE (bit_or(reason) AS reason)
 FROM (
-    SELECT file, row, {_ROW}, notes AS reason, {DAY_OF_FILE}
-    FROM read_parquet($decided, filename = true) WHERE notes <> 0
+    SELECT * EXCLUDE (file, row)
+    FROM (
+        SELECT file, row, {_ROW}, notes::UINTEGER AS reason, {DAY_OF_FILE}
+        FROM read_parquet($decided, filename = true) WHERE notes <> 0
+    )
+    QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY day DESC) = 1
+    UNION ALL BY NAME
+    SELECT {_ROW}, {_VELOCITY}::UINTEGER AS reason, {DAY_OF_FILE}
+    FROM read_parquet($newest, filename = true) SEMI JOIN (
+        SELECT unnest(arg_max({{'file': file, 'row': row}}, (time, file, row)))
+        FROM read_parquet($newest)
+        WHERE is_posted(reason) AND NOT is_load AND moves_purse(kind)
+        GROUP BY card_number, application, terminal, business_day
+        HAVING count(*) > {TAPS_A_DAY_MAX}
+    ) USING (file, row)
 )
-QUALIFY row_number() OVER (PARTITION BY file, row ORDER BY day DESC) = 1
+GROUP BY ALL
 """  # noqa: S608 - texts of ours
 _DAYS_OF_HOPELESS = """
 SELECT DISTINCT day FROM read_parquet($claims) WHERE reason = reason_tac_wrong() ORDER BY day
@@ -111,7 +130,12 @@ def _noted(city: City, as_of: date | None, question: Question) -> Relation | Non
     else:
         days = days_of_record(city, question.item)
     decided = [str(path) for day in days for path in closed_outputs(city, day, "decisions")]
-    return Relation(_NOTED, {"decided": decided}) if decided else None
+    if not decided:
+        return None
+    # Taps are counted over all records of a day: of the last one only, unless they are asked for.
+    counted = days if question.reason == "VELOCITY" or question.item else days[-1:]
+    newest = [str(path) for day in counted for path in closed_outputs(city, day, "decisions")]
+    return Relation(_NOTED, {"decided": decided, "newest": newest})
 
 
 def days_of_record(city: City, item: str) -> tuple[ClosedDay, ...]:
@@ -204,7 +228,18 @@ ALARMS = Noun(
     _noted,
     _FILTERS,
     "time",
-    tuple(Reason(str(each.name), int(each), each.text, _STAYS) for each in Note),
+    (
+        Reason(
+            "VELOCITY",
+            _VELOCITY,
+            Text(
+                f"同卡同终端一日内超过 {TAPS_A_DAY_MAX} 次",
+                f"more than {TAPS_A_DAY_MAX} taps of one card at one terminal in a day",
+            ),
+            _STAYS,
+        ),
+        *(Reason(str(each.name), int(each), each.text, _STAYS) for each in Note),
+    ),
     reasons_are_bits=True,
     is_windowed=True,
     rules=(RulingKind.ALARMS_ACKNOWLEDGE,),

@@ -7,6 +7,8 @@ Read it in this order::
     standings.py  what the subjects of each kind are at this moment
     decisions.py  what closed days decided of one record, and found of one device
     open_items.py  what the last closed day left open of a card, a load, a terminal's serials
+    payouts.py    what a ruling that settles cases pays out
+    registry_proof.py  every change of the registry has its ruling
     effects.py    what follows from an approval at once
     acting.py     propose, approve, decline
     registry.py   changes of the registry, proposed as they are to be made

@@ -67,7 +67,7 @@ def test_a_closed_day_stays_and_what_was_held_follows(folder: Path, counter: Cou
     assert "no complete file waits" in run("close", "--data", folder, exit_code=1)
     counter.service = key_service(1, 2)
     text = run("close", "--data", folder)
-    assert "2 records were judged again" in text
+    assert "Records judged again: 2" in text
     assert run_json("verify", "--data", folder)["days"] == 2
 
 

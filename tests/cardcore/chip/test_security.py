@@ -153,11 +153,15 @@ def test_external_authentication_opens_its_file_and_counts_wrong_tries() -> None
     assert external(reader) == "6983"
 
 
-def test_external_authentication_over_a_short_challenge() -> None:
+def test_a_challenge_of_4_bytes_filled_with_zeros_authenticates_nobody() -> None:
+    """Half a challenge was as good as a whole one; refused, it costs no try."""
     reader = Reader()
-    assert reader.send("00820001", des3(EXTERNAL, reader.challenge(4) + bytes(4))) == "9000"
-    reader.challenge(16)
-    assert reader.send("00820001", bytes(8)) == "6984"
+    for length in (4, 16):
+        challenge = reader.challenge(length)[:8]
+        assert reader.send("00820001", des3(EXTERNAL, challenge.ljust(8, b"\x00"))) == "6984"
+        assert reader.send("00D68300 01 AA") == "6982"
+    assert external(reader, bytes(16)) == "63C2"
+    assert external(reader) == "9000"
 
 
 def test_a_challenge_is_good_for_one_command() -> None:

@@ -194,6 +194,35 @@ def test_nothing_that_gives_a_right_is_taken_from_a_block(tmp_path: Path) -> Non
     assert (arrived.levels, arrived.valid_to, two.is_exportable(bare)) == (3, None, False)
 
 
+@pytest.mark.parametrize(
+    ("blocks", "reason"),
+    [
+        ({"91": "2"}, "levels to a card's key are 2 in it"),
+        ({"LB": str(TAC_1), "91": "2"}, "levels to a card's key are 2 in it"),
+        ({"LB": "TAC MASTER", "91": "2"}, "levels to a card's key are 2 in it"),
+        ({"LB": str(TAC_1), "91": "zz"}, "block 91 is not a digit"),
+        ({"91": "zz"}, "block 91 is not a digit"),
+        ({"90": "active/20200101/-/-"}, "its first day is 2020-01-01 in it"),
+        ({"90": "active/-/20201231/-"}, "its last day is 2020-12-31 in it"),
+        ({"90": "active/-/-/tac/union/v1"}, "its parent is tac/union/v1 in it"),
+        ({"90": "zz"}, "block 90 is not state"),
+        ({"LB": "X", "90": "zz", "91": "1"}, "block 90 is not state"),
+    ],
+)
+def test_a_field_of_a_block_is_judged_whatever_others_are_there(
+    tmp_path: Path, blocks: dict[str, str], reason: str
+) -> None:
+    """A scheme's master came in as an issuer's: its levels stood in the block without its days."""
+    _, two = partners(tmp_path)
+    value, label = os.urandom(16), blocks.get("LB")
+    header = KeyBlockHeader("E0", "T", "X", "01", "E", blocks)
+    block = tr31.wrap(two.vault.key(ZMK).value, header, value, os.urandom)
+    said = Arrival(label=None if label == str(TAC_1) else label)
+    with pytest.raises(KeyServiceError, match=reason):
+        transfer.import_block(two, block, ZMK, TAC_1, check_value(Key(KeyUsage.TAC, value)), said)
+    assert two.vault.refs() == (ZMK,)
+
+
 LABELS = (
     "load master shenzhen v1", "LOAD KEY", "E59C88E5AD98", "shenzhen load/v1", "load", "DLK",
     "load:shenzhen", "load/shenzhen", "Load /x", "",

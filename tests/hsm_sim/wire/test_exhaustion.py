@@ -28,7 +28,7 @@ from tests.hsm_sim.wire.key_server import (
     a_vault,
     card_ref,
 )
-from tests.hsm_sim.wire.links.certificates import Authority, Paper
+from tests.hsm_sim.wire.links.certificates import SERVICE, Authority, Paper
 from tests.support.patience import SOON_S
 
 VAULT = a_vault()
@@ -45,7 +45,8 @@ def test_raw_connections_by_the_hundred_stop_no_channel_no_clearing_and_fill_no_
     and holds what he gets.
     """
     city = Authority(tmp_path, "city")
-    server, bureau, clearing = (city.issue(name) for name in ("keys", "bureau", "clearing"))
+    server = city.issue("keys", usages=SERVICE)
+    bureau, clearing = (city.issue(name) for name in ("bureau", "clearing"))
     context = server_context(server.certificate, server.private_key, city.path)
     listener = listen_tls("127.0.0.1", 0, context)
     rate, kept, is_over = EventRate(), list[Event](), threading.Event()
@@ -98,7 +99,7 @@ def test_who_holds_most_unproven_connections_gives_way_and_a_newcomer_from_elsew
     tmp_path: Path,
 ) -> None:
     city = Authority(tmp_path, "city")
-    server, mine = city.issue("keys"), city.issue("clearing")
+    server, mine = city.issue("keys", usages=SERVICE), city.issue("clearing")
     context = server_context(server.certificate, server.private_key, city.path)
     listener = listen_tls("127.0.0.1", 0, context)
     limits = ServerLimits(unproven_max=8)
@@ -131,7 +132,8 @@ def test_a_client_with_a_certificate_that_takes_all_its_places_takes_no_others(
     tmp_path: Path,
 ) -> None:
     city = Authority(tmp_path, "city")
-    server, mine, greedy = (city.issue(name) for name in ("keys", "clearing", "greedy"))
+    server = city.issue("keys", usages=SERVICE)
+    mine, greedy = (city.issue(name) for name in ("clearing", "greedy"))
     context = server_context(server.certificate, server.private_key, city.path)
     listener = listen_tls("127.0.0.1", 0, context)
     limits = ServerLimits(connections_a_client=3, connections_max=8)

@@ -45,7 +45,7 @@ from tests.hsm_sim.wire.key_server import (
     an_answer_column,
     card_ref,
 )
-from tests.hsm_sim.wire.links.certificates import Authority
+from tests.hsm_sim.wire.links.certificates import SERVICE, Authority
 from tests.hsm_sim.wire.serving import KeyServiceProcess, serving
 
 VAULT = a_vault()
@@ -69,7 +69,7 @@ def remote(
             yield service
         return
     authority = Authority(folder, "city")
-    server, mine = authority.issue("keys"), authority.issue("clearing")
+    server, mine = authority.issue("keys", usages=SERVICE), authority.issue("clearing")
     tls = (server.certificate, server.private_key, authority.path)
     with KeyServiceProcess(VAULT, folder, tls=tls) as process:
         address = TlsAddress(

@@ -13,6 +13,7 @@ from settlement.city import City, open_city
 from settlement.reports.float_proof import read_float_proof
 from settlement.reports.open_items.asking import DAYS_SHOWN, ask, show
 from settlement.reports.open_items.nouns import NOUNS
+from settlement.reports.open_items.records import TAPS_A_DAY_MAX
 from settlement.reports.open_items.values import Page, Question
 from settlement.rulings.kinds import RulingKind
 from settlement.rulings.proposals import Request
@@ -20,11 +21,11 @@ from settlement.rulings.subjects import Subject
 from settlement.service.ruling.standings import read_standing
 from settlement.store.days import load_balances, load_closed_days, load_positions
 from settlement.store.rulings import load_book
-from tests.settlement.device_files import BUS, BUS_TERMINAL, NOW, make_office
+from tests.settlement.device_files import BUS, BUS_TERMINAL, NOW, Street, make_office
 from tests.settlement.rulings.crew import CAI, DAN
 from tests.settlement.rulings.desk import Desk
 from tests.settlement.rulings.open_city import STRANGE_TERMINAL, make_open_city
-from tests.settlement.service.test_service import close
+from tests.settlement.service.test_service import close, receive
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +229,23 @@ def test_kinds_of_rulings_each_have_a_list() -> None:
     listed = {kind for noun in NOUNS.values() for kind in noun.rules}
     elsewhere = {"files", "loads", "people", "registry", "days"}
     assert {each for each in RulingKind if each.value.partition(".")[0] not in elsewhere} == listed
+
+
+def test_an_elder_s_card_tapped_all_day_in_a_drawer_is_alarmed_though_it_costs_nothing(
+    tmp_path: Path,
+) -> None:
+    with make_office(tmp_path / "city") as city:
+        street = Street()
+        drawer, honest = street.card(1), street.card(2)
+        receive(
+            city,
+            street.file([drawer.bus(0) for _ in range(TAPS_A_DAY_MAX + 1)]),
+            street.file([honest.bus(0) for _ in range(TAPS_A_DAY_MAX)]),
+        )
+        close(city)
+        (line,) = asked(city, "alarms", reason="VELOCITY").lines
+        assert line.cells["card_number"] == drawer.number
+        assert line.cells["record"] == f"{BUS_TERMINAL}-{TAPS_A_DAY_MAX + 1:08}"
+        shown = show(city, NOUNS["alarms"], line.item, NOW)
+        assert shown is not None
+        assert "VELOCITY" in {each.name for each in shown.line.reasons}

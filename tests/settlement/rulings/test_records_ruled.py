@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,16 +15,19 @@ from settlement.registry.book import since_ever
 from settlement.registry.rows import HotlistRow
 from settlement.reports.history import explain
 from settlement.rulings.kinds import RulingKind
+from settlement.rulings.log import Act, LogEntry, NewEntry
 from settlement.rulings.proposals import Answer
 from settlement.service import gathering
+from settlement.service.close import close_day
 from settlement.service.healing.rebuilding import rebuild
 from settlement.store.applied import load_new_rulings
 from settlement.store.days import load_balances, load_entries, load_run
 from settlement.store.files import load_file_lines
 from settlement.store.registry import register
+from settlement.store.rulings import keep_act
 from settlement.verification.verify import CHECKS
 from tests.settlement.device_files import BUS_TERMINAL, CLERK, KIOSK, NOW, Street
-from tests.settlement.rulings.crew import CAI, DAN, FAY
+from tests.settlement.rulings.crew import CAI, DAN, FAY, enrolled
 from tests.settlement.rulings.desk import Desk, refusal
 from tests.settlement.service.test_service import ENGINE, KEYS, close, receive
 from tests.settlement.verification.test_verify import check
@@ -36,8 +40,8 @@ def listed(desk: Desk) -> tuple[Desk, str]:
     """A day closed with one ride of a stolen card suspended, and the item that names the ride."""
     street = Street()
     card = street.card(1)
-    row = since_ever(HotlistRow(card.number, 1))
-    register(desk.city.database, row, Action(CLERK, NOW - timedelta(days=40), "stolen"))
+    rows = since_ever(*(HotlistRow(each.number, 1) for each in (card, street.card(2))))
+    register(desk.city.database, rows, Action(CLERK, NOW - timedelta(days=40), "stolen"))
     receive(desk.city, street.file([card.load(5000), card.bus()]))
     close(desk.city)
     (line,) = load_file_lines(desk.city.database)
@@ -169,23 +173,68 @@ def test_a_ruling_that_was_passed_over_is_named_by_nothing_else(
 ) -> None:
     """Whoever closes leaves the first of two rulings out, and everything else is as it must be."""
     desk, item = listed
-    street = Street(now=NOW.replace(tzinfo=None), serials={BUS_TERMINAL: 50, KIOSK: 50})
-    card = street.card(2)
-    register(
-        desk.city.database,
-        since_ever(HotlistRow(card.number, 1)),
-        Action(CLERK, NOW - timedelta(days=40), "stolen"),
-    )
-    receive(desk.city, street.file([card.load(5000)], sequence=2))
-    close(desk.city)
-    other = load_file_lines(desk.city.database)[1].file.content_hash[:16]
+    street, other = second_suspended(desk)
     desk.rule(RELEASE, item, by=CAI, second=DAN)
-    desk.rule(RELEASE, f"record/{other}/0", by=CAI, second=DAN)
-    made = load_new_rulings(desk.city.database)
-    monkeypatch.setattr(gathering, "load_new_rulings", lambda _: made[-1:])
+    desk.rule(RELEASE, other, by=CAI, second=DAN)
+    left_out = load_new_rulings(desk.city.database)[-2]
+    monkeypatch.setattr(
+        gathering,
+        "load_new_rulings",
+        lambda database: tuple(
+            each for each in load_new_rulings(database) if each.number != left_out.number
+        ),
+    )
     close(desk.city)
+    receive(desk.city, street.file([street.card(3).load(100)], sequence=3))
+    assert close_day(desk.city, None, KEYS, ENGINE, NOW + timedelta(days=3), CLERK)
     monkeypatch.undo()
     found = check(tmp_path / "city")
-    assert [each.where.en for each in found.findings] == ["rulings of day 2018-09-03"]
+    assert [each.text.en for each in found.findings] == [f"passed over ruling {left_out.number}"]
     monkeypatch.delitem(CHECKS, "rulings")
     assert check(tmp_path / "city").is_sound
+
+
+def second_suspended(desk: Desk) -> tuple[Street, str]:
+    """Another day is closed with a load of a stolen card suspended; and the item that names it."""
+    street = Street(now=NOW.replace(tzinfo=None), serials={BUS_TERMINAL: 50, KIOSK: 50})
+    receive(desk.city, street.file([street.card(2).load(5000)], sequence=2))
+    close(desk.city)
+    second = load_file_lines(desk.city.database)[1]
+    return street, f"record/{second.file.content_hash[:16]}/0"
+
+
+def test_a_payout_is_paid_once_whoever_signs_it_again_past_the_desk(
+    listed: tuple[Desk, str], tmp_path: Path
+) -> None:
+    """Two asked for the same at once. One is approved; whoever approves holds the folder, too."""
+    desk, item = listed
+    desk.rule(RETURN, item, by=CAI, second=DAN)
+    close(desk.city)
+    held_fen = balances(desk)["holder_due"]
+    case, settle = f"case/{item}", RulingKind.CASES_SETTLE
+    first = desk.proposed(settle, case, by=CAI)
+    details = desk.book.proposals[first]
+    again = replace(details, proposed_by=FAY).content()
+    asked = keep_act(
+        desk.city.database, enrolled(FAY)[0], lambda _: NewEntry(Act.PROPOSE, FAY, desk.now, again)
+    )
+    assert isinstance(asked, LogEntry)
+    desk.approve(first, DAN)
+    answer = NewEntry(Act.APPROVE, DAN, desk.now, {}, asked.number)
+    keep_act(desk.city.database, enrolled(DAN)[0], lambda _: answer)
+    close(desk.city)
+    assert balances(desk)["paid_out"] == -160
+    assert balances(desk).get("holder_due", 0) == held_fen + 160
+    assert check(tmp_path / "city").is_sound
+
+
+def test_a_ruling_about_a_damaged_file_waits_alone(listed: tuple[Desk, str]) -> None:
+    desk, item = listed
+    _, other = second_suspended(desk)
+    first = load_file_lines(desk.city.database)[0]
+    desk.city.raw_path(first.file.content_hash).unlink()
+    desk.rule(RELEASE, item, by=CAI, second=DAN)
+    desk.rule(RELEASE, other, by=CAI, second=DAN)
+    close(desk.city)
+    assert balances(desk)["load_agent/900"] == 5_000
+    assert balances(desk)["suspense/101"] == -160

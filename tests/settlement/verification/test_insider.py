@@ -144,8 +144,9 @@ ONLY_SEEN_BY: dict[str, Callable[[Path], object]] = {
 }
 #: Sums over what the days compare row by row: `test_each_check` shows by its words that each is
 #: made. Reviews stand in cities with a review, there as well; seals have their own tests in
-#: `test_put_back`, rulings in `tests.settlement.rulings.test_records_ruled`.
-TOLD_APART_BY_WORDS = {"positions", "reviews", "rulings", "seals"}
+#: `test_put_back`, rulings in `tests.settlement.rulings.test_records_ruled`, openings in
+#: `tests.settlement.takeover`.
+TOLD_APART_BY_WORDS = {"openings", "positions", "reviews", "rulings", "seals"}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from hsm_sim.proof.workers import SHARED_ROWS_MIN
 from hsm_sim.wire.client import RemoteKeyService
 from hsm_sim.wire.links.addresses import TlsAddress, UnixAddress
 from tests.hsm_sim.wire.key_server import FACTOR, until
-from tests.hsm_sim.wire.links.certificates import Authority
+from tests.hsm_sim.wire.links.certificates import SERVICE, Authority
 from tests.support.languages import assert_one_language
 from tests.support.patience import SLOW_S, SOON_S
 from tests.support.shared import REPOSITORY
@@ -161,7 +161,7 @@ def test_a_ceremony_while_it_serves_takes_effect_at_the_next_request(home: Path)
 
 def test_it_serves_under_tls_and_takes_host_commands_beside(home: Path, tmp_path: Path) -> None:
     city = Authority(tmp_path, "city")
-    server, mine = city.issue("keys"), city.issue("clearing")
+    server, mine = city.issue("keys", usages=SERVICE), city.issue("clearing")
     arguments = (
         "--tls", "127.0.0.1:0", "--certificate", server.certificate, "--key", server.private_key,
         "--clients-ca", city.path, "--host-commands", tmp_path / "host.socket", "--workers", "2",

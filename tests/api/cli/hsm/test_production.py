@@ -25,10 +25,32 @@ from hsm_sim.device import device as devices
 from hsm_sim.device.ceremony import NewKey, generate
 from hsm_sim.device.custodians import custody
 from hsm_sim.device.device import Device
+from settlement.rulings.proposals import Refused
+from settlement.service.ruling.people import found_office
+from tests.hsm_sim.wire.links.certificates import SERVICE, Authority, Paper
+from tests.settlement.device_files import make_office
+from tests.settlement.rulings.crew import ADA, BO, MONDAY, enrolled, new_person, secret_of
 from tests.support.languages import assert_one_language
 
 PINS = {"keeper-a": b"first pin 11", "keeper-b": b"second pin 22"}
 GENERATE = ("hsm", "ceremony", "generate", "tac/demo/v9")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """What a key service over TLS trusts."""
+
+    authority: Authority
+    paper: Paper
+    revoked: Path
+
+    @property
+    def words(self) -> list[str]:
+        return [
+            *("--key", str(self.paper.private_key)),
+            *("--clients-ca", str(self.authority.path)),
+            *("--revoked", str(self.revoked)),
+        ]
 
 
 @dataclass
@@ -60,6 +82,17 @@ class Desk:
 
     def socket(self) -> Path:
         return self.folder / "keys.socket"
+
+    def tls(self) -> Tls:
+        """Papers of a service over TLS, good in production."""
+        (self.folder / "tls").mkdir()
+        authority = Authority(self.folder / "tls", "city")
+        made = Tls(authority, authority.issue("keys", usages=SERVICE), self.folder / "revoked.pem")
+        authority.revoke(made.revoked)
+        made.paper.private_key.chmod(0o600)
+        for each in (made.revoked, authority.path, made.paper.certificate):
+            each.chmod(0o644)
+        return made
 
     def put(self, *values: bytes) -> None:
         """Keys in the device that no ceremony would take in."""
@@ -184,6 +217,43 @@ def open_socket(desk: Desk) -> Asked:
     return of_serving(desk)
 
 
+def of_tls(desk: Desk, spoil: Callable[[Tls], None], *words: str) -> Asked:
+    """Serving over TLS with everything in order but what is spoilt."""
+    papers = desk.tls()
+    spoil(papers)
+    said = ["--tls", "127.0.0.1:0", *papers.words, *words]
+    asked = of_serving(desk, *said, "--certificate", str(papers.paper.certificate))
+    doctor = [*asked.doctor[:-2], *words]
+    return Asked(doctor, asked.operation)
+
+
+def trust_files(desk: Desk) -> Asked:
+    return of_tls(desk, lambda papers: papers.paper.private_key.chmod(0o644))
+
+
+def revocation_days(desk: Desk) -> Asked:
+    return of_tls(desk, lambda papers: papers.authority.revoke(papers.revoked, hours=-1))
+
+
+def people(desk: Desk, *names: str) -> Asked:
+    """A city with so many people, each with a secret that is cheap to guess."""
+    folder = desk.folder / "city"
+    with make_office(folder, bucket_count=1) as city:
+        for name in names:
+            key, _ = enrolled(name)
+            assert not isinstance(found_office(city, new_person(name), key, MONDAY), Refused)
+    words = ["--data", str(folder)]
+    return Asked(words, lambda: run("city", "keys", *words))
+
+
+def few_people(desk: Desk) -> Asked:
+    return people(desk)
+
+
+def cheap_secrets(desk: Desk) -> Asked:
+    return people(desk, ADA, BO)
+
+
 #: A row for each rule: whoever adds one there is told to drive it here.
 CASES: dict[str, Callable[[Desk], Asked]] = {
     "in-process": in_process,
@@ -199,6 +269,10 @@ CASES: dict[str, Callable[[Desk], Asked]] = {
     "no-revocations": no_revocations,
     "host-commands": host_commands,
     "open-socket": open_socket,
+    "trust-files": trust_files,
+    "revocation-days": revocation_days,
+    "few-people": few_people,
+    "cheap-secrets": cheap_secrets,
 }
 
 
@@ -233,12 +307,73 @@ def test_what_doctor_lists_is_refused(desk: Desk, name: str) -> None:
     for language in Language:
         with spoken(language):
             told = run("doctor", "--production", *asked.doctor)
-            assert_one_language(told.stdout + told.stderr, language, [str(desk.folder)])
+            assert_one_language(told.stdout + told.stderr, language, [str(desk.folder), ADA, BO])
             said = refusal(asked.operation())
         expected = {Language.EN: "production ", Language.ZH: "生产环境"}[language]
         assert expected in said
     assert not desk.socket().exists()
     assert not (desk.folder / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "rule", "why"),
+    [
+        (lambda it: it.paper.private_key.chmod(0o640), "trust-files", "others may read it"),
+        (lambda it: it.paper.private_key.chmod(0o620), "trust-files", "others may write it"),
+        (lambda it: it.authority.path.chmod(0o664), "trust-files", "others may write it"),
+        (lambda it: it.revoked.chmod(0o646), "trust-files", "others may write it"),
+        (lambda it: it.revoked.unlink(), "trust-files", "no such file"),
+        (lambda it: it.revoked.write_text("none"), "revocation-days", "damaged"),
+        (
+            lambda it: it.authority.revoke(it.revoked, hours=24 * 365 * 100),
+            "revocation-days",
+            "good for more than 90 days",
+        ),
+    ],
+    ids=["key read", "key written", "CA", "list", "no list", "damaged list", "a century"],
+)
+def test_what_says_who_is_trusted_is_nobody_elses_and_ends_soon(
+    desk: Desk, spoil: Callable[[Tls], None], rule: str, why: str
+) -> None:
+    """A list of revoked certificates that anybody could write, or that was good for ever."""
+    asked = of_tls(desk, spoil)
+    done = run("doctor", "--production", "--json", *asked.doctor)
+    assert listed(done) - {"key-service"} == {rule}
+    assert why in done.stdout
+    assert why in refusal(asked.operation())
+    assert not desk.socket().exists()
+
+
+def test_a_rights_file_that_others_may_write_is_listed_too(desk: Desk) -> None:
+    words = desk.rights()
+    Path(words[1]).chmod(0o666)
+    done = run("doctor", "--production", "--json", "--device", desk.device, *words)
+    assert listed(done) - {"key-service"} == {"trust-files"}
+
+
+def test_people_come_into_order_in_production_and_nobody_acts_before(desk: Desk) -> None:
+    """A city ran in production with nobody in it, or with secrets that a day's guessing opens."""
+    people(desk, ADA, BO)
+    data = ("--data", str(desk.folder / "city"))
+    secrets = {}
+    for name in (ADA, BO):
+        secrets[name] = desk.folder / f"{name}.secret"
+        secrets[name].write_text(secret_of(name))
+        secrets[name].chmod(0o600)
+    by_bo = ("--by", BO, "--secret-file", str(secrets[BO]), *data)
+    asked = ("days.close", "day/2018-09-03", "--why", "late")
+    for command in (
+        ("approvals", "propose", *asked, *by_bo),
+        ("approvals", "approve", "9", *by_bo),
+        ("people", "end", ADA, "--why", "gone", *by_bo),
+    ):
+        assert "cheap to guess" in refusal(run(*command))
+    for name in (ADA, BO):
+        words = ("--by", name, "--secret-file", secrets[name], "--new-secret-file", secrets[name])
+        assert run("people", "secret", *words, *data).exit_code == 0
+    proposed = run("people", "end", ADA, "--why", "gone", *by_bo)
+    assert "cheap to guess" not in proposed.stderr + str(proposed.exception)
+    assert listed(run("doctor", "--production", "--json", *data)) == {"key-service"}
 
 
 def test_a_good_device_is_refused_by_nothing(desk: Desk) -> None:

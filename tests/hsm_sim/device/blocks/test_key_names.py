@@ -148,7 +148,11 @@ def test_a_block_says_its_levels_itself_and_custodians_say_those_of_another_devi
         assert arriving_entry(header, VALUE, TAC_1, said).description.levels == levels
         with pytest.raises(KeyNameError, match=f"levels to a card's key are {levels} in it"):
             arriving_entry(header, VALUE, TAC_1, Arrival(levels=3))
+    # Without a name and days its levels are judged all the same.
     foreign = KeyBlockHeader("E0", "T", "X", "00", "E", {LEVELS_BLOCK: "3"})
+    with pytest.raises(KeyNameError, match="levels to a card's key are 3 in it"):
+        arriving_entry(foreign, VALUE, TAC_1)
+    foreign = KeyBlockHeader("E0", "T", "X", "00", "E")
     assert arriving_entry(foreign, VALUE, TAC_1).description.levels == 1
     assert arriving_entry(foreign, VALUE, TAC_1, Arrival(levels=2)).description.levels == 2
 

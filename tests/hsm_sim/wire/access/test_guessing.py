@@ -313,6 +313,26 @@ def test_a_day_goes_on_where_the_service_was_started_again(tmp_path: Path) -> No
     assert [each.name for each in (tmp_path / "budgets").iterdir()] == ["2026-09-02"]
 
 
+def test_a_clock_a_day_ahead_and_back_refills_no_budget(tmp_path: Path) -> None:
+    """Each turn of the server's clock gave the keys of the same day again."""
+    day = date(2026, 9, 1)
+    five = (Allowance("key-release: demo", 5),)
+    budgets = Budgets(lambda: day, tmp_path / "budgets")
+    budgets.spend_keys("one", [five] * 5)
+    day = date(2026, 9, 2)
+    budgets.spend_keys("one", [five] * 4)
+    day = date(2026, 9, 1)
+    budgets.spend_keys("one", [five])  # the newest day's last one
+    for again in (budgets, Budgets(lambda: day, tmp_path / "budgets")):
+        with pytest.raises(KeyRightError, match="5 keys have left"):
+            again.spend_keys("one", [five])
+    day = date(2026, 9, 2)
+    with pytest.raises(KeyRightError, match="5 keys have left"):
+        budgets.spend_keys("one", [five])
+    day = date(2026, 9, 3)
+    budgets.spend_keys("one", [five] * 5)
+
+
 def test_a_budget_that_cannot_be_written_is_no_service(tmp_path: Path) -> None:
     (tmp_path / "budgets").write_text("no folder")
     budgets = Budgets(lambda: date(2026, 9, 1), tmp_path / "budgets")

@@ -52,7 +52,7 @@ from tests.hsm_sim.wire.key_server import (
     a_vault,
     card_ref,
 )
-from tests.hsm_sim.wire.links.certificates import Authority, Paper
+from tests.hsm_sim.wire.links.certificates import SERVICE, Authority, Paper
 from tests.support.patience import SOON_S
 
 VAULT = a_vault()
@@ -399,7 +399,8 @@ def test_whom_the_file_does_not_name_is_refused_at_his_first_request(tmp_path: P
 
 def test_under_tls_a_client_is_who_its_certificate_says(tmp_path: Path) -> None:
     city = Authority(tmp_path, "city")
-    server, clearing, bureau = (city.issue(name) for name in ("keys", "clearing-1", "bureau"))
+    server = city.issue("keys", usages=SERVICE)
+    clearing, bureau = (city.issue(name) for name in ("clearing-1", "bureau"))
     context = server_context(server.certificate, server.private_key, city.path)
     listener = listen_tls("127.0.0.1", 0, context)
     text = a_right("certificate:clearing-1", "proving")
@@ -430,7 +431,7 @@ def test_under_tls_a_client_is_who_its_certificate_says(tmp_path: Path) -> None:
 def test_a_client_may_be_named_by_its_very_certificate(tmp_path: Path) -> None:
     """Another certificate of the same name, issued by mistake, is somebody else."""
     city = Authority(tmp_path, "city")
-    server, mine = city.issue("keys"), city.issue("clearing-1")
+    server, mine = city.issue("keys", usages=SERVICE), city.issue("clearing-1")
     printed = ssl.PEM_cert_to_DER_cert(mine.certificate.read_text())
     context = server_context(server.certificate, server.private_key, city.path)
     listener = listen_tls("127.0.0.1", 0, context)

@@ -1,6 +1,7 @@
 """Authorities and certificates made for a test, in PEM files."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,9 +10,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _NOW = datetime.now(UTC)
+CLIENT = (ExtendedKeyUsageOID.CLIENT_AUTH,)
+SERVICE = (ExtendedKeyUsageOID.SERVER_AUTH,)
 
 
 def _name(text: str) -> x509.Name:
@@ -35,10 +38,15 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.path = self._write(name, self._build(name, self._key, authority=True))
 
-    def issue(self, name: str, *, days: int = 1) -> Paper:
-        """A certificate for `name` at 127.0.0.1; one of -1 days has expired."""
+    def issue(
+        self, name: str, *, days: int = 1, usages: Sequence[x509.ObjectIdentifier] = CLIENT
+    ) -> Paper:
+        """A certificate for `name` at 127.0.0.1, a client's unless said; one of -1 days has
+        expired.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._write(f"{self._name}-{name}", self._build(name, key, days=days))
+        built = self._build(name, key, days=days, usages=usages)
+        certificate = self._write(f"{self._name}-{name}", built)
         private_key = certificate.with_suffix(".key")
         private_key.write_bytes(
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -69,6 +77,7 @@ class Authority:
         *,
         authority: bool = False,
         days: int = 1,
+        usages: Sequence[x509.ObjectIdentifier] = (),
     ) -> x509.Certificate:
         builder = (
             x509.CertificateBuilder()
@@ -83,6 +92,8 @@ class Authority:
         if not authority:
             address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
             builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        if usages:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         return builder.sign(self._key, SHA256())
 
     def _write(self, name: str, certificate: x509.Certificate) -> Path:

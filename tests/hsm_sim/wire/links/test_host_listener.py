@@ -20,7 +20,7 @@ from hsm_sim.wire.links.listeners import (
 from hsm_sim.wire.links.tls import server_context
 from hsm_sim.wire.server import ServerLimits
 from tests.hsm_sim.wire.key_server import KeyServer, a_key_server, a_vault
-from tests.hsm_sim.wire.links.certificates import Authority
+from tests.hsm_sim.wire.links.certificates import SERVICE, Authority
 from tests.support.patience import SOON_S
 
 asked: list[tuple[Text, bytes]] = []
@@ -35,7 +35,7 @@ def echo(who: Text, message: bytes) -> bytes:
 def street(tmp_path: Path) -> Iterator[tuple[KeyServer, Listener]]:
     asked.clear()
     city = Authority(tmp_path, "city")
-    papers = city.issue("keys"), city.issue("host")
+    papers = city.issue("keys", usages=SERVICE), city.issue("host")
     context = server_context(papers[0].certificate, papers[0].private_key, city.path)
     listener = listen_tls("127.0.0.1", 0, context, Dialect.HOST_COMMANDS)
     unix = listen_unix(tmp_path / "host.socket", Dialect.HOST_COMMANDS)

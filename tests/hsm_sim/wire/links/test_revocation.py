@@ -17,7 +17,7 @@ from hsm_sim.wire.links.listeners import listen_tls
 from hsm_sim.wire.links.revocation import RevocationList, RevokedError
 from hsm_sim.wire.links.tls import server_context
 from tests.hsm_sim.wire.key_server import SIGNING, KeyServer, a_key_server, a_vault
-from tests.hsm_sim.wire.links.certificates import Authority, Paper
+from tests.hsm_sim.wire.links.certificates import SERVICE, Authority, Paper
 from tests.support.patience import SOON_S
 
 VAULT = a_vault()
@@ -36,7 +36,7 @@ def bus(city: Authority) -> Paper:
 
 @pytest.fixture
 def served(tmp_path: Path, city: Authority) -> Iterator[KeyServer]:
-    path, papers = tmp_path / "revoked.pem", city.issue("keys")
+    path, papers = tmp_path / "revoked.pem", city.issue("keys", usages=SERVICE)
     city.revoke(path)
     context = server_context(papers.certificate, papers.private_key, city.path)
     revoked = RevocationList(path, city.path)

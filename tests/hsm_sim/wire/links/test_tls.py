@@ -19,7 +19,7 @@ from hsm_sim.wire.links.listeners import ListenError, listen_tls
 from hsm_sim.wire.links.tls import TlsSetupError, client_context, server_context
 from hsm_sim.wire.server import ServerLimits
 from tests.hsm_sim.wire.key_server import SIGNING, KeyServer, a_key_server, a_vault, until
-from tests.hsm_sim.wire.links.certificates import Authority, Paper
+from tests.hsm_sim.wire.links.certificates import SERVICE, Authority, Paper
 from tests.support.patience import SOON_S
 
 VAULT = a_vault()
@@ -45,7 +45,7 @@ class Street:
 @pytest.fixture
 def street(tmp_path: Path) -> Iterator[Street]:
     city = Authority(tmp_path, "city")
-    server, mine = city.issue("keys"), city.issue("clearing-1")
+    server, mine = city.issue("keys", usages=SERVICE), city.issue("clearing-1")
     context = server_context(server.certificate, server.private_key, city.path)
     listener = listen_tls("127.0.0.1", 0, context)
     limits = ServerLimits(handshake_seconds=0.5)
@@ -152,10 +152,10 @@ def test_files_that_are_no_certificates_are_named_in_the_refusal(tmp_path: Path)
 @pytest.mark.parametrize("host", ["钥匙" * 40, "钥匙.."])
 def test_what_is_no_name_of_a_host_is_said_on_both_sides(tmp_path: Path, host: str) -> None:
     authority = Authority(tmp_path, "city")
-    paper = authority.issue("one")
+    paper, serving = authority.issue("one"), authority.issue("keys", usages=SERVICE)
     papers = (paper.certificate, paper.private_key, authority.path)
     with pytest.raises(ListenError, match="no name of a host"):
-        listen_tls(host, 0, server_context(*papers))
+        listen_tls(host, 0, server_context(serving.certificate, serving.private_key, papers[2]))
     with pytest.raises(KeyServiceUnavailableError, match="no name of a host"):
         RemoteKeyService(TlsAddress(host, 1, *papers), 1).public_key(SIGNING)
 
@@ -189,7 +189,7 @@ def test_somebody_still_in_the_handshake_when_the_service_stops_is_turned_away(
     tmp_path: Path,
 ) -> None:
     city = Authority(tmp_path, "city")
-    server = city.issue("keys")
+    server = city.issue("keys", usages=SERVICE)
     listener = listen_tls(
         "127.0.0.1", 0, server_context(server.certificate, server.private_key, city.path)
     )
