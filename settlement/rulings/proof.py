@@ -57,8 +57,7 @@ def prove_log(entries: Iterable[LogEntry]) -> list[LogFault]:
             found = _wrong_with(book, entry)
             book.enter(entry)
         except UNREADABLE as error:
-            why = reason_of(error)
-            found = found or Text(f"无法读取：{why.zh}", f"cannot be read: {why.en}")
+            found = found or reason_of(error)
         if found is not None:
             faults.append(LogFault(entry.number, found))
     return faults

@@ -671,6 +671,7 @@ DAY_SEALS = (
 )
 
 _PROVEN = ("tests/settlement/rulings/test_proven.py",)
+_ONE_STATEMENT = ("tests/settlement/rulings/test_one_statement.py",)
 _ACTING = ("tests/settlement/rulings/test_acting.py",)
 _PROOF = "settlement/rulings/proof.py"
 _AUDIT = "settlement/verification/audit_log.py"
@@ -750,9 +751,37 @@ PEOPLE = (
     Mutant(
         "what changed since is not approved",
         _ANSWERS,
-        "    if standing.state != proposal.state:",
+        "    if (standing.state, standing.count, standing.sum_fen) != seen:",
         "    if False:",
         ("tests/settlement/rulings/test_registry_ruled.py",),
+    ),
+    Mutant(
+        "the count and the sum that somebody approves are true",
+        _ANSWERS,
+        "    if (standing.state, standing.count, standing.sum_fen) != seen:",
+        "    if standing.state != proposal.state:",
+        _ONE_STATEMENT,
+    ),
+    Mutant(
+        "items and details speak of the same",
+        "settlement/rulings/contents.py",
+        "    if about is not None and about != set(subjects):",
+        "    if False:",
+        _ONE_STATEMENT,
+    ),
+    Mutant(
+        "time does not go back in the log",
+        _PROOF,
+        "    if book.last_at is not None and what.at < book.last_at:",
+        "    if False:",
+        _ONE_STATEMENT,
+    ),
+    Mutant(
+        "the log of another city is not read",
+        "settlement/store/rulings.py",
+        '    if log and log[0].what.content.get("city") != _city_link(connection):',
+        "    if False:",
+        _ONE_STATEMENT,
     ),
     Mutant(
         "who showed a secret is still that person under the write lock",
