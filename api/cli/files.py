@@ -12,6 +12,14 @@ import typer
 
 from api.cli.days import seal_document, tell_seal
 from api.cli.frame.loading import command, noun
+from api.cli.frame.pages import (
+    PAGE_SIZE,
+    PageSizeOption,
+    WholeOrPageOption,
+    nothing_there,
+    page_of,
+    tell_page_of,
+)
 from api.cli.frame.session import open_to_act, open_to_read
 from api.exits import EXIT_REFUSED, EXIT_USAGE
 from api.output import (
@@ -134,11 +142,15 @@ def list_(
             help=words("只看处于此状态的批次文件。", "Batch files that stand so."),
         ),
     ] = None,
+    page: WholeOrPageOption = None,
+    per_page: PageSizeOption = PAGE_SIZE,
     data: DataOption = DEFAULT_DATA,
     csv: CsvOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """How each stands. The sender of a refused file is whom it named."""
+    """How each stands. The sender of a refused file is whom it named. A page is one of the batch
+    files; whatever else there is stands on the first.
+    """
     if standing is not None and standing not in _STANDINGS:
         refuse_choice("--standing", Text("状态", "standing"), standing, _STANDINGS)
     with open_to_read(data) as city:
@@ -149,18 +161,23 @@ def list_(
         files = tuple(each for each in files if _is_asked(each, sender, standing))
         missing = tuple(each for each in missing if sender in {None, int(each.parts[0])})
         logs, openings, refused = (), (), ()
+    elif page is not None and page > 1:
+        logs, openings, refused = (), (), ()
+    count, shown = len(files), page_of(files, page, per_page)
     if as_json:
         print_json(
             {
+                "count": count,
                 "missing": [str(each) for each in missing],
-                "files": [_document(row.file.acknowledgement()) | sealed for row in files],
+                "files": [_document(row.file.acknowledgement()) | sealed for row in shown],
                 "load_logs": [_log_document(each) | sealed for each in logs],
                 "openings": [_document(each.acknowledgement()) | sealed for each in openings],
                 "refused": [_document(each) | sealed for each in refused],
             }
         )
         return
-    print_table(_table(files, logs, openings, refused), csv, _NO_FILE)
+    tell_page_of(count, page, per_page)
+    print_table(_table(shown, logs, openings, refused), csv, nothing_there(count, page, _NO_FILE))
     _tell_missing(missing)
     if refused:
         say(

@@ -3,7 +3,7 @@
 Decides how they are shown; how each stands is settlement's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +12,14 @@ import typer
 
 from api.cli.days import read_day_argument
 from api.cli.frame.loading import command, noun
+from api.cli.frame.pages import (
+    PAGE_SIZE,
+    PageSizeOption,
+    WholeOrPageOption,
+    nothing_there,
+    page_of,
+    tell_page_of,
+)
 from api.cli.frame.session import open_to_read
 from api.output import (
     DEFAULT_DATA,
@@ -23,6 +31,7 @@ from api.output import (
     print_json,
     print_table,
     refuse,
+    refuse_choice,
     say,
 )
 from api.tables import Cell, Column, Count, Fen, Table
@@ -30,6 +39,7 @@ from cardcore.applets.catalogue import APPLICATIONS
 from cardcore.text import Text, words
 from settlement.intake.load_log import LogReach
 from settlement.loads.ages import LoadLine
+from settlement.loads.standings import LoadStanding
 from settlement.reports.loads import LoadsReport, read_load, read_loads
 
 app = noun(
@@ -40,6 +50,41 @@ app = noun(
 )
 _ALL_MATCH = Text("全部相符", "everything matches")
 _NONE_OF_THESE_DAYS = Text("这些日子没有圈存", "no load is of these days")
+_NONE_ASKED_FOR = Text(
+    "没有符合所问的；全部：`onecard loads list`",
+    "nothing is as you asked for it; all of them: `onecard loads list`",
+)
+#: By the words of `--standing`.
+_STANDINGS = {each.name.lower().replace("_", "-"): each for each in LoadStanding}
+#: By the words of `--sort`: what comes first, where two loads differ.
+_ORDERS: Mapping[str, Callable[[LoadLine], tuple[int, ...]]] = {
+    "agent": lambda line: (line.agent is None, line.agent or 0),
+    "age": lambda line: (line.age_days,),
+    "amount": lambda line: (line.judged.amount_fen,),
+    "standing": lambda line: (line.judged.standing.value,),
+}
+UnmatchedOption = Annotated[
+    bool, typer.Option("--unmatched", help=words("仅列不符者。", "Only what does not match."))
+]
+StandingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--standing",
+        metavar="|".join(_STANDINGS),
+        help=words("仅列处于此状态者。", "Only what stands so."),
+    ),
+]
+AgentOption = Annotated[
+    int | None,
+    typer.Option("--agent", help=words("只看此代理的编号。", "Only of the agent of this code.")),
+]
+SortOption = Annotated[
+    str,
+    typer.Option("--sort", metavar="|".join(_ORDERS), help=words("排序所按。", "Sort by this.")),
+]
+DescendingOption = Annotated[
+    bool, typer.Option("--descending", help=words("大者在前。", "The greatest first."))
+]
 FirstOption = Annotated[
     str | None,
     typer.Option("--from", help=words("起始日 YYYY-MM-DD。", "First day YYYY-MM-DD.")),
@@ -57,26 +102,40 @@ LastOption = Annotated[
 )
 def list_(
     data: DataOption = DEFAULT_DATA,
-    unmatched: Annotated[
-        bool,
-        typer.Option("--unmatched", help=words("仅列不符者。", "Only what does not match.")),
-    ] = False,
+    unmatched: UnmatchedOption = False,
+    standing: StandingOption = None,
+    agent: AgentOption = None,
     first: FirstOption = None,
     last: LastOption = None,
+    sort: SortOption = "agent",
+    descending: DescendingOption = False,
+    page: WholeOrPageOption = None,
+    per_page: PageSizeOption = PAGE_SIZE,
     csv: CsvOption = None,
     unmask: UnmaskOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The CSV file has the loads, one a line."""
+    """The CSV file has the loads that are shown, one a line; figures are of all of them."""
+    if standing is not None and standing not in _STANDINGS:
+        refuse_choice("--standing", Text("状态", "standing"), standing, _STANDINGS)
+    if sort not in _ORDERS:
+        refuse_choice("--sort", Text("列", "column"), sort, _ORDERS)
     days = (
         None if first is None else read_day_argument(Text("--from 起始日", "--from"), first),
         None if last is None else read_day_argument(Text("--to 截止日", "--to"), last),
     )
     with open_to_read(data) as city:
         report = read_loads(city, *days)
-    lines = _shown(report.unmatched if unmatched else report.lines, unmask=unmask)
+    asked = [
+        each
+        for each in (report.unmatched if unmatched else report.lines)
+        if (standing is None or each.judged.standing is _STANDINGS[standing])
+        and (agent is None or each.agent == agent)
+    ]
+    asked.sort(key=_ORDERS[sort], reverse=descending)
+    lines = _shown(page_of(asked, page, per_page), unmask=unmask)
     if as_json:
-        print_json(_document(report, lines))
+        print_json(_document(report, lines) | {"count": len(asked)})
         return
     for log in report.logs:
         say(_reach(log))
@@ -90,7 +149,10 @@ def list_(
     if report.figures:
         print_table(_figures(report))
     empty = _ALL_MATCH if report.figures else _NONE_OF_THESE_DAYS
-    _show_lines(lines, report.agents, csv, empty)
+    if standing is not None or agent is not None:
+        empty = _NONE_ASKED_FOR
+    tell_page_of(len(asked), page, per_page)
+    _show_lines(lines, report.agents, csv, nothing_there(len(asked), page, empty))
     _legend(lines)
     if lines:
         say(
@@ -238,7 +300,6 @@ def _show_lines(
     csv: Path | None,
     empty: Text | None = None,
 ) -> None:
-    """Agent by agent, the oldest loads of each first."""
     table = Table(
         Text("圈存", "Loads"),
         [
@@ -251,7 +312,7 @@ def _show_lines(
             Column(Text("按日志计费", "billed by the log")),
         ],
     )
-    for each in sorted(lines, key=lambda line: (line.agent is None, line.agent or 0)):
+    for each in lines:
         judged = each.judged
         number = None if judged.logged is None else str(judged.logged.load.number)
         billed = None if each.billed_on is None else str(each.billed_on)

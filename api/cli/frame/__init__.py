@@ -10,4 +10,5 @@ Read it in this order::
     faults.py    what ends a command early, in a sentence
     secrets.py   secrets, typed without echo or from a file
     session.py   opening what a command works on
+    pages.py     a page of a list
 """

@@ -50,7 +50,8 @@ def ask_secret(what: Text, otherwise: Text | str) -> str:
 def read_secret_file(path: Path, option: str) -> str:
     """The first line of a file that only its owner can read; of any other the command ends."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # A pipe that nobody writes into is told at once, as no plain file.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(file.fileno())
             is_private = stat.S_ISREG(found.st_mode) and not found.st_mode & _FOREIGN_BITS

@@ -10,6 +10,14 @@ from typing import Annotated
 import typer
 
 from api.cli.frame.loading import command, noun
+from api.cli.frame.pages import (
+    PAGE_SIZE,
+    PageSizeOption,
+    WholeOrPageOption,
+    nothing_there,
+    page_of,
+    tell_page_of,
+)
 from api.cli.frame.session import ByOption, open_to_read, open_to_rule
 from api.cli.office.acting import (
     SecretFileOption,
@@ -75,6 +83,8 @@ def list_(
         bool,
         typer.Option("--all", help=words("也列出已答复与过期的。", "Answered and expired, too.")),
     ] = False,
+    page: WholeOrPageOption = None,
+    per_page: PageSizeOption = PAGE_SIZE,
     data: DataOption = DEFAULT_DATA,
     csv: CsvOption = None,
     as_json: JsonOption = False,
@@ -82,9 +92,10 @@ def list_(
     """In the order in which they were made."""
     with open_to_read(data) as city:
         reports = read_proposals(city, datetime.now(UTC))
-    shown = [each for each in reports if everything or each.standing is ProposalStanding.OPEN]
+    asked = [each for each in reports if everything or each.standing is ProposalStanding.OPEN]
+    shown = page_of(asked, page, per_page)
     if as_json:
-        print_json({"proposals": [_document(each) for each in shown]})
+        print_json({"count": len(asked), "proposals": [_document(each) for each in shown]})
         return
     table = Table(
         Text("提请", "Proposals"),
@@ -105,7 +116,8 @@ def list_(
             str(made.number), made.kind.text, Count(made.count), _money(each), made.proposed_by,
             _moment(made.expires_at), each.standing.value, made.why,
         )  # fmt: skip
-    print_table(table, csv, _NONE_OPEN)
+    tell_page_of(len(asked), page, per_page)
+    print_table(table, csv, nothing_there(len(asked), page, _NONE_OPEN))
 
 
 @command(

@@ -15,6 +15,7 @@ import typer
 
 from api.cli.days import read_day_argument
 from api.cli.frame.loading import command, noun
+from api.cli.frame.pages import PAGE_SIZE, PageSizeOption
 from api.cli.frame.session import open_to_read
 from api.cli.office.open_lines import item_document, page_document, tell_item, tell_page
 from api.exits import EXIT_USAGE
@@ -33,10 +34,6 @@ from settlement.reports.open_items.asking import ask, show
 from settlement.reports.open_items.nouns import NOUNS
 from settlement.reports.open_items.values import Filter, Noun, Question
 
-#: Rows of a page where nobody says how many.
-PAGE_SIZE = 50
-#: As many as people or a sheet can take; whoever wants more turns pages.
-_PAGE_SIZE_MAX = 10_000
 _CARD_DIGITS = 20
 _NO_QUESTION = Question()
 
@@ -112,16 +109,7 @@ _ALWAYS = (
         Annotated[int, typer.Option("--page", min=1, help=words("第几页。", "Which page."))],
         default=1,
     ),
-    _Option(
-        "per_page",
-        Annotated[
-            int,
-            typer.Option(
-                "--per-page", min=1, max=_PAGE_SIZE_MAX, help=words("每页行数。", "Rows of a page.")
-            ),
-        ],
-        default=PAGE_SIZE,
-    ),
+    _Option("per_page", PageSizeOption, default=PAGE_SIZE),
     _Option("data", DataOption, DEFAULT_DATA),
     _Option("csv", CsvOption),
     _Option("unmask", UnmaskOption, default=False),

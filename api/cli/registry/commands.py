@@ -12,6 +12,14 @@ from typing import Annotated
 import typer
 
 from api.cli.frame.loading import command, noun
+from api.cli.frame.pages import (
+    PAGE_SIZE,
+    PageSizeOption,
+    WholeOrPageOption,
+    nothing_there,
+    page_of,
+    tell_page_of,
+)
 from api.cli.frame.session import ByOption, acting, open_to_act, open_to_read
 from api.cli.office.acting import (
     SecretFileOption,
@@ -36,7 +44,7 @@ from cardcore.errors import system_words
 from cardcore.text import Text, shorten, words
 from settlement.city import City
 from settlement.people.actions import Action, ActorError
-from settlement.registry.book import FOREVER, AnyDated, Dated, civil_day
+from settlement.registry.book import FOREVER, AnyDated, Change, Dated, civil_day
 from settlement.registry.columns import Value, ValueFaultError
 from settlement.registry.decide import Refused, days
 from settlement.registry.rows import KINDS, Kind
@@ -235,6 +243,8 @@ def list_(
             ),
         ),
     ] = None,
+    page: WholeOrPageOption = None,
+    per_page: PageSizeOption = PAGE_SIZE,
     data: DataOption = DEFAULT_DATA,
     unmask: UnmaskOption = False,
     as_json: JsonOption = False,
@@ -244,26 +254,17 @@ def list_(
     hides = not unmask and kind.columns[0].name == _CARD
     with open_to_read(data) as city:
         if subject is not None:
-            history = read_history(city, kind, subject)
-            if not history:
-                said = shorten(subject)
-                refuse(
-                    words(
-                        f"从未登记：{kind.name} {said}；见 `onecard registry list {kind.name}`",
-                        f"never registered: {kind.name} {said}; see "
-                        f"`onecard registry list {kind.name}`",
-                    )
-                )
-            show_history(kind, history, csv, as_json=as_json)
+            show_history(kind, _history(city, kind, subject), csv, as_json=as_json)
             return
         rows = read_rows(city, kind, day)
     if csv is not None:
         csv.write_text(write_sheet(kind, rows), "utf-8-sig", newline="")
+    on_page = page_of(rows, page, per_page)
     if as_json:
-        shown = [dict(sheet_document(each)) for each in rows]
+        shown = [dict(sheet_document(each)) for each in on_page]
         for document in shown if hides else ():
             document[_CARD] = masked(str(document[_CARD]))
-        print_json({"rows": shown})
+        print_json({"count": len(rows), "rows": shown})
     else:
         table = Table(
             Text(f"登记簿：{kind.name}", f"registry: {kind.name}"),
@@ -273,12 +274,14 @@ def list_(
                 Column(Text("内容", "says"), words=True),
             ],
         )
-        for each in rows:
+        for each in on_page:
             name = each.subject[1]
             hidden = masked(name) if hides else name
             table.add(hidden, days(each), said_of(kind, each))
         add = f"`onecard registry add {kind.name}`"
-        print_table(table, empty=Text(f"没有这样的行；新增：{add}", f"no such row; add one: {add}"))
+        none = Text(f"没有这样的行；新增：{add}", f"no such row; add one: {add}")
+        tell_page_of(len(rows), page, per_page)
+        print_table(table, empty=nothing_there(len(rows), page, none))
 
 
 @command(
@@ -346,6 +349,19 @@ def _propose(
     shown = show(city, by, secret_file, action.at)
     asked = propose_change(city, wish, action.why, shown, action.at)
     tell_asked(asked, as_json=as_json)
+
+
+def _history(city: City, kind: Kind, subject: str) -> tuple[Change, ...]:
+    history = read_history(city, kind, subject)
+    if not history:
+        said = shorten(subject)
+        refuse(
+            words(
+                f"从未登记：{kind.name} {said}；见 `onecard registry list {kind.name}`",
+                f"never registered: {kind.name} {said}; see `onecard registry list {kind.name}`",
+            )
+        )
+    return history
 
 
 def _kind(noun: str) -> Kind:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,48 @@ def test_every_load_of_the_demonstration_city_matches(demo_folder: Path) -> None
     assert [each["last_number"] for each in document["logs"]] == [len(loads)]
     assert run_json("loads", "list", "--unmatched", "--data", demo_folder)["loads"] == []
     assert "everything matches" in run("loads", "list", "--unmatched", "--data", demo_folder)
+
+
+def test_pages_of_every_list_show_each_row_once_and_the_whole_where_none_is_asked_for(
+    demo_folder: Path,
+) -> None:
+    for command, name in (
+        (("loads", "list"), "loads"),
+        (("files", "list"), "files"),
+        (("registry", "list", "terminal"), "rows"),
+    ):
+        whole = run_json(*command, "--data", demo_folder)
+        assert whole["count"] == len(whole[name]) > 2
+        paged = []
+        for page in range(1, whole["count"] // 2 + 2):
+            at = ("--page", str(page), "--per-page", "2")
+            shown = run_json(*command, *at, "--data", demo_folder)
+            assert shown["count"] == whole["count"]
+            assert len(shown[name]) <= 2
+            paged += shown[name]
+        assert paged == whole[name]
+        said = run(*command, "--page", "2", "--per-page", "2", "--data", demo_folder)
+        assert f"{whole['count']:,} rows in all; page 2 of " in said
+        assert "there is no page 99" in run(*command, "--page", "99", "--data", demo_folder)
+
+
+def test_loads_are_asked_for_by_standing_and_agent_and_sorted(demo_folder: Path) -> None:
+    def asked(*arguments: str) -> list[dict[str, Any]]:
+        return list(run_json("loads", "list", *arguments, "--data", demo_folder)["loads"])
+
+    whole = asked()
+    assert asked("--standing", "confirmed") == whole
+    assert asked("--standing", "void") == []
+    agents = {each["agent"] for each in whole}
+    assert sum(len(asked("--agent", str(each))) for each in agents) == len(whole)
+    assert asked("--agent", "1") == [each for each in whole if each["agent"] == 1]
+    amounts = [each["amount_fen"] for each in asked("--sort", "amount", "--descending")]
+    assert amounts == sorted((each["amount_fen"] for each in whole), reverse=True)
+    none = run("loads", "list", "--standing", "void", "--data", demo_folder)
+    assert "`onecard loads list`" in none
+    assert "no column soon" in run(
+        "loads", "list", "--sort", "soon", "--data", demo_folder, exit_code=2
+    )
 
 
 def test_one_load_is_shown_by_its_number(demo_folder: Path) -> None:
