@@ -70,8 +70,9 @@ StandingOption = Annotated[
     str | None,
     typer.Option(
         "--standing",
-        metavar="|".join(_STANDINGS),
-        help=words("仅列处于此状态者。", "Only what stands so."),
+        help=words(
+            f"只看此状态：{'、'.join(_STANDINGS)}。", f"Only of one of {', '.join(_STANDINGS)}."
+        ),
     ),
 ]
 AgentOption = Annotated[
@@ -80,7 +81,12 @@ AgentOption = Annotated[
 ]
 SortOption = Annotated[
     str,
-    typer.Option("--sort", metavar="|".join(_ORDERS), help=words("排序所按。", "Sort by this.")),
+    typer.Option(
+        "--sort",
+        help=words(
+            f"排序所按的列：{'、'.join(_ORDERS)}。", f"Sort by one of {', '.join(_ORDERS)}."
+        ),
+    ),
 ]
 DescendingOption = Annotated[
     bool, typer.Option("--descending", help=words("大者在前。", "The greatest first."))
