@@ -2,7 +2,7 @@
 -- by what it has proven of that day today, and by nothing else: neither junk, nor what other cards of
 -- the bucket signed, may decide what is known of a record that nothing proves.
 
-CREATE TABLE opened AS
+CREATE TABLE proven_day AS
 SELECT DISTINCT factor, business_day_of(time) AS day FROM record WHERE is_posted(reason);
 
 INSERT INTO past
@@ -14,8 +14,8 @@ FROM (
     FROM read_parquet(getvariable('settled')) WHERE is_posted(reason)
 ) AS settled
 SEMI JOIN (
-    FROM record SEMI JOIN opened
-        ON opened.factor = record.factor AND opened.day = business_day_of(record.time)
+    FROM record SEMI JOIN proven_day
+        ON proven_day.factor = record.factor AND proven_day.day = business_day_of(record.time)
 ) AS record USING (
     factor, application, is_load, transaction_type, amount_fen, terminal, sequence,
     signed_balance_fen, time
