@@ -152,18 +152,49 @@ def write_facts(
     gives the same files.
     """
     columns = fact_columns(records, proof)
-    folder.mkdir(parents=True, exist_ok=True)
-    buckets = bucket_of(columns["card_number"].astype(np.uint64), bucket_count)
     unjudged = np.isin(columns["proof"], UNJUDGED) & (columns["format_fault"] == 0)
+    return tuple(
+        FactFile(
+            content_hash,
+            each.bucket,
+            len(each.rows),
+            each.digest,
+            each.path,
+            int(np.count_nonzero(unjudged[each.rows])),
+        )
+        for each in write_buckets(columns, bucket_count, "fact", _FACT_QUERY, folder)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenBucket:
+    """A file of one bucket of cards, its SHA-256, and which of all rows stand in it."""
+
+    bucket: int
+    rows: NDArray[np.intp]
+    path: Path
+    digest: str
+
+
+def write_buckets(
+    columns: dict[str, NDArray[np.generic]],
+    bucket_count: int,
+    table: str,
+    query: str,
+    folder: Path,
+) -> list[WrittenBucket]:
+    """Write `folder/<bucket>.parquet` for every bucket of cards that has rows, as `query` says of
+    them, which are a `table` to it. The columns have a `card_number`.
+    """
+    buckets = bucket_of(columns["card_number"].astype(np.uint64), bucket_count)
+    folder.mkdir(parents=True, exist_ok=True)
     written = []
     with columnar.connect(folder) as connection:
         for bucket in np.unique(buckets).tolist():
             rows = np.flatnonzero(buckets == bucket)
-            columnar.register(
-                connection, "fact", {name: column[rows] for name, column in columns.items()}
-            )
+            of_bucket = {name: column[rows] for name, column in columns.items()}
+            columnar.register(connection, table, of_bucket)
             path = folder / f"{bucket:04}.parquet"
-            digest = columnar.write_parquet(connection, _FACT_QUERY, path)
-            missing = int(np.count_nonzero(unjudged[rows]))
-            written.append(FactFile(content_hash, bucket, len(rows), digest, path, missing))
-    return tuple(written)
+            digest = columnar.write_parquet(connection, query, path)
+            written.append(WrittenBucket(bucket, rows, path, digest))
+    return written

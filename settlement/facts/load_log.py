@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardcore.records import load_log as layout
-from settlement.facts import columnar
 from settlement.facts.cells import card_numbers, cells_of, moments, unsigned
-from settlement.facts.columns import bucket_of
+from settlement.facts.columns import write_buckets
 
 #: Fields that become columns of their own name.
 _COLUMNS = (
@@ -56,14 +55,5 @@ def write_load_log(
         return {}
     parts = [entry_columns(each) for each in entries]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    buckets = bucket_of(columns["card_number"].astype(np.uint64), bucket_count)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = {}
-    with columnar.connect(folder) as connection:
-        for bucket in np.unique(buckets).tolist():
-            rows = np.flatnonzero(buckets == bucket)
-            of_bucket = {name: column[rows] for name, column in columns.items()}
-            columnar.register(connection, "entry", of_bucket)
-            name = f"{bucket:04}.parquet"
-            written[bucket] = (name, columnar.write_parquet(connection, _QUERY, folder / name))
-    return written
+    written = write_buckets(columns, bucket_count, "entry", _QUERY, folder)
+    return {each.bucket: (each.path.name, each.digest) for each in written}
