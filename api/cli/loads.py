@@ -14,6 +14,7 @@ from api.cli.days import read_day_argument
 from api.cli.frame.loading import command, noun
 from api.cli.frame.pages import (
     PAGE_SIZE,
+    DescendingOption,
     PageSizeOption,
     WholeOrPageOption,
     nothing_there,
@@ -87,9 +88,6 @@ SortOption = Annotated[
             f"排序所按的列：{'、'.join(_ORDERS)}。", f"Sort by one of {', '.join(_ORDERS)}."
         ),
     ),
-]
-DescendingOption = Annotated[
-    bool, typer.Option("--descending", help=words("大者在前。", "The greatest first."))
 ]
 FirstOption = Annotated[
     str | None,

@@ -23,6 +23,9 @@ PageSizeOption = Annotated[
         "--per-page", min=1, max=PAGE_SIZE_MAX, help=words("每页行数。", "Rows of a page.")
     ),
 ]
+DescendingOption = Annotated[
+    bool, typer.Option("--descending", help=words("大者在前。", "The greatest first."))
+]
 #: For a list that is shown whole where nobody asks for a page of it.
 WholeOrPageOption = Annotated[
     int | None,

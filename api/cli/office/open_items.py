@@ -15,7 +15,7 @@ import typer
 
 from api.cli.days import read_day_argument
 from api.cli.frame.loading import command, noun
-from api.cli.frame.pages import PAGE_SIZE, PageSizeOption
+from api.cli.frame.pages import PAGE_SIZE, DescendingOption, PageSizeOption
 from api.cli.frame.session import open_to_read
 from api.cli.office.open_lines import item_document, page_document, tell_item, tell_page
 from api.exits import EXIT_USAGE
@@ -87,13 +87,7 @@ _FILTERS: Mapping[Filter, tuple[_Option, ...]] = {
     ),
 }
 _ALWAYS = (
-    _Option(
-        "descending",
-        Annotated[
-            bool, typer.Option("--descending", help=words("大者在前。", "The greatest first."))
-        ],
-        default=False,
-    ),
+    _Option("descending", DescendingOption, default=False),
     _Option(
         "everything",
         Annotated[
